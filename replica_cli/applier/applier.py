@@ -1,0 +1,360 @@
+"""The applier: whole source transactions in, one commit out, the position always with the rows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, cast
+
+from replica_cli.applier.ddl import TableChangedInWindow, Verdict
+from replica_cli.applier.window import Mode
+from replica_cli.checkpoint.positions import Advance
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError
+from replica_cli.core.events import RowEvent, RowKind, Statement, Transaction
+from replica_cli.core.gtid import parse_gtids
+from replica_cli.core.position import Position
+from replica_cli.core.status import TableState
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.retry import retrying
+from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from replica_cli.applier.ddl import DdlApplier, Decision
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.window import Windows
+    from replica_cli.applier.work import RowEngine
+    from replica_cli.applier.writer import Writer
+    from replica_cli.checkpoint.intents import IntentStore
+    from replica_cli.checkpoint.positions import PositionStore, SavedPosition
+    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.core.settings import Batching, Retry
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_IDLE_SAVE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What one instance keeps on the secondary."""
+
+    positions: PositionStore
+    tables: TableStore
+    intents: IntentStore
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Who turns row events into work: strictly, and inside the replay window."""
+
+    strict: RowEngine
+    replay: RowEngine
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was committed since it was last taken."""
+
+    rows: Counter[tuple[RowKind, TableName]] = field(default_factory=Counter)
+    transactions: int = 0
+    skipped_rows: Counter[TableName] = field(default_factory=Counter)
+    ignored_statements: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Tally) -> None:
+        """Add what another one counted."""
+        self.rows.update(other.rows)
+        self.transactions += other.transactions
+        self.skipped_rows.update(other.skipped_rows)
+        self.ignored_statements.update(other.ignored_statements)
+
+
+class Applier:
+    """Applies transactions in order on one secondary.
+
+    After any exception the object is spent, but for what `apply` itself narrowed down: the truth is in the position
+    row, and a new applier begins from there.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        saved: SavedPosition,
+        *,
+        writer: Writer,
+        engines: Engines,
+        ddl: DdlApplier,
+        definitions: Definitions,
+        stores: Stores,
+        windows: Windows,
+        batching: Batching,
+        retry: Retry,
+        stop: StopToken,
+        is_mariadb: bool,
+    ) -> None:
+        self._session = session
+        self._writer = writer
+        self._engines = engines
+        self._ddl = ddl
+        self._definitions = definitions
+        self._stores = stores
+        self._windows = windows
+        self._token = saved.token
+        self._batching = batching
+        self._retry = retry
+        self._stop = stop
+        self._position = saved.position
+        self._gtids = parse_gtids(saved.position.gtid, is_mariadb=is_mariadb)
+        self._source_time = saved.source_time
+        self._saved_position = saved.position
+        self._saved_at = time.monotonic()
+        self._has_intent = stores.intents.load() is not None
+        self._unsaved = Tally()
+        self._open: Tally | None = None
+        self._committed = Tally()
+
+    @property
+    def position(self) -> Position:
+        """Return the last committed position (or one behind it in which nothing was ours)."""
+        return self._position
+
+    @property
+    def source_time(self) -> int:
+        """Return the primary's time of the last applied transaction, seconds since the epoch."""
+        return self._source_time
+
+    @property
+    def is_inside_transaction(self) -> bool:
+        """Say whether a piece of a large transaction is applied and not yet committed."""
+        return self._open is not None
+
+    def take_tally(self) -> Tally:
+        """Return what was committed since the last call."""
+        tally, self._committed = self._committed, Tally()
+        return tally
+
+    def apply(self, transactions: Sequence[Transaction]) -> None:
+        """Apply transactions and pieces in order, committing as batches fill.
+
+        Raises ApplyRefused with the position of the failing transaction (all before it are committed), Fenced,
+        TableChangedInWindow, ServerError.
+        """
+        run: list[Transaction] = []
+        size = 0
+        for transaction in transactions:
+            is_plain = transaction.is_start and transaction.is_end
+            if not is_plain or any(isinstance(c, Statement) for c in transaction.changes):
+                self._apply_run(run)
+                run, size = [], 0
+                self._apply_special(transaction)
+                continue
+            run.append(transaction)
+            size += transaction.size
+            if len(run) >= self._batching.transactions or size >= self._batching.size_bytes:
+                self._apply_run(run)
+                run, size = [], 0
+        self._apply_run(run)
+
+    def save_position(self) -> None:
+        """Save a position that moved without changes of ours."""
+        if self._open is None and self._position != self._saved_position:
+            self._save(self._position, self._source_time, self._unsaved)
+            self._unsaved = Tally()
+
+    def _apply_run(self, run: list[Transaction]) -> None:
+        if not run:
+            return
+        try:
+            self._retrying(self._commit_run, run)
+        except (ApplyRefused, TableChangedInWindow) as error:
+            self._rollback()
+            if len(run) == 1:
+                raise _placed(error, run[0]) from error
+            # One of them fails: those before it are good and are kept, each by itself.
+            for transaction in run:
+                self._apply_run([transaction])
+
+    def _commit_run(self, run: list[Transaction]) -> None:
+        tally = Tally(transactions=sum(1 for t in run if t.size))
+        self._writer.begin()
+        self._write([(t, c) for t in run for c in t.changes if isinstance(c, RowEvent)], tally)
+        self._commit(run, tally)
+
+    def _apply_special(self, transaction: Transaction) -> None:
+        """Apply a transaction that holds statements, or a piece of a large one."""
+        try:
+            if transaction.is_start or self._open is None:
+                self._open = Tally(transactions=1)
+                self._writer.begin()
+            for is_statement, changes in groupby(transaction.changes, lambda c: isinstance(c, Statement)):
+                if is_statement:
+                    for statement in changes:
+                        self._apply_statement(cast(Statement, statement), transaction, self._open)
+                else:
+                    self._write([(transaction, cast(RowEvent, c)) for c in changes], self._open)
+            if transaction.is_end:
+                tally, self._open = self._open, None
+                self._commit([transaction], tally)
+            else:
+                self._writer.flush()
+        except (ApplyRefused, TableChangedInWindow) as error:
+            self._open = None
+            self._rollback()
+            raise _placed(error, transaction) from error
+
+    def _write(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> None:
+        """Turn row events into work, engine by engine in source order, and send it."""
+        portion: list[RowEvent] = []
+        engine: RowEngine | None = None
+        for transaction, event in events:
+            name = event.table.name
+            mode = self._windows.mode(name, transaction) if self._windows.records else Mode.STRICT
+            if mode is Mode.QUARANTINED:
+                tally.skipped_rows[name] += 1
+                continue
+            if mode is Mode.SKIPPED:
+                continue
+            wanted = self._engines.strict if mode is Mode.STRICT else self._engines.replay
+            if engine is not None and wanted is not engine:
+                self._send(engine, portion, tally)
+                portion = []
+            engine = wanted
+            portion.append(event)
+        if engine is not None:
+            self._send(engine, portion, tally)
+
+    def _send(self, engine: RowEngine, events: list[RowEvent], tally: Tally) -> None:
+        try:
+            works = engine.works(events)
+        except Drift as error:
+            if engine is self._engines.replay and error.table is not None:
+                raise TableChangedInWindow((error.table,), error.message) from error
+            raise
+        self._writer.write(works)
+        for work in works:
+            if work.rows:
+                tally.rows[work.kind, work.table] += work.rows
+
+    def _apply_statement(self, statement: Statement, transaction: Transaction, tally: Tally) -> None:
+        parsed = self._ddl.parse(statement)
+        if parsed.kind is StatementKind.SAVEPOINT:
+            self._writer.add(savepoint_statement(parsed).encode())
+            return
+        decision = self._ddl.decide(parsed, transaction, self._windows)
+        if decision.verdict is Verdict.IGNORE:
+            tally.ignored_statements[decision.reason] += 1
+            return
+        if decision.verdict is Verdict.QUARANTINE:
+            self._set_aside(decision, transaction)
+            return
+        if self._writer.is_begun:
+            raise ApplyRefused(f"{parsed.kind} behind rows in one transaction", table=next(iter(parsed.tables), None))
+        self._check_token()
+        self._has_intent = True
+        modes = {self._windows.mode(t, transaction) for t in parsed.tables}
+        self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
+        self._writer.forget_session()
+        self._writer.begin()
+        self._definitions.forget()
+        self._engines.strict.forget()
+        self._engines.replay.forget()
+        logger.info(
+            "%s", parsed.kind, extra={"tag": "INFO", "position": str(transaction.start), "table": _names(parsed.tables)}
+        )
+
+    def _set_aside(self, decision: Decision, transaction: Transaction) -> None:
+        for name in decision.tables:
+            record = TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason)
+            self._stores.tables.save(record)
+            self._windows.records[name] = record
+            logger.warning(
+                "%s is set aside at %s: %s; `replica transfer --table %s` brings it back",
+                name, transaction.start, decision.reason, name, extra={"tag": "SKIPPED", "table": str(name)},
+            )  # fmt: skip
+
+    def _check_token(self) -> None:
+        found = self._session.execute(self._stores.positions.touch_statement(self._token))
+        self._stores.positions.check_advanced(found)
+
+    def _commit(self, run: Sequence[Transaction], tally: Tally) -> None:
+        """Write the position behind the run and commit; nothing of it counts until this has returned."""
+        gtids = self._gtids.copy()
+        position, source_time = self._position, self._source_time
+        for transaction in run:
+            if transaction.gtid:
+                gtids.add(transaction.gtid)
+            position = transaction.end
+            source_time = transaction.timestamp or source_time
+        position = Position(position.file, position.pos, str(gtids))
+        unsaved = Tally()
+        unsaved.add(self._unsaved)
+        unsaved.add(tally)
+        # Where nothing was ours the position still moves, so that it does not fall out of the log: once a second.
+        is_due = position != self._saved_position and time.monotonic() - self._saved_at >= _IDLE_SAVE_SECONDS
+        if tally.rows or self._has_intent or self._writer.is_begun or is_due:
+            self._save(position, source_time, unsaved)
+            unsaved = Tally()
+        self._unsaved = unsaved
+        self._gtids, self._position, self._source_time = gtids, position, source_time
+        self._committed.add(tally)
+        self._forget_windows(position)
+
+    def _save(self, position: Position, source_time: int, tally: Tally) -> None:
+        skipped = sum(tally.skipped_rows.values())
+        advance = Advance(position, source_time, sum(tally.rows.values()), tally.transactions, skipped)
+        self._writer.begin()
+        if self._has_intent:
+            self._writer.add(self._stores.intents.forget_statement())
+        found = self._writer.finish(self._stores.positions.advance_statement(advance, self._token))
+        self._stores.positions.check_advanced(found)
+        self._session.commit()
+        self._writer.ended()
+        self._has_intent = False
+        self._saved_position = position
+        self._saved_at = time.monotonic()
+
+    def _retrying(self, function: Callable[[list[Transaction]], None], run: list[Transaction]) -> None:
+        """Do a batch again where the server asks for it: a deadlock or a lock wait rolls all of it back."""
+
+        def on_retry(attempt: int, seconds: float, error: BaseException) -> None:
+            self._rollback()
+            logger.warning(
+                "attempt %d failed, again in %.1f s: %s", attempt, seconds, error,
+                extra={"tag": "RETRY", "position": str(self._position)},
+            )  # fmt: skip
+
+        retrying(self._retry, self._stop, is_retryable=_is_retryable, on_retry=on_retry)(function, run)
+
+    def _forget_windows(self, position: Position) -> None:
+        for record in self._windows.expired(position):
+            self._stores.tables.forget(record.name)
+            del self._windows.records[record.name]
+            self._engines.replay.forget()
+
+    def _rollback(self) -> None:
+        self._writer.forget_session()
+        self._session.rollback()
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and error.remedy is Remedy.RETRY
+
+
+def _names(tables: Sequence[TableName]) -> str:
+    return ", ".join(map(str, tables))
+
+
+def _placed(error: ReplicaError, transaction: Transaction) -> ReplicaError:
+    """Return the error with the transaction's place in its message."""
+    if "at " + str(transaction.start) not in error.message:
+        error.message = f"{error.message}, in the transaction at {transaction.start}"
+        error.args = (error.message,)
+    return error

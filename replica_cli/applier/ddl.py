@@ -1,0 +1,294 @@
+"""Data definition in stream order: what is done about a statement, and doing it once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.window import Mode
+from replica_cli.checkpoint.intents import Intent
+from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.core.settings import DdlPolicy
+from replica_cli.mysql.catalog import read_table, show_create
+from replica_cli.mysql.collations import codec_of
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.sqlbuilder.context import ANSI_QUOTES, APPLY_SESSION, context_statement
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.statement import (
+    ParsedStatement,
+    StatementKind,
+    parse_statement,
+    without_start_transaction,
+)
+from replica_cli.sqlbuilder.tokens import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.applier.window import Windows
+    from replica_cli.checkpoint.intents import IntentStore
+    from replica_cli.core.events import Statement, Transaction
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
+
+logger = logging.getLogger(__name__)
+
+_TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "xtradb", ""})
+
+
+class TableChangedInWindow(ReplicaError):
+    """A table was altered while it was copied, or is not what the log says inside its window: it is copied anew."""
+
+    code = "table_changed_in_window"
+
+    def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
+        super().__init__(f"{', '.join(map(str, tables))}: {reason}")
+        self.tables = tables
+
+
+class Verdict(Enum):
+    """What becomes of a statement."""
+
+    IGNORE = "ignore"
+    APPLY = "apply"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, its reason, and the primary's names of the tables it is about."""
+
+    verdict: Verdict
+    reason: str = ""
+    tables: tuple[TableName, ...] = ()
+
+
+class DdlApplier:
+    """Applies statements on the session that holds the lock: a connection that was fenced off cannot alter anything.
+
+    `catalog` is another session, in which text is text.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        catalog: Session,
+        intents: IntentStore,
+        selection: Selection,
+        collations: Mapping[int, tuple[str, str]],
+        *,
+        policy: DdlPolicy,
+        is_same_flavour: bool,
+    ) -> None:
+        self._session = session
+        self._catalog = catalog
+        self._intents = intents
+        self._selection = selection
+        self._collations = collations
+        self._policy = policy
+        self._is_same_flavour = is_same_flavour
+
+    def parse(self, statement: Statement) -> ParsedStatement:
+        """Read a statement's text in its client's charset."""
+        mode = statement.context.sql_mode or 0
+        text = statement.text.decode(self._codec(statement), "surrogateescape")
+        return parse_statement(text, statement.schema, ansi_quotes=bool(mode & ANSI_QUOTES))
+
+    def decide(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision:
+        """Say what becomes of a statement.
+
+        Raises ApplyRefused where it cannot be placed or must stop the stream, TableChangedInWindow where a table has
+        to be copied anew.
+        """
+        if parsed.kind is StatementKind.WITHOUT_EFFECT:
+            return Decision(Verdict.IGNORE, parsed.object_class)
+        if parsed.kind is StatementKind.ROWS:
+            return self._decide_rows(parsed, transaction)
+        if parsed.kind is StatementKind.UNKNOWN or _holds_several(parsed):
+            raise ApplyRefused(
+                f"a statement that cannot be placed, at {transaction.start}: {_masked(parsed)}",
+                hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
+            )
+        if parsed.schema:
+            is_ours = self._selection.schema_target(parsed.schema) is not None
+            return Decision(Verdict.APPLY) if is_ours else Decision(Verdict.IGNORE, "schema outside the filters")
+        return self._decide_tables(parsed, transaction, windows)
+
+    def _decide_rows(self, parsed: ParsedStatement, transaction: Transaction) -> Decision:
+        names = {t.name for t in parsed.tokens if t.kind in (Kind.NAME, Kind.WORD)}
+        ours = [
+            n for n in names if self._selection.schema_target(n) is not None and not self._selection.takes_all_schemas
+        ]
+        default = next((c.schema for c in transaction.changes if hasattr(c, "schema")), "")
+        if ours or self._selection.schema_target(default) is not None:
+            raise ApplyRefused(
+                f"a change of rows was logged as a statement, at {transaction.start}: {_masked(parsed)}",
+                hint="SET GLOBAL binlog_format=ROW on the primary, then `replica transfer --restart`",
+            )
+        return Decision(Verdict.IGNORE, "statement outside the filters")
+
+    def _decide_tables(  # noqa: PLR0911 - one return a reason
+        self, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
+        selected = tuple(t for t in parsed.tables if self._selection.target(t) is not None)
+        if not selected:
+            return Decision(Verdict.IGNORE, f"{parsed.kind} outside the filters")
+        modes = {windows.mode(t, transaction) for t in selected}
+        if modes == {Mode.SKIPPED}:
+            return Decision(Verdict.IGNORE, "before the copy")
+        if Mode.QUARANTINED in modes:
+            if parsed.kind is StatementKind.DROP_TABLE:
+                return Decision(Verdict.APPLY)
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
+        if Mode.IDEMPOTENT in modes or Mode.SKIPPED in modes:
+            self._check_window(parsed, selected)
+        elif self._policy is DdlPolicy.STOP:
+            raise ApplyRefused(
+                f"{parsed.kind} at {transaction.start}, and REPLICA_DDL=stop: {_shown(parsed)}",
+                hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
+                table=selected[0],
+            )
+        elif self._policy is DdlPolicy.QUARANTINE:
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", selected)
+        if len(selected) != len(parsed.tables) and parsed.kind is not StatementKind.DROP_TABLE:
+            # A rename into or out of the filters, as an online schema change does when its tables are left out: rows
+            # of the other table were never here.
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind} with a table outside the filters", selected)
+        return Decision(Verdict.APPLY)
+
+    def _check_window(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
+        # TRUNCATE replays in its place: all later changes are in the log. CREATE is done already, or not yet.
+        if parsed.kind in (StatementKind.TRUNCATE, StatementKind.CREATE_TABLE):
+            return
+        raise TableChangedInWindow(selected, f"{parsed.kind} while it was copied")
+
+    def apply(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, *, in_window: bool
+    ) -> None:
+        """Carry a statement out, once, whatever happened to the process that tried before.
+
+        The intent that this leaves goes with `IntentStore.forget_statement` in the position's transaction.
+        Raises ApplyRefused where the secondary refuses it.
+        """
+        targets = self._targets(parsed)
+        if (
+            in_window
+            and parsed.kind is StatementKind.CREATE_TABLE
+            and all(read_table(self._catalog, t) for t in targets)
+        ):
+            return
+        digest = hashlib.sha256(statement.text).hexdigest()
+        before = self._fingerprint(targets)
+        left = self._intents.load()
+        was_begun = left is not None and left.statement_hash == digest and left.position == transaction.start
+        if not was_begun:
+            self._intents.save(Intent(transaction.start, digest, before, _shown(parsed)))
+        elif left is not None and left.before_hash != before:
+            logger.info("finished before the restart: %s", _shown(parsed), extra={"tag": "INFO"})
+            self._finish_drop(parsed, targets)
+            self._keep_transactional(targets)
+            return
+        self._run(statement, parsed, targets)
+        self._keep_transactional(targets)
+
+    def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
+        schema = self._selection.schema_target(statement.schema) or statement.schema
+        context = replace(statement.context, auto_increment=None)
+        try:
+            if schema and self._has_schema(schema):
+                self._session.execute(f"USE {quote(schema)}")
+            self._session.execute(
+                context_statement(context, statement.timestamp, self._collations, has_same_modes=self._is_same_flavour)
+            )
+            self._session.execute(self._text(statement, parsed, targets))
+        except ServerError as error:
+            if error.remedy is not Remedy.FATAL:
+                raise
+            raise ApplyRefused(
+                f"{self._session.server.name} refuses a statement (error {error.errno}: {error.text}): {_shown(parsed)}",
+                hint="mend the secondary so that it can run, or run it by hand and `replica position reset --to` the "
+                "position behind it",
+                table=parsed.tables[0] if parsed.tables else None,
+            ) from error
+        finally:
+            self._restore_session()
+
+    def _restore_session(self) -> None:
+        try:
+            self._session.execute(APPLY_SESSION)
+        except ServerError:
+            logger.debug("the session is gone", exc_info=True)
+
+    def _text(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bytes:
+        if parsed.kind is StatementKind.DROP_TABLE and (
+            len(targets) != len(parsed.tables) or not self._are_there(targets)
+        ):
+            return ("DROP TABLE IF EXISTS " + ", ".join(map(quote_table, targets))).encode()
+        if parsed.kind is StatementKind.CREATE_TABLE:
+            parsed = without_start_transaction(parsed)
+        if parsed.kind is StatementKind.CREATE_SCHEMA:
+            target = self._selection.schema_target(parsed.schema) or parsed.schema
+            if self._has_schema(target):
+                return b"DO 0"
+        text = parsed.routed(lambda schema: self._selection.schema_target(schema) or schema)
+        return text.encode(self._codec(statement), "surrogateescape")
+
+    def _targets(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
+        return tuple(t for t in map(self._selection.target, parsed.tables) if t is not None)
+
+    def _are_there(self, targets: tuple[TableName, ...]) -> bool:
+        return all(read_table(self._catalog, t) is not None for t in targets)
+
+    def _fingerprint(self, targets: tuple[TableName, ...]) -> str:
+        parts = []
+        for target in targets:
+            exists = read_table(self._catalog, target) is not None
+            parts.append(f"{target}\0{show_create(self._catalog, target) if exists else ''}")
+        return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _finish_drop(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
+        # Some of several tables may be gone and others not.
+        if parsed.kind is StatementKind.DROP_TABLE:
+            self._session.execute("SET SESSION foreign_key_checks=0")
+            self._session.execute("DROP TABLE IF EXISTS " + ", ".join(map(quote_table, targets)))
+
+    def _keep_transactional(self, targets: tuple[TableName, ...]) -> None:
+        """Rows and position commit together only in a transactional engine."""
+        for target in targets:
+            definition = read_table(self._catalog, target)
+            if definition is not None and definition.engine.lower() not in _TRANSACTIONAL:
+                self._session.execute(f"ALTER TABLE {quote_table(target)} ENGINE=InnoDB")
+                logger.warning(
+                    "%s: engine %s is not transactional, InnoDB takes its place here", target, definition.engine,
+                    extra={"tag": "WARN"},
+                )  # fmt: skip
+
+    def _has_schema(self, schema: str) -> bool:
+        sql = "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s"
+        return self._catalog.row(sql, schema) is not None
+
+    def _codec(self, statement: Statement) -> str:
+        found = self._collations.get(statement.context.character_set_client or 0)
+        return codec_of(found[1]) if found else "utf-8"
+
+
+def _holds_several(parsed: ParsedStatement) -> bool:
+    # Our session takes several statements in one text: what a primary logs as one must be one.
+    solid = [t for t in parsed.tokens if not t.is_blank]
+    return any(t.is_symbol(";") for t in solid[:-1])
+
+
+def _masked(parsed: ParsedStatement) -> str:
+    # Values of rows, and passwords, stay out of logs.
+    hidden = (replace(t, text="?") if t.kind in (Kind.STRING, Kind.NUMBER) else t for t in parsed.tokens)
+    return _shown(replace(parsed, tokens=tuple(hidden)))
+
+
+def _shown(parsed: ParsedStatement) -> str:
+    text = "".join(t.text for t in parsed.tokens).strip()
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= 300 else text[:300] + " …"

@@ -1,0 +1,129 @@
+"""How one table's events become statements: compiled once for each table map and set of present columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ApplyRefused, Drift
+from replica_cli.core.events import RowKind
+from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
+from replica_cli.decoder.contradiction import contradiction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.table import Column, TableDefinition
+    from replica_cli.decoder.compile import RowsFunction
+    from replica_cli.sqlbuilder.rows import Literals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowPlan:
+    """What is decoded of each row, and under which names it is written.
+
+    A decoded row is the literals of `written`, then those of `found_by`; a DELETE has only the latter.
+    `has_key` says whether `found_by` is a key (else it is the whole row). `enum_places` are the literals in which a
+    plain 0 is an ENUM's error value.
+    """
+
+    decode: RowsFunction
+    written: tuple[str, ...]
+    found_by: tuple[str, ...]
+    has_key: bool
+    enum_places: tuple[int, ...]
+
+
+def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, ...]:
+    """Return the secondary's column for each column of the table map: by name where the primary logs names.
+
+    Raises Drift where the two do not fit.
+    """
+    names = table.column_names
+    if names is None:
+        columns = definition.columns
+        if len(columns) != len(table.types):
+            raise _drift(table, f"{len(table.types)} columns on the primary, {len(columns)} on the secondary")
+    else:
+        by_name = definition.columns_by_name
+        missing = [n for n in names if n not in by_name]
+        if missing:
+            raise _drift(table, f"the secondary has no column {', '.join(missing)}")
+        columns = tuple(by_name[n] for n in names)
+    difference = contradiction(table, columns)
+    if difference is not None:
+        raise _drift(table, difference)
+    return columns
+
+
+def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
+    """Compile the plan for events like this one. Raises Drift or ApplyRefused."""
+    table = event.table
+    columns = columns_for(table, definition)
+    ordinals = {c.name: i for i, c in enumerate(columns)}
+    key = [c.name for c in definition.row_key if c.name in ordinals and is_present(event.present, ordinals[c.name])]
+    has_key = bool(definition.row_key) and len(key) == len(definition.row_key)
+    if event.kind is RowKind.INSERT:
+        written = written_columns(columns, event.present)
+        outputs = [Output(ordinals[n], Form.VALUE) for n in written]
+        decode = compile_rows(table, columns, outputs, event.present)
+        return RowPlan(decode, written, (), has_key, enum_places(columns, written))
+    if has_key:
+        found_by = tuple(key)
+    elif definition.row_key:
+        raise ApplyRefused(
+            f"{table.name}: the row image has not the key ({', '.join(c.name for c in definition.row_key)})",
+            hint="set binlog_row_image=FULL on the primary, then `replica transfer --table " + str(table.name) + "`",
+            table=table.name,
+        )
+    else:
+        found_by = _whole_row(columns, event)
+    before = [Output(ordinals[n], Form.KEY) for n in found_by]
+    if event.kind is RowKind.DELETE:
+        decode = compile_rows(table, columns, before, event.present)
+        return RowPlan(decode, (), found_by, has_key, ())
+    written = written_columns(columns, event.present_after)
+    after = [Output(ordinals[n], Form.VALUE) for n in written]
+    decode = compile_updates(table, columns, before, after, event.present, event.present_after)
+    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written))
+
+
+def holds_enum_zero(plan: RowPlan, rows: Sequence[Literals]) -> bool:
+    """Say whether any of the rows holds an ENUM's error value, which strict mode refuses."""
+    places = plan.enum_places
+    return bool(places) and any(row[i] == b"0" for row in rows for i in places)
+
+
+def is_present(bitmap: bytes, ordinal: int) -> bool:
+    """Say whether a row image has a column."""
+    return bool(bitmap[ordinal >> 3] >> (ordinal & 7) & 1)
+
+
+def written_columns(columns: Sequence[Column], present: bytes) -> tuple[str, ...]:
+    """Return the names of the columns that an image has and that may be written."""
+    return tuple(c.name for i, c in enumerate(columns) if not c.is_generated and is_present(present, i))
+
+
+def _whole_row(columns: Sequence[Column], event: RowEvent) -> tuple[str, ...]:
+    if any(not is_present(event.present, i) for i in range(len(columns))):
+        raise ApplyRefused(
+            f"{event.table.name}: the table has no key and the row image is not whole",
+            hint="set binlog_row_image=FULL on the primary",
+            table=event.table.name,
+        )
+    return tuple(c.name for c in columns if not c.is_generated)
+
+
+def enum_places(columns: Sequence[Column], written: Sequence[str]) -> tuple[int, ...]:
+    """Return the places of ENUM columns among the written ones."""
+    kinds = {c.name: c.data_type for c in columns}
+    return tuple(i for i, name in enumerate(written) if kinds[name] == "enum")
+
+
+def _drift(table: TableMap, difference: str) -> Drift:
+    return Drift(
+        f"{table.name}: {difference}",
+        hint=f"`replica drift check --sql` shows the way back; `replica transfer --table {table.name}` copies it anew",
+        table=table.name,
+    )

@@ -1,0 +1,128 @@
+"""The SQL engine: rows are decoded and written as statements, strictly: every row must be found, none may be there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
+from replica_cli.applier.work import Work, portions
+from replica_cli.core.errors import ApplyRefused, UnsupportedEvent
+from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
+from replica_cli.sqlbuilder.rows import (
+    delete_by_key,
+    delete_template,
+    insert_head,
+    update_template,
+    update_whole_row_template,
+    values,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableName
+    from replica_cli.sqlbuilder.rows import Literals
+
+
+class SqlEngine:
+    """Builds statements from row events; needs the secondary's definitions and nothing else of the server.
+
+    `cascades_are_logged`: the primary writes the rows that foreign keys cascade to, so the secondary must not cascade.
+    `statement_bytes` limits one statement, unless one row alone is larger.
+    """
+
+    def __init__(
+        self, definitions: Definitions, selection: Selection, *, cascades_are_logged: bool, statement_bytes: int
+    ) -> None:
+        self._definitions = definitions
+        self._selection = selection
+        self._cascades_are_logged = cascades_are_logged
+        self._statement_bytes = statement_bytes
+        self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = {}
+
+    def forget(self) -> None:
+        """Forget the plans: a definition changed."""
+        self._plans.clear()
+
+    def works(self, events: Sequence[RowEvent]) -> list[Work]:
+        """Return the statements for consecutive row events; neighbours of one kind become one statement."""
+        works: list[Work] = []
+        for event, plan, rows in self._merged(events):
+            works.extend(self._statements(event, plan, rows))
+        return works
+
+    def _merged(self, events: Sequence[RowEvent]) -> Iterator[tuple[RowEvent, RowPlan, list[Literals]]]:
+        last: tuple[RowEvent, RowPlan] | None = None
+        rows: list[Literals] = []
+        for event in events:
+            plan = self._plan(event)
+            if last is not None and (last[1] is not plan or last[0].flags != event.flags):
+                yield (*last, rows)
+                rows = []
+            last = (event, plan)
+            rows.extend(decoded(event, plan))
+        if last is not None:
+            yield (*last, rows)
+
+    def _plan(self, event: RowEvent) -> RowPlan:
+        key = (event.table, event.kind, event.present, event.present_after)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = plan_rows(event, self._definitions.get(target_of(event, self._selection)))
+        return plan
+
+    def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
+        target = target_of(event, self._selection)
+        checks = not (self._cascades_are_logged or event.flags & NO_FOREIGN_KEY_CHECKS)
+        key = plan.found_by if plan.has_key else ()
+
+        def work(count: int, statement: bytes, *, is_lenient: bool = False) -> Work:
+            return Work(event.kind, event.table.name, target, key, count, statement, count, checks, is_lenient)
+
+        if event.kind is RowKind.INSERT:
+            head = insert_head(target, plan.written)
+            for part in portions(rows, self._statement_bytes):
+                yield work(len(part), head + values(part), is_lenient=holds_enum_zero(plan, part))
+        elif event.kind is RowKind.DELETE and plan.has_key:
+            for part in portions(rows, self._statement_bytes):
+                yield work(len(part), delete_by_key(target, plan.found_by, part))
+        else:
+            template = _template(event.kind, target, plan)
+            for row in rows:
+                yield work(1, template % row, is_lenient=holds_enum_zero(plan, (row,)))
+
+
+def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:
+    if kind is RowKind.DELETE:
+        return delete_template(target, plan.found_by)
+    if plan.has_key:
+        return update_template(target, plan.written, plan.found_by)
+    return update_whole_row_template(target, plan.written, plan.found_by)
+
+
+def target_of(event: RowEvent, selection: Selection) -> TableName:
+    """Return the secondary's name of an event's table. Raises ApplyRefused where it is not replicated."""
+    target = selection.target(event.table.name)
+    if target is None:
+        raise ApplyRefused(f"{event.table.name} is not among the replicated tables")
+    return target
+
+
+def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:
+    """Return an event's rows as literals. Raises UnsupportedEvent with the table's name."""
+    if event.is_partial_json:
+        raise UnsupportedEvent(
+            f"{event.table.name}: a partial JSON update",
+            hint="SET GLOBAL binlog_row_value_options='' on the primary, then copy the table anew",
+            table=event.table.name,
+        )
+    try:
+        return plan.decode(event.raw, event.rows_start, len(event.raw))
+    except UnsupportedEvent as error:
+        error.message = f"{event.table.name}: {error.message}"
+        error.args = (error.message,)
+        error.table = event.table.name
+        raise

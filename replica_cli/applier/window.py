@@ -1,0 +1,75 @@
+"""What a table's record makes of an event: skip it, apply it idempotently, or apply it strictly."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from replica_cli.core.gtid import covers
+from replica_cli.core.status import TableState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.position import Position
+    from replica_cli.core.table import TableName
+
+
+class Mode(Enum):
+    """How the rows of one table in one transaction are applied."""
+
+    STRICT = "strict"
+    IDEMPOTENT = "idempotent"  # inside the replay window: the copy may have seen the change already
+    SKIPPED = "skipped"  # the copy began after it
+    QUARANTINED = "quarantined"
+
+
+class Windows:
+    """The tables with a record, by the primary's names. A table without one is live: strict."""
+
+    def __init__(self, records: Mapping[TableName, TableRecord], *, is_mariadb: bool) -> None:
+        self._records = dict(records)
+        self._is_mariadb = is_mariadb
+
+    @property
+    def records(self) -> dict[TableName, TableRecord]:
+        """Return the records that still matter."""
+        return self._records
+
+    def mode(self, name: TableName, transaction: Transaction) -> Mode:
+        """Return how a transaction's rows of a table are applied.
+
+        A transaction lies wholly before or behind each boundary, so its own start decides.
+        """
+        record = self._records.get(name)
+        if record is None:
+            return Mode.STRICT
+        if record.state is TableState.QUARANTINED:
+            return Mode.QUARANTINED
+        if record.start is not None and self._is_before(transaction, record.start):
+            return Mode.SKIPPED
+        if record.end is not None and self._is_before(transaction, record.end):
+            return Mode.IDEMPOTENT
+        return Mode.STRICT
+
+    def expired(self, position: Position) -> list[TableRecord]:
+        """Return the copied tables whose window lies behind a position."""
+        return [
+            r
+            for r in self._records.values()
+            if r.state is TableState.COPIED and (r.end is None or self._has_passed(position, r.end))
+        ]
+
+    def _is_before(self, transaction: Transaction, boundary: Position) -> bool:
+        if boundary.file and transaction.start.file:
+            return transaction.start.order < boundary.order
+        if transaction.gtid:
+            return covers(boundary.gtid, transaction.gtid, is_mariadb=self._is_mariadb)
+        return False
+
+    def _has_passed(self, position: Position, boundary: Position) -> bool:
+        if boundary.file and position.file:
+            return position.order >= boundary.order
+        return covers(position.gtid, boundary.gtid, is_mariadb=self._is_mariadb)

@@ -1,0 +1,65 @@
+"""Pieces of work that an engine makes of row events, and that the writer carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from replica_cli.core.events import RowEvent, RowKind
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.rows import Literals
+
+STATEMENT_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """One statement and what must come of it.
+
+    `expected` is the number of rows that it must find, None where any number will do (inside the replay window).
+    `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `procedure` takes the place
+    of the statement where one statement cannot do it; it runs by itself and returns the rows it changed.
+    """
+
+    kind: RowKind
+    table: TableName
+    target: TableName
+    key: tuple[str, ...]
+    rows: int
+    statement: bytes
+    expected: int | None
+    checks_foreign_keys: bool = True
+    is_lenient: bool = False
+    procedure: Callable[[Session], int] | None = None
+
+
+class RowEngine(Protocol):
+    """Turns row events into work, in source order."""
+
+    def works(self, events: Sequence[RowEvent]) -> list[Work]:
+        """Return the work for consecutive row events of one or more transactions.
+
+        Raises Drift, UnsupportedEvent or ApplyRefused where an event cannot be carried out as it was made.
+        """
+
+    def forget(self) -> None:
+        """Forget what was learnt of tables: a definition changed."""
+
+
+def portions(rows: Sequence[Literals], limit_bytes: int) -> Iterator[list[Literals]]:
+    """Cut rows into lists that make statements of limited size; a row that is larger alone stands alone."""
+    part: list[Literals] = []
+    size = 0
+    for row in rows:
+        row_size = sum(map(len, row)) + len(row) + 3
+        if part and (size + row_size > limit_bytes or len(part) >= STATEMENT_ROWS):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += row_size
+    if part:
+        yield part

@@ -1,0 +1,177 @@
+"""Carries out work on the secondary: many statements a round trip, every result held against what it must be."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ApplyRefused, ReplicaError, RowExists, RowMissing
+from replica_cli.core.events import RowKind
+from replica_cli.mysql.errnos import DUPLICATES, ER_NO_REFERENCED_ROW, ER_ROW_IS_REFERENCED, Remedy, ServerError
+from replica_cli.mysql.session import SQL_MODE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from replica_cli.applier.work import Work
+    from replica_cli.mysql.session import Session
+
+_PACKET_STATEMENTS = 500
+_PACKET_BYTES = 1024 * 1024
+_LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
+_KEY_NAME = re.compile(r"for key '([^']*)'")
+
+
+class Writer:
+    """Sends packets of statements on one session. The caller opens and ends the transaction."""
+
+    def __init__(self, session: Session, *, max_packet: int) -> None:
+        self._session = session
+        # Room for the protocol's own bytes and the statements that the writer adds.
+        self._max_packet = max_packet - 1024
+        self._packet: list[tuple[bytes, Work | None]] = []
+        self._size = 0
+        self._checks: bool | None = None
+        self._is_lenient: bool | None = None
+        self._wants_begin = False
+        self._is_begun = False
+
+    def write(self, works: Iterable[Work]) -> None:
+        """Add work; packets go out as they fill.
+
+        Raises RowMissing, RowExists, ApplyRefused where a change cannot be made as it was on the primary, ServerError
+        where the server has another reason.
+        """
+        for work in works:
+            self._set_session(work)
+            if work.procedure is not None:
+                self.flush()
+                self._run_alone(work)
+                continue
+            if len(work.statement) > self._max_packet:
+                raise ApplyRefused(
+                    f"{work.table}: a change of {len(work.statement)} bytes is larger than the secondary takes",
+                    hint=f"SET GLOBAL max_allowed_packet={_next_power(len(work.statement))} on {self._server_name}",
+                    table=work.table,
+                )
+            self._add(work.statement, work)
+
+    def begin(self) -> None:
+        """Open the transaction with the first statement that follows, if it is not open."""
+        self._wants_begin = not self._is_begun
+
+    @property
+    def is_begun(self) -> bool:
+        """Say whether a transaction was opened and not ended."""
+        return self._is_begun
+
+    def ended(self) -> None:
+        """Note that the transaction was committed."""
+        self._is_begun = self._wants_begin = False
+
+    def add(self, statement: bytes) -> None:
+        """Add a statement of which nothing is expected."""
+        self._add(statement, None)
+
+    def finish(self, last: bytes) -> int:
+        """Send what waits and one more statement behind it; return the rows that this one found."""
+        self._add(last, None)
+        return self.flush()
+
+    def flush(self) -> int:
+        """Send what waits, check every result, and return the last statement's count."""
+        packet, self._packet, self._size = self._packet, [], 0
+        if not packet:
+            return 0
+        try:
+            counts = self._session.execute_all([statement for statement, _ in packet])
+        except ServerError as error:
+            work = packet[min(error.statement_index, len(packet) - 1)][1]
+            raise (explained(error, work) if work is not None else error) from error
+        for (_, work), count in zip(packet, counts, strict=True):
+            if work is not None and work.expected is not None and count != work.expected:
+                raise _missing(work, count)
+        return counts[-1]
+
+    def forget_session(self) -> None:
+        """Forget what the session's variables are: they were set anew, or rolled back with an error."""
+        self._packet, self._size = [], 0
+        self._checks = self._is_lenient = None
+        self.ended()
+
+    @property
+    def _server_name(self) -> str:
+        return self._session.server.name
+
+    def _add(self, statement: bytes, work: Work | None) -> None:
+        if self._wants_begin:
+            self._wants_begin, self._is_begun = False, True
+            self._add(b"START TRANSACTION", None)
+        size = len(statement) + 1
+        is_full = len(self._packet) >= _PACKET_STATEMENTS or self._size + size > min(_PACKET_BYTES, self._max_packet)
+        if self._packet and is_full:
+            self.flush()
+        self._packet.append((statement, work))
+        self._size += size
+
+    def _set_session(self, work: Work) -> None:
+        if work.checks_foreign_keys != self._checks:
+            self._checks = work.checks_foreign_keys
+            self._add(b"SET SESSION foreign_key_checks=%d" % self._checks, None)
+        if work.is_lenient != self._is_lenient:
+            self._is_lenient = work.is_lenient
+            mode = _LENIENT_MODE if work.is_lenient else SQL_MODE
+            self._add(f"SET SESSION sql_mode='{mode}'".encode(), None)
+
+    def _run_alone(self, work: Work) -> None:
+        assert work.procedure is not None  # noqa: S101 - the caller asked
+        try:
+            work.procedure(self._session)
+        except ServerError as error:
+            raise explained(error, work) from error
+        self._checks = None
+
+
+def explained(error: ServerError, work: Work) -> ReplicaError:
+    """Return a server's error as a condition of the table, the error itself where only the server is meant.
+
+    Keys are named, values are not: they stay out of logs.
+    """
+    verb = work.kind.name
+    if error.errno in DUPLICATES:
+        name = _KEY_NAME.search(error.text)
+        key = f" on key {name[1]}" if name else ""
+        return RowExists(
+            f"{work.table}: {verb} meets a row that is already there{key}",
+            hint=f"`replica transfer --table {work.table}` copies the table anew",
+            table=work.table,
+        )
+    if error.errno in (ER_ROW_IS_REFERENCED, ER_NO_REFERENCED_ROW):
+        return RowMissing(
+            f"{work.table}: {verb} is refused by a foreign key: the related rows differ from the primary's",
+            hint=f"`replica transfer --table {work.table}` and its related tables",
+            table=work.table,
+        )
+    if error.remedy is not Remedy.FATAL:
+        return error
+    return ApplyRefused(
+        f"{work.table}: {verb} is refused by {error.server} (error {error.errno})",
+        hint=f"`replica drift check`, then `replica transfer --table {work.table}`",
+        table=work.table,
+    )
+
+
+def _missing(work: Work, count: int) -> RowMissing:
+    key = f"by its key ({', '.join(work.key)})" if work.key else "by its whole image"
+    found = f"{work.rows - count} of {work.rows} rows are not found {key}"
+    if work.kind is RowKind.INSERT:
+        found = f"{count} of {work.rows} rows were written"
+    return RowMissing(
+        f"{work.table}: {work.kind.name}: {found}",
+        hint=f"`replica transfer --table {work.table}` copies the table anew",
+        table=work.table,
+    )
+
+
+def _next_power(size: int) -> int:
+    return 1 << (size + 65536).bit_length()

@@ -1,0 +1,124 @@
+"""The heartbeat row: what the live process says of itself, for `health`, `position show` and `pause` elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from replica_cli.sqlbuilder.identifiers import quote
+
+if TYPE_CHECKING:
+    from replica_cli.core.status import WorkerStatus
+    from replica_cli.mysql.session import Session
+
+HOLDER_CHARACTERS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One instance's heartbeat as it stands on the secondary.
+
+    `beat_at` and `moved_at` are UTC text by the secondary's clock, and so are the ages, in seconds:
+    two machines' clocks never meet in one subtraction. `snapshot` is the WorkerStatus as a JSON object.
+    """
+
+    holder: str
+    connection_id: int
+    beat_at: str
+    moved_at: str | None
+    phase: str
+    is_pause_wanted: bool
+    snapshot: dict[str, Any]
+    age_seconds: float
+    moved_age_seconds: float | None
+
+
+def this_holder() -> str:
+    """Return the name by which this process signs its heartbeat: `host:pid`."""
+    pid = f":{os.getpid()}"
+    return socket.gethostname()[: HOLDER_CHARACTERS - len(pid)] + pid
+
+
+class BeatStore:
+    """One instance's row in `stream_status`, on a session of its own: never inside the row transaction."""
+
+    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+        self._session = session
+        self._table = f"{quote(state_schema)}.stream_status"
+        self._instance = instance
+        self._last_progress: tuple[object, ...] | None = None
+
+    def beat(self, status: WorkerStatus, *, connection_id: int = 0, holder: str | None = None) -> bool:
+        """Write the heartbeat, about once a second; return whether a pause is wanted.
+
+        `connection_id` is the writing session's, so that a frozen holder can be killed. `moved_at` moves only when
+        the work did: position, rows, or a copy's rows. A wish to pause stays as it is, whoever beats.
+        """
+        progress = _progress(status)
+        has_moved = progress != self._last_progress
+        moved_at = "UTC_TIMESTAMP(6)" if has_moved else "moved_at"
+        self._session.execute(
+            f"INSERT INTO {self._table} (instance, holder, connection_id, beat_at, moved_at, phase, snapshot)"
+            " VALUES (%s, %s, %s, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), %s, %s) ON DUPLICATE KEY UPDATE"
+            " holder = VALUES(holder), connection_id = VALUES(connection_id), beat_at = VALUES(beat_at),"
+            f" moved_at = {moved_at}, phase = VALUES(phase), snapshot = VALUES(snapshot)",
+            self._instance, holder or this_holder(), connection_id, str(status.phase), json.dumps(asdict(status)),
+        )  # fmt: skip
+        self._last_progress = progress
+        return self.is_pause_wanted()
+
+    def is_pause_wanted(self) -> bool:
+        """Say whether somebody asked this instance to pause."""
+        row = self._session.row(f"SELECT is_pause_wanted FROM {self._table} WHERE instance = %s", self._instance)
+        return bool(row and row[0])
+
+    def load(self) -> Beat | None:
+        """Return the row, None where no process ever beat."""
+        row = self._session.row(
+            "SELECT holder, connection_id, beat_at, moved_at, phase, is_pause_wanted, snapshot,"
+            " TIMESTAMPDIFF(MICROSECOND, beat_at, UTC_TIMESTAMP(6)),"
+            f" TIMESTAMPDIFF(MICROSECOND, moved_at, UTC_TIMESTAMP(6)) FROM {self._table} WHERE instance = %s",
+            self._instance,
+        )
+        if row is None:
+            return None
+        holder, connection_id, beat_at, moved_at, phase, pause, snapshot, age, moved_age = row
+        return Beat(
+            str(holder),
+            int(connection_id),
+            str(beat_at),
+            None if moved_at is None else str(moved_at),
+            str(phase),
+            bool(pause),
+            _snapshot(snapshot),
+            int(age) / 1e6,
+            None if moved_age is None else int(moved_age) / 1e6,
+        )
+
+    def set_pause(self, is_wanted: bool) -> bool:  # noqa: FBT001 - the one thing it sets; `set_pause(True)` reads as it is
+        """Ask the instance to pause, or to go on; return False where no process ever beat, so that none will hear."""
+        found = self._session.execute(
+            f"UPDATE {self._table} SET is_pause_wanted = %s WHERE instance = %s", int(is_wanted), self._instance
+        )
+        return found == 1
+
+    def forget(self) -> None:
+        """Delete the row."""
+        self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
+
+
+def _progress(status: WorkerStatus) -> tuple[object, ...]:
+    copied = status.transfer.rows_copied if status.transfer else None
+    return (status.position, status.rows_total, status.transactions_total, copied)
+
+
+def _snapshot(text: object) -> dict[str, Any]:
+    # Written by another version, or half by hand: a heartbeat that cannot be read still has its age.
+    try:
+        value = json.loads(str(text))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

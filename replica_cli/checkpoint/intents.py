@@ -1,0 +1,60 @@
+"""The note of a DDL statement that is about to run: written before it, gone with the position behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.position import Position
+from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.literals import text_literal
+
+if TYPE_CHECKING:
+    from replica_cli.mysql.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A statement and the place where its transaction begins; hashes are sha256 in hex.
+
+    `before_hash` is of the tables' definitions before the statement: it tells whether the statement was carried out.
+    """
+
+    position: Position
+    statement_hash: str
+    before_hash: str
+    statement: str
+
+
+class IntentStore:
+    """One instance's row in `ddl_intent`."""
+
+    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+        self._session = session
+        self._table = f"{quote(state_schema)}.ddl_intent"
+        self._instance = instance
+
+    def load(self) -> Intent | None:
+        """Return the intent that was left, None where there is none."""
+        row = self._session.row(
+            f"SELECT file, pos, gtid, statement_hash, before_hash, statement FROM {self._table} WHERE instance = %s",
+            self._instance,
+        )
+        if row is None:
+            return None
+        file, pos, gtid, statement_hash, before_hash, statement = row
+        return Intent(Position(str(file), int(pos), str(gtid)), str(statement_hash), str(before_hash), str(statement))
+
+    def save(self, intent: Intent) -> None:
+        """Write the intent."""
+        self._session.execute(
+            f"REPLACE INTO {self._table}"
+            " (instance, file, pos, gtid, statement_hash, before_hash, statement, started_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
+            self._instance, intent.position.file, intent.position.pos, intent.position.gtid,
+            intent.statement_hash, intent.before_hash, intent.statement,
+        )  # fmt: skip
+
+    def forget_statement(self) -> bytes:
+        """Return the DELETE that goes into the transaction of the position behind the statement."""
+        return f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}".encode()

@@ -1,0 +1,135 @@
+"""The position row: read back after every error, written in the transaction of the rows it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import Fenced
+from replica_cli.core.position import Position
+from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.literals import text_literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from replica_cli.core.selection import Selection
+    from replica_cli.mysql.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPosition:
+    """The position row as it stands on the secondary; `updated_at` is UTC text, `source_time` seconds."""
+
+    position: Position
+    source_identity: str
+    source_time: int
+    row_count: int
+    transaction_count: int
+    skipped_count: int
+    filters: str
+    filters_text: str
+    token: int
+    updated_at: str | datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one commit adds to the position row."""
+
+    position: Position
+    source_time: int
+    row_count: int
+    transaction_count: int
+    skipped_count: int = 0
+
+
+class PositionStore:
+    """One instance's row in `binlog_position`."""
+
+    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+        self._session = session
+        self._table = f"{quote(state_schema)}.binlog_position"
+        self._instance = instance
+
+    def load(self) -> SavedPosition | None:
+        """Return the row, None where there is none."""
+        row = self._session.row(
+            "SELECT file, pos, gtid, source_identity, source_time, row_count, transaction_count, skipped_count, "
+            f"filters, filters_text, token, updated_at FROM {self._table} WHERE instance = %s",
+            self._instance,
+        )
+        if row is None:
+            return None
+        file, pos, gtid, identity, source_time, *counts, filters, filters_text, token, updated_at = row
+        rows, transactions, skipped = (int(c) for c in counts)
+        position = Position(str(file), int(pos), str(gtid))
+        return SavedPosition(
+            position, str(identity), int(source_time), rows, transactions, skipped, str(filters), str(filters_text),
+            int(token), str(updated_at),
+        )  # fmt: skip
+
+    def start(self, position: Position, *, source_identity: str, selection: Selection) -> None:
+        """Write the row anew at a start position; an existing row keeps its token, so that old writers stay fenced."""
+        self._session.execute(
+            f"INSERT INTO {self._table} (instance, file, pos, gtid, source_identity, filters, filters_text, updated_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE"
+            " file = VALUES(file), pos = VALUES(pos), gtid = VALUES(gtid), source_identity = VALUES(source_identity),"
+            " source_time = 0, row_count = 0, transaction_count = 0, skipped_count = 0,"
+            " filters = VALUES(filters), filters_text = VALUES(filters_text), updated_at = VALUES(updated_at)",
+            self._instance, position.file, position.pos, position.gtid, source_identity,
+            selection.fingerprint, str(selection),
+        )  # fmt: skip
+
+    def accept_filters(self, selection: Selection) -> None:
+        """Store the filters of today with the position as it is."""
+        self._session.execute(
+            f"UPDATE {self._table} SET filters = %s, filters_text = %s WHERE instance = %s",
+            selection.fingerprint, str(selection), self._instance,
+        )  # fmt: skip
+
+    def accept_primary(self, source_identity: str) -> None:
+        """Store another primary's identity with the position as it is."""
+        self._session.execute(
+            f"UPDATE {self._table} SET source_identity = %s WHERE instance = %s", source_identity, self._instance
+        )
+
+    def take_token(self) -> int:
+        """Raise the fencing token by one and return it: from here on every older writer's commit fails."""
+        self._session.execute(f"UPDATE {self._table} SET token = token + 1 WHERE instance = %s", self._instance)
+        saved = self.load()
+        return saved.token if saved else 0
+
+    def forget(self) -> None:
+        """Delete the row."""
+        self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
+
+    def advance_statement(self, advance: Advance, token: int) -> bytes:
+        """Return the UPDATE that moves the row, for the same packet as the rows; it must find exactly one row.
+
+        No row found means that the token was taken by another writer: see `check_advanced`.
+        """
+        place = advance.position
+        return (
+            f"UPDATE {self._table} SET file = {text_literal(place.file)}, pos = {place.pos}, "
+            f"gtid = {text_literal(place.gtid)}, source_time = {advance.source_time}, "
+            f"row_count = row_count + {advance.row_count}, "
+            f"transaction_count = transaction_count + {advance.transaction_count}, "
+            f"skipped_count = skipped_count + {advance.skipped_count}, updated_at = UTC_TIMESTAMP(6) "
+            f"WHERE instance = {text_literal(self._instance)} AND token = {token}"
+        ).encode()
+
+    def touch_statement(self, token: int) -> bytes:
+        """Return the UPDATE that finds its row only while the token is ours: for what is not a row transaction."""
+        return (
+            f"UPDATE {self._table} SET updated_at = UTC_TIMESTAMP(6) "
+            f"WHERE instance = {text_literal(self._instance)} AND token = {token}"
+        ).encode()
+
+    def check_advanced(self, found_rows: int) -> None:
+        """Raise Fenced unless the advance found its row."""
+        if found_rows != 1:
+            raise Fenced(
+                f"{self._instance}: another process took over this instance while this one stood still",
+                hint="nothing of the last batch was kept; this process stops, the other goes on",
+            )

@@ -1,0 +1,147 @@
+"""How far each range of a copy is: rows that move in the very transaction of the chunk that they stand for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.literals import hex_literal, text_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.mysql.session import Row, Session
+
+# Number 0 is no range: its high_key carries the fingerprint of the definition that the copy was begun with, and its
+# is_done says that the definition was still the same after the last row.
+_DEFINITION = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RangeProgress:
+    """One range, numbered from 1: rows behind `last_key` up to `high_key` are missing.
+
+    Keys are SQL row literals that the primary wrote; None stands for the start and the end.
+    """
+
+    number: int
+    last_key: bytes | None = None
+    high_key: bytes | None = None
+    row_count: int = 0
+    byte_count: int = 0
+    is_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CopyProgress:
+    """One table's ranges and the fingerprint of its definition."""
+
+    fingerprint: str
+    is_verified: bool
+    ranges: tuple[RangeProgress, ...]
+
+    @property
+    def row_count(self) -> int:
+        """Return the rows copied so far."""
+        return sum(r.row_count for r in self.ranges)
+
+
+class ProgressStore:
+    """One instance's rows in `transfer_progress`. Its literals do not depend on the session's charset."""
+
+    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+        self._session = session
+        self._table = f"{quote(state_schema)}.transfer_progress"
+        self._instance = instance
+
+    def load(self) -> dict[TableName, CopyProgress]:
+        """Return all tables' progress by the primary's names."""
+        rows = self._session.rows(
+            "SELECT schema_name, table_name, range_number, last_key, high_key, row_count, byte_count, is_done "
+            f"FROM {self._table} WHERE instance = {text_literal(self._instance)} ORDER BY range_number"
+        )
+        tables: dict[TableName, list[Row]] = defaultdict(list)
+        for schema, table, *rest in rows:
+            tables[TableName(_text(schema), _text(table))].append(tuple(rest))
+        return {name: _progress(found) for name, found in tables.items()}
+
+    def load_range(self, name: TableName, number: int) -> RangeProgress | None:
+        """Return one range as it was committed last: the truth after an error."""
+        row = self._session.row(
+            "SELECT range_number, last_key, high_key, row_count, byte_count, is_done "
+            f"FROM {self._table} WHERE {self._where(name, number)}"
+        )
+        return _range(row) if row else None
+
+    def begin(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> None:
+        """Write a table's ranges anew, in the caller's transaction or one statement each."""
+        self.forget(name)
+        rows: list[tuple[int, bytes | None, bytes | None, int]] = [(_DEFINITION, None, fingerprint.encode(), 0)]
+        rows += [(r.number, r.last_key, r.high_key, int(r.is_done)) for r in ranges]
+        place = f"{text_literal(self._instance)}, {text_literal(name.schema)}, {text_literal(name.table)}"
+        values = ", ".join(
+            f"({place}, {number}, {_literal(last)}, {_literal(high)}, {done}, UTC_TIMESTAMP(6))"
+            for number, last, high, done in rows
+        )
+        self._session.execute(
+            f"INSERT INTO {self._table} (instance, schema_name, table_name, range_number, last_key, high_key, is_done, "
+            f"updated_at) VALUES {values}"
+        )
+
+    def advance_statement(self, name: TableName, before: RangeProgress, after: RangeProgress) -> bytes:
+        """Return the UPDATE that moves a range on; it must find exactly one row.
+
+        It looks for `before`: a writer that stood still while another one took over finds nothing and stops.
+        """
+        return (
+            f"UPDATE {self._table} SET last_key = {_literal(after.last_key)}, row_count = {after.row_count}, "
+            f"byte_count = {after.byte_count}, is_done = {int(after.is_done)}, updated_at = UTC_TIMESTAMP(6) "
+            f"WHERE {self._where(name, before.number)} AND last_key <=> {_literal(before.last_key)} "
+            f"AND row_count = {before.row_count} AND is_done = {int(before.is_done)}"
+        ).encode()
+
+    def verify(self, name: TableName) -> None:
+        """Note that every row is there and the definition is still the one that the copy was begun with."""
+        self._session.execute(
+            f"UPDATE {self._table} SET is_done = 1, updated_at = UTC_TIMESTAMP(6) "
+            f"WHERE {self._where(name, _DEFINITION)}"
+        )
+
+    def forget(self, name: TableName) -> None:
+        """Delete one table's ranges."""
+        self._session.execute(f"DELETE FROM {self._table} WHERE {self._where(name)}")
+
+    def forget_all(self) -> None:
+        """Delete every range of the instance."""
+        self._session.execute(f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}")
+
+    def _where(self, name: TableName, number: int | None = None) -> str:
+        place = (
+            f"instance = {text_literal(self._instance)} AND schema_name = {text_literal(name.schema)} "
+            f"AND table_name = {text_literal(name.table)}"
+        )
+        return place if number is None else f"{place} AND range_number = {number}"
+
+
+def _progress(rows: list[Row]) -> CopyProgress:
+    definition = next((r for r in rows if int(r[0]) == _DEFINITION), None)
+    fingerprint = bytes(definition[2] or b"").decode() if definition else ""
+    ranges = tuple(_range(r) for r in rows if int(r[0]) != _DEFINITION)
+    return CopyProgress(fingerprint, bool(definition and definition[5]), ranges)
+
+
+def _range(row: Row) -> RangeProgress:
+    number, last_key, high_key, row_count, byte_count, is_done = row
+    return RangeProgress(int(number), last_key, high_key, int(row_count), int(byte_count), bool(is_done))
+
+
+def _literal(value: bytes | None) -> str:
+    # An empty x'' would be a value, too; keys are never empty.
+    return "NULL" if value is None else hex_literal(value)
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

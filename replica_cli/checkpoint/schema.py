@@ -1,0 +1,111 @@
+"""The state schema: tables on each secondary, all InnoDB so that rows and position commit together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.identifiers import quote
+
+if TYPE_CHECKING:
+    from replica_cli.mysql.session import Session
+
+# Names and texts are utf8mb4_bin: identifiers are compared as they are. 191 characters fit every index limit.
+_NAME = "VARCHAR(191) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+_PLACE = "{0}_file VARCHAR(255) NOT NULL DEFAULT '', {0}_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, {0}_gtid MEDIUMTEXT"
+
+# One row per instance. `token` is the fencing token: every commit checks it.
+_BINLOG_POSITION = f"""
+    instance {_NAME} NOT NULL PRIMARY KEY,
+    file VARCHAR(255) NOT NULL,
+    pos BIGINT UNSIGNED NOT NULL,
+    gtid MEDIUMTEXT NOT NULL,
+    source_identity VARCHAR(255) NOT NULL,
+    source_time BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    row_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    transaction_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    skipped_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    filters VARCHAR(64) NOT NULL,
+    filters_text MEDIUMTEXT NOT NULL,
+    token BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    updated_at DATETIME(6) NOT NULL
+"""
+
+# One row per table that was copied, is being copied, or is set aside; names are the primary's.
+# Events up to `start` are in the copy already; up to `end` they are applied idempotently (the replay window).
+_TABLE_STATUS = f"""
+    instance {_NAME} NOT NULL,
+    schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    {_PLACE.format("start")},
+    {_PLACE.format("end")},
+    reason MEDIUMTEXT NULL,
+    row_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    updated_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (instance, schema_name, table_name)
+"""
+
+# One row per range of a table; `last_key` and `high_key` are SQL row literals, NULL for "from the start / to the end".
+_TRANSFER_PROGRESS = f"""
+    instance {_NAME} NOT NULL,
+    schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    range_number INT UNSIGNED NOT NULL,
+    last_key LONGBLOB NULL,
+    high_key LONGBLOB NULL,
+    row_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    byte_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    is_done TINYINT NOT NULL DEFAULT 0,
+    updated_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (instance, schema_name, table_name, range_number)
+"""
+
+# A DDL statement about to run: written before it, gone after it.
+_DDL_INTENT = f"""
+    instance {_NAME} NOT NULL PRIMARY KEY,
+    file VARCHAR(255) NOT NULL,
+    pos BIGINT UNSIGNED NOT NULL,
+    gtid MEDIUMTEXT NOT NULL,
+    statement_hash CHAR(64) NOT NULL,
+    before_hash CHAR(64) NOT NULL,
+    statement MEDIUMTEXT NOT NULL,
+    started_at DATETIME(6) NOT NULL
+"""
+
+# What the live process says of itself, about once a second, outside of the row transactions.
+_STREAM_STATUS = f"""
+    instance {_NAME} NOT NULL PRIMARY KEY,
+    holder VARCHAR(255) NOT NULL,
+    connection_id BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    beat_at DATETIME(6) NOT NULL,
+    moved_at DATETIME(6) NULL,
+    phase VARCHAR(32) NOT NULL,
+    is_pause_wanted TINYINT NOT NULL DEFAULT 0,
+    snapshot MEDIUMTEXT NULL
+"""
+
+_TABLES = {
+    "binlog_position": _BINLOG_POSITION,
+    "table_status": _TABLE_STATUS,
+    "transfer_progress": _TRANSFER_PROGRESS,
+    "ddl_intent": _DDL_INTENT,
+    "stream_status": _STREAM_STATUS,
+}
+
+
+def create_state_schema(session: Session, state_schema: str) -> None:
+    """Make what is missing of the state schema; an existing one is left as it is."""
+    session.execute(f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    existing = existing_state_tables(session, state_schema)
+    for name, columns in _TABLES.items():
+        if name not in existing:
+            session.execute(
+                f"CREATE TABLE IF NOT EXISTS {quote(state_schema)}.{name} ({columns}) "
+                "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            )
+
+
+def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]:
+    """Return which of the state tables are there."""
+    sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+    return frozenset(str(row[0]) for row in session.rows(sql, state_schema)) & frozenset(_TABLES)

@@ -1,0 +1,84 @@
+"""The tables' states: which are being copied, which have a replay window, which are set aside and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.position import Position
+from replica_cli.core.status import TableState
+from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.identifiers import quote
+
+if TYPE_CHECKING:
+    from replica_cli.mysql.session import Row, Session
+
+
+@dataclass(frozen=True, slots=True)
+class TableRecord:
+    """One table's row. `name` is the primary's; a quarantined table's `start` is where it stopped."""
+
+    name: TableName
+    state: TableState
+    start: Position | None = None
+    end: Position | None = None
+    reason: str = ""
+    row_count: int = 0
+
+
+class TableStore:
+    """One instance's rows in `table_status`."""
+
+    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+        self._session = session
+        self._table = f"{quote(state_schema)}.table_status"
+        self._instance = instance
+
+    def load(self) -> dict[TableName, TableRecord]:
+        """Return all records by the primary's table names."""
+        rows = self._session.rows(
+            "SELECT schema_name, table_name, state, start_file, start_pos, start_gtid, end_file, end_pos, end_gtid, "
+            f"reason, row_count FROM {self._table} WHERE instance = %s ORDER BY schema_name, table_name",
+            self._instance,
+        )
+        records = (_record(row) for row in rows)
+        return {r.name: r for r in records}
+
+    def save(self, record: TableRecord) -> None:
+        """Write one record, whole."""
+        start, end = record.start or Position("", 0), record.end or Position("", 0)
+        self._session.execute(
+            f"REPLACE INTO {self._table} (instance, schema_name, table_name, state, start_file, start_pos, start_gtid,"
+            " end_file, end_pos, end_gtid, reason, row_count, updated_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
+            self._instance, record.name.schema, record.name.table, str(record.state),
+            start.file, start.pos, start.gtid, end.file, end.pos, end.gtid, record.reason, record.row_count,
+        )  # fmt: skip
+
+    def forget(self, name: TableName) -> None:
+        """Delete one record: the table is live like any other."""
+        self._session.execute(
+            f"DELETE FROM {self._table} WHERE instance = %s AND schema_name = %s AND table_name = %s",
+            self._instance, name.schema, name.table,
+        )  # fmt: skip
+
+    def forget_all(self) -> None:
+        """Delete every record of the instance."""
+        self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
+
+
+def _record(row: Row) -> TableRecord:
+    schema, table, state, start_file, start_pos, start_gtid, end_file, end_pos, end_gtid, reason, row_count = row
+    return TableRecord(
+        TableName(str(schema), str(table)),
+        TableState(str(state)),
+        _place(start_file, start_pos, start_gtid),
+        _place(end_file, end_pos, end_gtid),
+        str(reason or ""),
+        int(row_count),
+    )
+
+
+def _place(file: object, pos: object, gtid: object) -> Position | None:
+    place = Position(str(file or ""), int(str(pos)), str(gtid or ""))
+    return place if place.file or place.gtid else None

@@ -1,0 +1,120 @@
+"""The application: every command in its place, and the one boundary where errors become exit codes."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from replica_cli import __version__
+from replica_cli.cli import demo, drift, health, position, stream, transfer
+from replica_cli.cli.invocation import Invocation
+from replica_cli.cli.options import META_FAILURE, META_INVOCATION, META_JSON, monitored
+from replica_cli.cli.output.console import answer, remark
+from replica_cli.cli.output.failures import render_failure
+from replica_cli.core.errors import ConfigurationError, ExitCode, ReplicaError
+from replica_cli.core.reports import Failure
+
+# What the parser raises for a wrong command line. Newer typers carry their own click, older ones use the package:
+# the class is found through typer so that it is the right one.
+_ParserError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class ErrorBoundary(TyperGroup):
+    """Turn what commands raise into a message and an exit code, once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Note `--json` before parsing: a usage error must know of it."""
+        ctx.meta[META_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except ReplicaError as error:
+            self._end(ctx, Failure.of(error), error)
+        except (KeyboardInterrupt, typer.Abort) as error:
+            self._end(ctx, Failure("interrupted", "interrupted", exit_code=ExitCode.INTERRUPTED), error)
+        except _ParserError as error:
+            if not ctx.meta[META_JSON]:
+                raise
+            message = getattr(error, "format_message", error.__str__)()
+            self._end(ctx, Failure("usage", message, exit_code=ExitCode.USAGE), error)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            self._end(ctx, _unexpected(error), error)
+        finally:
+            self._close_logs()
+
+    @staticmethod
+    def _end(ctx: Any, failure: Failure, error: BaseException) -> None:
+        invocation: Invocation = ctx.meta.get(META_INVOCATION, Invocation())
+        if not invocation.is_silent:
+            if failure.code == "failure" and invocation.verbosity > 0:
+                remark("".join(traceback.format_exception(error)).rstrip())
+            render_failure(
+                failure,
+                is_json=ctx.meta[META_JSON],
+                paint=invocation.paint(to_stderr=True),
+                problems=error.problems if isinstance(error, ConfigurationError) else (),
+            )
+        raise typer.Exit(monitored(failure.exit_code, ctx.meta.get(META_FAILURE))) from error
+
+    @staticmethod
+    def _close_logs() -> None:
+        if "replica_cli.logs.setup" in sys.modules:
+            from replica_cli.logs import close_logging  # noqa: PLC0415 - never imported only to be closed
+
+            close_logging()
+
+
+def _unexpected(error: Exception) -> Failure:
+    text = f"unexpected {type(error).__name__}: {error}".splitlines()[0]
+    return Failure("failure", text, "run it again with -v to see the trace, and report it")
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001 - typer's signature of a callback
+    if value:
+        answer(f"replica {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=ErrorBoundary,
+    no_args_is_help=True,
+    # Panels on a terminal, plain text in a pipe: boxes are for eyes, and rich takes its time to load.
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@app.callback()
+def replica(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit")
+    ] = False,
+) -> None:
+    """Keep MariaDB and MySQL secondaries in step with a primary."""
+
+
+app.command("stream", help=stream.HELP)(stream.stream)
+app.command("transfer", help=transfer.HELP)(transfer.transfer)
+app.add_typer(position.app, name="position")
+app.add_typer(drift.app, name="drift")
+app.command("health", help=health.HELP)(health.health)
+app.command("demo", help=demo.HELP)(demo.demo)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    app(prog_name="replica")

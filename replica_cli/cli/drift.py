@@ -1,0 +1,66 @@
+"""`replica drift`: whether the secondaries' tables are still the primary's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from replica_cli.cli.helptext import help_text
+from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.options import with_shared_options
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.tables import drift_text
+from replica_cli.core.errors import ExitCode
+
+CHECK_HELP = help_text(
+    "Compare the secondaries' tables with the primary's definitions",
+    "Tables, columns, keys, foreign keys, engine, and triggers on the secondary. `--sql` prints the statements that "
+    "would bring the secondary in line, and runs none of them.",
+    examples=(
+        ("Show what differs", "replica drift check"),
+        ("Write the statements that mend one secondary", "replica drift check --secondary db2 --sql > db2.sql"),
+    ),
+    exit_codes=(
+        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.CONFIGURATION, ExitCode.PRIMARY,
+        ExitCode.SECONDARY,
+    ),
+    meanings={0: "no drift", 3: "drift"},
+)  # fmt: skip
+
+app = typer.Typer(help="Find differences between the definitions of tables", no_args_is_help=True)
+
+
+@app.callback()
+def drift() -> None:
+    """Find differences between the definitions of tables."""
+
+
+@app.command("check", help=CHECK_HELP)
+@with_shared_options()
+def check(
+    invocation: Invocation,
+    *,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print the statements instead of the table", rich_help_panel="Output")
+    ] = False,
+) -> None:
+    """Compare the secondaries' tables with the primary's definitions."""
+    from replica_cli.service.drift import check_drift  # noqa: PLC0415 - `--help` stays fast
+
+    run = invocation.furnish()
+    found = []
+    for server in run.secondaries:
+        report = check_drift(run.settings, server)
+        found.append((report.instance, report.differences, report.statements))
+    if invocation.is_json:
+        documents.write(documents.drift_document(found))
+    elif not invocation.is_silent:
+        for instance, differences, statements in found:
+            if sql:
+                answer("\n".join((f"-- {instance}", *(f"{s.rstrip().removesuffix(';')};" for s in statements))))
+            else:
+                answer(drift_text(instance, differences, invocation.paint()))
+    if any(differences for _, differences, _ in found):
+        raise typer.Exit(ExitCode.FOUND)

@@ -1,0 +1,74 @@
+"""`replica health`: one answer for cron and monitoring."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from replica_cli.cli.helptext import help_text
+from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.options import with_shared_options
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.tables import health_text
+from replica_cli.core.reports import HealthLevel
+from replica_cli.core.requests import HealthRequest
+
+HELP = help_text(
+    "Check that replication is alive, moving and safe",
+    "Reaches both sides, looks at binary log settings and grants, the saved position, lag, whether the stream moves, "
+    "quarantined tables and retention. One line per check; with `--quiet` only what is wrong.",
+    examples=(
+        ("All checks, lag above five minutes is a warning", "replica health --max-lag 5m"),
+        ("From cron: mail only when something is wrong", "replica health --quiet --env-file /etc/replica.env"),
+    ),
+    meanings={
+        0: "ok",
+        1: "warning",
+        2: "critical, or wrong use of the command line",
+        3: "unknown: a check could not be made",
+        10: "configuration missing or wrong (all problems are listed)",
+    },
+)
+
+
+def _checked_duration(text: str | None) -> str | None:
+    if text is not None:
+        from replica_cli.config.parsers import positive_duration  # noqa: PLC0415 - `--help` stays fast
+
+        try:
+            positive_duration(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return text
+
+
+@with_shared_options(failure_code=HealthLevel.UNKNOWN)
+def health(
+    invocation: Invocation,
+    *,
+    max_lag: Annotated[
+        str | None,
+        typer.Option(
+            "--max-lag",
+            metavar="DURATION",
+            help="Lag above this is a warning: 60, 90s, 5m  [env: REPLICA_MAX_LAG; default: 60s]",
+            callback=_checked_duration,
+            rich_help_panel="Behaviour",
+        ),
+    ] = None,
+) -> None:
+    """Check that replication is alive, moving and safe."""
+    from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.service.health import check_health  # noqa: PLC0415 - as above
+
+    run = invocation.furnish(Overrides(max_lag=max_lag))
+    report = check_health(run.settings, HealthRequest(run.secondaries, run.settings.max_lag_seconds))
+    if invocation.is_json:
+        documents.write(documents.health_document(report))
+    elif not invocation.is_silent:
+        text = health_text(report, invocation.paint(), only_wrong=invocation.verbosity < 0)
+        if text:
+            answer(text)
+    raise typer.Exit(report.level)

@@ -1,0 +1,37 @@
+"""Help texts of one form: what it does, examples to copy, exit codes."""
+
+from __future__ import annotations
+
+from replica_cli.core.errors import ExitCode
+
+_MEANINGS = {
+    ExitCode.OK: "done",
+    ExitCode.FAILURE: "unexpected failure",
+    ExitCode.USAGE: "wrong use of the command line",
+    ExitCode.FOUND: "finished, and found something",
+    ExitCode.CONFIGURATION: "configuration missing or wrong (all problems are listed)",
+    ExitCode.POSITION: "saved position missing, lost, or of another primary",
+    ExitCode.PRIMARY: "primary unreachable or wrongly configured",
+    ExitCode.SECONDARY: "a secondary unreachable or wrongly configured",
+    ExitCode.REFUSED: "a change could not be applied; stopped there",
+    ExitCode.LOCKED: "another process writes to this secondary",
+    ExitCode.INTERRUPTED: "interrupted before it was finished",
+    ExitCode.TERMINATED: "terminated before it was finished",
+}
+
+
+def help_text(
+    *paragraphs: str,
+    examples: tuple[tuple[str, str], ...],
+    exit_codes: tuple[ExitCode, ...] = (),
+    meanings: dict[int, str] | None = None,
+) -> str:
+    r"""Return a command's help; `meanings` adds to or replaces the usual meaning of an exit code.
+
+    `\b` on a line of its own keeps a block's lines as they are.
+    """
+    texts = {int(code): _MEANINGS[code] for code in exit_codes} | (meanings or {})
+    shown = "\n".join(f"  # {comment}\n  $ {command}" for comment, command in examples)
+    codes = "\n".join(f"  {code:<4} {text}" for code, text in sorted(texts.items()))
+    # No line of the example block may be empty: an empty line ends what \b protects.
+    return "\n\n".join((*paragraphs, f"\b\nExamples:\n{shown}", f"\b\nExit codes:\n{codes}"))

@@ -1,0 +1,89 @@
+"""One call of a command: its shared options, and the furnishing that every command begins with."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from replica_cli.cli.output.console import ColorChoice, Painter, painter
+from replica_cli.cli.output.progress import ProgressForm, progress_form
+from replica_cli.core.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from replica_cli.config import Overrides
+    from replica_cli.core.settings import Logging, Server, Settings
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """What a command works with: settings, the secondaries picked, and how progress is shown."""
+
+    settings: Settings
+    secondaries: tuple[Server, ...]
+    form: ProgressForm
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The options that every command has. `verbosity` runs from -2 (silent) to 2 (the drivers' DEBUG too)."""
+
+    is_json: bool = False
+    verbosity: int = 0
+    secondaries: tuple[str, ...] = ()
+    env_file: Path | None = None
+    color: ColorChoice = ColorChoice.AUTO
+
+    def furnish(self, overrides: Overrides | None = None) -> Furnished:
+        """Read the settings, mask their secrets, start the logs.
+
+        Raises ConfigurationError, and UsageError for a secondary that is not there.
+        """
+        from replica_cli.config import read_configuration  # noqa: PLC0415 - `--help` reads no settings
+        from replica_cli.logs import Tag, install_redactor, log  # noqa: PLC0415 - as above
+
+        if self.env_file is not None and not self.env_file.is_file():
+            raise ConfigurationError((f"--env-file: {self.env_file} is not a file",))
+        configuration = read_configuration(overrides, None, self.env_file or Path(".env"))
+        settings = configuration.settings
+        install_redactor([settings.primary.password, *(s.password for s in settings.secondaries)])
+        picked = self._pick(settings)
+        form = self.start_logs(settings.logging, configuration.progress)
+        for warning in configuration.warnings:
+            log(_logger, logging.WARNING, Tag.WARN, "%s", warning)
+        return Furnished(settings, picked, form)
+
+    def start_logs(self, settings: Logging, progress: str = "auto") -> ProgressForm:
+        """Start the logs and return how progress is shown; under a live display only warnings come between."""
+        from replica_cli.logs import setup_logging  # noqa: PLC0415 - `--help` logs nothing
+
+        form = progress_form(progress, is_json=self.is_json, verbosity=self.verbosity)
+        setup_logging(settings, self.verbosity, level=logging.WARNING if form is ProgressForm.LIVE else None)
+        return form
+
+    def _pick(self, settings: Settings) -> tuple[Server, ...]:
+        # They stay the settings' own values: a worker's server id is its index among all of them.
+        known = {s.name: s for s in settings.secondaries}
+        for name in self.secondaries:
+            if name not in known:
+                raise UsageError(f"there is no secondary {name!r}", hint=f"there are: {', '.join(known)}")
+        return tuple(s for s in settings.secondaries if not self.secondaries or s.name in self.secondaries)
+
+    @property
+    def shows_text(self) -> bool:
+        """Say whether text for people is wanted."""
+        return not self.is_json and not self.is_silent
+
+    @property
+    def is_silent(self) -> bool:
+        """Say whether nothing but the exit code is wanted."""
+        return self.verbosity <= -2
+
+    def paint(self, *, to_stderr: bool = False) -> Painter:
+        """Return the painter for stdout, or stderr."""
+        from replica_cli.config import process_environment  # noqa: PLC0415 - as above
+
+        return painter(self.color, process_environment(), to_stderr=to_stderr)

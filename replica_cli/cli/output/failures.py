@@ -1,0 +1,25 @@
+"""Errors on stderr: what happened, and what to do next, as text or as one JSON line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.console import remark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.cli.output.console import Painter
+    from replica_cli.core.reports import Failure
+
+
+def render_failure(failure: Failure, *, is_json: bool, paint: Painter, problems: Sequence[str] = ()) -> None:
+    """Write one error; `problems` are listed one a line."""
+    if is_json:
+        documents.write(documents.failure_document(failure, problems), is_line=True, to_stderr=True)
+        return
+    lines = [f"{paint.bad('error')}: {p}" for p in problems] or [f"{paint.bad('error')}: {failure.message}"]
+    if failure.hint:
+        lines.append(f"{paint.bold('hint')}: {failure.hint}")
+    remark("\n".join(lines))

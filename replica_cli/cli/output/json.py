@@ -1,0 +1,338 @@
+"""The JSON contract: snake_case, integers in base units, RFC 3339 in UTC, null for unknown.
+
+Fields may be added, never renamed or removed.
+
+| command | form | documents |
+|---|---|---|
+| `position show` | one document | `secondaries`: instance, phase, is_paused, saved, saved_at, source_time, primary, |
+| | | distance_bytes, distance_seconds, tables (table, state, reason, position) |
+| `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
+| | | filters_after, warnings |
+| `drift check` | one document | `is_same`, `secondaries`: instance, is_same, differences (table, secondary_table, |
+| | | aspect, name, primary, secondary, severity), statements |
+| `health` | one document | `level` (0..3), `status`, `checks`: name, instance, level, status, |
+| | | message, hint, value, unit |
+| `transfer --dry-run` | one document | `plans`: instance, mode, workers, chunk_rows, is_destructive, warnings, tables |
+| `stream`, `transfer`, `demo` | JSON lines | `type` is `status`, `note` or (once, last) `summary` |
+| any error | one line on stderr | type `error`, code (exit status), error (name), message, hint, problems |
+
+A position is {"file", "pos", "gtid"}: file and pos are null where only the GTID set is known, gtid where there is none.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from replica_cli.logs.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.differences import Difference
+    from replica_cli.core.position import Position
+    from replica_cli.core.reports import (
+        DemoReport,
+        Failure,
+        HealthReport,
+        PositionReport,
+        ResetPlan,
+        StreamReport,
+        TransferPlan,
+        TransferReport,
+    )
+    from replica_cli.core.status import TransferProgress, WorkerStatus
+
+Document = dict[str, object]
+
+
+def dumps(document: Document, *, is_line: bool = False) -> str:
+    """Return a document as text: indented, or as one line. Secrets are masked in its values."""
+    # Before it becomes text: a password such as "type" must not eat a key, or a quote.
+    return json.dumps(_masked(document), ensure_ascii=False, indent=None if is_line else 2)
+
+
+def write(document: Document, *, is_line: bool = False, to_stderr: bool = False) -> None:
+    """Write a document to stdout, or stderr, at once."""
+    typer.echo(dumps(document, is_line=is_line), err=to_stderr)
+
+
+def position_document(position: Position | None) -> Document | None:
+    """Return a place in the binary log."""
+    if position is None:
+        return None
+    has_file = bool(position.file)
+    return {
+        "file": position.file or None,
+        "pos": position.pos if has_file else None,
+        "gtid": position.gtid or None,
+    }
+
+
+def positions_document(reports: Sequence[PositionReport]) -> Document:
+    """Return what `position show` answers."""
+    return {"secondaries": [_position_report(r) for r in reports]}
+
+
+def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document:
+    """Return what `position reset` does, or would do."""
+    return {
+        "is_dry_run": is_dry_run,
+        "plans": [
+            {
+                "instance": p.instance,
+                "kind": p.kind.value,
+                "before": position_document(p.before),
+                "after": position_document(p.after),
+                "filters_before": p.filters_before or None,
+                "filters_after": p.filters_after or None,
+                "warnings": list(p.warnings),
+            }
+            for p in plans
+        ],
+    }
+
+
+def drift_document(found: Sequence[tuple[str, Sequence[Difference], Sequence[str]]]) -> Document:
+    """Return what `drift check` answers: instance, differences and statements, per secondary."""
+    return {
+        "is_same": not any(differences for _, differences, _ in found),
+        "secondaries": [
+            {
+                "instance": instance,
+                "is_same": not differences,
+                "differences": [_difference(d) for d in differences],
+                "statements": list(statements),
+            }
+            for instance, differences, statements in found
+        ],
+    }
+
+
+def health_document(report: HealthReport) -> Document:
+    """Return what `health` answers."""
+    return {
+        "level": report.level.value,
+        "status": report.level.name.lower(),
+        "checks": [
+            {
+                "name": c.name,
+                "instance": c.instance or None,
+                "level": c.level.value,
+                "status": c.level.name.lower(),
+                "message": c.message,
+                "hint": c.hint or None,
+                "value": c.value,
+                "unit": c.unit or None,
+            }
+            for c in report.checks
+        ],
+    }
+
+
+def plans_document(plans: Sequence[TransferPlan]) -> Document:
+    """Return what `transfer --dry-run` answers."""
+    return {
+        "plans": [
+            {
+                "instance": p.instance,
+                "mode": p.mode.value,
+                "workers": p.workers,
+                "chunk_rows": p.chunk_rows,
+                "is_destructive": p.is_destructive,
+                "warnings": list(p.warnings),
+                "tables": [
+                    {
+                        "table": str(t.name),
+                        "secondary_table": str(t.target),
+                        "action": t.action.value,
+                        "method": t.method.value,
+                        "key": list(t.key),
+                        "rows_estimated": t.rows_estimated,
+                        "bytes_estimated": t.bytes_estimated,
+                        "ranges": t.ranges,
+                        "rows_copied": t.rows_copied,
+                    }
+                    for t in p.tables
+                ],
+            }
+            for p in plans
+        ]
+    }
+
+
+def status_line(status: WorkerStatus) -> Document:
+    """Return one snapshot as a line of `stream` or `transfer`."""
+    return {
+        "type": "status",
+        "time": _time(datetime.now(UTC)),
+        "instance": status.instance,
+        "phase": status.phase.value,
+        "position": position_document(status.position),
+        "lag_seconds": status.lag_seconds,
+        "seconds_since_event": status.seconds_since_event,
+        "rows_per_second": round(status.rows_per_second, 1),
+        "transactions_per_second": round(status.transactions_per_second, 1),
+        "rows_total": status.rows_total,
+        "transactions_total": status.transactions_total,
+        "skipped_rows": status.skipped_rows,
+        "reconnects": status.reconnects,
+        "quarantined": list(status.quarantined),
+        "message": status.message or None,
+        "transfer": _transfer_progress(status.transfer) if status.transfer else None,
+    }
+
+
+def note_line(instance: str, message: str) -> Document:
+    """Return a sentence for people as a line."""
+    return {"type": "note", "time": _time(datetime.now(UTC)), "instance": instance or None, "message": message}
+
+
+def stream_summary(report: StreamReport) -> Document:
+    """Return the last line of `stream`."""
+    return {
+        "type": "summary",
+        "code": report.exit_code.value,
+        "secondaries": [
+            {
+                "instance": w.instance,
+                "phase": w.phase.value,
+                "position": position_document(w.position),
+                "rows_total": w.rows_total,
+                "transactions_total": w.transactions_total,
+                "skipped_rows": w.skipped_rows,
+                "reconnects": w.reconnects,
+                "quarantined": list(w.quarantined),
+                "elapsed_seconds": round(w.elapsed_seconds, 3),
+                "error": failure_document(w.failure) if w.failure else None,
+            }
+            for w in report.workers
+        ],
+    }
+
+
+def transfer_summary(report: TransferReport) -> Document:
+    """Return the last line of `transfer`."""
+    return {
+        "type": "summary",
+        "code": report.exit_code.value,
+        "secondaries": [
+            {
+                "instance": c.instance,
+                "tables": c.tables,
+                "rows": c.rows,
+                "elapsed_milliseconds": c.elapsed_milliseconds,
+                "errors": c.errors,
+                "start": position_document(c.start),
+                "end": position_document(c.end),
+                "error": failure_document(c.failure) if c.failure else None,
+            }
+            for c in report.copies
+        ],
+    }
+
+
+def demo_summary(report: DemoReport) -> Document:
+    """Return the last line of `demo`."""
+    return {
+        "type": "summary",
+        "code": 0 if report.is_equal else 3,
+        "is_equal": report.is_equal,
+        "rows_transferred": report.rows_transferred,
+        "transfer_seconds": round(report.transfer_seconds, 3),
+        "rows_streamed": report.rows_streamed,
+        "elapsed_seconds": round(report.elapsed_seconds, 3),
+        "env_file": report.env_file,
+        "tables": [
+            {
+                "instance": t.instance,
+                "table": str(t.table),
+                "rows_primary": t.rows_primary,
+                "rows_secondary": t.rows_secondary,
+                "is_equal": t.is_equal,
+                "detail": t.detail or None,
+            }
+            for t in report.tables
+        ],
+    }
+
+
+def failure_document(failure: Failure, problems: Sequence[str] = ()) -> Document:
+    """Return an error: `code` is the exit status, `error` its name."""
+    document: Document = {
+        "type": "error",
+        "code": int(failure.exit_code),
+        "error": failure.code,
+        "message": failure.message,
+        "hint": failure.hint,
+    }
+    return document | {"problems": list(problems)} if problems else document
+
+
+def _position_report(report: PositionReport) -> Document:
+    return {
+        "instance": report.instance,
+        "phase": report.phase.value if report.phase else None,
+        "is_paused": report.is_paused,
+        "saved": position_document(report.saved),
+        "saved_at": _time(report.saved_at),
+        "source_time": _time(report.source_time),
+        "primary": position_document(report.primary),
+        "distance_bytes": report.distance_bytes,
+        "distance_seconds": report.distance_seconds,
+        "tables": [
+            {
+                "table": str(t.table),
+                "state": t.state.value,
+                "reason": t.reason or None,
+                "position": position_document(t.position),
+            }
+            for t in report.tables
+        ],
+    }
+
+
+def _transfer_progress(progress: TransferProgress) -> Document:
+    return {
+        "elapsed_seconds": round(progress.elapsed_seconds, 3),
+        "rows_copied": progress.rows_copied,
+        "rows_per_second": round(progress.rows_per_second, 1),
+        "errors": progress.errors,
+        "tables": [
+            {
+                "table": t.table,
+                "state": t.state.value,
+                "rows_copied": t.rows_copied,
+                "rows_estimated": t.rows_estimated,
+                "bytes_copied": t.bytes_copied,
+            }
+            for t in progress.tables
+        ],
+    }
+
+
+def _difference(difference: Difference) -> Document:
+    return {
+        "table": str(difference.table),
+        "secondary_table": str(difference.secondary_table),
+        "aspect": difference.aspect,
+        "name": difference.name or None,
+        "primary": difference.primary,
+        "secondary": difference.secondary,
+        "severity": str(difference.severity),
+    }
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list) else value
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

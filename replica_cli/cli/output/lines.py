@@ -1,0 +1,137 @@
+"""Progress off a terminal: log lines that thin out, and JSON lines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output import units
+from replica_cli.cli.output.rates import TableRates, eta_seconds
+from replica_cli.core.status import Phase, TableState
+from replica_cli.logs import Tag, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.status import TableProgress, WorkerStatus
+
+_logger = logging.getLogger(__name__)
+# A line a second in the first minute, then every 5 s, after three minutes every 30 s (gh-ost's thinning).
+_INTERVALS = ((60.0, 1.0), (180.0, 5.0), (float("inf"), 30.0))
+_SLACK = 0.05  # statuses come about once a second: 0.99 s later is a second later
+_Facts = tuple[Phase, tuple[str, ...], int, frozenset[str]]
+
+
+class Thinning:
+    """Decides which snapshots are shown: each change of state, else one per interval. Safe between threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._lock = threading.Lock()
+        self._shown: dict[str, tuple[float, _Facts]] = {}
+
+    def is_due(self, status: WorkerStatus) -> bool:
+        """Say whether to show this snapshot; it counts as shown then."""
+        now = self._clock()
+        interval = next(i for until, i in _INTERVALS if now - self._start < until)
+        facts = _facts(status)
+        with self._lock:
+            last = self._shown.get(status.instance)
+            if last is not None and last[1] == facts and now - last[0] < interval - _SLACK:
+                return False
+            self._shown[status.instance] = (now, facts)
+            return True
+
+
+class LineReporter:
+    """Logs one line a snapshot, or one a table that is being copied."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._thinning = Thinning(clock)
+        self._lock = threading.Lock()
+        self._rates = TableRates(clock)
+
+    def on_status(self, status: WorkerStatus) -> None:
+        """Log the snapshot if it is due."""
+        if status.phase is Phase.TRANSFERRING and status.transfer is not None:
+            with self._lock:
+                for table in status.transfer.tables:
+                    if table.state is not TableState.PENDING:
+                        self._rates.note(status.instance, table)
+        if not self._thinning.is_due(status):
+            return
+        if status.phase is Phase.TRANSFERRING and status.transfer is not None:
+            for table in status.transfer.tables:
+                if table.state is TableState.COPYING:
+                    log(_logger, logging.INFO, Tag.TRANSFER, "%s", self._table_text(status.instance, table),
+                        instance=status.instance, table=table.table, rows=table.rows_copied)  # fmt: skip
+            log(_logger, logging.INFO, Tag.TRANSFER, "%s", _transfer_text(status), instance=status.instance)
+            return
+        log(_logger, logging.INFO, Tag.INFO, "%s", status_text(status), instance=status.instance)
+
+    def on_note(self, instance: str, message: str) -> None:
+        """Log the sentence."""
+        log(_logger, logging.INFO, Tag.INFO, "%s", message, instance=instance or None)
+
+    def _table_text(self, instance: str, table: TableProgress) -> str:
+        with self._lock:
+            rate = self._rates.rows_per_second(instance, table.table)
+        part = units.share(table.rows_copied, table.rows_estimated)
+        whole = "?" if table.rows_estimated is None else str(table.rows_estimated)
+        eta = eta_seconds(table.rows_copied, table.rows_estimated, rate)
+        percent = "" if part is None else f"{part:.1%} "
+        return f"{percent}{table.rows_copied}/{whole} rows {rate:.0f}/s eta {units.duration(eta)}"
+
+
+class JsonReporter:
+    """Writes JSON lines to stdout: statuses thinned as log lines are, notes all."""
+
+    def __init__(self) -> None:
+        self._thinning = Thinning()
+
+    def on_status(self, status: WorkerStatus) -> None:
+        """Write the snapshot if it is due."""
+        if self._thinning.is_due(status):
+            documents.write(documents.status_line(status), is_line=True)
+
+    def on_note(self, instance: str, message: str) -> None:
+        """Write the sentence."""
+        documents.write(documents.note_line(instance, message), is_line=True)
+
+
+def status_text(status: WorkerStatus) -> str:
+    """Return a snapshot in one line, its parts always in this order."""
+    parts = [
+        status.phase.value,
+        f"at {units.place(status.position)}",
+        f"lag {units.duration(status.lag_seconds)}",
+        f"rows {status.rows_per_second:.0f}/s",
+        f"trx {status.transactions_per_second:.0f}/s",
+        f"total {status.rows_total} rows",
+    ]
+    if status.quarantined:
+        parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:3])}")
+    if status.reconnects:
+        parts.append(f"reconnects {status.reconnects}")
+    return " ".join(parts) + (f" ({status.message})" if status.message else "")
+
+
+def _transfer_text(status: WorkerStatus) -> str:
+    progress = status.transfer
+    if progress is None:
+        return status_text(status)
+    done = sum(t.state is TableState.COPIED for t in progress.tables)
+    return (
+        f"{done}/{len(progress.tables)} tables {progress.rows_copied} rows {progress.rows_per_second:.0f}/s "
+        f"after {units.duration(progress.elapsed_seconds)}"
+    )
+
+
+def _facts(status: WorkerStatus) -> _Facts:
+    tables = status.transfer.tables if status.transfer else ()
+    done = frozenset(t.table for t in tables if t.state is TableState.COPIED)
+    return (status.phase, status.quarantined, status.reconnects, done)

@@ -1,0 +1,212 @@
+"""Answers as plain text: aligned columns, never wrapped, so that they survive a pipe and fit a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.cli.output import units
+from replica_cli.core.reports import HealthLevel
+from replica_cli.core.status import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.cli.output.console import Painter
+    from replica_cli.core.differences import Difference
+    from replica_cli.core.reports import (
+        DemoReport,
+        HealthReport,
+        PositionReport,
+        ResetPlan,
+        StreamReport,
+        TransferPlan,
+        TransferReport,
+    )
+
+
+def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], paint: Painter, *, right: str = "") -> str:
+    """Return rows under bold heads; `right` has an `r` for each column that is set to the right."""
+    widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+
+    def line(cells: Sequence[str]) -> str:
+        cells = [c.rjust(w) if right[i : i + 1] == "r" else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths))]  # noqa: B905 - the lengths were compared above
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([paint.bold(line(heads)), *(line(row) for row in rows)])
+
+
+def positions_text(reports: Sequence[PositionReport], paint: Painter) -> str:
+    """Return a block for each secondary: a position is too wide for a column."""
+    return "\n\n".join(_position_block(r, paint) for r in reports)
+
+
+def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
+    """Return what a reset would do, a block for each secondary."""
+    blocks = []
+    for plan in plans:
+        after = "forgotten: the next `replica stream` transfers anew" if plan.after is None else _full(plan.after)
+        lines = [paint.bold(plan.instance), f"  position  {_full(plan.before)}", f"        ->  {after}"]
+        if plan.filters_after != plan.filters_before:
+            lines += [f"  filters   {plan.filters_before or '-'}", f"        ->  {plan.filters_after}"]
+        lines += [f"  {paint.doubtful('warning')}   {w}" for w in plan.warnings]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def drift_text(instance: str, differences: Sequence[Difference], paint: Painter) -> str:
+    """Return one secondary's table of differences, or that there are none."""
+    if not differences:
+        return f"{paint.bold(instance)}: {paint.good('no drift')}"
+    broken = sum(str(d.severity) == "breaks" for d in differences)
+    head = f"{paint.bold(instance)}: {len(differences)} difference(s), {broken} of them would break replication"
+    rows = [
+        (str(d.severity), str(d.table), d.aspect, d.name or "-", _cut(d.primary), _cut(d.secondary))
+        for d in differences
+    ]
+    return f"{head}\n{columns(('SEVERITY', 'TABLE', 'ASPECT', 'NAME', 'PRIMARY', 'SECONDARY'), rows, paint)}"
+
+
+def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> str:
+    """Return one line a check; a wrong one's hint stands under it."""
+    painted = {
+        HealthLevel.OK: paint.good,
+        HealthLevel.WARNING: paint.doubtful,
+        HealthLevel.CRITICAL: paint.bad,
+        HealthLevel.UNKNOWN: paint.doubtful,
+    }
+    lines = []
+    width = max((len(c.instance) for c in report.checks), default=0)
+    for check in report.checks:
+        if only_wrong and check.level is HealthLevel.OK:
+            continue
+        owner = f"{check.instance.ljust(width)} " if width else ""
+        lines.append(f"{painted[check.level](check.level.name.ljust(8))} {owner}{check.name}: {check.message}")
+        if check.hint and check.level is not HealthLevel.OK:
+            lines.append(f"         hint: {check.hint}")
+    return "\n".join(lines)
+
+
+def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
+    """Return what a transfer would do, a table for each secondary."""
+    blocks = []
+    for plan in plans:
+        rows = [
+            (
+                str(t.name) if t.name == t.target else f"{t.name} as {t.target}",
+                t.action.value,
+                "?" if t.rows_estimated is None else f"~{t.rows_estimated}",
+                str(t.ranges),
+                t.method.value,
+                ",".join(t.key) or "-",
+            )
+            for t in plan.tables
+        ]
+        total = sum(t.rows_estimated or 0 for t in plan.tables)
+        head = (
+            f"{paint.bold(plan.instance)}: {plan.mode} transfer of {len(rows)} table(s), about {total} rows, "
+            f"{plan.workers} worker(s), {plan.chunk_rows} rows a chunk"
+        )
+        heads = ("TABLE", "ACTION", "ROWS", "RANGES", "METHOD", "KEY")
+        lines = [head, columns(heads, rows, paint, right="llrrll")] if rows else [head]
+        lines += [f"{paint.doubtful('warning')}: {w}" for w in plan.warnings]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def transfer_text(report: TransferReport, paint: Painter) -> str:
+    """Return a transfer's statistics."""
+    rows = [
+        (
+            c.instance,
+            "failed" if c.failure else "done",
+            str(c.tables),
+            str(c.rows),
+            str(c.elapsed_milliseconds),
+            units.count(c.rows * 1000 / c.elapsed_milliseconds) if c.elapsed_milliseconds else "-",
+            str(c.errors),
+        )
+        for c in report.copies
+    ]
+    return columns(("SECONDARY", "STATE", "TABLES", "ROWS", "MS", "ROWS/S", "ERRORS"), rows, paint, right="llrrrrr")
+
+
+def stream_text(report: StreamReport, paint: Painter) -> str:
+    """Return a stream's sums."""
+    rows = [
+        (
+            w.instance,
+            w.phase.value,
+            units.place(w.position),
+            str(w.rows_total),
+            str(w.transactions_total),
+            str(len(w.quarantined)),
+            units.duration(w.elapsed_seconds),
+        )
+        for w in report.workers
+    ]
+    heads = ("SECONDARY", "STATE", "POSITION", "ROWS", "TRANSACTIONS", "QUARANTINED", "TIME")
+    return columns(heads, rows, paint, right="lllrrrr")
+
+
+def demo_text(report: DemoReport, paint: Painter) -> str:
+    """Return the comparison, and what was moved in which time."""
+    rows = [
+        (
+            t.instance,
+            str(t.table),
+            str(t.rows_primary),
+            str(t.rows_secondary),
+            ("equal" if t.is_equal else "DIFFERENT") + (f" ({t.detail})" if t.detail else ""),
+        )
+        for t in report.tables
+    ]
+    heads = ("SECONDARY", "TABLE", "ROWS ON PRIMARY", "ON SECONDARY", "RESULT")
+    verdict = paint.good("all tables are equal") if report.is_equal else paint.bad("tables differ")
+    lines = [
+        columns(heads, rows, paint, right="llrrl"),
+        "",
+        (
+            f"{report.rows_transferred} rows transferred in {units.duration(report.transfer_seconds)}, "
+            f"{report.rows_streamed} rows streamed; {units.duration(report.elapsed_seconds)} in all: {verdict}"
+        ),
+    ]
+    if report.env_file:
+        lines.append(f"the servers are up; settings for them: {report.env_file}")
+    return "\n".join(lines)
+
+
+def _position_block(report: PositionReport, paint: Painter) -> str:
+    phase = report.phase.value if report.phase else "not running"
+    if report.is_paused and report.phase is not Phase.PAUSED:
+        phase += ", pausing"
+    saved = _full(report.saved)
+    if report.saved_at:
+        saved += f", saved {units.moment(report.saved_at)}"
+    lines = [
+        f"{paint.bold(report.instance)}  {phase}",
+        f"  saved    {saved}",
+        f"  primary  {_full(report.primary)}",
+        f"  behind   {units.size(report.distance_bytes)}, {units.duration(report.distance_seconds)}",
+    ]
+    if report.source_time:
+        lines.append(f"  last     change made at {units.moment(report.source_time)}")
+    for note in report.tables:
+        where = f" at {note.position}" if note.position else ""
+        reason = f": {note.reason}" if note.reason else ""
+        lines.append(f"  {paint.doubtful('table')}    {note.table} {note.state.value}{where}{reason}")
+    return "\n".join(lines)
+
+
+def _full(position: object) -> str:
+    gtid = getattr(position, "gtid", "")
+    if position is None:
+        return "none"
+    text = str(position)
+    return f"{text} (gtid {gtid})" if gtid and gtid not in text else text
+
+
+def _cut(text: str | None, width: int = 40) -> str:
+    if text is None:
+        return "-"
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else f"{flat[: width - 3]}..."

@@ -1,0 +1,130 @@
+"""`replica position`: where the secondaries stand, and moving that by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from replica_cli.cli.confirmation import check_target, confirm
+from replica_cli.cli.helptext import help_text
+from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.options import ALL, with_shared_options
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.console import answer, remark
+from replica_cli.cli.output.tables import positions_text, resets_text
+from replica_cli.core.errors import ExitCode, UsageError
+from replica_cli.core.position import Position, parse_file_position
+from replica_cli.core.requests import ResetKind, ResetRequest
+
+_CODES = (
+    ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.PRIMARY, ExitCode.SECONDARY,
+)  # fmt: skip
+
+SHOW_HELP = help_text(
+    "Show saved position, the primary's, and the distance",
+    "Also lists every table that is not simply live: being copied, or quarantined with the reason and the position "
+    "at which it stopped.",
+    examples=(
+        ("Where does everything stand", "replica position show"),
+        ("The distance of one secondary in bytes", "replica position show --secondary db2 --json"),
+    ),
+    exit_codes=_CODES,
+)
+RESET_HELP = help_text(
+    "Forget or move the saved position",
+    "Without a place the position is forgotten and the next `replica stream` transfers anew. With one, the next "
+    "`replica stream` goes on from there: what lies between is never applied. Prints the plan and asks; without a "
+    "terminal it needs `--yes` and an explicit target.",
+    examples=(
+        ("Show what would change", "replica position reset --secondary db2 --dry-run"),
+        ("Go on from a known point", "replica position reset --secondary db2 --to binlog.000042:1187 --yes"),
+        ("Keep the position, accept changed filters", "replica position reset --accept-filters --all --yes"),
+    ),
+    exit_codes=(*_CODES, ExitCode.POSITION, ExitCode.LOCKED),
+    meanings={1: "unexpected failure, or the answer was no", 11: "the place is not in the primary's binary log"},
+)
+
+app = typer.Typer(help="Show or move the saved positions", no_args_is_help=True)
+
+
+@app.command("show", help=SHOW_HELP)
+@with_shared_options()
+def show(invocation: Invocation) -> None:
+    """Show saved position, the primary's, and the distance."""
+    from replica_cli.service.position import show_positions  # noqa: PLC0415 - `--help` stays fast
+
+    run = invocation.furnish()
+    reports = show_positions(run.settings, run.secondaries)
+    if invocation.is_json:
+        documents.write(documents.positions_document(reports))
+    elif not invocation.is_silent:
+        answer(positions_text(reports, invocation.paint()))
+
+
+@app.command("reset", help=RESET_HELP)
+@with_shared_options()
+def reset(
+    invocation: Invocation,
+    *,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="FILE:POS", help="Go on from this place", rich_help_panel="Behaviour"),
+    ] = None,
+    gtid: Annotated[
+        str | None,
+        typer.Option("--gtid", metavar="SET", help="Go on after this GTID set", rich_help_panel="Behaviour"),
+    ] = None,
+    to_current: Annotated[
+        bool, typer.Option("--to-current", help="Go on from the primary's end of now", rich_help_panel="Behaviour")
+    ] = False,
+    accept_filters: Annotated[
+        bool,
+        typer.Option(
+            "--accept-filters",
+            help="Store the schemas and tables of the settings; alone, the position stays",
+            rich_help_panel="Behaviour",
+        ),
+    ] = False,
+    is_all: Annotated[bool, ALL] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask", rich_help_panel="Behaviour")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and write nothing", rich_help_panel="Behaviour")
+    ] = False,
+) -> None:
+    """Forget or move the saved position."""
+    kind, place = _target(to, gtid, to_current=to_current, accept_filters=accept_filters)
+    if not dry_run:
+        check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
+    from replica_cli.service.position import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
+
+    run = invocation.furnish()
+    plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, place, accepts_filters=accept_filters))
+    if dry_run and invocation.shows_text:
+        answer(resets_text(plans, invocation.paint()))
+    if not dry_run:
+        if not yes or invocation.shows_text:  # nobody is asked about what was not shown
+            remark(resets_text(plans, invocation.paint(to_stderr=True)))
+        confirm("Change this?", is_confirmed=yes)
+        run_reset(run.settings, plans)
+    if invocation.is_json:
+        documents.write(documents.resets_document(plans, is_dry_run=dry_run))
+
+
+def _target(
+    to: str | None, gtid: str | None, *, to_current: bool, accept_filters: bool
+) -> tuple[ResetKind, Position | None]:
+    if (to is not None) + (gtid is not None) + to_current > 1:
+        raise UsageError("`--to`, `--gtid` and `--to-current` exclude each other")
+    if to is not None:
+        try:
+            return ResetKind.POSITION, parse_file_position(to)
+        except ValueError as error:
+            raise UsageError(f"`--to`: {error}") from None
+    if gtid is not None:
+        if not gtid.strip():
+            raise UsageError("`--gtid` is empty")
+        return ResetKind.GTID, Position("", 0, gtid.strip())
+    if to_current:
+        return ResetKind.CURRENT, None
+    return (ResetKind.KEEP if accept_filters else ResetKind.FORGET), None

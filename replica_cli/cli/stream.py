@@ -1,0 +1,74 @@
+"""`replica stream`: keep the secondaries in step until stopped."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from replica_cli.cli.helptext import help_text
+from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.options import with_shared_options
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.progress import open_reporter
+from replica_cli.cli.output.tables import stream_text
+from replica_cli.core.errors import ExitCode
+from replica_cli.core.requests import StreamRequest
+from replica_cli.core.settings import EngineChoice  # noqa: TC001 - as above
+
+HELP = help_text(
+    "Keep the secondaries in step with the primary until stopped",
+    "Streams from the position saved on each secondary. A secondary without a position, or with none of the tables, "
+    "gets a transfer first. Ctrl-C or SIGTERM finishes what is read, commits and ends; a second Ctrl-C rolls back.",
+    examples=(
+        ("Keep all secondaries in step", "replica stream"),
+        ("Catch up one secondary and end", "replica stream --secondary db2 --until-caught-up"),
+    ),
+    exit_codes=(
+        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.PRIMARY,
+        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.INTERRUPTED,
+    ),
+    meanings={0: "stopped as asked after finishing (SIGTERM), or caught up"},
+)  # fmt: skip
+
+
+@with_shared_options()
+def stream(
+    invocation: Invocation,
+    *,
+    no_transfer: Annotated[
+        bool, typer.Option("--no-transfer", help="Refuse instead of transferring first", rich_help_panel="Behaviour")
+    ] = False,
+    until_caught_up: Annotated[
+        bool,
+        typer.Option(
+            "--until-caught-up",
+            help="End once the primary's position of now is applied",
+            rich_help_panel="Behaviour",
+        ),
+    ] = False,
+    engine: Annotated[
+        EngineChoice | None,
+        typer.Option("--engine", help="What applies rows  [env: REPLICA_ENGINE]", rich_help_panel="Behaviour"),
+    ] = None,
+) -> None:
+    """Keep the secondaries in step with the primary until stopped."""
+    from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
+
+    run = invocation.furnish(Overrides(engine=engine.value if engine else None))
+    from replica_cli.service.stream import run_stream  # noqa: PLC0415 - after the settings, which may be wrong
+
+    request = StreamRequest(run.secondaries, may_transfer=not no_transfer, until_caught_up=until_caught_up)
+    paint = invocation.paint(to_stderr=True)
+    title = f"replica stream from {run.settings.primary.name}"
+    with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
+        report = run_stream(run.settings, request, reporter)
+    if invocation.is_json:
+        documents.write(documents.stream_summary(report), is_line=True)
+    elif not invocation.is_silent:
+        answer(stream_text(report, invocation.paint()))
+    for failure in (w.failure for w in report.workers if w.failure and not invocation.is_silent):
+        render_failure(failure, is_json=invocation.is_json, paint=paint)
+    raise typer.Exit(report.exit_code)

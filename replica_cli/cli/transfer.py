@@ -1,0 +1,147 @@
+"""`replica transfer`: the first copy, or a copy of named tables anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from replica_cli.cli.confirmation import check_target, confirm
+from replica_cli.cli.helptext import help_text
+from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.options import ALL, with_shared_options
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.console import answer, remark
+from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.progress import open_reporter
+from replica_cli.cli.output.tables import plans_text, transfer_text
+from replica_cli.core.errors import ExitCode, UsageError
+from replica_cli.core.requests import TransferMode, TransferRequest
+from replica_cli.core.table import TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.cli.invocation import Furnished
+    from replica_cli.core.reports import TransferPlan
+
+HELP = help_text(
+    "Copy the tables to the secondaries",
+    "The position is recorded first, so the next `replica stream` goes on with no gap. An unfinished transfer is "
+    "continued with `--resume` and thrown away with `--restart`. `--table` copies named tables anew, also while "
+    "`replica stream` runs: so does a quarantined table come back.",
+    examples=(
+        ("Show tables, rows and ranges without writing", "replica transfer --dry-run"),
+        ("Continue after an outage", "replica transfer --resume"),
+        ("Bring back a quarantined table", "replica transfer --secondary db2 --table shop.orders --yes"),
+    ),
+    exit_codes=(
+        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.PRIMARY,
+        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED,
+    ),
+    meanings={11: "there is an unfinished transfer: `--resume` or `--restart`"},
+)  # fmt: skip
+
+
+TABLE = typer.Option(
+    "--table",
+    metavar="SCHEMA.TABLE",
+    help="Only this table of the primary, copied anew (repeatable)",
+    rich_help_panel="Selection",
+)
+WORKERS = typer.Option(
+    "--workers",
+    min=1,
+    max=64,
+    help="Workers for each secondary  [env: REPLICA_TRANSFER_WORKERS]",
+    rich_help_panel="Behaviour",
+)
+BATCH_SIZE = typer.Option(
+    "--batch-size", min=1, help="Rows in a chunk  [env: TRANSFER_BATCH_SIZE]", rich_help_panel="Behaviour"
+)
+
+
+@with_shared_options()
+def transfer(
+    invocation: Invocation,
+    *,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an unfinished transfer", rich_help_panel="Behaviour")
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Throw an unfinished transfer away, begin anew", rich_help_panel="Behaviour"),
+    ] = False,
+    table: Annotated[list[str] | None, TABLE] = None,
+    is_all: Annotated[bool, ALL] = False,
+    workers: Annotated[int | None, WORKERS] = None,
+    batch_size: Annotated[int | None, BATCH_SIZE] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and write nothing", rich_help_panel="Behaviour")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before rows are replaced", rich_help_panel="Behaviour")
+    ] = False,
+) -> None:
+    """Copy the tables to the secondaries."""
+    from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
+
+    mode = _mode(resume=resume, restart=restart)
+    tables = tuple(_table_name(text) for text in table or ())
+    if mode is TransferMode.RESUME and tables:
+        raise UsageError("`--resume` continues what was begun: it takes no `--table`")
+    if not dry_run:
+        check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
+    overrides = Overrides(
+        workers=None if workers is None else str(workers), batch_size=None if batch_size is None else str(batch_size)
+    )
+    run = invocation.furnish(overrides)
+    from replica_cli.service.transfer import plan_transfer  # noqa: PLC0415 - after the settings, which may be wrong
+
+    plans = plan_transfer(run.settings, TransferRequest(run.secondaries, mode, tables))
+    if dry_run:
+        _show(invocation, plans)
+        return
+    if any(p.is_destructive for p in plans):
+        if not yes or invocation.shows_text:  # nobody is asked about what was not shown
+            remark(plans_text(plans, invocation.paint(to_stderr=True)))
+        confirm("Replace these rows on the secondary?", is_confirmed=yes)
+    _run(invocation, run, plans)
+
+
+def _run(invocation: Invocation, run: Furnished, plans: tuple[TransferPlan, ...]) -> None:
+    from replica_cli.service.transfer import run_transfer  # noqa: PLC0415 - as above
+
+    paint = invocation.paint(to_stderr=True)
+    title = f"replica transfer from {run.settings.primary.name}"
+    with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
+        report = run_transfer(run.settings, plans, reporter)
+    if invocation.is_json:
+        documents.write(documents.transfer_summary(report), is_line=True)
+    elif not invocation.is_silent:
+        answer(transfer_text(report, invocation.paint()))
+    for failure in (c.failure for c in report.copies if c.failure and not invocation.is_silent):
+        render_failure(failure, is_json=invocation.is_json, paint=paint)
+    raise typer.Exit(report.exit_code)
+
+
+def _show(invocation: Invocation, plans: Sequence[TransferPlan]) -> None:
+    if invocation.is_json:
+        documents.write(documents.plans_document(plans))
+    elif not invocation.is_silent:
+        answer(plans_text(plans, invocation.paint()))
+
+
+def _mode(*, resume: bool, restart: bool) -> TransferMode:
+    if resume and restart:
+        raise UsageError("`--resume` and `--restart` exclude each other")
+    if restart:
+        return TransferMode.RESTART
+    return TransferMode.RESUME if resume else TransferMode.NEW
+
+
+def _table_name(text: str) -> TableName:
+    schema, _, name = text.partition(".")
+    if not schema or not name:
+        raise UsageError(f"`--table {text}` is not SCHEMA.TABLE, such as shop.orders")
+    return TableName(schema, name)

@@ -1,0 +1,201 @@
+"""From text to `Settings`: everything is read before anything is refused, so that all problems come at once."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from replica_cli.config import parsers
+from replica_cli.config.filters import read_selection
+from replica_cli.config.overrides import Overrides
+from replica_cli.config.servers import read_primary, read_secondaries, read_server_id
+from replica_cli.config.sources import Sources, process_environment
+from replica_cli.config.variables import NAMES
+from replica_cli.core.errors import ConfigurationError
+from replica_cli.core.settings import (
+    Apply,
+    Batching,
+    DdlPolicy,
+    EngineChoice,
+    Graylog,
+    LogFormat,
+    Logging,
+    Network,
+    Retry,
+    Settings,
+    TableFailurePolicy,
+    TransferSettings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOTENV = Path(".env")
+_COUNT = parsers.whole_number(1, 1_000_000)
+_HINT = "example.env lists every variable with its default"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings, how progress is shown (auto, bar, lines, off), and warnings that do not stop a run."""
+
+    settings: Settings
+    progress: str = "auto"
+    warnings: tuple[str, ...] = ()
+
+
+def load_settings(
+    overrides: Overrides | None = None, environ: Mapping[str, str] | None = None, dotenv: Path = DOTENV
+) -> Settings:
+    """Return the settings. Raises ConfigurationError with all problems."""
+    return read_configuration(overrides, environ, dotenv).settings
+
+
+def read_configuration(
+    overrides: Overrides | None = None, environ: Mapping[str, str] | None = None, dotenv: Path = DOTENV
+) -> Configuration:
+    """Return settings and warnings. Raises ConfigurationError with all problems, each naming its variable or option."""
+    sources = Sources(overrides or Overrides(), process_environment() if environ is None else environ, dotenv)
+    settings = _read(sources)
+    progress = sources.parsed("REPLICA_PROGRESS", _progress, "auto")
+    warnings = misspellings(sources.unknown_names())
+    if sources.problems:
+        # A required variable that "is not set" is often one that is misspelt.
+        raise ConfigurationError((*sources.problems, *warnings), hint=_HINT)
+    return Configuration(settings, progress, warnings)
+
+
+def secondary_names(dotenv: Path = DOTENV) -> tuple[str, ...]:
+    """Return the secondaries' names for shell completion: none where the configuration is wrong."""
+    try:
+        return tuple(s.name for s in load_settings(None, None, dotenv).secondaries)
+    except ConfigurationError:
+        return ()
+
+
+def misspellings(names: list[str]) -> tuple[str, ...]:
+    """Return a warning for each name that is set and read by nobody, with the nearest one that is."""
+    found = []
+    for name in names:
+        nearest = difflib.get_close_matches(name, sorted(NAMES), n=1, cutoff=0.6)
+        found.append(f"{name}: unknown variable" + (f", did you mean {nearest[0]}" if nearest else ""))
+    return tuple(found)
+
+
+def _read(sources: Sources) -> Settings:
+    primary = read_primary(sources)
+    secondaries = read_secondaries(sources, primary)
+    selection = read_selection(sources)
+    return Settings(
+        primary=primary,
+        secondaries=secondaries,
+        selection=selection,
+        server_id=read_server_id(sources, len(secondaries)),
+        state_schema=selection.state_schema,
+        logging=_read_logging(sources),
+        network=_read_network(sources),
+        retry=_read_retry(sources),
+        batching=_read_batching(sources),
+        transfer=_read_transfer(sources),
+        apply=_read_apply(sources),
+        max_lag_seconds=sources.parsed("REPLICA_MAX_LAG", parsers.positive_duration, 60.0),
+        progress_folder=sources.parsed("REPLICA_PROGRESS_FOLDER", _folder, Path()),
+    )
+
+
+def _read_logging(sources: Sources) -> Logging:
+    standard, graylog = Logging(), Graylog()
+    host, port = sources.parsed("GRAYLOG_ENDPOINT", parsers.endpoint, (graylog.host, graylog.port))
+    return Logging(
+        level=sources.parsed("REPLICA_LOG_LEVEL", parsers.level, standard.level),
+        format=sources.parsed("REPLICA_LOG_FORMAT", parsers.choice(LogFormat), standard.format),
+        project=sources.text("LOCAL_PROJECT_NAME") or standard.project,
+        graylog=Graylog(
+            is_enabled=sources.parsed("GRAYLOG_ENABLED", parsers.boolean, graylog.is_enabled),
+            host=host,
+            port=port,
+            protocol=sources.parsed("GRAYLOG_PROTOCOL", _graylog_protocol, graylog.protocol),
+            timeout_seconds=sources.parsed("GRAYLOG_TIMEOUT", parsers.positive_duration, graylog.timeout_seconds),
+            source=sources.text("GRAYLOG_SOURCE") or graylog.source,
+        ),
+    )
+
+
+def _read_network(sources: Sources) -> Network:
+    standard, duration = Network(), parsers.positive_duration
+    found = Network(
+        connect_timeout=sources.parsed("REPLICA_CONNECT_TIMEOUT", duration, standard.connect_timeout),
+        heartbeat=sources.parsed("REPLICA_HEARTBEAT", duration, standard.heartbeat),
+        read_timeout=sources.parsed("REPLICA_READ_TIMEOUT", duration, standard.read_timeout),
+        query_timeout=sources.parsed("REPLICA_QUERY_TIMEOUT", duration, standard.query_timeout),
+    )
+    if found.heartbeat >= found.read_timeout:
+        # An idle primary would look dead after every read timeout.
+        sources.complain("REPLICA_HEARTBEAT", "must be shorter than REPLICA_READ_TIMEOUT")
+    return found
+
+
+def _read_retry(sources: Sources) -> Retry:
+    standard = Retry()
+    found = Retry(
+        attempts=sources.parsed("REPLICA_RETRY_ATTEMPTS", _COUNT, standard.attempts),
+        delay=sources.parsed("REPLICA_RETRY_DELAY", parsers.positive_duration, standard.delay),
+        delay_limit=sources.parsed("REPLICA_RETRY_DELAY_LIMIT", parsers.positive_duration, standard.delay_limit),
+        reconnect_attempts=sources.parsed(
+            "REPLICA_RECONNECT_ATTEMPTS", parsers.whole_number(0, 1_000_000), standard.reconnect_attempts
+        ),
+    )
+    if found.delay > found.delay_limit:
+        sources.complain("REPLICA_RETRY_DELAY", "is longer than REPLICA_RETRY_DELAY_LIMIT")
+    return found
+
+
+def _read_batching(sources: Sources) -> Batching:
+    standard = Batching()
+    return Batching(
+        transactions=sources.parsed("REPLICA_BATCH_TRANSACTIONS", _COUNT, standard.transactions),
+        size_bytes=sources.parsed("REPLICA_BATCH_BYTES", parsers.size, standard.size_bytes),
+        age_seconds=sources.parsed("REPLICA_BATCH_AGE", parsers.duration, standard.age_seconds),
+        queue_bytes=sources.parsed("REPLICA_QUEUE_BYTES", parsers.size, standard.queue_bytes),
+    )
+
+
+def _read_transfer(sources: Sources) -> TransferSettings:
+    standard = TransferSettings()
+    return TransferSettings(
+        chunk_rows=sources.parsed("TRANSFER_BATCH_SIZE", _COUNT, standard.chunk_rows),
+        workers=sources.parsed("REPLICA_TRANSFER_WORKERS", parsers.whole_number(1, 64), standard.workers),
+    )
+
+
+def _read_apply(sources: Sources) -> Apply:
+    standard = Apply()
+    return Apply(
+        engine=sources.parsed("REPLICA_ENGINE", parsers.choice(EngineChoice), standard.engine),
+        ddl=sources.parsed("REPLICA_DDL", parsers.choice(DdlPolicy), standard.ddl),
+        on_table_failure=sources.parsed(
+            "REPLICA_ON_TABLE_FAILURE", parsers.choice(TableFailurePolicy), standard.on_table_failure
+        ),
+        table_failures=sources.parsed("REPLICA_TABLE_FAILURES", _COUNT, standard.table_failures),
+    )
+
+
+def _progress(text: str) -> str:
+    if text.lower() not in ("auto", "bar", "lines", "off"):
+        raise ValueError(f"{text!r} is not one of auto, bar, lines, off")
+    return text.lower()
+
+
+def _graylog_protocol(text: str) -> str:
+    if text.lower() not in ("udp", "tcp"):
+        raise ValueError(f"{text!r} is neither udp nor tcp")
+    return text.lower()
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError(f"{text!r} is not a folder")
+    return path

@@ -1,0 +1,106 @@
+"""Text to values. Each raises ValueError with what is wrong, never with more than the text itself."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+E = TypeVar("E", bound=StrEnum)
+
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*"
+_DURATION = re.compile(f"(?:{_PART})+", re.ASCII | re.IGNORECASE)
+_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_LEVELS = {n: n for n in ("DEBUG", "INFO", "WARNING", "ERROR")} | {"WARN": "WARNING"}
+
+
+def duration(text: str) -> float:
+    """Return the seconds of `5s`, `200ms`, `1m30s`; a bare number is seconds."""
+    parts = re.findall(_PART, text, re.ASCII | re.IGNORECASE)
+    if not _DURATION.fullmatch(text) or (len(parts) > 1 and not all(unit for _, unit in parts)):
+        raise ValueError(f"{text!r} is not a duration, such as 5s, 200ms or 1m")
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts)
+
+
+def positive_duration(text: str) -> float:
+    """Return the seconds of a duration above zero."""
+    seconds = duration(text)
+    if seconds <= 0:
+        raise ValueError(f"{text!r} must be above zero")
+    return seconds
+
+
+def size(text: str) -> int:
+    """Return the bytes of `4MiB`, `512k`; a bare number is bytes."""
+    match = _SIZE.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a size in bytes, such as 65536 or 4MiB")
+    return int(match[1]) * _BYTES[match[2].upper()]
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def boolean(text: str) -> bool:
+    """Return what true, yes, on, 1 and their opposites mean."""
+    try:
+        return _BOOLEANS[text.lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+def choice(kind: type[E]) -> Callable[[str], E]:
+    """Return a parser of one word out of an enumeration; case and `_` for `-` do not matter."""
+
+    def parse(text: str) -> E:
+        try:
+            return kind(text.lower().replace("_", "-"))
+        except ValueError:
+            raise ValueError(f"{text!r} is not one of {', '.join(kind)}") from None
+
+    return parse
+
+
+def level(text: str) -> str:
+    """Return the name of a logging level."""
+    try:
+        return _LEVELS[text.upper()]
+    except KeyError:
+        raise ValueError(f"{text!r} is not one of DEBUG, INFO, WARNING, ERROR") from None
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Return host and port of `host:port` (`[::1]:12201` for IPv6)."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError(f"{text!r} is not host:port")
+    return host, int(port)
+
+
+def items(text: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated list, without outer blanks; empty ones stay, to be complained about."""
+    return tuple(part.strip() for part in text.split(","))
+
+
+def full_items(text: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated list that may not have empty ones."""
+    parts = items(text)
+    for number, part in enumerate(parts, 1):
+        if not part:
+            raise ValueError(f"item {number} of {len(parts)} is empty")
+    return parts

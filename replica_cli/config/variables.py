@@ -1,0 +1,101 @@
+"""Every variable that is read: the one list that the code, example.env and the README's table are checked against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable; `default` is empty where there is none. A `secret` can come from a file (`<name>_FILE`)."""
+
+    name: str
+    default: str
+    meaning: str
+    is_secret: bool = False
+
+
+def _tls(side: str, whose: str) -> tuple[Variable, ...]:
+    modes = "off, preferred, required, verify-ca or verify-identity"
+    return (
+        Variable(f"{side}_TLS", "preferred", f"TLS to {whose}: {modes}; where only a CA is given: verify-ca"),
+        Variable(f"{side}_TLS_CA", "", f"PEM file with the authority that signed the certificate of {whose}"),
+        Variable(f"{side}_TLS_CERT", "", f"PEM file with our certificate for {whose}"),
+        Variable(f"{side}_TLS_KEY", "", f"PEM file with the key of our certificate for {whose}"),
+    )
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable("MARIA_PRIMARY_HOST", "mariadb-primary", "host of the primary"),
+    Variable("MARIA_PRIMARY_PORT", "3306", "port of the primary"),
+    Variable("MARIA_PRIMARY_NAME", "mariadb-primary", "what logs call the primary"),
+    Variable("MARIA_USER", "replica", "user on the primary, and on secondaries that name none"),
+    Variable("MARIA_PASS", "replica", "password on the primary, and on secondaries that name none", is_secret=True),
+    Variable("MARIA_PASS_FILE", "", "file to read MARIA_PASS from instead"),
+    Variable("MARIA_SERVER_ID", "100", "server id of the first secondary's dump connection; the i-th one uses +i"),
+    Variable("MARIA_SECONDARY_HOSTS", "", "hosts of the secondaries, comma-separated; required"),
+    Variable("MARIA_SECONDARY_PORTS", "", "their ports, as many; 3306 each where not given"),
+    Variable("MARIA_SECONDARY_NAMES", "", "their names, as many, all different; host:port each where not given"),
+    Variable("MARIA_SECONDARY_USERS", "", "their users, as many; an empty one is MARIA_USER"),
+    Variable(
+        "MARIA_SECONDARY_PASSWORDS",
+        "",
+        "their passwords, as many, comma-separated; an empty one is MARIA_PASS",
+        is_secret=True,
+    ),
+    Variable(
+        "MARIA_SECONDARY_PASSWORDS_FILE", "", "file to read them from instead, one a line (needed for commas in them)"
+    ),
+    *_tls("MARIA_PRIMARY", "the primary"),
+    *_tls("MARIA_SECONDARY", "the secondaries"),
+    Variable(
+        "REPLICA_SCHEMAS",
+        "replica",
+        "schemas replicated, comma-separated; `*` for all but the server's own; `a:b` copies schema a into b",
+    ),
+    Variable("REPLICA_TABLES", "", "only these tables: `schema.table` patterns with `*` and `?`; all where not given"),
+    Variable("REPLICA_EXCLUDE_TABLES", "", "never these tables: patterns as above; none where not given"),
+    Variable("REPLICA_STATE_SCHEMA", "replica_state", "schema on each secondary for the tool's own tables"),
+    Variable("REPLICA_ENGINE", "auto", "what applies rows: auto (picks per table), row-image or sql"),
+    Variable(
+        "REPLICA_DDL", "apply", "data definition statements of replicated tables: apply, quarantine (the table) or stop"
+    ),
+    Variable("REPLICA_ON_TABLE_FAILURE", "quarantine", "a table that keeps failing: quarantine (set it aside) or stop"),
+    Variable("REPLICA_TABLE_FAILURES", "5", "failures in a row after which a table counts as failing"),
+    Variable("TRANSFER_BATCH_SIZE", "1000", "rows in a transfer chunk"),
+    Variable("REPLICA_TRANSFER_WORKERS", "2", "workers that copy to one secondary at the same time"),
+    Variable("REPLICA_PROGRESS_FOLDER", ".", "folder of transfer_progress_<name>.json"),
+    Variable("REPLICA_BATCH_TRANSACTIONS", "500", "most source transactions in one commit on a secondary"),
+    Variable("REPLICA_BATCH_BYTES", "4MiB", "most bytes of binary log in one commit"),
+    Variable("REPLICA_BATCH_AGE", "200ms", "longest wait for more transactions before a commit"),
+    Variable("REPLICA_QUEUE_BYTES", "16MiB", "most bytes of binary log read ahead, per secondary"),
+    Variable("REPLICA_RETRY_ATTEMPTS", "3", "attempts at a failed batch or chunk, with the first"),
+    Variable("REPLICA_RETRY_DELAY", "100ms", "wait before the second attempt; doubled for each further one"),
+    Variable("REPLICA_RETRY_DELAY_LIMIT", "1m", "longest wait between two attempts"),
+    Variable("REPLICA_RECONNECT_ATTEMPTS", "0", "attempts to reach a lost server again; 0: for ever"),
+    Variable("REPLICA_CONNECT_TIMEOUT", "10s", "longest wait for a connection"),
+    Variable("REPLICA_HEARTBEAT", "2s", "how often an idle primary says that it is there"),
+    Variable("REPLICA_READ_TIMEOUT", "10s", "silence after which the primary's connection counts as dead"),
+    Variable("REPLICA_QUERY_TIMEOUT", "1h", "longest wait for the answer to one statement"),
+    Variable("REPLICA_MAX_LAG", "60s", "lag above which `replica health` warns"),
+    Variable("REPLICA_LOG_LEVEL", "INFO", "least level logged: DEBUG, INFO, WARNING or ERROR"),
+    Variable("REPLICA_LOG_FORMAT", "text", "form of a log line: text or json"),
+    Variable("REPLICA_PROGRESS", "auto", "progress on stderr: auto (bar on a terminal, else lines), bar, lines or off"),
+    Variable("LOCAL_PROJECT_NAME", "naluconcept", "project name, a field of every log record"),
+    Variable("GRAYLOG_ENABLED", "false", "send log records to Graylog"),
+    Variable("GRAYLOG_ENDPOINT", "localhost:12201", "host:port of Graylog's GELF input"),
+    Variable("GRAYLOG_PROTOCOL", "udp", "udp or tcp"),
+    Variable("GRAYLOG_TIMEOUT", "5s", "longest wait for Graylog, in a thread of its own"),
+    Variable("GRAYLOG_SOURCE", "binlog-sync", "source (host) field of the records"),
+)
+
+NAMES = frozenset(v.name for v in VARIABLES)
+
+
+def variables_table() -> str:
+    """Return the README's table as Markdown."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for variable in VARIABLES:
+        default = f"`{variable.default}`" if variable.default else ""
+        lines.append(f"| `{variable.name}` | {default} | {variable.meaning.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Values that every floor speaks in: standard library only, no I/O."""

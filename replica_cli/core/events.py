@@ -1,0 +1,126 @@
+"""What the reader hands on: whole transactions of raw row events, and statements.
+
+Layouts: https://mariadb.com/kb/en/2-binlog-event-header/ and
+https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binlog_event.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.position import Position
+    from replica_cli.core.table import TableName
+
+
+class RowKind(IntEnum):
+    """What a row event does to each of its rows."""
+
+    INSERT = 0
+    UPDATE = 1
+    DELETE = 2
+
+
+NO_FOREIGN_KEY_CHECKS = 0x0002
+RELAXED_UNIQUE_CHECKS = 0x0004
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableMap:
+    """A table map event, understood. Cached by its bytes, so the same map is the same object.
+
+    `body` is the whole event body (post-header and all, no checksum); `types` one code a column,
+    `metadata` the type's own number a column (0 where there is none; two-byte ones as the decoder expects:
+    first byte low), `nullable` one bool a column. The rest comes from the optional metadata, None where not logged.
+    """
+
+    table_id: int
+    name: TableName
+    body: bytes
+    types: bytes
+    metadata: tuple[int, ...]
+    nullable: tuple[bool, ...]
+    unsigned: tuple[bool, ...] | None = None
+    column_names: tuple[str, ...] | None = None
+    collation_ids: tuple[int | None, ...] | None = None
+    enum_members: tuple[tuple[bytes, ...] | None, ...] | None = None
+    primary_key: tuple[int, ...] | None = None
+    visible: tuple[bool, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowEvent:
+    """One row event, plain (never compressed): rows stay bytes.
+
+    `rows` holds the row images; `present` / `present_after` the column bitmaps (after image for UPDATE only).
+    `raw` is the whole event without checksum, from the header on, for the row image engine.
+    """
+
+    kind: RowKind
+    table: TableMap
+    flags: int
+    present: bytes
+    present_after: bytes
+    raw: bytes
+    rows_start: int
+    is_partial_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """The session that a statement was written in, from the query event's status variables.
+
+    Collations are ids; None where the event does not say. `flags2` holds OPTION_* bits; `alter_flags` MariaDB's
+    phases of an ALTER (2 started, 4 committed, 8 rolled back); `microseconds` the fraction of the statement's time.
+    """
+
+    sql_mode: int | None = None
+    flags2: int | None = None
+    character_set_client: int | None = None
+    collation_connection: int | None = None
+    collation_server: int | None = None
+    time_zone: str | None = None
+    auto_increment: tuple[int, int] | None = None
+    explicit_defaults_for_timestamp: bool | None = None
+    default_collation_for_utf8mb4: int | None = None
+    microseconds: int = 0
+    alter_flags: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """A query event that is not BEGIN, COMMIT or the like: DDL, or statement-format DML.
+
+    `text` is in the client's own charset (`context.character_set_client`).
+    """
+
+    text: bytes
+    schema: str
+    context: SessionContext
+    timestamp: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transaction:
+    """One source transaction, or a piece of a large one.
+
+    A transaction arrives as one item with `is_start` and `is_end`, or as several in a row; only the last has the
+    boundary in `end`. `size` counts bytes of binary log. `is_ddl` marks a group that is exactly one statement.
+    An item without changes moves the position only (idle heartbeat, rotation, filtered transaction).
+    """
+
+    start: Position
+    end: Position
+    gtid: str
+    timestamp: int
+    changes: tuple[RowEvent | Statement, ...]
+    size: int
+    is_start: bool = True
+    is_end: bool = True
+
+    @property
+    def is_ddl(self) -> bool:
+        """Say whether this is one statement that commits by itself."""
+        return len(self.changes) == 1 and isinstance(self.changes[0], Statement)

@@ -1,0 +1,122 @@
+"""Sets of global transaction ids, in the two flavours' own text forms.
+
+MariaDB keeps, per domain, the last transaction ("0-1-100,1-2-7"); MySQL keeps every number ("uuid:1-5:7",
+tagged "uuid:tag:1-3"). One GTID is "0-1-101" or "uuid:6" or "uuid:tag:6".
+Sources: https://mariadb.com/kb/en/gtid/ and https://dev.mysql.com/doc/refman/en/replication-gtids-concepts.html
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+_UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+
+class MariadbGtids:
+    """The last transaction of each domain. Mutable: the applier adds to it as it commits."""
+
+    def __init__(self, text: str = "") -> None:
+        self._last: dict[int, tuple[int, int]] = {}
+        for part in filter(None, (p.strip() for p in text.split(","))):
+            self.add(part)
+
+    def add(self, gtid: str) -> None:
+        """Note one transaction as executed. Raises ValueError where the text is no GTID."""
+        try:
+            domain, server, sequence = map(int, gtid.split("-"))
+        except ValueError:
+            raise ValueError(f"{gtid!r} is not a MariaDB GTID, such as 0-1-100") from None
+        # Not monotonic: without gtid_strict_mode a lower number may follow a higher one. The last executed counts.
+        self._last[domain] = (server, sequence)
+
+    def copy(self) -> MariadbGtids:
+        """Return a set of its own with the same transactions."""
+        twin = MariadbGtids()
+        twin._last = dict(self._last)
+        return twin
+
+    def contains(self, other: MariadbGtids) -> bool:
+        """Say whether all of `other` was executed (by sequence number in each domain)."""
+        return all(d in self._last and self._last[d][1] >= s for d, (_, s) in other._last.items())
+
+    def __str__(self) -> str:
+        return ",".join(f"{d}-{sid}-{seq}" for d, (sid, seq) in sorted(self._last.items()))
+
+
+class MysqlGtids:
+    """Every executed transaction, as closed intervals by source. Mutable, as above."""
+
+    def __init__(self, text: str = "") -> None:
+        self._intervals: dict[str, list[list[int]]] = {}
+        for part in filter(None, (p.strip() for p in text.replace("\n", "").split(","))):
+            self._parse(part)
+
+    def _parse(self, part: str) -> None:
+        uuid, *rest = part.lower().split(":")
+        if not _UUID.match(uuid) or not rest:
+            raise ValueError(f"{part!r} is not a MySQL GTID set, such as uuid:1-5")
+        source = uuid
+        for item in rest:
+            low, _, high = item.strip().partition("-")
+            if low.isdigit() and (not high or high.isdigit()):
+                self._insert(source, int(low), int(high or low))
+            else:
+                source = f"{uuid}:{item.strip()}"
+
+    def add(self, gtid: str) -> None:
+        """Note one transaction as executed. Raises ValueError where the text is no GTID."""
+        source, _, number = gtid.rpartition(":")
+        intervals = self._intervals.get(source)
+        value = int(number)
+        if intervals and intervals[-1][1] + 1 == value:
+            intervals[-1][1] = value
+        else:
+            self._parse(gtid)
+
+    def _insert(self, source: str, low: int, high: int) -> None:
+        intervals = self._intervals.setdefault(source, [])
+        intervals.insert(bisect_right(intervals, [low, high]), [low, high])
+        merged: list[list[int]] = []
+        for start, end in intervals:
+            if merged and start <= merged[-1][1] + 1:
+                merged[-1][1] = max(merged[-1][1], end)
+            else:
+                merged.append([start, end])
+        self._intervals[source] = merged
+
+    def copy(self) -> MysqlGtids:
+        """Return a set of its own with the same transactions."""
+        twin = MysqlGtids()
+        twin._intervals = {source: [list(i) for i in intervals] for source, intervals in self._intervals.items()}
+        return twin
+
+    def contains(self, other: MysqlGtids) -> bool:
+        """Say whether every transaction of `other` is in this set."""
+        return all(
+            any(low <= start and end <= high for low, high in self._intervals.get(source, []))
+            for source, intervals in other._intervals.items()
+            for start, end in intervals
+        )
+
+    def __str__(self) -> str:
+        parts = []
+        for source, intervals in sorted(self._intervals.items()):
+            ranges = ":".join(str(a) if a == b else f"{a}-{b}" for a, b in intervals)
+            parts.append(f"{source}:{ranges}")
+        return ",".join(parts)
+
+
+Gtids = MariadbGtids | MysqlGtids
+
+
+def parse_gtids(text: str, *, is_mariadb: bool) -> Gtids:
+    """Read a GTID set in its flavour's form. Raises ValueError."""
+    return MariadbGtids(text) if is_mariadb else MysqlGtids(text)
+
+
+def covers(executed: str, wanted: str, *, is_mariadb: bool) -> bool:
+    """Say whether the set `executed` holds all of `wanted`, both as text."""
+    if is_mariadb:
+        return MariadbGtids(executed).contains(MariadbGtids(wanted))
+    return MysqlGtids(executed).contains(MysqlGtids(wanted))

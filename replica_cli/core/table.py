@@ -1,0 +1,156 @@
+"""Tables as a server's catalog describes them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+_ENUM_MEMBER = re.compile(r"'((?:[^']|'')*)'")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """Schema and table, unquoted."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column, in the words of information_schema.columns (numbers in characters, bytes or digits)."""
+
+    name: str
+    data_type: str
+    column_type: str
+    is_nullable: bool = True
+    default: str | None = None
+    charset: str | None = None
+    collation: str | None = None
+    extra: str = ""
+    generation_expression: str = ""
+    character_length: int | None = None
+    octet_length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    fraction_digits: int = 0
+    comment: str = ""
+    srid: int | None = None
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Say whether numbers have no sign (ZEROFILL implies it)."""
+        return "unsigned" in self.column_type or "zerofill" in self.column_type
+
+    @property
+    def is_generated(self) -> bool:
+        """Say whether the server computes the value: it is never written."""
+        return bool(self.generation_expression)
+
+    @property
+    def is_invisible(self) -> bool:
+        """Say whether `SELECT *` leaves the column out."""
+        return "INVISIBLE" in self.extra.upper()
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Return the members of an ENUM or SET, in order."""
+        inner = self.column_type.partition("(")[2].rpartition(")")[0]
+        return tuple(m.replace("''", "'") for m in _ENUM_MEMBER.findall(inner))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexColumn:
+    """A column of an index; `name` is empty where the part is an expression."""
+
+    name: str
+    prefix_length: int | None = None
+    is_descending: bool = False
+    expression: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One index; `kind` is BTREE, HASH, FULLTEXT or SPATIAL."""
+
+    name: str
+    is_unique: bool
+    columns: tuple[IndexColumn, ...]
+    kind: str = "BTREE"
+    is_visible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key and its rules (RESTRICT, CASCADE, SET NULL, NO ACTION, SET DEFAULT)."""
+
+    name: str
+    columns: tuple[str, ...]
+    parent: TableName
+    parent_columns: tuple[str, ...]
+    on_update: str
+    on_delete: str
+
+
+@dataclass(frozen=True)
+class TableDefinition:
+    """A whole table. Not slotted: the derived keys are computed once and kept."""
+
+    name: TableName
+    engine: str
+    collation: str
+    columns: tuple[Column, ...]
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[tuple[str, str], ...] = ()
+    triggers: tuple[str, ...] = ()
+    kind: str = "BASE TABLE"
+    comment: str = ""
+    create_options: str = ""
+    estimated_rows: int = field(default=0, compare=False)
+    estimated_bytes: int = field(default=0, compare=False)
+
+    @cached_property
+    def primary_key(self) -> Index | None:
+        """Return the primary key, None where there is none."""
+        return next((i for i in self.indexes if i.name == "PRIMARY"), None)
+
+    @cached_property
+    def row_key(self) -> tuple[Column, ...]:
+        """Return the columns that tell rows apart: the primary key, else a not-null unique key, else ()."""
+        by_name = self.columns_by_name
+        candidates = [i for i in self.indexes if i.name == "PRIMARY"]
+        candidates += [i for i in self.indexes if i.is_unique and i.name != "PRIMARY"]
+        for index in candidates:
+            columns = [by_name.get(part.name) for part in index.columns]
+            if all(c is not None and (index.name == "PRIMARY" or not c.is_nullable) for c in columns):
+                return tuple(c for c in columns if c is not None)
+        return ()
+
+    @cached_property
+    def paging_key(self) -> tuple[Column, ...]:
+        """Return the columns of a unique index that can page through the table, () where none can.
+
+        A prefix of a column does not order its rows, an expression cannot be named, NULL compares with nothing.
+        """
+        by_name = self.columns_by_name
+        for index in sorted(self.indexes, key=lambda i: i.name != "PRIMARY"):
+            columns = [by_name.get(part.name) for part in index.columns if part.prefix_length is None]
+            usable = len(columns) == len(index.columns) and index.kind == "BTREE" and index.is_unique
+            if usable and all(c is not None and not c.is_nullable for c in columns):
+                return tuple(c for c in columns if c is not None)
+        return ()
+
+    @cached_property
+    def columns_by_name(self) -> dict[str, Column]:
+        """Return the columns by their names."""
+        return {c.name: c for c in self.columns}
+
+    @cached_property
+    def written_columns(self) -> tuple[Column, ...]:
+        """Return the columns that are written: all but generated ones."""
+        return tuple(c for c in self.columns if not c.is_generated)

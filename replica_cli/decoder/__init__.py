@@ -1,0 +1,1 @@
+"""Row images, as bytes, straight to SQL literals: pure functions, no connection."""

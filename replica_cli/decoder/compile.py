@@ -1,0 +1,125 @@
+"""Functions that turn a row event's bytes into SQL literals, made for one table map and one choice of columns.
+
+The literals are for a session with SET NAMES binary, sql_mode STRICT_ALL_TABLES,ALLOW_INVALID_DATES,
+NO_AUTO_VALUE_ON_ZERO and time_zone +00:00:
+
+- strings are quoted binary literals as VALUE (the server copies the bytes into the column's charset), and carry the
+  column's charset as KEY, without which no index is used;
+- ENUM and SET are numbers (an ENUM's 0, the error value, is refused by a strict session as 1265), BIT is a number;
+- FLOAT is its exact double; DECIMAL is exact; dates and times are text with every digit, TIMESTAMP in UTC;
+- JSON is SQL that makes the same document.
+
+Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Rows__event.html
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
+from replica_cli.decoder.errors import ColumnAbsent
+from replica_cli.decoder.form import Form, Output
+from replica_cli.decoder.rendering import rendering_of
+from replica_cli.decoder.source import ImageColumn, ImageSource, function_source
+from replica_cli.decoder.storage import Cell, storage_of
+
+if TYPE_CHECKING:
+    from replica_cli.core.events import TableMap
+    from replica_cli.core.table import Column
+
+__all__ = ["Form", "Output", "RowsFunction", "compile_rows", "compile_updates"]
+
+RowsFunction = Callable[[bytes, int, int], list[tuple[bytes, ...]]]
+"""From (event, start, end) to one tuple of literals a row. Raises CorruptEvent and UnsupportedEvent."""
+
+# What bytes that mean nothing make the compiled code, and all it calls, raise.
+_FAULTS = (IndexError, KeyError, ValueError, OverflowError, struct.error, zlib.error)
+
+
+def compile_rows(table: TableMap, columns: Sequence[Column], outputs: Sequence[Output], present: bytes) -> RowsFunction:
+    """Return the function for rows of one image: INSERT and DELETE. One literal an output, in order.
+
+    `columns` are the catalog's, one a column of the map and in its order; `present` is the event's bitmap.
+    Raises ColumnAbsent, UnsupportedEvent and Drift (not as many columns as the map has).
+    """
+    return _compile(table, [_image("b", table, columns, outputs, present)])
+
+
+def compile_updates(  # noqa: PLR0917  # the two images' arguments stand side by side
+    table: TableMap,
+    columns: Sequence[Column],
+    before: Sequence[Output],
+    after: Sequence[Output],
+    present: bytes,
+    present_after: bytes,
+) -> RowsFunction:
+    """Return the function for pairs of images: UPDATE. Each tuple is the after outputs, then the before outputs.
+
+    Raises as `compile_rows`.
+    """
+    images = [_image("b", table, columns, before, present), _image("a", table, columns, after, present_after)]
+    return _compile(table, images)
+
+
+def _image(
+    tag: str, table: TableMap, columns: Sequence[Column], outputs: Sequence[Output], present: bytes
+) -> ImageSource:
+    count = len(table.types)
+    if len(columns) != count:
+        raise Drift(f"{table.name}: the event has {count} columns, the secondary's table has {len(columns)}")
+    if len(present) != (count + 7) // 8 or not len(table.metadata) == len(table.nullable) == count:
+        raise CorruptEvent(f"{table.name}: the bitmap of present columns does not fit {count} columns")
+    wanted: dict[int, list[Form]] = {}
+    for output in outputs:
+        if not 0 <= output.ordinal < count or not present[output.ordinal >> 3] >> (output.ordinal & 7) & 1:
+            raise ColumnAbsent(
+                f"{table.name}: the row image has no column {_column_name(columns, output.ordinal)}",
+                hint="set binlog_row_image=FULL on the primary",
+            )
+        wanted.setdefault(output.ordinal, []).append(output.form)
+    image_columns = [
+        _image_column(table, columns[ordinal], ordinal, wanted.get(ordinal, []))
+        for ordinal in range(count)
+        if present[ordinal >> 3] >> (ordinal & 7) & 1
+    ]
+    return ImageSource(tag, tuple(image_columns), tuple(outputs))
+
+
+def _image_column(table: TableMap, column: Column, ordinal: int, forms: Sequence[Form]) -> ImageColumn:
+    is_unsigned = column.is_unsigned if table.unsigned is None else table.unsigned[ordinal]
+    cell = Cell(table.types[ordinal], table.metadata[ordinal], column, is_unsigned)
+    try:
+        storage = storage_of(cell)
+        renderings = {form: rendering_of(cell, form) for form in forms}
+    except UnsupportedEvent as error:
+        raise UnsupportedEvent(f"{table.name}.{column.name}: {error.message}", hint=error.hint) from error
+    return ImageColumn(ordinal, storage, table.nullable[ordinal], renderings)
+
+
+def _column_name(columns: Sequence[Column], ordinal: int) -> str:
+    return columns[ordinal].name if 0 <= ordinal < len(columns) else f"number {ordinal}"
+
+
+def _compile(table: TableMap, images: list[ImageSource]) -> RowsFunction:
+    if not any(image.columns for image in images):
+        # Such rows have no bytes, so nothing tells how many there are.
+        raise UnsupportedEvent(f"{table.name}: the row images hold no column", hint="set binlog_row_image=FULL")
+
+    def broken(cause: object) -> CorruptEvent:
+        return CorruptEvent(f"{table.name}: a row event cannot be read: {cause}")
+
+    source = function_source(images)
+    names: dict[str, object] = {
+        "FAULTS": _FAULTS,
+        "NULL": b"NULL",
+        "broken": broken,
+        "little": int.from_bytes,
+    }
+    for image in images:
+        names |= image.names
+    # The source is made of our own templates and of numbers; nothing that a server sent is in it as text.
+    exec(compile(source, f"<rows of {len(table.types)} columns>", "exec"), names)  # noqa: S102  # compiled per table
+    return cast("RowsFunction", names["rows"])

@@ -1,0 +1,192 @@
+"""Whether a table map event and the catalog's columns describe the same table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.decoder.charsets import canonical_charset, charset_of
+from replica_cli.decoder.rendering import FIXED_BINARY
+from replica_cli.decoder.types import TypeCode, bit_count, real_string, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from replica_cli.core.events import TableMap
+    from replica_cli.core.table import Column
+
+_GEOMETRIES = frozenset(
+    {
+        "geometry",
+        "point",
+        "linestring",
+        "polygon",
+        "multipoint",
+        "multilinestring",
+        "multipolygon",
+        "geometrycollection",
+        "geomcollection",
+    }
+)
+_BLOBS = {
+    1: frozenset({"tinyblob", "tinytext"}),
+    2: frozenset({"blob", "text"}),
+    3: frozenset({"mediumblob", "mediumtext"}),
+    # MariaDB's JSON is LONGTEXT; JSON and LONGTEXT read each other's text.
+    4: frozenset({"longblob", "longtext", "json"}),
+}
+_INTEGERS: dict[int, str] = {
+    TypeCode.TINY: "tinyint",
+    TypeCode.SHORT: "smallint",
+    TypeCode.INT24: "mediumint",
+    TypeCode.LONG: "int",
+    TypeCode.LONGLONG: "bigint",
+}
+_SIGNED: dict[int, str] = {
+    **_INTEGERS,
+    TypeCode.FLOAT: "float",
+    TypeCode.DOUBLE: "double",
+    TypeCode.NEWDECIMAL: "decimal",
+}
+_TEMPORALS: dict[int, str] = {
+    TypeCode.DATE: "date",
+    TypeCode.NEWDATE: "date",
+    TypeCode.TIMESTAMP: "timestamp",
+    TypeCode.DATETIME: "datetime",
+    TypeCode.TIME: "time",
+    TypeCode.TIMESTAMP2: "timestamp",
+    TypeCode.DATETIME2: "datetime",
+    TypeCode.TIME2: "time",
+}
+_SIMPLE: dict[int, frozenset[str]] = {
+    **{code: frozenset({name}) for code, name in (_SIGNED | _TEMPORALS).items()},
+    TypeCode.YEAR: frozenset({"year"}),
+    TypeCode.BIT: frozenset({"bit"}),
+    TypeCode.GEOMETRY: _GEOMETRIES,
+    TypeCode.JSON: frozenset({"json", "longtext"}),
+    TypeCode.VECTOR: frozenset({"vector"}),
+    TypeCode.VARCHAR: frozenset({"varchar", "varbinary", "vector"}),
+    TypeCode.VARCHAR_COMPRESSED: frozenset({"varchar", "varbinary"}),
+    TypeCode.ENUM: frozenset({"enum"}),
+    TypeCode.SET: frozenset({"set"}),
+    TypeCode.STRING: frozenset({"char", "binary", *FIXED_BINARY}),
+}
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
+_BINARIES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+
+
+def contradiction(table: TableMap, columns: Sequence[Column]) -> str | None:
+    """Say in words where the map and the catalog disagree so that rows would be misread; None where they agree.
+
+    `columns` are in the map's order. What the map does not log (signs, names, charsets) is not compared.
+    Whether a column may be NULL makes no difference to reading.
+    """
+    if len(columns) != len(table.types):
+        return f"the primary's table has {len(table.types)} columns, the secondary's {len(columns)}"
+    for ordinal, column in enumerate(columns):
+        code, metadata = table.types[ordinal], table.metadata[ordinal]
+        if code in (TypeCode.STRING, TypeCode.ENUM, TypeCode.SET) and metadata > 0xFF:
+            code, metadata = real_string(metadata)
+        problem = (
+            _name(table, ordinal, column)
+            or _type(code, metadata, column)
+            or _size(code, metadata, column)
+            or _sign(table, ordinal, column)
+            or _charset(table, ordinal, column)
+            or _members(table, ordinal, column)
+        )
+        if problem:
+            return f"column {ordinal + 1} ({column.name}, {column.column_type}): {problem}"
+    return None
+
+
+def _name(table: TableMap, ordinal: int, column: Column) -> str | None:
+    if table.column_names is None or table.column_names[ordinal].casefold() == column.name.casefold():
+        return None
+    return f"the primary calls it {table.column_names[ordinal]}"
+
+
+def _type(code: int, metadata: int, column: Column) -> str | None:
+    if code in (TypeCode.BLOB, TypeCode.BLOB_COMPRESSED):
+        expected = _BLOBS.get(metadata, frozenset())
+    else:
+        expected = _SIMPLE.get(code, frozenset())
+    if column.data_type in expected:
+        return None
+    return f"the primary sends {type_name(code)}" + (f" with metadata {metadata}" if metadata else "")
+
+
+def _size(code: int, metadata: int, column: Column) -> str | None:
+    """Compare what the map's metadata say with the catalog; both in the metadata's own unit."""
+    here = _size_here(code, column)
+    there = bit_count(metadata) if code == TypeCode.BIT else metadata
+    if here is None or here == there:
+        return None
+    if code == TypeCode.NEWDECIMAL:
+        return f"the primary's is DECIMAL({metadata >> 8},{metadata & 0xFF})"
+    if code in (TypeCode.TIMESTAMP2, TypeCode.DATETIME2, TypeCode.TIME2):
+        return f"the primary's fraction has {there} digits, the secondary's {here}"
+    unit = "bits" if code == TypeCode.BIT else "bytes"
+    return f"the primary's takes {there} {unit}, the secondary's {here}"
+
+
+def _size_here(code: int, column: Column) -> int | None:
+    find = _SIZES.get(code)
+    return find(column) if find else None
+
+
+def _set_size(column: Column) -> int:
+    size = (len(column.members) + 7) // 8
+    return size if size <= 4 else 8
+
+
+# None where the catalog does not say.
+_SIZES: dict[int, Callable[[Column], int | None]] = {
+    TypeCode.NEWDECIMAL: lambda column: (column.precision or 0) << 8 | (column.scale or 0),
+    TypeCode.TIMESTAMP2: lambda column: column.fraction_digits,
+    TypeCode.DATETIME2: lambda column: column.fraction_digits,
+    TypeCode.TIME2: lambda column: column.fraction_digits,
+    TypeCode.BIT: lambda column: column.precision,
+    TypeCode.STRING: lambda column: FIXED_BINARY.get(column.data_type, column.octet_length),
+    TypeCode.VARCHAR: lambda column: column.octet_length,
+    # One byte more, for the method of compression.
+    TypeCode.VARCHAR_COMPRESSED: lambda column: None if column.octet_length is None else column.octet_length + 1,
+    TypeCode.ENUM: lambda column: 1 if len(column.members) < 256 else 2,
+    TypeCode.SET: _set_size,
+}
+
+
+def _sign(table: TableMap, ordinal: int, column: Column) -> str | None:
+    if table.unsigned is None or table.types[ordinal] not in _SIGNED:
+        return None
+    if table.unsigned[ordinal] == column.is_unsigned:
+        return None
+    return f"the primary's is {'unsigned' if table.unsigned[ordinal] else 'signed'}"
+
+
+def _charset(table: TableMap, ordinal: int, column: Column) -> str | None:
+    number = table.collation_ids[ordinal] if table.collation_ids is not None else None
+    if number is None or column.data_type not in _TEXTS | _BINARIES:
+        return None
+    there = charset_of(number)
+    if there is None:
+        return f"the primary's collation has the number {number}, which is not known"
+    here = canonical_charset(column.charset or "binary")
+    return None if here == there else f"the primary's charset is {there}, the secondary's {here}"
+
+
+def _members(table: TableMap, ordinal: int, column: Column) -> str | None:
+    there = table.enum_members[ordinal] if table.enum_members is not None else None
+    if there is None:
+        return None
+    here = column.members
+    if len(here) != len(there):
+        return f"the primary's has {len(there)} members, the secondary's {len(here)}"
+    if canonical_charset(column.charset or "") not in ("utf8mb3", "utf8mb4", "ascii"):
+        # Elsewhere the catalog's text does not tell the bytes; ASCII stands for itself in all but the wide charsets.
+        pairs = [(h, t) for h, t in zip(here, there, strict=True) if h.isascii() and t.isascii() and b"\0" not in t]
+    else:
+        pairs = list(zip(here, there, strict=True))
+    for number, (ours, theirs) in enumerate(pairs, 1):
+        if ours.encode() != theirs:
+            return f"its member {ours!r} (number {number} of those compared) is {theirs!r} on the primary"
+    return None

@@ -1,0 +1,21 @@
+"""What is wanted from a row image: which columns, and as what kind of literal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Form(Enum):
+    """What a literal is for: VALUE is put into the column, KEY is compared with it by an index."""
+
+    VALUE = "value"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One literal of the result; `ordinal` is the column's number in the table map."""
+
+    ordinal: int
+    form: Form

@@ -1,0 +1,274 @@
+"""MySQL's binary JSON: to the text that the server prints, and to SQL where text would lose a value's type.
+
+A value is kept as its text and, where text alone would come back as another type (dates, times, decimals and bytes
+are "opaque" in there), the expression that makes exactly this value.
+Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/json__binary_8h.html
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
+from replica_cli.decoder.numbers import decimal_text
+from replica_cli.decoder.strings import quote
+from replica_cli.decoder.temporal import clock_text, date_text, fraction_text
+from replica_cli.decoder.types import TypeCode, type_name
+
+_MAX_DEPTH = 100
+_LITERALS = {0: b"null", 1: b"true", 2: b"false"}
+_ESCAPED = re.compile(rb'[\x00-\x1f"\\]')
+_ESCAPES = {b'"': b'\\"', b"\\": b"\\\\", b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
+_F_FORMAT_LIMIT = 1e15
+
+
+class _Tag(IntEnum):
+    SMALL_OBJECT = 0
+    LARGE_OBJECT = 1
+    SMALL_ARRAY = 2
+    LARGE_ARRAY = 3
+    LITERAL = 4
+    INT16 = 5
+    UINT16 = 6
+    INT32 = 7
+    UINT32 = 8
+    INT64 = 9
+    UINT64 = 10
+    DOUBLE = 11
+    STRING = 12
+    OPAQUE = 15
+
+
+_OBJECTS = (_Tag.SMALL_OBJECT, _Tag.LARGE_OBJECT)
+_ARRAYS = (_Tag.SMALL_ARRAY, _Tag.LARGE_ARRAY)
+_INTEGERS = {
+    _Tag.INT16: struct.Struct("<h"),
+    _Tag.UINT16: struct.Struct("<H"),
+    _Tag.INT32: struct.Struct("<i"),
+    _Tag.UINT32: struct.Struct("<I"),
+    _Tag.INT64: struct.Struct("<q"),
+    _Tag.UINT64: struct.Struct("<Q"),
+}
+_DOUBLE = struct.Struct("<d")
+# What stands in the container's own table of values instead of an offset.
+_INLINED: dict[bool, tuple[_Tag, ...]] = {False: (_Tag.LITERAL, _Tag.INT16, _Tag.UINT16)}
+_INLINED[True] = (*_INLINED[False], _Tag.INT32, _Tag.UINT32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    text: bytes
+    expression: bytes | None = None
+
+    def as_json(self) -> bytes:
+        """Return SQL of type JSON."""
+        return self.expression or b"CAST(%b AS JSON)" % _as_text(self.text)
+
+
+def json_text(document: bytes) -> bytes:
+    """Return the document as the server prints it. Raises CorruptEvent and UnsupportedEvent."""
+    return _Document(document, keeps_types=False).read().text
+
+
+def json_value(document: bytes) -> bytes:
+    """Return SQL that can be put into a JSON column and makes this very document there."""
+    value = _Document(document, keeps_types=True).read()
+    return value.expression or _as_text(value.text)
+
+
+def json_key(document: bytes) -> bytes:
+    """Return SQL of type JSON, to compare a JSON column with."""
+    return _Document(document, keeps_types=True).read().as_json()
+
+
+def text_value(text: bytes) -> bytes:
+    """Return JSON that is text already (MariaDB's) as SQL that can be put into a JSON column."""
+    return _as_text(text)
+
+
+def text_key(text: bytes) -> bytes:
+    """Return JSON that is text already as SQL of type JSON."""
+    return b"CAST(%b AS JSON)" % _as_text(text)
+
+
+def _as_text(text: bytes) -> bytes:
+    # A JSON column takes no binary string, and every literal of the session is one.
+    return b"CONVERT(%b USING utf8mb4)" % quote(text)
+
+
+def string_text(value: bytes) -> bytes:
+    """Return a JSON string, escaped as the server does."""
+    escaped = _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or b"\\u%04x" % m[0][0], value)
+    return b'"%b"' % escaped
+
+
+def double_text(value: float) -> bytes:
+    """Return a double as the server prints it: 100.0, 1e15, 1e-5, -0.0. Raises CorruptEvent for what is no number."""
+    if value - value:
+        raise CorruptEvent("a number in a JSON document is not finite")
+    text = repr(value)
+    if "e" not in text and abs(value) < _F_FORMAT_LIMIT:
+        return text.encode()
+    if "e" not in text:
+        # The server changes to an exponent one digit earlier than Python does.
+        whole, _, fraction = text.removeprefix("-").removesuffix(".0").partition(".")
+        digits = (whole + fraction).rstrip("0")
+        text = f"{'-' * (value < 0)}{digits[0]}{'.' * (len(digits) > 1)}{digits[1:]}e{len(whole) - 1}"
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}".encode()
+
+
+class _Document:
+    def __init__(self, data: bytes, *, keeps_types: bool) -> None:
+        self._data = data
+        self._keeps_types = keeps_types
+        # Every value has at least a byte of its own: more of them means that they lie in each other.
+        self._values_left = len(data)
+
+    def read(self) -> _Value:
+        # What a column without a default got in a lax mode; the server reads it as the literal null.
+        if not self._data:
+            return _Value(b"null")
+        try:
+            return self._value(self._data[0], 1, depth=0)
+        except (IndexError, struct.error, ValueError) as error:
+            raise CorruptEvent(f"a JSON document is broken: {error}") from error
+
+    def _value(self, tag: int, at: int, *, depth: int) -> _Value:
+        self._values_left -= 1
+        if depth > _MAX_DEPTH or self._values_left < 0:
+            raise CorruptEvent("a JSON document is nested too deep")
+        if tag in _OBJECTS or tag in _ARRAYS:
+            return self._container(tag, at, depth=depth)
+        if tag == _Tag.LITERAL:
+            return _Value(_literal(self._data[at]))
+        if tag == _Tag.DOUBLE:
+            return _Value(double_text(_DOUBLE.unpack_from(self._data, at)[0]))
+        if tag == _Tag.STRING:
+            return _Value(string_text(self._sized(at)))
+        if tag == _Tag.OPAQUE:
+            return self._opaque(self._data[at], self._sized(at + 1))
+        if tag not in (form := _INTEGERS):
+            raise UnsupportedEvent(f"a JSON document holds a value of tag {tag}, which is not known")
+        return _Value(b"%d" % form[_Tag(tag)].unpack_from(self._data, at)[0])
+
+    def _sized(self, at: int) -> bytes:
+        """Return the bytes after a length of seven bits a byte, low ones first."""
+        length = shift = 0
+        while True:
+            byte = self._data[at]
+            at += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+            if shift > 28:
+                raise ValueError("a length goes on for more than five bytes")
+        return self._exactly(at, length)
+
+    def _exactly(self, at: int, length: int) -> bytes:
+        piece = self._data[at : at + length]
+        if len(piece) != length:
+            raise ValueError("a value goes beyond the document's end")
+        return piece
+
+    def _container(self, tag: int, start: int, *, depth: int) -> _Value:
+        is_large, is_object = tag in (_Tag.LARGE_OBJECT, _Tag.LARGE_ARRAY), tag in _OBJECTS
+        width = 4 if is_large else 2
+        count, size = struct.unpack_from("<II" if is_large else "<HH", self._data, start)
+        values = start + 2 * width + (count * (width + 2) if is_object else 0)
+        first = values + count * (width + 1)
+        end = start + size
+        if not first <= end <= len(self._data):
+            raise ValueError("an object or array goes beyond the document's end")
+        children = []
+        for entry in range(values, first, width + 1):
+            child, at = self._data[entry], entry + 1
+            if child not in _INLINED[is_large]:
+                at = start + int.from_bytes(self._data[at : at + width], "little")
+                if not first <= at < end:
+                    raise ValueError("a value lies outside of its object or array")
+            children.append(self._value(child, at, depth=depth + 1))
+        if is_object:
+            return _object(self._keys(start, count, width), children)
+        return _array(children)
+
+    def _keys(self, start: int, count: int, width: int) -> list[bytes]:
+        keys = []
+        for entry in range(start + 2 * width, start + 2 * width + count * (width + 2), width + 2):
+            offset = int.from_bytes(self._data[entry : entry + width], "little")
+            length = int.from_bytes(self._data[entry + width : entry + width + 2], "little")
+            keys.append(self._exactly(start + offset, length))
+        return keys
+
+    def _opaque(self, code: int, data: bytes) -> _Value:
+        if code == TypeCode.NEWDECIMAL:
+            precision, scale = data[0], data[1]
+            text = decimal_text(data[2:], precision, scale)
+            return _Value(text, b"CAST(CAST(%b AS DECIMAL(%d,%d)) AS JSON)" % (text, precision, scale))
+        if code in (TypeCode.DATE, TypeCode.TIME, TypeCode.DATETIME, TypeCode.TIMESTAMP):
+            text = _temporal(code, data)
+            if code == TypeCode.TIMESTAMP:
+                self._refuse(code)
+            target = {TypeCode.DATE: b"DATE", TypeCode.TIME: b"TIME(6)"}.get(TypeCode(code), b"DATETIME(6)")
+            return _Value(b'"%b"' % text, b"CAST(CAST('%b' AS %b) AS JSON)" % (text, target))
+        if code != TypeCode.VARCHAR or len(data) > 0xFFFF:
+            self._refuse(code)
+        # The server calls a literal's bytes VARCHAR; no expression makes the other types without a table.
+        text = b'"base64:type%d:%b"' % (code, base64.b64encode(data))
+        return _Value(text, b"CAST(x'%b' AS JSON)" % data.hex().encode())
+
+    def _refuse(self, code: int) -> None:
+        if self._keeps_types:
+            raise UnsupportedEvent(
+                f"a JSON document holds a value of type {type_name(code)}, which no SQL can make on the secondary",
+                hint="apply this table with the row image engine",
+            )
+
+
+def _literal(code: int) -> bytes:
+    if code not in _LITERALS:
+        raise UnsupportedEvent(f"a JSON document holds the literal {code}, which is not known")
+    return _LITERALS[code]
+
+
+def _object(keys: list[bytes], values: list[_Value]) -> _Value:
+    pairs = list(zip(keys, values, strict=True))
+    text = b"{%b}" % b", ".join(b"%b: %b" % (string_text(k), v.text) for k, v in pairs)
+    if all(v.expression is None for v in values):
+        return _Value(text)
+    return _Value(text, b"JSON_OBJECT(%b)" % b", ".join(b"%b, %b" % (_as_text(k), v.as_json()) for k, v in pairs))
+
+
+def _array(values: list[_Value]) -> _Value:
+    text = b"[%b]" % b", ".join(v.text for v in values)
+    if all(v.expression is None for v in values):
+        return _Value(text)
+    return _Value(text, b"JSON_ARRAY(%b)" % b", ".join(v.as_json() for v in values))
+
+
+def _temporal(code: int, data: bytes) -> bytes:
+    """Return a date or time from eight bytes: 40 bits of fields, 24 of microseconds, negative as a whole."""
+    if len(data) != 8:
+        raise ValueError("a date or time has not eight bytes")
+    packed = int.from_bytes(data, "little", signed=True)
+    sign, packed = (b"-", -packed) if packed < 0 else (b"", packed)
+    fields, microseconds = packed >> 24, packed & 0xFFFFFF
+    if code == TypeCode.TIME:
+        clock = clock_text(fields >> 12, fields >> 6 & 63, fields & 63)
+        return sign + clock + fraction_text(microseconds, 6)
+    day, clock_bits = fields >> 17, fields & 0x1FFFF
+    if sign:
+        raise ValueError("a date is negative")
+    text = date_text((day >> 5) // 13, (day >> 5) % 13, day & 31)
+    if code == TypeCode.DATE:
+        return text
+    return b"%b %b%b" % (
+        text,
+        clock_text(clock_bits >> 12, clock_bits >> 6 & 63, clock_bits & 63),
+        fraction_text(microseconds, 6),
+    )

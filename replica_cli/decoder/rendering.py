@@ -1,0 +1,196 @@
+"""The Python source that makes each type's literal from what was unpacked.
+
+Sources are templates: `{v}` and `{w}` are the names of what was unpacked (for strings `{v}` is the slice), `{i}` makes
+a name unique. Other names in them are globals of the compiled function, `names` of the rendering.
+"""
+
+from __future__ import annotations
+
+from binascii import hexlify
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from replica_cli.decoder import numbers, strings, temporal
+from replica_cli.decoder.form import Form
+from replica_cli.decoder.json_binary import json_key, json_text, json_value, text_key, text_value
+from replica_cli.decoder.types import TypeCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.table import Column
+    from replica_cli.decoder.storage import Cell
+
+# Types of MariaDB that travel as fixed strings without their trailing zero bytes.
+FIXED_BINARY = {"uuid": 16, "inet6": 16, "inet4": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """The source of a literal: statements that come first, the expression, and the globals that both use."""
+
+    expression: str
+    statements: tuple[str, ...] = ()
+    names: dict[str, object] = field(default_factory=dict)
+
+
+_NUMBER = Rendering("b'%d' % {v}")
+_NUMBER_OF_THREE = Rendering("b'%d' % ({v} | {w} << 16)")
+_BIG_ENDIAN: dict[str, object] = {"big": int.from_bytes}
+
+
+def rendering_of(cell: Cell, form: Form) -> Rendering:
+    """Return the source of a column's literal; its storage was found before, so the type is known."""
+    render = _RENDERINGS.get(cell.code)
+    return render(cell) if render else _RENDERINGS_BY_FORM[cell.code](cell, form)
+
+
+def _tiny(cell: Cell) -> Rendering:
+    if cell.is_unsigned:
+        return Rendering("UNSIGNED_BYTES[{v}]", names={"UNSIGNED_BYTES": numbers.UNSIGNED_BYTES})
+    return Rendering("SIGNED_BYTES[{v}]", names={"SIGNED_BYTES": numbers.SIGNED_BYTES})
+
+
+def _decimal(cell: Cell) -> Rendering:
+    precision, scale = cell.metadata >> 8, cell.metadata & 0xFF
+    size = numbers.decimal_size(precision, scale)
+    lines = [f"d{{i}} = big({{v}}) - {1 << size * 8 - 1}", "neg{i} = d{i} < 0", "if neg{i}: d{i} = ~d{i}"]
+    sides, shift, checks = [], size * 8, []
+    for side, groups in enumerate(numbers.decimal_groups(precision, scale)):
+        terms, digits_after = [], sum(groups)
+        for at, digits in enumerate(groups):
+            bits = numbers.group_size(digits) * 8
+            shift -= bits
+            name = f"g{{i}}_{side}_{at}"
+            lines.append(f"{name} = d{{i}} >> {shift} & {(1 << bits) - 1}")
+            checks.append(f"{name} >= {10**digits}")
+            digits_after -= digits
+            terms.append(f"{name} * {10**digits_after}" if digits_after else name)
+        sides.append(" + ".join(terms) or "0")
+    lines.append(f"if {' or '.join(checks)}: raise ValueError('a DECIMAL holds digits that are none')")
+    pattern, values = (f"%d.%0{scale}d", f"({sides[0]}, {sides[1]})") if scale else ("%d", f"({sides[0]})")
+    return Rendering(f"(b'-{pattern}' if neg{{i}} else b'{pattern}') % {values}", tuple(lines), _BIG_ENDIAN)
+
+
+def _fraction(digits: int) -> tuple[tuple[str, ...], str, str, dict[str, object]]:
+    """Return what cuts the fraction `f` from `x`, the table of seconds, and the source of what follows them."""
+    if not digits:
+        return (), "LAST_SECONDS", "", {"LAST_SECONDS": temporal.LAST_SECONDS}
+    bits, unit = (digits + 1) // 2 * 8, 10 if digits % 2 else 1
+    lines = [f"f{{i}} = x{{i}} & {(1 << bits) - 1}", f"x{{i}} >>= {bits}"]
+    unfit = f"f{{i}} >= {10**digits * unit}" + (" or f{i} % 10" if unit == 10 else "")
+    lines.append(f"if {unfit}: raise ValueError('a fraction of a second has digits that are none')")
+    divided = "f{i} // 10" if unit == 10 else "f{i}"
+    return tuple(lines), "SECONDS", f' + b"%0{digits}d\'" % ({divided})', {"SECONDS": temporal.SECONDS}
+
+
+def _datetime(cell: Cell) -> Rendering:
+    cut, seconds, fraction, names = _fraction(cell.metadata)
+    first = f"x{{i}} = big({{v}}) - {0x8000000000 << (cell.metadata + 1) // 2 * 8}"
+    clock = f"DATETIME_MINUTES[x{{i}} >> 6 & 2047] + {seconds}[x{{i}} & 63]{fraction}"
+    names |= {"DATETIME_DAYS": temporal.DATETIME_DAYS, "DATETIME_MINUTES": temporal.DATETIME_MINUTES, **_BIG_ENDIAN}
+    return Rendering(f"DATETIME_DAYS[x{{i}} >> 17] + {clock}", (first, *cut), names)
+
+
+def _timestamp(digits: int, number: str) -> Rendering:
+    cut, seconds, fraction, names = _fraction(digits)
+    clock = f"DAY_MINUTES[x{{i}} % 86400 // 60] + {seconds}[x{{i}} % 60]{fraction}"
+    # MariaDB takes fractions of second 0 for moments; only all zero bits are the zero timestamp.
+    is_moment = "x{i} or f{i}" if digits else "x{i}"
+    names |= {"TIMESTAMP_DAYS": temporal.TIMESTAMP_DAYS, "DAY_MINUTES": temporal.DAY_MINUTES, **_BIG_ENDIAN}
+    expression = f"(TIMESTAMP_DAYS[x{{i}} // 86400] + {clock} if {is_moment} else {temporal.zero_timestamp(digits)!r})"
+    return Rendering(expression, (f"x{{i}} = {number}", *cut), names)
+
+
+def _old_timestamp(cell: Cell) -> Rendering:
+    digits = cell.column.fraction_digits
+    return _kept("OLD_TIMESTAMP", temporal.old_timestamp_text, digits) if digits else _timestamp(0, "{v}")
+
+
+def _kept(name: str, make: Callable[[bytes, int], bytes], digits: int) -> Rendering:
+    """Return the look-up of a text that is kept by its bytes: for types too rare to spell out."""
+    texts: temporal.Texts[bytes] = temporal.Texts(lambda raw: make(raw, digits))
+    return Rendering(f"{name}_{digits}[{{v}}]", names={f"{name}_{digits}": texts})
+
+
+def _json(cell: Cell, form: Form) -> Rendering:
+    if cell.column.data_type != "json":
+        return _literal("json{i}", cell.column, form, ("json{i} = json_text({v})",), {"json_text": json_text})
+    if form is Form.VALUE:
+        return Rendering("json_value({v})", names={"json_value": json_value})
+    return Rendering("json_key({v})", names={"json_key": json_key})
+
+
+def _fixed(cell: Cell, form: Form) -> Rendering:
+    column, (real, length) = cell.column, cell.string
+    if real == TypeCode.SET and length == 8 and form is Form.KEY:
+        # The server compares a SET as a signed number, though it takes the bits as an unsigned one.
+        return Rendering("b'%d' % ({v} - (({v} >> 63) << 64))")
+    if real != TypeCode.STRING:
+        return _NUMBER_OF_THREE if length == 3 else _NUMBER
+    if column.data_type == "binary" or column.data_type in FIXED_BINARY:
+        # The event leaves out trailing zero bytes; a key without them is not found.
+        return _literal("full{i}", column, form, (f"full{{i}} = {{v}}.ljust({length}, ZERO)",), {"ZERO": b"\0"})
+    return _literal("{v}", column, form)
+
+
+def _varying(cell: Cell, form: Form) -> Rendering:
+    return _literal("{v}", cell.column, form)
+
+
+def _compressed(cell: Cell, form: Form) -> Rendering:
+    return _literal("plain{i}", cell.column, form, ("plain{i} = unpack({v})",), {"unpack": strings.unpack})
+
+
+def _literal(
+    value: str,
+    column: Column,
+    form: Form,
+    statements: tuple[str, ...] = (),
+    names: dict[str, object] | None = None,
+) -> Rendering:
+    """Return the source of a string's literal; `value` is the source of its bytes."""
+    names = names or {}
+    if column.data_type == "json":
+        make, name = (text_value, "text_value") if form is Form.VALUE else (text_key, "text_key")
+        return Rendering(f"{name}({value})", statements, {**names, name: make})
+    if form is Form.VALUE:
+        # Spelt out instead of called: most values need no escape, and two searches for a byte cost less than a call.
+        expression = f"b\"'%b'\" % ({value} if 39 not in {value} and 92 not in {value} else escape({value}))"
+        return Rendering(expression, statements, {**names, "escape": strings.escape})
+    key: dict[str, object] = {"KEY{i}": strings.key_template(column.charset), "hexlify": hexlify}
+    return Rendering(f"KEY{{i}} % hexlify({value})", statements, {**names, **key})
+
+
+_RENDERINGS: dict[int, Callable[[Cell], Rendering]] = {
+    TypeCode.TINY: _tiny,
+    TypeCode.YEAR: lambda _: Rendering("YEARS[{v}]", names={"YEARS": numbers.YEARS}),
+    TypeCode.SHORT: lambda _: _NUMBER,
+    TypeCode.INT24: lambda _: _NUMBER_OF_THREE,
+    TypeCode.LONG: lambda _: _NUMBER,
+    TypeCode.LONGLONG: lambda _: _NUMBER,
+    TypeCode.FLOAT: lambda _: Rendering("real({v})", names={"real": numbers.real_literal}),
+    TypeCode.DOUBLE: lambda _: Rendering("real({v})", names={"real": numbers.real_literal}),
+    TypeCode.NEWDECIMAL: _decimal,
+    TypeCode.BIT: lambda _: Rendering("b'%d' % big({v})", names=_BIG_ENDIAN),
+    TypeCode.DATE: lambda _: Rendering("DAYS[{v} | {w} << 16]", names={"DAYS": temporal.DAYS}),
+    TypeCode.NEWDATE: lambda _: Rendering("DAYS[{v} | {w} << 16]", names={"DAYS": temporal.DAYS}),
+    TypeCode.DATETIME2: _datetime,
+    TypeCode.TIMESTAMP2: lambda cell: _timestamp(cell.metadata, "big({v})"),
+    TypeCode.TIME2: lambda cell: _kept("TIME", temporal.time_text, cell.metadata),
+    TypeCode.TIMESTAMP: _old_timestamp,
+    TypeCode.DATETIME: lambda c: _kept("OLD_DATETIME", temporal.old_datetime_text, c.column.fraction_digits),
+    TypeCode.TIME: lambda c: _kept("OLD_TIME", temporal.old_time_text, c.column.fraction_digits),
+}
+_RENDERINGS_BY_FORM: dict[int, Callable[[Cell, Form], Rendering]] = {
+    TypeCode.STRING: _fixed,
+    TypeCode.ENUM: _fixed,
+    TypeCode.SET: _fixed,
+    TypeCode.VARCHAR: _varying,
+    TypeCode.VARCHAR_COMPRESSED: _compressed,
+    TypeCode.BLOB: _varying,
+    TypeCode.BLOB_COMPRESSED: _compressed,
+    TypeCode.GEOMETRY: _varying,
+    TypeCode.JSON: _json,
+    TypeCode.VECTOR: _varying,
+}

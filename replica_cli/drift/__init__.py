@@ -1,0 +1,1 @@
+"""Drift: where the two catalogs differ, and the SQL that ends it."""

@@ -1,0 +1,90 @@
+"""When two spellings are one thing: display widths, aliases, and the two flavours' words for the same type."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.tokens import Kind, Token, join, solid, string_literal, string_value, tokenise
+
+if TYPE_CHECKING:
+    from replica_cli.core.table import Column, TableDefinition
+
+_WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)")
+_ALIASES = {"geomcollection": "geometrycollection", "year(4)": "year"}
+# Each flavour prints its own favourite of two names for one function.
+_FUNCTIONS = {"lcase": "lower", "ucase": "upper", "substring": "substr", "ceil": "ceiling", "now": "current_timestamp",
+              "character_length": "char_length", "octet_length": "length"}  # fmt: skip
+_RULES = {"NO ACTION": "RESTRICT"}
+
+
+def is_json(column: Column, table: TableDefinition) -> bool:
+    """Say whether the column is JSON: MySQL's type, or MariaDB's LONGTEXT with the check that the alias brings."""
+    if column.data_type == "json":
+        return True
+    check = compact(f"json_valid({quote(column.name)})")
+    return (
+        column.data_type == "longtext"
+        and column.collation == "utf8mb4_bin"
+        and any(compact(clause) == check for _, clause in table.checks)
+    )
+
+
+def column_type(column: Column, table: TableDefinition) -> str:
+    """Return a column's type in one spelling."""
+    if is_json(column, table):
+        return "json"
+    text = column.column_type
+    if "zerofill" not in text:
+        # The width of a zero-filled number is what its text looks like; elsewhere it says nothing.
+        text = _WIDTH.sub(r"\1", text)
+    return _ALIASES.get(text, text)
+
+
+def charset(name: str | None) -> str | None:
+    """Return a charset or collation by its new name: utf8 became utf8mb3."""
+    return re.sub(r"^utf8(?=_|$)", "utf8mb3", name) if name else name
+
+
+def rule(name: str) -> str:
+    """Return a foreign key's rule by what InnoDB does: NO ACTION is RESTRICT."""
+    return _RULES.get(name, name)
+
+
+def compact(expression: str) -> str:
+    """Return an expression without spaces and introducers, key words in lower case, outer parentheses off."""
+    tokens = solid(tokenise(expression))
+    while len(tokens) > 1 and tokens[0].is_symbol("(") and _closes_last(tokens):
+        tokens = tokens[1:-1]
+    return join(_plain(t) for t in tokens if not _is_introducer(t))
+
+
+def loose(expression: str) -> str:
+    """Return an expression without its parentheses too: MySQL keeps every pair, MariaDB those that are needed."""
+    tokens = (t for t in tokenise(compact(expression)) if not t.is_symbol("(", ")"))
+    return "".join(_FUNCTIONS.get(t.text, t.text) if t.kind is Kind.WORD else t.text for t in tokens).replace(
+        "<>", "!="
+    )
+
+
+def _closes_last(tokens: list[Token]) -> bool:
+    depth = 0
+    for place, token in enumerate(tokens):
+        depth += token.is_symbol("(") - token.is_symbol(")")
+        if depth == 0:
+            return place == len(tokens) - 1
+    return False
+
+
+def _plain(token: Token) -> Token:
+    if token.kind is Kind.WORD:
+        # A space, so that two words stay two.
+        return Token(Kind.WORD, f" {token.text.lower()} ")
+    if token.kind is Kind.STRING:
+        return Token(Kind.STRING, string_literal(string_value(token.text)))
+    return token
+
+
+def _is_introducer(token: Token) -> bool:
+    return token.kind is Kind.WORD and token.text.lower() in ("_utf8mb4", "_utf8mb3", "_utf8", "_latin1")

@@ -1,0 +1,185 @@
+"""The checks of one instance: pure functions of what was read, one HealthCheck each, their names stable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.gtid import covers
+from replica_cli.core.position import file_number
+from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.status import Phase
+from replica_cli.health.secondary import FRESH_SECONDS
+from replica_cli.mysql.preflight import expiry_seconds
+
+if TYPE_CHECKING:
+    from replica_cli.core.position import Position
+    from replica_cli.core.selection import Selection
+    from replica_cli.health.distance import Distance
+    from replica_cli.health.primary import PrimaryView
+    from replica_cli.health.secondary import InstanceState
+
+DEAD_SECONDS = 30.0
+# Ten times the limit is no longer a busy hour.
+CRITICAL_LAG_FACTOR = 10
+RECONNECT_SECONDS = 60.0
+SHORT_RETENTION_SECONDS = 3600.0
+SHORT_RETENTION_SHARE = 0.25
+_NAMED_TABLES = 5
+
+OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
+
+
+def check_position(primary: PrimaryView, state: InstanceState, instance: str) -> HealthCheck:
+    """Check that a position is saved, belongs to this primary, and is still in its binary log."""
+    if state.saved is None:
+        hint = f"`replica transfer --secondary {instance}`"
+        return HealthCheck("position", CRITICAL, "no position is saved", hint, instance=instance)
+    saved = state.saved.position
+    if primary.facts is None or primary.position is None:
+        reason = f": {primary.error}" if primary.error else ""
+        message = f"{saved} is saved; the primary cannot be asked for it{reason}"
+        return HealthCheck("position", UNKNOWN, message, instance=instance)
+    if state.saved.source_identity != primary.facts.identity:
+        message = f"{saved} belongs to {state.saved.source_identity}, and the primary is {primary.facts.identity}"
+        level = CRITICAL
+    else:
+        level, message = _judge_place(primary, saved, is_mariadb=primary.facts.is_mariadb)
+    hint = f"`replica transfer --restart --secondary {instance}` copies anew" if level is CRITICAL else ""
+    return HealthCheck("position", level, message, hint, instance=instance)
+
+
+def _judge_place(primary: PrimaryView, saved: Position, *, is_mariadb: bool) -> tuple[HealthLevel, str]:
+    has_gtid = bool(saved.gtid) and covers(saved.gtid, primary.purged, is_mariadb=is_mariadb)
+    size = next((f.size for f in primary.files if f.name == saved.file), None)
+    first = primary.files[0].name if primary.files else "nothing"
+    if (size is not None and saved.pos <= size) or (not saved.file and has_gtid):
+        return OK, f"{saved} is still on the primary"
+    if size is not None:
+        return CRITICAL, f"{saved} is past the end of its file ({size} bytes): the primary lost the rest"
+    if has_gtid:
+        return WARNING, f"{saved} is gone, what follows its GTID set is not; the primary's log begins with {first}"
+    return CRITICAL, f"{saved} is purged: the primary's log begins with {first}"
+
+
+def check_filters(state: InstanceState, selection: Selection, instance: str) -> HealthCheck | None:
+    """Check that the filters are those that the position was made with."""
+    if state.saved is None:
+        return None
+    if state.saved.filters == selection.fingerprint:
+        return HealthCheck("filters", OK, str(selection), instance=instance)
+    message = f"the filters changed: stored {state.saved.filters_text}; now {selection}"
+    hint = f"`replica position reset --accept-filters --secondary {instance}` accepts them"
+    return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
+
+
+def check_lag(distance: Distance, max_lag_seconds: float, instance: str) -> HealthCheck:
+    """Check the age of the oldest change that is not applied."""
+    size = "" if distance.size_bytes is None else f", {distance.size_bytes} bytes of binary log"
+    if distance.seconds is None:
+        return HealthCheck("lag", UNKNOWN, f"how far it is behind cannot be read{size}", instance=instance)
+    level = OK
+    if distance.seconds > max_lag_seconds:
+        level = CRITICAL if distance.seconds > CRITICAL_LAG_FACTOR * max_lag_seconds else WARNING
+    message = "caught up" if distance.is_reached else f"{distance.seconds:.0f} s behind{size}"
+    return HealthCheck("lag", level, message, value=round(distance.seconds, 3), unit="s", instance=instance)
+
+
+def check_alive(state: InstanceState, instance: str) -> HealthCheck:
+    """Check that a process beats, and that it does not say itself that something is wrong."""
+    start = f"`replica stream --secondary {instance}`"
+    if state.beat is None:
+        return HealthCheck("stream-alive", CRITICAL, "no stream has ever run", start, instance=instance)
+    beat = state.beat
+    level, message, hint = OK, f"{beat.holder} is {beat.phase}", ""
+    if beat.phase in (Phase.STOPPED, Phase.FAILED):
+        reason = beat.snapshot.get("message") or ""
+        ending = f": {reason}" if reason else ""
+        level, hint = CRITICAL, start
+        message = f"{beat.holder} has {beat.phase} {beat.age_seconds:.0f} s ago{ending}"
+    elif beat.age_seconds >= FRESH_SECONDS:
+        level = CRITICAL if beat.age_seconds >= DEAD_SECONDS else WARNING
+        message, hint = f"no sign of {beat.holder} for {beat.age_seconds:.0f} s", start
+    elif beat.is_pause_wanted or beat.phase == Phase.PAUSED:
+        level, message, hint = WARNING, f"{beat.holder} is paused", f"`replica resume --secondary {instance}`"
+    elif beat.phase == Phase.RECONNECTING:
+        silent = beat.snapshot.get("seconds_since_event")
+        is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS
+        level = CRITICAL if is_long else WARNING
+    return HealthCheck("stream-alive", level, message, hint, round(beat.age_seconds, 3), "s", instance)
+
+
+def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:
+    """Check that no table is set aside: its rows are missing, so it is critical."""
+    names = [str(t.name) for t in state.quarantined]
+    skipped = f", {state.saved.skipped_count} rows skipped" if state.saved and state.saved.skipped_count else ""
+    if not names:
+        return HealthCheck("quarantined-tables", OK, f"none{skipped}", value=0, unit="tables", instance=instance)
+    first = state.quarantined[0]
+    message = f"{_listed(names)}{skipped}; {first.name} stopped at {first.start or 'an unknown place'}: {first.reason}"
+    hint = "`replica transfer " + " ".join(f"--table {n}" for n in names[:_NAMED_TABLES])
+    hint += f" --secondary {instance}` copies them anew"
+    return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
+
+
+def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
+    """Check that no copy stands half done."""
+    names = [str(t.name) for t in state.unfinished]
+    if not names:
+        return HealthCheck("unfinished-transfer", OK, "none", value=0, unit="tables", instance=instance)
+    message = f"{len(names)} of {len(state.tables)} tables are not copied: {_listed(names)}"
+    is_running = state.is_alive and state.beat is not None and state.beat.phase == Phase.TRANSFERRING
+    hint = "" if is_running else f"`replica transfer --resume --secondary {instance}`"
+    level = WARNING if is_running else CRITICAL
+    return HealthCheck("unfinished-transfer", level, message, hint, len(names), "tables", instance)
+
+
+def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -> HealthCheck | None:
+    """Check how long the primary will keep the file that we still need.
+
+    A file is purged when it was last written longer ago than the limit, and it was written after the transaction that
+    we applied last; so what is left is at least the limit less that transaction's age, by the primary's clock.
+    """
+    if state.saved is None or primary.facts is None or primary.position is None:
+        return None
+    saved = state.saved.position
+    limit = expiry_seconds(primary.facts)
+    if saved.file == primary.position.file:
+        return HealthCheck("retention-left", OK, f"{saved.file} is being written: it cannot go", instance=instance)
+    if by_size := _size_left(primary, saved.file, instance):
+        return by_size
+    if limit is None:
+        return HealthCheck("retention-left", OK, "binlog files are not purged by age", instance=instance)
+    age = primary.now - state.saved.source_time if state.saved.source_time else state.saved_age_seconds
+    if age is None:
+        return HealthCheck("retention-left", UNKNOWN, "the position's age cannot be read", instance=instance)
+    left = limit - age
+    level = OK
+    if left < max(SHORT_RETENTION_SECONDS, SHORT_RETENTION_SHARE * limit):
+        level = CRITICAL if left < SHORT_RETENTION_SECONDS / 2 else WARNING
+    name = (
+        "binlog_expire_logs_seconds" if "binlog_expire_logs_seconds" in primary.facts.variables else "expire_logs_days"
+    )
+    hint = f"SET GLOBAL {name} = 0;  -- on the primary, until it has caught up" if level else ""
+    message = f"{saved.file or saved} may be purged in {max(left, 0):.0f} s (kept for {limit} s)"
+    return HealthCheck("retention-left", level, message, hint, round(max(left, 0.0), 3), "s", instance)
+
+
+def _size_left(primary: PrimaryView, file: str, instance: str) -> HealthCheck | None:
+    """Check the limit by size that MariaDB 11.4 and later have; None where it is far, or off."""
+    facts = primary.facts
+    limit = int(facts.variables.get("max_binlog_total_size", 0)) if facts is not None else 0
+    if not limit or file not in {f.name for f in primary.files}:
+        return None
+    needed = sum(f.size for f in primary.files if file_number(f.name) >= file_number(file))
+    left = limit - needed
+    if left > SHORT_RETENTION_SHARE * limit:
+        return None
+    level = CRITICAL if left < SHORT_RETENTION_SHARE / 2 * limit else WARNING
+    message = f"{file} may be purged after {max(left, 0)} more bytes (max_binlog_total_size is {limit})"
+    hint = "SET GLOBAL max_binlog_total_size = 0;  -- on the primary, until it has caught up"
+    return HealthCheck("retention-left", level, message, hint, max(left, 0), "bytes", instance)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED_TABLES
+    return ", ".join(names[:_NAMED_TABLES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,58 @@
+"""Whether a live stream moves: a process that is up while nothing moves is not healthy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.status import Phase
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from replica_cli.health.distance import Distance
+    from replica_cli.health.secondary import InstanceState
+    from replica_cli.mysql.session import Session
+
+STALL_SECONDS = 30.0
+# A copy builds indexes and foreign keys in single statements.
+COPY_STALL_SECONDS = 300.0
+CONFIRM_SECONDS = 3.0
+_CONFIRM_STEP_SECONDS = 0.25
+_MUST_MOVE = frozenset({Phase.STARTING, Phase.STREAMING, Phase.CAUGHT_UP})
+
+
+def check_moving(
+    session: Session, state_schema: str, state: InstanceState, distance: Distance, instance: str
+) -> HealthCheck | None:
+    """Check that a live process gets on; None where there is no live one, or it is not to move. Raises ServerError.
+
+    It may look for three seconds: after an idle hour the first change finds a position that has not moved for an hour.
+    """
+    beat = state.beat
+    if beat is None or not state.is_alive or beat.is_pause_wanted or beat.moved_age_seconds is None:
+        return None
+    age = beat.moved_age_seconds
+    is_copying = beat.phase == Phase.TRANSFERRING
+    if not is_copying and beat.phase not in _MUST_MOVE:
+        return None
+    if distance.is_reached and not is_copying:
+        return HealthCheck("stream-moving", HealthLevel.OK, "nothing to do", instance=instance)
+    limit = COPY_STALL_SECONDS if is_copying else STALL_SECONDS
+    if age < limit or _moves(session, state_schema, state, instance):
+        message = f"last moved {age:.0f} s ago" if age < limit else "moving"
+        return HealthCheck("stream-moving", HealthLevel.OK, message, value=round(age, 3), unit="s", instance=instance)
+    message = f"{beat.holder} is up and has not moved for {age:.0f} s while the primary went on"
+    hint = "look at its log and at `SHOW PROCESSLIST` on the secondary; a restart loses nothing"
+    return HealthCheck("stream-moving", HealthLevel.CRITICAL, message, hint, round(age, 3), "s", instance)
+
+
+def _moves(session: Session, state_schema: str, state: InstanceState, instance: str) -> bool:
+    store, stop = PositionStore(session, state_schema, instance), StopToken()
+    before = state.saved.position if state.saved else None
+    for _ in range(int(CONFIRM_SECONDS / _CONFIRM_STEP_SECONDS)):
+        stop.wait(_CONFIRM_STEP_SECONDS)
+        saved = store.load()
+        if saved is not None and saved.position != before:
+            return True
+    return False

@@ -1,0 +1,59 @@
+"""What a look at the primary shows; a primary that is down is a value as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ReplicaError
+from replica_cli.mysql.binlog import BinlogFile, binlog_files, current_position
+from replica_cli.mysql.boundary import purged_gtids
+from replica_cli.mysql.errnos import ServerError
+from replica_cli.mysql.facts import ServerFacts, read_facts
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Network, Server
+    from replica_cli.mysql.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryView:
+    """The primary at one moment. `facts` is None where it is down; `now` is its clock, seconds since the epoch.
+
+    `position` and `files` are None where our user may not see them, or the binary log is off: `error` says which.
+    """
+
+    facts: ServerFacts | None = None
+    now: float = 0.0
+    position: Position | None = None
+    files: tuple[BinlogFile, ...] = ()
+    purged: str = ""
+    error: ReplicaError | None = None
+
+
+def look_at_primary(server: Server, network: Network) -> PrimaryView:
+    """Connect and read, in one go. Never raises for a server's sake."""
+    try:
+        with connect(server, network) as session:
+            return read_primary(session, read_facts(session))
+    except ReplicaError as error:
+        return PrimaryView(error=error)
+
+
+def read_primary(session: Session, facts: ServerFacts) -> PrimaryView:
+    """Read where the binary log ends and begins. Raises ServerError where the connection is lost."""
+    row = session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
+    now = float(row[0]) if row else 0.0
+    try:
+        position = current_position(session, facts)
+        files = binlog_files(session)
+        purged = purged_gtids(session, facts) if facts.has_gtids else ""
+    except ServerError as error:
+        if error.is_connection_lost:
+            raise
+        return PrimaryView(facts, now, error=error)
+    except ReplicaError as error:
+        return PrimaryView(facts, now, error=error)
+    return PrimaryView(facts, now, position, files, purged)

@@ -1,0 +1,72 @@
+"""What the state schema of one secondary says; all ages are by the secondary's own clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.beats import Beat, BeatStore
+from replica_cli.checkpoint.positions import PositionStore, SavedPosition
+from replica_cli.checkpoint.schema import existing_state_tables
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.status import TableState
+from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
+
+if TYPE_CHECKING:
+    from replica_cli.mysql.session import Session
+
+# Beaten about once a second; a long statement or a stopped machine may delay one, but not ten.
+FRESH_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    """One instance's state rows. `saved_at` is aware, UTC; `saved_age_seconds` is how long ago that was."""
+
+    saved: SavedPosition | None = None
+    saved_at: datetime | None = None
+    saved_age_seconds: float | None = None
+    beat: Beat | None = None
+    tables: tuple[TableRecord, ...] = ()
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether a process has beaten just now."""
+        return self.beat is not None and self.beat.age_seconds < FRESH_SECONDS
+
+    @property
+    def quarantined(self) -> tuple[TableRecord, ...]:
+        """Return the tables that are set aside."""
+        return tuple(t for t in self.tables if t.state is TableState.QUARANTINED)
+
+    @property
+    def unfinished(self) -> tuple[TableRecord, ...]:
+        """Return the tables whose copy was begun, or is to begin, and has not ended."""
+        return tuple(t for t in self.tables if t.state in (TableState.PENDING, TableState.COPYING))
+
+
+def read_state(session: Session, state_schema: str, instance: str) -> InstanceState:
+    """Read all state rows of an instance; a schema that is not there yet is an empty state.
+
+    Raises ServerError, also where our user may not look: servers hide a table from those, so asking is the only way.
+    """
+    try:
+        saved = PositionStore(session, state_schema, instance).load()
+        existing = existing_state_tables(session, state_schema)
+    except ServerError as error:
+        if error.errno not in (ER_NO_SUCH_TABLE, ER_BAD_DB):
+            raise
+        return InstanceState()
+    beat = BeatStore(session, state_schema, instance).load() if "stream_status" in existing else None
+    records = TableStore(session, state_schema, instance).load() if "table_status" in existing else {}
+    if saved is None:
+        return InstanceState(beat=beat, tables=tuple(records.values()))
+    row = session.row("SELECT UTC_TIMESTAMP(6)")
+    saved_at = _utc(saved.updated_at)
+    age = (_utc(row[0]) - saved_at).total_seconds() if row else None
+    return InstanceState(saved, saved_at, age, beat, tuple(records.values()))
+
+
+def _utc(value: object) -> datetime:
+    return datetime.fromisoformat(str(value)).replace(tzinfo=UTC)

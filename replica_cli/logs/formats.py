@@ -1,0 +1,73 @@
+"""A record as one line: text for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from replica_cli.logs.records import fields_of, tag_of
+from replica_cli.logs.redaction import redact
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-01T00:00:00.000Z [INSERT] [db2] shop.orders 12 row(s) affected at binlog.000042:1187`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        parts = [timestamp(record.created), f"[{tag_of(record)}]"]
+        fields = fields_of(record)
+        if "instance" in fields:
+            parts.append(f"[{fields['instance']}]")
+        if "table" in fields:
+            table = str(fields["table"])
+            parts.append(f"{fields['schema']}.{table}" if "schema" in fields else table)
+        parts.append(record.getMessage())
+        if "position" in fields:
+            parts.append(f"at {fields['position']}")
+        trace = trace_of(record)
+        if trace:
+            parts.append(f"| {trace}")
+        return redact(one_line(" ".join(parts)))
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: time, level, tag, logger, project, message, and the fields that are there."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__()
+        self._project = project
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        document: dict[str, object] = {
+            "time": timestamp(record.created),
+            "level": record.levelname,
+            "tag": tag_of(record),
+            "project": self._project,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        # Values are masked one by one: masking the finished line could eat a quote or a brace.
+        document |= {n: redact(v) if isinstance(v, str) else v for n, v in fields_of(record).items()}
+        trace = trace_of(record)
+        if trace:
+            document["trace"] = redact(trace)
+        return json.dumps(document, ensure_ascii=False, default=lambda value: redact(str(value)))
+
+
+def timestamp(seconds: float) -> str:
+    """Return RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def one_line(text: str) -> str:
+    """Return the text with line ends written out: one record is one line, whatever a server's message holds."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def trace_of(record: logging.LogRecord) -> str:
+    """Return the record's traceback as text, empty where there is none."""
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    return record.exc_text or ""

@@ -1,0 +1,146 @@
+"""Graylog from a thread of its own: a bounded queue stands between it and the rows, and overflows rather than waits.
+
+GELF: https://go2docs.graylog.org/current/getting_in_log_data/gelf.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from graypy import GELFTCPHandler, GELFUDPHandler
+
+from replica_cli.logs.formats import trace_of
+from replica_cli.logs.records import fields_of, tag_of
+from replica_cli.logs.redaction import redact
+
+if TYPE_CHECKING:
+    import socket
+
+    from replica_cli.core.settings import Graylog
+
+QUEUE_RECORDS = 10_000
+REPORT_SECONDS = 30.0
+_CLOSE_SECONDS = 2.0
+_logger = logging.getLogger(__name__)
+
+
+class GraylogHandler(logging.Handler):
+    """Queues records and returns at once; what finds the queue full, or no Graylog, is dropped and counted."""
+
+    def __init__(self, graylog: Graylog, project: str, *, queue_records: int = QUEUE_RECORDS) -> None:
+        super().__init__()
+        self._project = project
+        self._sender = _sender(graylog, self._count_dropped)
+        self._queue: queue.Queue[logging.LogRecord] = queue.Queue(queue_records)
+        self._lock_of_count = threading.Lock()
+        self._closing = threading.Event()
+        self._dropped = 0
+        self._reported = 0
+        self._reported_at = time.monotonic() - REPORT_SECONDS
+        self._thread = threading.Thread(target=self._run, name="graylog", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Return how many records did not reach Graylog so far."""
+        return self._dropped
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue one record."""
+        if record.name == __name__:
+            return  # our own complaint about Graylog goes to stderr only
+        try:
+            self._queue.put_nowait(_flat(record, self._project))
+        except queue.Full:
+            self._count_dropped()
+        except Exception:  # noqa: BLE001 - a record whose arguments do not format must not end the run
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Give what is queued a moment to go out, then leave it."""
+        self._closing.set()
+        self._thread.join(_CLOSE_SECONDS)
+        with contextlib.suppress(queue.Empty):
+            while True:  # what is left was too slow to go out; an empty queue ends the thread
+                self._queue.get_nowait()
+                self._count_dropped()
+        self._report(is_last=True)
+        super().close()
+
+    def _run(self) -> None:
+        while not (self._closing.is_set() and self._queue.empty()):
+            try:
+                record = self._queue.get(timeout=0.2)
+            except queue.Empty:
+                pass
+            else:
+                # emit(), not handle(): logging's shutdown takes the handler's lock, and must not wait for a socket.
+                self._sender.emit(record)
+            if not self._closing.is_set():
+                self._report()
+        self._sender.close()
+
+    def _count_dropped(self) -> None:
+        with self._lock_of_count:
+            self._dropped += 1
+
+    def _report(self, *, is_last: bool = False) -> None:
+        new = self._dropped - self._reported
+        if new and (is_last or time.monotonic() - self._reported_at >= REPORT_SECONDS):
+            self._reported, self._reported_at = self._dropped, time.monotonic()
+            _logger.warning("Graylog does not keep up or answer: %d record(s) dropped, %d in all", new, self._dropped)
+
+
+def _flat(record: logging.LogRecord, project: str) -> logging.LogRecord:
+    # Formatted here, in the caller's thread: arguments may change before the sender comes to them.
+    flat = logging.LogRecord(
+        record.name, record.levelno, record.pathname, record.lineno, redact(record.getMessage()), None, None
+    )
+    flat.created, flat.process, flat.threadName = record.created, record.process, record.threadName
+    flat.exc_text = redact(trace_of(record)) or None
+    for name, value in fields_of(record).items():
+        setattr(flat, name, redact(value) if isinstance(value, str) else value)
+    flat.__dict__.pop("stack_info", None)  # graypy would send it as a field that is null
+    flat.tag = tag_of(record)
+    flat.project = project
+    return flat
+
+
+def _sender(graylog: Graylog, on_lost: Any) -> logging.Handler:
+    options = {"localname": graylog.source, "debugging_fields": False, "extra_fields": True}
+    kind: Any = _TcpSender if graylog.protocol == "tcp" else _UdpSender
+    sender: logging.Handler = kind(graylog.host, graylog.port, **options)
+    sender.timeout_seconds = graylog.timeout_seconds  # type: ignore[attr-defined]  # the two senders' own
+    sender.on_lost = on_lost  # type: ignore[attr-defined]  # as above
+    return sender
+
+
+# graypy has no types: its classes are Any to the checker, here and nowhere else.
+class _UdpSender(GELFUDPHandler):  # type: ignore[misc]
+    on_lost: Any
+    timeout_seconds: float
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's own name
+        self.on_lost()
+
+
+class _TcpSender(GELFTCPHandler):  # type: ignore[misc]
+    on_lost: Any
+    timeout_seconds: float
+
+    def makeSocket(self, timeout: float = 1.0) -> socket.socket:  # noqa: ARG002, N802 - logging's own name
+        found: socket.socket = super().makeSocket(self.timeout_seconds)
+        return found
+
+    def send(self, data: bytes) -> None:
+        super().send(data)
+        if self.sock is None:  # SocketHandler swallows a failed connect or send, and waits longer each time
+            self.on_lost()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's own name
+        self.on_lost()

@@ -1,0 +1,75 @@
+"""What a record carries beside its message: a tag, and whose rows of which table at which position."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.position import Position
+
+FIELDS = ("instance", "schema", "table", "rows", "position")
+
+
+class Tag(StrEnum):
+    """The system's tags: the prefix of a line, `_tag` in Graylog."""
+
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    SUCCESS = "SUCCESS"
+    ERROR = "ERROR"
+    WARN = "WARN"
+    PANIC = "PANIC"
+    RETRY = "RETRY"
+    DRIFT = "DRIFT"
+    SKIPPED = "SKIPPED"
+    FAILURE = "FAILURE"
+    HEALTH = "HEALTH"
+    TRANSFER = "TRANSFER"
+    INFO = "INFO"
+    ROTATE = "ROTATE"
+    RECONNECT = "RECONNECT"
+
+
+def log(
+    logger: logging.Logger,
+    level: int,
+    tag: Tag,
+    message: str,
+    *args: object,
+    instance: str | None = None,
+    schema: str | None = None,
+    table: str | None = None,
+    rows: int | None = None,
+    position: Position | str | None = None,
+) -> None:
+    """Log one record with its fields; `args` fill `%` places of the message, as in logging itself."""
+    if not logger.isEnabledFor(level):
+        return
+    fields = {"instance": instance, "schema": schema, "table": table, "rows": rows}
+    extra: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
+    if position is not None:
+        extra["position"] = str(position)
+    logger.log(level, message, *args, extra={"tag": str(tag), **extra}, stacklevel=2)
+
+
+def tag_of(record: logging.LogRecord) -> str:
+    """Return a record's tag; one that was logged without (a library's) gets it from its level."""
+    tag = getattr(record, "tag", None)
+    if tag is not None:
+        return str(tag)
+    if record.levelno >= logging.CRITICAL:
+        return str(Tag.PANIC)
+    if record.levelno >= logging.ERROR:
+        return str(Tag.ERROR)
+    if record.levelno >= logging.WARNING:
+        return str(Tag.WARN)
+    return str(Tag.INFO) if record.levelno >= logging.INFO else "DEBUG"
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """Return the fields that a record carries, in their order."""
+    found = {name: getattr(record, name, None) for name in FIELDS}
+    return {name: value for name, value in found.items() if value is not None}

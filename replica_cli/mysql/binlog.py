@@ -1,0 +1,140 @@
+"""The primary's binary log from the outside: where it ends, where it begins, and snapshots at a known position."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import PrimaryError
+from replica_cli.core.position import Position
+from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
+from replica_cli.sqlbuilder.identifiers import quote_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+
+# Three names for one statement: MySQL >= 8.2, MariaDB >= 10.5.2, and what all knew before.
+_STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
+_ER_SPECIFIC_ACCESS_DENIED = 1227
+_ER_TABLEACCESS_DENIED = 1142
+
+
+@dataclass(frozen=True, slots=True)
+class BinlogFile:
+    """One file of the primary's binary log and its size, bytes."""
+
+    name: str
+    size: int
+
+
+def current_position(session: Session, facts: ServerFacts) -> Position:
+    """Return where the primary's binary log ends now. Raises PrimaryError where it writes none."""
+    for statement in _STATUS:
+        try:
+            status = session.named_row(statement)
+        except ServerError as error:
+            if error.errno != ER_PARSE_ERROR:
+                raise
+            continue
+        if status is None:
+            break
+        return _with_gtid(session, facts, str(status["file"]), int(status["position"]), status)
+    raise PrimaryError(
+        f"{session.server}: the binary log is off", hint="start the primary with `log_bin` and `binlog_format=ROW`"
+    )
+
+
+def _with_gtid(session: Session, facts: ServerFacts, file: str, pos: int, status: dict[str, object]) -> Position:
+    if facts.is_mariadb:
+        row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos)
+        return Position(file, pos, str(row[0] or "") if row else "")
+    gtid = str(status.get("executed_gtid_set") or "").replace("\n", "")
+    return Position(file, pos, gtid if facts.has_gtids else "")
+
+
+def visible_position(session: Session, facts: ServerFacts) -> Position:
+    """Return a position of which every transaction before it is visible to a read that starts from now on.
+
+    The end of the log is no such place: a transaction stands in the log before the storage engine shows its rows.
+    MariaDB tells the position of a consistent snapshot. MySQL tells it in performance_schema.log_status
+    (BACKUP_ADMIN), and without that right its gtid_executed holds only what is committed.
+    Raises PrimaryError where neither is to be had.
+    """
+    if facts.is_mariadb:
+        with _mariadb_snapshot(session) as position:
+            return position
+    return _log_status(session, facts)
+
+
+def _log_status(session: Session, facts: ServerFacts) -> Position:
+    try:
+        row = session.row("SELECT LOCAL FROM performance_schema.log_status")
+    except ServerError as error:
+        # It needs BACKUP_ADMIN, and SELECT on the table besides.
+        if error.errno not in (_ER_SPECIFIC_ACCESS_DENIED, _ER_TABLEACCESS_DENIED):
+            raise
+        row = None
+    if row is not None:
+        local = json.loads(row[0])
+        gtid = str(local.get("gtid_executed", "")).replace("\n", "") if facts.has_gtids else ""
+        return Position(str(local["binary_log_file"]), int(local["binary_log_position"]), gtid)
+    if facts.has_gtids:
+        executed = session.row("SELECT @@GLOBAL.gtid_executed")
+        return Position("", 0, str(executed[0]).replace("\n", "") if executed else "")
+    raise PrimaryError(
+        f"{session.server}: no way to tell which transactions are visible",
+        hint="GRANT BACKUP_ADMIN ON *.* TO this user, or set gtid_mode=ON",
+    )
+
+
+@contextmanager
+def _mariadb_snapshot(session: Session) -> Iterator[Position]:
+    session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    try:
+        status = {str(n).lower(): str(v) for n, v in session.rows("SHOW STATUS LIKE 'binlog_snapshot_%'")}
+        file, pos = status.get("binlog_snapshot_file", ""), int(status.get("binlog_snapshot_position", 0) or 0)
+        if not file or not pos:
+            raise PrimaryError(
+                f"{session.server}: the binary log is off",
+                hint="start the primary with `log_bin` and `binlog_format=ROW`",
+            )
+        row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos)
+        yield Position(file, pos, str(row[0] or "") if row else "")
+    finally:
+        session.rollback()
+
+
+@contextmanager
+def table_snapshot(session: Session, locker: Session, facts: ServerFacts, name: TableName) -> Iterator[Position]:
+    """Open a snapshot on `session` of which the position is exact for one table; it ends with the context.
+
+    MariaDB needs no lock. On MySQL `locker` holds the table's read lock for the moment in which position and snapshot
+    are taken: writers of this table have committed, and the next ones come after the position.
+    """
+    if facts.is_mariadb:
+        with _mariadb_snapshot(session) as position:
+            yield position
+        return
+    session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    locker.execute(f"LOCK TABLES {quote_table(name)} READ")
+    try:
+        position = current_position(locker, facts)
+        session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    finally:
+        locker.execute("UNLOCK TABLES")
+    try:
+        yield position
+    finally:
+        session.rollback()
+
+
+def binlog_files(session: Session) -> tuple[BinlogFile, ...]:
+    """Return the files of the primary's binary log, oldest first."""
+    return tuple(BinlogFile(str(row[0]), int(row[1])) for row in session.rows("SHOW BINARY LOGS"))

@@ -1,0 +1,172 @@
+"""Table definitions read from a server's information_schema: a handful of queries a schema, whatever its tables.
+
+Hidden columns are not in it, though row events carry them: MariaDB's DB_ROW_HASH_n of a UNIQUE on a BLOB, and MySQL's
+columns under functional indexes. Characters outside the basic plane come as `?` in defaults, ENUM members and comments.
+Sources: https://mariadb.com/kb/en/information-schema-tables/ and MySQL's INFORMATION_SCHEMA reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.core.table import TableDefinition, TableName
+from replica_cli.mysql.catalog_rows import Parts, column, definition
+from replica_cli.mysql.catalog_text import unescaped
+from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.sqlbuilder.tokens import Kind, string_value, tokenise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from replica_cli.mysql.session import Row, Session
+
+# Equality on schema (and table) is what MariaDB looks up without opening every table of every schema.
+_TABLES = """SELECT table_schema, table_name, table_type, engine, table_collation, table_rows, data_length,
+ create_options, table_comment FROM information_schema.tables WHERE table_schema = %s"""
+_COLUMNS = """SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, column_default,
+ character_set_name, collation_name, extra, generation_expression, character_maximum_length, character_octet_length,
+ numeric_precision, numeric_scale, datetime_precision, column_comment, {srid}, ordinal_position
+ FROM information_schema.columns WHERE table_schema = %s"""
+_STATISTICS = """SELECT table_schema, table_name, index_name, non_unique, column_name, sub_part, collation, index_type,
+ {visible}, {expression}, seq_in_index FROM information_schema.statistics WHERE table_schema = %s"""
+_KEY_COLUMNS = """SELECT table_schema, table_name, constraint_name, column_name, referenced_table_schema,
+ referenced_table_name, referenced_column_name, ordinal_position FROM information_schema.key_column_usage
+ WHERE table_schema = %s"""
+_RULES = """SELECT constraint_schema, table_name, constraint_name, update_rule, delete_rule
+ FROM information_schema.referential_constraints WHERE constraint_schema = %s"""
+_TRIGGERS = """SELECT event_object_schema, event_object_table, trigger_name FROM information_schema.triggers
+ WHERE event_object_schema = %s"""
+_MARIADB_CHECKS = """SELECT constraint_schema, table_name, constraint_name, check_clause, 'YES'
+ FROM information_schema.check_constraints WHERE constraint_schema = %s"""
+_MYSQL_CHECKS = """SELECT c.table_schema, c.table_name, c.constraint_name, k.check_clause, c.enforced
+ FROM information_schema.table_constraints c JOIN information_schema.check_constraints k
+ ON k.constraint_schema = c.constraint_schema AND k.constraint_name = c.constraint_name
+ WHERE c.constraint_type = 'CHECK' AND c.table_schema = %s"""
+
+
+def read_catalog(session: Session, schemas: Sequence[str]) -> dict[TableName, TableDefinition]:
+    """Read every table of some schemas, views left out; `kind` marks SEQUENCE and SYSTEM VERSIONED ones.
+
+    In order of names, sequences first. Names are spelled as the server spells them.
+    A schema that is not there has no tables. Raises ServerError.
+    """
+    _prepare(session)
+    found: dict[TableName, TableDefinition] = {}
+    for schema in dict.fromkeys(schemas):
+        found.update(_read(session, schema, None))
+    # A column's default may ask a sequence, so these are made first.
+    return dict(sorted(found.items(), key=lambda item: (item[1].kind != "SEQUENCE", item[0])))
+
+
+def read_table(session: Session, name: TableName) -> TableDefinition | None:
+    """Read one table, None where there is none; for the moment after each DDL. Raises ServerError."""
+    _prepare(session)
+    found = _read(session, name.schema, name.table)
+    if name in found or not found:
+        return found.get(name)
+    # The server may spell names its own way; the caller goes on with the name that it knows.
+    (row,) = session.rows("SELECT @@lower_case_table_names")
+    alike = [d for n, d in found.items() if str(n).lower() == str(name).lower()] if row[0] else []
+    return replace(alike[0], name=name) if alike else None
+
+
+def show_create(session: Session, name: TableName) -> str:
+    """Return SHOW CREATE TABLE's text, names between backticks, MySQL's secondary engine left out.
+
+    Needs the session's own sql_mode: no ANSI_QUOTES, no NO_BACKSLASH_ESCAPES, no mode of another product.
+    Raises ServerError, 1146 among them.
+    """
+    _prepare(session)
+    # MariaDB before 11 writes a binary default's bytes as they are: not text in any charset. So ask for bytes.
+    session.execute("SET SESSION sql_quote_show_create = 1, character_set_results = binary")
+    try:
+        row = session.row(f"SHOW CREATE TABLE {quote_table(name)}")
+    finally:
+        session.execute("SET SESSION character_set_results = utf8mb4")
+    text = row[1] if row else b""
+    return _as_text(text) if isinstance(text, bytes) else str(text)
+
+
+def _as_text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        # latin1 keeps every byte as one character, so the tokens' ends stay where they are.
+        tokens = tokenise(raw.decode("latin1"))
+        return "".join(_readable(t.text, is_string=t.kind is Kind.STRING) for t in tokens)
+
+
+def _readable(text: str, *, is_string: bool) -> str:
+    raw = text.encode("latin1")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        if not is_string:
+            raise
+        return f"x'{string_value(text).encode('latin1').hex()}'"
+
+
+def _prepare(session: Session) -> None:
+    if not session.is_mariadb:
+        # Row counts are up to a day old otherwise, or NULL for a table that nobody asked about yet.
+        wanted = ["information_schema_stats_expiry = 0"]
+        version = _version(session.version_text)
+        if version >= (8, 0, 18):
+            wanted.append("show_create_table_skip_secondary_engine = ON")
+        if version >= (8, 0, 30):
+            # A generated invisible primary key is in the row events, whatever a server prefers to show.
+            wanted.append("show_gipk_in_create_table_and_information_schema = ON")
+        session.execute(f"SET SESSION {', '.join(wanted)}")
+
+
+def _read(session: Session, schema: str, table: str | None) -> dict[TableName, TableDefinition]:
+    parts: dict[TableName, Parts] = defaultdict(Parts)
+    is_mariadb = session.is_mariadb
+
+    def query(sql: str, table_column: str = "table_name") -> list[Row]:
+        if table is None:
+            return session.rows(sql, schema)
+        return session.rows(f"{sql} AND {table_column} = %s", schema, table)
+
+    tables = [row for row in query(_TABLES) if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")]
+    if not tables:
+        return {}
+    for row in query(_COLUMNS.format(srid="NULL" if is_mariadb else "srs_id")):
+        parts[_name(row)].columns.append(column(row, is_mariadb=is_mariadb))
+    for row in query(_statistics(session)):
+        parts[_name(row)].statistics[str(row[2])].append(row)
+    _read_foreign_keys(parts, query)
+    for row in query(_MARIADB_CHECKS) if is_mariadb else query(_MYSQL_CHECKS, "c.table_name"):
+        clause = str(row[3]) if is_mariadb else unescaped(str(row[3]))
+        parts[_name(row)].checks.append((str(row[2]), clause if row[4] == "YES" else f"{clause} NOT ENFORCED"))
+    for row in query(_TRIGGERS, "event_object_table"):
+        parts[_name(row)].triggers.append(str(row[2]))
+    # A table that went between two queries has no columns any more.
+    return {n: definition(n, row, parts[n]) for row in tables if parts[n := _name(row)].columns}
+
+
+def _read_foreign_keys(parts: dict[TableName, Parts], query: Callable[[str], list[Row]]) -> None:
+    keys = [row for row in query(_KEY_COLUMNS) if row[5] is not None]
+    for row in keys:
+        parts[_name(row)].keys[str(row[2])].append(row)
+    for row in query(_RULES) if keys else ():
+        parts[_name(row)].rules[str(row[2])] = (str(row[3]), str(row[4]))
+
+
+def _statistics(session: Session) -> str:
+    if not session.is_mariadb:
+        return _STATISTICS.format(visible="is_visible = 'YES'", expression="expression")
+    knows_ignored = _version(session.version_text) >= (10, 6)
+    return _STATISTICS.format(visible="ignored = 'NO'" if knows_ignored else "1", expression="NULL")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    # Old MariaDB servers say 5.5.5- first, so that old replicas take them.
+    return tuple(int(n) for n in re.findall(r"\d+", text.removeprefix("5.5.5-"))[:3])
+
+
+def _name(row: Row) -> TableName:
+    return TableName(str(row[0]), str(row[1]))

@@ -1,0 +1,118 @@
+"""Error numbers and what they mean for us: the one table that decides.
+
+Sources: https://mariadb.com/kb/en/mariadb-error-code-reference/ and MySQL's error reference.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from replica_cli.core.errors import ExitCode, ReplicaError
+
+
+class Remedy(Enum):
+    """What to do about a failed statement."""
+
+    RETRY = "roll back and do the whole batch again"
+    RECONNECT = "open a new connection, read the position row, go on from there"
+    WAIT = "wait until it clears, then go on"
+    FATAL = "stop"
+
+
+class ServerError(ReplicaError):
+    """A server refused a statement, or went away; `errno` is its own number."""
+
+    code = "server_error"
+
+    def __init__(
+        self,
+        errno: int,
+        message: str,
+        server: str,
+        *,
+        remedy: Remedy,
+        hint: str | None = None,
+        exit_code: ExitCode = ExitCode.FAILURE,
+    ) -> None:
+        super().__init__(f"{server}: {message} (error {errno})", hint=hint)
+        self.exit_code = exit_code  # type: ignore[misc]  # one class, two sides: the server decides
+        self.errno = errno
+        self.server = server
+        self.text = message
+        self.remedy = remedy
+        self.statement_index = 0
+
+    @property
+    def is_connection_lost(self) -> bool:
+        """Say whether the connection is gone, so that nothing is known of the last statement."""
+        return self.remedy is Remedy.RECONNECT
+
+
+CR_CONNECTION_ERROR = 2002
+CR_CONN_HOST_ERROR = 2003
+CR_SERVER_GONE_ERROR = 2006
+CR_SERVER_LOST = 2013
+
+ER_DUP_ENTRY = 1062
+ER_DUP_ENTRY_WITH_KEY_NAME = 1586
+ER_KEY_NOT_FOUND = 1032
+ER_NO_SUCH_TABLE = 1146
+ER_BAD_TABLE = 1051
+ER_TABLE_EXISTS = 1050
+ER_BAD_DB = 1049
+ER_BAD_FIELD = 1054
+ER_ROW_IS_REFERENCED = 1451
+ER_NO_REFERENCED_ROW = 1452
+ER_MASTER_FATAL_ERROR_READING_BINLOG = 1236
+ER_SLAVE_SAME_ID = 4052
+ER_PARSE_ERROR = 1064
+ER_TABLE_DEF_CHANGED = 1412
+ER_ACCESS_DENIED = 1045
+
+DUPLICATES = frozenset({ER_DUP_ENTRY, ER_DUP_ENTRY_WITH_KEY_NAME, 1022, 1169})
+
+_REMEDIES: dict[int, Remedy] = {
+    1205: Remedy.RETRY,  # lock wait timeout: rolls back the statement only, so we roll back the rest
+    1213: Remedy.RETRY,  # deadlock: the server rolled back all of it
+    1020: Remedy.RETRY,  # record changed since last read (MariaDB snapshot isolation)
+    1317: Remedy.RETRY,  # query interrupted
+    1969: Remedy.RETRY,  # max_statement_time
+    3024: Remedy.RETRY,  # max_execution_time
+    CR_CONNECTION_ERROR: Remedy.RECONNECT,
+    CR_CONN_HOST_ERROR: Remedy.RECONNECT,
+    CR_SERVER_GONE_ERROR: Remedy.RECONNECT,
+    CR_SERVER_LOST: Remedy.RECONNECT,
+    2055: Remedy.RECONNECT,  # lost connection at a named stage
+    0: Remedy.RECONNECT,  # pymysql: the connection was closed under it
+    1053: Remedy.RECONNECT,  # server shutdown in progress
+    1077: Remedy.RECONNECT,
+    1079: Remedy.RECONNECT,
+    1080: Remedy.RECONNECT,
+    1152: Remedy.RECONNECT,  # aborted connection
+    1153: Remedy.FATAL,  # packet larger than max_allowed_packet
+    1158: Remedy.RECONNECT,
+    1159: Remedy.RECONNECT,
+    1160: Remedy.RECONNECT,
+    1161: Remedy.RECONNECT,
+    1184: Remedy.RECONNECT,
+    1927: Remedy.RECONNECT,  # connection was killed
+    3169: Remedy.RECONNECT,  # session was killed
+    4031: Remedy.RECONNECT,  # disconnected by inactivity
+    1021: Remedy.WAIT,  # disk full
+    1114: Remedy.WAIT,  # the table is full
+    1030: Remedy.WAIT,  # error from the storage engine, 28 (no space) among them
+    1026: Remedy.WAIT,  # error writing a file
+    3: Remedy.WAIT,  # error writing a temporary file
+    1040: Remedy.WAIT,  # too many connections
+    1203: Remedy.WAIT,  # too many connections of this user
+    1226: Remedy.WAIT,  # resource limit of this user
+    1290: Remedy.WAIT,  # read_only
+    1836: Remedy.WAIT,  # read-only mode
+    1792: Remedy.WAIT,  # read-only transaction: the server is being switched
+    3100: Remedy.WAIT,
+}
+
+
+def remedy_of(errno: int) -> Remedy:
+    """Return what to do about an error number; FATAL where the table does not know it."""
+    return _REMEDIES.get(errno, Remedy.FATAL)

@@ -1,0 +1,144 @@
+"""What a user may do, read from SHOW GRANTS: both flavours' forms, active roles included.
+
+Without a user `SHOW GRANTS` lists the roles that are active in this session too: MariaDB as further lines, MySQL merged
+into the user's own. So what is read here is what this session may do, and nothing else.
+Sources: https://mariadb.com/kb/en/show-grants/ and https://dev.mysql.com/doc/refman/en/show-grants.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.mysql.errnos import ServerError
+from replica_cli.sqlbuilder.identifiers import quote, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from replica_cli.mysql.session import Session
+
+_NAME = r"(`(?:[^`]|``)*`|\*|[^\s.`]+)"
+# Roles ("GRANT `r` TO …") and PROXY have no place behind ON, or another shape of it, and match neither.
+_GRANT = re.compile(
+    rf"^GRANT (?P<what>.+?) ON (?:TABLE )?(?P<schema>{_NAME})\.(?P<table>{_NAME}) TO (?P<to>\S+)", re.DOTALL
+)
+_REVOKE = re.compile(rf"^REVOKE (?P<what>.+?) ON (?P<schema>{_NAME})\.(?P<table>{_NAME}) FROM ", re.DOTALL)
+_ALL = "ALL"
+# ALL PRIVILEGES leaves this one out.
+_NOT_IN_ALL = frozenset({"GRANT OPTION", "PROXY"})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One line: privileges at a place. `schema` is a LIKE pattern; an empty `schema` or `table` stands for all."""
+
+    privileges: frozenset[str]
+    schema: str
+    table: str
+    is_revoke: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """All that a session's user may do; `account` as in GRANT … TO, quoted."""
+
+    account: str
+    grants: tuple[Grant, ...]
+    has_wildcards: bool = True
+
+    def allows(self, privilege: str) -> bool:
+        """Say whether a privilege is held everywhere (`ON *.*`)."""
+        return any(not g.schema and not g.is_revoke and _holds(g, privilege) for g in self.grants)
+
+    def allows_on_schema(self, privilege: str, schema: str) -> bool:
+        """Say whether a privilege is held on all tables of a schema, through `*.*`, its name or a pattern."""
+        if self.allows(privilege):
+            return not any(g.is_revoke and g.schema == schema and _holds(g, privilege) for g in self.grants)
+        wide = (g for g in self.grants if g.schema and not g.table and not g.is_revoke)
+        return any(_holds(g, privilege) and self._matches(g.schema, schema) for g in wide)
+
+    def allows_on_table(self, privilege: str, schema: str, table: str) -> bool:
+        """Say whether a privilege is held on one whole table."""
+        if self.allows_on_schema(privilege, schema):
+            return True
+        return any((g.schema, g.table) == (schema, table) and _holds(g, privilege) for g in self.grants)
+
+    def _matches(self, pattern: str, schema: str) -> bool:
+        # With partial_revokes MySQL takes % and _, and a backslash before them, as they are.
+        return _like(pattern).fullmatch(schema) is not None if self.has_wildcards else pattern == schema
+
+    def statement(self, privileges: Iterable[str], schema: str = "", table: str = "") -> str:
+        """Return the GRANT that gives privileges to this account, as one types it; no schema stands for `*.*`."""
+        place = "*.*"
+        if schema and table:
+            place = f"{quote(schema)}.{quote(table)}"
+        elif schema:
+            # Unescaped, `shop_eu` would open shopXeu as well. A table's own place takes names as they are.
+            name = re.sub(r"([\\%_])", r"\\\1", schema) if self.has_wildcards else schema
+            place = f"{quote(name)}.*"
+        return f"GRANT {', '.join(privileges)} ON {place} TO {self.account};"
+
+
+def read_grants(session: Session) -> Grants:
+    """Return what the session's user may do, active roles included."""
+    lines = [str(row[0]) for row in session.rows("SHOW GRANTS")]
+    row = session.row("SELECT CURRENT_USER()")
+    user, _, host = str(row[0]).rpartition("@") if row else ("", "", "")
+    account = f"{quote(user)}@{quote(host)}" if user and host else "CURRENT_USER"
+    return parse_grants(lines, account=account, has_wildcards=not _has_partial_revokes(session))
+
+
+def parse_grants(lines: Iterable[str], *, account: str, has_wildcards: bool = True) -> Grants:
+    """Read the lines of SHOW GRANTS; what is no privilege at a place (roles, PROXY, default role) is left out."""
+    grants = []
+    for line in lines:
+        match = _GRANT.match(line) or _REVOKE.match(line)
+        if match is None:
+            continue
+        privileges = frozenset(_privileges(match["what"]))
+        places = _place(match["schema"]), _place(match["table"])
+        grants.append(Grant(privileges, *places, is_revoke=line.startswith("REVOKE ")))
+    return Grants(account, tuple(grants), has_wildcards)
+
+
+def _has_partial_revokes(session: Session) -> bool:
+    if session.is_mariadb:
+        return False
+    try:
+        row = session.row("SELECT @@GLOBAL.partial_revokes")
+    except ServerError as error:
+        if error.is_connection_lost:
+            raise
+        return False  # MySQL before 8.0.16 does not know it
+    return bool(row and str(row[0]).upper() in ("1", "ON"))
+
+
+def _privileges(text: str) -> Iterable[str]:
+    """Yield upper-case privilege names; one on columns only is none on the table."""
+    depth = 0
+    word = ""
+    for char in f"{text},":
+        depth += (char == "(") - (char == ")")
+        if char == "," and depth == 0:
+            name = word.strip().upper()
+            if "(" not in name:
+                yield _ALL if name in ("ALL", "ALL PRIVILEGES") else name
+            word = ""
+        else:
+            word += char
+
+
+def _holds(grant: Grant, privilege: str) -> bool:
+    return privilege in grant.privileges or (_ALL in grant.privileges and privilege not in _NOT_IN_ALL)
+
+
+def _place(name: str) -> str:
+    # Only a bare asterisk means all: a schema may be named `*`.
+    return "" if name == "*" else unquote(name)
+
+
+def _like(pattern: str) -> re.Pattern[str]:
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    return re.compile("".join({"%": ".*", "_": "."}.get(p) or re.escape(p[-1]) for p in parts), re.DOTALL)

@@ -1,0 +1,319 @@
+"""What must be right on both servers before a row moves; each finding is read from a variable, a status or a grant.
+
+`stream`, `transfer` and `health` ask the same questions, so that none of them learns of a fault later than another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.reports import HealthLevel
+from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
+from replica_cli.mysql.findings import Finding
+from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.privileges import check_primary_grants, check_secondary_grants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from replica_cli.core.selection import Selection
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+
+OLDEST_MARIADB = (10, 5, 0)
+OLDEST_MYSQL = (8, 0, 0)
+SHORT_RETENTION_SECONDS = 24 * 3600
+_DAY_SECONDS = 86400
+_STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
+
+
+def check_primary(
+    session: Session, facts: ServerFacts, selection: Selection | None = None, *, server_ids: Sequence[int] = ()
+) -> tuple[Finding, ...]:
+    """Check the primary; `server_ids` are those that our dump connections will use.
+
+    Raises ServerError only where the connection is lost: what we may not see is a finding.
+    """
+    grants = read_grants(session)
+    found = [
+        _version("primary", facts),
+        _log_bin(facts),
+        _binlog_format(facts),
+        _row_image(facts),
+        _row_value_options(facts),
+        _gtid_mode(facts),
+        _retention(facts),
+        _server_ids(facts, server_ids),
+        check_primary_grants(session, facts, grants, selection),
+        *_semi_sync(session, facts),
+        *_chained(session, facts),
+    ]
+    if facts.is_on("log_bin") and any(grants.allows(p) for p in ("BINLOG MONITOR", "REPLICATION CLIENT", "SUPER")):
+        found.extend(_log_filters(session, selection))
+    return tuple(found)
+
+
+def check_secondary(
+    session: Session,
+    facts: ServerFacts,
+    primary_facts: ServerFacts,
+    state_schema: str,
+    *,
+    selection: Selection | None = None,
+    server_ids: Sequence[int] = (),
+) -> tuple[Finding, ...]:
+    """Check a secondary against its primary. Raises ServerError only where the connection is lost."""
+    grants = read_grants(session)
+    bypasses = ("READ_ONLY ADMIN", "SUPER") if facts.is_mariadb else ("CONNECTION_ADMIN", "SUPER")
+    return (
+        _version("secondary", facts),
+        _pair(facts, primary_facts),
+        _identity(facts, primary_facts, selection, server_ids),
+        check_secondary_grants(facts, primary_facts, grants, selection, state_schema),
+        _read_only(facts, can_write=any(grants.allows(p) for p in bypasses)),
+        _packet(facts, primary_facts),
+        _name_case(facts, primary_facts),
+        _default_engine(facts),
+    )
+
+
+def expiry_seconds(facts: ServerFacts) -> int | None:
+    """Return after how many seconds the server purges a binlog file by age, None where it never does."""
+    if "binlog_expire_logs_auto_purge" in facts.variables and not facts.is_on("binlog_expire_logs_auto_purge"):
+        return None
+    seconds = int(facts.variables.get("binlog_expire_logs_seconds", "0") or 0)
+    # Before MariaDB 10.6 there were only days; later both show the same.
+    days = float(facts.variables.get("expire_logs_days", "0") or 0)
+    return seconds or round(days * _DAY_SECONDS) or None
+
+
+def _version(side: str, facts: ServerFacts) -> Finding:
+    oldest = OLDEST_MARIADB if facts.is_mariadb else OLDEST_MYSQL
+    name = f"{side}-version"
+    if facts.version >= oldest:
+        return Finding(name, HealthLevel.OK, f"{facts}")
+    wanted = ".".join(map(str, oldest[:2]))
+    return Finding(name, HealthLevel.WARNING, f"{facts} is older than {wanted} and was never tried")
+
+
+def _log_bin(facts: ServerFacts) -> Finding:
+    if facts.is_on("log_bin"):
+        return Finding("log-bin", HealthLevel.OK, "the binary log is on")
+    hint = "set `log_bin` and `binlog_format=ROW` in the primary's option file and restart it"
+    return Finding("log-bin", HealthLevel.CRITICAL, "the binary log is off: there is nothing to follow", hint)
+
+
+def _binlog_format(facts: ServerFacts) -> Finding:
+    value = facts.variables.get("binlog_format", "ROW").upper()
+    if value == "ROW":
+        return Finding("binlog-format", HealthLevel.OK, "changes are logged as rows")
+    hint = "SET GLOBAL binlog_format = 'ROW'; and in the option file; sessions that are open keep the old value"
+    return Finding("binlog-format", HealthLevel.CRITICAL, f"{value} logs statements, which stop the stream", hint)
+
+
+def _row_image(facts: ServerFacts) -> Finding:
+    value = facts.variables.get("binlog_row_image", "FULL").upper()
+    if value in ("FULL", "FULL_NODUP"):
+        return Finding("row-image", HealthLevel.OK, "row images are whole")
+    message = f"{value} row images: applied while they hold the key; a table without one stops"
+    return Finding("row-image", HealthLevel.WARNING, message, "SET GLOBAL binlog_row_image = 'FULL';")
+
+
+def _row_value_options(facts: ServerFacts) -> Finding:
+    value = facts.variables.get("binlog_row_value_options", "")
+    if not value:
+        return Finding("row-value-options", HealthLevel.OK, "JSON documents are logged whole")
+    hint = "SET GLOBAL binlog_row_value_options = '';"
+    message = f"{value}: updates of JSON are logged in part, and may be refused"
+    return Finding("row-value-options", HealthLevel.WARNING, message, hint)
+
+
+def _gtid_mode(facts: ServerFacts) -> Finding:
+    if facts.is_mariadb:
+        return Finding("gtid-mode", HealthLevel.OK, "MariaDB always writes GTIDs")
+    value = facts.variables.get("gtid_mode", "OFF").upper()
+    if value == "ON":
+        return Finding("gtid-mode", HealthLevel.OK, "transactions carry GTIDs")
+    # From OFF the server takes one step at a time.
+    steps = ("OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON")
+    after = steps[steps.index(value) + 1 :] if value in steps else steps[1:]
+    hint = "SET GLOBAL enforce_gtid_consistency = ON; " + " ".join(f"SET GLOBAL gtid_mode = {step};" for step in after)
+    message = f"{value}: the position is file and offset alone, good on this one server only"
+    return Finding("gtid-mode", HealthLevel.WARNING, message, hint)
+
+
+def _retention(facts: ServerFacts) -> Finding:
+    seconds = expiry_seconds(facts)
+    if seconds is None:
+        return Finding("binlog-retention", HealthLevel.OK, "binlog files are not purged by age")
+    hours = seconds / 3600
+    if seconds >= SHORT_RETENTION_SECONDS:
+        return Finding(
+            "binlog-retention", HealthLevel.OK, f"binlog files are kept for {hours:.0f} h", value=seconds, unit="s"
+        )
+    name = "binlog_expire_logs_seconds" if "binlog_expire_logs_seconds" in facts.variables else "expire_logs_days"
+    hint = f"SET GLOBAL {name} = {7 * _DAY_SECONDS if name.endswith('seconds') else 7};"
+    message = f"binlog files are kept for {hours:.1f} h: an outage longer than that loses the position"
+    return Finding("binlog-retention", HealthLevel.WARNING, message, hint, seconds, "s")
+
+
+def _server_ids(facts: ServerFacts, server_ids: Sequence[int]) -> Finding:
+    value = facts.server_id
+    if value == 0:
+        hint = "SET GLOBAL server_id = 1;"
+        return Finding("primary-server-id", HealthLevel.CRITICAL, "server_id 0 refuses every replica", hint)
+    if value in server_ids:
+        hint = f"set MARIA_SERVER_ID so that it to +{len(server_ids) - 1} leave out {value}"
+        message = f"the primary's own server_id {value} is one that we would use"
+        return Finding("primary-server-id", HealthLevel.CRITICAL, message, hint)
+    return Finding("primary-server-id", HealthLevel.OK, f"server_id {value} is not ours")
+
+
+def _semi_sync(session: Session, facts: ServerFacts) -> Iterator[Finding]:
+    on = [v for v in ("rpl_semi_sync_master_enabled", "rpl_semi_sync_source_enabled") if facts.is_on(v)]
+    if not on:
+        return
+    clients = sum(int(row[1]) for row in session.rows("SHOW GLOBAL STATUS LIKE 'rpl\\_semi\\_sync\\_%\\_clients'"))
+    message = "semi-sync is on: we send no ACK and are not counted among those that it waits for"
+    if clients:
+        yield Finding("semi-sync", HealthLevel.OK, f"{message}; {clients} other(s) send one")
+        return
+    message += "; nobody else sends one, so a commit may wait until its timeout"
+    yield Finding("semi-sync", HealthLevel.WARNING, message, f"SET GLOBAL {on[0]} = OFF;")
+
+
+def _chained(session: Session, facts: ServerFacts) -> Iterator[Finding]:
+    """A primary that replicates from another must log what it applies, or those rows never reach us."""
+    name = "log_replica_updates" if "log_replica_updates" in facts.variables else "log_slave_updates"
+    if facts.is_on(name):
+        return
+    # MySQL shows only its channels' owner whether it replicates; MariaDB tells everybody.
+    running = session.row("SHOW GLOBAL STATUS LIKE 'slaves\\_running'") if facts.is_mariadb else None
+    if running is not None and int(running[1]) == 0:
+        return
+    level = HealthLevel.WARNING if running is None else HealthLevel.CRITICAL
+    message = f"{name} is OFF: what this server itself replicates from elsewhere is not in its binary log"
+    yield Finding("log-replica-updates", level, message, f"set `{name}=ON` in its option file and restart it")
+
+
+def _log_filters(session: Session, selection: Selection | None) -> Iterator[Finding]:
+    status = _log_status(session)
+    only = _names(status.get("binlog_do_db"))
+    left_out = _names(status.get("binlog_ignore_db"))
+    if not only and not left_out:
+        return
+    wanted = [source for source, _ in selection.schemas] if selection else []
+    hidden = [s for s in wanted if (only and s not in only) or s in left_out]
+    text = f"binlog_do_db={','.join(only) or '-'} binlog_ignore_db={','.join(left_out) or '-'}"
+    # With `*` nobody can say what ought to be there; with names, a schema that is not logged would stand still unseen.
+    level = HealthLevel.CRITICAL if hidden else HealthLevel.WARNING
+    message = f"the primary does not log every schema: {text}" + (f"; not logged: {', '.join(hidden)}" * bool(hidden))
+    yield Finding("binlog-filters", level, message, "take the filters out of its option file and restart it")
+
+
+def _log_status(session: Session) -> dict[str, object]:
+    for statement in _STATUS:
+        try:
+            return session.named_row(statement) or {}
+        except ServerError as error:
+            if error.errno != ER_PARSE_ERROR:
+                raise
+    return {}
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(name.strip() for name in str(value or "").split(",") if name.strip())
+
+
+def _pair(facts: ServerFacts, primary: ServerFacts) -> Finding:
+    if facts.is_mariadb != primary.is_mariadb:
+        message = f"{primary} to {facts}: rows go through SQL, types without a counterpart are refused"
+        return Finding("server-pair", HealthLevel.OK, message)
+    if facts.version[:2] < primary.version[:2]:
+        message = f"the secondary ({facts}) is older than its primary ({primary})"
+        return Finding("server-pair", HealthLevel.WARNING, message, "upgrade the secondary first")
+    return Finding("server-pair", HealthLevel.OK, f"{primary} to {facts}")
+
+
+def _identity(
+    facts: ServerFacts, primary: ServerFacts, selection: Selection | None, server_ids: Sequence[int]
+) -> Finding:
+    name, value = "secondary-server-id", facts.server_id
+    routed = selection is not None and all(s != t for s, t in selection.schemas) and not selection.takes_all_schemas
+    if _is_same_server(facts, primary):
+        level = HealthLevel.OK if routed else HealthLevel.CRITICAL
+        hint = (
+            "" if routed else "name another server in MARIA_SECONDARY_HOSTS, or route every schema: REPLICA_SCHEMAS=a:b"
+        )
+        return Finding(name, level, "the secondary is the primary itself", hint)
+    if value == primary.server_id:
+        hint = f"SET GLOBAL server_id = {_free_id((primary.server_id, *server_ids))};  -- on the secondary"
+        return Finding(name, HealthLevel.WARNING, f"primary and secondary have the same server_id {value}", hint)
+    if value in server_ids:
+        message = f"server_id {value} of the secondary is one that our dump connections use"
+        hint = "set MARIA_SERVER_ID to a range of its own: if it ever replicates itself, the two throw each other out"
+        return Finding(name, HealthLevel.WARNING, message, hint)
+    return Finding(name, HealthLevel.OK, f"server_id {value} is its own")
+
+
+def _is_same_server(facts: ServerFacts, primary: ServerFacts) -> bool:
+    # A cloned data folder carries the unique id along, so the place is compared as well.
+    keys = ("server_uid" if facts.is_mariadb else "server_uuid", "hostname", "port", "datadir")
+    return facts.flavour == primary.flavour and all(facts.variables.get(k) == primary.variables.get(k) for k in keys)
+
+
+def _free_id(taken: Iterable[int]) -> int:
+    return max(taken) + 1
+
+
+def _read_only(facts: ServerFacts, *, can_write: bool) -> Finding:
+    name = "secondary-read-only"
+    on = [v for v in ("innodb_read_only", "super_read_only", "read_only") if _is_set(facts, v)]
+    if not on:
+        return Finding(name, HealthLevel.OK, "the secondary takes writes")
+    if on == ["read_only"] and can_write:
+        return Finding(name, HealthLevel.OK, "read_only is on, and our user may write all the same")
+    dynamic = [v for v in on if v != "innodb_read_only"]
+    hint = " ".join(f"SET GLOBAL {v} = OFF;" for v in dynamic) or "restart it without innodb_read_only"
+    return Finding(name, HealthLevel.CRITICAL, f"{', '.join(on)} on: no row can be written", hint)
+
+
+def _is_set(facts: ServerFacts, variable: str) -> bool:
+    # MariaDB 12 knows more kinds of read_only than ON.
+    return facts.variables.get(variable, "OFF").upper() not in ("OFF", "0", "")
+
+
+def _packet(facts: ServerFacts, primary: ServerFacts) -> Finding:
+    name, ours, theirs = "max-allowed-packet", facts.max_allowed_packet, primary.max_allowed_packet
+    if ours >= theirs:
+        return Finding(name, HealthLevel.OK, f"{ours} bytes, the primary's {theirs}", value=ours, unit="bytes")
+    message = f"{ours} bytes, less than the primary's {theirs}: its largest rows do not pass"
+    return Finding(
+        name,
+        HealthLevel.WARNING,
+        message,
+        f"SET GLOBAL max_allowed_packet = {theirs};  -- on the secondary",
+        ours,
+        "bytes",
+    )
+
+
+def _name_case(facts: ServerFacts, primary: ServerFacts) -> Finding:
+    name, ours, theirs = "lower-case-table-names", facts.lower_case_table_names, primary.lower_case_table_names
+    if ours == theirs:
+        return Finding(name, HealthLevel.OK, f"{ours} on both sides")
+    message = f"{theirs} on the primary, {ours} on the secondary: "
+    if theirs == 0:
+        message += "names that differ only in case would become one table"
+    else:
+        message += "names are taken as the primary spells them"
+    hint = "it is fixed when a server is set up: make the secondary anew with the primary's value"
+    return Finding(name, HealthLevel.CRITICAL if theirs == 0 else HealthLevel.WARNING, message, hint)
+
+
+def _default_engine(facts: ServerFacts) -> Finding:
+    name, value = "default-engine", facts.variables.get("default_storage_engine", "InnoDB")
+    if value.lower() in ("innodb", "rocksdb"):
+        return Finding(name, HealthLevel.OK, f"new tables are {value}")
+    message = f"a table made without ENGINE becomes {value} here: its rows would not commit with the position"
+    return Finding(name, HealthLevel.WARNING, message, "SET GLOBAL default_storage_engine = 'InnoDB';")

@@ -1,0 +1,240 @@
+"""One connection to a server, with errors in our words and every session variable set on purpose."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import struct
+from typing import TYPE_CHECKING, Any, Self
+
+import pymysql
+from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.converters import encoders
+from pymysql.cursors import Cursor, SSCursor
+
+from replica_cli.core.errors import ExitCode, SecondaryError
+from replica_cli.core.settings import Network, Server, Tls, TlsMode
+from replica_cli.mysql.errnos import CR_SERVER_LOST, ServerError, remedy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from pymysql.connections import Connection
+
+Value = Any  # what pymysql makes of a column: int, str, bytes, Decimal, datetime, None
+Row = tuple[Value, ...]
+
+# The session that changes no value on its way: no silent truncation, zero dates and 0 ids as they are, UTC.
+SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO"
+_UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
+# Whole numbers become int; all else stays text (or bytes): nothing is rounded or refused on the way.
+_WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
+_CONVERSIONS: dict[Any, Any] = {**encoders, **dict.fromkeys(_WHOLE, int)}
+_SESSION = f"SET SESSION sql_mode='{SQL_MODE}', time_zone='+00:00'"
+
+
+class Session:
+    """A connection in autocommit until `begin()`. One thread at a time.
+
+    `rows`, `row` and `execute` take `%s` parameters; without parameters the text goes as it is.
+    UPDATE counts the rows it found, not those it changed.
+    """
+
+    def __init__(self, connection: Connection[Cursor], server: Server) -> None:
+        self._connection = connection
+        self.server = server
+
+    @property
+    def version_text(self) -> str:
+        """Return the server's version as it introduces itself."""
+        return str(self._connection.get_server_info())  # type: ignore[no-untyped-call]
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Say whether the server is MariaDB (it says so in its version)."""
+        return "mariadb" in self.version_text.lower()
+
+    @property
+    def connection_id(self) -> int:
+        """Return the server's id of this connection, for KILL."""
+        return int(self._connection.thread_id())  # type: ignore[no-untyped-call]
+
+    def rows(self, sql: str, *args: Value) -> list[Row]:
+        """Run one query and return all of its rows."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(sql, args or None)
+            return list(cursor.fetchall())
+
+    def row(self, sql: str, *args: Value) -> Row | None:
+        """Run one query and return its first row, None where there is none."""
+        rows = self.rows(sql, *args)
+        return rows[0] if rows else None
+
+    def named_row(self, sql: str, *args: Value) -> dict[str, Value] | None:
+        """Run one query and return its first row by lower-case column names (SHOW … answers vary in their columns)."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(sql, args or None)
+            found = cursor.fetchone()
+            names = [d[0].lower() for d in cursor.description or ()]
+            return dict(zip(names, found, strict=True)) if found else None
+
+    def each_row(self, sql: str, *args: Value) -> Iterator[Row]:
+        """Run one query and yield its rows as they come, without keeping them."""
+        with self._translated(), self._connection.cursor(SSCursor) as cursor:
+            cursor.execute(sql, args or None)
+            yield from cursor
+
+    def execute(self, sql: str | bytes, *args: Value) -> int:
+        """Run one statement and return the number of rows it found."""
+        with self._translated():
+            if args:
+                with self._connection.cursor() as cursor:
+                    return int(cursor.execute(sql, args))  # type: ignore[arg-type]
+            # Bytes go to the server untouched; pymysql would encode a str.
+            return int(self._connection.query(sql))
+
+    def execute_all(self, statements: Sequence[bytes]) -> list[int]:
+        """Run statements in one packet and return each one's row count; every result is read.
+
+        The first failing statement raises; those after it were not run, those before it were.
+        The exception's `statement_index` says which one failed.
+        """
+        counts: list[int] = []
+        try:
+            with self._translated():
+                counts.append(int(self._connection.query(b";".join(statements))))
+                while self._connection._result is not None and self._connection._result.has_next:  # type: ignore[attr-defined]  # noqa: SLF001
+                    counts.append(int(self._connection.next_result()))
+        except ServerError as error:
+            error.statement_index = len(counts)
+            raise
+        return counts
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        self.execute("START TRANSACTION")
+
+    def commit(self) -> None:
+        """Commit the open transaction."""
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Roll back what is open."""
+        self.execute("ROLLBACK")
+
+    def escape(self, value: Value) -> str:
+        """Return a value as a literal for this session."""
+        return str(self._connection.escape(value))
+
+    def close(self) -> None:
+        """Close politely; a connection that is gone already is closed too."""
+        with contextlib.suppress(pymysql.err.Error, OSError):
+            self._connection.close()
+
+    def abort(self) -> None:
+        """Cut the connection from any thread: a call that waits on it ends at once with an error."""
+        sock = self._connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        with translated(self.server):
+            yield
+
+
+@contextlib.contextmanager
+def translated(server: Server) -> Iterator[None]:
+    """Turn what pymysql and the socket raise into ServerError."""
+    try:
+        yield
+    except pymysql.err.MySQLError as error:
+        errno, text = _number_and_text(error)
+        raise _server_error(errno, text, server) from error
+    except (OSError, struct.error) as error:
+        raise _server_error(CR_SERVER_LOST, str(error), server) from error
+
+
+def _server_error(errno: int, text: str, server: Server) -> ServerError:
+    code = ExitCode.PRIMARY if server.is_primary else ExitCode.SECONDARY
+    hint = f"check {server.host}:{server.port}, the user and its password" if errno in _UNREACHABLE else None
+    return ServerError(errno, text, server.name, remedy=remedy_of(errno), exit_code=code, hint=hint)
+
+
+def connect(server: Server, network: Network, *, database: str | None = None, init: str | None = None) -> Session:
+    """Open a session. Raises ServerError, and SecondaryError where TLS is asked for and not given."""
+    with translated(server):
+        connection = pymysql.connect(**connection_settings(server, network), database=database)
+    session = Session(connection, server)
+    try:
+        _check_encryption(connection, server)
+        session.execute(_SESSION)
+        if init:
+            session.execute(init)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def connection_settings(server: Server, network: Network) -> dict[str, Any]:
+    """Return pymysql's keyword arguments for a server; shared with the dump connection."""
+    return {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password.reveal(),
+        "charset": "utf8mb4",
+        "autocommit": True,
+        "connect_timeout": network.connect_timeout,
+        "read_timeout": network.query_timeout,
+        "write_timeout": network.query_timeout,
+        "client_flag": CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
+        "conv": _CONVERSIONS,
+        "program_name": "replica",
+        "ssl_disabled": server.tls.mode is TlsMode.OFF,
+        "ssl": _tls_context(server.tls),
+    }
+
+
+def _check_encryption(connection: Connection[Cursor], server: Server) -> None:
+    if server.tls.mode not in (TlsMode.OFF, TlsMode.PREFERRED) and not is_encrypted(connection):
+        raise SecondaryError(f"{server}: the server does not offer TLS", hint="set the TLS mode of this side lower")
+
+
+def is_encrypted(connection: Connection[Cursor]) -> bool:
+    """Say whether the connection's socket speaks TLS."""
+    return isinstance(connection._sock, ssl.SSLSocket)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext | None:
+    # pymysql encrypts where it can but never verifies unless told in full (library-traps F10), so the context is ours.
+    if tls.mode in (TlsMode.OFF, TlsMode.PREFERRED) and not tls.ca and not tls.cert:
+        return None
+    context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
+    context.check_hostname = tls.mode is TlsMode.VERIFY_IDENTITY
+    verifies = tls.mode in (TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY)
+    context.verify_mode = ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE
+    if tls.cert:
+        context.load_cert_chain(tls.cert, tls.key)
+    return context
+
+
+def _number_and_text(error: Exception) -> tuple[int, str]:
+    match error.args:
+        case (int(errno), str(text), *_):
+            return errno, text
+        case (int(errno), *_):
+            return errno, type(error).__name__
+        case _:
+            return CR_SERVER_LOST, str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""From the primary's socket to whole transactions: framing, table maps, statements, boundaries; rows stay bytes."""

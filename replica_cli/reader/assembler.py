@@ -1,0 +1,303 @@
+"""From events to transactions: boundaries, positions, table maps; rows are passed on unread."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
+from replica_cli.core.events import RowEvent, Statement, TableMap, Transaction
+from replica_cli.core.position import Position
+from replica_cli.reader.codes import (
+    ARTIFICIAL,
+    IGNORABLE,
+    MARIADB_STANDALONE,
+    WITHOUT_EFFECT,
+    EventType,
+    event_name,
+)
+from replica_cli.reader.format import Format, parse_format
+from replica_cli.reader.payload import unpack_payload
+from replica_cli.reader.query import ROLLBACK_ALTER, START_ALTER, parse_execute_load, parse_query, query_text_offset
+from replica_cli.reader.rowevent import HEADER, ROW_EVENTS, parse_row_event, unpack_mariadb
+from replica_cli.reader.tablemap import parse_table_map
+from replica_cli.reader.xa import XaPrepared, parse_xa_prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from replica_cli.core.table import TableName
+
+_HEADER = struct.Struct("<IBIIIH")
+_GTID_MYSQL = struct.Struct("<B16sQ")
+_DUMMY_TABLE_ID = 0xFFFFFF
+_MAPS_KEPT = 10_000
+
+
+class Assembler:
+    """Feeds on events in log order and yields whole transactions, or pieces of large ones.
+
+    `wants` says by the primary's name whether a table's rows are kept at all. Positions are 64 bits wide: the 32 bits
+    of an event's header are continued by the size of what was read. Everything about table ids is forgotten at each
+    format description: ids begin anew after a restart.
+    """
+
+    def __init__(self, start: Position, wants: Callable[[TableName], bool], *, piece_bytes: int) -> None:
+        self._wants = wants
+        self._piece_bytes = piece_bytes
+        self._file, self._pos = start.file, start.pos
+        self._boundary = start
+        self._format: Format | None = None
+        self._has_checksum = False
+        self._maps: dict[int, TableMap | None] = {}
+        self._maps_by_body: dict[bytes, TableMap] = {}
+        self._xa_without_changes: set[bytes] = set()
+        self._close_group()
+
+    @property
+    def format(self) -> Format | None:
+        """Return the format description of the file being read, None before the first event."""
+        return self._format
+
+    @property
+    def boundary(self) -> Position:
+        """Return the end of the last whole transaction."""
+        return self._boundary
+
+    def feed(self, event: bytes) -> Iterator[Transaction]:
+        """Take one event (whole, with its checksum) and yield what is complete with it.
+
+        Raises CorruptEvent where a checksum or a layout is broken, UnsupportedEvent where the event is not understood.
+        Both name the position at which the transaction begins.
+        """
+        timestamp, code, server_id, size, log_pos, flags = _HEADER.unpack_from(event)
+        if size != len(event):
+            raise CorruptEvent(f"{event_name(code)} says {size} bytes and has {len(event)}, after {self._boundary}")
+        if code == EventType.ROTATE and flags & ARTIFICIAL:
+            # Made for this connection, before the format description that would say whether it has a checksum.
+            event = _without_checksum(event)
+        elif self._has_checksum and code != EventType.FORMAT_DESCRIPTION:
+            if zlib.crc32(event[:-4]) != int.from_bytes(event[-4:], "little"):
+                raise CorruptEvent(f"{event_name(code)}: the checksum is wrong, after {self._boundary}")
+            event = event[:-4]
+        if not flags & ARTIFICIAL:
+            self._advance(code, log_pos, size)
+        self._group_size += size
+        try:
+            yield from self._take(event, code, timestamp, server_id, flags)
+        except UnsupportedEvent as error:
+            error.args = (f"{error.message}; in the transaction that begins at {self._boundary}",)
+            error.message = error.args[0]
+            raise
+
+    def _advance(self, code: int, log_pos: int, size: int) -> None:
+        if code in (EventType.HEARTBEAT, EventType.HEARTBEAT_V2):
+            return
+        if code == EventType.FORMAT_DESCRIPTION:
+            # Sent again at each connect: it counts only where reading began at the head of the file.
+            if self._pos <= 4:
+                self._pos = 4 + size
+            return
+        if log_pos:
+            full = (self._pos & ~0xFFFFFFFF) | log_pos
+            if full < self._pos - 0x80000000:
+                full += 0x100000000
+            self._pos = max(self._pos, full)
+        elif self._is_open:
+            # MariaDB 11.4 and later write 0 inside a group.
+            self._pos += size
+
+    def _take(self, event: bytes, code: int, timestamp: int, server_id: int, flags: int) -> Iterator[Transaction]:
+        if code in ROW_EVENTS:
+            self._take_rows(event)
+            if self._group_size - self._piece_start > self._piece_bytes and self._changes:
+                yield self._piece(is_end=False)
+        elif code == EventType.TABLE_MAP:
+            self._take_table_map(event)
+        elif code == EventType.MARIADB_GTID:
+            self._take_mariadb_gtid(event, server_id)
+        elif code == EventType.XID:
+            yield self._end(timestamp)
+        elif code in (EventType.QUERY, EventType.MARIADB_QUERY_COMPRESSED):
+            yield from self._take_query(event, code, timestamp)
+        elif code in (EventType.GTID, EventType.ANONYMOUS_GTID):
+            self._take_mysql_gtid(event, code)
+        elif code in WITHOUT_EFFECT:
+            return
+        else:
+            yield from self._take_rare(event, code, timestamp, flags)
+
+    def _take_rare(  # noqa: C901 - one case an event type
+        self, event: bytes, code: int, timestamp: int, flags: int
+    ) -> Iterator[Transaction]:
+        if code in (EventType.HEARTBEAT, EventType.HEARTBEAT_V2):
+            if not self._is_open:
+                yield self._nothing()
+        elif code == EventType.ROTATE:
+            yield from self._take_rotate(event, is_fake=bool(flags & ARTIFICIAL) or not timestamp)
+        elif code == EventType.FORMAT_DESCRIPTION:
+            self._format = parse_format(event)
+            self._has_checksum = self._format.has_checksum
+            self._maps.clear()
+        elif code == EventType.TRANSACTION_PAYLOAD:
+            for inner in unpack_payload(event[HEADER:]):
+                inner_time, inner_code, inner_server, _, _, inner_flags = _HEADER.unpack_from(inner)
+                self._piece_start -= len(inner)
+                yield from self._take(inner, inner_code, inner_time, inner_server, inner_flags)
+        elif code == EventType.EXECUTE_LOAD_QUERY:
+            self._changes.append(parse_execute_load(event[HEADER:], timestamp))
+        elif code == EventType.XA_PREPARE:
+            yield self._take_xa(parse_xa_prepare(event[HEADER:]), timestamp)
+        elif code == EventType.INCIDENT:
+            raise UnsupportedEvent(
+                "the primary says that its binary log has a hole here (INCIDENT)",
+                hint="copy anew: `replica transfer --restart`",
+            )
+        elif not flags & IGNORABLE:
+            raise UnsupportedEvent(
+                f"{event_name(code)} is not understood",
+                hint="a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly",
+            )
+
+    def _take_rows(self, event: bytes) -> None:
+        table_id = int.from_bytes(event[19:25], "little")
+        try:
+            table = self._maps[table_id]
+        except KeyError:
+            if table_id == _DUMMY_TABLE_ID:
+                return
+            raise CorruptEvent(f"a row event for table id {table_id} comes without its table map") from None
+        if table is not None:
+            self._changes.append(parse_row_event(event, table))
+
+    def _take_table_map(self, event: bytes) -> None:
+        body = event[HEADER:]
+        key = body[8:]
+        table = self._maps_by_body.get(key)
+        if table is None:
+            table = parse_table_map(body)
+            if len(self._maps_by_body) >= _MAPS_KEPT:
+                self._maps_by_body.clear()
+            self._maps_by_body[key] = table
+        self._maps[int.from_bytes(body[:6], "little")] = table if self._wants(table.name) else None
+
+    def _take_mariadb_gtid(self, event: bytes, server_id: int) -> None:
+        # The GTID event is the BEGIN; standalone groups are one statement that commits by itself.
+        sequence, domain, flags = struct.unpack_from("<QIB", event, HEADER)
+        self._open_group(f"{domain}-{server_id}-{sequence}")
+        self._is_standalone = bool(flags & MARIADB_STANDALONE)
+
+    def _take_mysql_gtid(self, event: bytes, code: int) -> None:
+        gtid = ""
+        if code == EventType.GTID:
+            _, sid, number = _GTID_MYSQL.unpack_from(event, HEADER)
+            digits = sid.hex()
+            uuid = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+            gtid = f"{uuid}:{number}"
+        self._open_group(gtid)
+        # What follows decides: BEGIN opens a transaction, any other statement stands alone.
+        self._is_standalone = True
+
+    def _take_query(self, event: bytes, code: int, timestamp: int) -> Iterator[Transaction]:
+        body = event[HEADER:]
+        offset = query_text_offset(body)
+        if code == EventType.MARIADB_QUERY_COMPRESSED:
+            body = body[:offset] + unpack_mariadb(body[offset:])
+        text = body[offset:]
+        if text == b"BEGIN":
+            if not self._is_open:
+                self._open_group("")
+            self._is_standalone = False
+        elif text == b"COMMIT":
+            yield self._end(timestamp)
+        elif text == b"ROLLBACK":
+            self._changes.clear()
+            yield self._end(timestamp)
+        elif text.startswith((b"XA START", b"XA END")):
+            self._is_standalone = False
+        elif text.startswith((b"XA COMMIT", b"XA ROLLBACK")):
+            self._finish_xa(text)
+            yield self._end(timestamp)
+        else:
+            statement = parse_query(body, timestamp)
+            # Of an ALTER in two phases only the second is carried out: by then its outcome is known.
+            if not statement.context.alter_flags & (START_ALTER | ROLLBACK_ALTER):
+                self._changes.append(statement)
+            if self._is_standalone or not self._is_open:
+                yield self._end(timestamp)
+
+    def _take_rotate(self, event: bytes, *, is_fake: bool) -> Iterator[Transaction]:
+        file = event[HEADER + 8 :].decode()
+        (pos,) = struct.unpack_from("<Q", event, HEADER)
+        self._maps.clear()
+        if is_fake and file == self._file:
+            return
+        if self._is_open and self._changes:
+            raise CorruptEvent(f"{self._file} ends inside a transaction")
+        self._close_group()
+        self._file, self._pos = file, pos
+        self._boundary = Position(file, pos)
+        yield self._nothing()
+
+    def _take_xa(self, prepared: XaPrepared, timestamp: int) -> Transaction:
+        if prepared.is_one_phase:
+            return self._end(timestamp)
+        if self._changes:
+            raise UnsupportedEvent(
+                "XA PREPARE of a transaction on replicated tables", hint="use XA COMMIT … ONE PHASE, or plain COMMIT"
+            )
+        self._xa_without_changes.add(prepared.xid)
+        return self._end(timestamp)
+
+    def _finish_xa(self, text: bytes) -> None:
+        xid = text.split(None, 2)[2]
+        if xid not in self._xa_without_changes:
+            raise UnsupportedEvent(
+                f"{text.decode('utf-8', 'replace')}: its XA PREPARE was not seen by this process",
+                hint="`replica transfer --restart` copies anew; `replica position reset --to FILE:POS` skips it",
+            )
+        self._xa_without_changes.discard(xid)
+
+    def _open_group(self, gtid: str) -> None:
+        self._close_group()
+        self._is_open = True
+        self._gtid = gtid
+
+    def _close_group(self) -> None:
+        self._is_open = False
+        self._is_standalone = False
+        self._gtid = ""
+        self._changes: list[RowEvent | Statement] = []
+        self._group_size = 0
+        self._piece_start = 0
+        self._is_first_piece = True
+
+    def _end(self, timestamp: int) -> Transaction:
+        start, self._boundary = self._boundary, Position(self._file, self._pos)
+        transaction = self._piece(is_end=True, start=start, timestamp=timestamp)
+        self._close_group()
+        return transaction
+
+    def _piece(self, *, is_end: bool, start: Position | None = None, timestamp: int = 0) -> Transaction:
+        piece = Transaction(
+            start or self._boundary,
+            self._boundary,
+            self._gtid,
+            timestamp,
+            tuple(self._changes),
+            self._group_size - self._piece_start,
+            self._is_first_piece,
+            is_end,
+        )
+        self._changes = []
+        self._piece_start = self._group_size
+        self._is_first_piece = False
+        return piece
+
+    def _nothing(self) -> Transaction:
+        return Transaction(self._boundary, self._boundary, "", 0, (), 0)
+
+
+def _without_checksum(event: bytes) -> bytes:
+    return event[:-4] if zlib.crc32(event[:-4]) == int.from_bytes(event[-4:], "little") else event

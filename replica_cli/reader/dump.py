@@ -1,0 +1,121 @@
+"""The dump connection: pymysqlreplication registers and asks for the log, then hands the socket over untouched.
+
+This module owns the library's quirks: from the dump request on, not one packet passes through its own reader, because
+it drops what it does not know and because its cost for each event is a hundred times ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from pymysql.connections import Connection
+from pymysqlreplication import BinLogStreamReader
+
+from replica_cli.core.errors import PrimaryError
+from replica_cli.mysql.session import connection_settings, translated
+
+if TYPE_CHECKING:
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Network, Server
+
+_COM_BINLOG_DUMP = 0x12
+_COM_BINLOG_DUMP_GTID = 0x1E
+_READ_SIZE = 256 * 1024
+
+
+class _DumpStarted(Exception):
+    """Not an error: the way out of the library once its work is done."""
+
+    def __init__(self, connection: _DumpConnection) -> None:
+        super().__init__()
+        self.connection = connection
+
+
+class _DumpConnection(Connection):
+    def _write_bytes(self, data: bytes) -> None:
+        if len(data) > 4 and data[4] in (_COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID):
+            # The library's request for MariaDB by GTID is one byte longer than it says; the surplus byte stays unread
+            # at the server, which then answers our close with a reset that destroys data on its way.
+            declared = int.from_bytes(data[:3], "little")
+            super()._write_bytes(data[: 4 + declared])  # type: ignore[misc]
+            raise _DumpStarted(self)
+        super()._write_bytes(data)  # type: ignore[misc]
+
+
+class DumpStream:
+    """The socket of a running dump: bytes as they come, MySQL packets inside."""
+
+    def __init__(self, connection: Connection[Any], server: Server, read_timeout: float) -> None:
+        self._connection = connection
+        self._server = server
+        self._socket: socket.socket = connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
+        self._file = connection._rfile  # type: ignore[attr-defined]  # noqa: SLF001
+        self._socket.settimeout(read_timeout)
+
+    def read(self) -> bytes:
+        """Return the bytes that are there, waiting for the first; b"" when the primary closed the connection.
+
+        Raises ServerError when nothing came for the read timeout: heartbeats come more often than that.
+        """
+        with translated(self._server):
+            return self._file.read1(_READ_SIZE)  # type: ignore[no-any-return]
+
+    def abort(self) -> None:
+        """Cut the connection from any thread; a waiting `read` ends."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket. The primary notices at its next write."""
+        with contextlib.suppress(OSError):
+            self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def open_dump(
+    server: Server, network: Network, *, server_id: int, start: Position, by_gtid: bool, is_mariadb: bool
+) -> DumpStream:
+    """Ask the primary for its binary log from `start`: by GTID set where `by_gtid`, else by file and offset.
+
+    Raises ServerError where the primary refuses or does not answer.
+    """
+    settings = connection_settings(server, network)
+    settings |= {"read_timeout": network.read_timeout, "init_command": _dump_variables(network.heartbeat)}
+    reader = BinLogStreamReader(
+        connection_settings=settings,
+        server_id=server_id,
+        pymysql_wrapper=_DumpConnection,
+        blocking=True,
+        resume_stream=True,
+        log_file=None if by_gtid else start.file,
+        log_pos=None if by_gtid else start.pos,
+        auto_position=start.gtid if by_gtid else None,
+        is_mariadb=is_mariadb and by_gtid,
+        slave_heartbeat=network.heartbeat,
+        slave_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"replica-{server_id}.{socket.gethostname()}")),
+        report_slave={"hostname": socket.gethostname()[:60], "username": "", "password": "", "port": 0},
+        enable_logging=False,
+    )
+    with translated(server):
+        connection = _hand_over(reader, server)
+    return DumpStream(connection, server, network.read_timeout)
+
+
+def _hand_over(reader: BinLogStreamReader, server: Server) -> Connection[Any]:
+    try:
+        reader.fetchone()
+    except _DumpStarted as started:
+        return started.connection
+    raise PrimaryError(f"{server}: the dump request was not sent", hint="report this: the driver has changed")
+
+
+def _dump_variables(heartbeat: float) -> str:
+    # Both spellings: MySQL 8.4 renamed them. CRC32 is asked for always: a server whose log has none sends none, and the
+    # format description of each file says so. Capability 4: MariaDB then sends GTID events instead of rewriting them.
+    nanoseconds = int(heartbeat * 1_000_000_000)
+    return (
+        "SET @master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32', @mariadb_slave_capability=4, "
+        f"@master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}"
+    )

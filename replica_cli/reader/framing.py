@@ -1,0 +1,91 @@
+"""From bytes of a socket to binlog events.
+
+A packet is 3 bytes of length, 1 of sequence, and a payload that begins with 0x00 (an event), 0xFE (end) or 0xFF
+(error); a payload of 0xFFFFFF bytes goes on in the next packet.
+Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.mysql.errnos import CR_SERVER_LOST, Remedy, ServerError, remedy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.reader.dump import DumpStream
+
+_WHOLE = 0xFFFFFF
+
+
+class Framer:
+    """Cuts what a dump stream gives into events (header and all, without the OK byte)."""
+
+    def __init__(self, stream: DumpStream, server_name: str) -> None:
+        self._stream = stream
+        self._server_name = server_name
+        self._rest = b""
+        self._parts: list[bytes] = []
+
+    def read(self) -> Iterator[bytes]:
+        """Wait for bytes once and yield the events that are complete with them, in order.
+
+        Raises ServerError when the primary ends the dump, says an error, or closes the connection.
+        """
+        data = self._stream.read()
+        if not data:
+            raise self._lost("the primary closed the dump connection")
+        rest = self._rest
+        if rest:
+            data = rest + data
+        # A large event comes in many reads: do not copy what is already here again and again.
+        if len(data) >= 4:
+            missing = 4 + int.from_bytes(data[:3], "little") - len(data)
+            if missing > 0:
+                data = self._read_on(data, missing)
+        yield from self._cut(data)
+
+    def _read_on(self, data: bytes, missing: int) -> bytes:
+        pieces = [data]
+        while missing > 0:
+            more = self._stream.read()
+            if not more:
+                raise self._lost("the primary closed the dump connection inside an event")
+            pieces.append(more)
+            missing -= len(more)
+        return b"".join(pieces)
+
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        at, end = 0, len(data)
+        while end - at >= 4:
+            length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
+            stop = at + 4 + length
+            if stop > end:
+                break
+            if self._parts:
+                self._parts.append(data[at + 4 : stop])
+                if length < _WHOLE:
+                    whole = b"".join(self._parts)
+                    self._parts = []
+                    yield whole
+            elif length == _WHOLE:
+                self._check_status(data[at + 4], data[at + 4 : stop])
+                self._parts.append(data[at + 5 : stop])
+            else:
+                if not length or data[at + 4]:
+                    self._check_status(data[at + 4] if length else 0xFE, data[at + 4 : stop])
+                yield data[at + 5 : stop]
+            at = stop
+        self._rest = data[at:]
+
+    def _check_status(self, status: int, payload: bytes) -> None:
+        if status == 0xFF:
+            errno = int.from_bytes(payload[1:3], "little")
+            text = payload[9:] if payload[3:4] == b"#" else payload[3:]
+            raise ServerError(errno, text.decode("utf-8", "replace"), self._server_name, remedy=remedy_of(errno))
+        if status != 0:
+            raise self._lost("the primary ended the dump")
+
+    def _lost(self, text: str) -> ServerError:
+        return ServerError(CR_SERVER_LOST, text, self._server_name, remedy=Remedy.RECONNECT)

@@ -1,0 +1,155 @@
+"""The reader: a thread that reads the primary's log ahead of the applier."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import CorruptEvent, PositionLost, PrimaryError, ReplicaError
+from replica_cli.mysql.binlog import binlog_files
+from replica_cli.mysql.errnos import ER_MASTER_FATAL_ERROR_READING_BINLOG, ER_SLAVE_SAME_ID, Remedy, ServerError
+from replica_cli.mysql.session import connect
+from replica_cli.reader.assembler import Assembler
+from replica_cli.reader.dump import DumpStream, open_dump
+from replica_cli.reader.framing import Framer
+from replica_cli.reader.queue import TransactionQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Network, Server
+    from replica_cli.core.table import TableName
+    from replica_cli.reader.format import Format
+
+PIECE_BYTES = 4 * 1024 * 1024
+
+
+class Reader:
+    """One dump connection and the thread on it. Start it once; after an error make a new one."""
+
+    def __init__(
+        self,
+        server: Server,
+        network: Network,
+        *,
+        server_id: int,
+        start: Position,
+        is_mariadb: bool,
+        wants: Callable[[TableName], bool],
+        queue_bytes: int,
+    ) -> None:
+        self._server = server
+        self._network = network
+        self._server_id = server_id
+        self._start = start
+        self._is_mariadb = is_mariadb
+        self._queue = TransactionQueue(queue_bytes)
+        self._assembler = Assembler(start, wants, piece_bytes=PIECE_BYTES)
+        self._stream: DumpStream | None = None
+        self._thread: threading.Thread | None = None
+        self._heard_at = time.monotonic()
+
+    def start(self) -> None:
+        """Open the dump at the start position and begin to read.
+
+        Raises PositionLost where the primary no longer has it, ServerError where it cannot be reached.
+        """
+        check_position(self._server, self._network, self._start)
+        self._stream = open_dump(
+            self._server,
+            self._network,
+            server_id=self._server_id,
+            start=self._start,
+            by_gtid=not self._start.file,
+            is_mariadb=self._is_mariadb,
+        )
+        self._thread = threading.Thread(target=self._run, args=(self._stream,), name="reader", daemon=True)
+        self._thread.start()
+
+    def take(self, timeout: float) -> list[Transaction]:
+        """Return the transactions read since, [] after the timeout (seconds).
+
+        Raises what ended the reading, once everything before it was taken.
+        """
+        return self._queue.get(timeout)
+
+    @property
+    def seconds_since_heard(self) -> float:
+        """Return how long ago the primary last sent anything, heartbeats included."""
+        return time.monotonic() - self._heard_at
+
+    @property
+    def format(self) -> Format | None:
+        """Return the format description of the file being read."""
+        return self._assembler.format
+
+    def stop(self) -> None:
+        """End the thread and close the connection."""
+        self._queue.close()
+        if self._stream is not None:
+            self._stream.abort()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        if self._stream is not None:
+            self._stream.close()
+
+    def _run(self, stream: DumpStream) -> None:
+        framer = Framer(stream, self._server.name)
+        feed = self._assembler.feed
+        try:
+            while self._queue.is_open:
+                ready: list[Transaction] = []
+                try:
+                    for event in framer.read():
+                        ready.extend(feed(event))
+                finally:
+                    # What was complete before an error is good: it is applied, then the error is raised.
+                    self._queue.put(ready)
+                self._heard_at = time.monotonic()
+        except ServerError as error:
+            self._queue.fail(self._explained(error))
+        except ReplicaError as error:
+            self._queue.fail(error)
+        except Exception as error:  # noqa: BLE001 - a bug here must reach the applier, not die with the thread
+            wrapped = CorruptEvent(f"after {self._assembler.boundary}: {type(error).__name__}: {error}")
+            wrapped.__cause__ = error
+            self._queue.fail(wrapped)
+
+    def _explained(self, error: ServerError) -> ReplicaError:
+        if error.errno == ER_SLAVE_SAME_ID:
+            return PrimaryError(
+                f"{self._server.name}: another replica uses server id {self._server_id}",
+                hint="set MARIA_SERVER_ID to a number that no other replica of this primary uses",
+            )
+        if error.errno != ER_MASTER_FATAL_ERROR_READING_BINLOG:
+            return error
+        try:
+            check_position(self._server, self._network, self._assembler.boundary)
+        except ReplicaError as explained:
+            return explained
+        # The position is there, so the primary speaks of the connection: another dump took the server id, or an event
+        # is larger than its max_allowed_packet.
+        return ServerError(error.errno, error.text, self._server.name, remedy=Remedy.RECONNECT)
+
+
+def check_position(server: Server, network: Network, position: Position) -> None:
+    """Raise PositionLost where the primary's log no longer holds a file position, or does not hold it yet."""
+    if not position.file:
+        return
+    with connect(server, network) as session:
+        files = {f.name: f.size for f in binlog_files(session)}
+    if position.file not in files:
+        oldest = next(iter(files), "none")
+        raise PositionLost(
+            f"{position.file} is no longer on {server.name}: what lies between {position} and {oldest}:4 is missing",
+            hint="run `replica transfer --restart`, or `replica position reset --to FILE:POS` to go on with a hole",
+        )
+    if position.pos > files[position.file]:
+        raise PositionLost(
+            f"{position} lies behind the end of {position.file} ({files[position.file]} bytes) on {server.name}",
+            hint="the primary lost the end of its log or is another server: `replica drift check`, then "
+            "`replica transfer --restart`",
+        )

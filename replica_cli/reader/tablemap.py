@@ -1,0 +1,187 @@
+"""Table map events: a table's name, column types and, where the primary logs it, the optional metadata.
+
+Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Table__map__event.html
+and https://mariadb.com/kb/en/table_map_event/
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from replica_cli.core.errors import CorruptEvent
+from replica_cli.core.events import TableMap
+from replica_cli.core.table import TableName
+from replica_cli.reader.lenenc import read_lenenc
+
+_ONE_BYTE = frozenset({4, 5, 17, 18, 19, 140, 242, 244, 245, 249, 250, 251, 252, 255})
+_LOW_FIRST = frozenset({15, 16, 141})
+_HIGH_FIRST = frozenset({246, 247, 248, 253, 254})
+_KNOWN_WITHOUT = frozenset({0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14})
+_NUMERIC = frozenset({1, 2, 3, 4, 5, 8, 9, 13, 246})
+_CHARACTER = frozenset({15, 252, 253, 254, 249, 250, 251, 140, 141})
+
+_SIGNEDNESS, _DEFAULT_CHARSET, _COLUMN_CHARSET, _COLUMN_NAME = 1, 2, 3, 4
+_SET_MEMBERS, _ENUM_MEMBERS, _SIMPLE_KEY, _PREFIX_KEY = 5, 6, 8, 9
+_VISIBILITY = 12
+
+
+def parse_table_map(body: bytes) -> TableMap:
+    """Read a table map event's body: post-header and all, without checksum. Raises CorruptEvent."""
+    try:
+        return _parse(body)
+    except (IndexError, struct.error, UnicodeDecodeError) as error:
+        raise CorruptEvent(f"a table map event of {len(body)} bytes cannot be read: {error}") from error
+
+
+def _parse(body: bytes) -> TableMap:
+    table_id = int.from_bytes(body[:6], "little")
+    at = 8
+    schema, at = _name(body, at)
+    table, at = _name(body, at)
+    count, at = read_lenenc(body, at)
+    types = body[at : at + count]
+    at += count
+    metadata_length, at = read_lenenc(body, at)
+    types, metadata = _metadata(types, body[at : at + metadata_length])
+    at += metadata_length
+    nullable = _bits(body[at : at + (count + 7) // 8], count)
+    at += (count + 7) // 8
+    optional = _Optional(count)
+    if at < len(body):
+        _read_optional(body, at, types, metadata, optional)
+    return TableMap(
+        table_id=table_id,
+        name=TableName(schema, table),
+        body=body,
+        types=types,
+        metadata=metadata,
+        nullable=nullable,
+        unsigned=optional.unsigned,
+        column_names=optional.names,
+        collation_ids=tuple(optional.collations) if optional.collations else None,
+        enum_members=tuple(optional.members) if optional.members else None,
+        primary_key=optional.primary_key,
+        visible=optional.visible,
+    )
+
+
+def _name(body: bytes, at: int) -> tuple[str, int]:
+    length = body[at]
+    return body[at + 1 : at + 1 + length].decode(), at + 2 + length
+
+
+def _metadata(types: bytes, raw: bytes) -> tuple[bytes, tuple[int, ...]]:
+    numbers = []
+    at = 0
+    for code in types:
+        if code in _ONE_BYTE:
+            numbers.append(raw[at])
+            at += 1
+        elif code in _LOW_FIRST:
+            numbers.append(raw[at] | raw[at + 1] << 8)
+            at += 2
+        elif code in _HIGH_FIRST:
+            numbers.append(raw[at] << 8 | raw[at + 1])
+            at += 2
+        elif code in _KNOWN_WITHOUT:
+            numbers.append(0)
+        else:
+            # How many metadata bytes an unknown type has nobody knows, so the columns after it are unknown too.
+            raise CorruptEvent(f"unknown column type {code} in a table map", hint="this server is newer than replica")
+    if at != len(raw):
+        raise CorruptEvent(f"a table map has {len(raw)} bytes of metadata, its types need {at}")
+    return types, tuple(numbers)
+
+
+def _bits(raw: bytes, count: int) -> tuple[bool, ...]:
+    return tuple(bool(raw[i >> 3] >> (i & 7) & 1) for i in range(count))
+
+
+@dataclass(slots=True)
+class _Optional:
+    count: int
+    unsigned: tuple[bool, ...] | None = None
+    names: tuple[str, ...] | None = None
+    primary_key: tuple[int, ...] | None = None
+    visible: tuple[bool, ...] | None = None
+    collations: list[int | None] = field(default_factory=list)
+    members: list[tuple[bytes, ...] | None] = field(default_factory=list)
+
+
+def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...], found: _Optional) -> None:
+    real = [_real_type(code, number) for code, number in zip(types, metadata, strict=True)]
+    while at < len(body):
+        kind = body[at]
+        length, at = read_lenenc(body, at + 1)
+        value = body[at : at + length]
+        at += length
+        if kind == _SIGNEDNESS:
+            # One bit for each numeric column, the first in the highest bit.
+            numeric = [i for i, code in enumerate(real) if code in _NUMERIC]
+            flags = {i: bool(value[n >> 3] >> (7 - (n & 7)) & 1) for n, i in enumerate(numeric)}
+            found.unsigned = tuple(flags.get(i, False) for i in range(found.count))
+        elif kind == _COLUMN_NAME:
+            found.names = tuple(text.decode() for text in _strings(value))
+        elif kind in (_DEFAULT_CHARSET, _COLUMN_CHARSET):
+            found.collations = _collations(kind, value, real)
+        elif kind in (_SET_MEMBERS, _ENUM_MEMBERS):
+            _members(value, real, 248 if kind == _SET_MEMBERS else 247, found)
+        elif kind == _SIMPLE_KEY:
+            found.primary_key = tuple(_numbers(value))
+        elif kind == _PREFIX_KEY:
+            found.primary_key = tuple(_numbers(value)[::2])
+        elif kind == _VISIBILITY:
+            found.visible = tuple(bool(value[i >> 3] >> (7 - (i & 7)) & 1) for i in range(found.count))
+
+
+def _real_type(code: int, number: int) -> int:
+    # ENUM and SET travel as STRING with their own code in the first metadata byte.
+    if code == 254 and number >> 8 in (247, 248):
+        return number >> 8
+    return code
+
+
+def _numbers(value: bytes) -> list[int]:
+    numbers, at = [], 0
+    while at < len(value):
+        number, at = read_lenenc(value, at)
+        numbers.append(number)
+    return numbers
+
+
+def _strings(value: bytes) -> list[bytes]:
+    strings, at = [], 0
+    while at < len(value):
+        length, at = read_lenenc(value, at)
+        strings.append(value[at : at + length])
+        at += length
+    return strings
+
+
+def _collations(kind: int, value: bytes, real: list[int]) -> list[int | None]:
+    # One entry for each character column: all of them listed, or a default and the exceptions by their ordinal.
+    numbers = _numbers(value)
+    columns = [i for i, code in enumerate(real) if code in _CHARACTER]
+    if kind == _COLUMN_CHARSET:
+        listed = dict(zip(columns, numbers, strict=False))
+    else:
+        exceptions = dict(zip(numbers[1::2], numbers[2::2], strict=False))
+        listed = {column: exceptions.get(n, numbers[0]) for n, column in enumerate(columns)}
+    return [listed.get(i) for i in range(len(real))]
+
+
+def _members(value: bytes, real: list[int], code: int, found: _Optional) -> None:
+    if not found.members:
+        found.members = [None] * found.count
+    at = 0
+    for column, kind in enumerate(real):
+        if kind != code:
+            continue
+        count, at = read_lenenc(value, at)
+        names = []
+        for _ in range(count):
+            length, at = read_lenenc(value, at)
+            names.append(value[at : at + length])
+            at += length
+        found.members[column] = tuple(names)

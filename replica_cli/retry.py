@@ -1,0 +1,65 @@
+"""Trying again: exponential delays with jitter, and a stop is heard while waiting."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import tenacity
+
+from replica_cli.core.errors import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.settings import Retry
+    from replica_cli.stop import StopToken
+
+_MAX_DOUBLINGS = 30  # 2**30 times any delay is beyond every limit; more would overflow a float one day
+
+
+def retrying(
+    retry: Retry,
+    stop: StopToken,
+    *,
+    is_retryable: Callable[[BaseException], bool],
+    on_retry: Callable[[int, float, BaseException], None] | None = None,
+    attempts: int | None = None,
+) -> tenacity.Retrying:
+    """Return a tenacity loop: call it with a function, or iterate it.
+
+    `attempts` counts with the first one and is `retry.attempts` unless given; 0 means for ever.
+    `on_retry` hears the attempt that failed (from 1), the seconds until the next, and the error.
+    The last error is raised as it was; Interrupted where the stop came while waiting.
+    """
+    limit = retry.attempts if attempts is None else attempts
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        return delay_after(state.attempt_number, retry)
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if on_retry is not None and error is not None:
+            on_retry(state.attempt_number, float(state.upcoming_sleep), error)
+
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise Interrupted("asked to stop while waiting to try again")
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(is_retryable),
+        stop=tenacity.stop_after_attempt(limit) if limit else tenacity.stop_never,
+        wait=wait,
+        before_sleep=before_sleep,
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def delay_after(attempt: int, retry: Retry) -> float:
+    """Return the seconds to wait after the given attempt (from 1): doubled each time, limited, then 50 to 100 % of it.
+
+    The jitter keeps several workers that lost the same server from coming back in one moment.
+    """
+    delay = min(retry.delay_limit, retry.delay * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS))
+    return delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not cryptography

@@ -1,0 +1,155 @@
+"""An independent comparison: the servers themselves digest every row, nothing of the copying code is used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.settings import Network, Server
+from replica_cli.mysql.session import Session, connect
+from replica_cli.sandbox.digest import (
+    ComparedColumn,
+    canonical_json,
+    column_facts,
+    compared_columns,
+    digest_of,
+    row_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NETWORK = Network(connect_timeout=10.0, query_timeout=600.0)
+_SHOWN_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TableComparison:
+    """One table on two servers; row counts are None where the table is missing, `detail` says what differs."""
+
+    schema: str
+    table: str
+    rows_a: int | None
+    rows_b: int | None
+    is_equal: bool
+    detail: str = ""
+
+
+def compare(
+    a: Server,
+    b: Server,
+    schema: str,
+    schema_b: str | None = None,
+    *,
+    may_have_more_columns: bool = False,
+    is_detailed: bool = True,
+) -> list[TableComparison]:
+    """Compare every table of a schema on two servers at rest; return one result a table, in the order of names.
+
+    `may_have_more_columns` lets B's tables have columns that A's have not. Raises ServerError.
+    """
+    schema_b = schema_b or schema
+    with connect(a, _NETWORK) as session_a, connect(b, _NETWORK) as session_b:
+        sides = _Side(session_a, schema), _Side(session_b, schema_b)
+        tables_a, tables_b = (side.tables() for side in sides)
+        return [
+            _compare_table(*sides, table, may_have_more_columns=may_have_more_columns, is_detailed=is_detailed)
+            if table in tables_a and table in tables_b
+            else _missing(*sides, table, is_in_a=table in tables_a)
+            for table in sorted(tables_a | tables_b)
+        ]
+
+
+class _Side:
+    def __init__(self, session: Session, schema: str) -> None:
+        self.session = session
+        self.schema = schema
+
+    def tables(self) -> set[str]:
+        found = self.session.rows(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+            " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')",
+            self.schema,
+        )
+        return {str(name) for (name,) in found}
+
+    def count(self, table: str) -> int:
+        row = self.session.row(f"SELECT COUNT(*) FROM {self.named(table)}")
+        return int(row[0]) if row else 0
+
+    def sums(self, table: str, digest: str) -> tuple[int, int, str, str]:
+        """Return the rows, those with a digest, and the sums of the digests' two halves."""
+        # Sums, not XOR: equal rows of a table without a key do not cancel each other.
+        halves = (f"SUM(CAST(CONV(SUBSTR(d, {start}, 16), 16, 10) AS UNSIGNED))" for start in (1, 17))
+        row = self.session.row(
+            f"SELECT COUNT(*), COUNT(d), {', '.join(halves)} FROM (SELECT {digest} AS d FROM {self.named(table)}) AS t"
+        )
+        if row is None:  # an aggregate always answers
+            raise AssertionError(table)
+        return int(row[0]), int(row[1]), str(row[2]), str(row[3])
+
+    def digests(self, table: str, columns: Sequence[ComparedColumn]) -> Counter[str]:
+        """Return how often each row's digest occurs, documents of the other flavour's form digested here."""
+        across = [c.value for c in columns if c.is_json_across]
+        found = self.session.each_row(
+            f"SELECT {', '.join((digest_of(columns), *(f'CONVERT({v} USING utf8mb4)' for v in across)))}"
+            f" FROM {self.named(table)}"
+        )
+        return Counter(" ".join((str(digest), *map(_document_digest, documents))) for digest, *documents in found)
+
+    def shown(self, table: str, columns: Sequence[ComparedColumn], digest: str) -> str:
+        row = self.session.row(
+            f"SELECT {row_text(columns)} FROM {self.named(table)} WHERE {digest_of(columns)} = '{digest[:32]}' LIMIT 1"
+        )
+        return str(row[0]) if row else "?"
+
+    def named(self, table: str) -> str:
+        return ".".join("`" + part.replace("`", "``") + "`" for part in (self.schema, table))
+
+
+def _missing(a: _Side, b: _Side, table: str, *, is_in_a: bool) -> TableComparison:
+    if is_in_a:
+        return TableComparison(a.schema, table, a.count(table), None, is_equal=False, detail="missing on B")
+    return TableComparison(a.schema, table, None, b.count(table), is_equal=False, detail="missing on A")
+
+
+def _compare_table(
+    a: _Side, b: _Side, table: str, *, may_have_more_columns: bool, is_detailed: bool
+) -> TableComparison:
+    facts_a, facts_b = (column_facts(side.session, side.schema, table) for side in (a, b))
+    lost = [name for name in facts_a if name not in facts_b]
+    extra = [name for name in facts_b if name not in facts_a]
+    if lost or (extra and not may_have_more_columns):
+        detail = f"columns only on A: {', '.join(lost) or '-'}; only on B: {', '.join(extra) or '-'}"
+        return TableComparison(a.schema, table, a.count(table), b.count(table), is_equal=False, detail=detail)
+    columns_a, columns_b = compared_columns(facts_a, facts_b)
+    sums_a, sums_b = a.sums(table, digest_of(columns_a)), b.sums(table, digest_of(columns_b))
+    if any(rows != digested for rows, digested, *_ in (sums_a, sums_b)):
+        # Never take rows without a digest for equal ones.
+        detail = "rows too large to be digested: raise max_allowed_packet"
+        return TableComparison(a.schema, table, sums_a[0], sums_b[0], is_equal=False, detail=detail)
+    is_equal, detail = sums_a == sums_b, ""
+    if is_equal and any(c.is_json_across for c in columns_a):
+        is_equal = a.digests(table, columns_a) == b.digests(table, columns_b)
+    if not is_equal and is_detailed:
+        detail = _differing_rows((a, columns_a), (b, columns_b), table)
+    return TableComparison(a.schema, table, sums_a[0], sums_b[0], is_equal=is_equal, detail=detail)
+
+
+_Compared = tuple[_Side, "Sequence[ComparedColumn]"]
+
+
+def _differing_rows(a: _Compared, b: _Compared, table: str) -> str:
+    found_a, found_b = (side.digests(table, columns) for side, columns in (a, b))
+    lines: list[str] = []
+    for label, (side, columns), only in (("A", a, found_a - found_b), ("B", b, found_b - found_a)):
+        lines.append(f"{only.total()} rows only on {label}")
+        shown = [(side.shown(table, columns, digest), times) for digest, times in sorted(only.items())[:_SHOWN_ROWS]]
+        lines += [f"  {times} x {text}" if times > 1 else f"  {text}" for text, times in shown]
+    return "\n".join(lines)
+
+
+def _document_digest(text: str | None) -> str:
+    return hashlib.sha256(canonical_json(text).encode()).hexdigest()

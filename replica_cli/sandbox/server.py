@@ -1,0 +1,167 @@
+"""One throw-away server: start, restart, stop, kill, freeze, and the way in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ReplicaError
+from replica_cli.core.settings import Network, Secret, Server
+from replica_cli.mysql.errnos import ServerError
+from replica_cli.mysql.session import Session, connect
+from replica_cli.sandbox.options import Options, command_words, default_options, merged, place_options
+from replica_cli.sandbox.process import ServerProcess, free_port
+from replica_cli.sandbox.template import PASSWORD, USER, copy_template, tail
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from replica_cli.sandbox.binaries import ServerBinary
+
+_READY_SECONDS = 60.0
+_PORT_ATTEMPTS = 3
+
+
+class SandboxServer:
+    """A server with a folder and a port of its own; the port stays the same over restarts.
+
+    Call it from a thread that outlives the server (see ServerProcess). Not for two threads at a time.
+    """
+
+    def __init__(
+        self,
+        binary: ServerBinary,
+        folder: Path,
+        *,
+        name: str = "primary",
+        server_id: int = 1,
+        options: Mapping[str, str | int | None] | None = None,
+    ) -> None:
+        self.binary = binary
+        self.folder = folder
+        self.name = name
+        self.server_id = server_id
+        self.options: Options = merged({}, options or {})
+        self.port = free_port()
+        self._process: ServerProcess | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """Return the server's error log."""
+        return self.folder / "error.log"
+
+    @property
+    def data_path(self) -> Path:
+        """Return the server's data folder, its binary logs in it."""
+        return self.folder / "data"
+
+    @property
+    def pid(self) -> int:
+        """Return the process id. Raises ReplicaError when the server was not started."""
+        return self._started().pid
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether the server's process lives, frozen or not."""
+        return self._process is not None and self._process.is_running
+
+    def address(self, user: str = USER, name: str | None = None, *, password: str = PASSWORD) -> Server:
+        """Return how to log in; the default account may do everything."""
+        return Server(name or self.name, "127.0.0.1", self.port, user, Secret(password))
+
+    def session(self, database: str | None = None) -> Session:
+        """Open a session that may do everything. Raises ServerError."""
+        return connect(self.address(), Network(connect_timeout=5.0, query_timeout=300.0), database=database)
+
+    def start(self) -> None:
+        """Start and wait until it answers. Raises ReplicaError with the end of its log."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start without waiting, so that several can start side by side; `wait_until_ready` follows."""
+        if self.is_running:
+            return
+        if not self.data_path.exists():
+            (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+            copy_template(self.binary, self.data_path)
+        self._process = ServerProcess(self._words(), self.folder / "output.log")
+
+    def wait_until_ready(self, patience_seconds: float = _READY_SECONDS) -> None:
+        """Wait until it answers a query. Raises ReplicaError with the end of its log."""
+        deadline = time.monotonic() + patience_seconds
+        attempts = 1
+        while not self._answers():
+            process = self._started()
+            if not process.is_running and "Address already in use" in self.log_tail() and attempts < _PORT_ATTEMPTS:
+                # Somebody took the port between our look and the server's start.
+                attempts += 1
+                self.log_path.unlink()
+                self.port = free_port()
+                self.launch()
+            elif not process.is_running:
+                raise ReplicaError(f"{self}: ended with {process.exit_code} while starting:\n{self.log_tail()}")
+            elif time.monotonic() > deadline:
+                raise ReplicaError(f"{self}: no answer after {patience_seconds:.0f} s:\n{self.log_tail()}")
+
+    def stop(self) -> None:
+        """Shut down politely, forcibly when that takes too long; nothing when it is down."""
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """End it with SIGKILL and wait for its end: the next start recovers."""
+        self._started().kill()
+
+    def restart(self, options: Mapping[str, str | int | None] | None = None) -> None:
+        """Stop where it runs and start, with further options if given; its data and port stay."""
+        self.stop()
+        self.options = merged(self.options, options or {})
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop its clock (SIGSTOP): connections stay open, nothing answers."""
+        self._started().freeze()
+
+    def thaw(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self._started().thaw()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """Return the last lines of its log, and of what it said before it had one."""
+        return "\n".join(filter(None, (tail(self.folder / "output.log", lines), tail(self.log_path, lines))))
+
+    def remove(self) -> None:
+        """Stop it and delete its folder."""
+        if self._process is not None and self._process.is_running:
+            self._process.kill()  # its data goes anyway
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.binary}, port {self.port})"
+
+    def _words(self) -> list[str]:
+        options = merged(default_options(self.binary.flavour), {"server-id": self.server_id, "port": self.port})
+        options = merged({**options, **place_options(self.binary, self.folder)}, self.options)
+        if os.geteuid() == 0:
+            options.setdefault("user", "root")  # both flavours refuse to run as root by accident
+        return [*self.binary.command(self.binary.path), "--no-defaults", *command_words(options)]
+
+    def _started(self) -> ServerProcess:
+        if self._process is None:
+            raise ReplicaError(f"{self}: was never started")
+        return self._process
+
+    def _answers(self) -> bool:
+        try:
+            with connect(self.address(), Network(connect_timeout=2.0, query_timeout=10.0)) as session:
+                # Its own folder proves that it is not another server that took the port.
+                found = session.row("SELECT @@datadir")
+                return found is not None and str(found[0]).rstrip("/") == self.binary.inside(self.data_path)
+        except ServerError:
+            StopToken().wait(0.02)
+            return False

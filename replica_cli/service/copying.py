@@ -1,0 +1,127 @@
+"""Copies made by whoever holds the writer's lock: the first one, an unfinished one, and tables that need a new one."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.errors import ApplyRefused, Interrupted
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.status import TableState
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
+from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.transfer.plan import plan_copy
+from replica_cli.transfer.run import run_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.table import TableName
+    from replica_cli.stop import StopToken
+    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.run import CopyResult
+
+logger = logging.getLogger(__name__)
+UNFINISHED = (TableState.PENDING, TableState.COPYING)
+
+
+def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tuple[TableName, ...] = ()) -> CopyPlan:
+    """Plan a copy to one secondary; writes nothing."""
+    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+        return plan_copy(
+            primary,
+            secondary,
+            settings.selection,
+            instance=server.name,
+            state_schema=settings.state_schema,
+            settings=settings.transfer,
+            mode=mode,
+            tables=tables,
+        )
+
+
+def carry_out(
+    settings: Settings, server: Server, plan: CopyPlan, stop: StopToken, report: Callable[[TransferProgress], None]
+) -> CopyResult:
+    """Make the copy that was planned. The caller holds the writer's lock."""
+    log(logger, logging.INFO, Tag.TRANSFER, "%d tables to copy", len(plan.tables), instance=server.name)
+    for warning in plan.warnings:
+        log(logger, logging.WARNING, Tag.WARN, "%s", warning, instance=server.name)
+    result = run_copy(
+        plan,
+        primary=settings.primary,
+        secondary=server,
+        network=settings.network,
+        retry=settings.retry,
+        stop=stop,
+        report=report,
+        progress_folder=settings.progress_folder,
+    )
+    for table, message in result.errors:
+        log(logger, logging.ERROR, Tag.ERROR, "%s: %s", table, message, instance=server.name, table=table)
+    log(
+        logger, logging.INFO, Tag.TRANSFER, "%d rows of %d tables in %d ms, %d errors",
+        result.rows, result.tables, result.milliseconds, len(result.errors), instance=server.name, rows=result.rows,
+    )  # fmt: skip
+    return result
+
+
+def copy_what_is_missing(
+    settings: Settings,
+    server: Server,
+    mode: TransferMode,
+    *,
+    store: TableStore,
+    stop: StopToken,
+    report: Callable[[TransferProgress], None],
+) -> None:
+    """Make or finish the copy that a stream needs before it can go on.
+
+    Raises Interrupted where a stop came first, ApplyRefused where a table could not be copied.
+    """
+    if mode is TransferMode.RESUME:
+        forget_dropped(settings, server, store)
+    result = carry_out(settings, server, make_plan(settings, server, mode), stop, report)
+    if result.is_complete:
+        return
+    if stop.is_set:
+        raise Interrupted(f"{server.name}: stopped while copying; `replica transfer --resume` goes on")
+    failed = ", ".join(f"{table}: {message}" for table, message in result.errors)
+    raise ApplyRefused(f"{server.name}: the copy is not complete: {failed}", hint="mend it, then start again")
+
+
+def ask_for_copies(store: TableStore, tables: Iterable[TableName], reason: str) -> None:
+    """Note that tables have to be copied anew: whoever holds the lock does it next, also after a restart."""
+    for name in tables:
+        store.save(TableRecord(name, TableState.PENDING, reason=reason))
+
+
+def forget_dropped(settings: Settings, server: Server, store: TableStore) -> None:
+    """Give up copies of tables that the primary has dropped: up to now their events are skipped, then nothing is left.
+
+    Without this a table that was dropped while it was copied would be waited for for ever.
+    """
+    waiting = [r for r in store.load().values() if r.state in UNFINISHED]
+    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+        for record in waiting:
+            if read_table(primary, record.name) is not None:
+                continue
+            now = current_position(primary, read_facts(primary))
+            target = settings.selection.target(record.name)
+            if target is not None:
+                secondary.execute("SET SESSION foreign_key_checks=0")
+                secondary.execute(f"DROP TABLE IF EXISTS {quote_table(target)}")
+            store.save(replace(record, state=TableState.COPIED, start=now, end=now))
+            log(
+                logger, logging.INFO, Tag.TRANSFER, "%s is gone from the primary", record.name,
+                instance=server.name, table=str(record.name),
+            )  # fmt: skip

@@ -1,0 +1,114 @@
+"""`replica health`: look at both sides of every instance and say what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ReplicaError
+from replica_cli.core.reports import HealthCheck, HealthLevel, HealthReport
+from replica_cli.health.checks import (
+    check_alive,
+    check_filters,
+    check_lag,
+    check_position,
+    check_quarantine,
+    check_retention,
+    check_transfer,
+)
+from replica_cli.health.distance import measure
+from replica_cli.health.movement import check_moving
+from replica_cli.health.primary import PrimaryView, read_primary
+from replica_cli.health.secondary import read_state
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.preflight import check_primary, check_secondary
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from replica_cli.core.requests import HealthRequest
+    from replica_cli.core.settings import Network, Server, Settings
+    from replica_cli.mysql.findings import Finding
+    from replica_cli.mysql.session import Session
+
+# A server that takes longer to answer a SHOW is not well, and cron does not wait an hour.
+ANSWER_SECONDS = 30.0
+
+
+def check_health(settings: Settings, request: HealthRequest) -> HealthReport:
+    """Check the primary and the secondaries asked for. Never raises for a server's sake: that is a check."""
+    network = replace(settings.network, query_timeout=min(settings.network.query_timeout, ANSWER_SECONDS))
+    primary, checks = _look_at_primary(settings, network)
+    for server in request.secondaries:
+        checks.extend(_look_at_secondary(settings, network, server, primary, request.max_lag_seconds))
+    return HealthReport(tuple(checks))
+
+
+def _look_at_primary(settings: Settings, network: Network) -> tuple[PrimaryView, list[HealthCheck]]:
+    name = "primary-connection"
+    try:
+        with connect(settings.primary, network) as session:
+            facts = read_facts(session)
+            checks = [HealthCheck(name, HealthLevel.OK, f"{settings.primary} is {facts}")]
+            found = check_primary(session, facts, settings.selection, server_ids=_server_ids(settings))
+            checks.extend(_checks(found, ""))
+            return read_primary(session, facts), checks
+    except ReplicaError as error:
+        return PrimaryView(error=error), [_down(name, settings.primary, error, "")]
+
+
+def _look_at_secondary(
+    settings: Settings, network: Network, server: Server, primary: PrimaryView, max_lag_seconds: float
+) -> Iterator[HealthCheck]:
+    name, instance = "secondary-connection", server.name
+    try:
+        with connect(server, network) as session:
+            facts = read_facts(session)
+            yield HealthCheck(name, HealthLevel.OK, f"{server} is {facts}", instance=instance)
+            if primary.facts is not None:
+                found = check_secondary(
+                    session, facts, primary.facts, settings.state_schema,
+                    selection=settings.selection, server_ids=_server_ids(settings),
+                )  # fmt: skip
+                yield from _checks(found, instance)
+            yield from _state_checks(settings, session, instance, primary, max_lag_seconds)
+    except ReplicaError as error:
+        yield _down(name, server, error, instance)
+
+
+def _state_checks(
+    settings: Settings, session: Session, instance: str, primary: PrimaryView, max_lag_seconds: float
+) -> Iterator[HealthCheck]:
+    try:
+        state = read_state(session, settings.state_schema, instance)
+    except ReplicaError as error:
+        message = f"the state in `{settings.state_schema}` cannot be read: {error.message}"
+        yield HealthCheck("state", HealthLevel.UNKNOWN, message, error.hint or "", instance=instance)
+        return
+    distance = measure(primary, state)
+    checks = (
+        check_position(primary, state, instance),
+        check_filters(state, settings.selection, instance),
+        check_lag(distance, max_lag_seconds, instance) if state.saved is not None else None,
+        check_alive(state, instance),
+        check_moving(session, settings.state_schema, state, distance, instance),
+        check_quarantine(state, instance),
+        check_transfer(state, instance),
+        check_retention(primary, state, instance),
+    )
+    yield from (check for check in checks if check is not None)
+
+
+def _checks(findings: Iterable[Finding], instance: str) -> Iterator[HealthCheck]:
+    for f in findings:
+        yield HealthCheck(f.name, f.level, f.message, f.hint, f.value, f.unit, instance)
+
+
+def _down(name: str, server: Server, error: ReplicaError, instance: str) -> HealthCheck:
+    hint = error.hint or f"is {server.host}:{server.port} right, is the server up, may `{server.user}` log in?"
+    return HealthCheck(name, HealthLevel.CRITICAL, error.message, hint, instance=instance)
+
+
+def _server_ids(settings: Settings) -> tuple[int, ...]:
+    return tuple(settings.server_id + index for index in range(len(settings.secondaries)))

@@ -1,0 +1,260 @@
+"""`replica position`: show where each secondary stands, move the saved position, or forget it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.intents import IntentStore
+from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.progress import ProgressStore
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.tables import TableStore
+from replica_cli.core.errors import (
+    FiltersChanged,
+    LockHeld,
+    PositionMissing,
+    PrimaryError,
+    ReplicaError,
+    SecondaryError,
+    UsageError,
+)
+from replica_cli.core.reports import PositionReport, ResetPlan, TableNote
+from replica_cli.core.requests import ResetKind
+from replica_cli.core.status import Phase, TableState
+from replica_cli.health.distance import measure
+from replica_cli.health.primary import PrimaryView, look_at_primary
+from replica_cli.health.secondary import InstanceState, read_state
+from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.boundary import check_gtid_set, locate
+from replica_cli.mysql.errnos import ServerError
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.position import Position
+    from replica_cli.core.requests import ResetRequest
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.mysql.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+def show_positions(settings: Settings, secondaries: Sequence[Server]) -> tuple[PositionReport, ...]:
+    """Return where each secondary stands, with `primary` None while the primary is down.
+
+    A secondary that is down is logged and its report is empty. Raises SecondaryError where all of them are.
+    """
+    primary = look_at_primary(settings.primary, settings.network)
+    if primary.error is not None:
+        _log(logging.WARNING, settings.primary.name, "the primary's position is unknown: %s", primary.error)
+    reports: list[PositionReport] = []
+    failures: list[ReplicaError] = []
+    for server in secondaries:
+        try:
+            with connect(server, settings.network) as session:
+                state = read_state(session, settings.state_schema, server.name)
+        except ReplicaError as error:
+            failures.append(error)
+            _log(logging.ERROR, server.name, "its position cannot be read: %s", error)
+            reports.append(PositionReport(server.name, primary=primary.position))
+        else:
+            reports.append(_report(server.name, primary, state))
+    if failures and len(failures) == len(reports):
+        raise SecondaryError(failures[0].message, hint=failures[0].hint) from failures[0]
+    return tuple(reports)
+
+
+def plan_reset(settings: Settings, request: ResetRequest) -> tuple[ResetPlan, ...]:
+    """Return what a reset would do to each secondary, writing nothing.
+
+    Raises PositionLost or UsageError for a target that the primary cannot serve from, PositionMissing where filters are
+    to be accepted and there is no position, FiltersChanged where the filters differ and are not to be accepted.
+    """
+    after = _target(settings, request)
+    return tuple(_plan(settings, request, server, after) for server in request.secondaries)
+
+
+def run_reset(settings: Settings, plans: Sequence[ResetPlan]) -> None:
+    """Do what the plans say, one transaction a secondary.
+
+    Raises LockHeld while a process writes to an instance; those before it in the order are done.
+    """
+    servers = {server.name: server for server in settings.secondaries}
+    identity = ""
+    if any(plan.after is not None and plan.kind is not ResetKind.KEEP for plan in plans):
+        with _blaming(PrimaryError), connect(settings.primary, settings.network) as session:
+            identity = read_facts(session).identity
+    for plan in plans:
+        with _blaming(SecondaryError), connect(servers[plan.instance], settings.network) as session:
+            _reset(settings, session, plan, identity)
+
+
+def _report(instance: str, primary: PrimaryView, state: InstanceState) -> PositionReport:
+    saved, beat = state.saved, state.beat
+    distance = measure(primary, state)
+    phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
+    # A process that vanished had no time to say so: what it was busy with last is over, and no more is known.
+    if not state.is_alive and phase not in (Phase.STOPPED, Phase.FAILED):
+        phase = None
+    return PositionReport(
+        instance,
+        saved=saved.position if saved else None,
+        saved_at=state.saved_at,
+        source_time=datetime.fromtimestamp(saved.source_time, UTC) if saved and saved.source_time else None,
+        primary=primary.position,
+        distance_bytes=distance.size_bytes,
+        distance_seconds=distance.seconds,
+        tables=tuple(
+            TableNote(t.name, t.state, t.reason, t.start if t.state is TableState.QUARANTINED else None)
+            for t in state.tables
+        ),
+        phase=phase,
+        is_paused=beat is not None and (beat.is_pause_wanted or phase is Phase.PAUSED),
+    )
+
+
+def _target(settings: Settings, request: ResetRequest) -> Position | None:
+    if request.kind in (ResetKind.FORGET, ResetKind.KEEP):
+        return None
+    with _blaming(PrimaryError), connect(settings.primary, settings.network) as session:
+        facts = read_facts(session)
+        if request.kind is ResetKind.CURRENT:
+            return current_position(session, facts)
+        if request.position is None:
+            raise UsageError("no position to reset to")
+        if request.kind is ResetKind.GTID:
+            return check_gtid_set(session, facts, request.position.gtid)
+        return locate(session, facts, request.position)
+
+
+def _plan(settings: Settings, request: ResetRequest, server: Server, after: Position | None) -> ResetPlan:
+    with _blaming(SecondaryError), connect(server, settings.network) as session:
+        state = read_state(session, settings.state_schema, server.name)
+        holder = _holder(settings, session, server.name)
+    saved = state.saved
+    _check_filters(settings, request, server, saved)
+    warnings = list(_warnings(request.kind, state, after))
+    if holder:
+        warnings.insert(0, f"{holder} writes to this instance: stop it first, the reset refuses until then")
+    before = saved.filters_text if saved else ""
+    # Forgotten with the position; what comes next stores those of its day.
+    changes = request.kind is not ResetKind.FORGET and (saved is None or request.accepts_filters)
+    return ResetPlan(
+        server.name,
+        request.kind,
+        before=saved.position if saved else None,
+        after=saved.position if request.kind is ResetKind.KEEP and saved else after,
+        filters_before=before,
+        filters_after=str(settings.selection) if changes else before,
+        warnings=tuple(warnings),
+    )
+
+
+def _check_filters(settings: Settings, request: ResetRequest, server: Server, saved: SavedPosition | None) -> None:
+    if request.kind is ResetKind.FORGET:
+        return
+    if request.kind is ResetKind.KEEP and saved is None:
+        raise PositionMissing(
+            f"{server.name}: there is no saved position whose filters could be changed",
+            hint=f"`replica transfer --secondary {server.name}` begins one with the filters of today",
+        )
+    if saved is not None and not request.accepts_filters and saved.filters != settings.selection.fingerprint:
+        raise FiltersChanged(
+            f"{server.name}: the filters changed: stored {saved.filters_text}; now {settings.selection}",
+            hint="add `--accept-filters`, or set the schemas and tables as they were",
+        )
+
+
+def _warnings(kind: ResetKind, state: InstanceState, after: Position | None) -> Iterator[str]:
+    if kind is ResetKind.KEEP:
+        yield "tables that the filters select from now on are not copied: `replica transfer --table` does that"
+        return
+    if kind is ResetKind.FORGET:
+        yield "the next `replica stream` or `replica transfer` copies every table anew"
+    elif state.saved is not None and after is not None:
+        yield from _direction(state.saved.position, after)
+    else:
+        yield "the secondary must hold exactly the primary's rows as of that position: nothing is copied"
+    for table in state.quarantined:
+        where = f" at {table.start}" if table.start else ""
+        hole = (
+            ""
+            if kind is ResetKind.FORGET
+            else "; rows that it missed stay missing: `replica transfer --table` copies it"
+        )
+        yield f"{table.name} is no longer quarantined (it stopped{where}: {table.reason}){hole}"
+    if state.unfinished:
+        yield f"the progress of an unfinished transfer is thrown away ({len(state.unfinished)} tables not copied)"
+
+
+def _direction(before: Position, after: Position) -> Iterator[str]:
+    if not before.file or not after.file:
+        yield "the secondary must hold exactly the primary's rows as of that position: nothing is copied"
+    elif after.order > before.order:
+        yield f"changes between {before} and {after} are never applied"
+    elif after.order < before.order:
+        yield f"changes between {after} and {before} are applied a second time, and refused where the rows are there"
+
+
+def _reset(settings: Settings, session: Session, plan: ResetPlan, identity: str) -> None:
+    create_state_schema(session, settings.state_schema)
+    lock = WriterLock(session, settings.state_schema, plan.instance)
+    if not lock.try_acquire():
+        raise LockHeld(
+            f"{plan.instance}: {lock.holder()} writes to this instance",
+            hint="stop it (SIGTERM: it commits what it has in hand), then reset",
+        )
+    try:
+        session.begin()
+        try:
+            _write(settings, session, plan, identity)
+        except BaseException:
+            session.rollback()
+            raise
+        session.commit()
+    finally:
+        lock.release()
+
+
+def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str) -> None:
+    positions = PositionStore(session, settings.state_schema, plan.instance)
+    if plan.kind is ResetKind.KEEP:
+        positions.accept_filters(settings.selection)
+        return
+    TableStore(session, settings.state_schema, plan.instance).forget_all()
+    ProgressStore(session, settings.state_schema, plan.instance).forget_all()
+    session.execute(IntentStore(session, settings.state_schema, plan.instance).forget_statement())
+    if plan.after is None:
+        positions.forget()
+    else:
+        positions.start(plan.after, source_identity=identity, selection=settings.selection)
+
+
+def _holder(settings: Settings, session: Session, instance: str) -> str:
+    """Return who holds the writer's lock, empty where nobody does."""
+    lock = WriterLock(session, settings.state_schema, instance)
+    if lock.try_acquire():
+        lock.release()
+        return ""
+    return lock.holder() or "another process"
+
+
+@contextmanager
+def _blaming(side: type[ReplicaError]) -> Iterator[None]:
+    """Turn what a server says into the error of its side: the exit code tells which one to look at."""
+    try:
+        yield
+    except ServerError as error:
+        raise side(error.message, hint=error.hint) from error
+
+
+def _log(level: int, instance: str, message: str, error: ReplicaError) -> None:
+    tag = "ERROR" if level == logging.ERROR else "WARN"
+    logger.log(level, message, error, extra={"tag": tag, "instance": instance})

@@ -1,0 +1,74 @@
+"""The sessions of one worker on its secondary, and the stores on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from replica_cli.applier.applier import Stores
+from replica_cli.checkpoint.intents import IntentStore
+from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.tables import TableStore
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
+from replica_cli.sqlbuilder.context import APPLY_SESSION
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+
+LOCK_PATIENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SecondarySessions:
+    """`writer` holds the lock and writes rows, position and definitions; `catalog` reads, with text as text."""
+
+    writer: Session
+    catalog: Session
+    facts: ServerFacts
+    stores: Stores
+    lock: WriterLock
+
+    @classmethod
+    def open(cls, settings: Settings, server: Server) -> Self:
+        """Connect and take the writer's lock. Raises LockHeld, ServerError."""
+        writer = connect(server, settings.network)
+        try:
+            catalog = connect(server, settings.network)
+        except BaseException:
+            writer.close()
+            raise
+        try:
+            create_state_schema(catalog, settings.state_schema)
+            lock = WriterLock(writer, settings.state_schema, server.name)
+            # The server notices a killed process when its running statement ends: give it a moment.
+            lock.acquire(LOCK_PATIENCE_SECONDS)
+            writer.execute(APPLY_SESSION)
+            facts = read_facts(catalog)
+        except BaseException:
+            writer.close()
+            catalog.close()
+            raise
+        place = (settings.state_schema, server.name)
+        # The position is written on the writer's session, by text that the store builds; all else on the other one.
+        stores = Stores(PositionStore(catalog, *place), TableStore(catalog, *place), IntentStore(catalog, *place))
+        return cls(writer, catalog, facts, stores, lock)
+
+    def close(self) -> None:
+        """Close both; the lock goes with the writer's connection."""
+        self.writer.close()
+        self.catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

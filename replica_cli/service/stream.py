@@ -1,0 +1,165 @@
+"""`replica stream`: one worker process for each secondary, under a supervisor that starts it again when it dies."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import multiprocessing.connection
+import signal
+import time
+from typing import TYPE_CHECKING, cast
+
+from replica_cli.core.errors import ExitCode
+from replica_cli.core.reports import Failure, StreamReport, WorkerReport
+from replica_cli.core.status import Phase, WorkerStatus
+from replica_cli.logs import Tag, log
+from replica_cli.service.signals import stopping_on_signals
+from replica_cli.service.worker_process import ABORT, STOP, Orders, run_worker
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.connection import Connection
+
+    from replica_cli.core.reporter import Reporter
+    from replica_cli.core.requests import StreamRequest
+    from replica_cli.core.settings import Settings
+    from replica_cli.service.signals import SignalledStop
+
+logger = logging.getLogger(__name__)
+
+_ABORT_SECONDS = 10.0
+_RESTART_SECONDS = 1.0
+
+
+class _Child:
+    """A worker process and the pipe to it; started again with the same orders where it dies without a word."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        self.report: WorkerReport | None = None
+        self.deaths = 0
+        self.start_at = 0.0
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self.pipe: Connection | None = None
+
+    def start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=run_worker, args=(self.orders, theirs), name=f"replica-{self.orders.server.name}", daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._process, self.pipe = process, ours
+
+    def tell(self, order: str) -> None:
+        if self.pipe is not None:
+            try:
+                self.pipe.send(order)
+            except OSError:
+                logger.debug("%s is gone already", self.orders.server.name)
+
+    def died(self) -> None:
+        """Take leave of a process that ended; without a report it is started again, later each time."""
+        if self.pipe is not None:
+            self.pipe.close()
+        self.pipe = None
+        if self._process is not None:
+            self._process.join(timeout=5)
+        if self.report is None:
+            self.deaths += 1
+            self.start_at = time.monotonic() + min(_RESTART_SECONDS * self.deaths, 30.0)
+            code = self._process.exitcode if self._process is not None else None
+            log(
+                logger, logging.ERROR, Tag.PANIC, "the worker process died (exit code %s), starting it again", code,
+                instance=self.orders.server.name,
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.is_alive():
+            self._process.kill()
+
+
+def run_stream(settings: Settings, request: StreamRequest, reporter: Reporter) -> StreamReport:
+    """Stream to all secondaries until stopped (SIGINT, SIGTERM), or until each has ended by itself."""
+    children = [_Child(_orders(settings, request, index)) for index in _indexes(settings, request)]
+    with stopping_on_signals() as stop:
+        for child in children:
+            child.start()
+        try:
+            _supervise(children, stop, reporter)
+        finally:
+            for child in children:
+                child.kill()
+    reports = tuple(child.report or _without_report(child) for child in children)
+    return StreamReport(reports, was_interrupted=stop.signal == signal.SIGINT and not request.until_caught_up)
+
+
+def _indexes(settings: Settings, request: StreamRequest) -> list[int]:
+    wanted = {s.name for s in request.secondaries}
+    return [i for i, s in enumerate(settings.secondaries) if s.name in wanted]
+
+
+def _orders(settings: Settings, request: StreamRequest, index: int) -> Orders:
+    level = logging.getLogger("replica_cli").getEffectiveLevel()
+    return Orders(settings, request, settings.secondaries[index], settings.server_id + index, level)
+
+
+def _supervise(children: Sequence[_Child], stop: SignalledStop, reporter: Reporter) -> None:
+    asked_at: float | None = None
+    has_aborted = False
+    while any(child.report is None for child in children):
+        if stop.is_set and asked_at is None:
+            asked_at = time.monotonic()
+            reporter.on_note("", "stopping: finishing what is read (press Ctrl-C again to abort)")
+            _tell_all(children, STOP)
+        if asked_at is not None and not has_aborted and (stop.must_abort or _is_late(asked_at)):
+            has_aborted = True
+            _tell_all(children, ABORT)
+        if asked_at is not None and _is_late(asked_at, 2 * _ABORT_SECONDS):
+            return
+        for child in children:
+            if child.report is None and child.pipe is None:
+                if stop.is_set:
+                    child.report = _without_report(child)
+                elif time.monotonic() >= child.start_at:
+                    child.start()
+        _hear(children, reporter)
+
+
+def _is_late(since: float, seconds: float = _ABORT_SECONDS) -> bool:
+    return time.monotonic() - since > seconds
+
+
+def _tell_all(children: Sequence[_Child], order: str) -> None:
+    for child in children:
+        child.tell(order)
+
+
+def _hear(children: Sequence[_Child], reporter: Reporter) -> None:
+    by_pipe: dict[object, _Child] = {child.pipe: child for child in children if child.pipe is not None}
+    if not by_pipe:
+        StopToken().wait(0.1)
+        return
+    for pipe in multiprocessing.connection.wait([c.pipe for c in by_pipe.values() if c.pipe], timeout=0.2):
+        child = by_pipe[pipe]
+        try:
+            message = cast("Connection", pipe).recv()
+        except (EOFError, OSError):
+            child.died()
+            continue
+        if isinstance(message, WorkerStatus):
+            reporter.on_status(message)
+        elif isinstance(message, WorkerReport):
+            child.report = message
+        elif isinstance(message, logging.LogRecord):
+            origin = logging.getLogger(message.name)
+            if origin.isEnabledFor(message.levelno):
+                origin.handle(message)
+
+
+def _without_report(child: _Child) -> WorkerReport:
+    failure = Failure("failure", f"{child.orders.server.name}: the worker process ended without a word",
+                      "`replica position show` tells what is saved; nothing is lost", ExitCode.FAILURE)  # fmt: skip
+    return WorkerReport(child.orders.server.name, Phase.FAILED, failure=failure)

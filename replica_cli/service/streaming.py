@@ -1,0 +1,225 @@
+"""One connected stretch of streaming: from the saved position until a stop, the end that was asked for, or an error."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.applier import Applier, Engines
+from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.replay_engine import ReplayEngine
+from replica_cli.applier.sql_engine import SqlEngine
+from replica_cli.applier.window import Windows
+from replica_cli.applier.writer import Writer
+from replica_cli.core.errors import PrimaryReplaced, ReplicaError
+from replica_cli.core.gtid import covers
+from replica_cli.core.position import Position
+from replica_cli.core.status import Phase, TableState
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.collations import read_collations
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
+from replica_cli.reader.reader import Reader
+from replica_cli.service.copying import UNFINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.applier.applier import Tally
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.settings import Settings
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.service.board import StatusBoard
+    from replica_cli.service.sessions import SecondarySessions
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_TAKE_SECONDS = 0.25
+_ASKED_SECONDS = 1.0
+_STATEMENT_BYTES = 512 * 1024
+
+
+class CopyAsked(ReplicaError):
+    """Somebody asked for tables to be copied anew: not an error, but the stream has to stop for it."""
+
+    code = "copy_asked"
+
+
+class Streaming:
+    """Everything between two connections: made anew after each error, so nothing is remembered that was not saved."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: SecondarySessions,
+        saved: SavedPosition,
+        *,
+        server_id: int,
+        board: StatusBoard,
+        stop: StopToken,
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._board = board
+        self._stop = stop
+        self._instance = board.status.instance
+        with connect(settings.primary, settings.network) as primary:
+            self._primary_facts = read_facts(primary)
+            self._target = current_position(primary, self._primary_facts)
+            row = primary.row("SELECT UNIX_TIMESTAMP(NOW(6))")
+        self._clock_offset = float(row[0]) - time.time() if row else 0.0
+        start = self._start_position(saved)
+        self._windows = Windows(sessions.stores.tables.load(), is_mariadb=self._primary_facts.is_mariadb)
+        self._applier = self._make_applier(saved)
+        self._reader = Reader(
+            settings.primary,
+            settings.network,
+            server_id=server_id,
+            start=start,
+            is_mariadb=self._primary_facts.is_mariadb,
+            wants=lambda name: settings.selection.target(name) is not None,
+            queue_bytes=settings.batching.queue_bytes,
+        )
+        self._asked_at = time.monotonic()
+
+    def run(self, *, until_caught_up: bool) -> None:
+        """Stream until a stop, or until the primary's position of the beginning is applied.
+
+        Raises what ends it otherwise; all that was committed is in the position row.
+        """
+        self._board.set(phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined())
+        log(
+            logger, logging.INFO, Tag.INFO, "streaming from %s", self._applier.position,
+            instance=self._instance, position=self._applier.position,
+        )  # fmt: skip
+        try:
+            self._reader.start()
+            while not self._stop.is_set:
+                transactions = self._reader.take(_TAKE_SECONDS)
+                if transactions:
+                    self._applier.apply(transactions)
+                self._tell(transactions)
+                if until_caught_up and self._has_reached_target():
+                    break
+                self._look_for_requests()
+            self._applier.save_position()
+        finally:
+            self._reader.stop()
+
+    def _make_applier(self, saved: SavedPosition) -> Applier:
+        settings, sessions = self._settings, self._sessions
+        definitions = Definitions(sessions.catalog)
+        writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
+        cascades_are_logged = self._primary_facts.logs_cascades
+        limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
+        engines = Engines(
+            SqlEngine(definitions, settings.selection, cascades_are_logged=cascades_are_logged, statement_bytes=limit),
+            ReplayEngine(
+                definitions, settings.selection, cascades_are_logged=cascades_are_logged, statement_bytes=limit
+            ),
+        )
+        ddl = DdlApplier(
+            sessions.writer,
+            sessions.catalog,
+            sessions.stores.intents,
+            settings.selection,
+            read_collations(sessions.catalog),
+            policy=settings.apply.ddl,
+            is_same_flavour=self._primary_facts.is_mariadb == sessions.facts.is_mariadb,
+        )
+        return Applier(
+            sessions.writer,
+            saved,
+            writer=writer,
+            engines=engines,
+            ddl=ddl,
+            definitions=definitions,
+            stores=sessions.stores,
+            windows=self._windows,
+            batching=settings.batching,
+            retry=settings.retry,
+            stop=self._stop,
+            is_mariadb=self._primary_facts.is_mariadb,
+        )
+
+    def _start_position(self, saved: SavedPosition) -> Position:
+        """Return where to read from: by file on the server that the position belongs to, by GTID on another one."""
+        position, facts = saved.position, self._primary_facts
+        if saved.source_identity == facts.identity:
+            return position
+        if position.gtid and facts.has_gtids and covers(self._target.gtid, position.gtid, is_mariadb=facts.is_mariadb):
+            log(
+                logger, logging.WARNING, Tag.WARN,
+                "the primary is another server now (%s, before %s): going on by GTID",
+                facts.identity, saved.source_identity, instance=self._instance, position=position,
+            )  # fmt: skip
+            self._sessions.stores.positions.accept_primary(facts.identity)
+            return Position("", 0, position.gtid)
+        raise PrimaryReplaced(
+            f"{self._settings.primary}: this is {facts.identity}, and the position {position} belongs to "
+            f"{saved.source_identity}",
+            hint="point the settings at the right server, or `replica transfer --restart`",
+        )
+
+    def _has_reached_target(self) -> bool:
+        here, target = self._applier.position, self._target
+        if self._applier.is_inside_transaction:
+            return False
+        if here.file and target.file:
+            return here.order >= target.order
+        return covers(here.gtid, target.gtid, is_mariadb=self._primary_facts.is_mariadb)
+
+    def _tell(self, transactions: Sequence[Transaction]) -> None:
+        tally = self._applier.take_tally()
+        self._log_rows(tally)
+        # Nothing came, or the last that came was a heartbeat: there is no more to read at the primary.
+        is_idle = not transactions or not transactions[-1].size
+        source_time = self._applier.source_time
+        lag = 0.0 if is_idle else max(0.0, time.time() + self._clock_offset - source_time) if source_time else None
+        if is_idle and self._reader.seconds_since_heard > self._settings.network.heartbeat * 2:
+            lag = None
+        self._board.set(
+            phase=Phase.CAUGHT_UP if lag is not None and lag < 1 else Phase.STREAMING,
+            position=self._applier.position,
+            lag_seconds=lag,
+            seconds_since_event=self._reader.seconds_since_heard,
+            quarantined=self._quarantined(),
+        )
+        self._board.count(sum(tally.rows.values()), tally.transactions, sum(tally.skipped_rows.values()))
+
+    def _log_rows(self, tally: Tally) -> None:
+        position = self._applier.position
+        for (kind, table), rows in tally.rows.items():
+            log(
+                logger, logging.INFO, Tag[kind.name], "%s %d row(s) affected", table, rows, instance=self._instance,
+                schema=table.schema, table=table.table, rows=rows, position=position,
+            )  # fmt: skip
+        for reason, count in tally.ignored_statements.items():
+            log(
+                logger, logging.INFO, Tag.INFO, "%d statement(s) passed over: %s", count, reason,
+                instance=self._instance, position=position,
+            )  # fmt: skip
+
+    def _quarantined(self) -> tuple[str, ...]:
+        records = self._windows.records.values()
+        return tuple(str(r.name) for r in records if r.state is TableState.QUARANTINED)
+
+    def _look_for_requests(self) -> None:
+        if time.monotonic() - self._asked_at < _ASKED_SECONDS or self._applier.is_inside_transaction:
+            return
+        self._asked_at = time.monotonic()
+        asked = [r for r in self._sessions.stores.tables.load().values() if r.state in UNFINISHED]
+        if asked:
+            self._applier.save_position()
+            raise CopyAsked(f"{len(asked)} tables are to be copied")
+
+
+def primary_facts(settings: Settings) -> ServerFacts:
+    """Ask the primary what it is."""
+    with connect(settings.primary, settings.network) as session:
+        return read_facts(session)

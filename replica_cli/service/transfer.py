@@ -1,0 +1,122 @@
+"""`replica transfer`: copies by themselves, or a request to the stream that holds the lock."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.tables import TableStore
+from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
+from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.status import TableState
+from replica_cli.mysql.session import connect
+from replica_cli.service.board import StatusBoard
+from replica_cli.service.copying import UNFINISHED, ask_for_copies, carry_out, forget_dropped, make_plan
+from replica_cli.service.signals import stopping_on_signals
+
+if TYPE_CHECKING:
+    from replica_cli.core.reporter import Reporter
+    from replica_cli.core.requests import TransferRequest
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
+    from replica_cli.transfer.plan import CopyPlan
+
+
+def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
+    """Return what a transfer would do to each secondary. Writes nothing."""
+    return tuple(
+        _plan_value(make_plan(settings, server, request.mode, request.tables), request)
+        for server in request.secondaries
+    )
+
+
+def _plan_value(plan: CopyPlan, request: TransferRequest) -> TransferPlan:
+    return TransferPlan(
+        instance=plan.instance,
+        mode=plan.mode,
+        tables=tuple(t.planned for t in plan.tables),
+        workers=plan.settings.workers,
+        chunk_rows=plan.settings.chunk_rows,
+        warnings=plan.warnings,
+        is_partial=bool(request.tables),
+    )
+
+
+def run_transfer(settings: Settings, plans: tuple[TransferPlan, ...], reporter: Reporter) -> TransferReport:
+    """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on with it."""
+    servers = {s.name: s for s in settings.secondaries}
+    with stopping_on_signals() as stop, ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool:
+        copies = pool.map(lambda plan: _copy(settings, servers[plan.instance], plan, stop, reporter), plans)
+        return TransferReport(tuple(copies))
+
+
+def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, reporter: Reporter) -> CopyReport:
+    started = time.monotonic()
+    board = StatusBoard(server.name, reporter.on_status)
+    try:
+        with connect(server, settings.network) as session:
+            create_state_schema(session, settings.state_schema)
+            lock = WriterLock(session, settings.state_schema, server.name)
+            if lock.try_acquire():
+                return _copy_ourselves(settings, server, plan, stop, board)
+            if not plan.is_partial:
+                lock.acquire(0)
+            return _ask_the_stream(settings, server, plan, session, stop)
+    except ReplicaError as error:
+        milliseconds = int((time.monotonic() - started) * 1000)
+        return CopyReport(server.name, elapsed_milliseconds=milliseconds, failure=Failure.of(error))
+
+
+def _copy_ourselves(
+    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard
+) -> CopyReport:
+    names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
+    if plan.mode is TransferMode.RESUME:
+        with connect(server, settings.network) as session:
+            forget_dropped(settings, server, TableStore(session, settings.state_schema, server.name))
+    result = carry_out(settings, server, make_plan(settings, server, plan.mode, names), stop, board.copying)
+    failure = None
+    if not result.is_complete:
+        failure = Failure.of(_incomplete(server, result.errors))
+    return CopyReport(
+        server.name, result.tables, result.rows, result.milliseconds, len(result.errors), result.start, result.end,
+        failure,
+    )  # fmt: skip
+
+
+def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaError:
+    resume = f"`replica transfer --resume --secondary {server.name}` goes on with what is missing"
+    if errors:
+        text = "; ".join(f"{table}: {message}" for table, message in errors)
+        return ReplicaError(f"{server.name}: {len(errors)} tables failed: {text}", hint=resume)
+    return Interrupted(f"{server.name}: stopped before the copy was done", hint=resume)
+
+
+def _ask_the_stream(
+    settings: Settings, server: Server, plan: TransferPlan, session: Session, stop: StopToken
+) -> CopyReport:
+    """Let the running stream copy the tables: it alone writes, and knows where to go on."""
+    started = time.monotonic()
+    store = TableStore(session, settings.state_schema, server.name)
+    names = {t.name for t in plan.tables}
+    ask_for_copies(store, names, "asked for by `replica transfer --table`")
+    lock = WriterLock(session, settings.state_schema, server.name)
+    while True:
+        records = store.load()
+        waiting = [r for r in records.values() if r.name in names and r.state in UNFINISHED]
+        if not waiting:
+            break
+        if stop.wait(0.5):
+            raise Interrupted(f"{server.name}: the stream goes on copying", hint="`replica position show` tells when")
+        if not lock.holder():
+            raise LockHeld(f"{server.name}: the stream ended before the copy", hint="`replica transfer --resume`")
+    failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
+    failure = Failure.of(ReplicaError("; ".join(f"{r.name}: {r.reason}" for r in failed))) if failed else None
+    rows = sum(r.row_count for r in records.values() if r.name in names)
+    milliseconds = int((time.monotonic() - started) * 1000)
+    return CopyReport(server.name, len(names) - len(failed), rows, milliseconds, len(failed), failure=failure)

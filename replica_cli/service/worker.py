@@ -1,0 +1,230 @@
+"""One secondary's worker: copies, streams, comes back after errors, and knows which errors it must not survive."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.ddl import TableChangedInWindow
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.errors import (
+    ApplyRefused,
+    CorruptEvent,
+    Drift,
+    FiltersChanged,
+    Interrupted,
+    PositionMissing,
+    ReplicaError,
+    UnfinishedTransfer,
+)
+from replica_cli.core.reports import Failure, WorkerReport
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.settings import TableFailurePolicy
+from replica_cli.core.status import Phase, TableState
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.retry import delay_after
+from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_what_is_missing
+from replica_cli.service.sessions import SecondarySessions
+from replica_cli.service.streaming import CopyAsked, Streaming
+
+if TYPE_CHECKING:
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.requests import StreamRequest
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.table import TableName
+    from replica_cli.service.board import StatusBoard
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_QUICK_ATTEMPTS = 5
+_CORRUPT_ATTEMPTS = 2
+
+
+class Worker:
+    """Runs until stopped or until an error says that going on would make the secondary wrong."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        request: StreamRequest,
+        server: Server,
+        *,
+        server_id: int,
+        board: StatusBoard,
+        stop: StopToken,
+    ) -> None:
+        self._settings = settings
+        self._request = request
+        self._server = server
+        self._server_id = server_id
+        self._board = board
+        self._stop = stop
+        self._lost = 0
+        self._progress: object = None
+        self._failures: Counter[TableName | None] = Counter()
+
+    def run(self) -> WorkerReport:
+        """Work, and report how it ended. Never raises a ReplicaError: a failure is part of the report."""
+        started = time.monotonic()
+        failure: ReplicaError | None = None
+        while not self._stop.is_set:
+            try:
+                self._connected()
+            except Interrupted:
+                break
+            except ReplicaError as error:
+                failure = self._outlive(error)
+                if failure is not None:
+                    break
+            else:
+                break
+        return self._report(failure, time.monotonic() - started)
+
+    def _connected(self) -> None:
+        with SecondarySessions.open(self._settings, self._server) as sessions:
+            saved = self._prepare(sessions)
+            streaming = Streaming(
+                self._settings, sessions, saved, server_id=self._server_id, board=self._board, stop=self._stop
+            )
+            streaming.run(until_caught_up=self._request.until_caught_up)
+
+    def _prepare(self, sessions: SecondarySessions) -> SavedPosition:
+        """Return the position to stream from, after the copies that are missing."""
+        stores = sessions.stores
+        saved = stores.positions.load()
+        if saved is not None and saved.filters != self._settings.selection.fingerprint:
+            raise FiltersChanged(
+                f"{self._server.name}: the filters differ from those that the state was made with "
+                f"(before: {saved.filters_text}; now: {self._settings.selection})",
+                hint=f"`replica position reset --secondary {self._server.name} --accept-filters` accepts them, "
+                "`replica transfer --table` copies what has come in",
+            )
+        is_unfinished = any(r.state in UNFINISHED for r in stores.tables.load().values())
+        if saved is None or is_unfinished:
+            self._copy(sessions, TransferMode.RESUME if saved is not None else TransferMode.NEW)
+        stores.positions.take_token()
+        saved = stores.positions.load()
+        if saved is None:
+            raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
+        return saved
+
+    def _copy(self, sessions: SecondarySessions, mode: TransferMode) -> None:
+        if not self._request.may_transfer:
+            if mode is TransferMode.RESUME:
+                raise UnfinishedTransfer(
+                    f"{self._server.name}: a copy was begun and not finished",
+                    hint=f"run `replica transfer --resume --secondary {self._server.name}`",
+                )
+            raise PositionMissing(
+                f"{self._server.name}: there is no saved position, and --no-transfer was given",
+                hint=f"run `replica transfer --secondary {self._server.name}`",
+            )
+        self._board.set(phase=Phase.TRANSFERRING)
+        tables = sessions.stores.tables
+        copy_what_is_missing(
+            self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying
+        )
+        self._board.set(phase=Phase.STARTING, transfer=None)
+
+    def _outlive(self, error: ReplicaError) -> ReplicaError | None:
+        """Do what an error asks for; return it where the worker has to end."""
+        position = self._board.status.position
+        if position != self._progress:
+            # Something was applied since the last trouble: count anew.
+            self._progress, self._lost = position, 0
+        if isinstance(error, CopyAsked):
+            return None
+        if isinstance(error, TableChangedInWindow):
+            return self._ask_for_copies(error)
+        if isinstance(error, ServerError):
+            return self._reconnect(error)
+        if isinstance(error, CorruptEvent):
+            self._failures[None] += 1
+            return self._reconnect(error) if self._failures[None] < _CORRUPT_ATTEMPTS else error
+        if isinstance(error, ApplyRefused) and error.table is not None:
+            return self._table_failed(error, error.table)
+        return error
+
+    def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
+        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
+        try:
+            with SecondarySessions.open(self._settings, self._server) as sessions:
+                ask_for_copies(sessions.stores.tables, error.tables, error.message)
+        except ReplicaError as lost:
+            return self._outlive(lost)
+        return None
+
+    def _reconnect(self, error: ReplicaError) -> ReplicaError | None:
+        if isinstance(error, ServerError) and error.remedy is Remedy.FATAL:
+            return error
+        self._lost += 1
+        limit = self._settings.retry.reconnect_attempts
+        if limit and self._lost >= limit:
+            return error
+        quick = float(min(self._lost, _QUICK_ATTEMPTS))
+        seconds = quick if self._lost <= _QUICK_ATTEMPTS else delay_after(self._lost, self._settings.retry)
+        seconds = max(1.0, min(seconds, self._settings.retry.delay_limit))
+        log(
+            logger, logging.WARNING, Tag.RECONNECT, "attempt %d in %.0f s: %s", self._lost, seconds, error.message,
+            instance=self._server.name, position=self._board.status.position,
+        )  # fmt: skip
+        self._board.set(
+            phase=Phase.RECONNECTING, message=error.message, reconnects=self._board.status.reconnects + 1,
+            lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0,
+        )  # fmt: skip
+        self._stop.wait(seconds)
+        self._board.set(message="")
+        return None
+
+    def _table_failed(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
+        """Try a table again from the saved position; set it aside where it keeps failing."""
+        self._failures[table] += 1
+        count, limit = self._failures[table], self._settings.apply.table_failures
+        tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
+        log(
+            logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message,
+            instance=self._server.name, schema=table.schema, table=table.table, position=self._board.status.position,
+        )  # fmt: skip
+        # Drift does not go away by trying again.
+        if count < limit and not isinstance(error, Drift):
+            self._stop.wait(delay_after(count, self._settings.retry))
+            return None
+        if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+            return error
+        try:
+            with SecondarySessions.open(self._settings, self._server) as sessions:
+                saved = sessions.stores.positions.load()
+                start = saved.position if saved else None
+                record = TableRecord(table, TableState.QUARANTINED, start=start, reason=error.message)
+                sessions.stores.tables.save(record)
+        except ReplicaError as lost:
+            return self._outlive(lost)
+        del self._failures[table]
+        log(
+            logger, logging.ERROR, Tag.SKIPPED,
+            "%s is set aside at %s: %s; `replica transfer --table %s` brings it back",
+            table, start, error.message, table,
+            instance=self._server.name, schema=table.schema, table=table.table, position=start,
+        )  # fmt: skip
+        return None
+
+    def _report(self, failure: ReplicaError | None, elapsed_seconds: float) -> WorkerReport:
+        phase = Phase.FAILED if failure else Phase.STOPPED
+        self._board.set(phase=phase, message=failure.message if failure else "", rows_per_second=0.0)
+        status = self._board.status
+        return WorkerReport(
+            instance=self._server.name,
+            phase=phase,
+            position=status.position,
+            rows_total=status.rows_total,
+            transactions_total=status.transactions_total,
+            skipped_rows=status.skipped_rows,
+            reconnects=status.reconnects,
+            quarantined=status.quarantined,
+            elapsed_seconds=elapsed_seconds,
+            failure=Failure.of(failure) if failure else None,
+        )

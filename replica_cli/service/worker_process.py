@@ -1,0 +1,99 @@
+"""The process of one worker: its messages go to the supervisor through a pipe, its records of the log too."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import signal
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.reports import Failure, WorkerReport
+from replica_cli.core.status import Phase
+from replica_cli.logs import install_redactor, setup_logging
+from replica_cli.service.beating import Heartbeat
+from replica_cli.service.board import StatusBoard
+from replica_cli.service.worker import Worker
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from replica_cli.core.requests import StreamRequest
+    from replica_cli.core.settings import Server, Settings
+
+logger = logging.getLogger(__name__)
+
+STOP, ABORT = "stop", "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker process is told at its start. Travels through a pipe: no secret is ever an argument."""
+
+    settings: Settings
+    request: StreamRequest
+    server: Server
+    server_id: int
+    level: int
+
+
+class _PipeHandler(logging.handlers.QueueHandler):
+    def __init__(self, send: object) -> None:
+        super().__init__(send)  # type: ignore[arg-type]
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        self.queue(record)  # type: ignore[operator]
+
+
+def run_worker(orders: Orders, pipe: Connection) -> None:
+    """Run a worker to its end: the process's main function."""
+    stop = StopToken()
+    lock = threading.Lock()
+
+    def send(message: object) -> None:
+        # The supervisor may be gone: then nobody listens, and the watching thread stops us.
+        with lock, contextlib.suppress(OSError):
+            pipe.send(message)
+
+    def hear(_number: int, _frame: object) -> None:
+        if not stop.is_set:
+            stop.request()
+
+    # Ctrl-C goes to every process of the terminal: the supervisor alone decides. SIGTERM may be meant for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, hear)
+    setup_logging(orders.settings.logging, handler=_PipeHandler(send))
+    logging.getLogger("replica_cli").setLevel(orders.level)
+    install_redactor([orders.settings.primary.password, orders.server.password])
+    threading.Thread(target=_listen, args=(pipe, stop), name="orders", daemon=True).start()
+    board = StatusBoard(orders.server.name, send)
+    worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
+    try:
+        with Heartbeat(orders.settings, orders.server, board):
+            report = worker.run()
+    except Exception as error:
+        logger.critical("unexpected: %s: %s", type(error).__name__, error, exc_info=True, extra={"tag": "PANIC"})
+        report = WorkerReport(
+            orders.server.name, Phase.FAILED, board.status.position,
+            failure=Failure("failure", f"{type(error).__name__}: {error}"),
+        )  # fmt: skip
+    send(report)
+    pipe.close()
+
+
+def _listen(pipe: Connection, stop: StopToken) -> None:
+    while True:
+        try:
+            order = pipe.recv()
+        except (EOFError, OSError):
+            # The supervisor died: finish the batch in hand and end; the next one starts from the position row.
+            order = STOP
+        if not stop.is_set or order == ABORT:
+            stop.request()
+        if order == ABORT or stop.must_abort:
+            return
+        if pipe.closed:
+            return

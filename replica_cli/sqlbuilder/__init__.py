@@ -1,0 +1,1 @@
+"""SQL text out, nothing in: pure functions, no connection."""

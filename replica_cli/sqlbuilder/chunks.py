@@ -1,0 +1,242 @@
+"""SQL that moves rows as text: the primary writes a chunk's VALUES list, the secondary reads it.
+
+The reading session has SET NAMES binary, so that every expression here yields bytes and no charset is converted;
+the writing session has it too, so that a quoted string goes byte for byte into a column of whatever charset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.table import Column, TableDefinition, TableName
+
+WHOLE_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
+_PLAIN = WHOLE_NUMBERS | {"decimal", "numeric"}
+_AS_NUMBER = frozenset({"bit", "enum", "set"})
+_FLOATING = frozenset({"float", "double", "real"})
+_TEMPORAL = frozenset({"date", "datetime", "timestamp", "time"})
+_STRINGS = frozenset(
+    {"char", "varchar", "binary", "varbinary", "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob"}
+) | {"mediumblob", "longblob"}
+# Text on both ways: as bytes the server would take them for its own packed form, in one order or the other.
+_WORDED = frozenset({"uuid", "inet4", "inet6"})
+_RAW = frozenset(
+    {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "vector"}
+) | {"geometrycollection", "geomcollection"}
+
+KeyLiterals = tuple[str, ...]
+
+
+class ColumnRefused(ApplyRefused):
+    """A column's type cannot be copied exactly."""
+
+    code = "column_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One column of the key that pages through a table, in the index's own direction."""
+
+    column: Column
+    is_descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PagingKey:
+    """The unique index that a table is read along."""
+
+    index: str
+    parts: tuple[KeyPart, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the columns' names."""
+        return tuple(p.column.name for p in self.parts)
+
+
+def paging_key(definition: TableDefinition) -> PagingKey | None:
+    """Return the index to page along, the primary key first; None where no index orders every row.
+
+    An index that the optimizer must not see cannot be forced, so it does not count.
+    """
+    by_name = definition.columns_by_name
+    for index in sorted(definition.indexes, key=lambda i: i.name != "PRIMARY"):
+        if not (index.is_unique and index.is_visible and index.kind == "BTREE"):
+            continue
+        named = [(by_name.get(p.name), p) for p in index.columns if p.prefix_length is None]
+        parts = tuple(KeyPart(c, p.is_descending) for c, p in named if c is not None and not c.is_nullable)
+        if len(parts) == len(index.columns) and all(_can_be_key(p.column) for p in parts):
+            return PagingKey(index.name, parts)
+    return None
+
+
+def _can_be_key(column: Column) -> bool:
+    # A FLOAT(M,D) prints fewer digits than it compares by.
+    kind = column.data_type
+    known = _PLAIN | _AS_NUMBER | _TEMPORAL | _STRINGS | _WORDED | {"year"}
+    return kind in known or (kind in _FLOATING and "(" not in column.column_type)
+
+
+def value_expression(column: Column) -> str:
+    """Return SQL that writes a column's value as a literal, NULL as the word.
+
+    Raises ColumnRefused for a type that is not known here.
+    """
+    name, kind = quote(column.name), column.data_type
+    if kind in _PLAIN:
+        text = _nullable(column, name)
+    elif kind in _AS_NUMBER:
+        text = _nullable(column, f"CAST({name} AS UNSIGNED)")
+    elif kind == "year":
+        text = _nullable(column, f"{name}+0")
+    elif kind in _FLOATING and "(" not in column.column_type:
+        # A FLOAT shows six digits; times one it is a DOUBLE and shows them all (plus zero would lose the sign of -0).
+        text = f"QUOTE({name}*1e0)"
+    elif kind in _TEMPORAL or kind in _FLOATING:
+        # FLOAT(M,D) is rounded again on its way in: only the digits that it shows come out of that unchanged.
+        text = f"QUOTE({name})"
+    elif kind in _STRINGS:
+        text = f"QUOTE(CAST({name} AS BINARY))"
+    elif kind in _WORDED:
+        text = f"IFNULL(CONCAT('_latin1''',{name},''''),'NULL')"
+    elif kind in _RAW:
+        text = f"IFNULL(CONCAT('x''',HEX({name}),''''),'NULL')"
+    elif kind == "json":
+        # MySQL takes no binary string for JSON, so the literal names its charset.
+        quoted = f"QUOTE(CAST(CAST({name} AS CHAR CHARACTER SET utf8mb4) AS BINARY))"
+        text = f"IF({name} IS NULL,'NULL',CONCAT('_utf8mb4',{quoted}))"
+    else:
+        raise ColumnRefused(
+            f"column {column.name}: type {column.column_type} cannot be copied exactly", hint="leave the table out"
+        )
+    return text
+
+
+def _nullable(column: Column, expression: str) -> str:
+    return f"IFNULL({expression},'NULL')" if column.is_nullable else expression
+
+
+def key_expression(column: Column) -> str:
+    """Return SQL that writes a key column's value as a literal that compares as the column does."""
+    name, kind = quote(column.name), column.data_type
+    if kind in _FLOATING:
+        return f"CONCAT('(''',{name}*1e0,'''+0e0)')"
+    if kind in _STRINGS:
+        # Hex with the column's charset: the column's own collation decides, and the index is used.
+        charset = column.charset if column.charset not in (None, "binary") else None
+        introducer = f"_{charset} " if charset else ""
+        return f"CONCAT('{introducer}x''',HEX({name}),'''')"
+    if kind in _PLAIN:
+        return f"CONCAT({name})"
+    if kind in _AS_NUMBER or kind == "year":
+        return f"CONCAT(CAST({name} AS UNSIGNED))"
+    return value_expression(column)
+
+
+def after(key: PagingKey, literals: KeyLiterals) -> str:
+    """Return the condition for rows behind a key, in the index's order.
+
+    Written out, not as a row comparison, which keeps MySQL from the index; the first column's bound stands alone too,
+    so that every server finds the range.
+    """
+    return _bound(key, literals, is_upper=False)
+
+
+def up_to(key: PagingKey, literals: KeyLiterals) -> str:
+    """Return the condition for rows up to a key and with it, in the index's order."""
+    return _bound(key, literals, is_upper=True)
+
+
+def _bound(key: PagingKey, literals: KeyLiterals, *, is_upper: bool) -> str:
+    if len(literals) != len(key.parts):
+        raise ValueError(f"a key of {len(key.parts)} columns cannot be compared with {len(literals)} literals")
+    text = ""
+    for part, literal in reversed(list(zip(key.parts, literals, strict=True))):
+        name, sign = quote(part.column.name), "<" if is_upper is not part.is_descending else ">"
+        if text:
+            text = f"({name} {sign} {literal} OR ({name} = {literal} AND {text}))"
+        else:
+            text = f"{name} {sign}{'=' if is_upper else ''} {literal}"
+    if len(literals) == 1:
+        return text
+    name, sign = quote(key.parts[0].column.name), "<" if is_upper is not key.parts[0].is_descending else ">"
+    return f"{name} {sign}= {literals[0]} AND {text}"
+
+
+def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows: int) -> str:
+    """Return the query for one row: the key literals of the row behind so many others."""
+    literals = ", ".join(key_expression(p.column) for p in key.parts)
+    order = ", ".join(quote(p.column.name) + (" DESC" if p.is_descending else "") for p in key.parts)
+    return f"SELECT {literals} FROM {_along(name, key)}{_where(condition)} ORDER BY {order} LIMIT {skipped_rows}, 1"
+
+
+def chunk_query(definition: TableDefinition, key: PagingKey, condition: str) -> str:
+    """Return the query for one row: number of rows, whether an ENUM holds index 0, and the VALUES list, NULL if empty.
+
+    Each row ends with a bracket, so a list cut short by `group_concat_max_len` does not go unnoticed.
+    """
+    columns = ",',',".join(value_expression(c) for c in definition.written_columns)
+    zero = enum_zero_expression(definition)
+    return (
+        f"SELECT COUNT(*), {f'IFNULL(MAX({zero}),0)' if zero else '0'}, GROUP_CONCAT('(',{columns},')' SEPARATOR ',') "
+        f"FROM {_along(definition.name, key)}{_where(condition)}"
+    )
+
+
+def rows_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
+    """Return the query for rows too big for a chunk: one literal a column, last whether an ENUM holds index 0."""
+    columns = ", ".join(value_expression(c) for c in definition.written_columns)
+    source = _along(definition.name, key) if key else quote_table(definition.name)
+    return f"SELECT {columns}, {enum_zero_expression(definition) or '0'} FROM {source}{_where(condition)}"
+
+
+def lines_query(definition: TableDefinition) -> str:
+    """Return the query for a whole table: one bracketed row of literals, and whether an ENUM holds index 0."""
+    columns = ",',',".join(value_expression(c) for c in definition.written_columns)
+    zero = enum_zero_expression(definition)
+    return f"SELECT CONCAT('(',{columns},')'), {zero or '0'} FROM {quote_table(definition.name)}"
+
+
+def enum_zero_expression(definition: TableDefinition) -> str:
+    """Return SQL that is 1 where an ENUM of the row holds index 0, the error value; empty where there is no ENUM."""
+    enums = [quote(c.name) for c in definition.written_columns if c.data_type == "enum"]
+    return " OR ".join(f"IFNULL({name}+0=0,0)" for name in enums)
+
+
+def insert_head(target: TableName, columns: Sequence[Column], *, verb: str = "INSERT") -> bytes:
+    """Return the statement up to its VALUES list."""
+    names = ",".join(quote(c.name) for c in columns)
+    return f"{verb} INTO {quote_table(target)} ({names}) VALUES ".encode()
+
+
+def join_literals(literals: KeyLiterals) -> bytes:
+    """Return key literals as one row literal, to be kept."""
+    return f"({', '.join(literals)})".encode()
+
+
+def split_literals(row: bytes) -> KeyLiterals:
+    """Return the literals of a row literal made by `join_literals`.
+
+    Splitting is safe: strings are hex, and no date, number or address has a comma and a blank in it.
+    """
+    return tuple(row.decode()[1:-1].split(", "))
+
+
+def both(*conditions: str) -> str:
+    """Return the conditions that are not empty, joined by AND."""
+    return " AND ".join(c for c in conditions if c)
+
+
+def _along(name: TableName, key: PagingKey) -> str:
+    return f"{quote_table(name)} FORCE INDEX ({quote(key.index)})"
+
+
+def _where(condition: str) -> str:
+    return f" WHERE {condition}" if condition else ""

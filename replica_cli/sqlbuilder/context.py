@@ -1,0 +1,61 @@
+"""The session that a statement was made in, as SET statements, and the way back to ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.core.events import SessionContext
+
+# Bits of flags2, the same in both flavours (OPTION_AUTO_IS_NULL and the like in the servers' query_options).
+_AUTO_IS_NULL = 1 << 14
+_NO_FOREIGN_KEY_CHECKS = 1 << 26
+_RELAXED_UNIQUE_CHECKS = 1 << 27
+ANSI_QUOTES = 0x4
+
+# A session of the applier: binary literals go unchanged into columns of any charset.
+APPLY_SESSION = (
+    "SET SESSION sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', "
+    "timestamp=DEFAULT, foreign_key_checks=1, unique_checks=1, sql_auto_is_null=0, "
+    "character_set_client=binary, collation_connection=binary, character_set_results=utf8mb4"
+)
+
+
+def context_statement(
+    context: SessionContext, timestamp: int, collations: Mapping[int, tuple[str, str]], *, has_same_modes: bool
+) -> str:
+    """Return one SET that makes the session that of the statement.
+
+    `collations` maps ids to (collation, charset) of the secondary; an id that it does not know is left as it is.
+    `has_same_modes` says whether both servers are of one flavour: only then do bits of sql_mode mean the same.
+    """
+    flags = context.flags2 or 0
+    parts = [
+        f"SET SESSION timestamp={timestamp}.{context.microseconds:06d}",
+        f"foreign_key_checks={int(not flags & _NO_FOREIGN_KEY_CHECKS)}",
+        f"unique_checks={int(not flags & _RELAXED_UNIQUE_CHECKS)}",
+        f"sql_auto_is_null={int(bool(flags & _AUTO_IS_NULL))}",
+    ]
+    if context.sql_mode is not None:
+        # The lowest bits, REAL_AS_FLOAT to NO_BACKSLASH_ESCAPES and the like, are common to both flavours.
+        parts.append(f"sql_mode={context.sql_mode if has_same_modes else context.sql_mode & 0xF}")
+    client = collations.get(context.character_set_client or 0)
+    connection = collations.get(context.collation_connection or 0)
+    server = collations.get(context.collation_server or 0)
+    if client:
+        parts.append(f"character_set_client={client[1]}")
+    if connection:
+        parts.append(f"collation_connection={connection[0]}")
+    if server:
+        parts.append(f"collation_server={server[0]}")
+    if context.time_zone:
+        parts.append(f"time_zone='{context.time_zone}'" if _is_plain(context.time_zone) else "time_zone='+00:00'")
+    if context.explicit_defaults_for_timestamp is not None:
+        parts.append(f"explicit_defaults_for_timestamp={int(context.explicit_defaults_for_timestamp)}")
+    return ", ".join(parts)
+
+
+def _is_plain(zone: str) -> bool:
+    return all(c.isalnum() or c in "+-:/_" for c in zone)

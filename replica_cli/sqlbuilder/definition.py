@@ -1,0 +1,180 @@
+"""The statements that make a primary's table on a secondary, from SHOW CREATE TABLE's text."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.definition_crossing import Crossing, cross
+from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
+from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, string_value, tokenise
+
+Route = Callable[[TableName], TableName | None]
+
+# Rows and position commit together only where the engine can take rows back.
+CONVERTED_ENGINES = frozenset({"MYISAM", "ARIA", "MEMORY", "CSV", "ARCHIVE"})
+# These hold no rows of their own, or hold them elsewhere: a copy of such a table would be another thing.
+REFUSED_ENGINES = frozenset(
+    {"BLACKHOLE", "CONNECT", "FEDERATED", "MERGE", "MRG_MYISAM", "OQGRAPH", "S3", "SPHINX", "SPIDER"}
+)
+_OPTIONS_OF_OTHER_ENGINES = frozenset(
+    {"TRANSACTIONAL", "PAGE_CHECKSUM", "CHECKSUM", "DELAY_KEY_WRITE", "PACK_KEYS", "ROW_FORMAT", "KEY_BLOCK_SIZE",
+     "MIN_ROWS", "MAX_ROWS", "AVG_ROW_LENGTH"}
+)  # fmt: skip
+_SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateStatements:
+    """A table without its foreign keys, the statements that add them later, and what is not as on the primary."""
+
+    create: str
+    foreign_keys: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def create_statements(
+    create_text: str,
+    target: TableName,
+    *,
+    source: TableName,
+    route: Route,
+    crossing: Crossing | None = None,
+    keeps_auto_increment: bool = True,
+) -> CreateStatements:
+    """Return what makes `source` as `target`; `route` gives the secondary's name of any table that it speaks of.
+
+    Where `route` says None the table is not replicated: a foreign key to it is left out, and a note says so.
+    `crossing` says from which flavour to which, None for the same. An engine that cannot roll back becomes InnoDB.
+    Raises DefinitionRefused where the secondary's table would not be the same, ValueError where the text is no table.
+    """
+    table = parse(create_text)
+    notes: list[str] = []
+    if table.engine.upper() in REFUSED_ENGINES:
+        raise DefinitionRefused(source, "", f"engine {table.engine} keeps its rows elsewhere")
+    if crossing is not None and crossing.is_needed:
+        table = cross(table, source, crossing, notes)
+    if table.engine.upper() in CONVERTED_ENGINES:
+        table = _as_innodb(table, source, notes)
+    table = replace(table, tail=_placed(table.tail, notes, keeps_auto_increment=keeps_auto_increment))
+    items = tuple(_routed_sequences(i, route) for i in table.items)
+    notes += [n for i in items if i.is_column and (n := _doubt(i))]
+    foreign_keys = []
+    for item in (i for i in items if i.is_foreign_key):
+        clause = _routed_parent(item, source, route)
+        if clause is None:
+            notes.append(f"foreign key {item.name} is left out: its parent is not replicated")
+        else:
+            foreign_keys.append(f"ALTER TABLE {quote_table(target)} ADD {clause}")
+    return CreateStatements(
+        create=table.with_items(tuple(i for i in items if not i.is_foreign_key)).create(quote_table(target)),
+        foreign_keys=tuple(foreign_keys),
+        notes=tuple(notes),
+    )
+
+
+def column_clause(create_text: str, column: str) -> str | None:
+    """Return a column's definition as SHOW CREATE TABLE writes it, its name first; None where it is not there."""
+    return next((i.text for i in parse(create_text).columns if i.name == column), None)
+
+
+def key_clause(create_text: str, index: str) -> str | None:
+    """Return an index's definition as SHOW CREATE TABLE writes it; PRIMARY is the primary key."""
+    keys = (i for i in parse(create_text).items if i.is_key)
+    return next((i.text for i in keys if (i.name or "PRIMARY") == index), None)
+
+
+def check_clause(create_text: str, check: str) -> str | None:
+    """Return a check of the whole table as SHOW CREATE TABLE writes it."""
+    return next((i.text for i in parse(create_text).items if i.is_check and i.name == check), None)
+
+
+def schema_statement(schema: str, charset: str, collation: str) -> str:
+    """Return the statement that makes a schema unless it is there."""
+    tokens = tokenise(charset), tokenise(collation)
+    if any([t.kind for t in text] != [Kind.WORD] for text in tokens):
+        raise ValueError(f"{charset!r} and {collation!r} are no names of a charset and a collation")
+    return f"CREATE DATABASE IF NOT EXISTS {quote(schema)} CHARACTER SET {charset} COLLATE {collation}"
+
+
+def _as_innodb(table: TableText, source: TableName, notes: list[str]) -> TableText:
+    engine = table.engine
+    tail = list(table.tail)
+    dropped = []
+    for option in options(table.tail):
+        if option.name == "ENGINE":
+            tail[option.end - 1] = Token(Kind.WORD, "InnoDB")
+        elif option.name in _OPTIONS_OF_OTHER_ENGINES:
+            dropped.append((option.start, option.end))
+    notes.append(f"{source}: engine {engine} becomes InnoDB, so that rows and position commit together")
+    leading = {i.first_key_column for i in table.items if i.is_key}
+    for column in table.columns:
+        counts = any(d == 0 and t.is_word("AUTO_INCREMENT") for d, t in depths(column.tokens))
+        if counts and column.name not in leading:
+            raise DefinitionRefused(source, column.name, "InnoDB needs an AUTO_INCREMENT column to lead an index")
+    items = table.items
+    if engine.upper() == "MEMORY":
+        # On MariaDB's InnoDB a unique key USING HASH is another thing: a hidden column with the row's hash.
+        items = tuple(_without_hash(i) if i.is_key else i for i in items)
+    return TableText(items, without(tuple(tail), dropped))
+
+
+def _without_hash(item: Item) -> Item:
+    places = [p for p, t in enumerate(item.tokens) if not t.is_blank]
+    pairs = itertools.pairwise(places)
+    found = [(a, b + 1) for a, b in pairs if item.tokens[a].is_word("USING") and item.tokens[b].is_word("HASH")]
+    return Item(without(item.tokens, found))
+
+
+def _placed(tail: tuple[Token, ...], notes: list[str], *, keeps_auto_increment: bool) -> tuple[Token, ...]:
+    dropped = []
+    for option in options(tail):
+        if option.name in ("DATA DIRECTORY", "INDEX DIRECTORY"):
+            dropped.append((option.start, option.end))
+            notes.append(f"{option.name} is the primary's own and is left out")
+        elif option.name == "AUTO_INCREMENT" and not keeps_auto_increment:
+            dropped.append((option.start, option.end))
+    for place, token in enumerate(tail):
+        if token.is_word("TABLESPACE"):
+            name = next(p for p in range(place + 1, len(tail)) if not tail[p].is_blank)
+            dropped.append((place, name + 1))
+            notes.append(f"TABLESPACE {tail[name].text} is the primary's own and is left out")
+    return without(tail, dropped)
+
+
+def _routed_parent(item: Item, source: TableName, route: Route) -> str | None:
+    tokens = list(item.tokens)
+    start = next(p for p, t in enumerate(tokens) if t.is_word("REFERENCES"))
+    end = next(p for p in range(start, len(tokens)) if tokens[p].is_symbol("("))
+    names = [t.name for t in tokens[start:end] if t.kind is Kind.NAME]
+    parent = TableName(names[0], names[1]) if len(names) == 2 else TableName(source.schema, names[0])
+    target = route(parent)
+    return None if target is None else f"{join(tokens[:start])}REFERENCES {quote_table(target)} {join(tokens[end:])}"
+
+
+def _routed_sequences(item: Item, route: Route) -> Item:
+    tokens = list(item.tokens)
+    for place, token in enumerate(tokens):
+        if not token.is_word(*_SEQUENCE_FUNCTIONS) or not tokens[place + 1].is_symbol("("):
+            continue
+        names = [p for p in range(place, closing(tokens, place + 1)) if tokens[p].kind is Kind.NAME]
+        if len(names) == 2:
+            asked = TableName(tokens[names[0]].name, tokens[names[1]].name)
+            sequence = route(asked) or asked
+            tokens[names[0]] = Token(Kind.NAME, quote(sequence.schema))
+            tokens[names[1]] = Token(Kind.NAME, quote(sequence.table))
+    return Item(tuple(tokens))
+
+
+def _doubt(item: Item) -> str:
+    # Metadata is utf8mb3 on every server: what does not fit is shown as a question mark, and nobody says so.
+    commented = False
+    for token in item.tokens:
+        if token.kind is Kind.STRING and not commented and "?" in string_value(token.text):
+            return f"column {item.name}: {token.text} may stand for a character that SHOW CREATE TABLE cannot show"
+        commented = token.is_word("COMMENT") or (commented and token.is_blank)
+    return ""

@@ -1,0 +1,222 @@
+"""A table's text carried between MariaDB and MySQL: what has an exact equal is rewritten, all else is refused."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.definition_parts import Item, TableText, options
+from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
+from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, solid, tokenise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.core.table import TableName
+
+# Pure code point order without padding: the only new collation that has an exact equal under another name.
+_EXACT_COLLATIONS = {"utf8mb4_0900_bin": "utf8mb4_nopad_bin"}
+_FOREIGN_TO_MYSQL = ("uca1400", "nopad", "general1400")
+_FOREIGN_TO_MARIADB = ("0900", "gb18030")
+_MARIADB_TYPES = ("UUID", "INET6", "INET4", "VECTOR", "XMLTYPE")
+# Functions that mean the same on both sides, whatever their arguments.
+_SAME_FUNCTIONS = frozenset(
+    {"ABS", "CEIL", "CEILING", "CHAR_LENGTH", "COALESCE", "CONCAT", "CONCAT_WS", "CURDATE", "CURRENT_TIMESTAMP",
+     "CURTIME", "DATE", "DAYOFMONTH", "FLOOR", "GREATEST", "HEX", "IF", "IFNULL", "JSON_VALID", "LCASE", "LEAST",
+     "LEFT", "LENGTH", "LOWER", "LPAD", "LTRIM", "MD5", "MOD", "MONTH", "NOW", "NULLIF", "OCTET_LENGTH", "REPLACE",
+     "REVERSE", "RIGHT", "ROUND", "RPAD", "RTRIM", "SHA1", "SHA2", "SIGN", "SUBSTR", "SUBSTRING", "SUBSTRING_INDEX",
+     "TRIM", "TRUNCATE", "UCASE", "UNHEX", "UPPER", "YEAR"}
+)  # fmt: skip
+_GRAMMAR = frozenset(
+    {"AS", "CHECK", "DEFAULT", "AND", "OR", "XOR", "NOT", "IN", "BETWEEN", "WHEN", "THEN", "ELSE", "KEY"}
+)  # fmt: skip
+_LOBS = ("TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON")
+_SAME_OPTIONS = frozenset(
+    {"ENGINE", "AUTO_INCREMENT", "DEFAULT CHARSET", "CHARSET", "COLLATE", "COMMENT", "ROW_FORMAT", "KEY_BLOCK_SIZE",
+     "STATS_PERSISTENT", "STATS_AUTO_RECALC", "STATS_SAMPLE_PAGES", "MIN_ROWS", "MAX_ROWS", "AVG_ROW_LENGTH",
+     "CHECKSUM", "DELAY_KEY_WRITE", "PACK_KEYS", "DATA DIRECTORY", "INDEX DIRECTORY", "PAGE_CHECKSUM", "TRANSACTIONAL"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """From which flavour to which; `collations` are an operator's own equals (primary's name to secondary's)."""
+
+    from_mariadb: bool
+    to_mariadb: bool
+    collations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_needed(self) -> bool:
+        """Say whether the two sides are of different flavours."""
+        return self.from_mariadb != self.to_mariadb
+
+    def collation(self, name: str) -> str | None:
+        """Return the secondary's collation that compares as this one does, None where there is none."""
+        if name in self.collations:
+            return self.collations[name]
+        exact = _EXACT_COLLATIONS if self.to_mariadb else {v: k for k, v in _EXACT_COLLATIONS.items()}
+        foreign = _FOREIGN_TO_MARIADB if self.to_mariadb else _FOREIGN_TO_MYSQL
+        return exact.get(name) or (None if any(part in name for part in foreign) else name)
+
+
+def cross(table: TableText, source: TableName, crossing: Crossing, notes: list[str]) -> TableText:
+    """Return the table in the other flavour's words; notes say what is left out. Raises DefinitionRefused."""
+    items = [_Crossed(i, source, crossing, notes).item() for i in table.items]
+    for word in solid(table.tail):
+        if word.is_word("VERSIONING", "SEQUENCE", "UNION", "CONNECTION"):
+            raise DefinitionRefused(source, "", f"{word.text} has no equal on the other flavour")
+    known = {o.name for o in options(table.tail)}
+    if unknown := sorted(n for n in known if n not in _SAME_OPTIONS and not n.startswith("PARTITION")):
+        raise DefinitionRefused(source, "", f"table option {unknown[0]} has no equal on the other flavour")
+    tail = _collated(table.tail, source, "", crossing)
+    return TableText(tuple(items), tail)
+
+
+def _collated(tokens: tuple[Token, ...], source: TableName, column: str, crossing: Crossing) -> tuple[Token, ...]:
+    renamed = list(tokens)
+    places = [p for p, t in enumerate(tokens) if not t.is_blank and not t.is_symbol("=")]
+    for place, after in itertools.pairwise(places):
+        if not tokens[place].is_word("COLLATE", "CHARSET", "SET") or tokens[after].kind is not Kind.WORD:
+            continue
+        name = tokens[after].text
+        equal = crossing.collation(name)
+        if equal is None:
+            raise DefinitionRefused(source, column, f"{name} compares text in a way that the other flavour has not")
+        renamed[after] = replace(tokens[after], text=equal)
+    return tuple(renamed)
+
+
+@dataclass(slots=True)
+class _Crossed:
+    """One item on its way; each step takes `_tokens` and leaves them better."""
+
+    _item: Item
+    _source: TableName
+    _crossing: Crossing
+    _notes: list[str]
+
+    def item(self) -> Item:
+        item = self._item
+        tokens = _collated(item.tokens, self._source, self._column, self._crossing)
+        tokens = self._without_comments(tokens)
+        self._check_words(tokens)
+        if item.is_column:
+            tokens = self._retyped(tokens)
+        elif not self._crossing.to_mariadb:
+            tokens = tuple(replace(t, text="INVISIBLE") if t.is_word("IGNORED") else t for t in tokens)
+        return Item(tokens)
+
+    @property
+    def _column(self) -> str:
+        return self._item.name if self._item.is_column else ""
+
+    def _refused(self, reason: str) -> DefinitionRefused:
+        name = self._item.name
+        return DefinitionRefused(self._source, self._column, reason if self._item.is_column else f"{name}: {reason}")
+
+    def _without_comments(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+        # Each flavour reads the other's version comments its own way, so none is left standing. MariaDB stores
+        # _utf8mb4'x\\'y' so that it cannot read it again; without it the connection's charset counts: the same.
+        kept: list[Token] = []
+        comment: list[Token] | None = None
+        for place, token in enumerate(tokens):
+            if token.is_word("_UTF8MB4", "_UTF8MB3") and tokens[place + 1].kind is Kind.STRING:
+                continue
+            if token.kind is Kind.OPEN:
+                comment = []
+            elif token.kind is Kind.CLOSE and comment is not None:
+                kept += self._comment(comment)
+                comment = None
+            else:
+                (kept if comment is None else comment).append(token)
+        return tuple(kept)
+
+    def _comment(self, tokens: list[Token]) -> list[Token]:
+        words = solid(tokens)
+        first = words[0] if words else Token(Kind.WORD, "")
+        if first.is_word("INVISIBLE"):
+            is_key = not self._item.is_column and self._crossing.to_mariadb
+            return [Token(Kind.WORD, "IGNORED" if is_key else "INVISIBLE")]
+        if first.is_word("SRID", "COMPRESSED", "COLUMN_FORMAT", "STORAGE"):
+            self._notes.append(f"{self._item.name}: {join(words)} has no equal on the other flavour and is left out")
+            return []
+        raise self._refused(f"{join(tokens).strip()} has no equal on the other flavour")
+
+    def _check_words(self, tokens: tuple[Token, ...]) -> None:
+        words = solid(tokens)
+        if words[0].is_word("PERIOD"):
+            raise self._refused("periods have no equal on the other flavour")
+        for place, (depth, token) in enumerate(depths(words)):
+            following = words[place + 1] if place + 1 < len(words) else None
+            if token.is_word("OVERLAPS", "VERSIONING", "ARRAY") or (depth == 0 and token.is_word("ROW")):
+                raise self._refused(f"{token.text} has no equal on the other flavour")
+            if not self._item.is_column and token.is_word("HASH"):
+                raise self._refused("a unique key by hash has no equal on the other flavour")
+            if depth == 1 and self._item.is_key and token.is_symbol("("):
+                if words[place - 1].kind is not Kind.NAME:
+                    raise self._refused("an index on an expression has no equal on MariaDB")
+                continue
+            is_type = self._item.is_column and place == 1
+            calls = token.kind is Kind.WORD and following is not None and following.is_symbol("(") and not is_type
+            if calls and token.text.upper() not in _SAME_FUNCTIONS | _GRAMMAR:
+                raise self._refused(f"nobody promises that {token.text}() means the same on both sides")
+
+    def _retyped(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+        at = [p for p, t in enumerate(tokens) if not t.is_blank][1]
+        kind = tokens[at]
+        if kind.is_word(*_MARIADB_TYPES):
+            raise self._refused(f"type {kind.text} has no exact equal on the other flavour")
+        if self._crossing.to_mariadb:
+            return self._to_mariadb(tokens, at)
+        return self._to_mysql(tokens, at)
+
+    def _to_mariadb(self, tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
+        if tokens[at].is_word("GEOMCOLLECTION"):
+            return (*tokens[:at], Token(Kind.WORD, "geometrycollection"), *tokens[at + 1 :])
+        if not tokens[at].is_word("JSON"):
+            return tokens
+        name = tokens[0].text
+        longtext = tokenise("longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        return (*tokens[:at], *longtext, *tokens[at + 1 :], *tokenise(f" CHECK (json_valid({name}))"))
+
+    def _to_mysql(self, tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
+        check = "".join(t.text for t in solid(tokenise(f"CHECK(json_valid({tokens[0].text}))")))
+        start = next((p for p, (d, t) in enumerate(depths(tokens)) if d == 0 and t.is_word("CHECK")), None)
+        if start is not None and "".join(t.text for t in solid(tokens[start:])) == check:
+            rest = tokens[_after_charset(tokens, at) : start - 1]
+            tokens = (*tokens[:at], Token(Kind.WORD, "json"), Token(Kind.SPACE, " "), *rest)
+        default = next((p for p, (d, t) in enumerate(depths(tokens)) if d == 0 and t.is_word("DEFAULT")), None)
+        if default is None:
+            return tokens
+        return self._default_for_mysql(tokens, default + 2, is_lob=tokens[at].is_word(*_LOBS))
+
+    def _default_for_mysql(self, tokens: tuple[Token, ...], start: int, *, is_lob: bool) -> tuple[Token, ...]:
+        # MySQL wants parentheses round every default that is an expression, and round any default of a BLOB or TEXT.
+        first = tokens[start]
+        end = start + 1
+        if first.is_symbol("-"):
+            end += 1
+        elif first.is_symbol("("):
+            end = closing(tokens, start) + 1
+        elif first.kind is Kind.WORD and end < len(tokens) and tokens[end].is_symbol("("):
+            end = closing(tokens, end) + 1
+        elif first.kind is Kind.WORD and end < len(tokens) and tokens[end].kind is Kind.STRING:
+            end += 1
+        following = solid(tokens[end:])
+        if following and following[0].kind is not Kind.WORD:
+            raise self._refused(f"its default {join(tokens[start:])} is not understood")
+        is_call = first.kind is Kind.WORD and tokens[end - 1].is_symbol(")")
+        is_plain = first.is_word("NULL", "CURRENT_TIMESTAMP") or first.is_symbol("(")
+        if is_plain or not (is_call or is_lob):
+            return tokens
+        opening, close = Token(Kind.SYMBOL, "("), Token(Kind.SYMBOL, ")")
+        return (*tokens[:start], opening, *tokens[start:end], close, *tokens[end:])
+
+
+def _after_charset(tokens: tuple[Token, ...], at: int) -> int:
+    places = [p for p in range(at + 1, len(tokens)) if not tokens[p].is_blank]
+    while places and tokens[places[0]].is_word("CHARACTER", "COLLATE"):
+        places = places[3:] if tokens[places[0]].is_word("CHARACTER") else places[2:]
+    return places[0]

@@ -1,0 +1,141 @@
+"""SHOW CREATE TABLE's text taken apart: what stands between the outer parentheses, item by item, and what follows."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, solid, split, tokenise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A column, a key or a constraint of a table."""
+
+    tokens: tuple[Token, ...]
+
+    @property
+    def is_column(self) -> bool:
+        """Say whether this is a column."""
+        return self._solid[0].kind is Kind.NAME
+
+    @property
+    def is_foreign_key(self) -> bool:
+        """Say whether this is a foreign key, named or not."""
+        return any(t.is_word("FOREIGN") for t in self._solid[:3])
+
+    @property
+    def is_check(self) -> bool:
+        """Say whether this is a check of the whole table."""
+        return not self.is_column and any(t.is_word("CHECK") for t in self._solid[:3])
+
+    @property
+    def is_key(self) -> bool:
+        """Say whether this is a primary key or an index."""
+        return not (self.is_column or self.is_foreign_key or self.is_check) and not self._solid[0].is_word("PERIOD")
+
+    @property
+    def name(self) -> str:
+        """Return the first name that stands in the item, empty where there is none (PRIMARY KEY has none)."""
+        for token in self._solid:
+            if token.kind is Kind.NAME:
+                return token.name
+            if token.is_symbol("("):
+                break
+        return ""
+
+    @property
+    def first_key_column(self) -> str:
+        """Return the first column of a key."""
+        inside = (t.name for d, t in depths(self._solid) if d == 1 and t.kind is Kind.NAME)
+        return next(inside, "")
+
+    @property
+    def text(self) -> str:
+        """Return the item as SQL."""
+        return join(self.tokens)
+
+    @property
+    def _solid(self) -> list[Token]:
+        return solid(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class TableText:
+    """A CREATE TABLE statement without its name; `tail` begins after the closing parenthesis."""
+
+    items: tuple[Item, ...]
+    tail: tuple[Token, ...]
+
+    @property
+    def columns(self) -> tuple[Item, ...]:
+        """Return the columns' items."""
+        return tuple(i for i in self.items if i.is_column)
+
+    @property
+    def engine(self) -> str:
+        """Return the storage engine's name, empty where none is given."""
+        return next((o.value for o in options(self.tail) if o.name == "ENGINE"), "")
+
+    def create(self, name: str) -> str:
+        """Return the statement for a table of this (quoted) name."""
+        body = ",\n".join(f"  {i.text}" for i in self.items)
+        return f"CREATE TABLE {name} (\n{body}\n){join(self.tail)}"
+
+    def with_items(self, items: tuple[Item, ...]) -> TableText:
+        """Return the same table with other items."""
+        return replace(self, items=items)
+
+
+def parse(create_text: str) -> TableText:
+    """Take SHOW CREATE TABLE's text apart. Raises ValueError where it is not that."""
+    tokens = tokenise(create_text)
+    start = next((p for p, t in enumerate(tokens) if t.is_symbol("(")), None)
+    head = solid(tokens[:start])
+    if start is None or not head or not head[0].is_word("CREATE"):
+        raise ValueError("not the text of SHOW CREATE TABLE")
+    end = closing(tokens, start)
+    parts = split(tokens[start + 1 : end], ",")
+    return TableText(tuple(Item(_trimmed(p)) for p in parts), tuple(tokens[end + 1 :]))
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`NAME=value` of a table or a partition: where it stands among the tokens, [start, end)."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+
+
+def options(tokens: tuple[Token, ...]) -> Iterator[Option]:
+    """Yield the options of a table's tail, those of partitions and inside executable comments included."""
+    places = [p for p, t in enumerate(tokens) if not t.is_blank]
+    for before, (mark, after) in enumerate(itertools.pairwise(places[1:])):
+        if not tokens[mark].is_symbol("="):
+            continue
+        start, name = places[before], tokens[places[before]].text.upper()
+        previous = tokens[places[before - 1]] if before else None
+        if previous is not None and previous.is_word("DEFAULT", "DATA", "INDEX", "CHARACTER"):
+            start, name = places[before - 1], f"{previous.text.upper()} {name}"
+        yield Option(name, tokens[after].text, start, after + 1)
+
+
+def without(tokens: tuple[Token, ...], dropped: list[tuple[int, int]]) -> tuple[Token, ...]:
+    """Return tokens without some ranges, and without the space before each."""
+    gone = {place for start, end in dropped for place in range(start, end)}
+    gone |= {start - 1 for start, _ in dropped if start and tokens[start - 1].kind is Kind.SPACE}
+    return tuple(t for p, t in enumerate(tokens) if p not in gone)
+
+
+def _trimmed(tokens: list[Token]) -> tuple[Token, ...]:
+    while tokens and tokens[0].kind is Kind.SPACE:
+        tokens = tokens[1:]
+    while tokens and tokens[-1].kind is Kind.SPACE:
+        tokens = tokens[:-1]
+    return tuple(tokens)

@@ -1,0 +1,27 @@
+"""The one way a definition is turned down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ApplyRefused
+
+if TYPE_CHECKING:
+    from replica_cli.core.table import TableName
+
+
+class DefinitionRefused(ApplyRefused):
+    """A table cannot be made on the secondary as it is on the primary; `column` is empty where it is the table."""
+
+    code = "definition_refused"
+
+    def __init__(self, table: TableName, column: str, reason: str) -> None:
+        place = f"{table}: column {column}" if column else str(table)
+        super().__init__(
+            f"{place}: {reason}",
+            hint=f"make the table on the secondary by hand, then run `replica transfer --table {table}`, "
+            "or leave the table out",
+        )
+        self.table = table
+        self.column = column
+        self.reason = reason

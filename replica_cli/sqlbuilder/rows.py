@@ -1,0 +1,64 @@
+"""Statements that change rows: names and literals in, text out. Literals are bytes that are SQL already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.table import TableName
+
+Literals = tuple[bytes, ...]
+
+
+def insert_head(target: TableName, columns: Sequence[str], *, replaces: bool = False) -> bytes:
+    """Return an INSERT (or REPLACE) up to its VALUES."""
+    verb = "REPLACE" if replaces else "INSERT"
+    names = ",".join(quote(c) for c in columns)
+    return f"{verb} INTO {quote_table(target)} ({names}) VALUES ".encode()
+
+
+def values(rows: Sequence[Literals]) -> bytes:
+    """Return rows as a list of row values."""
+    return b",".join([b"(" + b",".join(row) + b")" for row in rows])
+
+
+def delete_by_key(target: TableName, key: Sequence[str], rows: Sequence[Literals]) -> bytes:
+    """Return a DELETE of the rows with these keys, each row the key's literals."""
+    head = f"DELETE FROM {quote_table(target)} WHERE ".encode()
+    if len(key) == 1:
+        return head + quote(key[0]).encode() + b" IN (" + b",".join([row[0] for row in rows]) + b")"
+    names = ",".join(quote(c) for c in key)
+    return head + f"({names}) IN (".encode() + values(rows) + b")"
+
+
+def delete_template(target: TableName, columns: Sequence[str]) -> bytes:
+    """Return a DELETE of one row found by its whole image, as a %-template of its literals."""
+    return f"DELETE FROM {_escaped(quote_table(target))} WHERE {_whole_row(columns)} LIMIT 1".encode()
+
+
+def update_template(target: TableName, changed: Sequence[str], key: Sequence[str]) -> bytes:
+    """Return an UPDATE of the row with a key, as a %-template: the changed columns' literals, then the key's."""
+    found = " AND ".join(f"{_escaped(quote(c))}=%b" for c in key)
+    return f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)} WHERE {found}".encode()
+
+
+def update_whole_row_template(target: TableName, changed: Sequence[str], columns: Sequence[str]) -> bytes:
+    """Return an UPDATE of one row found by its whole image, as a %-template; NULL equals NULL."""
+    head = f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)}"
+    return f"{head} WHERE {_whole_row(columns)} LIMIT 1".encode()
+
+
+def _assignments(columns: Sequence[str]) -> str:
+    return ",".join(f"{_escaped(quote(c))}=%b" for c in columns)
+
+
+def _whole_row(columns: Sequence[str]) -> str:
+    return " AND ".join(f"{_escaped(quote(c))}<=>%b" for c in columns)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")

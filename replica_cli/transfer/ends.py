@@ -1,0 +1,119 @@
+"""The connections of one worker: opened when they are needed, thrown away together when one of them fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from replica_cli.core.settings import Network, Server
+    from replica_cli.mysql.session import Session
+
+# While the secondary is slow nothing is read from the primary, which hangs up after net_write_timeout.
+_READING = ("SET SESSION net_write_timeout = 3600, group_concat_max_len = {limit}", "SET NAMES binary")
+_WRITING = ("SET SESSION foreign_key_checks = 0", "SET NAMES binary")
+# Space in a packet for what stands before the VALUES list: column names and the progress row.
+_HEAD_ROOM = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both servers; `packet_limit` is the longest VALUES list, bytes, that the two take."""
+
+    primary: Server
+    secondary: Server
+    network: Network
+    packet_limit: int
+
+    def open_reader(self) -> Session:
+        """Open a session that formats chunks: its answers are bytes."""
+        session = connect(self.primary, self.network)
+        for statement in _READING:
+            session.execute(statement.format(limit=self.packet_limit))
+        session.execute(f"SET SESSION {'max_statement_time' if session.is_mariadb else 'max_execution_time'} = 0")
+        return session
+
+    def open_writer(self) -> Session:
+        """Open a session that takes chunks as they are; checks were the primary's business."""
+        session = connect(self.secondary, self.network)
+        for statement in _WRITING:
+            session.execute(statement)
+        if session.is_mariadb:
+            session.execute("SET SESSION check_constraint_checks = 0, max_statement_time = 0")
+        return session
+
+    def open_primary(self) -> Session:
+        """Open a session for catalogs and positions, in utf8mb4."""
+        return connect(self.primary, self.network)
+
+    def open_secondary(self) -> Session:
+        """Open a session for definitions and state, in utf8mb4; a parent may go before its children."""
+        return connect(self.secondary, self.network, init="SET SESSION foreign_key_checks = 0")
+
+
+def packet_limit(*max_allowed_packets: int) -> int:
+    """Return how long a VALUES list may be so that it fits these servers' packets."""
+    smallest = min(max_allowed_packets)
+    return max(smallest // 2, smallest - _HEAD_ROOM)
+
+
+class Connections:
+    """One worker's four sessions. One thread at a time, but for `reader`, which its prefetching thread has."""
+
+    def __init__(self, ends: Ends) -> None:
+        self.ends = ends
+        self._open: dict[str, Session] = {}
+
+    @property
+    def reader(self) -> Session:
+        """Return the session that formats chunks."""
+        return self._kept("reader")
+
+    @property
+    def writer(self) -> Session:
+        """Return the session that writes chunks and their progress."""
+        return self._kept("writer")
+
+    @property
+    def primary(self) -> Session:
+        """Return the session for the primary's catalog and position."""
+        return self._kept("primary")
+
+    @property
+    def secondary(self) -> Session:
+        """Return the session for the secondary's definitions and state."""
+        return self._kept("secondary")
+
+    def drop(self, name: str) -> None:
+        """Close one session; the next use opens another."""
+        session = self._open.pop(name, None)
+        if session is not None:
+            session.close()
+
+    def close(self) -> None:
+        """Close all sessions."""
+        for name in tuple(self._open):
+            self.drop(name)
+
+    def _kept(self, name: str) -> Session:
+        if name not in self._open:
+            opening = {
+                "reader": self.ends.open_reader,
+                "writer": self.ends.open_writer,
+                "primary": self.ends.open_primary,
+                "secondary": self.ends.open_secondary,
+            }
+            self._open[name] = opening[name]()
+        return self._open[name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,134 @@
+"""How far the copy is, for people and monitors: thinned snapshots and a small JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from replica_cli.core.status import TableProgress, TableState, TransferProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from replica_cli.transfer.plan import CopyPlan
+
+_REPORT_SECONDS = 0.1
+_FILE_SECONDS = 0.5
+
+
+class Meter:
+    """Counts rows per table. Safe between threads.
+
+    `report` hears of it at most ten times a second, the file `transfer_progress_<instance>.json` is written at most
+    twice a second; the end is always told.
+    """
+
+    def __init__(
+        self, plan: CopyPlan, *, report: Callable[[TransferProgress], None] | None, folder: Path | None
+    ) -> None:
+        self._lock = threading.Lock()
+        self._instance = plan.instance
+        self._tables = {
+            str(t.planned.name): TableProgress(
+                str(t.planned.name), t.planned.rows_copied, t.planned.rows_estimated, state=TableState.PENDING
+            )
+            for t in plan.tables
+        }
+        self._report = report
+        self._file = folder / f"transfer_progress_{plan.instance}.json" if folder else None
+        self._started = time.monotonic()
+        self._copied = 0
+        self._errors = 0
+        self._current_schema = ""
+        self._reported_at = self._written_at = float("-inf")
+
+    def add(self, table: str, rows: int, size: int) -> None:
+        """Count rows that are committed on the secondary."""
+        with self._lock:
+            before = self._tables[table]
+            self._copied += rows
+            self._tables[table] = replace(
+                before,
+                rows_copied=before.rows_copied + rows,
+                bytes_copied=before.bytes_copied + size,
+                state=TableState.COPYING,
+            )
+            self._current_schema = table.partition(".")[0]
+            self._tell()
+
+    def start_over(self, table: str) -> None:
+        """Forget what was counted of a table: its copy begins anew."""
+        with self._lock:
+            self._copied -= self._tables[table].rows_copied
+            self._tables[table] = replace(self._tables[table], rows_copied=0, bytes_copied=0, state=TableState.COPYING)
+            self._copied = max(self._copied, 0)
+
+    def finish(self, table: str) -> None:
+        """Note that every row of a table is there."""
+        with self._lock:
+            self._tables[table] = replace(self._tables[table], state=TableState.COPIED)
+            self._tell()
+
+    def fail(self) -> None:
+        """Count a table that failed."""
+        with self._lock:
+            self._errors += 1
+
+    def rows(self, table: str) -> int:
+        """Return the rows of one table that are there."""
+        with self._lock:
+            return self._tables[table].rows_copied
+
+    @property
+    def rows_copied(self) -> int:
+        """Return the rows copied by this run."""
+        with self._lock:
+            return self._copied
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Return the seconds since the run began."""
+        return time.monotonic() - self._started
+
+    def close(self) -> None:
+        """Tell the end."""
+        with self._lock:
+            self._reported_at = self._written_at = float("-inf")
+            self._tell()
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if self._report and now - self._reported_at >= _REPORT_SECONDS:
+            self._reported_at = now
+            self._report(self._snapshot(now))
+        if self._file and now - self._written_at >= _FILE_SECONDS:
+            self._written_at = now
+            self._write(self._file)
+
+    def _snapshot(self, now: float) -> TransferProgress:
+        elapsed = now - self._started
+        rate = self._copied / elapsed if elapsed > 0 else 0.0
+        return TransferProgress(self._instance, tuple(self._tables.values()), elapsed, rate, self._errors)
+
+    def _write(self, file: Path) -> None:
+        schemas: dict[str, bool] = {}
+        for name, table in self._tables.items():
+            schema = name.partition(".")[0]
+            schemas[schema] = schemas.get(schema, True) and table.state is TableState.COPIED
+        document = {
+            "DatabasesProcessed": [schema for schema, is_done in schemas.items() if is_done],
+            "CurrentDatabase": self._current_schema,
+            "TablesProcessed": {name: table.rows_copied for name, table in self._tables.items()},
+            "LastCheckpoint": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        # Written beside and renamed: a reader never sees half of it, and nobody else may read it.
+        fresh = file.with_name(f".{file.name}.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(document, indent=2), encoding="utf-8")
+        fresh.replace(file)

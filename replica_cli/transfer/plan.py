@@ -1,0 +1,218 @@
+"""What a copy would do, decided before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
+from replica_cli.checkpoint.schema import existing_state_tables
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
+from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.selection import SYSTEM_SCHEMAS
+from replica_cli.core.status import TableState
+from replica_cli.mysql.catalog import read_catalog
+from replica_cli.mysql.facts import read_facts
+from replica_cli.sqlbuilder.definition import schema_statement
+from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.transfer.ends import packet_limit
+from replica_cli.transfer.errors import TablesOccupied, TablesRefused
+from replica_cli.transfer.source import Origin, SourceTable, read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.position import Position
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.settings import TransferSettings
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.session import Session
+
+# Below this a table is one range: splitting costs a walk along the index.
+SPLIT_ROWS = 50_000
+_UNFINISHED = (TableState.PENDING, TableState.COPYING)
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """One table: what is done (`planned`), how it looks on the primary, and where an unfinished copy started."""
+
+    planned: PlannedTable
+    source: SourceTable
+    start: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPlan:
+    """A whole copy to one secondary. `is_full`: the instance's position starts with it."""
+
+    instance: str
+    state_schema: str
+    mode: TransferMode
+    is_full: bool
+    tables: tuple[TablePlan, ...]
+    schema_statements: tuple[str, ...]
+    origin: Origin
+    source_identity: str
+    settings: TransferSettings
+    packet_limit: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def starts_position(self) -> bool:
+        """Say whether the saved position is written: a full copy that is begun, not resumed."""
+        return self.is_full and self.mode is not TransferMode.RESUME
+
+
+def plan_copy(
+    primary: Session,
+    secondary: Session,
+    selection: Selection,
+    *,
+    instance: str,
+    state_schema: str,
+    settings: TransferSettings,
+    mode: TransferMode = TransferMode.NEW,
+    tables: Sequence[TableName] = (),
+) -> CopyPlan:
+    """Plan a copy of all selected tables, or of `tables` (the primary's names) alone. Writes nothing.
+
+    Named tables are dropped and copied anew; a full copy needs `RESTART` for that. `RESUME` goes on with what is
+    unfinished, and begins where nothing was begun. Raises UnfinishedTransfer, TablesOccupied, TablesRefused.
+    """
+    facts, target_facts = read_facts(primary), read_facts(secondary)
+    origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb)
+    records, progress = _state(secondary, state_schema, instance)
+    unfinished = {n for n, r in records.items() if r.state in _UNFINISHED}
+    if mode is TransferMode.RESUME and not tables and not records:
+        mode = TransferMode.NEW
+    if mode is TransferMode.NEW and not tables and unfinished:
+        raise UnfinishedTransfer(
+            f"{instance}: a copy was begun and not finished ({len(unfinished)} tables)",
+            hint="`replica transfer --resume` goes on with it, `--restart` begins anew",
+        )
+    definitions = _selected(primary, selection, tables)
+    if mode is TransferMode.RESUME:
+        definitions = {n: d for n, d in definitions.items() if n in unfinished}
+    known = _Known(records, progress, _existing(secondary, selection, definitions))
+    sources = _sources(primary, origin, definitions)
+    may_replace = mode is TransferMode.RESTART or bool(tables)
+    plans = tuple(_table(s, known, settings, is_resumed=mode is TransferMode.RESUME) for s in sources)
+    occupied = [p.planned.target for p in plans if p.planned.action is TableAction.REPLACE and not may_replace]
+    if occupied and mode is TransferMode.NEW:
+        raise TablesOccupied(occupied)
+    return CopyPlan(
+        instance=instance,
+        state_schema=state_schema,
+        mode=mode,
+        is_full=not tables,
+        tables=plans,
+        schema_statements=_schema_statements(primary, selection, definitions, origin),
+        origin=origin,
+        source_identity=facts.identity,
+        settings=settings,
+        packet_limit=packet_limit(facts.max_allowed_packet, target_facts.max_allowed_packet),
+        warnings=tuple(f"{s.definition.name}: {note}" for s in sources for note in s.statements.notes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the secondary holds: our own records and progress, and the tables, each with whether it has rows."""
+
+    records: dict[TableName, TableRecord]
+    progress: dict[TableName, CopyProgress]
+    targets: dict[TableName, bool]
+
+
+def _state(
+    secondary: Session, state_schema: str, instance: str
+) -> tuple[dict[TableName, TableRecord], dict[TableName, CopyProgress]]:
+    existing = existing_state_tables(secondary, state_schema)
+    if not {"table_status", "transfer_progress"} <= existing:
+        return {}, {}
+    records = TableStore(secondary, state_schema, instance).load()
+    return records, ProgressStore(secondary, state_schema, instance).load()
+
+
+def _selected(primary: Session, selection: Selection, tables: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+    names = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
+    wanted = {t.schema for t in tables}
+    schemas = [
+        n for n in names if selection.schema_target(n) and n not in SYSTEM_SCHEMAS and (not tables or n in wanted)
+    ]
+    found = {n: d for n, d in read_catalog(primary, schemas).items() if selection.target(n)}
+    missing = [str(t) for t in tables if t not in found]
+    if missing:
+        raise UsageError(f"not among the selected tables of the primary: {', '.join(missing)}")
+    return {n: d for n, d in found.items() if not tables or n in tables}
+
+
+def _existing(
+    secondary: Session, selection: Selection, definitions: dict[TableName, TableDefinition]
+) -> dict[TableName, bool]:
+    targets = {t for n in definitions if (t := selection.target(n))}
+    if len(targets) != len(definitions):
+        raise ApplyRefused("two tables of the primary have one name on the secondary", hint="change REPLICA_SCHEMAS")
+    there = read_catalog(secondary, sorted({t.schema for t in targets}))
+    return {t: secondary.row(f"SELECT 1 FROM {quote_table(t)} LIMIT 1") is not None for t in targets if t in there}
+
+
+def _sources(primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition]) -> list[SourceTable]:
+    sources, reasons = [], []
+    for definition in definitions.values():
+        try:
+            sources.append(read_source(primary, origin, definition))
+        except ApplyRefused as error:
+            text = error.message
+            reasons.append(text if text.startswith(str(definition.name)) else f"{definition.name}: {text}")
+    if reasons:
+        raise TablesRefused(reasons)
+    return sources
+
+
+def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is_resumed: bool) -> TablePlan:
+    definition, key = source.definition, source.key
+    name, target = definition.name, source.target
+    record, progress = known.records.get(name), known.progress.get(name)
+    ranges = min(settings.workers * 2, definition.estimated_rows * 2 // SPLIT_ROWS) if key else 1
+    action, start = TableAction.CREATE, None
+    if target in known.targets:
+        action = TableAction.REPLACE if known.targets[target] else TableAction.FILL
+    can_continue = is_resumed and record is not None and record.start is not None and target in known.targets
+    if can_continue and progress is not None and progress.is_verified:
+        action = TableAction.DONE
+    elif can_continue and progress is not None and key and progress.fingerprint == source.fingerprint:
+        action = TableAction.CONTINUE
+    if action in (TableAction.DONE, TableAction.CONTINUE) and record is not None and progress is not None:
+        start, ranges = record.start, len(progress.ranges)
+    planned = PlannedTable(
+        name=name,
+        target=target,
+        action=action,
+        method=CopyMethod.RANGES if key else CopyMethod.SNAPSHOT,
+        key=key.names if key else (),
+        rows_estimated=definition.estimated_rows,
+        bytes_estimated=definition.estimated_bytes,
+        ranges=max(1, ranges if definition.estimated_rows >= SPLIT_ROWS or start else 1),
+        rows_copied=progress.row_count if start and progress else 0,
+    )
+    return TablePlan(planned, source, start)
+
+
+def _schema_statements(
+    primary: Session, selection: Selection, definitions: dict[TableName, TableDefinition], origin: Origin
+) -> tuple[str, ...]:
+    rows = primary.rows(
+        "SELECT schema_name, default_character_set_name, default_collation_name FROM information_schema.schemata"
+    )
+    wanted = {n.schema for n in definitions}
+    statements = []
+    for schema, charset, collation in rows:
+        target = selection.schema_target(str(schema))
+        if str(schema) in wanted and target:
+            there = origin.crossing.collation(str(collation)) or "utf8mb4_bin"
+            statements.append(schema_statement(target, str(charset), there))
+    return tuple(statements)

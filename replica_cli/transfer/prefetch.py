@@ -1,0 +1,73 @@
+"""Reading ahead: the next chunk is formatted by the primary while this one is written."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from replica_cli.mysql.session import Session
+    from replica_cli.transfer.chunk import Chunk
+
+_POLL_SECONDS = 0.2
+
+
+class Prefetch:
+    """A thread that runs ahead by one chunk. Iterate it inside its context; errors come out of the iteration.
+
+    Left early, it cuts the reading session, which is of no more use then (`is_cut`).
+    """
+
+    def __init__(self, chunks: Iterator[Chunk], session: Session) -> None:
+        self._chunks = chunks
+        self._session = session
+        self._queue: queue.Queue[Chunk | BaseException | None] = queue.Queue(maxsize=1)
+        self._is_cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="transfer-reader", daemon=True)
+        self.is_cut = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __iter__(self) -> Iterator[Chunk]:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_cancelled.set()
+        if self._thread.is_alive() and not self._has_ended():
+            self.is_cut = True
+            self._session.abort()
+        self._thread.join()
+
+    def _has_ended(self) -> bool:
+        # The thread puts its last word into the queue and is gone a moment later.
+        self._thread.join(0.01)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            for chunk in self._chunks:
+                if not self._put(chunk):
+                    return
+            self._put(None)
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that iterates, which decides
+            self._put(error)
+
+    def _put(self, item: Chunk | BaseException | None) -> bool:
+        while not self._is_cancelled.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False

@@ -1,0 +1,154 @@
+"""Chunks from the primary: it formats rows as one VALUES list, which nobody here looks into."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from replica_cli.mysql.errnos import ER_BAD_DB, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_TABLE_DEF_CHANGED, ServerError
+from replica_cli.sqlbuilder.chunks import (
+    after,
+    both,
+    boundary_query,
+    chunk_query,
+    lines_query,
+    rows_query,
+    split_literals,
+    up_to,
+)
+from replica_cli.transfer.chunk import Chunk
+from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.checkpoint.progress import RangeProgress
+    from replica_cli.core.table import TableDefinition
+    from replica_cli.mysql.session import Row, Session
+    from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+
+# A statement of this size is long enough to hide round trips and short enough to commit soon.
+TARGET_BYTES = 1_500_000
+_ROWS_LIMIT = 50_000
+_ER_KEY_DOES_NOT_EXIST = 1176
+_ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_BAD_DB, _ER_KEY_DOES_NOT_EXIST})
+
+
+@contextmanager
+def noticing_ddl() -> Iterator[None]:
+    """Turn the primary's words for "this is another table now" into TableAltered."""
+    try:
+        yield
+    except ServerError as error:
+        if error.errno in _ALTERED:
+            raise TableAltered(f"the table was altered on the primary: {error.message}") from error
+        raise
+
+
+class RangeReader:
+    """Reads one range of one table. `chunk_rows` is where it starts; then the rows' width decides."""
+
+    def __init__(
+        self, session: Session, definition: TableDefinition, key: PagingKey, *, chunk_rows: int, packet_limit: int
+    ) -> None:
+        self._session = session
+        self._definition = definition
+        self._key = key
+        self._packet_limit = packet_limit
+        width = definition.estimated_bytes // max(definition.estimated_rows, 1)
+        self._rows = max(1, min(chunk_rows, TARGET_BYTES // max(width, 1)))
+
+    def chunks(self, progress: RangeProgress) -> Iterator[Chunk]:
+        """Yield what is missing of a range, in key order. Raises TableAltered, RowTooLarge, ServerError."""
+        high = split_literals(progress.high_key) if progress.high_key else None
+        last = split_literals(progress.last_key) if progress.last_key else None
+        end = up_to(self._key, high) if high else ""
+        while True:
+            with noticing_ddl():
+                chunk = self._next(after(self._key, last) if last else "", end)
+            if chunk is None:
+                self._rows = max(1, self._rows // 4)
+                continue
+            yield chunk
+            if chunk.is_last:
+                return
+            last = chunk.last_key
+
+    def boundary(self, condition: str, skipped_rows: int) -> KeyLiterals | None:
+        """Return the key of the row behind so many others, None where there are not so many."""
+        row = self._session.row(boundary_query(self._definition.name, self._key, condition, skipped_rows))
+        return tuple(bytes(literal).decode() for literal in row) if row else None
+
+    def _next(self, start: str, end: str) -> Chunk | None:
+        # The boundary comes first and alone, from the index: so the chunk needs no sorted temporary table.
+        last_key = self.boundary(both(start, end), self._rows - 1)
+        condition = both(start, up_to(self._key, last_key) if last_key else end)
+        row = self._session.row(chunk_query(self._definition, self._key, condition))
+        if row is None:
+            raise ChunkBroken(f"{self._definition.name}: the primary answered nothing")
+        count, zero, values = int(row[0]), bool(int(row[1])), row[2]
+        is_last = last_key is None
+        if count == 0:
+            return Chunk((), 0, last_key, is_last)
+        if self._is_cut(values):
+            if self._rows > 1:
+                return None
+            return self._wide_rows(condition, last_key)
+        self._adapt(len(values), count)
+        return Chunk((values,), count, last_key, is_last, zero)
+
+    def _is_cut(self, values: bytes | None) -> bool:
+        if values is None or len(values) >= self._packet_limit or not values.endswith(b")"):
+            return True
+        # A row that is longer than the server's packet vanishes from the list; only a warning tells.
+        row = self._session.row("SELECT @@warning_count")
+        return row is None or int(row[0]) > 0
+
+    def _adapt(self, size: int, count: int) -> None:
+        fitting = TARGET_BYTES * count // max(size, 1)
+        self._rows = max(1, min(fitting, self._rows * 4, _ROWS_LIMIT))
+
+    def _wide_rows(self, condition: str, last_key: KeyLiterals | None) -> Chunk:
+        # One literal a column: each may be as long as a packet, and Python puts the row together.
+        rows = self._session.rows(rows_query(self._definition, self._key, condition))
+        values = tuple(self._wide_row(row[:-1]) for row in rows)
+        return Chunk(values, len(rows), last_key, last_key is None, any(int(row[-1]) for row in rows))
+
+    def _wide_row(self, literals: Row) -> bytes:
+        key = ", ".join(self._key.names)
+        if any(literal is None for literal in literals):
+            raise RowTooLarge(
+                f"{self._definition.name} (key {key}): a value of one row does not fit the primary's packet",
+                hint="raise max_allowed_packet on the primary",
+            )
+        value = b"(" + b",".join(_bytes(literal) for literal in literals) + b")"
+        if len(value) > self._packet_limit:
+            raise RowTooLarge(
+                f"{self._definition.name} (key {key}): one row of {len(value)} bytes does not fit a packet",
+                hint="raise max_allowed_packet on the secondary (and the primary)",
+            )
+        return value
+
+
+def whole_table(session: Session, definition: TableDefinition, *, packet_limit: int) -> Iterator[Chunk]:
+    """Yield a whole table in the session's snapshot, rows in whatever order they come. Raises RowTooLarge."""
+    lines: list[bytes] = []
+    size, zero = 0, False
+    with noticing_ddl():
+        for line, has_zero in session.each_row(lines_query(definition)):
+            if line is None or len(line) > packet_limit:
+                raise RowTooLarge(
+                    f"{definition.name}: one row does not fit a packet",
+                    hint="raise max_allowed_packet on both servers",
+                )
+            if lines and size + len(line) > min(TARGET_BYTES, packet_limit):
+                yield Chunk((b",".join(lines),), len(lines), holds_enum_zero=zero)
+                lines, size, zero = [], 0, False
+            lines.append(line)
+            size += len(line) + 1
+            zero = zero or bool(int(has_zero))
+    yield Chunk((b",".join(lines),) if lines else (), len(lines), is_last=True, holds_enum_zero=zero)
+
+
+def _bytes(literal: object) -> bytes:
+    return literal if isinstance(literal, bytes) else str(literal).encode()

@@ -1,0 +1,159 @@
+"""The first copy from its position to the end of its replay window."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.progress import ProgressStore
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.errors import ReplicaError
+from replica_cli.core.reports import TableAction
+from replica_cli.core.status import TableState
+from replica_cli.mysql.binlog import current_position, visible_position
+from replica_cli.mysql.facts import read_facts
+from replica_cli.transfer.ends import Ends
+from replica_cli.transfer.meter import Meter
+from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
+from replica_cli.transfer.work import Task, WorkQueue
+from replica_cli.transfer.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Network, Retry, Server
+    from replica_cli.core.status import TransferProgress
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
+    from replica_cli.transfer.plan import CopyPlan
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What was copied. `errors` are (table, message) pairs; `is_complete`: every planned table has its window.
+
+    `start` and `end` are the positions of this run; a table that began anew has a later start of its own.
+    """
+
+    rows: int
+    tables: int
+    milliseconds: int
+    errors: tuple[tuple[str, str], ...]
+    is_complete: bool
+    start: Position | None = None
+    end: Position | None = None
+
+
+def run_copy(
+    plan: CopyPlan,
+    *,
+    primary: Server,
+    secondary: Server,
+    network: Network,
+    retry: Retry,
+    stop: StopToken,
+    report: Callable[[TransferProgress], None] | None = None,
+    progress_folder: Path | None = None,
+) -> CopyResult:
+    """Do what the plan says. A stop is heard between chunks: progress is kept and the result is not complete.
+
+    A table that fails is listed and the others go on. Raises Fenced where another process copies too, ServerError
+    where a server is lost outside of a table's work, and whatever no table is to blame for.
+    """
+    ends = Ends(primary, secondary, network, plan.packet_limit)
+    meter = Meter(plan, report=report, folder=progress_folder)
+    runs = [TableRun(t) for t in plan.tables]
+    queue = WorkQueue(stop)
+    with ends.open_primary() as source, ends.open_secondary() as target:
+        facts = read_facts(source)
+        # Position first, rows second: every change that a chunk may have missed is behind it in the log.
+        start = _begin(source, target, facts, plan, runs)
+        _put_tasks(queue, runs)
+    threads = [
+        threading.Thread(
+            target=Worker(plan, ends, queue, meter, facts=facts, retry=retry, stop=stop).run,
+            name=f"transfer-{plan.instance}-{number}",
+            daemon=True,
+        )
+        for number in range(max(1, plan.settings.workers))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    meter.close()
+    if queue.error is not None:
+        raise queue.error
+    return _finish(ends, plan, runs, meter, start, is_stopped=stop.is_set and not all(r.is_finished for r in runs))
+
+
+def _begin(
+    source: Session, target: Session, facts: ServerFacts, plan: CopyPlan, runs: list[TableRun]
+) -> Position | None:
+    create_state_schema(target, plan.state_schema)
+    for statement in plan.schema_statements:
+        target.execute(statement)
+    fresh = [r for r in runs if r.planned.action not in (TableAction.CONTINUE, TableAction.DONE)]
+    start = visible_position(source, facts) if fresh or plan.starts_position else None
+    tables = TableStore(target, plan.state_schema, plan.instance)
+    progress = ProgressStore(target, plan.state_schema, plan.instance)
+    target.begin()
+    if plan.starts_position and start is not None:
+        positions = PositionStore(target, plan.state_schema, plan.instance)
+        positions.start(start, source_identity=plan.source_identity, selection=plan.origin.selection)
+        tables.forget_all()
+        progress.forget_all()
+    for run in fresh:
+        # A table copied whole starts at its own snapshot, which is still to come.
+        run.start = start if run.source.key else None
+        state = TableState.COPYING if run.start else TableState.PENDING
+        progress.forget(run.name)
+        tables.save(TableRecord(run.name, state, run.start))
+    target.commit()
+    return start
+
+
+def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
+    for run in runs:
+        match run.planned.action:
+            case TableAction.DONE:
+                run.is_finished = True
+            case TableAction.CONTINUE:
+                run.open_ranges = run.planned.ranges
+                queue.put(*(Task(run, number) for number in range(1, run.planned.ranges + 1)))
+            case _:
+                queue.put(Task(run))
+
+
+def _finish(
+    ends: Ends, plan: CopyPlan, runs: list[TableRun], meter: Meter, start: Position | None, *, is_stopped: bool
+) -> CopyResult:
+    finished = [r for r in runs if r.is_finished]
+    end = None
+    if not is_stopped:
+        with ends.open_primary() as source, ends.open_secondary() as target:
+            for run in finished:
+                try:
+                    add_foreign_keys(target, run)
+                except ReplicaError as error:
+                    run.failure, run.is_finished = error.message, False
+            finished = [r for r in finished if r.is_finished]
+            # After the last row was read: every transaction that a chunk may have seen is before it in the log.
+            end = current_position(source, read_facts(source))
+            close_tables(target, plan, finished, end, {r.name: meter.rows(str(r.name)) for r in finished})
+    errors = tuple((str(r.name), r.failure) for r in runs if r.failure is not None)
+    return CopyResult(
+        rows=meter.rows_copied,
+        tables=len(finished),
+        milliseconds=int(meter.elapsed_seconds * 1000),
+        errors=errors,
+        is_complete=not is_stopped and len(finished) == len(runs),
+        start=start,
+        end=end,
+    )

@@ -1,0 +1,95 @@
+"""A table as the primary shows it at one moment, and what makes it on the secondary."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.table import TableName
+from replica_cli.mysql.catalog import read_table, show_create
+from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
+from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
+from replica_cli.sqlbuilder.definition import CONVERTED_ENGINES, CreateStatements, create_statements
+from replica_cli.sqlbuilder.definition_crossing import Crossing
+
+if TYPE_CHECKING:
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableDefinition
+    from replica_cli.mysql.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What decides how a definition is translated: the filters and both flavours."""
+
+    selection: Selection
+    from_mariadb: bool
+    to_mariadb: bool
+
+    @property
+    def crossing(self) -> Crossing:
+        """Return from which flavour to which."""
+        return Crossing(self.from_mariadb, self.to_mariadb)
+
+    def route(self, name: TableName) -> TableName:
+        """Return the secondary's name of any table; one that is not replicated keeps what its schema has."""
+        schema = self.selection.schema_target(name.schema) or name.schema
+        return self.selection.target(name) or TableName(schema, name.table)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """One table; `key` is None where it is copied whole, `needs_lock` where no snapshot holds its rows still.
+
+    `fingerprint` is the same as long as the definition is (its AUTO_INCREMENT counter aside).
+    """
+
+    definition: TableDefinition
+    target: TableName
+    statements: CreateStatements
+    fingerprint: str
+    key: PagingKey | None
+    needs_lock: bool
+
+
+def read_source(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+    """Read what makes a table. Raises ApplyRefused where it cannot be copied exactly, ServerError."""
+    if definition.kind != "BASE TABLE":
+        raise ApplyRefused(f"a table of kind {definition.kind} cannot be copied exactly")
+    for column in definition.written_columns:
+        value_expression(column)
+    text = show_create(primary, definition.name)
+    needs_lock = definition.engine.upper() in CONVERTED_ENGINES
+    target = origin.route(definition.name)
+    statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
+    key = None if needs_lock else paging_key(definition)
+    return SourceTable(definition, target, statements, _fingerprint(text, origin, definition.name), key, needs_lock)
+
+
+def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTable | None:
+    """Read a table as it is now, None where it is gone."""
+    try:
+        definition = read_table(primary, name)
+        return read_source(primary, origin, definition) if definition else None
+    except ServerError as error:
+        if error.errno in (ER_NO_SUCH_TABLE, ER_BAD_DB):
+            return None
+        raise
+
+
+def current_fingerprint(primary: Session, origin: Origin, name: TableName) -> str | None:
+    """Return the fingerprint of a table as it is now, None where it is gone."""
+    try:
+        return _fingerprint(show_create(primary, name), origin, name)
+    except ServerError as error:
+        if error.errno in (ER_NO_SUCH_TABLE, ER_BAD_DB):
+            return None
+        raise
+
+
+def _fingerprint(text: str, origin: Origin, name: TableName) -> str:
+    bare = create_statements(text, name, source=name, route=lambda n: n, keeps_auto_increment=False)
+    parts = (origin.selection.fingerprint, bare.create, *bare.foreign_keys)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

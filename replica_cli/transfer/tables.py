@@ -1,0 +1,138 @@
+"""One table's life on the secondary: made, filled, closed with its replay window."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.status import TableState
+from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.catalog import read_table
+from replica_cli.sqlbuilder.chunks import after, join_literals
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.transfer.reading import RangeReader, noticing_ddl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.core.position import Position
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.chunks import KeyLiterals
+    from replica_cli.transfer.plan import CopyPlan, TablePlan
+    from replica_cli.transfer.source import SourceTable
+
+
+class TableRun:
+    """One table while it is copied. `lock` guards what several workers touch."""
+
+    def __init__(self, plan: TablePlan) -> None:
+        self.lock = threading.Lock()
+        self.planned = plan.planned
+        self.source: SourceTable = plan.source
+        self.start: Position | None = plan.start
+        self.open_ranges = 0
+        self.is_altered = False
+        self.is_finished = False
+        self.restarts = 0
+        self.failure: str | None = None
+
+    @property
+    def name(self) -> TableName:
+        """Return the primary's name."""
+        return self.planned.name
+
+    @property
+    def target(self) -> TableName:
+        """Return the secondary's name."""
+        return self.planned.target
+
+    @property
+    def is_given_up(self) -> bool:
+        """Say whether ranges of this table need not go on: it failed, or it begins anew."""
+        return self.is_altered or self.failure is not None
+
+
+def make_table(secondary: Session, run: TableRun) -> None:
+    """Drop what stands there and make the table without its foreign keys, and without triggers.
+
+    Foreign keys of other tables that point here stay, as the session does not check them.
+    """
+    secondary.execute(f"DROP TABLE IF EXISTS {quote_table(run.target)}")
+    # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
+    secondary.execute(f"USE {quote(run.target.schema)}")
+    secondary.execute(run.source.statements.create)
+
+
+@contextmanager
+def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterator[Position]:
+    """Hold a table's read lock for as long as it is read: its engine knows no snapshot."""
+    reader.execute(f"LOCK TABLES {quote_table(name)} READ")
+    try:
+        yield current_position(reader, facts)
+    finally:
+        reader.execute("UNLOCK TABLES")
+
+
+def split(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
+    """Return a table's ranges, cut at real keys found by walking the index in steps of equal rows."""
+    key, count = run.source.key, run.planned.ranges
+    if key is None or count < 2:
+        return (RangeProgress(1),)
+    definition = run.source.definition
+    ranges = RangeReader(reader, definition, key, chunk_rows=plan.settings.chunk_rows, packet_limit=plan.packet_limit)
+    cuts: list[KeyLiterals] = []
+    step = max(1, definition.estimated_rows // count)
+    with noticing_ddl():
+        while len(cuts) < count - 1:
+            cut = ranges.boundary(after(key, cuts[-1]) if cuts else "", step - 1)
+            if cut is None:
+                break
+            cuts.append(cut)
+    keys = [None, *map(join_literals, cuts), None]
+    pairs = itertools.pairwise(keys)
+    return tuple(RangeProgress(n, low, high) for n, (low, high) in enumerate(pairs, start=1))
+
+
+def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple[RangeProgress, ...]) -> None:
+    """Write the table's record and its ranges in one transaction."""
+    secondary.begin()
+    state = TableState.COPYING
+    TableStore(secondary, plan.state_schema, plan.instance).save(TableRecord(run.name, state, run.start))
+    ProgressStore(secondary, plan.state_schema, plan.instance).begin(run.name, run.source.fingerprint, ranges)
+    secondary.commit()
+
+
+def add_foreign_keys(secondary: Session, run: TableRun) -> None:
+    """Add the foreign keys that are not there yet; rows are not checked, as they are of different moments."""
+    statements = run.source.statements.foreign_keys
+    if not statements:
+        return
+    there = read_table(secondary, run.target)
+    marks = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in there.foreign_keys] if there else []
+    for statement in statements:
+        if not any(mark in statement for mark in marks):
+            secondary.execute(statement)
+
+
+def close_tables(
+    secondary: Session, plan: CopyPlan, runs: list[TableRun], end: Position, row_counts: dict[TableName, int]
+) -> None:
+    """Give every finished table the end of its replay window; what was needed to resume it goes in the same commit."""
+    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    progress = ProgressStore(secondary, plan.state_schema, plan.instance)
+    secondary.begin()
+    for run in runs:
+        progress.forget(run.name)
+        if run.start is None:  # gone from the primary before its copy began
+            tables.forget(run.name)
+            continue
+        # A snapshot saw one moment: nothing in the log overlaps it.
+        closing = end if run.source.key else run.start
+        tables.save(TableRecord(run.name, TableState.COPIED, run.start, closing, row_count=row_counts.get(run.name, 0)))
+    secondary.commit()

@@ -1,0 +1,72 @@
+"""What is left to do: tables to begin and ranges to copy, shared by the workers."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.stop import StopToken
+    from replica_cli.transfer.tables import TableRun
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Begin a table (`range_number` 0), or copy one of its ranges."""
+
+    run: TableRun
+    range_number: int = 0
+
+
+class WorkQueue:
+    """Tasks, those of the largest tables first; it ends when none is left and none is being done."""
+
+    def __init__(self, stop: StopToken) -> None:
+        self._stop = stop
+        self._changed = threading.Condition()
+        self._tasks: list[tuple[int, int, Task]] = []
+        self._order = itertools.count()
+        self._busy = 0
+        self.error: BaseException | None = None
+
+    def put(self, *tasks: Task) -> None:
+        """Add tasks."""
+        with self._changed:
+            for task in tasks:
+                size = task.run.source.definition.estimated_bytes
+                heapq.heappush(self._tasks, (-size, next(self._order), task))
+            self._changed.notify_all()
+
+    def take(self) -> Task | None:
+        """Return the next task, None when the work is over; waits while others may still add some."""
+        with self._changed:
+            while not self.is_over:
+                if self._tasks:
+                    self._busy += 1
+                    return heapq.heappop(self._tasks)[2]
+                if not self._busy:
+                    return None
+                self._changed.wait(_POLL_SECONDS)
+            return None
+
+    def done(self) -> None:
+        """Note the end of a task that was taken."""
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """End the work of all: an error that concerns more than one table."""
+        with self._changed:
+            self.error = self.error or error
+            self._changed.notify_all()
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether nobody shall begin another chunk: a stop, or an error of the whole."""
+        return self._stop.is_set or self.error is not None

@@ -1,0 +1,271 @@
+"""One worker: begins tables, copies ranges, and knows what to do when a server says no."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
+from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
+from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
+from replica_cli.mysql.errnos import DUPLICATES, Remedy, ServerError
+from replica_cli.retry import delay_after
+from replica_cli.transfer.ends import Connections
+from replica_cli.transfer.errors import TableAltered
+from replica_cli.transfer.prefetch import Prefetch
+from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
+from replica_cli.transfer.source import current_fingerprint, reread_source
+from replica_cli.transfer.tables import begin_table, locked_table, make_table, split
+from replica_cli.transfer.work import Task
+from replica_cli.transfer.writing import ChunkWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Retry
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
+    from replica_cli.transfer.chunk import Chunk
+    from replica_cli.transfer.ends import Ends
+    from replica_cli.transfer.meter import Meter
+    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.work import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_RESTARTS_LIMIT = 5
+
+
+class Worker:
+    """Does tasks until there are none. All of its connections are its own."""
+
+    def __init__(
+        self,
+        plan: CopyPlan,
+        ends: Ends,
+        queue: WorkQueue,
+        meter: Meter,
+        *,
+        facts: ServerFacts,
+        retry: Retry,
+        stop: StopToken,
+    ) -> None:
+        self._plan = plan
+        self._connections = Connections(ends)
+        self._queue = queue
+        self._meter = meter
+        self._facts = facts
+        self._retry = retry
+        self._stop = stop
+        self._commits = 0
+
+    def run(self) -> None:
+        """Work until the queue is over; an error that is no table's own ends the work of all."""
+        with closing(self._connections):
+            while (task := self._queue.take()) is not None:
+                try:
+                    self._do(task)
+                except Interrupted:
+                    logger.debug("stopped while waiting to try again")
+                except BaseException as error:  # noqa: BLE001 - the top of a thread: the run raises it
+                    self._queue.fail(error)
+                finally:
+                    self._queue.done()
+
+    def _do(self, task: Task) -> None:
+        run = task.run
+        try:
+            if task.range_number:
+                self._trying(lambda: self._copy_range(run, task.range_number))
+            elif run.source.key is None:
+                self._trying(lambda: self._copy_whole(run))
+            else:
+                self._trying(lambda: self._begin(run))
+        except TableAltered as error:
+            logger.info("%s: %s", run.name, error.message)
+            run.is_altered = True
+        except (LockHeld, Interrupted):
+            raise
+        except ReplicaError as error:
+            self._give_up(run, error)
+        if task.range_number or run.source.key is None or run.is_altered:
+            self._leave(run, was_range=bool(task.range_number))
+
+    def _trying(self, work: Callable[[], None]) -> None:
+        attempt = 0
+        while True:
+            before = self._commits
+            try:
+                return work()
+            except ServerError as error:
+                # Whatever was open is rolled back with its connection; the progress row tells what was kept.
+                self._connections.close()
+                if error.remedy is Remedy.FATAL:
+                    raise
+                attempt = 1 if self._commits > before else attempt + 1
+                limit = self._retry.attempts if error.remedy is Remedy.RETRY else self._retry.reconnect_attempts
+                if limit and attempt >= limit:
+                    raise
+                logger.warning("trying again after: %s", error.message)
+                if self._stop.wait(delay_after(attempt, self._retry)):
+                    raise Interrupted("asked to stop while waiting to try again") from error
+
+    def _begin(self, run: TableRun) -> None:
+        secondary = self._connections.secondary
+        # Progress goes before the rows do: a death between the two must not leave ranges that look done.
+        self._store(secondary).forget(run.name)
+        make_table(secondary, run)
+        with noticing_ddl():
+            ranges = split(self._connections.reader, run, self._plan)
+        begin_table(secondary, self._plan, run, ranges)
+        with run.lock:
+            run.open_ranges = len(ranges)
+        self._queue.put(*(Task(run, r.number) for r in ranges))
+
+    def _copy_range(self, run: TableRun, number: int) -> None:
+        writer, store = self._connections.writer, self._store(self._connections.writer)
+        progress, key = store.load_range(run.name, number), run.source.key
+        if progress is None or progress.is_done or key is None or run.is_given_up:
+            return
+        reader = RangeReader(
+            self._connections.reader, run.source.definition, key,
+            chunk_rows=self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit,
+        )  # fmt: skip
+        chunks = ChunkWriter(writer, store, run.source.definition, run.target)
+        self._write_all(run, chunks, progress, reader.chunks(progress))
+
+    def _copy_whole(self, run: TableRun) -> None:
+        # A plain session opens the snapshot, as positions are text; it turns to bytes for the rows.
+        self._connections.drop("reader")
+        reader = self._connections.reader
+        reader.execute("SET NAMES utf8mb4")
+        failure: ReplicaError | None = None
+        try:
+            with noticing_ddl(), self._held_still(run, reader) as position:
+                try:
+                    self._fill_whole(run, reader, position)
+                except ReplicaError as error:
+                    failure = error
+        except ServerError:
+            # A stream that is left early is cut, and the end of its snapshot fails: that is no news.
+            if failure is None and not self._queue.is_over:
+                raise
+        finally:
+            self._connections.drop("reader")
+        if failure is not None:
+            raise failure
+
+    def _held_still(self, run: TableRun, reader: Session) -> AbstractContextManager[Position]:
+        if run.source.needs_lock:
+            return locked_table(reader, self._facts, run.name)
+        return table_snapshot(reader, self._connections.primary, self._facts, run.name)
+
+    def _fill_whole(self, run: TableRun, reader: Session, position: Position) -> None:
+        if current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint:
+            raise TableAltered(f"{run.name}: the table was altered on the primary")
+        run.start = position
+        secondary = self._connections.secondary
+        self._store(secondary).forget(run.name)
+        make_table(secondary, run)
+        begin_table(secondary, self._plan, run, (RangeProgress(1),))
+        self._meter.start_over(str(run.name))
+        reader.execute("SET NAMES binary")
+        writer = self._connections.writer
+        chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target)
+        rows = whole_table(reader, run.source.definition, packet_limit=self._plan.packet_limit)
+        self._write_all(run, chunks, RangeProgress(1), rows)
+
+    def _write_all(self, run: TableRun, writer: ChunkWriter, progress: RangeProgress, chunks: Iterator[Chunk]) -> None:
+        with Prefetch(chunks, self._connections.reader) as ahead:
+            for chunk in ahead:
+                if run.is_given_up or self._queue.is_over:
+                    break
+                progress = self._write(run, writer, progress, chunk)
+                self._commits += 1
+                self._meter.add(str(run.name), chunk.row_count, chunk.byte_count)
+        if ahead.is_cut:
+            self._connections.drop("reader")
+
+    def _write(self, run: TableRun, writer: ChunkWriter, progress: RangeProgress, chunk: Chunk) -> RangeProgress:
+        try:
+            return writer.write(progress, chunk)
+        except ServerError as error:
+            if error.errno not in DUPLICATES or not self._may_replace(run):
+                raise
+            # The row in the way was read before the primary gave its value to this one: its own change is in the
+            # log behind `start` and puts it right in the replay window.
+            logger.info("%s: rows read at different moments meet on a unique key", run.name)
+            self._connections.writer.rollback()
+            return writer.write(progress, chunk, replaces=True)
+
+    def _may_replace(self, run: TableRun) -> bool:
+        start = run.start
+        if start is None or run.source.key is None or sum(i.is_unique for i in run.source.definition.indexes) < 2:
+            return False
+        # Nothing was written since: then no moment differs, and the duplicate is a fault that must show.
+        now = current_position(self._connections.primary, self._facts)
+        return now.order != start.order if start.file else now.gtid != start.gtid
+
+    def _leave(self, run: TableRun, *, was_range: bool) -> None:
+        with run.lock:
+            if was_range:
+                run.open_ranges -= 1
+            if run.open_ranges > 0 or run.failure is not None or run.is_finished:
+                return
+        try:
+            self._trying(lambda: self._end(run))
+        except (LockHeld, Interrupted):
+            raise
+        except ReplicaError as error:
+            self._give_up(run, error)
+
+    def _end(self, run: TableRun) -> None:
+        if run.is_altered:
+            self._restart(run)
+            return
+        if not self._is_all_there(run):
+            return  # stopped on the way
+        fingerprint = current_fingerprint(self._connections.primary, self._plan.origin, run.name)
+        # Gone is no reason to begin again: its end is in the log behind `start`.
+        if fingerprint not in (None, run.source.fingerprint):
+            self._restart(run)
+            return
+        self._store(self._connections.secondary).verify(run.name)
+        run.is_finished = True
+        self._meter.finish(str(run.name))
+
+    def _restart(self, run: TableRun) -> None:
+        # Definition first, position second: a DDL between the two shows as another fingerprint at the end.
+        source = reread_source(self._connections.primary, self._plan.origin, run.name)
+        if source is None:
+            run.is_altered, run.is_finished = False, True
+            return
+        run.restarts += 1
+        if run.restarts > _RESTARTS_LIMIT:
+            raise TableAltered(
+                f"{run.name}: altered {run.restarts} times while it was copied", hint="copy it when its DDL is over"
+            )
+        logger.info("%s: its copy begins anew, as the table was altered on the primary", run.name)
+        run.start = visible_position(self._connections.primary, self._facts)
+        run.source, run.is_altered = source, False
+        self._meter.start_over(str(run.name))
+        self._queue.put(Task(run))
+
+    def _is_all_there(self, run: TableRun) -> bool:
+        progress = self._store(self._connections.secondary).load().get(run.name)
+        return progress is not None and bool(progress.ranges) and all(r.is_done for r in progress.ranges)
+
+    def _give_up(self, run: TableRun, error: ReplicaError) -> None:
+        with run.lock:
+            if run.failure is None:
+                run.failure = error.message
+                self._meter.fail()
+        logger.error("%s: %s", run.name, error.message)
+
+    def _store(self, session: Session) -> ProgressStore:
+        return ProgressStore(session, self._plan.state_schema, self._plan.instance)

@@ -1,0 +1,76 @@
+"""A chunk and its progress row: one transaction on the secondary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import Fenced
+from replica_cli.mysql.session import SQL_MODE
+from replica_cli.sqlbuilder.chunks import insert_head, join_literals
+from replica_cli.transfer.errors import ChunkBroken
+
+if TYPE_CHECKING:
+    from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.session import Session
+    from replica_cli.transfer.chunk import Chunk
+
+# Index 0 of an ENUM is the mark of a value that was refused once; only a lenient session writes it.
+_LENIENT = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
+
+
+class ChunkWriter:
+    """Writes chunks of one table."""
+
+    def __init__(self, session: Session, store: ProgressStore, definition: TableDefinition, target: TableName) -> None:
+        self._session = session
+        self._store = store
+        self._name = definition.name
+        self._insert = insert_head(target, definition.written_columns)
+        self._replace = insert_head(target, definition.written_columns, verb="REPLACE")
+
+    def write(self, before: RangeProgress, chunk: Chunk, *, replaces: bool = False) -> RangeProgress:
+        """Write a chunk and return where its range stands then; both or neither are on the secondary.
+
+        `replaces` puts a row in the place of one that meets it on another unique key.
+        Raises Fenced where another process moved the range, ChunkBroken where the number of rows differs, ServerError.
+        """
+        last_key = before.last_key if chunk.last_key is None else join_literals(chunk.last_key)
+        done = replace(
+            before,
+            last_key=last_key,
+            row_count=before.row_count + chunk.row_count,
+            byte_count=before.byte_count + chunk.byte_count,
+            is_done=chunk.is_last,
+        )
+        if chunk.holds_enum_zero:
+            self._session.execute(f"SET SESSION sql_mode = '{_LENIENT}'")
+        try:
+            self._commit(self._store.advance_statement(self._name, before, done), chunk, replaces=replaces)
+        finally:
+            if chunk.holds_enum_zero:
+                self._session.execute(f"SET SESSION sql_mode = '{SQL_MODE}'")
+        return done
+
+    def _commit(self, advance: bytes, chunk: Chunk, *, replaces: bool) -> None:
+        head = self._replace if replaces else self._insert
+        # Wide rows go one by one, each near the packet's limit; all else is one packet.
+        first, *others = [head + values for values in chunk.values] or [b""]
+        packet = [b"START TRANSACTION", advance, first] if first else [b"START TRANSACTION", advance]
+        _, found, *written = self._session.execute_all(packet)
+        written += [self._session.execute(statement) for statement in others]
+        if found != 1:
+            self._session.rollback()
+            raise Fenced(
+                f"{self._name}: another process copies this table",
+                hint="nothing of the last chunk was kept; this process stops, the other goes on",
+            )
+        is_complete = sum(written) >= chunk.row_count if replaces else sum(written) == chunk.row_count
+        if not is_complete:
+            self._session.rollback()
+            raise ChunkBroken(
+                f"{self._name}: the primary counted {chunk.row_count} rows in a chunk, the secondary {sum(written)}",
+                hint="nothing of this chunk was kept",
+            )
+        self._session.commit()

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from datetime import UTC, datetime
+
+import pytest
+
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output import tables, units
+from replica_cli.cli.output.console import ColorChoice, Painter, is_colored
+from replica_cli.cli.output.lines import LineReporter, Thinning
+from replica_cli.cli.output.rates import TableRates, eta_seconds
+from replica_cli.core.position import Position
+from replica_cli.core.reports import (
+    HealthCheck,
+    HealthLevel,
+    HealthReport,
+    PositionReport,
+    TableNote,
+)
+from replica_cli.core.status import Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.table import TableName
+
+PLAIN = Painter(is_on=False)
+PLACE = Position("binlog.000042", 1187, "0-1-100")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("choice", "environ", "is_on"),
+    [
+        (ColorChoice.AUTO, {}, True),
+        (ColorChoice.AUTO, {"TERM": "dumb"}, False),
+        (ColorChoice.AUTO, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (ColorChoice.ALWAYS, {"NO_COLOR": "1"}, True),
+        (ColorChoice.NEVER, {"FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_colour_on_a_terminal(choice: ColorChoice, environ: dict[str, str], *, is_on: bool) -> None:
+    assert is_colored(choice, environ, Terminal()) is is_on
+
+
+def test_colour_in_a_pipe() -> None:
+    assert not is_colored(ColorChoice.AUTO, {"NO_COLOR": ""}, io.StringIO())
+    assert is_colored(ColorChoice.AUTO, {"FORCE_COLOR": "1"}, io.StringIO())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "unknown"), (-0.2, "0.0s"), (0.44, "0.4s"), (9.99, "10.0s"), (12, "12s"), (59.6, "1m00s"),
+        (79, "1m19s"), (3599.7, "1h00m"), (7500, "2h05m"), (86400 * 3 + 4 * 3600, "3d04h"),
+    ],
+)  # fmt: skip
+def test_durations(seconds: float | None, text: str) -> None:
+    assert units.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (0.04, "0"), (9.5, "9.5"), (9.99, "10"), (9999, "9999"), (10_000, "10.0k"), (99_960, "100k"),
+     (999_600, "1.0M"), (12_345_678, "12.3M"), (5e12, "5.0T")],
+)  # fmt: skip
+def test_counts_fit_five_characters(number: float, text: str) -> None:
+    assert units.count(number) == text
+    assert len(text) <= 5
+
+
+def test_places_are_shortened_from_the_left() -> None:
+    assert units.place(Position("mariadb-bin.000042", 846528615), 17) == "000042:846528615"
+    assert units.place(Position("", 0, "uuid:1-5")) == "gtid uuid:1-5"
+    assert len(units.place(Position("", 0, "u" * 50), 17)) == 17
+
+
+def test_health_is_critical_before_unknown_before_warning() -> None:
+    def level(*levels: HealthLevel) -> HealthLevel:
+        return HealthReport(tuple(HealthCheck("x", each, "") for each in levels)).level
+
+    ok, warning, critical, unknown = HealthLevel
+    assert level() is unknown
+    assert level(ok, warning) is warning
+    assert level(warning, unknown) is unknown
+    assert level(unknown, critical, ok) is critical
+
+
+def test_health_text_and_document() -> None:
+    report = HealthReport(
+        (
+            HealthCheck("reach", HealthLevel.OK, "answers"),
+            HealthCheck("lag", HealthLevel.WARNING, "75 s behind", "wait", 75.0, "seconds", "db2"),
+        )
+    )
+    assert tables.health_text(report, PLAIN, only_wrong=False).splitlines() == [
+        "OK           reach: answers",
+        "WARNING  db2 lag: 75 s behind",
+        "         hint: wait",
+    ]
+    assert "reach" not in tables.health_text(report, PLAIN, only_wrong=True)
+    document = documents.health_document(report)
+    assert (document["level"], document["status"]) == (1, "warning")
+    assert json.loads(documents.dumps(document))["checks"][1] == {
+        "name": "lag", "instance": "db2", "level": 1, "status": "warning", "message": "75 s behind", "hint": "wait",
+        "value": 75.0, "unit": "seconds",
+    }  # fmt: skip
+
+
+def test_positions_in_json_have_null_for_unknown() -> None:
+    note = TableNote(TableName("shop", "audit"), TableState.QUARANTINED, "row missing", PLACE)
+    report = PositionReport("db2", PLACE, datetime(2026, 1, 1, tzinfo=UTC), tables=(note,), phase=Phase.STREAMING)
+    place = {"file": "binlog.000042", "pos": 1187, "gtid": "0-1-100"}
+    assert documents.positions_document([report]) == {
+        "secondaries": [
+            {
+                "instance": "db2", "phase": "streaming", "is_paused": False, "saved": place,
+                "saved_at": "2026-01-01T00:00:00.000Z", "source_time": None, "primary": None,
+                "distance_bytes": None, "distance_seconds": None,
+                "tables": [
+                    {"table": "shop.audit", "state": "quarantined", "reason": "row missing", "position": place}
+                ],
+            }
+        ]
+    }  # fmt: skip
+    text = tables.positions_text([report], PLAIN)
+    assert "shop.audit quarantined at binlog.000042:1187: row missing" in text
+    assert documents.position_document(Position("", 0, "uuid:1")) == {"file": None, "pos": None, "gtid": "uuid:1"}
+
+
+def test_status_lines_keep_their_fields() -> None:
+    line = documents.status_line(WorkerStatus("db2", Phase.STREAMING, PLACE, transfer=TransferProgress("db2")))
+    assert list(line) == [
+        "type", "time", "instance", "phase", "position", "lag_seconds", "seconds_since_event", "rows_per_second",
+        "transactions_per_second", "rows_total", "transactions_total", "skipped_rows", "reconnects", "quarantined",
+        "message", "transfer",
+    ]  # fmt: skip
+    assert "\n" not in documents.dumps(line, is_line=True)
+
+
+def test_lines_thin_out_but_show_each_change_of_state() -> None:
+    now = [0.0]
+    thinning = Thinning(lambda: now[0])
+    shown: list[float] = []
+    while now[0] < 300:
+        phase = Phase.RECONNECTING if 200 <= now[0] < 202 else Phase.STREAMING
+        if thinning.is_due(WorkerStatus("db2", phase)):
+            shown.append(now[0])
+        now[0] += 0.5
+    assert shown[:3] == [0.0, 1.0, 2.0]
+    assert [t for t in shown if 60 <= t < 80] == [64, 69, 74, 79]
+    assert {200.0, 202.0} <= set(shown)
+    assert len([t for t in shown if t > 202]) == 3
+
+
+def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    reporter = LineReporter(lambda: now[0])
+    caplog.set_level(logging.INFO, logger="replica_cli")
+    for rows in (0, 250):
+        copying = TableProgress("shop.orders", rows, 1000, 0, TableState.COPYING)
+        progress = TransferProgress("db2", (copying,), now[0], 250.0)
+        reporter.on_status(WorkerStatus("db2", Phase.TRANSFERRING, transfer=progress))
+        now[0] += 1.0
+    line = next(r for r in caplog.records if "25.0%" in r.getMessage())
+    assert line.getMessage() == "25.0% 250/1000 rows 250/s eta 3.0s"
+    assert (line.tag, line.instance, line.table) == ("TRANSFER", "db2", "shop.orders")  # type: ignore[attr-defined]
+
+
+def test_rates_are_of_the_last_seconds() -> None:
+    now = [0.0]
+    rates = TableRates(lambda: now[0])
+    assert rates.rows_per_second("db2", "a") == 0.0
+    rows = 0
+    for second in range(60):
+        now[0] = float(second)
+        rows += 100 if second < 40 else 500
+        rates.note("db2", TableProgress("a", rows, None))
+    assert rates.rows_per_second("db2", "a") == pytest.approx(500)
+    assert eta_seconds(100, 600, 500) == pytest.approx(1.0)
+    assert eta_seconds(100, None, 500) is None

@@ -1,0 +1,11 @@
+"""Fixtures for every test: real servers (fix_servers), a TCP proxy (fix_proxy)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Test folders are no packages: this is how a test imports `compare`, `fix_servers` and `fix_proxy`.
+sys.path.insert(0, str(Path(__file__).parent))
+
+pytest_plugins = ["fix_servers", "fix_proxy"]

@@ -1,0 +1,317 @@
+"""`replica health`: each check against real servers, in the state that it is for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.checkpoint.beats import BeatStore
+from replica_cli.checkpoint.positions import Advance, PositionStore
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.position import Position
+from replica_cli.core.reports import HealthLevel
+from replica_cli.core.requests import HealthRequest
+from replica_cli.core.selection import Selection
+from replica_cli.core.settings import Network, Secret, Settings
+from replica_cli.core.status import Phase, TableState, WorkerStatus
+from replica_cli.core.table import TableName
+from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.facts import read_facts
+from replica_cli.sandbox.process import free_port
+from replica_cli.service.health import check_health
+
+if TYPE_CHECKING:
+    from replica_cli.core.reports import HealthCheck, HealthReport
+    from replica_cli.sandbox.server import SandboxServer
+
+OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
+NAME = TableName("shop", "orders")
+
+
+@dataclass
+class Watched:
+    """A pair with a saved position and a live heartbeat, and ways to spoil each."""
+
+    primary: SandboxServer
+    secondary: SandboxServer
+    settings: Settings
+    schema: str
+
+    def report(self, max_lag_seconds: float = 60.0) -> HealthReport:
+        return check_health(self.settings, HealthRequest(self.settings.secondaries, max_lag_seconds))
+
+    def check(self, name: str) -> HealthCheck:
+        return next(c for c in self.report().checks if c.name == name)
+
+    def end(self) -> Position:
+        with self.primary.session() as session:
+            return current_position(session, read_facts(session))
+
+    def on_primary(self, *statements: str) -> None:
+        with self.primary.session() as session:
+            for statement in statements:
+                session.execute(statement)
+
+    def on_state(self, statement: str, *args: object) -> None:
+        with self.secondary.session(self.settings.state_schema) as session:
+            session.execute(statement, *args)
+
+    def save(self, position: Position) -> None:
+        with self.primary.session() as session:
+            identity = read_facts(session).identity
+        with self.secondary.session() as session:
+            store = PositionStore(session, self.settings.state_schema, "db1")
+            store.start(position, source_identity=identity, selection=self.settings.selection)
+
+    def beat(self, phase: Phase = Phase.CAUGHT_UP, **fields: object) -> None:
+        status = replace(WorkerStatus("db1", phase), **fields)  # type: ignore[arg-type]
+        with self.secondary.session() as session:
+            BeatStore(session, self.settings.state_schema, "db1").beat(status)
+
+    def age(self, column: str, seconds: int) -> None:
+        self.on_state(f"UPDATE stream_status SET {column} = UTC_TIMESTAMP(6) - INTERVAL {seconds} SECOND")
+
+    def save_table(self, state: TableState, **fields: object) -> None:
+        with self.secondary.session() as session:
+            record = replace(TableRecord(NAME, state), **fields)  # type: ignore[arg-type]
+            TableStore(session, self.settings.state_schema, "db1").save(record)
+
+    def write(self) -> None:
+        self.on_primary(f"CREATE TABLE {self.schema}.t_{time.monotonic_ns()} (id INT PRIMARY KEY)")
+
+
+@pytest.fixture
+def watched(primary: SandboxServer, secondary: SandboxServer, schema: str, state_schema: str) -> Watched:
+    selection = Selection(((schema, schema),), state_schema=state_schema)
+    settings = Settings(
+        primary.address(), (secondary.address(name="db1"),), selection,
+        state_schema=state_schema, network=Network(connect_timeout=2.0),
+    )  # fmt: skip
+    made = Watched(primary, secondary, settings, schema)
+    made.on_primary(f"CREATE DATABASE {schema}")
+    with secondary.session() as session:
+        create_state_schema(session, state_schema)
+    made.save(made.end())
+    made.beat()
+    return made
+
+
+def test_all_is_well(watched: Watched) -> None:
+    report = watched.report()
+    assert [c for c in report.checks if c.level is not OK] == []
+    assert report.level is OK
+    keys = [(c.instance, c.name) for c in report.checks]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_server_that_is_down_is_a_check(watched: Watched) -> None:
+    settings = watched.settings
+    down = replace(settings.secondaries[0], name="db2", port=free_port())
+    watched.settings = replace(settings, secondaries=(*settings.secondaries, down))
+    report = watched.report()
+    assert report.level is CRITICAL
+    assert [(c.instance, c.name) for c in report.checks if c.level is not OK] == [("db2", "secondary-connection")]
+
+
+def test_the_primary_is_down(watched: Watched) -> None:
+    watched.settings = replace(watched.settings, primary=replace(watched.settings.primary, port=free_port()))
+    report = watched.report()
+    wrong = {c.name: c.level for c in report.checks if c.level is not OK}
+    assert wrong == {"primary-connection": CRITICAL, "position": UNKNOWN, "lag": UNKNOWN}
+    assert report.level is CRITICAL
+
+
+def test_a_state_that_cannot_be_read_is_unknown(watched: Watched) -> None:
+    watched.on_state("ALTER TABLE binlog_position DROP COLUMN gtid")
+    report = watched.report()
+    assert report.level is UNKNOWN
+    assert {c.name for c in report.checks if c.level is not OK} == {"state"}
+
+
+def test_a_state_that_is_hidden_from_us_is_unknown_not_empty(watched: Watched) -> None:
+    name = f"u_{time.monotonic_ns()}"
+    with watched.secondary.session() as session:
+        session.execute(f"CREATE USER {name}@'%' IDENTIFIED BY 'a-Long-enough-1'")
+        try:
+            limited = replace(watched.settings.secondaries[0], user=name, password=Secret("a-Long-enough-1"))
+            watched.settings = replace(watched.settings, secondaries=(limited,))
+            assert watched.check("state").level is UNKNOWN
+            assert watched.check("secondary-grants").level is CRITICAL
+        finally:
+            session.execute(f"DROP USER {name}@'%'")
+
+
+def test_no_position(watched: Watched) -> None:
+    watched.on_state("DELETE FROM binlog_position")
+    assert watched.check("position").level is CRITICAL
+    assert "replica transfer --secondary db1" in watched.check("position").hint
+
+
+def test_position_of_another_primary(watched: Watched) -> None:
+    watched.on_state("UPDATE binlog_position SET source_identity = 'server-id:4711'")
+    assert watched.check("position").level is CRITICAL
+
+
+def test_position_that_was_purged(watched: Watched) -> None:
+    watched.save(replace(watched.end(), gtid=""))
+    watched.on_state("UPDATE binlog_position SET file = 'binlog.000000'")
+    check = watched.check("position")
+    assert check.level is CRITICAL
+    assert "purged" in check.message
+
+
+def test_position_past_the_end_of_its_file(watched: Watched) -> None:
+    watched.on_state("UPDATE binlog_position SET pos = 99999999999")
+    assert "lost the rest" in watched.check("position").message
+
+
+def test_changed_filters(watched: Watched) -> None:
+    watched.settings = replace(watched.settings, selection=Selection((("other", "other"),)))
+    assert watched.check("filters").level is CRITICAL
+
+
+@pytest.mark.parametrize(("age", "level"), [(5, OK), (90, WARNING), (3600, CRITICAL)])
+def test_lag_without_a_stream_is_the_last_transactions_age(watched: Watched, age: int, level: HealthLevel) -> None:
+    watched.age("beat_at", 3600)
+    watched.on_state("UPDATE binlog_position SET source_time = UNIX_TIMESTAMP() - %s", age)
+    watched.write()
+    check = watched.check("lag")
+    assert check.level is level
+    assert check.value is not None
+    assert age <= check.value < age + 5
+
+
+def test_lag_after_an_idle_hour_is_what_the_stream_says(watched: Watched) -> None:
+    watched.on_state("UPDATE binlog_position SET source_time = UNIX_TIMESTAMP() - 3600")
+    watched.write()
+    watched.beat(Phase.STREAMING, lag_seconds=0.4)
+    assert watched.check("lag").level is OK
+
+
+@pytest.mark.parametrize(("age", "level"), [(2, OK), (15, WARNING), (60, CRITICAL)])
+def test_a_stream_that_fell_silent(watched: Watched, age: int, level: HealthLevel) -> None:
+    watched.age("beat_at", age)
+    assert watched.check("stream-alive").level is level
+
+
+@pytest.mark.parametrize(
+    ("phase", "level"),
+    [(Phase.STOPPED, CRITICAL), (Phase.FAILED, CRITICAL), (Phase.PAUSED, WARNING), (Phase.RECONNECTING, WARNING)],
+)
+def test_what_a_stream_says_of_itself(watched: Watched, phase: Phase, level: HealthLevel) -> None:
+    watched.beat(phase, message="the reason", seconds_since_event=5.0)
+    assert watched.check("stream-alive").level is level
+
+
+def test_reconnecting_for_long(watched: Watched) -> None:
+    watched.beat(Phase.RECONNECTING, seconds_since_event=300.0)
+    assert watched.check("stream-alive").level is CRITICAL
+
+
+def test_up_and_not_moving(watched: Watched) -> None:
+    watched.beat(Phase.STREAMING)
+    watched.age("moved_at", 120)
+    assert watched.check("stream-moving").level is OK  # nothing to do
+    watched.write()
+    check = watched.check("stream-moving")
+    assert check.level is CRITICAL
+    assert "has not moved" in check.message
+
+
+def test_the_first_change_after_an_idle_hour_is_given_time(watched: Watched) -> None:
+    watched.age("moved_at", 3600)
+    watched.write()
+    end = watched.end()
+    # Applied as soon as anybody looks a second time.
+    watched.on_state(
+        "CREATE EVENT catches_up ON SCHEDULE AT CURRENT_TIMESTAMP + INTERVAL 1 SECOND DO UPDATE binlog_position SET "
+        f"file = '{end.file}', pos = {end.pos}, gtid = '{end.gtid}'"
+    )
+    watched.on_state("SET GLOBAL event_scheduler = ON")
+    try:
+        assert watched.check("stream-moving").level is OK
+    finally:
+        watched.on_state("SET GLOBAL event_scheduler = OFF")
+
+
+def test_quarantined_tables(watched: Watched) -> None:
+    watched.save_table(TableState.QUARANTINED, reason="row missing", start=Position("binlog.000001", 4))
+    check = watched.check("quarantined-tables")
+    assert (check.level, check.value) == (CRITICAL, 1)
+    assert "--table shop.orders" in check.hint
+    assert "binlog.000001:4" in check.message
+
+
+def test_unfinished_transfer(watched: Watched) -> None:
+    watched.save_table(TableState.COPYING)
+    watched.beat(Phase.TRANSFERRING)
+    assert watched.check("unfinished-transfer").level is WARNING
+    watched.beat(Phase.STOPPED)
+    assert watched.check("unfinished-transfer").level is CRITICAL
+    assert "--resume" in watched.check("unfinished-transfer").hint
+
+
+@pytest.mark.parametrize(("age", "level"), [(60, OK), (6900, WARNING), (90000, CRITICAL)])
+def test_retention_left(watched: Watched, age: int, level: HealthLevel) -> None:
+    watched.on_primary("FLUSH BINARY LOGS")
+    before = watched.primary.session()
+    kept = before.row("SELECT @@GLOBAL.binlog_expire_logs_seconds")
+    assert kept is not None
+    try:
+        # Nothing is purged in here: the server looks at the age only when it begins another file.
+        before.execute("SET GLOBAL binlog_expire_logs_seconds = 9000")
+        watched.on_state("UPDATE binlog_position SET source_time = UNIX_TIMESTAMP() - %s", age)
+        check = watched.check("retention-left")
+    finally:
+        before.execute("SET GLOBAL binlog_expire_logs_seconds = %s", kept[0])
+        before.close()
+    assert check.level is level
+    assert check.value == pytest.approx(max(0, 9000 - age), abs=5)
+
+
+def test_no_password_in_any_check(watched: Watched) -> None:
+    wrong = Secret("not-the-one-7f3a")
+    watched.settings = replace(watched.settings, primary=replace(watched.settings.primary, password=wrong))
+    report = watched.report()
+    assert watched.check("primary-connection").level is CRITICAL
+    assert wrong.reveal() not in repr(report)
+
+
+def test_beats_keep_the_wish_to_pause_and_tell_movement(watched: Watched) -> None:
+    with watched.secondary.session() as session:
+        beats = BeatStore(session, watched.settings.state_schema, "db9")
+        assert beats.load() is None
+        assert not beats.set_pause(True)  # nobody there to hear
+        status = WorkerStatus("db9", Phase.STREAMING, position=Position("binlog.000001", 4))
+        assert not beats.beat(status, connection_id=session.connection_id)
+        first = beats.load()
+        assert first is not None
+        assert first.age_seconds < 5
+        assert first.connection_id == session.connection_id
+        assert beats.set_pause(True)
+        assert beats.beat(status)
+        second = beats.load()
+        assert second is not None
+        assert second.moved_at == first.moved_at
+        assert second.beat_at > first.beat_at
+        assert second.snapshot["position"] == {"file": "binlog.000001", "pos": 4, "gtid": ""}
+        beats.beat(replace(status, rows_total=1))
+        third = beats.load()
+        assert third is not None
+        assert third.moved_at is not None
+        assert first.moved_at is not None
+        assert third.moved_at > first.moved_at
+
+
+def test_a_stream_that_advances_is_well(watched: Watched) -> None:
+    watched.write()
+    with watched.secondary.session() as session:
+        store = PositionStore(session, watched.settings.state_schema, "db1")
+        token = store.take_token()
+        statement = store.advance_statement(Advance(watched.end(), int(time.time()), 1, 1), token)
+        store.check_advanced(session.execute(statement))
+    assert watched.report().level is OK

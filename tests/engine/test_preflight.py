@@ -1,0 +1,149 @@
+"""Preflight: what each variable and status of a real server leads to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.core.reports import HealthLevel
+from replica_cli.core.selection import Selection
+from replica_cli.mysql.facts import ServerFacts, read_facts
+from replica_cli.mysql.preflight import check_primary, check_secondary, expiry_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fix_servers import ServerFactory
+
+    from replica_cli.mysql.findings import Finding
+    from replica_cli.sandbox.server import SandboxServer
+
+SELECTION = Selection((("shop", "shop"),))
+
+
+def levels(findings: Iterable[Finding]) -> dict[str, HealthLevel]:
+    return {f.name: f.level for f in findings}
+
+
+def found(findings: Iterable[Finding], name: str) -> Finding:
+    return next(f for f in findings if f.name == name)
+
+
+def with_variables(facts: ServerFacts, **variables: str) -> ServerFacts:
+    return replace(facts, variables={**facts.variables, **variables})
+
+
+def test_a_sandbox_pair_is_right(primary: SandboxServer, secondary: SandboxServer) -> None:
+    with primary.session() as one, secondary.session() as two:
+        facts = read_facts(one)
+        findings = check_primary(one, facts, SELECTION, server_ids=(100, 101))
+        findings += check_secondary(two, read_facts(two), facts, "replica_state", selection=SELECTION)
+    wrong = [f for f in findings if f.level is not HealthLevel.OK]
+    assert not wrong
+    names = [f.name for f in findings]
+    assert len(names) == len(set(names))
+
+
+def test_mixed_format_and_minimal_image_on_a_real_server(server_factory: ServerFactory) -> None:
+    server = server_factory(binlog_format="MIXED", binlog_row_image="MINIMAL", expire_logs_days=1)
+    with server.session() as session:
+        session.execute("SET GLOBAL binlog_expire_logs_seconds = 7200")
+        findings = check_primary(session, read_facts(session))
+    assert found(findings, "binlog-format").level is HealthLevel.CRITICAL
+    assert "SET GLOBAL binlog_format = 'ROW'" in found(findings, "binlog-format").hint
+    assert found(findings, "row-image").level is HealthLevel.WARNING
+    assert found(findings, "binlog-retention").value == 7200
+    assert found(findings, "binlog-retention").level is HealthLevel.WARNING
+
+
+def test_no_binary_log(server_factory: ServerFactory) -> None:
+    server = server_factory(log_bin=None, skip_log_bin="")
+    with server.session() as session:
+        assert levels(check_primary(session, read_facts(session)))["log-bin"] is HealthLevel.CRITICAL
+
+
+def test_binlog_filters_that_hide_a_schema(server_factory: ServerFactory) -> None:
+    server = server_factory(binlog_do_db="other")
+    with server.session() as session:
+        finding = found(check_primary(session, read_facts(session), SELECTION), "binlog-filters")
+    assert finding.level is HealthLevel.CRITICAL
+    assert "not logged: shop" in finding.message
+
+
+@pytest.mark.servers("mariadb")
+def test_semi_sync_is_named(server_factory: ServerFactory) -> None:
+    server = server_factory(rpl_semi_sync_master_enabled="ON")
+    with server.session() as session:
+        finding = found(check_primary(session, read_facts(session)), "semi-sync")
+    assert finding.level is HealthLevel.WARNING
+    assert "no ACK" in finding.message
+
+
+def test_our_server_id_is_the_primarys(primary: SandboxServer) -> None:
+    with primary.session() as session:
+        facts = read_facts(session)
+        finding = found(check_primary(session, facts, server_ids=(facts.server_id,)), "primary-server-id")
+    assert finding.level is HealthLevel.CRITICAL
+
+
+def test_primary_named_as_secondary(primary: SandboxServer) -> None:
+    with primary.session() as session:
+        facts = read_facts(session)
+        same = check_secondary(session, facts, facts, "replica_state", selection=SELECTION)
+        routed = check_secondary(session, facts, facts, "replica_state", selection=Selection((("a", "b"),)))
+    assert levels(same)["secondary-server-id"] is HealthLevel.CRITICAL
+    assert levels(routed)["secondary-server-id"] is HealthLevel.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "ours", "level"),
+    [
+        ("lower-case-table-names", {"lower_case_table_names": "0"}, {"lower_case_table_names": "1"}, "CRITICAL"),
+        ("lower-case-table-names", {"lower_case_table_names": "1"}, {"lower_case_table_names": "0"}, "WARNING"),
+        ("max-allowed-packet", {"max_allowed_packet": "67108864"}, {"max_allowed_packet": "1048576"}, "WARNING"),
+        ("secondary-read-only", {}, {"super_read_only": "ON"}, "CRITICAL"),
+        ("secondary-read-only", {}, {"read_only": "ON"}, "OK"),  # the account of these tests may write all the same
+        ("default-engine", {}, {"default_storage_engine": "MyISAM"}, "WARNING"),
+        ("secondary-version", {}, {}, "OK"),
+    ],
+)
+def test_two_sides_compared(
+    secondary: SandboxServer, name: str, theirs: dict[str, str], ours: dict[str, str], level: str
+) -> None:
+    with secondary.session() as session:
+        facts = read_facts(session)
+        primary_facts = with_variables(facts, hostname="elsewhere", **theirs)
+        findings = check_secondary(session, with_variables(facts, **ours), primary_facts, "replica_state")
+    assert levels(findings)[name] is HealthLevel[level]
+
+
+def test_an_older_secondary(secondary: SandboxServer) -> None:
+    with secondary.session() as session:
+        facts = read_facts(session)
+        newer = replace(with_variables(facts, hostname="elsewhere"), version=(99, 1, 0))
+        assert levels(check_secondary(session, facts, newer, "s"))["server-pair"] is HealthLevel.WARNING
+
+
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [
+        ({"binlog_expire_logs_seconds": "0", "expire_logs_days": "0.000000"}, None),
+        ({"binlog_expire_logs_seconds": "3600", "expire_logs_days": "0.041667"}, 3600),
+        ({"expire_logs_days": "2"}, 172800),
+        ({"binlog_expire_logs_seconds": "3600", "binlog_expire_logs_auto_purge": "OFF"}, None),
+        ({}, None),
+    ],
+)
+def test_expiry_in_each_servers_words(variables: dict[str, str], seconds: int | None) -> None:
+    assert expiry_seconds(ServerFacts(True, (10, 11, 0), "", 1, "", variables)) == seconds
+
+
+@pytest.mark.servers("mysql")
+def test_gtid_mode_off_is_a_warning_with_every_step(primary: SandboxServer) -> None:
+    with primary.session() as session:
+        facts = with_variables(read_facts(session), gtid_mode="OFF_PERMISSIVE", binlog_row_value_options="PARTIAL_JSON")
+        findings = check_primary(session, facts)
+    assert found(findings, "gtid-mode").hint.endswith("gtid_mode = ON_PERMISSIVE; SET GLOBAL gtid_mode = ON;")
+    assert found(findings, "row-value-options").level is HealthLevel.WARNING

@@ -1,0 +1,326 @@
+"""What a copy does, seen from outside; `Copier` is shared with the other transfer tests."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from compare import assert_equal
+
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.progress import ProgressStore
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.errors import UnfinishedTransfer
+from replica_cli.core.reports import CopyMethod, TableAction
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.selection import Selection
+from replica_cli.core.settings import Network, Retry, TransferSettings
+from replica_cli.core.status import TableState
+from replica_cli.core.table import TableName
+from replica_cli.stop import StopToken
+from replica_cli.transfer.errors import TablesOccupied, TablesRefused
+from replica_cli.transfer.plan import CopyPlan, plan_copy
+from replica_cli.transfer.run import CopyResult, run_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from replica_cli.core.status import TransferProgress
+    from replica_cli.sandbox.server import SandboxServer
+
+
+@dataclass
+class Copier:
+    primary: SandboxServer
+    secondary: SandboxServer
+    schema: str
+    target: str = ""
+    settings: TransferSettings = field(default_factory=lambda: TransferSettings(chunk_rows=20, workers=2))
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(((self.schema, self.target or self.schema),))
+
+    def on_primary(self, *statements: str) -> None:
+        with self.primary.session() as session:
+            session.execute("SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
+            session.execute(f"CREATE DATABASE IF NOT EXISTS {self.schema}")
+            session.execute(f"USE {self.schema}")
+            for statement in statements:
+                session.execute(statement)
+
+    def count(self, server: SandboxServer, table: str) -> int:
+        with server.session() as session:
+            (row,) = session.rows(f"SELECT COUNT(*) FROM {self.target or self.schema}.{table}")
+            return int(row[0])
+
+    def plan(self, mode: TransferMode = TransferMode.NEW, *tables: str) -> CopyPlan:
+        with self.primary.session() as primary, self.secondary.session() as secondary:
+            return plan_copy(
+                primary, secondary, self.selection, instance="db2", state_schema=f"{self.schema}_state",
+                settings=self.settings, mode=mode, tables=[TableName(self.schema, t) for t in tables],
+            )  # fmt: skip
+
+    def run(
+        self,
+        plan: CopyPlan,
+        *,
+        stop: StopToken | None = None,
+        report: Callable[[TransferProgress], None] | None = None,
+        folder: Path | None = None,
+    ) -> CopyResult:
+        return run_copy(
+            plan, primary=self.primary.address(name="primary"), secondary=self.secondary.address(name="db2"),
+            network=Network(), retry=Retry(), stop=stop or StopToken(), report=report, progress_folder=folder,
+        )  # fmt: skip
+
+    def copy(self, mode: TransferMode = TransferMode.NEW, *tables: str) -> CopyResult:
+        result = self.run(self.plan(mode, *tables))
+        assert not result.errors
+        assert result.is_complete
+        return result
+
+    def compare(self) -> None:
+        assert_equal(self.primary, self.secondary, self.schema, self.target or None)
+
+    def records(self) -> dict[str, TableRecord]:
+        with self.secondary.session() as session:
+            found = TableStore(session, f"{self.schema}_state", "db2").load()
+            assert not [n for n in ProgressStore(session, f"{self.schema}_state", "db2").load() if found[n].end]
+            return {name.table: record for name, record in found.items()}
+
+
+@pytest.fixture
+def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
+    return Copier(primary, secondary, schema)
+
+
+def numbers(table: str, count: int, row: str = "n, n * 7, CONCAT('row ', n)") -> str:
+    """Return SQL that fills a table on both flavours."""
+    digits = "(SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6"
+    digits += " UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)"
+    places = " CROSS JOIN ".join(f"{digits} t{p}" for p in range(6))
+    number = " + ".join(f"t{p}.d * {10**p}" for p in range(6))
+    inner = f"SELECT {number} AS n FROM {places}"
+    if count < 100_000:
+        inner = inner.replace(f" CROSS JOIN {digits} t5", "").replace(" + t5.d * 100000", "")
+    return f"INSERT INTO {table} SELECT {row} FROM ({inner}) numbered WHERE n < {count}"
+
+
+SIMPLE = "(id INT PRIMARY KEY, a INT, b VARCHAR(50))"
+
+
+def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_path: Path) -> None:
+    copier.on_primary(
+        f"CREATE TABLE big {SIMPLE}",
+        f"CREATE TABLE empty_one {SIMPLE}",
+        "CREATE TABLE child (id INT PRIMARY KEY, big_id INT, FOREIGN KEY fk_big (big_id) REFERENCES big (id)"
+        " ON DELETE CASCADE)",
+        "CREATE TABLE bare (a INT, b VARCHAR(20))",
+        numbers("big", 3000),
+        numbers("child", 500, "n, n"),
+        "INSERT INTO bare VALUES (1, 'x'), (1, 'x'), (NULL, NULL), (1, 'x')",
+        "CREATE TRIGGER noisy BEFORE INSERT ON big FOR EACH ROW SET NEW.a = 0",
+    )
+    seen: list[TransferProgress] = []
+    plan = copier.plan()
+    ways = {t.planned.name.table: t.planned.method for t in plan.tables}
+    assert (ways["big"], ways["bare"]) == (CopyMethod.RANGES, CopyMethod.SNAPSHOT)
+    result = copier.run(plan, report=seen.append, folder=tmp_path)
+    assert (result.errors, result.is_complete, result.rows, result.tables) == ((), True, 3504, 4)
+    copier.compare()
+    assert seen[-1].rows_copied == 3504
+    file = tmp_path / "transfer_progress_db2.json"
+    written = json.loads(file.read_text())
+    assert written["TablesProcessed"][f"{copier.schema}.big"] == 3000
+    assert written["DatabasesProcessed"] == [copier.schema]
+    assert file.stat().st_mode & 0o777 == 0o600
+    with copier.secondary.session() as session:
+        saved = PositionStore(session, f"{copier.schema}_state", "db2").load()
+        (keys,) = session.rows(f"SHOW CREATE TABLE {copier.schema}.child")
+    assert saved is not None
+    assert saved.position == result.start
+    assert "ON DELETE CASCADE" in keys[1]
+    records = copier.records()
+    assert {r.state for r in records.values()} == {TableState.COPIED}
+    assert (records["big"].start, records["big"].end, records["big"].row_count) == (result.start, result.end, 3000)
+    assert records["bare"].start == records["bare"].end is not None
+
+
+def test_a_table_is_copied_in_ranges_by_several_workers(copier: Copier) -> None:
+    copier.settings = TransferSettings(chunk_rows=1000, workers=3)
+    copier.on_primary(
+        "CREATE TABLE wide (a INT, b INT, c VARCHAR(50), PRIMARY KEY (b, a))",
+        numbers("wide", 120_000, "n, n % 100, MD5(n)"),
+        "ANALYZE TABLE wide",
+    )
+    plan = copier.plan()
+    assert plan.tables[0].planned.ranges > 2
+    assert copier.run(plan).rows == 120_000
+    copier.compare()
+
+
+def test_schemas_are_routed(copier: Copier) -> None:
+    copier.target = f"{copier.schema}_b"
+    copier.on_primary(
+        f"CREATE TABLE parent {SIMPLE}",
+        "CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id))",
+        numbers("parent", 100),
+        numbers("child", 100, "n, n"),
+    )
+    copier.copy()
+    copier.compare()
+
+
+def test_occupied_tables_are_refused_and_replaced_on_restart(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
+    copier.copy()
+    with pytest.raises(TablesOccupied, match=r"\.t"):
+        copier.plan()
+    copier.on_primary("DELETE FROM t WHERE id < 50")
+    assert copier.plan(TransferMode.RESTART).tables[0].planned.action is TableAction.REPLACE
+    copier.copy(TransferMode.RESTART)
+    copier.compare()
+
+
+def test_a_named_table_is_copied_again_and_the_position_stays(copier: Copier) -> None:
+    copier.on_primary(
+        f"CREATE TABLE parent {SIMPLE}",
+        "CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE)",
+        numbers("parent", 100),
+        numbers("child", 100, "n, n"),
+    )
+    first = copier.copy()
+    copier.on_primary("UPDATE parent SET a = 5")
+    second = copier.copy(TransferMode.NEW, "parent")
+    copier.compare()
+    assert copier.count(copier.secondary, "child") == 100
+    records = copier.records()
+    assert records["child"].start == first.start
+    assert records["parent"].start == second.start != first.start
+    with copier.secondary.session() as session:
+        saved = PositionStore(session, f"{copier.schema}_state", "db2").load()
+    assert saved is not None
+    assert saved.position == first.start
+
+
+def test_a_stop_is_heard_and_resume_finishes(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 20_000), "CREATE TABLE bare (a INT)")
+    copier.on_primary(numbers("bare", 5000, "n"))
+    stop = StopToken()
+    stopped = copier.run(copier.plan(), stop=stop, report=lambda _: stop.request())
+    assert not stopped.is_complete
+    with pytest.raises(UnfinishedTransfer):
+        copier.plan()
+    plan = copier.plan(TransferMode.RESUME)
+    assert plan.tables
+    resumed = copier.run(plan)
+    assert resumed.is_complete
+    assert resumed.start is None or resumed.start == stopped.start
+    copier.compare()
+    assert copier.records()["t"].start == stopped.start
+
+
+def test_writes_during_the_copy_do_not_break_it(copier: Copier) -> None:
+    copier.on_primary(
+        "CREATE TABLE t (id INT PRIMARY KEY, u INT UNIQUE, b VARCHAR(50))", numbers("t", 30_000, "n, n, 'x'")
+    )
+    over = threading.Event()
+
+    def write() -> None:
+        # The unique value of an early row moves to a late one: the copy may meet both holding it.
+        with copier.primary.session(copier.schema) as session:
+            for turn in range(5000):
+                if over.is_set():
+                    return
+                early, late, free = turn, 29_999 - turn, 1_000_000 + turn
+                session.begin()
+                session.execute(f"UPDATE t SET u = {free} WHERE id = {early}")
+                session.execute(f"UPDATE t SET u = {early} WHERE id = {late}")
+                session.commit()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        result = copier.copy()
+    finally:
+        over.set()
+        writer.join()
+    assert result.start is not None
+    assert result.end is not None
+    assert result.end.order > result.start.order or not result.start.file
+    record = copier.records()["t"]
+    assert (record.state, record.start, record.end) == (TableState.COPIED, result.start, result.end)
+
+
+def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
+    copier.on_primary(
+        f"CREATE TABLE t {SIMPLE}", f"CREATE TABLE other {SIMPLE}", numbers("t", 30_000), numbers("other", 1000)
+    )
+    altered = threading.Event()
+
+    def alter(_: TransferProgress) -> None:
+        if not altered.is_set():
+            altered.set()
+            copier.on_primary("ALTER TABLE t DROP COLUMN b, ADD COLUMN c INT NOT NULL DEFAULT 7")
+
+    plan = copier.plan()
+    result = copier.run(plan, report=alter)
+    assert (result.errors, result.is_complete) == ((), True)
+    copier.compare()
+    records = copier.records()
+    assert records["other"].start == result.start
+    assert records["t"].start != result.start
+
+
+def test_a_quiet_change_of_definition_is_noticed_at_the_end(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 5000))
+    plan = copier.plan()
+    copier.on_primary("ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 7")
+    assert copier.run(plan).is_complete
+    copier.compare()
+
+
+def test_a_failing_table_does_not_stop_the_others(copier: Copier) -> None:
+    copier.on_primary(
+        f"CREATE TABLE good {SIMPLE}",
+        "CREATE TABLE bad (id INT PRIMARY KEY, v VARCHAR(100) UNIQUE)",
+        numbers("good", 500),
+        numbers("bad", 500, "n, n"),
+    )
+    plan = copier.plan()
+    bad = next(t for t in plan.tables if t.planned.name.table == "bad")
+    # A definition that cannot take the rows stands for any fatal refusal of the secondary.
+    broken = bad.source.statements.create.replace("varchar(100)", "varchar(1)")
+    object.__setattr__(bad.source.statements, "create", broken)
+    result = copier.run(plan)
+    assert not result.is_complete
+    assert [table for table, _ in result.errors] == [f"{copier.schema}.bad"]
+    records = copier.records()
+    assert (records["good"].state, records["bad"].state) == (TableState.COPIED, TableState.COPYING)
+
+
+@pytest.mark.servers("mariadb")
+def test_what_cannot_be_copied_is_refused_by_name(copier: Copier) -> None:
+    copier.on_primary(
+        "CREATE TABLE history (a INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+        "CREATE SEQUENCE ids",
+        "CREATE TABLE fine (a INT PRIMARY KEY)",
+    )
+    with pytest.raises(TablesRefused) as refused:
+        copier.plan()
+    assert "history" in str(refused.value)
+    assert "ids" in str(refused.value)
+    assert "fine" not in str(refused.value)
+
+
+def test_another_engine_is_copied_under_its_lock(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE} ENGINE=MyISAM", numbers("t", 3000))
+    copier.copy()
+    copier.compare()
+    record = copier.records()["t"]
+    assert record.start == record.end is not None

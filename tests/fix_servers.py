@@ -1,0 +1,156 @@
+"""Running servers for tests: `primary`, `secondary`, `second_secondary`, and `server_factory` for those to be broken.
+
+REPLICA_TEST_SERVERS names what is covered: `mariadb`, `mariadb:10.11`, `mysql:9.7`, the folder of another
+distribution's root, or `all`, with commas between; without it, this machine's MariaDB. A test that uses `primary` or
+`server_binary` runs once for each; `@pytest.mark.servers("mysql")` keeps those of one flavour.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from replica_cli.sandbox.binaries import ServerBinary, find_binaries, matches, root_binary, select_binary
+from replica_cli.sandbox.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.sandbox.server import SandboxServer
+
+_VARIABLE = "REPLICA_TEST_SERVERS"
+
+
+class ServerFactory(Protocol):
+    """Start a server of a test's own; it is gone when the test ends. Skips where the binary is not covered."""
+
+    def __call__(
+        self, flavour: str = "mariadb", version: str | None = None, **options: str | int | None
+    ) -> SandboxServer: ...
+
+
+def covered_binaries() -> tuple[ServerBinary, ...]:
+    """Return the servers to test with. Raises pytest.UsageError for one that is asked for and not there."""
+    wanted = os.environ.get(_VARIABLE, "")  # noqa: TID251  a setting of the tests, not of replica
+    if not wanted:
+        return tuple(b for b in [select_binary("mariadb")] if b is not None and b.chroot is None)
+    if wanted == "all":
+        return find_binaries()
+    found = []
+    for item in filter(None, (part.strip() for part in wanted.split(","))):
+        flavour, _, version = item.partition(":")
+        binary = root_binary(Path(item)) if "/" in item else select_binary(flavour, version or None)
+        if binary is None:
+            known = ", ".join(map(str, find_binaries())) or "none"
+            raise pytest.UsageError(f"{_VARIABLE}: no server found for {item!r}; there are: {known}")
+        found.append(binary)
+    return tuple(found)
+
+
+class ServerPool:
+    """Servers shared by the tests of a run, started when first asked for, started again when a test broke one."""
+
+    def __init__(self) -> None:
+        self._sandbox = Sandbox()
+        self._servers: dict[tuple[ServerBinary, str], SandboxServer] = {}
+
+    def get(self, binary: ServerBinary, role: str) -> SandboxServer:
+        server = self._servers.get((binary, role))
+        if server is None:
+            server = self._servers[binary, role] = self._sandbox.add(binary, name=role)
+        if not server.is_running:
+            server.start()
+        return server
+
+    def drop(self, prefix: str) -> None:
+        """Drop every schema whose name begins with `prefix` on every running server."""
+        for server in self._servers.values():
+            if server.is_running:
+                with server.session() as session:
+                    found = session.rows(
+                        "SELECT schema_name FROM information_schema.schemata WHERE LEFT(schema_name, %s) = %s",
+                        len(prefix),
+                        prefix,
+                    )
+                    for (name,) in found:
+                        session.execute(f"DROP DATABASE `{name}`")
+
+    def close(self) -> None:
+        self._sandbox.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "servers(flavour, version=None): run with covered servers of this kind only")
+
+
+def pytest_report_header() -> str:
+    names = ", ".join(map(str, covered_binaries()))
+    return f"servers: {names or 'none; tests that need one are skipped'}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server_binary" not in metafunc.fixturenames:
+        return
+    binaries = covered_binaries()
+    if mark := metafunc.definition.get_closest_marker("servers"):
+        binaries = tuple(b for b in binaries if matches(b, *mark.args, **mark.kwargs))
+    metafunc.parametrize("server_binary", binaries, ids=str, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def server_binary(request: pytest.FixtureRequest) -> ServerBinary:
+    binary: ServerBinary = request.param
+    return binary
+
+
+@pytest.fixture(scope="session")
+def server_pool() -> Iterator[ServerPool]:
+    pool = ServerPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def primary(server_pool: ServerPool, server_binary: ServerBinary) -> SandboxServer:
+    return server_pool.get(server_binary, "primary")
+
+
+@pytest.fixture
+def secondary(server_pool: ServerPool, server_binary: ServerBinary) -> SandboxServer:
+    return server_pool.get(server_binary, "secondary")
+
+
+@pytest.fixture
+def second_secondary(server_pool: ServerPool, server_binary: ServerBinary) -> SandboxServer:
+    return server_pool.get(server_binary, "second_secondary")
+
+
+@pytest.fixture
+def schema(server_pool: ServerPool) -> Iterator[str]:
+    """Give a name that no other test has. Not created; dropped at the end everywhere, `<name>…` too."""
+    name = f"t_{secrets.token_hex(4)}"
+    yield name
+    server_pool.drop(name)
+
+
+@pytest.fixture
+def state_schema(schema: str) -> str:
+    """Give a name for the state's schema, dropped together with `schema`."""
+    return f"{schema}_state"
+
+
+@pytest.fixture
+def server_factory() -> Iterator[ServerFactory]:
+    with Sandbox() as sandbox:
+
+        def start(flavour: str = "mariadb", version: str | None = None, **options: str | int | None) -> SandboxServer:
+            binary = next((b for b in covered_binaries() if matches(b, flavour, version)), None)
+            if binary is None:
+                pytest.skip(f"{flavour} {version or ''} is not among the servers covered; {_VARIABLE} names them")
+            return sandbox.start(binary, options=options)
+
+        yield start

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from replica_cli.config import Overrides, load_settings, read_configuration
+from replica_cli.core.errors import ConfigurationError
+from replica_cli.core.settings import (
+    Apply,
+    Batching,
+    EngineChoice,
+    Logging,
+    Network,
+    Retry,
+    Secret,
+    Settings,
+    TlsMode,
+    TransferSettings,
+)
+
+NOWHERE = Path("no such folder/.env")
+BASE = {"MARIA_SECONDARY_HOSTS": "db2,db3"}
+
+
+def load(environ: dict[str, str], dotenv: Path = NOWHERE, overrides: Overrides | None = None) -> Settings:
+    return load_settings(overrides, {**BASE, **environ}, dotenv)
+
+
+def problems(environ: dict[str, str], dotenv: Path = NOWHERE) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(None, environ, dotenv)
+    return caught.value.problems
+
+
+def test_defaults_are_those_of_core() -> None:
+    settings = load({})
+    assert (settings.primary.name, settings.primary.host, settings.primary.port) == (
+        "mariadb-primary", "mariadb-primary", 3306,
+    )  # fmt: skip
+    assert [(s.name, s.port, s.user, s.password) for s in settings.secondaries] == [
+        ("db2:3306", 3306, "replica", Secret("replica")),
+        ("db3:3306", 3306, "replica", Secret("replica")),
+    ]
+    assert (settings.server_id, settings.state_schema, settings.max_lag_seconds) == (100, "replica_state", 60.0)
+    assert settings.selection.schemas == (("replica", "replica"),)
+    parts = (settings.logging, settings.network, settings.retry, settings.batching, settings.transfer, settings.apply)
+    assert parts == (Logging(), Network(), Retry(), Batching(), TransferSettings(), Apply())
+
+
+def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("MARIA_SERVER_ID=7\nTRANSFER_BATCH_SIZE=5\nREPLICA_ENGINE=sql\nMARIA_PASS='a$b${c}'\n")
+    settings = load({"TRANSFER_BATCH_SIZE": "6"}, dotenv, Overrides(engine="row-image", workers="9"))
+    assert (settings.server_id, settings.transfer.chunk_rows, settings.transfer.workers) == (7, 6, 9)
+    assert settings.apply.engine is EngineChoice.ROW_IMAGE
+    assert settings.primary.password.reveal() == "a$b${c}"
+
+
+def test_all_problems_come_at_once_and_name_their_variables() -> None:
+    found = problems(
+        {
+            "MARIA_PRIMARY_PORT": "99999",
+            "MARIA_SECONDARY_HOSTS": "a,,b",
+            "REPLICA_RETRY_DELAY": "soon",
+            "REPLICA_DDL": "maybe",
+            "REPLICA_SCHEMAS": "mysql,replica_state,x:y,z:y",
+            "REPLICA_TABLES": "orders",
+            "GRAYLOG_ENDPOINT": "nowhere",
+            "REPLICA_HEARTBEAT": "20s",
+        }
+    )
+    named = [p.partition(":")[0] for p in found]
+    assert named.count("REPLICA_SCHEMAS") == 3
+    assert set(named) == {
+        "MARIA_PRIMARY_PORT", "MARIA_SECONDARY_HOSTS", "REPLICA_RETRY_DELAY", "REPLICA_DDL", "REPLICA_SCHEMAS",
+        "REPLICA_TABLES", "GRAYLOG_ENDPOINT", "REPLICA_HEARTBEAT",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"MARIA_SECONDARY_HOSTS": ""}, "MARIA_SECONDARY_HOSTS: is not set"),
+        ({**BASE, "MARIA_SECONDARY_PORTS": "3306"}, "MARIA_SECONDARY_PORTS: has 1 items, MARIA_SECONDARY_HOSTS has 2"),
+        ({**BASE, "MARIA_SECONDARY_NAMES": "x,x"}, "names must be unique"),
+        ({**BASE, "MARIA_SECONDARY_NAMES": "a/b,c"}, "cannot be part of a file name"),
+        ({"MARIA_SECONDARY_HOSTS": "db2:3307"}, "'db2:3307' holds a port"),
+        ({"MARIA_SECONDARY_HOSTS": "mariadb-primary"}, "mariadb-primary:3306 is the primary"),
+        ({"MARIA_SECONDARY_HOSTS": "a,a", "MARIA_SECONDARY_NAMES": "x,y"}, "a:3306 is named 2 times"),
+        ({**BASE, "MARIA_SERVER_ID": "4294967295"}, "from 1 to 4294967294"),
+        ({**BASE, "MARIA_SERVER_ID": "0"}, "MARIA_SERVER_ID: '0' is not a whole number"),
+        ({**BASE, "REPLICA_TABLES": "shop.orders"}, "in none of the schemas of REPLICA_SCHEMAS"),
+        ({**BASE, "MARIA_PASS": "x", "MARIA_PASS_FILE": "/y"}, "MARIA_PASS_FILE: MARIA_PASS is set as well"),
+        ({**BASE, "MARIA_PASS_FILE": "/no/such"}, "MARIA_PASS_FILE: /no/such: No such file or directory"),
+        ({**BASE, "MARIA_PRIMARY_TLS_KEY": "/no/such"}, "MARIA_PRIMARY_TLS_KEY"),
+        ({"MARIA_SECONDARY_HOST": "db2"}, "unknown variable, did you mean MARIA_SECONDARY_HOSTS"),
+    ],
+)
+def test_each_mistake_is_said_plainly(environ: dict[str, str], expected: str) -> None:
+    assert any(expected in p for p in problems(environ)), problems(environ)
+
+
+def test_no_password_gets_into_a_problem() -> None:
+    found = problems({**BASE, "MARIA_PASS": "geheim-1", "MARIA_SECONDARY_PASSWORDS": "geheim-2,geheim-3,geheim-4"})
+    assert found == ("MARIA_SECONDARY_PASSWORDS: has 3 items, MARIA_SECONDARY_HOSTS has 2",)
+
+
+def test_passwords_from_files_keep_commas_and_blanks(tmp_path: Path) -> None:
+    one, many = tmp_path / "one", tmp_path / "many"
+    one.write_text("primary's\n")
+    many.write_text(" a,b \n\n")
+    settings = load({"MARIA_PASS_FILE": str(one), "MARIA_SECONDARY_PASSWORDS": "x, "})
+    assert settings.primary.password.reveal() == "primary's"
+    assert [s.password.reveal() for s in settings.secondaries] == ["x", "primary's"]
+    many.write_text(" a,b \nc\n")
+    settings = load({"MARIA_SECONDARY_PASSWORDS_FILE": str(many)})
+    assert [s.password.reveal() for s in settings.secondaries] == [" a,b ", "c"]
+
+
+def test_schemas_routes_and_patterns() -> None:
+    selection = load({"REPLICA_SCHEMAS": "*, a:b", "REPLICA_EXCLUDE_TABLES": "*.tmp_*"}).selection
+    assert selection.takes_all_schemas
+    assert selection.schemas == (("a", "b"),)
+    assert selection.excluded_tables == ("*.tmp_*",)
+
+
+def test_naming_an_authority_asks_for_it_to_be_checked(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    settings = load({"MARIA_PRIMARY_TLS_CA": str(authority), "MARIA_SECONDARY_TLS": "REQUIRED"})
+    assert settings.primary.tls.mode is TlsMode.VERIFY_CA
+    assert settings.secondaries[0].tls.mode is TlsMode.REQUIRED
+
+
+def test_misspelt_variables_are_warned_about() -> None:
+    configuration = read_configuration(None, {**BASE, "REPLICA_SCHEMA": "x", "PATH": "y"}, NOWHERE)
+    assert configuration.warnings == ("REPLICA_SCHEMA: unknown variable, did you mean REPLICA_SCHEMAS",)
+
+
+def test_a_name_without_value_in_the_file_is_a_problem(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("MARIA_SECONDARY_HOSTS=db2\nMARIA_SERVER_ID\n")
+    assert problems({}, dotenv) == (f"MARIA_SERVER_ID: has no value in {dotenv}",)
