@@ -72,8 +72,11 @@ class PositionStore:
     def start(self, position: Position, *, source_identity: str, selection: Selection) -> None:
         """Write the row anew at a start position; an existing row keeps its token, so that old writers stay fenced."""
         self._session.execute(
-            f"INSERT INTO {self._table} (instance, file, pos, gtid, source_identity, filters, filters_text, updated_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE"
+            f"INSERT INTO {self._table}"
+            " (instance, file, pos, gtid, source_identity, filters, filters_text, token, updated_at) VALUES"
+            # A row that was forgotten and made anew must not give out a token that a frozen writer still has.
+            " (%s, %s, %s, %s, %s, %s, %s, FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000), UTC_TIMESTAMP(6))"
+            " ON DUPLICATE KEY UPDATE"
             " file = VALUES(file), pos = VALUES(pos), gtid = VALUES(gtid), source_identity = VALUES(source_identity),"
             " source_time = 0, row_count = 0, transaction_count = 0, skipped_count = 0,"
             " filters = VALUES(filters), filters_text = VALUES(filters_text), updated_at = VALUES(updated_at)",

@@ -236,7 +236,11 @@ class Assembler:
         if self._is_open and self._changes:
             raise CorruptEvent(f"{self._file} ends inside a transaction")
         self._close_group()
+        is_first = not self._file
         self._file, self._pos = file, pos
+        if is_first:
+            # Asked by GTID set, the primary begins somewhere in this file: its head is no position of ours.
+            return
         self._boundary = Position(file, pos)
         yield self._nothing()
 

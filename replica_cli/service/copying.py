@@ -10,6 +10,7 @@ from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import ApplyRefused, Interrupted
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import TableState
+from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
-    from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
     from replica_cli.transfer.run import CopyResult
@@ -125,3 +126,13 @@ def forget_dropped(settings: Settings, server: Server, store: TableStore) -> Non
                 logger, logging.INFO, Tag.TRANSFER, "%s is gone from the primary", record.name,
                 instance=server.name, table=str(record.name),
             )  # fmt: skip
+
+
+def has_any_table(settings: Settings, secondary: Session) -> bool:
+    """Say whether the secondary has any of the primary's selected tables, or the primary has none."""
+    sql = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type <> 'VIEW'"
+    with connect(settings.primary, settings.network) as primary:
+        names = (TableName(str(schema), str(table)) for schema, table in primary.rows(sql))
+        targets = {t for t in map(settings.selection.target, names) if t is not None}
+    there = {TableName(str(schema), str(table)) for schema, table in secondary.rows(sql)}
+    return not targets or bool(targets & there)

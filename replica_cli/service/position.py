@@ -22,7 +22,7 @@ from replica_cli.core.errors import (
     SecondaryError,
     UsageError,
 )
-from replica_cli.core.reports import PositionReport, ResetPlan, TableNote
+from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNote
 from replica_cli.core.requests import ResetKind
 from replica_cli.core.status import Phase, TableState
 from replica_cli.health.distance import measure
@@ -63,7 +63,7 @@ def show_positions(settings: Settings, secondaries: Sequence[Server]) -> tuple[P
         except ReplicaError as error:
             failures.append(error)
             _log(logging.ERROR, server.name, "its position cannot be read: %s", error)
-            reports.append(PositionReport(server.name, primary=primary.position))
+            reports.append(PositionReport(server.name, primary=primary.position, failure=Failure.of(error)))
         else:
             reports.append(_report(server.name, primary, state))
     if failures and len(failures) == len(reports):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.stop import StopToken
@@ -13,29 +14,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class SignalledStop(StopToken):
-    """A token that remembers which signal asked; None where none did."""
+@dataclass(slots=True)
+class Heard:
+    """The token that signals set, and which signal came first; None where none did."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.signal: int | None = None
+    token: StopToken
+    signal: int | None = None
 
 
 @contextlib.contextmanager
-def stopping_on_signals() -> Iterator[SignalledStop]:
-    """Give a token that SIGINT and SIGTERM set; handlers are put back afterwards. In the main thread only."""
-    stop = SignalledStop()
+def stopping_on_signals(token: StopToken | None = None) -> Iterator[Heard]:
+    """Let SIGINT and SIGTERM set a token; handlers are put back afterwards. Outside the main thread it only waits."""
+    heard = Heard(token or StopToken())
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield heard
         return
 
     def hear(number: int, _frame: object) -> None:
-        stop.signal = stop.signal or number
-        stop.request()
+        heard.signal = heard.signal or number
+        heard.token.request()
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

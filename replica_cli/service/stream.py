@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.requests import StreamRequest
     from replica_cli.core.settings import Settings
-    from replica_cli.service.signals import SignalledStop
 
 logger = logging.getLogger(__name__)
 
@@ -81,19 +80,21 @@ class _Child:
             self._process.kill()
 
 
-def run_stream(settings: Settings, request: StreamRequest, reporter: Reporter) -> StreamReport:
-    """Stream to all secondaries until stopped (SIGINT, SIGTERM), or until each has ended by itself."""
+def run_stream(
+    settings: Settings, request: StreamRequest, reporter: Reporter, stop: StopToken | None = None
+) -> StreamReport:
+    """Stream to all secondaries until stopped (SIGINT, SIGTERM or `stop`), or until each has ended by itself."""
     children = [_Child(_orders(settings, request, index)) for index in _indexes(settings, request)]
-    with stopping_on_signals() as stop:
+    with stopping_on_signals(stop) as heard:
         for child in children:
             child.start()
         try:
-            _supervise(children, stop, reporter)
+            _supervise(children, heard.token, reporter)
         finally:
             for child in children:
                 child.kill()
     reports = tuple(child.report or _without_report(child) for child in children)
-    return StreamReport(reports, was_interrupted=stop.signal == signal.SIGINT and not request.until_caught_up)
+    return StreamReport(reports, was_interrupted=heard.signal == signal.SIGINT and not request.until_caught_up)
 
 
 def _indexes(settings: Settings, request: StreamRequest) -> list[int]:
@@ -106,7 +107,7 @@ def _orders(settings: Settings, request: StreamRequest, index: int) -> Orders:
     return Orders(settings, request, settings.secondaries[index], settings.server_id + index, level)
 
 
-def _supervise(children: Sequence[_Child], stop: SignalledStop, reporter: Reporter) -> None:
+def _supervise(children: Sequence[_Child], stop: StopToken, reporter: Reporter) -> None:
     asked_at: float | None = None
     has_aborted = False
     while any(child.report is None for child in children):

@@ -196,7 +196,7 @@ class Streaming:
         position = self._applier.position
         for (kind, table), rows in tally.rows.items():
             log(
-                logger, logging.INFO, Tag[kind.name], "%s %d row(s) affected", table, rows, instance=self._instance,
+                logger, logging.INFO, Tag[kind.name], "%d row(s) affected", rows, instance=self._instance,
                 schema=table.schema, table=table.table, rows=rows, position=position,
             )  # fmt: skip
         for reason, count in tally.ignored_statements.items():

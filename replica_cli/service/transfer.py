@@ -16,6 +16,7 @@ from replica_cli.core.status import TableState
 from replica_cli.mysql.session import connect
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.copying import UNFINISHED, ask_for_copies, carry_out, forget_dropped, make_plan
+from replica_cli.service.preflight import check_before_start
 from replica_cli.service.signals import stopping_on_signals
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def _plan_value(plan: CopyPlan, request: TransferRequest) -> TransferPlan:
 def run_transfer(settings: Settings, plans: tuple[TransferPlan, ...], reporter: Reporter) -> TransferReport:
     """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on with it."""
     servers = {s.name: s for s in settings.secondaries}
-    with stopping_on_signals() as stop, ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool:
-        copies = pool.map(lambda plan: _copy(settings, servers[plan.instance], plan, stop, reporter), plans)
+    with stopping_on_signals() as heard, ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool:
+        copies = pool.map(lambda plan: _copy(settings, servers[plan.instance], plan, heard.token, reporter), plans)
         return TransferReport(tuple(copies))
 
 
@@ -62,6 +63,7 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
             lock = WriterLock(session, settings.state_schema, server.name)
+            check_before_start(settings, server)
             if lock.try_acquire():
                 return _copy_ourselves(settings, server, plan, stop, board)
             if not plan.is_partial:

@@ -26,7 +26,8 @@ from replica_cli.core.status import Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
-from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_what_is_missing
+from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_what_is_missing, has_any_table
+from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.streaming import CopyAsked, Streaming
 
@@ -63,6 +64,7 @@ class Worker:
         self._server_id = server_id
         self._board = board
         self._stop = stop
+        self._is_checked = False
         self._lost = 0
         self._progress: object = None
         self._failures: Counter[TableName | None] = Counter()
@@ -94,6 +96,9 @@ class Worker:
 
     def _prepare(self, sessions: SecondarySessions) -> SavedPosition:
         """Return the position to stream from, after the copies that are missing."""
+        if not self._is_checked:
+            check_before_start(self._settings, self._server)
+            self._is_checked = True
         stores = sessions.stores
         saved = stores.positions.load()
         if saved is not None and saved.filters != self._settings.selection.fingerprint:
@@ -104,8 +109,10 @@ class Worker:
                 "`replica transfer --table` copies what has come in",
             )
         is_unfinished = any(r.state in UNFINISHED for r in stores.tables.load().values())
-        if saved is None or is_unfinished:
-            self._copy(sessions, TransferMode.RESUME if saved is not None else TransferMode.NEW)
+        if saved is None or not has_any_table(self._settings, sessions.catalog):
+            self._copy(sessions, TransferMode.NEW)
+        elif is_unfinished:
+            self._copy(sessions, TransferMode.RESUME)
         stores.positions.take_token()
         saved = stores.positions.load()
         if saved is None:

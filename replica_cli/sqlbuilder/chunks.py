@@ -30,6 +30,9 @@ _WORDED = frozenset({"uuid", "inet4", "inet6"})
 _RAW = frozenset(
     {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "vector"}
 ) | {"geometrycollection", "geomcollection"}
+# Wider than any number that a server writes: DOUBLE(255,30) and the widest ZEROFILL among them. In a session of binary
+# strings the charset must be named, or the text is filled up with zero bytes.
+_NUMBER = "CHAR(400) CHARACTER SET latin1"
 
 KeyLiterals = tuple[str, ...]
 
@@ -90,17 +93,21 @@ def value_expression(column: Column) -> str:
     Raises ColumnRefused for a type that is not known here.
     """
     name, kind = quote(column.name), column.data_type
-    if kind in _PLAIN:
-        text = _nullable(column, name)
+    if kind in WHOLE_NUMBERS and not column.is_nullable:
+        text = name
+    elif kind in _PLAIN:
+        text = _number(column, name)
     elif kind in _AS_NUMBER:
-        text = _nullable(column, f"CAST({name} AS UNSIGNED)")
+        text = _number(column, f"CAST({name} AS UNSIGNED)")
     elif kind == "year":
-        text = _nullable(column, f"{name}+0")
+        text = _number(column, f"{name}+0")
     elif kind in _FLOATING and "(" not in column.column_type:
         # A FLOAT shows six digits; times one it is a DOUBLE and shows them all (plus zero would lose the sign of -0).
         text = f"QUOTE({name}*1e0)"
-    elif kind in _TEMPORAL or kind in _FLOATING:
+    elif kind in _FLOATING:
         # FLOAT(M,D) is rounded again on its way in: only the digits that it shows come out of that unchanged.
+        text = f"QUOTE(CAST({name} AS {_NUMBER}))"
+    elif kind in _TEMPORAL:
         text = f"QUOTE({name})"
     elif kind in _STRINGS:
         text = f"QUOTE(CAST({name} AS BINARY))"
@@ -119,8 +126,11 @@ def value_expression(column: Column) -> str:
     return text
 
 
-def _nullable(column: Column, expression: str) -> str:
-    return f"IFNULL({expression},'NULL')" if column.is_nullable else expression
+def _number(column: Column, expression: str) -> str:
+    # GROUP_CONCAT keeps each value in a field as wide as the expression says it is, and cuts without a word: INT(1)
+    # says one digit, DECIMAL(3,3) forgets the zero, an ENUM's index is as wide as its longest member.
+    text = f"CAST({expression} AS {_NUMBER})"
+    return f"IFNULL({text},'NULL')" if column.is_nullable else text
 
 
 def key_expression(column: Column) -> str:
@@ -134,9 +144,9 @@ def key_expression(column: Column) -> str:
         introducer = f"_{charset} " if charset else ""
         return f"CONCAT('{introducer}x''',HEX({name}),'''')"
     if kind in _PLAIN:
-        return f"CONCAT({name})"
+        return f"CAST({name} AS {_NUMBER})"
     if kind in _AS_NUMBER or kind == "year":
-        return f"CONCAT(CAST({name} AS UNSIGNED))"
+        return f"CAST(CAST({name} AS UNSIGNED) AS {_NUMBER})"
     return value_expression(column)
 
 

@@ -115,6 +115,8 @@ def _snapshot(session: Session, table: str, columns: tuple[Column, ...]) -> dict
 
 def _word(column: Column) -> str:
     """Return what the server is asked: a number's or a time's text, a string's bytes."""
+    if column.data_type == "set":
+        return f"CAST({column.name} AS UNSIGNED)"  # a sum would be a double, which has not 64 bits
     if column.data_type in _NUMBERS:
         return f"CAST({column.name} + 0 AS CHAR)"
     if column.data_type in _REALS:

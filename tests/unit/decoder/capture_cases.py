@@ -222,7 +222,7 @@ CASES = (
     Case("geometries", ("geometry", "point", "linestring"), ((_WKB.replace("E61000000", "000000000"), _WKB.replace("E61000000", "000000000"), "ST_GeomFromText('LINESTRING(0 0,1 1)')"), ("NULL",) * 3)),
     Case(
         "compressed",
-        ("varchar(200) character set latin1 compressed", "varbinary(1000) compressed", "text compressed", "longblob compressed"),
+        ("varchar(200) compressed character set latin1", "varbinary(1000) compressed", "text compressed", "longblob compressed"),
         (("''",) * 4, ("'a'",) * 4, ("repeat('a', 200)", "repeat('b', 1000)", "repeat('c', 60000)", "repeat('d', 70000)"), ("NULL",) * 4),
         _MARIADB,
     ),

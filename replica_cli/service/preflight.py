@@ -1,0 +1,58 @@
+"""What must be right before a row moves: warnings are logged, what would lose or change rows stops the start."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import PrimaryError, SecondaryError
+from replica_cli.core.reports import HealthLevel
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.preflight import check_primary, check_secondary
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.mysql.findings import Finding
+
+logger = logging.getLogger(__name__)
+
+# A secondary that is read-only for a while is waited for.
+_WAITED_FOR = frozenset({"read-only"})
+
+
+def check_before_start(settings: Settings, server: Server) -> None:
+    """Check both servers. Raises PrimaryError or SecondaryError with every fault and the SQL that mends it."""
+    server_ids = tuple(settings.server_id + i for i in range(len(settings.secondaries)))
+    selection = settings.selection
+    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+        facts, target_facts = read_facts(primary), read_facts(secondary)
+        ours = check_primary(primary, facts, selection, server_ids=server_ids)
+        theirs = check_secondary(
+            secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids
+        )
+    for finding in (*ours, *theirs):
+        if finding.level is HealthLevel.WARNING:
+            log(
+                logger, logging.WARNING, Tag.WARN, "%s: %s%s", finding.name, finding.message,
+                f" ({finding.hint})" if finding.hint else "", instance=server.name,
+            )  # fmt: skip
+    if faults := _faults(ours):
+        raise PrimaryError(f"{settings.primary}: {_messages(faults)}", hint=_hints(faults))
+    if faults := _faults(theirs):
+        raise SecondaryError(f"{server}: {_messages(faults)}", hint=_hints(faults))
+
+
+def _faults(findings: Iterable[Finding]) -> list[Finding]:
+    return [f for f in findings if f.level is HealthLevel.CRITICAL and f.name not in _WAITED_FOR]
+
+
+def _messages(findings: Iterable[Finding]) -> str:
+    return "; ".join(f.message for f in findings)
+
+
+def _hints(findings: Iterable[Finding]) -> str:
+    return " ".join(f.hint for f in findings if f.hint)
