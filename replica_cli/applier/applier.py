@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
-from replica_cli.applier.ddl import TableChangedInWindow, Verdict
-from replica_cli.applier.window import Mode
+from replica_cli.applier.ddl import Verdict
+from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.positions import Advance
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError
@@ -43,6 +43,12 @@ logger = logging.getLogger(__name__)
 _IDLE_SAVE_SECONDS = 1.0
 
 
+class NotExact(ReplicaError):
+    """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
+
+    code = "not_exact"
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What one instance keeps on the secondary."""
@@ -54,10 +60,11 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Who turns row events into work: strictly, and inside the replay window."""
+    """Who turns row events into work: strictly, inside the replay window, and to name what exactly fails."""
 
     strict: RowEngine
     replay: RowEngine
+    exact: RowEngine
 
 
 @dataclass(slots=True)
@@ -99,6 +106,7 @@ class Applier:
         retry: Retry,
         stop: StopToken,
         is_mariadb: bool,
+        is_exact: bool = False,
     ) -> None:
         self._session = session
         self._writer = writer
@@ -117,6 +125,8 @@ class Applier:
         self._saved_position = saved.position
         self._saved_at = time.monotonic()
         self._has_intent = stores.intents.load() is not None
+        self._is_exact = is_exact
+        self._is_prepared = False
         self._unsaved = Tally()
         self._open: Tally | None = None
         self._committed = Tally()
@@ -147,6 +157,9 @@ class Applier:
         Raises ApplyRefused with the position of the failing transaction (all before it are committed), Fenced,
         TableChangedInWindow, ServerError.
         """
+        if not self._is_prepared:
+            self._engines.strict.prepare()
+            self._is_prepared = True
         run: list[Transaction] = []
         size = 0
         for transaction in transactions:
@@ -177,14 +190,25 @@ class Applier:
         except (ApplyRefused, TableChangedInWindow) as error:
             self._rollback()
             if len(run) == 1:
-                raise _placed(error, run[0]) from error
+                self._apply_exactly(run, error)
+                return
             # One of them fails: those before it are good and are kept, each by itself.
             for transaction in run:
                 self._apply_run([transaction])
 
+    def _apply_exactly(self, run: list[Transaction], error: ReplicaError) -> None:
+        """Apply one failing transaction with the engine that can name the table and the key that fail."""
+        self._is_exact = True
+        try:
+            self._retrying(self._commit_run, run)
+        except (ApplyRefused, TableChangedInWindow) as exact:
+            self._rollback()
+            raise _placed(exact, run[0]) from error
+        finally:
+            self._is_exact = False
+
     def _commit_run(self, run: list[Transaction]) -> None:
         tally = Tally(transactions=sum(1 for t in run if t.size))
-        self._writer.begin()
         self._write([(t, c) for t in run for c in t.changes if isinstance(c, RowEvent)], tally)
         self._commit(run, tally)
 
@@ -193,25 +217,32 @@ class Applier:
         try:
             if transaction.is_start or self._open is None:
                 self._open = Tally(transactions=1)
-                self._writer.begin()
             for is_statement, changes in groupby(transaction.changes, lambda c: isinstance(c, Statement)):
                 if is_statement:
                     for statement in changes:
-                        self._apply_statement(cast(Statement, statement), transaction, self._open)
+                        self._apply_statement(cast("Statement", statement), transaction, self._open)
                 else:
-                    self._write([(transaction, cast(RowEvent, c)) for c in changes], self._open)
+                    self._write([(transaction, cast("RowEvent", c)) for c in changes], self._open)
             if transaction.is_end:
                 tally, self._open = self._open, None
                 self._commit([transaction], tally)
+                self._is_exact = False
             else:
                 self._writer.flush()
         except (ApplyRefused, TableChangedInWindow) as error:
             self._open = None
             self._rollback()
+            if (
+                isinstance(error, ApplyRefused)
+                and not self._is_exact
+                and self._engines.strict is not self._engines.exact
+            ):
+                raise NotExact(_placed(error, transaction).message) from error
             raise _placed(error, transaction) from error
 
     def _write(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> None:
         """Turn row events into work, engine by engine in source order, and send it."""
+        strict = self._engines.exact if self._is_exact else self._engines.strict
         portion: list[RowEvent] = []
         engine: RowEngine | None = None
         for transaction, event in events:
@@ -222,7 +253,7 @@ class Applier:
                 continue
             if mode is Mode.SKIPPED:
                 continue
-            wanted = self._engines.strict if mode is Mode.STRICT else self._engines.replay
+            wanted = strict if mode is Mode.STRICT else self._engines.replay
             if engine is not None and wanted is not engine:
                 self._send(engine, portion, tally)
                 portion = []
@@ -240,8 +271,9 @@ class Applier:
             raise
         self._writer.write(works)
         for work in works:
-            if work.rows:
-                tally.rows[work.kind, work.table] += work.rows
+            for part in work.parts:
+                if part.rows:
+                    tally.rows[part.kind, part.table] += part.rows
 
     def _apply_statement(self, statement: Statement, transaction: Transaction, tally: Tally) -> None:
         parsed = self._ddl.parse(statement)
@@ -261,11 +293,11 @@ class Applier:
         self._has_intent = True
         modes = {self._windows.mode(t, transaction) for t in parsed.tables}
         self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
-        self._writer.forget_session()
-        self._writer.begin()
+        self._writer.forget()
         self._definitions.forget()
         self._engines.strict.forget()
         self._engines.replay.forget()
+        self._engines.exact.forget()
         logger.info(
             "%s", parsed.kind, extra={"tag": "INFO", "position": str(transaction.start), "table": _names(parsed.tables)}
         )
@@ -283,6 +315,7 @@ class Applier:
     def _check_token(self) -> None:
         found = self._session.execute(self._stores.positions.touch_statement(self._token))
         self._stores.positions.check_advanced(found)
+        self._session.commit()
 
     def _commit(self, run: Sequence[Transaction], tally: Tally) -> None:
         """Write the position behind the run and commit; nothing of it counts until this has returned."""
@@ -310,7 +343,6 @@ class Applier:
     def _save(self, position: Position, source_time: int, tally: Tally) -> None:
         skipped = sum(tally.skipped_rows.values())
         advance = Advance(position, source_time, sum(tally.rows.values()), tally.transactions, skipped)
-        self._writer.begin()
         if self._has_intent:
             self._writer.add(self._stores.intents.forget_statement())
         found = self._writer.finish(self._stores.positions.advance_statement(advance, self._token))
@@ -340,7 +372,7 @@ class Applier:
             self._engines.replay.forget()
 
     def _rollback(self) -> None:
-        self._writer.forget_session()
+        self._writer.forget()
         self._session.rollback()
 
 

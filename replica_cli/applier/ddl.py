@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.window import Mode
+from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
-from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.collations import codec_of
@@ -38,16 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "xtradb", ""})
-
-
-class TableChangedInWindow(ReplicaError):
-    """A table was altered while it was copied, or is not what the log says inside its window: it is copied anew."""
-
-    code = "table_changed_in_window"
-
-    def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
-        super().__init__(f"{', '.join(map(str, tables))}: {reason}")
-        self.tables = tables
 
 
 class Verdict(Enum):
@@ -209,7 +199,7 @@ class DdlApplier:
             if error.remedy is not Remedy.FATAL:
                 raise
             raise ApplyRefused(
-                f"{self._session.server.name} refuses a statement (error {error.errno}: {error.text}): {_shown(parsed)}",
+                f"{error.server} refuses a statement (error {error.errno}: {error.text}): {_shown(parsed)}",
                 hint="mend the secondary so that it can run, or run it by hand and `replica position reset --to` the "
                 "position behind it",
                 table=parsed.tables[0] if parsed.tables else None,

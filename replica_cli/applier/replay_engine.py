@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero, is_present, written_columns
-from replica_cli.applier.replay_rows import change_key, delete_with_children
+from replica_cli.applier.replay_rows import KeyChange, change_key, delete_with_children
 from replica_cli.applier.sql_engine import decoded, target_of
-from replica_cli.applier.work import Work, portions
+from replica_cli.applier.work import Part, Work, portions
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.core.events import RowKind
+from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
 from replica_cli.sqlbuilder.rows import delete_by_key, insert_head, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.definitions import ChildKey, Definitions
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -32,12 +32,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReplayPlan:
-    """A decoded UPDATE row is the literals of `rows.written`, then of `identity` after the change, then before it."""
+    """How one kind of event is replayed.
+
+    A decoded UPDATE row is the literals of `rows.written` and of `identity` after the change, then of `identity` before
+    it; a DELETE row is the key's. Where the table `cascades`, the whole row before the change follows. `followers` are
+    the children that take the parent's new key along.
+    """
 
     rows: RowPlan
     definition: TableDefinition
     identity: tuple[str, ...]
     cascades: bool
+    followers: tuple[tuple[ChildKey, TableDefinition], ...]
 
 
 class ReplayEngine:
@@ -50,7 +56,10 @@ class ReplayEngine:
         self._selection = selection
         self._cascades_are_logged = cascades_are_logged
         self._statement_bytes = statement_bytes
-        self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], ReplayPlan] = {}
+        self._plans: dict[tuple[TableMap, RowKind, bytes, bytes, int], ReplayPlan] = {}
+
+    def prepare(self) -> None:
+        """Do nothing: statements need no preparation."""
 
     def forget(self) -> None:
         """Forget the plans: a definition changed."""
@@ -67,10 +76,14 @@ class ReplayEngine:
         if event.kind is RowKind.INSERT:
             yield from self._replaces(event, plan, rows)
         elif event.kind is RowKind.DELETE:
+            width = len(plan.rows.found_by)
             for part in portions(rows, self._statement_bytes):
-                statement = delete_by_key(target, plan.rows.found_by, part)
-                # As on the primary, children go with their parent: their rows are not in the log.
-                procedure = delete_with_children(statement) if plan.cascades else None
+                statement = delete_by_key(target, plan.rows.found_by, [row[:width] for row in part])
+                procedure = None
+                if plan.cascades:
+                    # As on the primary, children go with their parent: their rows are not in the log. The parent may
+                    # have been copied after it went, and its children before: so it is put there first.
+                    procedure = delete_with_children(self._put_back(plan, [row[width:] for row in part]), statement)
                 yield self._work(event, plan, len(part), statement, procedure=procedure)
         else:
             yield from self._updates(event, plan, rows)
@@ -79,21 +92,26 @@ class ReplayEngine:
         written, width = len(plan.rows.written), len(plan.identity)
         waiting: list[Literals] = []
         for row in rows:
-            after, new, old = row[:written], row[written : written + width], row[written + width :]
+            after, new = row[:written], row[written : written + width]
+            old, before = row[written + width : written + 2 * width], row[written + 2 * width :]
             if new != old:
                 yield from self._replaces(event, plan, waiting)
                 waiting = []
-                yield self._leave_key(event, plan, new, old)
+                yield self._leave_key(event, plan, new, old, before)
             waiting.append(after)
         yield from self._replaces(event, plan, waiting)
 
-    def _leave_key(self, event: RowEvent, plan: ReplayPlan, new: Literals, old: Literals) -> Work:
+    def _leave_key(self, event: RowEvent, plan: ReplayPlan, new: Literals, old: Literals, before: Literals) -> Work:
         key = tuple(c.name for c in plan.definition.row_key)
         found_by = tuple(old[plan.identity.index(name)] for name in key)
         if plan.cascades:
-            procedure = change_key(plan.definition, plan.identity, new, old)
+            change = KeyChange(plan.definition, dict(zip(plan.identity, zip(old, new, strict=True), strict=True)))
+            procedure = change_key(change, plan.followers, self._put_back(plan, [before]))
             return self._work(event, plan, 0, b"", procedure=procedure)
         return self._work(event, plan, 0, delete_by_key(plan.definition.name, key, [found_by]))
+
+    def _put_back(self, plan: ReplayPlan, rows: Sequence[Literals]) -> bytes:
+        return insert_head(plan.definition.name, plan.rows.written, replaces=True) + values(rows)
 
     def _replaces(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[Work]:
         head = insert_head(plan.definition.name, plan.rows.written, replaces=True)
@@ -114,12 +132,14 @@ class ReplayEngine:
         key = tuple(c.name for c in plan.definition.row_key)
         # Without foreign key checks: a parent may not have come yet.
         return Work(
-            event.kind, event.table.name, plan.definition.name, key, rows, statement, None, checks_foreign_keys=False,
-            is_lenient=is_lenient, procedure=procedure,
+            (Part(event.kind, event.table.name, rows),), plan.definition.name, key, statement, None,
+            checks_foreign_keys=False, is_lenient=is_lenient, procedure=procedure,
         )  # fmt: skip
 
     def _plan(self, event: RowEvent) -> ReplayPlan:
-        key = (event.table, event.kind, event.present, event.present_after)
+        # A session that did not check foreign keys cascaded nothing.
+        unchecked = event.flags & NO_FOREIGN_KEY_CHECKS
+        key = (event.table, event.kind, event.present, event.present_after, unchecked)
         plan = self._plans.get(key)
         if plan is None:
             target = target_of(event, self._selection)
@@ -140,19 +160,24 @@ class ReplayEngine:
                 hint="set binlog_row_image=FULL on the primary, then `replica transfer --restart`",
                 table=table.name,
             )
-        referenced = self._definitions.referenced_columns(target)
+        children = self._definitions.children(target)
+        referenced = {parent for child in children for _, parent in child.columns}
         key = tuple(c.name for c in definition.row_key)
         identity = (*key, *sorted(referenced.difference(key)))
         written = written_columns(columns, event.present)
         ordinals = {c.name: i for i, c in enumerate(columns)}
         values_of = [Output(ordinals[n], Form.VALUE) for n in written]
         identity_of = [Output(ordinals[n], Form.KEY) for n in identity]
+        cascades = bool(referenced) and not (self._cascades_are_logged or event.flags & NO_FOREIGN_KEY_CHECKS)
+        before = values_of if cascades else []
         if event.kind is RowKind.INSERT:
             decode = compile_rows(table, columns, values_of, event.present)
         elif event.kind is RowKind.DELETE:
-            decode = compile_rows(table, columns, identity_of[: len(key)], event.present)
+            decode = compile_rows(table, columns, [*identity_of[: len(key)], *before], event.present)
         else:
-            outputs = [*values_of, *identity_of]
-            decode = compile_updates(table, columns, identity_of, outputs, event.present, event.present_after)
+            after = [*values_of, *identity_of]
+            before = [*identity_of, *before]
+            decode = compile_updates(table, columns, before, after, event.present, event.present_after)
         rows = RowPlan(decode, written, key, has_key=True, enum_places=enum_places(columns, written))
-        return ReplayPlan(rows, definition, identity, bool(referenced) and not self._cascades_are_logged)
+        followers = tuple((c, self._definitions.get(c.child)) for c in children if c.updates) if cascades else ()
+        return ReplayPlan(rows, definition, identity, cascades, followers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
-from replica_cli.applier.work import Work, portions
+from replica_cli.applier.work import Part, Work, portions
 from replica_cli.core.errors import ApplyRefused, UnsupportedEvent
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
@@ -42,6 +42,9 @@ class SqlEngine:
         self._cascades_are_logged = cascades_are_logged
         self._statement_bytes = statement_bytes
         self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = {}
+
+    def prepare(self) -> None:
+        """Do nothing: statements need no preparation."""
 
     def forget(self) -> None:
         """Forget the plans: a definition changed."""
@@ -80,7 +83,8 @@ class SqlEngine:
         key = plan.found_by if plan.has_key else ()
 
         def work(count: int, statement: bytes, *, is_lenient: bool = False) -> Work:
-            return Work(event.kind, event.table.name, target, key, count, statement, count, checks, is_lenient)
+            part = Part(event.kind, event.table.name, count)
+            return Work((part,), target, key, statement, count, checks, is_lenient)
 
         if event.kind is RowKind.INSERT:
             head = insert_head(target, plan.written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from replica_cli.core.errors import ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.status import TableState
 
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
+
+
+class TableChangedInWindow(ReplicaError):
+    """A table was altered while it was copied, or is not what the log says inside its window: it is copied anew."""
+
+    code = "table_changed_in_window"
+
+    def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
+        super().__init__(f"{', '.join(map(str, tables))}: {reason}")
+        self.tables = tables
 
 
 class Mode(Enum):

@@ -16,25 +16,50 @@ if TYPE_CHECKING:
 STATEMENT_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Work:
-    """One statement and what must come of it.
-
-    `expected` is the number of rows that it must find, None where any number will do (inside the replay window).
-    `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `procedure` takes the place
-    of the statement where one statement cannot do it; it runs by itself and returns the rows it changed.
-    """
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one table and kind; `table` is the primary's name."""
 
     kind: RowKind
     table: TableName
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """One statement, the rows in it, and what must come of it.
+
+    `expected` is the number of rows that it must find, None where the server itself is strict (row images) or where any
+    number will do (inside the replay window). `checks_foreign_keys` is None where the statement decides itself.
+    `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `procedure` takes the place
+    of the statement where one statement cannot do it; it runs by itself and returns the rows it changed.
+    `ends_packet`: the server takes nothing behind it in one packet.
+    """
+
+    parts: tuple[Part, ...]
     target: TableName
     key: tuple[str, ...]
-    rows: int
     statement: bytes
     expected: int | None
-    checks_foreign_keys: bool = True
+    checks_foreign_keys: bool | None = True
     is_lenient: bool = False
     procedure: Callable[[Session], int] | None = None
+    ends_packet: bool = False
+
+    @property
+    def kind(self) -> RowKind:
+        """Return the kind of its first rows."""
+        return self.parts[0].kind
+
+    @property
+    def table(self) -> TableName:
+        """Return the primary's name of its first table."""
+        return self.parts[0].table
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows it changes."""
+        return sum(p.rows for p in self.parts)
 
 
 class RowEngine(Protocol):
@@ -45,6 +70,9 @@ class RowEngine(Protocol):
 
         Raises Drift, UnsupportedEvent or ApplyRefused where an event cannot be carried out as it was made.
         """
+
+    def prepare(self) -> None:
+        """Make the session ready; called once, outside of a transaction, before the first work."""
 
     def forget(self) -> None:
         """Forget what was learnt of tables: a definition changed."""

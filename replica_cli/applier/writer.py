@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections import deque
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused, ReplicaError, RowExists, RowMissing
 from replica_cli.core.events import RowKind
-from replica_cli.mysql.errnos import DUPLICATES, ER_NO_REFERENCED_ROW, ER_ROW_IS_REFERENCED, Remedy, ServerError
+from replica_cli.mysql.errnos import (
+    DUPLICATES,
+    ER_KEY_NOT_FOUND,
+    ER_NO_REFERENCED_ROW,
+    ER_ROW_IS_REFERENCED,
+    Remedy,
+    ServerError,
+)
 from replica_cli.mysql.session import SQL_MODE
 
 if TYPE_CHECKING:
@@ -16,25 +25,35 @@ if TYPE_CHECKING:
     from replica_cli.applier.work import Work
     from replica_cli.mysql.session import Session
 
-_PACKET_STATEMENTS = 500
+_PACKET_STATEMENTS = 200
 _PACKET_BYTES = 1024 * 1024
+_PACKETS_AHEAD = 2
 _LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
+_Entry = tuple[bytes, "Work | None"]
 _KEY_NAME = re.compile(r"for key '([^']*)'")
 
 
 class Writer:
-    """Sends packets of statements on one session. The caller opens and ends the transaction."""
+    """Sends packets of statements on one session, a few ahead of their results.
+
+    The session has autocommit off; the caller commits once `finish` has returned, or rolls back.
+    """
 
     def __init__(self, session: Session, *, max_packet: int) -> None:
         self._session = session
         # Room for the protocol's own bytes and the statements that the writer adds.
         self._max_packet = max_packet - 1024
-        self._packet: list[tuple[bytes, Work | None]] = []
+        self._packet: list[_Entry] = []
         self._size = 0
+        self._sent: deque[list[_Entry]] = deque()
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
-        self._wants_begin = False
         self._is_begun = False
+
+    @property
+    def is_begun(self) -> bool:
+        """Say whether anything was sent or waits since the last commit."""
+        return self._is_begun
 
     def write(self, works: Iterable[Work]) -> None:
         """Add work; packets go out as they fill.
@@ -55,19 +74,8 @@ class Writer:
                     table=work.table,
                 )
             self._add(work.statement, work)
-
-    def begin(self) -> None:
-        """Open the transaction with the first statement that follows, if it is not open."""
-        self._wants_begin = not self._is_begun
-
-    @property
-    def is_begun(self) -> bool:
-        """Say whether a transaction was opened and not ended."""
-        return self._is_begun
-
-    def ended(self) -> None:
-        """Note that the transaction was committed."""
-        self._is_begun = self._wants_begin = False
+            if work.ends_packet:
+                self._send()
 
     def add(self, statement: bytes) -> None:
         """Add a statement of which nothing is expected."""
@@ -80,22 +88,22 @@ class Writer:
 
     def flush(self) -> int:
         """Send what waits, check every result, and return the last statement's count."""
-        packet, self._packet, self._size = self._packet, [], 0
-        if not packet:
-            return 0
-        try:
-            counts = self._session.execute_all([statement for statement, _ in packet])
-        except ServerError as error:
-            work = packet[min(error.statement_index, len(packet) - 1)][1]
-            raise (explained(error, work) if work is not None else error) from error
-        for (_, work), count in zip(packet, counts, strict=True):
-            if work is not None and work.expected is not None and count != work.expected:
-                raise _missing(work, count)
-        return counts[-1]
+        self._send()
+        count = 0
+        while self._sent:
+            count = self._receive()
+        return count
 
-    def forget_session(self) -> None:
-        """Forget what the session's variables are: they were set anew, or rolled back with an error."""
+    def ended(self) -> None:
+        """Note that the transaction was committed."""
+        self._is_begun = False
+
+    def forget(self) -> None:
+        """Take in what is still on its way, and forget it and the session's variables: a rollback follows."""
         self._packet, self._size = [], 0
+        while self._sent:
+            with contextlib.suppress(ReplicaError):
+                self._receive()
         self._checks = self._is_lenient = None
         self.ended()
 
@@ -104,18 +112,39 @@ class Writer:
         return self._session.server.name
 
     def _add(self, statement: bytes, work: Work | None) -> None:
-        if self._wants_begin:
-            self._wants_begin, self._is_begun = False, True
-            self._add(b"START TRANSACTION", None)
         size = len(statement) + 1
         is_full = len(self._packet) >= _PACKET_STATEMENTS or self._size + size > min(_PACKET_BYTES, self._max_packet)
         if self._packet and is_full:
-            self.flush()
+            self._send()
         self._packet.append((statement, work))
         self._size += size
+        self._is_begun = True
+
+    def _send(self) -> None:
+        packet, self._packet, self._size = self._packet, [], 0
+        if not packet:
+            return
+        self._session.send([statement for statement, _ in packet])
+        self._sent.append(packet)
+        while len(self._sent) > _PACKETS_AHEAD:
+            self._receive()
+
+    def _receive(self) -> int:
+        packet = self._sent.popleft()
+        try:
+            counts = self._session.receive(len(packet))
+        except ServerError as error:
+            if error.is_connection_lost:
+                self._sent.clear()
+            work = packet[min(error.statement_index, len(packet) - 1)][1]
+            raise (explained(error, work) if work is not None else error) from error
+        for (_, work), count in zip(packet, counts, strict=True):
+            if work is not None and work.expected is not None and count != work.expected:
+                raise _missing(work, count)
+        return counts[-1]
 
     def _set_session(self, work: Work) -> None:
-        if work.checks_foreign_keys != self._checks:
+        if work.checks_foreign_keys is not None and work.checks_foreign_keys != self._checks:
             self._checks = work.checks_foreign_keys
             self._add(b"SET SESSION foreign_key_checks=%d" % self._checks, None)
         if work.is_lenient != self._is_lenient:
@@ -143,6 +172,12 @@ def explained(error: ServerError, work: Work) -> ReplicaError:
         key = f" on key {name[1]}" if name else ""
         return RowExists(
             f"{work.table}: {verb} meets a row that is already there{key}",
+            hint=f"`replica transfer --table {work.table}` copies the table anew",
+            table=work.table,
+        )
+    if error.errno == ER_KEY_NOT_FOUND:
+        return RowMissing(
+            f"{work.table}: a row is not found",
             hint=f"`replica transfer --table {work.table}` copies the table anew",
             table=work.table,
         )

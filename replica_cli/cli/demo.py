@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,7 +42,7 @@ def demo(
         float, typer.Option("--seconds", min=1, help="How long to write while streaming", rich_help_panel="Behaviour")
     ] = 10.0,
     rows: Annotated[
-        int, typer.Option("--rows", min=1000, help="About how many rows to begin with", rich_help_panel="Behaviour")
+        int, typer.Option("--rows", min=50_000, help="About how many rows to begin with", rich_help_panel="Behaviour")
     ] = 200_000,
 ) -> None:
     """Show it all on a throwaway primary and two secondaries."""
@@ -54,4 +55,6 @@ def demo(
         documents.write(documents.demo_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(demo_text(report, invocation.paint()))
+        if report.env_file:
+            answer(Path(report.env_file).read_text())
     raise typer.Exit(ExitCode.OK if report.is_equal else ExitCode.FOUND)

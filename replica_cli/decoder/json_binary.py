@@ -8,6 +8,7 @@ Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/json__binary_8h.html
 from __future__ import annotations
 
 import base64
+import math
 import re
 import struct
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ _MAX_DEPTH = 100
 _LITERALS = {0: b"null", 1: b"true", 2: b"false"}
 _ESCAPED = re.compile(rb'[\x00-\x1f"\\]')
 _ESCAPES = {b'"': b'\\"', b"\\": b"\\\\", b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
-_F_FORMAT_LIMIT = 1e15
+# The server's DBL_DIG: as many places before or after the point it writes without an exponent.
+_F_FORMAT_DIGITS = 15
 
 
 class _Tag(IntEnum):
@@ -110,16 +112,22 @@ def double_text(value: float) -> bytes:
     """Return a double as the server prints it: 100.0, 1e15, 1e-5, -0.0. Raises CorruptEvent for what is no number."""
     if value - value:
         raise CorruptEvent("a number in a JSON document is not finite")
-    text = repr(value)
-    if "e" not in text and abs(value) < _F_FORMAT_LIMIT:
-        return text.encode()
-    if "e" not in text:
-        # The server changes to an exponent one digit earlier than Python does.
-        whole, _, fraction = text.removeprefix("-").removesuffix(".0").partition(".")
-        digits = (whole + fraction).rstrip("0")
-        text = f"{'-' * (value < 0)}{digits[0]}{'.' * (len(digits) > 1)}{digits[1:]}e{len(whole) - 1}"
-    mantissa, _, exponent = text.partition("e")
-    return f"{mantissa}e{int(exponent)}".encode()
+    sign = "-" if math.copysign(1, value) < 0 else ""
+    if not value:
+        return f"{sign}0.0".encode()
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    written = whole + fraction
+    digits = written.lstrip("0")
+    # Where the point stands, counted from the first digit that is not 0.
+    point = len(whole) + int(exponent or 0) - (len(written) - len(digits))
+    digits = digits.rstrip("0")
+    if not (-_F_FORMAT_DIGITS < point <= _F_FORMAT_DIGITS or 0 < point < len(digits)):
+        rest = "." + digits[1:] if digits[1:] else ""
+        return f"{sign}{digits[0]}{rest}e{point - 1}".encode()
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}".encode()
+    return f"{sign}{digits[:point].ljust(point, '0')}.{digits[point:] or '0'}".encode()
 
 
 class _Document:
@@ -209,7 +217,7 @@ class _Document:
         if code == TypeCode.NEWDECIMAL:
             precision, scale = data[0], data[1]
             text = decimal_text(data[2:], precision, scale)
-            return _Value(text, b"CAST(CAST(%b AS DECIMAL(%d,%d)) AS JSON)" % (text, precision, scale))
+            return _Value(text, _decimal_expression(text, precision, scale))
         if code in (TypeCode.DATE, TypeCode.TIME, TypeCode.DATETIME, TypeCode.TIMESTAMP):
             text = _temporal(code, data)
             if code == TypeCode.TIMESTAMP:
@@ -228,6 +236,13 @@ class _Document:
                 f"a JSON document holds a value of type {type_name(code)}, which no SQL can make on the secondary",
                 hint="apply this table with the row image engine",
             )
+
+
+def _decimal_expression(text: bytes, precision: int, scale: int) -> bytes:
+    # The document keeps the precision too: a literal's is the digits that it has. One without a point is no DECIMAL.
+    if scale and precision == len(text.lstrip(b"-")) - 1:
+        return b"CAST(%b AS JSON)" % text
+    return b"CAST(CAST(%b AS DECIMAL(%d,%d)) AS JSON)" % (text, precision, scale)
 
 
 def _literal(code: int) -> bytes:

@@ -100,7 +100,7 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
         level = CRITICAL if beat.age_seconds >= DEAD_SECONDS else WARNING
         message, hint = f"no sign of {beat.holder} for {beat.age_seconds:.0f} s", start
     elif beat.is_pause_wanted or beat.phase == Phase.PAUSED:
-        level, message, hint = WARNING, f"{beat.holder} is paused", f"`replica resume --secondary {instance}`"
+        level, message, hint = WARNING, f"{beat.holder} is paused", ""
     elif beat.phase == Phase.RECONNECTING:
         silent = beat.snapshot.get("seconds_since_event")
         is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS

@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Self
 
 import pymysql
-from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE
 from pymysql.converters import encoders
 from pymysql.cursors import Cursor, SSCursor
 
@@ -94,18 +94,30 @@ class Session:
             # Bytes go to the server untouched; pymysql would encode a str.
             return int(self._connection.query(sql))
 
-    def execute_all(self, statements: Sequence[bytes]) -> list[int]:
-        """Run statements in one packet and return each one's row count; every result is read.
+    def send(self, statements: Sequence[bytes]) -> None:
+        """Send statements in one packet without waiting; `receive` takes their results, in the order sent.
 
-        The first failing statement raises; those after it were not run, those before it were.
-        The exception's `statement_index` says which one failed.
+        The server works while the next packet is built. What is sent behind a failing packet is run all the same, so
+        this is for transactions that are committed only after every result was read, with autocommit off: a deadlock
+        ends the transaction, and what follows must not commit by itself.
+        """
+        with self._translated():
+            self._connection._execute_command(COMMAND.COM_QUERY, b";".join(statements))  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def receive(self, count: int) -> list[int]:
+        """Return the row counts of one packet of `count` statements.
+
+        The first failing statement raises; those after it in its packet were not run. The exception's
+        `statement_index` says which one failed.
         """
         counts: list[int] = []
         try:
             with self._translated():
-                counts.append(int(self._connection.query(b";".join(statements))))
-                while self._connection._result is not None and self._connection._result.has_next:  # type: ignore[attr-defined]  # noqa: SLF001
-                    counts.append(int(self._connection.next_result()))
+                # Each answer counts its packets from one.
+                self._connection._next_seq_id = 1  # type: ignore[attr-defined]  # noqa: SLF001
+                counts.append(int(self._connection._read_query_result()))  # type: ignore[attr-defined]  # noqa: SLF001
+                while len(counts) < count:
+                    counts.append(int(self._connection._read_query_result()))  # type: ignore[attr-defined]  # noqa: SLF001
         except ServerError as error:
             error.statement_index = len(counts)
             raise

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import Phase, WorkerStatus
+from replica_cli.core.status import Phase, TableState, WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,5 +67,12 @@ class StatusBoard:
         )
 
     def copying(self, progress: TransferProgress) -> None:
-        """Take a transfer's progress."""
+        """Take a transfer's progress; the end of a table is told at once."""
+        before = self.status.transfer
+        if before is None or _finished(before) != _finished(progress):
+            self._told_at = 0.0
         self.set(phase=Phase.TRANSFERRING, transfer=progress, rows_per_second=progress.rows_per_second)
+
+
+def _finished(progress: TransferProgress) -> int:
+    return sum(t.state is TableState.COPIED for t in progress.tables)

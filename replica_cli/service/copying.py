@@ -13,10 +13,11 @@ from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog import read_catalog, read_table
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.transfer.family import family
 from replica_cli.transfer.plan import plan_copy
 from replica_cli.transfer.run import run_copy
 
@@ -100,9 +101,16 @@ def copy_what_is_missing(
     raise ApplyRefused(f"{server.name}: the copy is not complete: {failed}", hint="mend it, then start again")
 
 
-def ask_for_copies(store: TableStore, tables: Iterable[TableName], reason: str) -> None:
-    """Note that tables have to be copied anew: whoever holds the lock does it next, also after a restart."""
-    for name in tables:
+def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[TableName], reason: str) -> None:
+    """Note that tables, and those that hang on them, have to be copied anew.
+
+    Whoever holds the lock does it next, also after a restart.
+    """
+    with connect(settings.primary, settings.network) as primary:
+        schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
+        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)])
+    selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
+    for name in sorted(family(tables, selected)):
         store.save(TableRecord(name, TableState.PENDING, reason=reason))
 
 

@@ -87,6 +87,7 @@ def run_stream(
     children = [_Child(_orders(settings, request, index)) for index in _indexes(settings, request)]
     with stopping_on_signals(stop) as heard:
         for child in children:
+            reporter.on_status(WorkerStatus(child.orders.server.name))
             child.start()
         try:
             _supervise(children, heard.token, reporter)

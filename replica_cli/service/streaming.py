@@ -6,23 +6,17 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.applier import Applier, Engines
-from replica_cli.applier.ddl import DdlApplier
-from replica_cli.applier.definitions import Definitions
-from replica_cli.applier.replay_engine import ReplayEngine
-from replica_cli.applier.sql_engine import SqlEngine
 from replica_cli.applier.window import Windows
-from replica_cli.applier.writer import Writer
-from replica_cli.core.errors import PrimaryReplaced, ReplicaError
+from replica_cli.core.errors import CorruptEvent, PrimaryReplaced, ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.status import Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
-from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.reader import Reader
+from replica_cli.service.applying import make_applier
 from replica_cli.service.copying import UNFINISHED
 
 if TYPE_CHECKING:
@@ -32,7 +26,6 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings
-    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.service.board import StatusBoard
     from replica_cli.service.sessions import SecondarySessions
     from replica_cli.stop import StopToken
@@ -41,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 0.25
 _ASKED_SECONDS = 1.0
-_STATEMENT_BYTES = 512 * 1024
 
 
 class CopyAsked(ReplicaError):
@@ -62,6 +54,7 @@ class Streaming:
         server_id: int,
         board: StatusBoard,
         stop: StopToken,
+        is_exact: bool = False,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
@@ -75,7 +68,6 @@ class Streaming:
         self._clock_offset = float(row[0]) - time.time() if row else 0.0
         start = self._start_position(saved)
         self._windows = Windows(sessions.stores.tables.load(), is_mariadb=self._primary_facts.is_mariadb)
-        self._applier = self._make_applier(saved)
         self._reader = Reader(
             settings.primary,
             settings.network,
@@ -84,6 +76,16 @@ class Streaming:
             is_mariadb=self._primary_facts.is_mariadb,
             wants=lambda name: settings.selection.target(name) is not None,
             queue_bytes=settings.batching.queue_bytes,
+        )
+        self._applier = make_applier(
+            settings,
+            sessions,
+            saved,
+            windows=self._windows,
+            primary_facts=self._primary_facts,
+            format_event=self._format_event,
+            stop=stop,
+            is_exact=is_exact,
         )
         self._asked_at = time.monotonic()
 
@@ -111,41 +113,11 @@ class Streaming:
         finally:
             self._reader.stop()
 
-    def _make_applier(self, saved: SavedPosition) -> Applier:
-        settings, sessions = self._settings, self._sessions
-        definitions = Definitions(sessions.catalog)
-        writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
-        cascades_are_logged = self._primary_facts.logs_cascades
-        limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
-        engines = Engines(
-            SqlEngine(definitions, settings.selection, cascades_are_logged=cascades_are_logged, statement_bytes=limit),
-            ReplayEngine(
-                definitions, settings.selection, cascades_are_logged=cascades_are_logged, statement_bytes=limit
-            ),
-        )
-        ddl = DdlApplier(
-            sessions.writer,
-            sessions.catalog,
-            sessions.stores.intents,
-            settings.selection,
-            read_collations(sessions.catalog),
-            policy=settings.apply.ddl,
-            is_same_flavour=self._primary_facts.is_mariadb == sessions.facts.is_mariadb,
-        )
-        return Applier(
-            sessions.writer,
-            saved,
-            writer=writer,
-            engines=engines,
-            ddl=ddl,
-            definitions=definitions,
-            stores=sessions.stores,
-            windows=self._windows,
-            batching=settings.batching,
-            retry=settings.retry,
-            stop=self._stop,
-            is_mariadb=self._primary_facts.is_mariadb,
-        )
+    def _format_event(self) -> bytes:
+        found = self._reader.format
+        if found is None:
+            raise CorruptEvent("rows came before the log's format description")
+        return found.raw
 
     def _start_position(self, saved: SavedPosition) -> Position:
         """Return where to read from: by file on the server that the position belongs to, by GTID on another one."""
@@ -217,9 +189,3 @@ class Streaming:
         if asked:
             self._applier.save_position()
             raise CopyAsked(f"{len(asked)} tables are to be copied")
-
-
-def primary_facts(settings: Settings) -> ServerFacts:
-    """Ask the primary what it is."""
-    with connect(settings.primary, settings.network) as session:
-        return read_facts(session)

@@ -106,7 +106,7 @@ def _ask_the_stream(
     started = time.monotonic()
     store = TableStore(session, settings.state_schema, server.name)
     names = {t.name for t in plan.tables}
-    ask_for_copies(store, names, "asked for by `replica transfer --table`")
+    ask_for_copies(settings, store, names, "asked for by `replica transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)
     while True:
         records = store.load()

@@ -7,7 +7,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.ddl import TableChangedInWindow
+from replica_cli.applier.applier import NotExact
+from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import (
     ApplyRefused,
@@ -65,6 +66,7 @@ class Worker:
         self._board = board
         self._stop = stop
         self._is_checked = False
+        self._must_be_exact = False
         self._lost = 0
         self._progress: object = None
         self._failures: Counter[TableName | None] = Counter()
@@ -90,8 +92,15 @@ class Worker:
         with SecondarySessions.open(self._settings, self._server) as sessions:
             saved = self._prepare(sessions)
             streaming = Streaming(
-                self._settings, sessions, saved, server_id=self._server_id, board=self._board, stop=self._stop
+                self._settings,
+                sessions,
+                saved,
+                server_id=self._server_id,
+                board=self._board,
+                stop=self._stop,
+                is_exact=self._must_be_exact,
             )
+            self._must_be_exact = False
             streaming.run(until_caught_up=self._request.until_caught_up)
 
     def _prepare(self, sessions: SecondarySessions) -> SavedPosition:
@@ -135,15 +144,20 @@ class Worker:
         copy_what_is_missing(
             self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying
         )
-        self._board.set(phase=Phase.STARTING, transfer=None)
+        self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
 
-    def _outlive(self, error: ReplicaError) -> ReplicaError | None:
+    def _outlive(  # noqa: PLR0911 - one return a kind of trouble
+        self, error: ReplicaError
+    ) -> ReplicaError | None:
         """Do what an error asks for; return it where the worker has to end."""
         position = self._board.status.position
         if position != self._progress:
             # Something was applied since the last trouble: count anew.
             self._progress, self._lost = position, 0
         if isinstance(error, CopyAsked):
+            return None
+        if isinstance(error, NotExact):
+            self._must_be_exact = True
             return None
         if isinstance(error, TableChangedInWindow):
             return self._ask_for_copies(error)
@@ -160,7 +174,7 @@ class Worker:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
         try:
             with SecondarySessions.open(self._settings, self._server) as sessions:
-                ask_for_copies(sessions.stores.tables, error.tables, error.message)
+                ask_for_copies(self._settings, sessions.stores.tables, error.tables, error.message)
         except ReplicaError as lost:
             return self._outlive(lost)
         return None
@@ -221,7 +235,8 @@ class Worker:
 
     def _report(self, failure: ReplicaError | None, elapsed_seconds: float) -> WorkerReport:
         phase = Phase.FAILED if failure else Phase.STOPPED
-        self._board.set(phase=phase, message=failure.message if failure else "", rows_per_second=0.0)
+        self._board.set(phase=phase, message=failure.message if failure else "")
+        self._board.set(rows_per_second=0.0, transactions_per_second=0.0)
         status = self._board.status
         return WorkerReport(
             instance=self._server.name,

@@ -15,9 +15,10 @@ _NO_FOREIGN_KEY_CHECKS = 1 << 26
 _RELAXED_UNIQUE_CHECKS = 1 << 27
 ANSI_QUOTES = 0x4
 
-# A session of the applier: binary literals go unchanged into columns of any charset.
+# A session of the applier: binary literals go unchanged into columns of any charset; nothing commits by itself.
 APPLY_SESSION = (
-    "SET SESSION sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', "
+    "SET SESSION autocommit=0, "
+    "sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', "
     "timestamp=DEFAULT, foreign_key_checks=1, unique_checks=1, sql_auto_is_null=0, "
     "character_set_client=binary, collation_connection=binary, character_set_results=utf8mb4"
 )

@@ -19,6 +19,7 @@ from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import packet_limit
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
+from replica_cli.transfer.family import family
 from replica_cli.transfer.source import Origin, SourceTable, read_source
 
 if TYPE_CHECKING:
@@ -139,15 +140,13 @@ def _state(
 
 def _selected(primary: Session, selection: Selection, tables: Sequence[TableName]) -> dict[TableName, TableDefinition]:
     names = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
-    wanted = {t.schema for t in tables}
-    schemas = [
-        n for n in names if selection.schema_target(n) and n not in SYSTEM_SCHEMAS and (not tables or n in wanted)
-    ]
+    schemas = [n for n in names if selection.schema_target(n) and n not in SYSTEM_SCHEMAS]
     found = {n: d for n, d in read_catalog(primary, schemas).items() if selection.target(n)}
     missing = [str(t) for t in tables if t not in found]
     if missing:
         raise UsageError(f"not among the selected tables of the primary: {', '.join(missing)}")
-    return {n: d for n, d in found.items() if not tables or n in tables}
+    wanted = family(tables, found)
+    return {n: d for n, d in found.items() if not tables or n in wanted}
 
 
 def _existing(

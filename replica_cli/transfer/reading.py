@@ -86,23 +86,17 @@ class RangeReader:
         row = self._session.row(chunk_query(self._definition, self._key, condition))
         if row is None:
             raise ChunkBroken(f"{self._definition.name}: the primary answered nothing")
-        count, zero, values = int(row[0]), bool(int(row[1])), row[2]
+        count, zero, size, values = int(row[0]), bool(int(row[1])), row[2], row[3]
         is_last = last_key is None
         if count == 0:
             return Chunk((), 0, last_key, is_last)
-        if self._is_cut(values):
+        # A row that is longer than the primary's packet is NULL: in the list and in its length it is missing.
+        if values is None or size is None or len(values) != int(size) or len(values) > self._packet_limit:
             if self._rows > 1:
                 return None
             return self._wide_rows(condition, last_key)
         self._adapt(len(values), count)
         return Chunk((values,), count, last_key, is_last, zero)
-
-    def _is_cut(self, values: bytes | None) -> bool:
-        if values is None or len(values) >= self._packet_limit or not values.endswith(b")"):
-            return True
-        # A row that is longer than the server's packet vanishes from the list; only a warning tells.
-        row = self._session.row("SELECT @@warning_count")
-        return row is None or int(row[0]) > 0
 
     def _adapt(self, size: int, count: int) -> None:
         fitting = TARGET_BYTES * count // max(size, 1)

@@ -58,7 +58,8 @@ class ChunkWriter:
         # Wide rows go one by one, each near the packet's limit; all else is one packet.
         first, *others = [head + values for values in chunk.values] or [b""]
         packet = [b"START TRANSACTION", advance, first] if first else [b"START TRANSACTION", advance]
-        _, found, *written = self._session.execute_all(packet)
+        self._session.send(packet)
+        _, found, *written = self._session.receive(len(packet))
         written += [self._session.execute(statement) for statement in others]
         if found != 1:
             self._session.rollback()

@@ -26,7 +26,7 @@ KEYS = {
     "timestamp": ("k TIMESTAMP(3)", "'2019-06-01 00:00:00.001' + INTERVAL n * 1000 MICROSECOND"),
     "time": ("k TIME(3)", "SEC_TO_TIME((n - 250) / 7)"),
     "binary": ("k BINARY(16)", "UNHEX(SUBSTR(SHA2(n, 256), 1, 32))"),
-    "varbinary": ("k VARBINARY(40)", "UNHEX(SUBSTR(SHA2(n, 256), 1, 2 * (1 + n % 16)))"),
+    "varbinary": ("k VARBINARY(40)", "UNHEX(SUBSTR(SHA2(n, 256), 1, 2 * (6 + n % 16)))"),
     "char": ("k CHAR(36) CHARACTER SET ascii", "SUBSTR(SHA2(n, 256), 1, 32)"),
     "varchar": (f"k VARCHAR(40) {UTF8}", "CONCAT(ELT(1 + n % 4, 'é', 'E', 'z''\\\\', 'ß'), n, ' ')"),
     "latin1": ("k VARCHAR(40) CHARACTER SET latin1", "CONCAT('ÿé', n)"),
@@ -68,10 +68,13 @@ def test_tables_are_paged_along_any_key(copier: Copier) -> None:
 def test_mariadb_key_types(copier: Copier) -> None:
     copier.on_primary(
         "CREATE TABLE u (k UUID PRIMARY KEY, v INT)",
-        numbers("u", 500, "SUBSTR(SHA2(n, 256), 1, 32), n"),
+        numbers("u", 500, "CONCAT(SUBSTR(SHA2(n, 256), 1, 8), '-0000-4000-8000-', LPAD(n, 12, '0')), n"),
         "CREATE TABLE i (k INET6 PRIMARY KEY, v UUID)",
         numbers(
-            "i", 500, "INET6_NTOA(UNHEX(SUBSTR(SHA2(n, 256), 1, 32))), IF(n % 2, NULL, SUBSTR(SHA2(n, 256), 1, 32))"
+            "i",
+            500,
+            "INET6_NTOA(UNHEX(LEFT(SHA2(n, 256), 32))),"
+            " IF(n % 2, NULL, CONCAT('550e8400-e29b-41d4-a716-', LPAD(n, 12, '0')))",
         ),
     )
     assert copier.copy().rows == 1000
@@ -80,12 +83,22 @@ def test_mariadb_key_types(copier: Copier) -> None:
 
 HARD = {
     "ints": (
-        "a TINYINT, b TINYINT UNSIGNED, c BIGINT, d BIGINT UNSIGNED, e INT(8) ZEROFILL, f MEDIUMINT",
-        ["-128, 255, -9223372036854775808, 18446744073709551615, 42, -8388608", "NULL, NULL, NULL, NULL, NULL, NULL"],
+        (
+            "a TINYINT, b TINYINT UNSIGNED, c BIGINT, d BIGINT UNSIGNED, e INT(8) ZEROFILL, f MEDIUMINT, g INT(1),"
+            " h INT(3) ZEROFILL, i INT(1) NOT NULL, j BIGINT(2) ZEROFILL NOT NULL"
+        ),
+        [
+            "-128, 255, -9223372036854775808, 18446744073709551615, 42, -8388608, -2147483648, 4294967295, -77, 7",
+            "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 18446744073709551615",
+        ],
     ),
     "decimals": (
-        "a DECIMAL(65,30), b DECIMAL(65,0), c DECIMAL(3,3)",
-        [f"-{'9' * 35}.{'9' * 30}, {'9' * 65}, -0.999", "0, 0, 0", "0.000000000000000000000000000001, -1, NULL"],
+        "a DECIMAL(65,30), b DECIMAL(65,0), c DECIMAL(3,3), d DECIMAL(1,1) NOT NULL, e FLOAT(1,1)",
+        [
+            f"-{'9' * 35}.{'9' * 30}, {'9' * 65}, -0.999, -0.9, -0.9",
+            "0, 0, 0, 0, 0",
+            "0.000000000000000000000000000001, -1, NULL, 0.1, NULL",
+        ],
     ),
     "floats": (
         "a FLOAT, b DOUBLE, c FLOAT(7,3), d DOUBLE(30,10), e DOUBLE UNSIGNED",
@@ -106,6 +119,14 @@ HARD = {
             "NULL, NULL, NULL, NULL, NULL",
             "1, 5, 'y', 'r', 1901",
         ],
+    ),
+    "members": (
+        (
+            "a ENUM('a','b','c','d','e','f','g','h','i','j','k') NOT NULL, "
+            " b ENUM('a','b','c','d','e','f','g','h','i','j'),"
+            " c SET('a','b','c','d','e','f','g','h','i','j','k')"
+        ),
+        ["11, 10, 2047", "'', '', ''", "1, NULL, NULL", "10, 9, 1024"],
     ),
     "moments": (
         "a DATE, b DATETIME, c DATETIME(6), d TIMESTAMP(6) NULL, e TIME, f TIME(6)",

@@ -44,7 +44,9 @@ class Capture:
 
 def read_captures() -> list[Capture]:
     """Return every table of every server."""
-    return [_capture(path.stem, facts) for path in sorted(FOLDER.glob("*.json")) for facts in json.loads(path.read_text())]
+    return [
+        _capture(path.stem, facts) for path in sorted(FOLDER.glob("*.json")) for facts in json.loads(path.read_text())
+    ]
 
 
 def _capture(server: str, facts: dict[str, Any]) -> Capture:

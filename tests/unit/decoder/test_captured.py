@@ -9,20 +9,23 @@ import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from replica_cli.core.table import Column
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from captures import Capture, Event, Snapshot, read_captures
 
-from replica_cli.core.table import Column
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
 from replica_cli.decoder.contradiction import contradiction
 from replica_cli.decoder.json_binary import json_text
 
 CAPTURES = read_captures()
-_NUMBERS = frozenset("tinyint smallint mediumint int bigint year bit decimal enum".split())
+_NUMBERS = frozenset(["tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit", "decimal", "enum"])
 _TEMPORALS = frozenset({"date", "datetime", "timestamp", "time"})
 _KEY = re.compile(rb"(?:_\w+ )?x'([0-9a-f]*)'")
 
@@ -48,7 +51,8 @@ def assert_same(literal: bytes, word: str | None, column: Column) -> None:
         assert Decimal(literal.decode()) == Decimal(word)
     elif kind in ("float", "double"):
         assert b"e" in literal
-        assert float(literal) == float(word)
+        # The server writes the extremes with a digit less than they have.
+        assert float(literal) == float(word) or f"{float(literal):.15e}" == f"{Decimal(word):.15e}"
     elif kind in _TEMPORALS:
         assert _unquoted(literal).decode() == word
     elif kind == "json":

@@ -1,0 +1,4 @@
+CREATE USER 'replica'@'%' IDENTIFIED BY 'change-me';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER ON `shop`.* TO 'replica'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `replica\_state`.* TO 'replica'@'%';
+GRANT BINLOG REPLAY ON *.* TO 'replica'@'%';

@@ -1,0 +1,108 @@
+"""Picks the engine for each table: row images where the two tables are the same to the byte, else SQL; and says why."""
+
+from __future__ import annotations
+
+import logging
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.plan import columns_for
+from replica_cli.core.errors import Drift
+from replica_cli.core.settings import EngineChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.row_image_engine import RowImageEngine
+    from replica_cli.applier.sql_engine import SqlEngine
+    from replica_cli.applier.work import Work
+    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableDefinition, TableName
+
+logger = logging.getLogger(__name__)
+
+
+class AutoEngine:
+    """Serves strict changes. Decided once a table map, and anew after each DDL.
+
+    `read_primary` returns the primary's definition of now: where it differs, a DDL may still be on its way, or the
+    tables have drifted apart; the SQL engine then goes by the names and types that the secondary has.
+    """
+
+    def __init__(
+        self,
+        images: RowImageEngine,
+        sql: SqlEngine,
+        definitions: Definitions,
+        selection: Selection,
+        *,
+        choice: EngineChoice,
+        read_primary: Callable[[TableName], TableDefinition | None],
+    ) -> None:
+        self._images = images
+        self._sql = sql
+        self._definitions = definitions
+        self._selection = selection
+        self._choice = choice
+        self._read_primary = read_primary
+        self._takes_images: dict[TableMap, bool] = {}
+        self._said: dict[TableName, str] = {}
+
+    def prepare(self) -> None:
+        """Make the session ready for row images."""
+        self._images.prepare()
+
+    def forget(self) -> None:
+        """Forget what was decided: a definition changed."""
+        self._takes_images.clear()
+        self._images.forget()
+        self._sql.forget()
+
+    def works(self, events: Sequence[RowEvent]) -> list[Work]:
+        """Return the work for consecutive row events, in source order across the engines."""
+        works: list[Work] = []
+        for takes_image, run in groupby(events, self._takes_image):
+            works.extend((self._images if takes_image else self._sql).works(list(run)))
+        return works
+
+    def _takes_image(self, event: RowEvent) -> bool:
+        found = self._takes_images.get(event.table)
+        if found is None:
+            found = self._takes_images[event.table] = self._decide(event)
+        return found and self._images.fits(event)
+
+    def _decide(self, event: RowEvent) -> bool:
+        name = event.table.name
+        target = self._selection.target(name)
+        reason = "not replicated" if target is None else self._difference(event, target)
+        says = "row image engine" if reason is None else f"SQL engine: {reason}"
+        if self._said.get(name) != says:
+            self._said[name] = says
+            logger.info("%s: %s", name, says, extra={"tag": "INFO", "table": name.table, "schema": name.schema})
+        return reason is None
+
+    def _difference(  # noqa: PLR0911 - one return a reason
+        self, event: RowEvent, target: TableName
+    ) -> str | None:
+        if self._choice is EngineChoice.SQL:
+            return "it was asked for"
+        theirs = self._definitions.get(target)
+        try:
+            by_name = columns_for(event.table, theirs)
+        except Drift:
+            return "the tables differ"
+        if by_name != theirs.columns:
+            return "other columns, or another order, on the secondary"
+        ours = self._read_primary(event.table.name)
+        if ours is None:
+            return "the table is gone from the primary"
+        for one, other in zip(ours.columns, theirs.columns, strict=False):
+            if (one.name, one.data_type, one.is_unsigned, one.charset, one.is_generated) != (
+                other.name, other.data_type, other.is_unsigned, other.charset, other.is_generated,
+            ):  # fmt: skip
+                return f"column {other.name} differs from the primary's of now"
+        if len(ours.columns) != len(theirs.columns):
+            return "another number of columns on the primary now"
+        return None

@@ -1,0 +1,52 @@
+"""How many rows an event holds: a compiled scan that decodes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.plan import columns_for
+from replica_cli.applier.work import Part
+from replica_cli.core.events import RowKind
+from replica_cli.decoder.compile import compile_rows, compile_updates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableName
+    from replica_cli.decoder.compile import RowsFunction
+
+
+class RowCounts:
+    """Counts rows by table and kind, for the log and the position row."""
+
+    def __init__(self, definitions: Definitions, selection: Selection) -> None:
+        self._definitions = definitions
+        self._selection = selection
+        self._scans: dict[tuple[TableMap, RowKind, bytes, bytes], RowsFunction] = {}
+
+    def forget(self) -> None:
+        """Forget the compiled scans: a definition changed."""
+        self._scans.clear()
+
+    def parts(self, events: Sequence[RowEvent]) -> tuple[Part, ...]:
+        """Return the rows of events, summed. Raises CorruptEvent where an event does not end with its last row."""
+        found: Counter[tuple[RowKind, TableName]] = Counter()
+        for event in events:
+            key = (event.table, event.kind, event.present, event.present_after)
+            scan = self._scans.get(key)
+            if scan is None:
+                scan = self._scans[key] = self._compile(event)
+            found[event.kind, event.table.name] += len(scan(event.raw, event.rows_start, len(event.raw)))
+        return tuple(Part(kind, table, rows) for (kind, table), rows in found.items())
+
+    def _compile(self, event: RowEvent) -> RowsFunction:
+        table = event.table
+        target = self._selection.target(table.name) or table.name
+        columns = columns_for(table, self._definitions.get(target))
+        if event.kind is RowKind.UPDATE:
+            return compile_updates(table, columns, (), (), event.present, event.present_after)
+        return compile_rows(table, columns, (), event.present)

@@ -1,0 +1,140 @@
+"""The row image engine: the primary's own row events are handed to the secondary's server in BINLOG statements.
+
+The server decodes them itself, so every type, charset and flag is exact by construction; missing and duplicate rows are
+its errors 1032 and 1062, and triggers do not fire. Events go in groups: all table maps first, then the row events in
+source order, of which only the last ends the statement, so tables are opened and locked once a group.
+Sources: https://mariadb.com/kb/en/binlog/ and mysqlbinlog's output, which this imitates.
+"""
+
+from __future__ import annotations
+
+import struct
+from binascii import b2a_base64
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.work import Work
+from replica_cli.core.errors import ApplyRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from replica_cli.applier.row_counts import RowCounts
+    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.selection import Selection
+    from replica_cli.mysql.session import Session
+
+_HEADER = struct.Struct("<IBIIIH")
+_TABLE_MAP_EVENT = 19
+_STATEMENT_END = 0x0001
+_FOREIGN_KEY_FLAGS = 0x0006
+_CHECKSUM_ALGORITHM_OFF = b"\0"
+_CHECKSUM = bytes(4)
+
+
+class RowImageEngine:
+    """Groups row events into BINLOG statements for one session.
+
+    `format_event` gives the primary's format description (without its checksum), which the session needs before the
+    first group. Table ids are our own: the primary's begin anew after its restart, and two may meet in one group.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        selection: Selection,
+        counts: RowCounts,
+        *,
+        format_event: Callable[[], bytes],
+        statement_bytes: int,
+    ) -> None:
+        self._session = session
+        self._selection = selection
+        self._counts = counts
+        self._format_event = format_event
+        # Base64 makes four bytes of three.
+        self._group_bytes = statement_bytes * 3 // 4
+        self._maps: dict[TableMap, tuple[bytes, bytes]] = {}
+
+    def forget(self) -> None:
+        """Forget the tables: a definition changed."""
+        self._maps.clear()
+        self._counts.forget()
+
+    def fits(self, event: RowEvent) -> bool:
+        """Say whether an event is small enough for one statement."""
+        return len(event.raw) + len(event.table.body) + 64 <= self._group_bytes
+
+    def works(self, events: Sequence[RowEvent]) -> list[Work]:
+        """Return BINLOG statements for consecutive row events."""
+        works: list[Work] = []
+        group: list[RowEvent] = []
+        size = 0
+        flags = events[0].flags & _FOREIGN_KEY_FLAGS if events else 0
+        for event in events:
+            wanted = event.flags & _FOREIGN_KEY_FLAGS
+            if group and (size + len(event.raw) > self._group_bytes or wanted != flags):
+                works.append(self._work(group))
+                group, size = [], 0
+            flags = wanted
+            group.append(event)
+            size += len(event.raw)
+        if group:
+            works.append(self._work(group))
+        return works
+
+    def prepare(self) -> None:
+        """Give the session the primary's format description. Outside of a transaction, once."""
+        event = self._format_event()
+        # The last byte names the checksum algorithm; four bytes of checksum stand behind it whatever it says.
+        body = event[19:-1] + _CHECKSUM_ALGORITHM_OFF + _CHECKSUM
+        timestamp, code, server_id, _, _, flags = _HEADER.unpack_from(event)
+        header = _HEADER.pack(timestamp, code, server_id, 19 + len(body), 0, flags)
+        self._session.execute("SET SESSION autocommit=1")
+        self._session.execute(b"BINLOG '" + b2a_base64(header + body, newline=False) + b"'")
+        if not self._session.is_mariadb:
+            # The format description leaves the session waiting for a GTID of its own.
+            self._session.execute("SET @@SESSION.gtid_next = 'AUTOMATIC'")
+        self._session.execute("SET SESSION autocommit=0")
+
+    def _work(self, group: list[RowEvent]) -> Work:
+        chunks: list[bytes] = []
+        ids: dict[TableMap, bytes] = {}
+        for event in group:
+            if event.table not in ids:
+                table_id, map_event = self._map(event.table)
+                ids[event.table] = table_id
+                chunks.append(map_event)
+        last = len(group) - 1
+        for number, event in enumerate(group):
+            raw = event.raw
+            flags = event.flags | _STATEMENT_END if number == last else event.flags & ~_STATEMENT_END
+            timestamp, code, server_id, _, _, header_flags = _HEADER.unpack_from(raw)
+            chunks.append(_HEADER.pack(timestamp, code, server_id, len(raw), 0, header_flags))
+            chunks.append(ids[event.table])
+            chunks.append(flags.to_bytes(2, "little"))
+            chunks.append(raw[27:])
+        statement = b"BINLOG '" + b2a_base64(b"".join(chunks), newline=False) + b"'"
+        parts = self._counts.parts(group)
+        first = group[0].table.name
+        target = self._selection.target(first)
+        if target is None:
+            raise ApplyRefused(f"{first} is not among the replicated tables")
+        # A BINLOG statement ends its packet: servers do not look for another statement behind it.
+        return Work(parts, target, (), statement, None, checks_foreign_keys=None, ends_packet=True)
+
+    def _map(self, table: TableMap) -> tuple[bytes, bytes]:
+        found = self._maps.get(table)
+        if found is None:
+            table_id = (len(self._maps) + 1).to_bytes(6, "little")
+            found = self._maps[table] = (table_id, self._map_event(table, table_id))
+        return found
+
+    def _map_event(self, table: TableMap, table_id: bytes) -> bytes:
+        target = self._selection.target(table.name)
+        if target is None:
+            raise ApplyRefused(f"{table.name} is not among the replicated tables")
+        body = table.body
+        rest = body[8 + 2 + body[8] :]  # behind the schema's length, name and zero byte
+        schema = target.schema.encode()
+        body = table_id + body[6:8] + bytes((len(schema),)) + schema + b"\0" + rest
+        return _HEADER.pack(0, _TABLE_MAP_EVENT, 0, 19 + len(body), 0, 0) + body

@@ -1,0 +1,163 @@
+"""The demo's servers and shop: a sandbox whose servers can outlive the program, and a shop of a chosen size."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ReplicaError
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.sandbox.binaries import require_binary
+from replica_cli.sandbox.sandbox import Sandbox
+from replica_cli.sandbox.server import SandboxServer
+from replica_cli.sandbox.shop import SCHEMA, load_shop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from replica_cli.mysql.session import Session
+
+_READY_SECONDS = 60.0
+_DDL_ATTEMPTS = 20
+
+# Customers, products, stock and countries are always whole: the rest refers to them.
+_FIXED_ROWS = 35_050
+_VARIED_ROWS = {"purchase": 40_000, "purchase_item": 85_000, "login": 10_000, "visit": 30_000}
+_ROUND_ROWS = _VARIED_ROWS["purchase"] + _VARIED_ROWS["purchase_item"]
+
+
+class DemoServer(SandboxServer):
+    """A server that can be let go: from then on it lives on its own."""
+
+    _free: subprocess.Popen[bytes] | None = None
+
+    def let_go(self, held: Sequence[int]) -> int:
+        """Start it again apart from this program, with the descriptors `held` open; return its process id."""
+        self.stop()
+        # A session of its own: neither the terminal's end nor its Ctrl-C reaches the server.
+        with (self.folder / "output.log").open("ab") as sink:
+            self._free = subprocess.Popen(
+                self._words(), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, pass_fds=held, start_new_session=True
+            )
+        deadline = time.monotonic() + _READY_SECONDS
+        while not self._answers():
+            if self._free.poll() is not None or time.monotonic() > deadline:
+                raise ReplicaError(f"{self}: did not start again:\n{self.log_tail()}")
+        return self._free.pid
+
+    def remove(self) -> None:
+        """Stop it and delete its folder."""
+        if self._free is not None and self._free.poll() is None:
+            self._free.kill()
+            self._free.wait()
+        super().remove()
+
+
+class DemoSandbox(Sandbox):
+    """A primary and two secondaries, gone at the end unless they are kept."""
+
+    def start_servers(self) -> tuple[DemoServer, tuple[DemoServer, ...]]:
+        """Start all three, side by side; return the primary and the secondaries. Raises ReplicaError."""
+        primary, *secondaries = [self._add(name) for name in ("primary", "secondary1", "secondary2")]
+        self.start_all()
+        return primary, tuple(secondaries)
+
+    def keep(self) -> tuple[int, ...]:
+        """Let the servers live on and give up their folder; return their process ids."""
+        # They hold the folder's lock in our place: once all have ended, the next sandbox clears it away.
+        pids = tuple(server.let_go(self._locks) for server in self.servers if isinstance(server, DemoServer))
+        atexit.unregister(self.close)
+        self.servers.clear()
+        self._folders.clear()
+        for lock in self._locks:
+            os.close(lock)
+        self._locks.clear()
+        return pids
+
+    def _add(self, name: str) -> DemoServer:
+        binary = require_binary()
+        folder = self.folder / name
+        folder.mkdir()
+        server = DemoServer(binary, folder, name=name, server_id=1001 + len(self.servers))
+        self.servers.append(server)
+        return server
+
+
+def load_about(session: Session, rows: int) -> int:
+    """Make the shop with about so many rows, 35,050 at least; return how many there are."""
+    have = load_shop(session).rows
+    if rows < have:
+        share = max(0, rows - _FIXED_ROWS) / sum(_VARIED_ROWS.values())
+        _thin_out(session, share)
+    else:
+        _grow(session, rows - have)
+    counted = (session.row(f"SELECT COUNT(*) FROM `{SCHEMA}`.`{name}`") for name in _VARIED_ROWS)
+    return _FIXED_ROWS + sum(int(row[0]) for row in counted if row)
+
+
+def add_column(session: Session) -> str:
+    """Add a column to the shop's customers, as a release would, and use it; return the statement."""
+    statement = f"ALTER TABLE `{SCHEMA}`.customer ADD COLUMN points INT UNSIGNED NOT NULL DEFAULT 0 AFTER credit"
+    session.execute(statement)
+    for _ in range(_DDL_ATTEMPTS):
+        try:
+            session.execute(f"UPDATE `{SCHEMA}`.customer SET points = id MOD 1000 WHERE id <= 1000")
+        except ServerError as error:
+            if error.remedy is not Remedy.RETRY:
+                raise
+        else:
+            break
+    return statement
+
+
+def env_text(primary: SandboxServer, secondaries: Sequence[SandboxServer], folder: Path) -> str:
+    """Return settings for these servers in the form of a .env file."""
+    login = primary.address()
+    return "\n".join(
+        (
+            f"MARIA_PRIMARY_HOST={login.host}",
+            f"MARIA_PRIMARY_PORT={primary.port}",
+            f"MARIA_PRIMARY_NAME={primary.name}",
+            f"MARIA_USER={login.user}",
+            f"MARIA_PASS={login.password.reveal()}",
+            f"MARIA_SECONDARY_HOSTS={','.join(s.address().host for s in secondaries)}",
+            f"MARIA_SECONDARY_PORTS={','.join(str(s.port) for s in secondaries)}",
+            f"MARIA_SECONDARY_NAMES={','.join(s.name for s in secondaries)}",
+            f"REPLICA_SCHEMAS={SCHEMA}",
+            f"REPLICA_PROGRESS_FOLDER={folder}",
+            "",
+        )
+    )
+
+
+def _thin_out(session: Session, share: float) -> None:
+    limits = {name: int(count * share) for name, count in _VARIED_ROWS.items()}
+    # Their lines go with them, by the foreign key.
+    session.execute(f"DELETE FROM `{SCHEMA}`.purchase WHERE id > %s", limits["purchase"])
+    for name in ("login", "visit"):
+        session.execute(f"DELETE FROM `{SCHEMA}`.`{name}` LIMIT %s", _VARIED_ROWS[name] - limits[name])
+
+
+def _grow(session: Session, rows: int) -> None:
+    columns = "customer_id, state, total, placed, is_gift"
+    number = 0
+    while rows > 0:
+        number += 1
+        # A round is at most all purchases again, under new numbers.
+        last = min(_VARIED_ROWS["purchase"], _VARIED_ROWS["purchase"] * rows // _ROUND_ROWS)
+        offset = number * 1_000_000
+        session.execute(
+            f"INSERT INTO `{SCHEMA}`.purchase (id, {columns}) SELECT id + %s, {columns} FROM `{SCHEMA}`.purchase"
+            " WHERE id <= %s",
+            offset, last,
+        )  # fmt: skip
+        session.execute(
+            f"INSERT INTO `{SCHEMA}`.purchase_item SELECT purchase_id + %s, line, sku, quantity, price"
+            f" FROM `{SCHEMA}`.purchase_item WHERE purchase_id <= %s",
+            offset, last,
+        )  # fmt: skip
+        rows -= _ROUND_ROWS

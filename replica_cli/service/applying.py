@@ -1,0 +1,131 @@
+"""Builds the applier of one secondary: engines, definitions, DDL, on the sessions of the moment."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.applier import Applier, Engines
+from replica_cli.applier.auto_engine import AutoEngine
+from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.replay_engine import ReplayEngine
+from replica_cli.applier.row_counts import RowCounts
+from replica_cli.applier.row_image_engine import RowImageEngine
+from replica_cli.applier.sql_engine import SqlEngine
+from replica_cli.applier.writer import Writer
+from replica_cli.core.errors import SecondaryError
+from replica_cli.core.settings import EngineChoice
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.collations import read_collations
+from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.applier.window import Windows
+    from replica_cli.applier.work import RowEngine
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.settings import Settings
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.service.sessions import SecondarySessions
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_STATEMENT_BYTES = 512 * 1024
+
+
+def make_applier(
+    settings: Settings,
+    sessions: SecondarySessions,
+    saved: SavedPosition,
+    *,
+    windows: Windows,
+    primary_facts: ServerFacts,
+    format_event: Callable[[], bytes],
+    stop: StopToken,
+    is_exact: bool = False,
+) -> Applier:
+    """Return an applier that goes on from the saved position."""
+    definitions = Definitions(sessions.catalog)
+    limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
+    logged = primary_facts.logs_cascades
+    sql = SqlEngine(definitions, settings.selection, cascades_are_logged=logged, statement_bytes=limit)
+    replay = ReplayEngine(definitions, settings.selection, cascades_are_logged=logged, statement_bytes=limit)
+    strict: RowEngine = sql
+    if _can_take_images(settings, sessions, primary_facts):
+        counts = RowCounts(definitions, settings.selection)
+        images = RowImageEngine(
+            sessions.writer, settings.selection, counts, format_event=format_event, statement_bytes=limit
+        )
+        strict = AutoEngine(
+            images,
+            sql,
+            definitions,
+            settings.selection,
+            choice=settings.apply.engine,
+            read_primary=lambda name: _read_primary(settings, name),
+        )
+    ddl = DdlApplier(
+        sessions.writer,
+        sessions.catalog,
+        sessions.stores.intents,
+        settings.selection,
+        read_collations(sessions.catalog),
+        policy=settings.apply.ddl,
+        is_same_flavour=primary_facts.is_mariadb == sessions.facts.is_mariadb,
+    )
+    return Applier(
+        sessions.writer,
+        saved,
+        writer=Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet),
+        engines=Engines(strict, replay, sql),
+        ddl=ddl,
+        definitions=definitions,
+        stores=sessions.stores,
+        windows=windows,
+        batching=settings.batching,
+        retry=settings.retry,
+        stop=stop,
+        is_mariadb=primary_facts.is_mariadb,
+        is_exact=is_exact,
+    )
+
+
+def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_facts: ServerFacts) -> bool:
+    """Say whether the secondary's server can be handed the primary's events, and log why where it cannot."""
+    choice = settings.apply.engine
+    if choice is EngineChoice.SQL:
+        return False
+    name = sessions.writer.server.name
+    if primary_facts.is_mariadb != sessions.facts.is_mariadb:
+        reason = "the servers are of different flavours"
+    elif not can_replay(sessions):
+        reason = "the right to replay row events is missing: " + _grant(sessions.facts)
+    else:
+        return True
+    if choice is EngineChoice.ROW_IMAGE:
+        raise SecondaryError(f"{name}: --engine row-image was asked for, and {reason}", hint="use `--engine auto`")
+    log(logger, logging.INFO, Tag.INFO, "SQL engine for all tables: %s", reason, instance=name)
+    return False
+
+
+def can_replay(sessions: SecondarySessions) -> bool:
+    """Say whether our user may run BINLOG statements on the secondary."""
+    facts = sessions.facts
+    grants = read_grants(sessions.catalog)
+    names = ("BINLOG REPLAY", "SUPER") if facts.is_mariadb else ("BINLOG_ADMIN", "REPLICATION_APPLIER", "SUPER")
+    return any(grants.allows(name) for name in names)
+
+
+def _grant(facts: ServerFacts) -> str:
+    return f"GRANT {'BINLOG REPLAY' if facts.is_mariadb else 'REPLICATION_APPLIER'} ON *.* TO this user"
+
+
+def _read_primary(settings: Settings, name: TableName) -> TableDefinition | None:
+    with connect(settings.primary, settings.network) as primary:
+        return read_table(primary, name)

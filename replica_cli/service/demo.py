@@ -1,0 +1,251 @@
+"""`replica demo`: first copy, streaming, a changed table and a comparison, on servers that are thrown away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.config import load_settings
+from replica_cli.core.errors import Interrupted, ReplicaError
+from replica_cli.core.gtid import covers
+from replica_cli.core.reports import DemoReport, DemoTable
+from replica_cli.core.requests import StreamRequest
+from replica_cli.core.status import Phase
+from replica_cli.core.table import TableName
+from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.facts import read_facts
+from replica_cli.sandbox.binaries import Flavour
+from replica_cli.sandbox.compare import compare
+from replica_cli.sandbox.demo import DemoSandbox, DemoServer, add_column, env_text, load_about
+from replica_cli.sandbox.shop import SCHEMA
+from replica_cli.sandbox.writer import ShopWriter
+from replica_cli.service.signals import stopping_on_signals
+from replica_cli.service.stream import run_stream
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.position import Position
+    from replica_cli.core.reporter import Reporter
+    from replica_cli.core.reports import StreamReport
+    from replica_cli.core.requests import DemoRequest
+    from replica_cli.core.settings import Settings
+    from replica_cli.core.status import TransferProgress, WorkerStatus
+    from replica_cli.sandbox.compare import TableComparison
+
+_LOOK_SECONDS = 0.1
+_PATIENCE_SECONDS = 300.0
+# A crowd that leaves three servers on two cores some air: about a hundred transactions a second.
+_PAUSE_SECONDS = 0.01
+_STREAMING = (Phase.STREAMING, Phase.CAUGHT_UP)
+_PROPER = {Flavour.MARIADB: "MariaDB", Flavour.MYSQL: "MySQL"}
+
+
+class _Watch:
+    """Passes everything on to the reporter and remembers each secondary's newest snapshots."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._lock = threading.Lock()
+        self._newest: dict[str, WorkerStatus] = {}
+        self._transfers: dict[str, TransferProgress] = {}
+
+    def on_status(self, status: WorkerStatus) -> None:
+        with self._lock:
+            self._newest[status.instance] = status
+            if status.transfer is not None:
+                self._transfers[status.instance] = status.transfer
+        self._reporter.on_status(status)
+
+    def on_note(self, instance: str, message: str) -> None:
+        self._reporter.on_note(instance, message)
+
+    def newest(self) -> tuple[WorkerStatus, ...]:
+        with self._lock:
+            return tuple(self._newest.values())
+
+    def transfers(self) -> tuple[TransferProgress, ...]:
+        with self._lock:
+            return tuple(self._transfers.values())
+
+
+class _Stream:
+    """`replica stream` itself, in a thread, so that the main one can play the primary's part."""
+
+    def __init__(self, settings: Settings, watch: _Watch) -> None:
+        self._settings = settings
+        self._watch = watch
+        self._stop = StopToken()
+        self._report: StreamReport | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="stream")
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    def end(self) -> StreamReport:
+        """Stop it politely and return its report. Raises what ended it, or a secondary's failure."""
+        self._stop.request()
+        self._thread.join()
+        if self._error is not None or self._report is None:
+            raise self._error or ReplicaError("the stream ended without a report")
+        for failure in (w.failure for w in self._report.workers):
+            if failure is not None:
+                raise ReplicaError(failure.message, hint=failure.hint)
+        return self._report
+
+    def _run(self) -> None:
+        request = StreamRequest(self._settings.secondaries)
+        try:
+            self._report = run_stream(self._settings, request, self._watch, stop=self._stop)
+        except Exception as error:  # noqa: BLE001  a thread's top: kept for end() to raise
+            self._error = error
+
+
+class _Demo:
+    """The order of events, in the main thread: servers end with the thread that started them."""
+
+    def __init__(self, request: DemoRequest, reporter: Reporter, sandbox: DemoSandbox, stop: StopToken) -> None:
+        self._request = request
+        self._watch = _Watch(reporter)
+        self._sandbox = sandbox
+        self._stop = stop
+        self._env = sandbox.folder / ".env"
+
+    def run(self) -> DemoReport:
+        started = time.monotonic()
+        self._say("starting a primary and two secondaries")
+        primary, secondaries = self._sandbox.start_servers()
+        self._env.write_text(env_text(primary, secondaries, self._sandbox.folder))
+        # What is shown is what is used: the demo reads its own .env, and nothing of the environment.
+        settings = load_settings(None, {}, self._env)
+        self._check_stop()
+        server = f"{_PROPER[primary.binary.flavour]} {primary.binary.version}"
+        self._say(f"three servers of {server} run; filling the sample shop on the primary")
+        with primary.session() as session:
+            rows = load_about(session, self._request.rows)
+        self._say(f"{rows} rows in the shop; a crowd of customers begins to change them")
+        stream_report = self._play(settings, primary)
+        self._say("comparing every table on every secondary with the primary's")
+        tables = tuple(table for secondary in secondaries for table in self._compared(primary, secondary))
+        transfers = self._watch.transfers()
+        return DemoReport(
+            tables=tables,
+            rows_transferred=sum(t.rows_copied for t in transfers),
+            transfer_seconds=max((t.elapsed_seconds for t in transfers), default=0.0),
+            rows_streamed=sum(w.rows_total for w in stream_report.workers),
+            elapsed_seconds=time.monotonic() - started,
+            env_file=self._kept() if self._request.keeps_servers else None,
+        )
+
+    def _play(self, settings: Settings, primary: DemoServer) -> StreamReport:
+        writer = ShopWriter(primary.address(), pause_seconds=_PAUSE_SECONDS)
+        writer.start()
+        try:
+            stream = _Stream(settings, self._watch)
+            try:
+                self._act(stream, settings, primary, writer)
+            finally:
+                report = stream.end()
+        except BaseException:
+            writer.stop()
+            raise
+        return report
+
+    def _act(self, stream: _Stream, settings: Settings, primary: DemoServer, writer: ShopWriter) -> None:
+        count = len(settings.secondaries)
+
+        def is_streaming() -> bool:
+            newest = self._watch.newest()
+            return len(newest) == count and all(s.phase in _STREAMING for s in newest)
+
+        self._wait(stream, is_streaming, "both secondaries stream")
+        self._say("both copies are made; streaming while the crowd goes on")
+        self._pause(stream, self._request.seconds / 2)
+        with primary.session() as session:
+            self._say(f"on the primary: {add_column(session)}")
+        self._pause(stream, self._request.seconds / 2)
+        counts = writer.stop()
+        self._say(f"the crowd has left after {counts.transactions} transactions; waiting until both have caught up")
+        with primary.session() as session:
+            facts = read_facts(session)
+            target = current_position(session, facts)
+
+        def has_caught_up() -> bool:
+            places = [s.position for s in self._watch.newest() if s.phase in _STREAMING]
+            reached = [p for p in places if p is not None and _covers(p, target, is_mariadb=facts.is_mariadb)]
+            return len(reached) == count
+
+        self._wait(stream, has_caught_up, "both secondaries have caught up")
+        self._say("both have caught up")
+
+    def _wait(self, stream: _Stream, is_so: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not is_so():
+            self._stop.wait(_LOOK_SECONDS)
+            self._check_stop()
+            if not stream.is_running:
+                stream.end()
+                raise ReplicaError(f"the stream ended before {what}")
+            if time.monotonic() > deadline:
+                raise ReplicaError(f"after {_PATIENCE_SECONDS:.0f} s it is still not so that {what}")
+
+    def _pause(self, stream: _Stream, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        self._wait(stream, lambda: time.monotonic() >= until, "the crowd had left")
+
+    def _compared(self, primary: DemoServer, secondary: DemoServer) -> list[DemoTable]:
+        self._check_stop()
+        return [self._result(secondary, f) for f in compare(primary.address(), secondary.address(), SCHEMA)]
+
+    def _result(self, secondary: DemoServer, found: TableComparison) -> DemoTable:
+        detail = found.detail.replace("only on A", "only on the primary").replace("only on B", "only here")
+        if detail:
+            self._watch.on_note(secondary.name, f"{found.schema}.{found.table}: {detail}")
+        return DemoTable(
+            instance=secondary.name,
+            table=TableName(found.schema, found.table),
+            rows_primary=found.rows_a or 0,
+            rows_secondary=found.rows_b or 0,
+            is_equal=found.is_equal,
+            # The rows themselves stand in the note: here is one line of a table.
+            detail="; ".join(line for line in detail.splitlines() if not line.startswith(" ")),
+        )
+
+    def _kept(self) -> str:
+        env, settings = self._env, self._env.read_text()
+        pids = self._sandbox.keep()
+        head = (
+            "# Settings for the demo's servers, which go on by themselves. Try, in this folder:",
+            "#   replica position show",
+            "#   replica stream",
+            f"# The end of the servers: kill {' '.join(map(str, pids))}",
+        )
+        env.write_text("\n".join((*head, settings)))
+        return str(env)
+
+    def _say(self, message: str) -> None:
+        self._watch.on_note("", message)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set:
+            raise Interrupted("the demo was stopped before its end")
+
+
+def run_demo(request: DemoRequest, reporter: Reporter) -> DemoReport:
+    """Show the whole tool on servers of its own. In the main thread; raises Interrupted after Ctrl-C.
+
+    Where the servers are kept, the report names the file with their settings.
+    """
+    with stopping_on_signals() as heard, DemoSandbox() as sandbox:
+        return _Demo(request, reporter, sandbox, heard.token).run()
+
+
+def _covers(here: Position, target: Position, *, is_mariadb: bool) -> bool:
+    if here.file and target.file:
+        return here.order >= target.order
+    return covers(here.gtid, target.gtid, is_mariadb=is_mariadb)

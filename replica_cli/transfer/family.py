@@ -1,0 +1,40 @@
+"""Tables that must be copied together, because rows go from one to the other without a trace in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from replica_cli.core.table import ForeignKey, TableDefinition, TableName
+
+_ACTING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+
+
+def acts(key: ForeignKey) -> bool:
+    """Say whether a foreign key changes its table's rows when the parent's change."""
+    return key.on_delete in _ACTING or key.on_update in _ACTING
+
+
+def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefinition]) -> frozenset[TableName]:
+    """Return the tables and all that hang on them by foreign keys that act, in either direction, however far.
+
+    What such a key does to a child is not in the binary log (before MySQL 9.6). So a child must not be of another
+    moment than its parent: a DELETE that is older than the child's copy would take rows of the future with it, one
+    that is older than the parent's copy would not take the child's rows at all.
+    """
+    neighbours: dict[TableName, set[TableName]] = {}
+    for name, definition in definitions.items():
+        for key in definition.foreign_keys:
+            if acts(key) and key.parent in definitions:
+                neighbours.setdefault(name, set()).add(key.parent)
+                neighbours.setdefault(key.parent, set()).add(name)
+    found: set[TableName] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(neighbours.get(name, ()))
+    return frozenset(found)

@@ -1,0 +1,169 @@
+"""Two servers and the real stream between them: write on the primary, copy by hand, stream, compare."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from compare import assert_equal
+
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.selection import Selection
+from replica_cli.core.settings import Batching, Network, Retry, Settings
+from replica_cli.core.status import TableState
+from replica_cli.core.table import TableName
+from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.facts import read_facts
+from replica_cli.service.board import StatusBoard
+from replica_cli.service.sessions import SecondarySessions
+from replica_cli.service.streaming import Streaming
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Server
+    from replica_cli.mysql.session import Session
+    from replica_cli.sandbox.server import SandboxServer
+
+INSTANCE = "db1"
+
+
+def wait_until(holds: Callable[[], bool], patience_seconds: float = 20.0) -> None:
+    """Wait for a condition; fail when it does not come."""
+    deadline = time.monotonic() + patience_seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        StopToken().wait(0.005)
+
+
+@dataclass
+class Bench:
+    """One schema on both servers, and a state schema; `settings` may be replaced before streaming."""
+
+    primary: SandboxServer
+    secondary: SandboxServer
+    schema: str
+    settings: Settings = field(init=False)
+    _sessions: dict[str, Session] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        state = f"{self.schema}_state"
+        self.settings = Settings(
+            self.primary.address(name="primary"),
+            (self.target,),
+            Selection(((self.schema, self.schema),), state_schema=state),
+            server_id=4000,
+            state_schema=state,
+            network=Network(connect_timeout=5.0, heartbeat=0.5, read_timeout=5.0, query_timeout=60.0),
+            retry=Retry(attempts=3, delay=0.01, delay_limit=0.1, reconnect_attempts=3),
+            batching=Batching(),
+        )
+        create_state_schema(self.other, state)
+
+    @property
+    def target(self) -> Server:
+        return self.secondary.address(name=INSTANCE)
+
+    @property
+    def is_mariadb(self) -> bool:
+        return str(self.primary.binary).startswith("mariadb")
+
+    def name(self, table: str) -> TableName:
+        return TableName(self.schema, table)
+
+    @property
+    def source(self) -> Session:
+        """An application's session on the primary."""
+        return self._session(self.primary, "source")
+
+    @property
+    def other(self) -> Session:
+        """Somebody's session on the secondary, behind replica's back."""
+        return self._session(self.secondary, "other")
+
+    def on_primary(self, *statements: str) -> None:
+        for statement in statements:
+            self.source.execute(statement)
+
+    def on_secondary(self, *statements: str) -> None:
+        self.other.execute("SET SESSION foreign_key_checks=0")
+        for statement in statements:
+            self.other.execute(statement)
+        self.other.execute("SET SESSION foreign_key_checks=1")
+
+    def on_both(self, *statements: str) -> None:
+        for session in (self.source, self.other):
+            for statement in statements:
+                session.execute(statement)
+
+    def close(self) -> None:
+        for session in self._sessions.values():
+            session.close()
+
+    def _session(self, server: SandboxServer, role: str) -> Session:
+        if role not in self._sessions:
+            self._sessions[role] = server.session()
+            self._sessions[role].execute(f"CREATE DATABASE IF NOT EXISTS `{self.schema}` CHARACTER SET utf8mb4")
+            self._sessions[role].execute(f"USE `{self.schema}`")
+        return self._sessions[role]
+
+    def here(self) -> Position:
+        return current_position(self.source, read_facts(self.source))
+
+    @property
+    def positions(self) -> PositionStore:
+        return PositionStore(self.other, self.settings.state_schema, INSTANCE)
+
+    @property
+    def tables(self) -> TableStore:
+        return TableStore(self.other, self.settings.state_schema, INSTANCE)
+
+    def begin_here(self, position: Position | None = None) -> Position:
+        """Save the primary's position of now as the one to stream from."""
+        position = position or self.here()
+        identity = read_facts(self.source).identity
+        self.positions.start(position, source_identity=identity, selection=self.settings.selection)
+        return position
+
+    def save_window(self, table: str, start: Position, end: Position) -> None:
+        self.tables.save(TableRecord(self.name(table), TableState.COPIED, start, end))
+
+    def saved(self) -> SavedPosition:
+        saved = self.positions.load()
+        assert saved is not None
+        return saved
+
+    def copy(self, table: str, where: str = "1") -> None:
+        """Copy rows as the transfer does: what they are at this moment; a row in the way on another key goes."""
+        rows = self.source.rows(f"SELECT * FROM `{table}` WHERE {where}")
+        self.on_secondary(
+            *(f"REPLACE INTO `{table}` VALUES ({', '.join(self.other.escape(v) for v in row)})" for row in rows)
+        )
+
+    def open(self) -> SecondarySessions:
+        return SecondarySessions.open(self.settings, self.target)
+
+    def streaming(self, sessions: SecondarySessions, **changes: object) -> Streaming:
+        """Make a stream with everything as the service makes it: its token is the newest."""
+        settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        sessions.stores.positions.take_token()
+        board = StatusBoard(INSTANCE, lambda _: None)
+        return Streaming(settings, sessions, self.saved(), server_id=4000, board=board, stop=StopToken())
+
+    def stream(self, **changes: object) -> None:
+        """Stream to the primary's end of now. Raises what ends it."""
+        with self.open() as sessions:
+            self.streaming(sessions, **changes).run(until_caught_up=True)
+
+    def assert_equal(self) -> None:
+        assert_equal(self.primary, self.secondary, self.schema)
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """Ask the secondary."""
+        return self.other.rows(sql)

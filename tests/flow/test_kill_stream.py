@@ -1,0 +1,137 @@
+"""The stream is killed at random moments under load: nothing is lost and nothing is applied twice.
+
+Row events set values, so a second application of an UPDATE would not show. `ledger` shows it: it has no key, each
+transaction adds one row to it, and applying one twice leaves a row more. The counters in the position row show it too.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from fix_replica import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fix_replica import Replica, Running
+
+KILLS = 30
+ACCOUNTS = 50
+
+
+class Bank:
+    """Moves money between accounts, each transaction noted in the ledger, until stopped."""
+
+    def __init__(self, replica: Replica) -> None:
+        replica.on_primary(
+            "CREATE TABLE account (id INT PRIMARY KEY, balance BIGINT NOT NULL, moves INT NOT NULL DEFAULT 0)",
+            "CREATE TABLE ledger (number BIGINT NOT NULL, source INT, target INT, amount INT)",
+            *(f"INSERT INTO account (id, balance) VALUES ({n}, 1000)" for n in range(ACCOUNTS)),
+        )
+        self.transactions = 0
+        self._replica = replica
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._error: Exception | None = None
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self._thread.join(60)
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        chance = random.Random(5)
+        try:
+            with self._replica.primary.session(database=self._replica.schema) as session:
+                while not self._is_over.wait(0.001):
+                    source, target = chance.sample(range(ACCOUNTS), 2)
+                    amount = chance.randrange(100)
+                    session.begin()
+                    session.execute(
+                        f"UPDATE account SET balance = balance - {amount}, moves = moves + 1 WHERE id = {source}"
+                    )
+                    session.execute(
+                        f"UPDATE account SET balance = balance + {amount}, moves = moves + 1 WHERE id = {target}"
+                    )
+                    session.execute(f"INSERT INTO ledger VALUES ({self.transactions}, {source}, {target}, {amount})")
+                    session.commit()
+                    self.transactions += 1
+        except Exception as error:  # noqa: BLE001 - a thread's top: kept for stop() to raise
+            self._error = error
+
+
+@pytest.fixture
+def bank(replica: Replica) -> Iterator[Bank]:
+    # Small commits: more moments between them.
+    replica.settings |= {"REPLICA_BATCH_TRANSACTIONS": "20", "REPLICA_BATCH_AGE": "10ms"}
+    replica.on_primary()
+    made = Bank(replica)
+    yield made
+    made.stop()
+
+
+def check_applied_once(replica: Replica, bank: Bank, before: int) -> None:
+    replica.assert_equal()
+    assert replica.on_secondary("SELECT COUNT(*), COUNT(DISTINCT number) FROM ledger") == [
+        (bank.transactions, bank.transactions)
+    ]
+    assert replica.on_secondary("SELECT SUM(moves) FROM account") == [(str(2 * bank.transactions),)]
+    ((rows, transactions),) = replica.state("SELECT row_count, transaction_count FROM binlog_position")
+    # What was copied before the stream is not counted by it, but for the few transactions inside the window.
+    missing = bank.transactions - transactions
+    assert 0 <= missing <= before
+    assert 0 <= 3 * bank.transactions - rows <= 3 * before
+
+
+def applied(replica: Replica) -> int:
+    rows = replica.state("SELECT transaction_count FROM binlog_position")
+    return int(rows[0][0]) if rows else 0
+
+
+def test_killed_thirty_times_under_load_each_change_is_applied_once(replica: Replica, bank: Bank) -> None:
+    chance = random.Random(30)
+    replica.run("transfer")
+    copied = bank.transactions
+    for number in range(KILLS):
+        stream = replica.start("stream")
+        stream.wait_for_log("streaming from")
+        if number % 3:
+            seen = applied(replica)
+            wait_until(lambda: applied(replica) > seen, "the stream to move")  # noqa: B023 - waited for here
+        threading.Event().wait(chance.uniform(0, 0.3))
+        # In turn: everything at once, and the supervisor alone, whose workers have to notice.
+        stream.kill_all() if number % 2 else stream.kill_supervisor()
+    bank.stop()
+    replica.catch_up()
+    check_applied_once(replica, bank, copied)
+
+
+def test_a_killed_worker_is_started_again_by_the_supervisor(replica: Replica, bank: Bank) -> None:
+    replica.run("transfer")
+    copied = bank.transactions
+    stream = replica.stream()
+    for number in range(1, 4):
+        (pid,) = wait_for_worker(stream)
+        seen = applied(replica)
+        wait_until(lambda: applied(replica) > seen, "the stream to move")  # noqa: B023 - waited for here
+        os.kill(pid, signal.SIGKILL)
+        stream.wait_for_log(r"\[PANIC\] \[db1\] the worker process died", times=number)
+        stream.wait_for_log("streaming from", times=number + 1)
+    bank.stop()
+    replica.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.on_primary("DROP TABLE marker")
+    replica.catch_up()
+    check_applied_once(replica, bank, copied)
+
+
+def wait_for_worker(stream: Running) -> list[int]:
+    wait_until(stream.worker_pids, "a worker process")
+    return stream.worker_pids()
