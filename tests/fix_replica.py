@@ -29,7 +29,10 @@ PATIENCE_SECONDS = 60.0
 _SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
 _COMMAND = Path(sys.executable).with_name("replica")
 _MARKER = "CREATE TABLE IF NOT EXISTS marker (id INT PRIMARY KEY)"
-_ORDINARY = re.compile(r"\[(INSERT|UPDATE|DELETE)\]|image engine|(create|alter|rename|drop) table at |\b(starting|streaming|caught_up) at |streaming from|rows/s")
+_ORDINARY = re.compile(
+    r"\[(INSERT|UPDATE|DELETE)\]|image engine|(create|alter|rename|drop) table at "
+    r"|\b(starting|streaming|caught_up) at |streaming from|rows/s"
+)
 _markers = itertools.count(1)
 
 
@@ -278,7 +281,7 @@ class Replica:
         wait_until(lambda: self.copied(table) >= rows, f"{rows} rows of {table} to be copied")
 
     def assert_nothing_is_noted(self, *names: str) -> None:
-        """Fail where a table is set aside, waits for a copy or has an open window, or a statement was left half done."""
+        """Fail where a table is set aside, waits for a copy or has a window, or a statement was left half done."""
         for name in names or tuple(self.secondaries):
             noted = self.state("SELECT table_name, state, reason FROM table_status", name)
             noted += self.state("SELECT * FROM ddl_intent", name)

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import columns_for
+from replica_cli.applier.sql_engine import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.core.settings import EngineChoice
 
@@ -76,7 +77,7 @@ class AutoEngine:
     def _decide(self, event: RowEvent) -> bool:
         name = event.table.name
         target = self._selection.target(name)
-        reason = "not replicated" if target is None else self._difference(event, target)
+        reason = "not replicated" if target is None else self._difference(event)
         says = "row image engine" if reason is None else f"SQL engine: {reason}"
         if self._said.get(name) != says:
             self._said[name] = says
@@ -84,11 +85,11 @@ class AutoEngine:
         return reason is None
 
     def _difference(  # noqa: PLR0911 - one return a reason
-        self, event: RowEvent, target: TableName
+        self, event: RowEvent
     ) -> str | None:
         if self._choice is EngineChoice.SQL:
             return "it was asked for"
-        theirs = self._definitions.get(target)
+        theirs = definition_of(event, self._definitions, self._selection)
         try:
             by_name = columns_for(event.table, theirs)
         except Drift:

@@ -48,10 +48,7 @@ class Definitions:
         if found is None:
             found = read_table(self._session, target)
             if found is None:
-                raise Drift(
-                    f"{target} is missing on {self._session.server.name}",
-                    hint=f"`replica transfer --table {target}` copies it anew",
-                )
+                raise Drift(f"{target} is missing on {self._session.server.name}")
             self._tables[target] = found
         return found
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero, is_present, written_columns
 from replica_cli.applier.replay_rows import KeyChange, change_key, delete_with_children
-from replica_cli.applier.sql_engine import decoded, target_of
+from replica_cli.applier.sql_engine import decoded, definition_of, target_of
 from replica_cli.applier.work import Part, Work, portions
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
@@ -147,7 +147,7 @@ class ReplayEngine:
         return plan
 
     def _compile(self, event: RowEvent, target: TableName) -> ReplayPlan:
-        definition = self._definitions.get(target)
+        definition = definition_of(event, self._definitions, self._selection)
         table = event.table
         columns = columns_for(table, definition)
         if not definition.row_key:

@@ -110,11 +110,14 @@ def _children_in_the_way(change: KeyChange, followers: Sequence[tuple[ChildKey, 
             names = [p.name for p in index.columns]
             if not index.is_unique or not set(moved) & set(names):
                 continue
-            same = [b"later.%b=earlier.%b" % (q, q) for q in (quote(n).encode() for n in names if n not in moved)]
-            was = [b"earlier." + _equals(ours, change.literals[parent][0]) for ours, parent in key.columns]
-            now = [b"later." + _equals(ours, change.literals[parent][1]) for ours, parent in key.columns]
-            conditions = b" AND ".join([*same, *was, *now])
-            yield b"DELETE later FROM " + table + b" later JOIN " + table + b" earlier ON " + conditions
+            same = b",".join(quote(n).encode() for n in names if n not in moved) or b"1"
+            was = b" AND ".join(_equals(ours, change.literals[parent][0]) for ours, parent in key.columns)
+            now = b" AND ".join(_equals(ours, change.literals[parent][1]) for ours, parent in key.columns)
+            # DISTINCT makes the server keep the earlier rows aside: MySQL does not delete from what it reads.
+            earlier = b"(SELECT DISTINCT " + same + b" FROM " + table + b" WHERE " + was + b") AS earlier"
+            yield (
+                b"DELETE FROM " + table + b" WHERE " + now + b" AND (" + same + b") IN (SELECT * FROM " + earlier + b")"
+            )
 
 
 def _equals(name: str, literal: bytes) -> bytes:

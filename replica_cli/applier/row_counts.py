@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import columns_for
+from replica_cli.applier.sql_engine import definition_of
 from replica_cli.applier.work import Part
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import compile_rows, compile_updates
@@ -45,8 +46,7 @@ class RowCounts:
 
     def _compile(self, event: RowEvent) -> RowsFunction:
         table = event.table
-        target = self._selection.target(table.name) or table.name
-        columns = columns_for(table, self._definitions.get(target))
+        columns = columns_for(table, definition_of(event, self._definitions, self._selection))
         if event.kind is RowKind.UPDATE:
             return compile_updates(table, columns, (), (), event.present, event.present_after)
         return compile_rows(table, columns, (), event.present)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
 from replica_cli.applier.work import Part, Work, portions
-from replica_cli.core.errors import ApplyRefused, UnsupportedEvent
+from replica_cli.core.errors import ApplyRefused, Drift, UnsupportedEvent
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
     delete_by_key,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import TableName
+    from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.sqlbuilder.rows import Literals
 
 
@@ -74,7 +74,7 @@ class SqlEngine:
         key = (event.table, event.kind, event.present, event.present_after)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = plan_rows(event, self._definitions.get(target_of(event, self._selection)))
+            plan = self._plans[key] = plan_rows(event, definition_of(event, self._definitions, self._selection))
         return plan
 
     def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
@@ -113,6 +113,15 @@ def target_of(event: RowEvent, selection: Selection) -> TableName:
     if target is None:
         raise ApplyRefused(f"{event.table.name} is not among the replicated tables")
     return target
+
+
+def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
+    """Return the secondary's definition of an event's table. Raises Drift with the primary's name."""
+    try:
+        return definitions.get(target_of(event, selection))
+    except Drift as error:
+        hint = f"`replica transfer --table {event.table.name}` copies it anew"
+        raise Drift(error.message, hint=hint, table=event.table.name) from error
 
 
 def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:

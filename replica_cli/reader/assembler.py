@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("<IBIIIH")
 _GTID_MYSQL = struct.Struct("<B16sQ")
+_BETWEEN = frozenset(
+    {
+        EventType.FORMAT_DESCRIPTION,
+        EventType.PREVIOUS_GTIDS,
+        EventType.MARIADB_GTID_LIST,
+        EventType.MARIADB_BINLOG_CHECKPOINT,
+        EventType.MARIADB_START_ENCRYPTION,
+        EventType.STOP,
+    }
+)
 _DUMMY_TABLE_ID = 0xFFFFFF
 _MAPS_KEPT = 10_000
 
@@ -83,6 +93,9 @@ class Assembler:
             event = event[:-4]
         if not flags & ARTIFICIAL:
             self._advance(code, log_pos, size)
+            if not self._is_open and self._boundary.file and self._pos > self._boundary.pos and code in _BETWEEN:
+                # The head of a file and notes between transactions: the end of a log may consist of them.
+                self._boundary = Position(self._file, self._pos)
         self._group_size += size
         try:
             yield from self._take(event, code, timestamp, server_id, flags)

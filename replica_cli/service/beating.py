@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.core.errors import ReplicaError
+from replica_cli.core.status import Phase
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _SECONDS = 1.0
+_WATCH_SECONDS = 30.0
 
 
 class Heartbeat:
@@ -31,6 +35,8 @@ class Heartbeat:
         self._server = server
         self._board = board
         self._end = StopToken()
+        self._looked_at = time.monotonic()
+        self._last: tuple[object, int] = (None, 0)
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
@@ -48,6 +54,7 @@ class Heartbeat:
         is_over = False
         while not is_over:
             is_over = self._end.wait(_SECONDS)
+            self._look()
             try:
                 if session is None:
                     session = connect(self._server, self._settings.network)
@@ -61,3 +68,25 @@ class Heartbeat:
                 session = None
         if session is not None:
             session.close()
+
+    def _look(self) -> None:
+        """Say every half minute how it goes; nothing applied while the lag grows is worth a warning."""
+        now = time.monotonic()
+        if now - self._looked_at < _WATCH_SECONDS:
+            return
+        self._looked_at = now
+        status = self._board.status
+        moved = (status.position, status.rows_total)
+        lag = status.lag_seconds
+        is_late = lag is not None and lag > self._settings.max_lag_seconds
+        is_stuck = status.phase is not Phase.CAUGHT_UP and moved == self._last
+        self._last = moved
+        log(
+            logger, logging.WARNING if is_late or is_stuck else logging.INFO, Tag.HEALTH,
+            "%s, lag %s, last heard %s ago%s", status.phase, _seconds(lag), _seconds(status.seconds_since_event),
+            ", nothing moves" if is_stuck else "", instance=self._server.name, position=status.position,
+        )  # fmt: skip
+
+
+def _seconds(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f} s"

@@ -71,7 +71,8 @@ def carry_out(
     for table, message in result.errors:
         log(logger, logging.ERROR, Tag.ERROR, "%s: %s", table, message, instance=server.name, table=table)
     log(
-        logger, logging.INFO, Tag.TRANSFER, "%d rows of %d tables in %d ms, %d errors",
+        logger, logging.INFO, Tag.SUCCESS if result.is_complete else Tag.TRANSFER,
+        "%d rows of %d tables in %d ms, %d errors",
         result.rows, result.tables, result.milliseconds, len(result.errors), instance=server.name, rows=result.rows,
     )  # fmt: skip
     return result
@@ -90,15 +91,33 @@ def copy_what_is_missing(
 
     Raises Interrupted where a stop came first, ApplyRefused where a table could not be copied.
     """
-    if mode is TransferMode.RESUME:
-        forget_dropped(settings, server, store)
-    result = carry_out(settings, server, make_plan(settings, server, mode), stop, report)
+    result = copy_to_the_end(settings, server, mode, store=store, stop=stop, report=report)
     if result.is_complete:
         return
     if stop.is_set:
         raise Interrupted(f"{server.name}: stopped while copying; `replica transfer --resume` goes on")
     failed = ", ".join(f"{table}: {message}" for table, message in result.errors)
     raise ApplyRefused(f"{server.name}: the copy is not complete: {failed}", hint="mend it, then start again")
+
+
+def copy_to_the_end(
+    settings: Settings,
+    server: Server,
+    mode: TransferMode,
+    *,
+    tables: tuple[TableName, ...] = (),
+    store: TableStore,
+    stop: StopToken,
+    report: Callable[[TransferProgress], None],
+) -> CopyResult:
+    """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock."""
+    while True:
+        if mode is TransferMode.RESUME:
+            forget_dropped(settings, server, store)
+        result = carry_out(settings, server, make_plan(settings, server, mode, tables), stop, report)
+        if not result.must_repeat or stop.is_set:
+            return result
+        mode, tables = TransferMode.RESUME, ()
 
 
 def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[TableName], reason: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from replica_cli.config import load_settings
-from replica_cli.core.errors import Interrupted, ReplicaError
+from replica_cli.core.errors import ExitCode, Interrupted, ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.reports import DemoReport, DemoTable
 from replica_cli.core.requests import StreamRequest
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import TransferProgress, WorkerStatus
     from replica_cli.sandbox.compare import TableComparison
+    from replica_cli.service.signals import Heard
 
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 300.0
@@ -41,6 +43,13 @@ _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 0.01
 _STREAMING = (Phase.STREAMING, Phase.CAUGHT_UP)
 _PROPER = {Flavour.MARIADB: "MariaDB", Flavour.MYSQL: "MySQL"}
+
+
+class Terminated(Interrupted):
+    """Told to end by SIGTERM before the work was done."""
+
+    exit_code = ExitCode.TERMINATED
+    code = "terminated"
 
 
 class _Watch:
@@ -109,11 +118,11 @@ class _Stream:
 class _Demo:
     """The order of events, in the main thread: servers end with the thread that started them."""
 
-    def __init__(self, request: DemoRequest, reporter: Reporter, sandbox: DemoSandbox, stop: StopToken) -> None:
+    def __init__(self, request: DemoRequest, reporter: Reporter, sandbox: DemoSandbox, heard: Heard) -> None:
         self._request = request
         self._watch = _Watch(reporter)
         self._sandbox = sandbox
-        self._stop = stop
+        self._heard = heard
         self._env = sandbox.folder / ".env"
 
     def run(self) -> DemoReport:
@@ -186,7 +195,7 @@ class _Demo:
     def _wait(self, stream: _Stream, is_so: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not is_so():
-            self._stop.wait(_LOOK_SECONDS)
+            self._heard.token.wait(_LOOK_SECONDS)
             self._check_stop()
             if not stream.is_running:
                 stream.end()
@@ -220,7 +229,8 @@ class _Demo:
         env, settings = self._env, self._env.read_text()
         pids = self._sandbox.keep()
         head = (
-            "# Settings for the demo's servers, which go on by themselves. Try, in this folder:",
+            "# Settings for the demo's servers, which go on by themselves. Try:",
+            f"#   cd {env.parent}",
             "#   replica position show",
             "#   replica stream",
             f"# The end of the servers: kill {' '.join(map(str, pids))}",
@@ -232,17 +242,18 @@ class _Demo:
         self._watch.on_note("", message)
 
     def _check_stop(self) -> None:
-        if self._stop.is_set:
-            raise Interrupted("the demo was stopped before its end")
+        if self._heard.token.is_set:
+            condition = Terminated if self._heard.signal == signal.SIGTERM else Interrupted
+            raise condition("the demo was stopped before its end")
 
 
 def run_demo(request: DemoRequest, reporter: Reporter) -> DemoReport:
-    """Show the whole tool on servers of its own. In the main thread; raises Interrupted after Ctrl-C.
+    """Show the whole tool on servers of its own, in the main thread. Raises Interrupted or Terminated by a signal.
 
     Where the servers are kept, the report names the file with their settings.
     """
     with stopping_on_signals() as heard, DemoSandbox() as sandbox:
-        return _Demo(request, reporter, sandbox, heard.token).run()
+        return _Demo(request, reporter, sandbox, heard).run()
 
 
 def _covers(here: Position, target: Position, *, is_mariadb: bool) -> bool:

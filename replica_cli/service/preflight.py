@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # A secondary that is read-only for a while is waited for.
-_WAITED_FOR = frozenset({"read-only"})
+_WAITED_FOR = frozenset({"secondary-read-only"})
 
 
 def check_before_start(settings: Settings, server: Server) -> None:

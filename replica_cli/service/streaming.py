@@ -88,6 +88,7 @@ class Streaming:
             is_exact=is_exact,
         )
         self._asked_at = time.monotonic()
+        self._file = start.file
 
     def run(self, *, until_caught_up: bool) -> None:
         """Stream until a stop, or until the primary's position of the beginning is applied.
@@ -148,6 +149,10 @@ class Streaming:
 
     def _tell(self, transactions: Sequence[Transaction]) -> None:
         tally = self._applier.take_tally()
+        file = self._applier.position.file
+        if self._file and file != self._file:
+            log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
+        self._file = file
         self._log_rows(tally)
         # Nothing came, or the last that came was a heartbeat: there is no more to read at the primary.
         is_idle = not transactions or not transactions[-1].size

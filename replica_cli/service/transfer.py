@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
-from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
+from replica_cli.core.errors import ExitCode, Interrupted, LockHeld, ReplicaError
 from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
-from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import TableState
 from replica_cli.mysql.session import connect
 from replica_cli.service.board import StatusBoard
-from replica_cli.service.copying import UNFINISHED, ask_for_copies, carry_out, forget_dropped, make_plan
+from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_to_the_end, make_plan
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.signals import stopping_on_signals
 
@@ -53,7 +54,14 @@ def run_transfer(settings: Settings, plans: tuple[TransferPlan, ...], reporter: 
     servers = {s.name: s for s in settings.secondaries}
     with stopping_on_signals() as heard, ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool:
         copies = pool.map(lambda plan: _copy(settings, servers[plan.instance], plan, heard.token, reporter), plans)
-        return TransferReport(tuple(copies))
+        return TransferReport(tuple(_with_signal(copy, heard.signal) for copy in copies))
+
+
+def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
+    failure = copy.failure
+    if failure is None or failure.exit_code is not ExitCode.INTERRUPTED or number != signal.SIGTERM:
+        return copy
+    return replace(copy, failure=replace(failure, exit_code=ExitCode.TERMINATED))
 
 
 def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, reporter: Reporter) -> CopyReport:
@@ -78,10 +86,11 @@ def _copy_ourselves(
     settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard
 ) -> CopyReport:
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
-    if plan.mode is TransferMode.RESUME:
-        with connect(server, settings.network) as session:
-            forget_dropped(settings, server, TableStore(session, settings.state_schema, server.name))
-    result = carry_out(settings, server, make_plan(settings, server, plan.mode, names), stop, board.copying)
+    with connect(server, settings.network) as session:
+        store = TableStore(session, settings.state_schema, server.name)
+        result = copy_to_the_end(
+            settings, server, plan.mode, tables=names, store=store, stop=stop, report=board.copying
+        )
     failure = None
     if not result.is_complete:
         failure = Failure.of(_incomplete(server, result.errors))

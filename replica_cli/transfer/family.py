@@ -17,6 +17,24 @@ def acts(key: ForeignKey) -> bool:
     return key.on_delete in _ACTING or key.on_update in _ACTING
 
 
+def parents_of(definition: TableDefinition) -> frozenset[TableName]:
+    """Return the other tables whose changes reach this one's rows."""
+    return frozenset(k.parent for k in definition.foreign_keys if acts(k) and k.parent != definition.name)
+
+
+def circle(definitions: Mapping[TableName, TableDefinition]) -> tuple[TableName, ...]:
+    """Return the tables of a circle of such foreign keys, () where there is none. A self reference is no circle."""
+    left = {name: parents_of(definition) & definitions.keys() for name, definition in definitions.items()}
+    while left:
+        free = {name for name, parents in left.items() if not parents & left.keys()}
+        if not free:
+            # What hangs below a circle is left over with it: keep those that lie above something that is left.
+            above = {parent for parents in left.values() for parent in parents}
+            return tuple(sorted(name for name in left if name in above))
+        left = {name: parents for name, parents in left.items() if name not in free}
+    return ()
+
+
 def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefinition]) -> frozenset[TableName]:
     """Return the tables and all that hang on them by foreign keys that act, in either direction, however far.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
@@ -19,7 +19,7 @@ from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import packet_limit
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
-from replica_cli.transfer.family import family
+from replica_cli.transfer.family import circle, family, parents_of
 from replica_cli.transfer.source import Origin, SourceTable, read_source
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # Below this a table is one range: splitting costs a walk along the index.
 SPLIT_ROWS = 50_000
+_KEPT = (TableAction.DONE, TableAction.CONTINUE)
 _UNFINISHED = (TableState.PENDING, TableState.COPYING)
 
 
@@ -84,7 +85,7 @@ def plan_copy(
     unfinished, and begins where nothing was begun. Raises UnfinishedTransfer, TablesOccupied, TablesRefused.
     """
     facts, target_facts = read_facts(primary), read_facts(secondary)
-    origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb)
+    origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb, facts.logs_cascades)
     records, progress = _state(secondary, state_schema, instance)
     unfinished = {n for n, r in records.items() if r.state in _UNFINISHED}
     if mode is TransferMode.RESUME and not tables and not records:
@@ -100,7 +101,10 @@ def plan_copy(
     known = _Known(records, progress, _existing(secondary, selection, definitions))
     sources = _sources(primary, origin, definitions)
     may_replace = mode is TransferMode.RESTART or bool(tables)
-    plans = tuple(_table(s, known, settings, is_resumed=mode is TransferMode.RESUME) for s in sources)
+    is_resumed = mode is TransferMode.RESUME
+    plans = tuple(_table(s, known, settings, is_resumed=is_resumed) for s in sources)
+    if not facts.logs_cascades:
+        plans = _after_parents(plans)
     occupied = [p.planned.target for p in plans if p.planned.action is TableAction.REPLACE and not may_replace]
     if occupied and mode is TransferMode.NEW:
         raise TablesOccupied(occupied)
@@ -172,31 +176,56 @@ def _sources(primary: Session, origin: Origin, definitions: dict[TableName, Tabl
     return sources
 
 
+def _after_parents(plans: tuple[TablePlan, ...]) -> tuple[TablePlan, ...]:
+    """Begin children anew whose parents are not copied yet: no row may be older than one that it hangs on."""
+    definitions = {p.planned.name: p.source.definition for p in plans}
+    if names := circle(definitions):
+        raise TablesRefused(
+            [
+                f"{', '.join(map(str, names))}: foreign keys that act go in a circle, and the log does not tell what they do"
+            ]
+        )
+    done = {p.planned.name for p in plans if p.planned.action is TableAction.DONE}
+    found = []
+    for plan in plans:
+        parents = parents_of(plan.source.definition) & definitions.keys()
+        if plan.planned.action in _KEPT and not parents <= done:
+            planned = replace(plan.planned, action=TableAction.REPLACE, rows_copied=0)
+            found.append(replace(plan, planned=planned))
+        else:
+            found.append(plan)
+    return tuple(found)
+
+
 def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is_resumed: bool) -> TablePlan:
     definition, key = source.definition, source.key
     name, target = definition.name, source.target
     record, progress = known.records.get(name), known.progress.get(name)
-    ranges = min(settings.workers * 2, definition.estimated_rows * 2 // SPLIT_ROWS) if key else 1
+    ranges = min(settings.workers * 2, definition.estimated_rows * 2 // SPLIT_ROWS) if not source.reads_whole else 1
     action, start = TableAction.CREATE, None
     if target in known.targets:
         action = TableAction.REPLACE if known.targets[target] else TableAction.FILL
     can_continue = is_resumed and record is not None and record.start is not None and target in known.targets
     if can_continue and progress is not None and progress.is_verified:
         action = TableAction.DONE
-    elif can_continue and progress is not None and key and progress.fingerprint == source.fingerprint:
+    elif (
+        can_continue and progress is not None and not source.reads_whole and progress.fingerprint == source.fingerprint
+    ):
         action = TableAction.CONTINUE
+    if is_resumed and record is not None and source.has_window:
+        start = record.start
     if action in (TableAction.DONE, TableAction.CONTINUE) and record is not None and progress is not None:
         start, ranges = record.start, len(progress.ranges)
     planned = PlannedTable(
         name=name,
         target=target,
         action=action,
-        method=CopyMethod.RANGES if key else CopyMethod.SNAPSHOT,
+        method=CopyMethod.SNAPSHOT if source.reads_whole else CopyMethod.RANGES,
         key=key.names if key else (),
         rows_estimated=definition.estimated_rows,
         bytes_estimated=definition.estimated_bytes,
-        ranges=max(1, ranges if definition.estimated_rows >= SPLIT_ROWS or start else 1),
-        rows_copied=progress.row_count if start and progress else 0,
+        ranges=max(1, ranges if definition.estimated_rows >= SPLIT_ROWS or action is TableAction.CONTINUE else 1),
+        rows_copied=progress.row_count if action in _KEPT and progress else 0,
     )
     return TablePlan(planned, source, start)
 

@@ -16,6 +16,7 @@ from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.transfer.ends import Ends
+from replica_cli.transfer.family import family, parents_of
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
 from replica_cli.transfer.work import Task, WorkQueue
@@ -39,6 +40,7 @@ class CopyResult:
     """What was copied. `errors` are (table, message) pairs; `is_complete`: every planned table has its window.
 
     `start` and `end` are the positions of this run; a table that began anew has a later start of its own.
+    `must_repeat`: a table was altered and is to be copied anew with its relatives: resume.
     """
 
     rows: int
@@ -46,6 +48,7 @@ class CopyResult:
     milliseconds: int
     errors: tuple[tuple[str, str], ...]
     is_complete: bool
+    must_repeat: bool = False
     start: Position | None = None
     end: Position | None = None
 
@@ -69,6 +72,7 @@ def run_copy(
     ends = Ends(primary, secondary, network, plan.packet_limit)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
+    _relate(plan, runs)
     queue = WorkQueue(stop)
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
@@ -111,12 +115,39 @@ def _begin(
         progress.forget_all()
     for run in fresh:
         # A table copied whole starts at its own snapshot, which is still to come.
-        run.start = start if run.source.key else None
+        # One that is begun anew keeps the start of its relatives: an older one is as good.
+        run.start = (run.start or start) if run.source.has_window else None
         state = TableState.COPYING if run.start else TableState.PENDING
         progress.forget(run.name)
         tables.save(TableRecord(run.name, state, run.start))
     target.commit()
     return start
+
+
+def _relate(plan: CopyPlan, runs: list[TableRun]) -> None:
+    """Say which tables wait for which: rows must not be older than those whose changes reach them unlogged."""
+    if plan.origin.cascades_are_logged:
+        return
+    by_name = {r.name: r for r in runs}
+    definitions = {r.name: r.source.definition for r in runs}
+    for run in runs:
+        run.parents = tuple(by_name[p] for p in parents_of(run.source.definition) if p in by_name)
+        run.has_relatives = len(family((run.name,), definitions)) > 1
+
+
+def _repeat(target: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
+    """Put altered tables and their relatives back to the beginning."""
+    definitions = {r.name: r.source.definition for r in runs}
+    names = family((r.name for r in runs if r.must_repeat), definitions)
+    tables = TableStore(target, plan.state_schema, plan.instance)
+    progress = ProgressStore(target, plan.state_schema, plan.instance)
+    target.begin()
+    for run in runs:
+        if run.name in names:
+            run.must_repeat, run.is_finished, run.failure = True, False, None
+            progress.forget(run.name)
+            tables.save(TableRecord(run.name, TableState.PENDING, reason="altered while it was copied"))
+    target.commit()
 
 
 def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
@@ -138,6 +169,9 @@ def _finish(
     end = None
     if not is_stopped:
         with ends.open_primary() as source, ends.open_secondary() as target:
+            if any(r.must_repeat for r in runs):
+                _repeat(target, plan, runs)
+                finished = [r for r in runs if r.is_finished]
             for run in finished:
                 try:
                     add_foreign_keys(target, run)
@@ -154,6 +188,7 @@ def _finish(
         milliseconds=int(meter.elapsed_seconds * 1000),
         errors=errors,
         is_complete=not is_stopped and len(finished) == len(runs),
+        must_repeat=any(r.must_repeat for r in runs),
         start=start,
         end=end,
     )

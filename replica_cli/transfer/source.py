@@ -13,6 +13,7 @@ from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
 from replica_cli.sqlbuilder.definition import CONVERTED_ENGINES, CreateStatements, create_statements
 from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.transfer.family import acts
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
@@ -27,6 +28,7 @@ class Origin:
     selection: Selection
     from_mariadb: bool
     to_mariadb: bool
+    cascades_are_logged: bool = False
 
     @property
     def crossing(self) -> Crossing:
@@ -41,8 +43,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """One table; `key` is None where it is copied whole, `needs_lock` where no snapshot holds its rows still.
+    """One table; `key` is None where it cannot be paged, `needs_lock` where no snapshot holds its rows still.
 
+    `reads_whole`: all of its rows must be of one moment. `has_window`: its changes can be replayed over the copy.
     `fingerprint` is the same as long as the definition is (its AUTO_INCREMENT counter aside).
     """
 
@@ -52,6 +55,8 @@ class SourceTable:
     fingerprint: str
     key: PagingKey | None
     needs_lock: bool
+    reads_whole: bool = False
+    has_window: bool = True
 
 
 def read_source(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
@@ -65,7 +70,19 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     target = origin.route(definition.name)
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
     key = None if needs_lock else paging_key(definition)
-    return SourceTable(definition, target, statements, _fingerprint(text, origin, definition.name), key, needs_lock)
+    has_window = bool(definition.row_key) and not needs_lock
+    keys = () if origin.cascades_are_logged else tuple(k for k in definition.foreign_keys if acts(k))
+    if keys and not has_window:
+        raise ApplyRefused(
+            f"it has no key, and foreign key {keys[0].name} changes its rows: the log does not tell which",
+            hint="give it a primary key (an invisible AUTO_INCREMENT column will do), or exclude it",
+        )
+    # What a row does to others of its own table is not in the log: they must be read at one moment.
+    refers_to_itself = any(k.parent == definition.name for k in keys)
+    return SourceTable(
+        definition, target, statements, _fingerprint(text, origin, definition.name), key, needs_lock,
+        reads_whole=key is None or refers_to_itself, has_window=has_window,
+    )  # fmt: skip
 
 
 def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTable | None:

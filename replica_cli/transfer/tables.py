@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class TableRun:
-    """One table while it is copied. `lock` guards what several workers touch."""
+    """One table while it is copied. `lock` guards what several workers touch.
+
+    `parents` are copied before it; `must_repeat`: it was altered, and is to be copied anew with its relatives.
+    """
 
     def __init__(self, plan: TablePlan) -> None:
         self.lock = threading.Lock()
@@ -41,6 +44,9 @@ class TableRun:
         self.is_finished = False
         self.restarts = 0
         self.failure: str | None = None
+        self.parents: tuple[TableRun, ...] = ()
+        self.has_relatives = False
+        self.must_repeat = False
 
     @property
     def name(self) -> TableName:
@@ -55,7 +61,22 @@ class TableRun:
     @property
     def is_given_up(self) -> bool:
         """Say whether ranges of this table need not go on: it failed, or it begins anew."""
-        return self.is_altered or self.failure is not None
+        return self.is_altered or self.must_repeat or self.failure is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether nothing more is done about this table in this run."""
+        return self.is_finished or self.must_repeat or self.failure is not None
+
+    @property
+    def waits(self) -> bool:
+        """Say whether a parent is still to be copied: no row may be older than one that it hangs on."""
+        return any(not p.is_settled for p in self.parents)
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Say whether a parent was not copied after all."""
+        return any(p.is_settled and not p.is_finished for p in self.parents)
 
 
 def make_table(secondary: Session, run: TableRun) -> None:
@@ -133,6 +154,6 @@ def close_tables(
             tables.forget(run.name)
             continue
         # A snapshot saw one moment: nothing in the log overlaps it.
-        closing = end if run.source.key else run.start
+        closing = end if run.source.has_window else run.start
         tables.save(TableRecord(run.name, TableState.COPIED, run.start, closing, row_count=row_counts.get(run.name, 0)))
     secondary.commit()

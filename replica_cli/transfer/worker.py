@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
+from replica_cli.core.errors import ApplyRefused, Interrupted, LockHeld, ReplicaError
 from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
-from replica_cli.mysql.errnos import DUPLICATES, Remedy, ServerError
+from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DUPLICATES, Remedy, ServerError
 from replica_cli.retry import delay_after
 from replica_cli.transfer.ends import Connections
 from replica_cli.transfer.errors import TableAltered
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RESTARTS_LIMIT = 5
+_LOSSES_LIMIT = 10
+_AWAY = frozenset({CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR})
 
 
 class Worker:
@@ -79,10 +81,13 @@ class Worker:
 
     def _do(self, task: Task) -> None:
         run = task.run
+        if run.is_orphaned:
+            self._give_up(run, ApplyRefused(f"{run.name}: a table that it refers to was not copied"))
+            return
         try:
             if task.range_number:
                 self._trying(lambda: self._copy_range(run, task.range_number))
-            elif run.source.key is None:
+            elif run.source.reads_whole:
                 self._trying(lambda: self._copy_whole(run))
             else:
                 self._trying(lambda: self._begin(run))
@@ -93,11 +98,11 @@ class Worker:
             raise
         except ReplicaError as error:
             self._give_up(run, error)
-        if task.range_number or run.source.key is None or run.is_altered:
+        if task.range_number or run.source.reads_whole or run.is_altered:
             self._leave(run, was_range=bool(task.range_number))
 
     def _trying(self, work: Callable[[], None]) -> None:
-        attempt = 0
+        attempt = losses = 0
         while True:
             before = self._commits
             try:
@@ -108,6 +113,12 @@ class Worker:
                 if error.remedy is Remedy.FATAL:
                     raise
                 attempt = 1 if self._commits > before else attempt + 1
+                # A server that is away is waited for. One that hangs up on the same chunk again and again (a packet
+                # that something on the way does not pass) would be asked for ever.
+                was_lost = error.is_connection_lost and error.errno not in _AWAY and self._commits == before
+                losses = losses + 1 if was_lost else 0
+                if losses >= _LOSSES_LIMIT:
+                    raise
                 limit = self._retry.attempts if error.remedy is Remedy.RETRY else self._retry.reconnect_attempts
                 if limit and attempt >= limit:
                     raise
@@ -168,7 +179,8 @@ class Worker:
     def _fill_whole(self, run: TableRun, reader: Session, position: Position) -> None:
         if current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint:
             raise TableAltered(f"{run.name}: the table was altered on the primary")
-        run.start = position
+        if not run.source.has_window:
+            run.start = position
         secondary = self._connections.secondary
         self._store(secondary).forget(run.name)
         make_table(secondary, run)
@@ -205,7 +217,7 @@ class Worker:
 
     def _may_replace(self, run: TableRun) -> bool:
         start = run.start
-        if start is None or run.source.key is None or sum(i.is_unique for i in run.source.definition.indexes) < 2:
+        if start is None or not run.source.has_window or sum(i.is_unique for i in run.source.definition.indexes) < 2:
             return False
         # Nothing was written since: then no moment differs, and the duplicate is a fault that must show.
         now = current_position(self._connections.primary, self._facts)
@@ -244,6 +256,10 @@ class Worker:
         source = reread_source(self._connections.primary, self._plan.origin, run.name)
         if source is None:
             run.is_altered, run.is_finished = False, True
+            return
+        if run.has_relatives:
+            # Its relatives were copied at moments that no longer fit: all of them begin anew, together.
+            run.must_repeat = True
             return
         run.restarts += 1
         if run.restarts > _RESTARTS_LIMIT:

@@ -54,24 +54,21 @@ class ChunkWriter:
         return done
 
     def _commit(self, advance: bytes, chunk: Chunk, *, replaces: bool) -> None:
-        head = self._replace if replaces else self._insert
-        # Wide rows go one by one, each near the packet's limit; all else is one packet.
-        first, *others = [head + values for values in chunk.values] or [b""]
-        packet = [b"START TRANSACTION", advance, first] if first else [b"START TRANSACTION", advance]
-        self._session.send(packet)
-        _, found, *written = self._session.receive(len(packet))
-        written += [self._session.execute(statement) for statement in others]
-        if found != 1:
+        # The progress row first: a writer that was overtaken finds out before it ships a row.
+        self._session.begin()
+        if self._session.execute(advance) != 1:
             self._session.rollback()
             raise Fenced(
                 f"{self._name}: another process copies this table",
                 hint="nothing of the last chunk was kept; this process stops, the other goes on",
             )
-        is_complete = sum(written) >= chunk.row_count if replaces else sum(written) == chunk.row_count
-        if not is_complete:
+        head = self._replace if replaces else self._insert
+        written = sum(self._session.execute(head + values) for values in chunk.values)
+        # A row that is replaced counts twice: once gone, once there.
+        if written != chunk.row_count and not (replaces and written > chunk.row_count):
             self._session.rollback()
             raise ChunkBroken(
-                f"{self._name}: the primary counted {chunk.row_count} rows in a chunk, the secondary {sum(written)}",
+                f"{self._name}: the primary counted {chunk.row_count} rows in a chunk, the secondary {written}",
                 hint="nothing of this chunk was kept",
             )
         self._session.commit()

@@ -5,6 +5,7 @@ Children that a cascade changes are not in the log (MariaDB, and MySQL before 9.
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import threading
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 PARENTS = 400
+_numbers = itertools.count(1_000_000)
 TABLES = (
     "CREATE TABLE parent (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE, n INT NOT NULL)",
     """CREATE TABLE child (id INT AUTO_INCREMENT PRIMARY KEY, parent_id INT NOT NULL, n INT NOT NULL,
@@ -34,8 +36,8 @@ TABLES = (
 )
 ROWS = (
     "SET SESSION cte_max_recursion_depth = 10000",
-    f"INSERT INTO parent WITH RECURSIVE s AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM s WHERE n < {PARENTS})"
-    " SELECT n, CONCAT('c', n), 0 FROM s",
+    f"""INSERT INTO parent WITH RECURSIVE s AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM s WHERE n < {PARENTS})
+        SELECT n, CONCAT('c', n), 0 FROM s""",
     "INSERT INTO child (parent_id, n) SELECT a.id, b.id FROM parent a, parent b WHERE b.id <= 5",
     "INSERT INTO aunt (parent_code, n) SELECT a.code, b.id FROM parent a, parent b WHERE b.id <= 5",
     "INSERT INTO grandchild SELECT id, 1 FROM child UNION ALL SELECT id, 2 FROM child",
@@ -66,14 +68,16 @@ def recode_parent(session: Session, chance: random.Random) -> None:
 
 def move_child(session: Session, chance: random.Random) -> None:
     session.execute(
-        f"UPDATE child SET parent_id = (SELECT MIN(id) FROM parent WHERE id > {chance.randrange(PARENTS // 2)}), n = n + 1"
+        "UPDATE child SET n = n + 1,"
+        f" parent_id = (SELECT MIN(id) FROM parent WHERE id > {chance.randrange(PARENTS // 2)})"
         f" WHERE id >= {chance.randrange(5 * PARENTS)} ORDER BY id LIMIT 3"
     )
 
 
 def renumber_child(session: Session, chance: random.Random) -> None:
-    new = chance.randrange(1_000_000, 2_000_000)
-    session.execute(f"UPDATE IGNORE child SET id = {new} WHERE id >= {chance.randrange(2000)} ORDER BY id LIMIT 1")
+    # Never one that was given out before: the server would refuse the cascade.
+    new = next(_numbers)
+    session.execute(f"UPDATE child SET id = {new} WHERE id >= {chance.randrange(2000)} ORDER BY id LIMIT 1")
 
 
 def prune_tree(session: Session, chance: random.Random) -> None:
@@ -93,8 +97,8 @@ def graft_tree(session: Session, chance: random.Random) -> None:
 
 
 WORK: tuple[Callable[[Session, random.Random], None], ...] = (
-    drop_parent, make_parent, make_parent, move_parent, recode_parent, move_child, renumber_child, prune_tree, grow_tree,
-    graft_tree,
+    drop_parent, make_parent, make_parent, move_parent, recode_parent, move_child, renumber_child, prune_tree,
+    grow_tree, graft_tree,
 )  # fmt: skip
 
 

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 INSTANCE = "db1"
 
 
-def wait_until(holds: Callable[[], bool], patience_seconds: float = 20.0) -> None:
+def wait_until(holds: Callable[[], bool], patience_seconds: float = 20.0, pause: float = 0.005) -> None:
     """Wait for a condition; fail when it does not come."""
     deadline = time.monotonic() + patience_seconds
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
-        StopToken().wait(0.005)
+        StopToken().wait(pause)
 
 
 @dataclass

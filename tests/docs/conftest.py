@@ -1,0 +1,13 @@
+"""The `replica` command as people start it, for the tests here that need servers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fix_replica import replica
+
+# Test folders are no packages: this is how the tests here import `documents`.
+sys.path.insert(0, str(Path(__file__).parent))
+
+__all__ = ["replica"]

@@ -1,0 +1,66 @@
+"""What the documents say: commands in their shell blocks and between backquotes, held against the command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from replica_cli.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+RUNBOOK = ROOT / "examples" / "runbook.md"
+_PLACEHOLDER = re.compile(r"%s|\{[^}]*\}|…|\"|'")
+
+
+def shell_lines(document: Path) -> list[str]:
+    """Return the `replica …` lines of a document's shell blocks, without comments and redirections."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line.partition(">")[0].strip() for line in lines if line.startswith("replica ")]
+
+
+def words_of(line: str) -> list[str]:
+    """Return a line's words behind `replica`."""
+    return shlex.split(line, comments=True)[1:]
+
+
+def mentions(text: str) -> list[str]:
+    """Return what stands between backquotes and begins with `replica `, what is filled in later blanked out."""
+    return [_PLACEHOLDER.sub(" ", found) for found in re.findall(r"`(replica [^`\n]+)`", text)]
+
+
+def commands() -> dict[str, Any]:
+    """Return every command by its words, groups left out."""
+    found: dict[str, Any] = {}
+
+    def visit(command: Any, words: tuple[str, ...]) -> None:
+        children = getattr(command, "commands", None)
+        if children is None:
+            found[" ".join(words)] = command
+        for name, child in (children or {}).items():
+            visit(child, (*words, name))
+
+    visit(typer.main.get_command(app), ())
+    return found
+
+
+def fault(mention: str) -> str | None:
+    """Return what is wrong with a mentioned command line, None where nothing is."""
+    known = commands()
+    words = mention.split()[1:]
+    if not words or words[0].startswith("-"):
+        return None
+    groups = {name.split()[0] for name in known if " " in name}
+    length = 2 if words[0] in groups else 1
+    name = " ".join(words[:length])
+    if name not in known:
+        # A group alone, as in "`replica position`", is a fair name for its commands.
+        return None if words == [words[0]] and words[0] in groups else f"no command {name!r}"
+    options = {o for p in known[name].params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+    wrong = [w for w in words[length:] if w.startswith("-") and w.split("=")[0] not in options]
+    return f"{name} has no {', '.join(wrong)}" if wrong else None

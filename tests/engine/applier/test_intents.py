@@ -1,0 +1,172 @@
+"""DDL and death: killed before the statement, behind it, or half-way through; carried out once in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.applier import ddl as ddl_module
+from replica_cli.core.errors import ReplicaError
+
+if TYPE_CHECKING:
+    from engine.applier.bench import Bench
+
+    from replica_cli.mysql.session import Session
+
+STATEMENTS = {
+    "add": ("ALTER TABLE a ADD COLUMN w INT DEFAULT 4",),
+    "drop column": ("ALTER TABLE a DROP COLUMN v",),
+    "index": ("CREATE UNIQUE INDEX i ON a (v)",),
+    "create": ("CREATE TABLE d (id INT PRIMARY KEY, v INT)",),
+    "create like": ("CREATE TABLE d LIKE a",),
+    "drop": ("DROP TABLE a",),
+    "drop several": ("DROP TABLE a, b, c",),
+    "drop if exists": ("DROP TABLE IF EXISTS a, nothing, b",),
+    "rename": ("RENAME TABLE a TO x",),
+    "rename swap": ("RENAME TABLE a TO x, b TO a, x TO b",),
+    "alter rename": ("ALTER TABLE a RENAME TO x",),
+    "truncate": ("TRUNCATE TABLE a",),
+    "add twice": ("ALTER TABLE a ADD COLUMN w INT", "ALTER TABLE a DROP COLUMN w", "ALTER TABLE a ADD COLUMN w INT"),
+}
+TABLES = tuple(f"CREATE TABLE {t} (id INT PRIMARY KEY, v INT{more})" for t, more in
+               (("a", ""), ("b", ", w INT"), ("c", "")))  # fmt: skip
+
+
+class KilledError(ReplicaError):
+    """The process died here."""
+
+
+@dataclass
+class Killer:
+    """Ends the process, as it were, around the nth statement of data definition."""
+
+    place: str
+    left: int = 1
+
+    def run(self, applier: ddl_module.DdlApplier, *args: object) -> None:
+        self.left -= 1
+        if self.left == 0 and self.place == "before":
+            raise KilledError("killed before")
+        ORIGINAL(applier, *args)  # type: ignore[arg-type]
+        if self.left == 0 and self.place == "behind":
+            raise KilledError("killed behind")
+
+
+ORIGINAL = ddl_module.DdlApplier._run
+
+
+@pytest.fixture
+def altered(bench: Bench) -> Bench:
+    bench.on_both(*TABLES, "INSERT INTO a VALUES (1, 10), (2, 20)", "INSERT INTO b VALUES (1, 1, 1)")
+    bench.begin_here()
+    return bench
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_killed_around_a_statement(altered: Bench, name: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = altered.here()
+    altered.on_primary(*STATEMENTS[name], "CREATE TABLE rest (id INT PRIMARY KEY)", "INSERT INTO rest VALUES (1)")
+    killer = Killer(place)
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", lambda self, *args: killer.run(self, *args))
+    with pytest.raises(KilledError):
+        altered.stream()
+    assert altered.saved().position.order == before.order
+    assert altered.rows(_intents(altered)) == [(before.pos,)]
+    runs = _counted(monkeypatch)
+    altered.stream()
+    altered.assert_equal()
+    done_before = 1 if place == "behind" and name != "truncate" else 0
+    assert len(runs) == len(STATEMENTS[name]) + 1 - done_before
+    assert altered.rows(_intents(altered)) == []
+
+
+@pytest.mark.parametrize("gone", [("a",), ("b",), ("a", "b"), ("a", "b", "c")], ids=" ".join)
+def test_killed_half_way_through_a_drop(
+    altered: Bench, gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    altered.on_primary("DROP TABLE a, b, c", "CREATE TABLE rest (id INT PRIMARY KEY)")
+    killer = Killer("before")
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", lambda self, *args: killer.run(self, *args))
+    with pytest.raises(KilledError):
+        altered.stream()
+    # The server drops one table after the other: so far it came.
+    altered.on_secondary(*(f"DROP TABLE {table}" for table in gone))
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", ORIGINAL)
+    altered.stream()
+    altered.assert_equal()
+
+
+def test_half_of_a_drop_with_foreign_keys(altered: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    altered.on_both("CREATE TABLE kid (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES a (id))")
+    altered.begin_here()
+    altered.on_primary("DROP TABLE kid, a", "INSERT INTO c VALUES (1, 1)")
+    killer = Killer("before")
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", lambda self, *args: killer.run(self, *args))
+    with pytest.raises(KilledError):
+        altered.stream()
+    altered.on_secondary("DROP TABLE kid")
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", ORIGINAL)
+    altered.stream()
+    altered.assert_equal()
+
+
+def test_the_connection_dies_between_the_statement_and_the_position(altered: Bench) -> None:
+    altered.on_primary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4", "INSERT INTO a VALUES (3, 30, 300)")
+    with altered.open() as sessions:
+        streaming = altered.streaming(sessions)
+        _die_behind(sessions.writer, altered, b"ALTER TABLE")
+        with pytest.raises(ReplicaError):
+            streaming.run(until_caught_up=True)
+    altered.stream()
+    altered.assert_equal()
+
+
+def test_ddl_and_rows_in_turn(altered: Bench) -> None:
+    altered.on_primary(
+        "INSERT INTO a VALUES (3, 30)",
+        "ALTER TABLE a ADD COLUMN w VARCHAR(9) DEFAULT 'é' FIRST",
+        "INSERT INTO a VALUES ('x', 4, 40)",
+        "ALTER TABLE a MODIFY COLUMN v BIGINT UNSIGNED, DROP COLUMN w",
+        "INSERT INTO a VALUES (5, 18446744073709551615)",
+        "RENAME TABLE a TO x, b TO a, x TO b",
+        "INSERT INTO a VALUES (7, 1, 1)",
+        "INSERT INTO b VALUES (8, 9223372036854775808)",
+        "TRUNCATE TABLE c",
+        "CREATE TABLE n AS SELECT id, v FROM b",
+        "DROP TABLE c",
+        "CREATE TABLE c (k VARCHAR(9) PRIMARY KEY)",
+        "INSERT INTO c VALUES ('new')",
+    )
+    altered.stream()
+    altered.assert_equal()
+    assert not altered.tables.load()
+
+
+def _intents(bench: Bench) -> str:
+    return f"SELECT pos FROM `{bench.settings.state_schema}`.ddl_intent"
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    runs: list[object] = []
+
+    def run(self: ddl_module.DdlApplier, *args: object) -> None:
+        runs.append(args)
+        ORIGINAL(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
+    return runs
+
+
+def _die_behind(session: Session, bench: Bench, statement: bytes) -> None:
+    execute = session.execute
+
+    def dying(sql: str | bytes, *args: object) -> int:
+        found = execute(sql, *args)
+        if statement in (sql if isinstance(sql, bytes) else sql.encode()):
+            bench.other.execute(f"KILL {session.connection_id}")
+        return found
+
+    session.execute = dying  # type: ignore[method-assign]

@@ -1,0 +1,132 @@
+"""How the commands end: signals, a second stream, nothing to go on from, wrong passwords."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from fix_replica import Replica
+
+
+@pytest.fixture
+def copied(replica: Replica) -> Replica:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    replica.run("transfer")
+    return replica
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_drains_commits_and_ends(copied: Replica, number: int, code: int) -> None:
+    stream = copied.stream("--json")
+    copied.on_primary("INSERT INTO t VALUES (2)")
+    copied.wait_until_applied(stream)
+    copied.on_primary("INSERT INTO t VALUES (3)")
+    place = copied.primary_end()
+    ended = stream.end(number)
+    assert ended.code == code
+    summary = ended.lines[-1]
+    assert (summary["type"], summary["code"]) == ("summary", code)
+    (worker,) = summary["secondaries"]
+    saved = copied.saved()
+    assert (worker["position"]["file"], worker["position"]["pos"]) == saved
+    # What it says it applied is there, neither more nor less.
+    has_third = copied.on_secondary("SELECT COUNT(*) FROM t WHERE id = 3") == [(1,)]
+    assert has_third == (saved >= place)
+    copied.catch_up()
+    copied.assert_equal()
+
+
+def test_ctrl_c_reaches_the_whole_group_and_still_drains(copied: Replica) -> None:
+    # As a terminal does it: every process of the group hears it, the workers too.
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    os.killpg(stream.process.pid, signal.SIGINT)
+    ended = stream.end()
+    assert ended.code == 130
+    assert "Traceback" not in ended.stderr
+    assert "PANIC" not in ended.stderr
+
+
+def test_sigterm_for_a_worker_alone_ends_it_for_good(copied: Replica) -> None:
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    (pid,) = stream.worker_pids()
+    os.kill(pid, signal.SIGTERM)
+    assert stream.end().code == 0
+
+
+def test_a_second_stream_names_the_holder(copied: Replica) -> None:
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    second = copied.run("stream", "--json", code=15)
+    assert second.error["error"] == "locked"
+    (pid,) = stream.worker_pids()
+    assert str(pid) in second.error["message"]
+    # The first one did not notice.
+    copied.on_primary("INSERT INTO t VALUES (9)")
+    copied.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
+
+
+def test_no_position_and_no_leave_to_transfer_is_an_error(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    refused = replica.run("stream", "--no-transfer", "--json", code=11)
+    assert refused.error["error"] == "position_missing"
+    assert "replica transfer --secondary db1" in refused.error["hint"]
+
+
+def test_a_position_and_no_tables_is_copied_anew(copied: Replica) -> None:
+    copied.on_secondary(f"DROP DATABASE `{copied.schema}`")
+    refused = copied.run("stream", "--no-transfer", code=11)
+    assert "replica transfer" in refused.stderr
+    copied.catch_up()
+    copied.assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [({"MARIA_PASS": "wr0ng-word"}, 12), ({"MARIA_SECONDARY_PASSWORDS": "wr0ng-word"}, 13)],
+    ids=["primary", "secondary"],
+)
+@pytest.mark.parametrize("command", [("stream",), ("transfer",), ("stream", "--json", "-vv")], ids=" ".join)
+def test_a_wrong_password_is_told_without_it(
+    copied: Replica, settings: dict[str, str], code: int, command: tuple[str, ...]
+) -> None:
+    right = copied.environment()["MARIA_PASS"]
+    if code == 12:
+        settings = {**settings, "MARIA_SECONDARY_PASSWORDS": right}
+    copied.settings |= settings
+    ended = copied.run(*command, code=code)
+    assert "wr0ng-word" not in ended.stdout + ended.stderr
+    assert "1045" in ended.stderr
+    assert "password" in ended.stderr.lower()
+
+
+def test_no_command_line_of_a_running_process_holds_the_password(copied: Replica) -> None:
+    password = copied.environment()["MARIA_PASS"]
+    stream = copied.stream("-vv")
+    copied.wait_until_applied(stream)
+    for pid in (stream.process.pid, *stream.worker_pids()):
+        with open(f"/proc/{pid}/cmdline", "rb") as words:  # noqa: PTH123 - of /proc
+            assert password.encode() not in words.read()
+    ended = stream.end(signal.SIGTERM)
+    assert password not in ended.stdout + ended.stderr
+
+
+def test_until_caught_up_ends_by_itself_also_where_nothing_is_to_do(copied: Replica) -> None:
+    copied.on_primary("INSERT INTO t VALUES (5)")
+    place = copied.primary_end()
+    ended = copied.run("stream", "--until-caught-up", "--json")
+    assert ended.lines[-1]["secondaries"][0]["rows_total"] == 1
+    assert copied.saved() >= place
+    copied.run("stream", "--until-caught-up")
+    copied.assert_equal()
+
+
+def test_an_unreachable_secondary_is_waited_for(copied: Replica) -> None:
+    copied.settings |= {"REPLICA_RECONNECT_ATTEMPTS": "2", "MARIA_SECONDARY_PORTS": "1"}
+    assert "[RECONNECT]" in copied.run("stream", code=13).stderr

@@ -1,0 +1,127 @@
+"""A table that is set aside, and how it comes back while the stream runs."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from fix_replica import wait_until
+
+if TYPE_CHECKING:
+    from fix_replica import Replica
+
+
+@pytest.mark.parametrize("engine", ["auto", "sql"])
+def test_a_quarantined_table_is_seen_everywhere_and_comes_back_by_a_copy(two_secondaries: Replica, engine: str) -> None:
+    replica = two_secondaries
+    replica.settings |= {"REPLICA_TABLE_FAILURES": "1", "REPLICA_ENGINE": engine}
+    replica.on_primary(
+        "CREATE TABLE good (id INT PRIMARY KEY, n INT)",
+        "CREATE TABLE bad (id INT PRIMARY KEY, n INT)",
+        "INSERT INTO good VALUES (1, 0), (2, 0)",
+        "INSERT INTO bad VALUES (1, 0), (2, 0), (3, 0)",
+    )
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    replica.on_secondary("DELETE FROM bad WHERE id = 2")
+    name = f"{replica.schema}.bad"
+    replica.on_primary("UPDATE bad SET n = 1", "UPDATE good SET n = 1", "INSERT INTO bad VALUES (4, 4)")
+    stream.wait_for_log(rf"\[SKIPPED\] \[db1\] .*{name}")
+    replica.on_primary("UPDATE good SET n = 2", "DELETE FROM bad WHERE id = 1")
+    replica.wait_until_applied(stream)
+
+    shown = {s["instance"]: s["tables"] for s in replica.run("position", "show", "--json").document["secondaries"]}
+    (note,) = shown["db1"]
+    assert (note["table"], note["state"], shown["db2"]) == (name, "quarantined", [])
+    assert note["position"]["file"]
+    # The key's column is told, the row's values are not.
+    assert "id" in note["reason"]
+    health = replica.run("health", "--secondary", "db1", "--json", code=2).document
+    assert any(c["level"] == 2 and name in c["message"] for c in health["checks"]), health
+    assert replica.run("health", "--secondary", "db2").code == 0
+    # Others went on, and nothing of the table was changed after it was set aside.
+    assert replica.on_secondary("SELECT id, n FROM good") == [(1, 2), (2, 2)]
+    assert replica.on_secondary("SELECT id, n FROM bad") == [(1, 0), (3, 0)]
+    replica.assert_equal("db2")
+
+    copied = replica.run("transfer", "--secondary", "db1", "--table", name, "--yes", "--json")
+    assert [line["code"] for line in copied.lines if line["type"] == "summary"] == [0]
+    replica.on_primary("UPDATE bad SET n = n + 10", "UPDATE good SET n = 3")
+    replica.wait_until_applied(stream)
+    replica.run("health")
+    ended = stream.end(signal.SIGTERM)
+    assert ended.code == 0
+    replica.assert_equal()
+
+
+def test_a_quarantine_outlives_a_restart(replica: Replica) -> None:
+    replica.settings |= {"REPLICA_TABLE_FAILURES": "1"}
+    replica.on_primary("CREATE TABLE bad (id INT PRIMARY KEY, n INT)", "INSERT INTO bad VALUES (1, 0), (2, 0)")
+    replica.run("transfer")
+    replica.on_secondary("DELETE FROM bad WHERE id = 2")
+    replica.on_primary("UPDATE bad SET n = 1")
+    replica.catch_up()
+    replica.on_primary("INSERT INTO bad VALUES (3, 3)")
+    ended = replica.catch_up()
+    assert f"{replica.schema}.bad" in ended.stdout + ended.stderr
+    assert replica.on_secondary("SELECT id, n FROM bad") == [(1, 0)]
+    ((skipped,),) = replica.state("SELECT skipped_count FROM binlog_position")
+    assert skipped >= 1
+    # Without a stream the transfer copies by itself; the next stream goes on behind it.
+    replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.bad", "--yes")
+    replica.on_primary("UPDATE bad SET n = 7 WHERE id = 2")
+    replica.catch_up()
+    replica.assert_equal()
+    replica.run("health", code=2)  # nothing streams now
+    assert replica.run("position", "show", "--json").document["secondaries"][0]["tables"] == []
+
+
+def test_a_failing_table_stops_the_stream_where_that_is_wanted(replica: Replica) -> None:
+    replica.settings |= {"REPLICA_TABLE_FAILURES": "2", "REPLICA_ON_TABLE_FAILURE": "stop"}
+    replica.on_primary(
+        "CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(20))", "INSERT INTO t VALUES (1, 'secret word')"
+    )
+    replica.run("transfer")
+    replica.on_secondary("DELETE FROM t")
+    replica.on_primary("INSERT INTO t VALUES (5, 'before it')", "UPDATE t SET word = 'secret too' WHERE id = 1")
+    stopped = replica.run("stream", "--json", code=14)
+    assert stopped.error["error"] == "row_missing"
+    assert "secret" not in stopped.stdout + stopped.stderr
+    # What came before the failing transaction is there, and the mended table goes on from it.
+    assert replica.on_secondary("SELECT id FROM t") == [(5,)]
+    replica.on_secondary("INSERT INTO t VALUES (1, 'secret word')")
+    replica.catch_up()
+    replica.assert_equal()
+
+
+def test_a_large_live_table_is_copied_anew_under_load_with_no_gap(replica: Replica) -> None:
+    replica.settings |= {"TRANSFER_BATCH_SIZE": "50"}
+    replica.on_primary(
+        "CREATE TABLE digits (id INT PRIMARY KEY)",
+        "INSERT INTO digits VALUES " + ",".join(f"({n})" for n in range(100)),
+        "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)",
+        "INSERT INTO t SELECT a.id * 100 + b.id, 0 FROM digits a, digits b",
+    )
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    replica.on_secondary("UPDATE t SET n = 99 WHERE id MOD 7 = 0")
+    copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.t", "--yes")
+    for number in range(10_000):
+        if not copying.is_running:
+            break
+        replica.on_primary(
+            f"UPDATE t SET n = n + 1 WHERE id MOD 97 = {number % 97}",
+            f"DELETE FROM t WHERE id = {number}",
+            f"INSERT INTO t VALUES ({20_000 + number}, 0)",
+            f"UPDATE t SET id = {40_000 + number} WHERE id = {9_000 - number}",
+        )
+    assert copying.end().code == 0
+    replica.wait_until_applied(stream)
+    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the replay window to close")
+    replica.on_primary("UPDATE t SET n = n + 1")
+    replica.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()

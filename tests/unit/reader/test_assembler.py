@@ -1,0 +1,324 @@
+"""Events of real servers, and what no server was brought to write, through the assembler."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from scenes import (  # beside this file: test folders are no packages
+    SERVERS,
+    assembler,
+    event,
+    events,
+    fake_rotate,
+    feed,
+    files,
+    format_event,
+    read,
+    resized,
+    scenes,
+    shown,
+    start_of,
+)
+
+from replica_cli.core.errors import CorruptEvent, ReplicaError, UnsupportedEvent
+from replica_cli.core.position import Position
+
+LIFE = [
+    ["INSERT t"],
+    ["UPDATE t", "SAVEPOINT `s`", "DELETE t", "ROLLBACK TO `s`", "INSERT u"],
+    ["ALTER TABLE t ADD COLUMN w INT"],
+    ["INSERT my"],
+]
+IGNORABLE = 0x80
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_life(server: str) -> None:
+    found = read(server, "life")
+    words = shown(found)
+    assert words[0] == LIFE[0]
+    # MariaDB writes the savepoint, MySQL leaves out what was rolled back.
+    assert [w for w in words[1] if "`" not in w] in (["UPDATE t", "DELETE t", "INSERT u"], ["UPDATE t", "INSERT u"])
+    assert words[2:4] == LIFE[2:]
+    made = [w for transaction in words[4:] for w in transaction]
+    assert made[0].startswith("CREATE TABLE `made`")
+    assert "INSERT made" in made
+    assert made[-1].startswith("DROP TABLE `made`")
+    assert all(t.gtid for t in found if t.changes)
+    assert all(t.start.order < t.end.order for t in found if t.changes)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_positions_are_those_of_the_file(server: str) -> None:
+    for name, found in files(server, "life").items():
+        ends = {4}
+        for raw in found:
+            ends.add(max(ends) + len(raw))
+        for transaction in feed(assembler(Position(name, 4)), [fake_rotate(name), *found]):
+            assert transaction.end.pos in ends
+            assert transaction.start.pos in ends
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_reading_can_begin_at_each_end(server: str) -> None:
+    (name, found), = files(server, "life").items()
+    whole = [t for t in read(server, "life") if t.changes]
+    places, at = {}, 4
+    for raw in found:
+        places[at] = raw
+        at += len(raw)
+    for number, transaction in enumerate(whole):
+        rest = [raw for place, raw in places.items() if place >= transaction.end.pos]
+        # As a server does: a fake rotation to the place, the format description with position 0, then the events.
+        again = feed(assembler(transaction.end), [fake_rotate(name, transaction.end.pos), _at_zero(found[0]), *rest])
+        assert shown(again) == shown(whole[number + 1 :])
+        assert [t.end for t in again if t.changes] == [t.end for t in whole[number + 1 :]]
+
+
+def _at_zero(raw: bytes) -> bytes:
+    return event(raw[4], raw[19:-4], pos=0, timestamp=0)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_other_schema_moves_the_position_only(server: str) -> None:
+    found = feed(assembler(start_of(server, "life"), schema="nobody's"), events(server, "life"))
+    statements = [w for words in shown(found) for w in words]
+    assert not any(w.split()[0] in ("INSERT", "UPDATE", "DELETE") for w in statements)
+    assert found[-1].end == read(server, "life")[-1].end
+
+
+@pytest.mark.parametrize("server", scenes("compressed"))
+def test_compressed(server: str) -> None:
+    found = [t for t in read(server, "compressed") if t.changes]
+    words = [w.split()[0] for words in shown(found) for w in words]
+    assert words[:3] == ["INSERT", "UPDATE", "DELETE"]
+    insert, update = (c for t in found for c in t.changes if getattr(c, "kind", None) in (0, 1))
+    assert b"abc" * 300 + b"end" in insert.raw
+    assert b"zabc" in update.raw
+    assert len(insert.raw) == int.from_bytes(insert.raw[9:13], "little")
+    assert insert.raw[4] in (23, 30)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_without_checksums(server: str) -> None:
+    words = shown(read(server, "no checksum"))
+    assert ["INSERT t"] in words
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_xa(server: str) -> None:
+    assert shown(read(server, "xa")) == [["INSERT t"]]
+    with pytest.raises(UnsupportedEvent, match="XA PREPARE"):
+        read(server, "xa ours")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_xa_commit_whose_prepare_was_not_seen(server: str) -> None:
+    found = events(server, "xa")
+    prepare = next(n for n, raw in enumerate(found) if raw[4] == 38)
+    with pytest.raises(UnsupportedEvent, match="XA COMMIT"):
+        feed(assembler(start_of(server, "xa")), found[:2] + found[prepare + 1 :])
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_statement_format_is_passed_on_as_such(server: str) -> None:
+    assert shown(read(server, "statement")) == [["INSERT INTO t (id, v) VALUES (20, 'x')"]]
+
+
+@pytest.mark.parametrize("server", scenes("two phases"))
+def test_an_alter_in_two_phases_is_one_statement(server: str) -> None:
+    found = read(server, "two phases")
+    assert shown(found) == [["ALTER TABLE t ADD COLUMN z INT"]]
+    assert len([t for t in found if t.gtid]) == 2
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("scene", ["life", "compressed"])
+def test_every_truncation_is_an_error_of_ours(server: str, scene: str) -> None:
+    found = events(server, scene)
+    for number, raw in enumerate(found):
+        if number < 2:
+            continue
+        for size in range(23, len(raw)):
+            fresh = assembler(start_of(server, scene))
+            feed(fresh, found[:number])
+            try:
+                # The length and the checksum are right: only the body is short.
+                feed(fresh, [resized(raw, size)])
+            except ReplicaError:
+                continue
+            except Exception as error:  # noqa: BLE001  that is what is asked
+                pytest.fail(f"type {raw[4]}, {size} of {len(raw)} bytes: {type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_every_flipped_byte_is_found(server: str) -> None:
+    found = events(server, "life")
+    for number, raw in enumerate(found[2:], 2):
+        for place in range(0, len(raw), 3):
+            if place == 17:
+                continue  # the flags: one of them says that the event is the server's own
+            bad = raw[:place] + bytes([raw[place] ^ 0x10]) + raw[place + 1 :]
+            fresh = assembler(start_of(server, "life"))
+            feed(fresh, found[:number])
+            with pytest.raises(CorruptEvent):
+                feed(fresh, [bad])
+
+
+def _ready(start: Position = Position("b.000001", 4)) -> object:
+    made = assembler(start)
+    feed(made, [fake_rotate(start.file, start.pos), format_event()])
+    return made
+
+
+def test_an_event_without_its_table_map() -> None:
+    rows = struct.pack("<IHH", 77, 0, 1) + b"\x01\xff\x00"
+    with pytest.raises(CorruptEvent, match="table id 77"):
+        feed(_ready(), [event(23, rows)])
+
+
+def test_the_dummy_table_id_ends_a_statement_and_means_nothing() -> None:
+    assert feed(_ready(), [event(23, (0xFFFFFF).to_bytes(6, "little") + b"\x01\x00\x01\xff\x00")]) == []
+
+
+@pytest.mark.parametrize("forget", ["format", "rotation"])
+def test_table_ids_are_forgotten(forget: str) -> None:
+    server = SERVERS[0]
+    found = events(server, "life")
+    row = next(n for n, raw in enumerate(found) if raw[4] in (23, 30))
+    fresh = assembler(start_of(server, "life"))
+    feed(fresh, found[:row])
+    feed(fresh, [found[1] if forget == "format" else fake_rotate(start_of(server, "life").file)])
+    with pytest.raises(CorruptEvent, match="without its table map"):
+        feed(fresh, [found[row]])
+
+
+def test_an_unknown_event_stops_unless_it_may_be_ignored() -> None:
+    assert feed(_ready(), [event(222, b"future", flags=IGNORABLE)]) == []
+    with pytest.raises(UnsupportedEvent, match=r"222.*b\.000001:4"):
+        feed(_ready(Position("b.000001", 4)), [event(222, b"future")])
+
+
+def test_an_incident_stops_even_if_it_may_be_ignored() -> None:
+    with pytest.raises(UnsupportedEvent, match="hole"):
+        feed(_ready(), [event(26, b"\x01\x00", flags=IGNORABLE)])
+
+
+@pytest.mark.parametrize("code", [172, 42])
+def test_events_of_newer_servers_stop(code: int) -> None:
+    with pytest.raises(UnsupportedEvent):
+        feed(_ready(), [event(code, b"\0" * 40)])
+
+
+def _gtid(sequence: int, flags: int = 0) -> bytes:
+    return struct.pack("<QIB", sequence, 0, flags) + b"\0" * 6
+
+
+def _query(text: bytes, status: bytes = b"") -> bytes:
+    return struct.pack("<IIBHH", 1, 0, 4, 0, len(status)) + status + b"shop\0" + text
+
+
+def test_a_rollback_drops_its_changes_and_has_an_end() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    found = feed(fresh, [
+        event(162, _gtid(5), pos=1042), event(2, _query(b"INSERT INTO my VALUES (1)"), pos=1100),
+        event(2, _query(b"ROLLBACK"), pos=1200),
+    ])  # fmt: skip
+    assert [(t.end.pos, t.changes) for t in found] == [(1200, ())]
+
+
+def test_a_commit_query_ends_a_transaction() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    found = feed(fresh, [
+        event(162, _gtid(5), pos=1042), event(2, _query(b"DO 1"), pos=1100), event(2, _query(b"COMMIT"), pos=1200),
+    ])  # fmt: skip
+    assert [(t.gtid, t.start.pos, t.end.pos, len(t.changes)) for t in found] == [("0-1-5", 1000, 1200, 1)]
+
+
+def test_a_standalone_statement_ends_by_itself() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    found = feed(fresh, [event(162, _gtid(5, 1), pos=1042), event(2, _query(b"DROP TABLE t"), pos=1100)])
+    assert [(t.is_ddl, t.end.pos) for t in found] == [(True, 1100)]
+
+
+def test_positions_beyond_four_gigabytes() -> None:
+    edge = 2**32
+    fresh = _ready(Position("b.000001", edge - 500))
+    found = feed(fresh, [
+        event(162, _gtid(5), pos=edge - 458), event(16, b"\0" * 8, pos=edge - 400),
+        # The header's 32 bits begin anew.
+        event(162, _gtid(6), pos=0xFFFFFFF0), event(16, b"\0" * 8, pos=40),
+        event(162, _gtid(7), pos=90), event(16, b"\0" * 8, pos=140),
+    ])  # fmt: skip
+    assert [t.end.pos for t in found] == [edge - 400, edge + 40, edge + 140]
+
+
+def test_a_single_event_across_four_gigabytes_twice() -> None:
+    fresh = _ready(Position("b.000001", 3 * 2**32 - 100))
+    found = feed(fresh, [event(162, _gtid(5), pos=2**32 - 50), event(16, b"\0" * 8, pos=7)])
+    assert found[-1].end.pos == 3 * 2**32 + 7
+
+
+def test_an_end_of_zero_inside_a_group_is_counted() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    inner = event(2, _query(b"DO 1"))
+    found = feed(fresh, [event(162, _gtid(5), pos=1042), inner, inner, event(16, b"\0" * 8)])
+    assert found[-1].end.pos == 1042 + 2 * len(inner) + 19 + 8 + 4
+    # The next one says where it is, and is believed.
+    (after,) = feed(fresh, [event(162, _gtid(6), pos=2000), event(16, b"\0" * 8, pos=2100)])
+    assert after.end.pos == 2100
+
+
+def test_a_rotation() -> None:
+    fresh = _ready(Position("b.999999", 1000))
+    found = feed(fresh, [event(4, struct.pack("<Q", 4) + b"b.1000000", pos=1050), fake_rotate("b.1000000"), format_event()])
+    assert {t.end for t in found} == {Position("b.1000000", 4)}
+    assert found[0].end.order > Position("b.999999", 1000).order
+
+
+def test_a_fake_rotation_to_the_same_file_says_nothing() -> None:
+    assert feed(_ready(Position("b.000001", 1000)), [fake_rotate("b.000001", 1000)]) == []
+
+
+def test_a_file_that_ends_inside_a_transaction() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    feed(fresh, [event(162, _gtid(5), pos=1042), event(2, _query(b"DO 1"), pos=1100)])
+    with pytest.raises(CorruptEvent, match="inside a transaction"):
+        feed(fresh, [fake_rotate("b.000002")])
+
+
+def test_a_heartbeat_is_a_boundary_only_between_transactions() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    (beat,) = feed(fresh, [event(27, b"b.000001", pos=1000, flags=0x20, timestamp=0)])
+    assert (beat.changes, beat.gtid, beat.timestamp) == ((), "", 0)
+    feed(fresh, [event(162, _gtid(5), pos=1042)])
+    assert feed(fresh, [event(27, b"b.000001", pos=1042, flags=0x20, timestamp=0)]) == []
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_pieces(server: str) -> None:
+    pieces = [t for t in read(server, "life", piece_bytes=1) if t.changes or not t.is_end]
+    whole = [t for t in read(server, "life") if t.changes]
+    assert len(pieces) > len(whole)
+    assert [w for words in shown(pieces) for w in words] == [w for words in shown(whole) for w in words]
+    for piece in pieces:
+        if not piece.is_end:
+            assert piece.end == piece.start  # no boundary inside
+
+
+def test_an_event_that_lies_about_its_size() -> None:
+    good = event(16, b"\0" * 8, pos=50)
+    for bad in (good[:-1], good + b"\0", good[:5], b""):
+        with pytest.raises(ReplicaError):
+            feed(_ready(), [bad])
+
+
+def test_a_status_variable_that_nobody_knows() -> None:
+    with pytest.raises(UnsupportedEvent, match="session variable 99"):
+        feed(_ready(), [event(162, _gtid(5, 1), pos=50), event(2, _query(b"DROP TABLE t", b"\x63\x00"), pos=99)])
