@@ -162,6 +162,34 @@ class Running:
                 self._texts[name].append(line)
 
 
+class Load:
+    """Calls `work` with a session on a server, again and again in a thread, until stopped."""
+
+    def __init__(self, server: SandboxServer, schema: str, work: Callable[[Session], None]) -> None:
+        self.rounds = 0
+        self._server, self._schema, self._work = server, schema, work
+        self._is_over = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round in hand; raise what ended the thread before, if anything did."""
+        self._is_over.set()
+        self._thread.join(60)
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            with self._server.session(database=self._schema) as session:
+                while not self._is_over.wait(0.002):
+                    self._work(session)
+                    self.rounds += 1
+        except Exception as error:  # noqa: BLE001 - a thread's top: kept for stop() to raise
+            self._error = error
+
+
 @dataclass
 class Replica:
     """The command for one primary and some secondaries, named db1, db2 and so on; `settings` are further variables."""

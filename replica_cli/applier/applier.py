@@ -152,7 +152,7 @@ class Applier:
         return tally
 
     def apply(self, transactions: Sequence[Transaction]) -> None:
-        """Apply transactions and pieces in order, committing as batches fill.
+        """Apply transactions and pieces in order, committing as batches fill, until a stop.
 
         Raises ApplyRefused with the position of the failing transaction (all before it are committed), Fenced,
         TableChangedInWindow, ServerError.
@@ -163,6 +163,9 @@ class Applier:
         run: list[Transaction] = []
         size = 0
         for transaction in transactions:
+            if self._stop.is_set and not run:
+                # The batch in hand is done; what else was read is read again next time.
+                return
             is_plain = transaction.is_start and transaction.is_end
             if not is_plain or any(isinstance(c, Statement) for c in transaction.changes):
                 self._apply_run(run)

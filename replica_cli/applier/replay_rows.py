@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from replica_cli.applier.definitions import ChildKey
+    from replica_cli.applier.replay_plan import ReplayPlan
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.rows import Literals
 
 _UNCHECKED = "SET SESSION foreign_key_checks=0"
 # A child that refuses belongs to the future: a row that will come back, or a parent that has not come yet.
@@ -42,6 +44,22 @@ class KeyChange:
         return b" AND ".join(_equals(name, self.literals[name][1]) for name in columns)
 
 
+def parents_are_there(plan: ReplayPlan, literals: Literals) -> bytes:
+    """Return the condition that every row referred to is on the secondary; a reference that holds NULL is none."""
+    conditions = []
+    at = 0
+    for reference in plan.references:
+        ours = literals[at : at + len(reference.columns)]
+        at += len(reference.columns)
+        if b"NULL" in ours:
+            continue
+        found = b" AND ".join(_equals(theirs, lit) for (_, theirs), lit in zip(reference.columns, ours, strict=True))
+        conditions.append(
+            b"EXISTS (SELECT 1 FROM " + quote_table(reference.parent).encode() + b" WHERE " + found + b")"
+        )
+    return b" AND ".join(conditions) or b"1"
+
+
 def delete_with_children(put_back: bytes, statement: bytes) -> Callable[[Session], int]:
     """Return a procedure that puts parents back and deletes them as the primary did, cascading to their children."""
 
@@ -54,12 +72,13 @@ def delete_with_children(put_back: bytes, statement: bytes) -> Callable[[Session
 
 
 def change_key(
-    change: KeyChange, followers: Sequence[tuple[ChildKey, TableDefinition]], put_back: bytes
+    change: KeyChange, followers: Sequence[tuple[ChildKey, TableDefinition]], put_back: bytes, condition: bytes
 ) -> Callable[[Session], int]:
     """Return a procedure that moves a parent's row from its old key to the new one, taking its children along.
 
-    `put_back` makes the row be there as it was before. The row itself is replaced afterwards. The procedure raises
-    TableChangedInWindow where children of children stand in the way: the tables are then copied anew.
+    `put_back` makes the row be there as it was before. The row itself is replaced afterwards. Nothing is done unless
+    `condition` holds: the row's own parents are there. The procedure raises TableChangedInWindow where children of
+    children stand in the way: the tables are then copied anew.
     """
     table = quote_table(change.definition.name).encode()
     is_old = change.before([c.name for c in change.definition.row_key])
@@ -68,6 +87,9 @@ def change_key(
     in_the_way = [*_rows_in_the_way(change, is_old), *_children_in_the_way(change, followers)]
 
     def run(session: Session) -> int:
+        row = session.row("SELECT " + condition.decode("utf-8", "surrogateescape"))
+        if not row or not row[0]:
+            return 0
         session.execute(_UNCHECKED)
         session.execute(put_back)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
-from replica_cli.applier.work import Part, Work, portions
+from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions
 from replica_cli.core.errors import ApplyRefused, Drift, UnsupportedEvent
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
@@ -91,7 +91,7 @@ class SqlEngine:
             for part in portions(rows, self._statement_bytes):
                 yield work(len(part), head + values(part), is_lenient=holds_enum_zero(plan, part))
         elif event.kind is RowKind.DELETE and plan.has_key:
-            for part in portions(rows, self._statement_bytes):
+            for part in portions(rows, self._statement_bytes, DELETE_ROWS):
                 yield work(len(part), delete_by_key(target, plan.found_by, part))
         else:
             template = _template(event.kind, target, plan)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.rows import Literals
 
 STATEMENT_ROWS = 1000
+# More keys than the servers' range optimizers have memory for make them read the whole table.
+DELETE_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,13 @@ class RowEngine(Protocol):
         """Forget what was learnt of tables: a definition changed."""
 
 
-def portions(rows: Sequence[Literals], limit_bytes: int) -> Iterator[list[Literals]]:
+def portions(rows: Sequence[Literals], limit_bytes: int, limit_rows: int = STATEMENT_ROWS) -> Iterator[list[Literals]]:
     """Cut rows into lists that make statements of limited size; a row that is larger alone stands alone."""
     part: list[Literals] = []
     size = 0
     for row in rows:
         row_size = sum(map(len, row)) + len(row) + 3
-        if part and (size + row_size > limit_bytes or len(part) >= STATEMENT_ROWS):
+        if part and (size + row_size > limit_bytes or len(part) >= limit_rows):
             yield part
             part, size = [], 0
         part.append(row)

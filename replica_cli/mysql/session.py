@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import struct
+from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 import pymysql
@@ -44,6 +45,7 @@ class Session:
     def __init__(self, connection: Connection[Cursor], server: Server) -> None:
         self._connection = connection
         self.server = server
+        self._answers: deque[int] = deque()
 
     @property
     def version_text(self) -> str:
@@ -103,6 +105,8 @@ class Session:
         """
         with self._translated():
             self._connection._execute_command(COMMAND.COM_QUERY, b";".join(statements))  # type: ignore[attr-defined]  # noqa: SLF001
+        # A request above 16 MB leaves as several packets, and its answer counts on from them.
+        self._answers.append(self._connection._next_seq_id)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def receive(self, count: int) -> list[int]:
         """Return the row counts of one packet of `count` statements.
@@ -113,8 +117,7 @@ class Session:
         counts: list[int] = []
         try:
             with self._translated():
-                # Each answer counts its packets from one.
-                self._connection._next_seq_id = 1  # type: ignore[attr-defined]  # noqa: SLF001
+                self._connection._next_seq_id = self._answers.popleft()  # type: ignore[attr-defined]  # noqa: SLF001
                 counts.append(int(self._connection._read_query_result()))  # type: ignore[attr-defined]  # noqa: SLF001
                 while len(counts) < count:
                     counts.append(int(self._connection._read_query_result()))  # type: ignore[attr-defined]  # noqa: SLF001

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 _READY_SECONDS = 60.0
-_DDL_ATTEMPTS = 20
+_ATTEMPTS = 30
 
 # Customers, products, stock and countries are always whole: the rest refers to them.
 _FIXED_ROWS = 35_050
@@ -102,15 +102,11 @@ def load_about(session: Session, rows: int) -> int:
 def add_column(session: Session) -> str:
     """Add a column to the shop's customers, as a release would, and use it; return the statement."""
     statement = f"ALTER TABLE `{SCHEMA}`.customer ADD COLUMN points INT UNSIGNED NOT NULL DEFAULT 0 AFTER credit"
-    session.execute(statement)
-    for _ in range(_DDL_ATTEMPTS):
-        try:
-            session.execute(f"UPDATE `{SCHEMA}`.customer SET points = id MOD 1000 WHERE id <= 1000")
-        except ServerError as error:
-            if error.remedy is not Remedy.RETRY:
-                raise
-        else:
-            break
+    # The crowd's transactions and the ALTER can wait for each other, one on a row lock and one on the definition's,
+    # which no deadlock detection sees: whoever alters a busy parent table waits briefly and tries again.
+    session.execute("SET SESSION lock_wait_timeout=2, innodb_lock_wait_timeout=2")
+    for text in (statement, f"UPDATE `{SCHEMA}`.customer SET points = id MOD 1000 WHERE id <= 1000"):
+        _execute_in_turn(session, text)
     return statement
 
 
@@ -132,6 +128,17 @@ def env_text(primary: SandboxServer, secondaries: Sequence[SandboxServer], folde
             "",
         )
     )
+
+
+def _execute_in_turn(session: Session, statement: str) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            session.execute(statement)
+        except ServerError as error:
+            if error.remedy is not Remedy.RETRY or attempt == _ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _thin_out(session: Session, share: float) -> None:

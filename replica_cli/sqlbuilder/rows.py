@@ -21,6 +21,14 @@ def insert_head(target: TableName, columns: Sequence[str], *, replaces: bool = F
     return f"{verb} INTO {quote_table(target)} ({names}) VALUES ".encode()
 
 
+def insert_where(
+    target: TableName, columns: Sequence[str], row: Literals, condition: bytes, *, replaces: bool = False
+) -> bytes:
+    """Return an INSERT (or REPLACE) of one row that does nothing unless a condition holds."""
+    head = insert_head(target, columns, replaces=replaces).removesuffix(b" VALUES ")
+    return head + b" SELECT " + b",".join(row) + b" FROM DUAL WHERE " + condition
+
+
 def values(rows: Sequence[Literals]) -> bytes:
     """Return rows as a list of row values."""
     return b",".join([b"(" + b",".join(row) + b")" for row in rows])
@@ -31,8 +39,10 @@ def delete_by_key(target: TableName, key: Sequence[str], rows: Sequence[Literals
     head = f"DELETE FROM {quote_table(target)} WHERE ".encode()
     if len(key) == 1:
         return head + quote(key[0]).encode() + b" IN (" + b",".join([row[0] for row in rows]) + b")"
-    names = ",".join(quote(c) for c in key)
-    return head + f"({names}) IN (".encode() + values(rows) + b")"
+    # Not (a,b) IN ((1,2),…): MariaDB looks at every row for that.
+    names = [quote(c).encode() for c in key]
+    found = (b" AND ".join([name + b"=" + literal for name, literal in zip(names, row, strict=True)]) for row in rows)
+    return head + b" OR ".join([b"(" + condition + b")" for condition in found])
 
 
 def delete_template(target: TableName, columns: Sequence[str]) -> bytes:

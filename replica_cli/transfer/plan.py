@@ -181,9 +181,7 @@ def _after_parents(plans: tuple[TablePlan, ...]) -> tuple[TablePlan, ...]:
     definitions = {p.planned.name: p.source.definition for p in plans}
     if names := circle(definitions):
         raise TablesRefused(
-            [
-                f"{', '.join(map(str, names))}: foreign keys that act go in a circle, and the log does not tell what they do"
-            ]
+            [f"{', '.join(map(str, names))}: foreign keys that act go in a circle, and the log does not say how"]
         )
     done = {p.planned.name for p in plans if p.planned.action is TableAction.DONE}
     found = []

@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 import random
 import signal
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from fix_replica import Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,51 +102,28 @@ WORK: tuple[Callable[[Session, random.Random], None], ...] = (
 )  # fmt: skip
 
 
-class Family:
-    """Keeps changing the families in a thread until stopped."""
-
-    def __init__(self, replica: Replica, seed: int) -> None:
-        self._replica = replica
-        self._chance = random.Random(seed)
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._error: Exception | None = None
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._is_over.set()
-        self._thread.join(60)
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            with self._replica.primary.session(database=self._replica.schema) as session:
-                while not self._is_over.wait(0.002):
-                    session.begin()
-                    for _ in range(self._chance.randint(1, 3)):
-                        self._chance.choice(WORK)(session, self._chance)
-                    session.execute("ROLLBACK" if self._chance.random() < 0.05 else "COMMIT")
-        except Exception as error:  # noqa: BLE001 - a thread's top: kept for stop() to raise
-            self._error = error
-
-
 @pytest.fixture
-def family(replica: Replica, request: pytest.FixtureRequest) -> Iterator[Family]:
+def family(replica: Replica, request: pytest.FixtureRequest) -> Iterator[Load]:
     replica.settings |= {"TRANSFER_BATCH_SIZE": "50", "REPLICA_TRANSFER_WORKERS": "1"}
     with replica.primary.session() as session:
         rows = ROWS[1:] if session.is_mariadb else ROWS
     replica.on_primary(*TABLES, *rows)
-    made = Family(replica, request.param)
+    chance = random.Random(request.param)
+
+    def transaction(session: Session) -> None:
+        session.begin()
+        for _ in range(chance.randint(1, 3)):
+            chance.choice(WORK)(session, chance)
+        session.execute("ROLLBACK" if chance.random() < 0.05 else "COMMIT")
+
+    made = Load(replica.primary, replica.schema, transaction)
     yield made
     made.stop()
 
 
 @pytest.mark.parametrize("engine", ["auto", "sql"])
 @pytest.mark.parametrize("family", [1, 2], indirect=True, ids="seed-{}".format)
-def test_families_changed_during_the_copy_and_afterwards_are_equal(
-    replica: Replica, family: Family, engine: str
-) -> None:
+def test_families_changed_during_the_copy_and_afterwards_are_equal(replica: Replica, family: Load, engine: str) -> None:
     replica.settings |= {"REPLICA_ENGINE": engine}
     stream = replica.stream()
     replica.wait_until_applied(stream)

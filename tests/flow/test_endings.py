@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,14 +107,24 @@ def test_a_wrong_password_is_told_without_it(
     assert "password" in ended.stderr.lower()
 
 
-def test_no_command_line_of_a_running_process_holds_the_password(copied: Replica) -> None:
-    password = copied.environment()["MARIA_PASS"]
-    stream = copied.stream("-vv")
-    copied.wait_until_applied(stream)
-    for pid in (stream.process.pid, *stream.worker_pids()):
-        with open(f"/proc/{pid}/cmdline", "rb") as words:  # noqa: PTH123 - of /proc
-            assert password.encode() not in words.read()
-    ended = stream.end(signal.SIGTERM)
+def test_the_password_is_on_no_command_line_and_in_no_output(copied: Replica) -> None:
+    password = f"Very-{copied.schema}-secret"
+    for server in (copied.primary, *copied.secondaries.values()):
+        with server.session() as session:
+            session.execute(f"CREATE USER '{copied.schema}'@'%' IDENTIFIED BY '{password}'")
+            session.execute(f"GRANT ALL ON *.* TO '{copied.schema}'@'%'")
+    copied.settings |= {"MARIA_USER": copied.schema, "MARIA_PASS": password}
+    try:
+        stream = copied.stream("-vv", "--json")
+        copied.wait_until_applied(stream)
+        for pid in (stream.process.pid, *stream.worker_pids()):
+            assert password.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ended = stream.end(signal.SIGTERM)
+    finally:
+        for server in (copied.primary, *copied.secondaries.values()):
+            with server.session() as session:
+                session.execute(f"DROP USER '{copied.schema}'@'%'")
+    assert ended.code == 0
     assert password not in ended.stdout + ended.stderr
 
 

@@ -6,6 +6,7 @@ transaction adds one row to it, and applying one twice leaves a row more. The co
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -13,81 +14,58 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
+from fix_replica import Load, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fix_replica import Replica, Running
 
+    from replica_cli.mysql.session import Session
+
 KILLS = 30
 ACCOUNTS = 50
 
 
-class Bank:
-    """Moves money between accounts, each transaction noted in the ledger, until stopped."""
-
-    def __init__(self, replica: Replica) -> None:
-        replica.on_primary(
-            "CREATE TABLE account (id INT PRIMARY KEY, balance BIGINT NOT NULL, moves INT NOT NULL DEFAULT 0)",
-            "CREATE TABLE ledger (number BIGINT NOT NULL, source INT, target INT, amount INT)",
-            *(f"INSERT INTO account (id, balance) VALUES ({n}, 1000)" for n in range(ACCOUNTS)),
-        )
-        self.transactions = 0
-        self._replica = replica
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._error: Exception | None = None
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._is_over.set()
-        self._thread.join(60)
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        chance = random.Random(5)
-        try:
-            with self._replica.primary.session(database=self._replica.schema) as session:
-                while not self._is_over.wait(0.001):
-                    source, target = chance.sample(range(ACCOUNTS), 2)
-                    amount = chance.randrange(100)
-                    session.begin()
-                    session.execute(
-                        f"UPDATE account SET balance = balance - {amount}, moves = moves + 1 WHERE id = {source}"
-                    )
-                    session.execute(
-                        f"UPDATE account SET balance = balance + {amount}, moves = moves + 1 WHERE id = {target}"
-                    )
-                    session.execute(f"INSERT INTO ledger VALUES ({self.transactions}, {source}, {target}, {amount})")
-                    session.commit()
-                    self.transactions += 1
-        except Exception as error:  # noqa: BLE001 - a thread's top: kept for stop() to raise
-            self._error = error
+TABLES = (
+    "CREATE TABLE account (id INT PRIMARY KEY, balance BIGINT NOT NULL, moves INT NOT NULL DEFAULT 0)",
+    "CREATE TABLE ledger (number BIGINT NOT NULL, source INT, target INT, amount INT)",
+    *(f"INSERT INTO account (id, balance) VALUES ({n}, 1000)" for n in range(ACCOUNTS)),
+)
 
 
 @pytest.fixture
-def bank(replica: Replica) -> Iterator[Bank]:
+def bank(replica: Replica) -> Iterator[Load]:
+    """Move money between accounts, each transaction noted in the ledger."""
     # Small commits: more moments between them.
     replica.settings |= {"REPLICA_BATCH_TRANSACTIONS": "20", "REPLICA_BATCH_AGE": "10ms"}
-    replica.on_primary()
-    made = Bank(replica)
+    replica.on_primary(*TABLES)
+    chance = random.Random(5)
+    numbers = itertools.count()
+
+    def transaction(session: Session) -> None:
+        source, target = chance.sample(range(ACCOUNTS), 2)
+        amount = chance.randrange(100)
+        session.begin()
+        session.execute(f"UPDATE account SET balance = balance - {amount}, moves = moves + 1 WHERE id = {source}")
+        session.execute(f"UPDATE account SET balance = balance + {amount}, moves = moves + 1 WHERE id = {target}")
+        session.execute(f"INSERT INTO ledger VALUES ({next(numbers)}, {source}, {target}, {amount})")
+        session.commit()
+
+    made = Load(replica.primary, replica.schema, transaction)
     yield made
     made.stop()
 
 
-def check_applied_once(replica: Replica, bank: Bank, before: int) -> None:
+def check_applied_once(replica: Replica, bank: Load, before: int) -> None:
     replica.assert_equal()
-    assert replica.on_secondary("SELECT COUNT(*), COUNT(DISTINCT number) FROM ledger") == [
-        (bank.transactions, bank.transactions)
-    ]
-    assert replica.on_secondary("SELECT SUM(moves) FROM account") == [(str(2 * bank.transactions),)]
+    assert replica.on_secondary("SELECT COUNT(*), COUNT(DISTINCT number) FROM ledger") == [(bank.rounds, bank.rounds)]
+    assert replica.on_secondary("SELECT SUM(moves) FROM account") == [(str(2 * bank.rounds),)]
     ((rows, transactions),) = replica.state("SELECT row_count, transaction_count FROM binlog_position")
     # What was copied before the stream is not counted by it, but for the few transactions inside the window.
-    missing = bank.transactions - transactions
+    missing = bank.rounds - transactions
     assert 0 <= missing <= before
-    assert 0 <= 3 * bank.transactions - rows <= 3 * before
+    assert 0 <= 3 * bank.rounds - rows <= 3 * before
 
 
 def applied(replica: Replica) -> int:
@@ -95,10 +73,10 @@ def applied(replica: Replica) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def test_killed_thirty_times_under_load_each_change_is_applied_once(replica: Replica, bank: Bank) -> None:
+def test_killed_thirty_times_under_load_each_change_is_applied_once(replica: Replica, bank: Load) -> None:
     chance = random.Random(30)
     replica.run("transfer")
-    copied = bank.transactions
+    copied = bank.rounds
     for number in range(KILLS):
         stream = replica.start("stream")
         stream.wait_for_log("streaming from")
@@ -113,9 +91,9 @@ def test_killed_thirty_times_under_load_each_change_is_applied_once(replica: Rep
     check_applied_once(replica, bank, copied)
 
 
-def test_a_killed_worker_is_started_again_by_the_supervisor(replica: Replica, bank: Bank) -> None:
+def test_a_killed_worker_is_started_again_by_the_supervisor(replica: Replica, bank: Load) -> None:
     replica.run("transfer")
-    copied = bank.transactions
+    copied = bank.rounds
     stream = replica.stream()
     for number in range(1, 4):
         (pid,) = wait_for_worker(stream)

@@ -17,7 +17,6 @@ YES = ("--secondary", "db1", "--yes")
 def copied(replica: Replica) -> Replica:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     replica.run("transfer")
-    replica.catch_up()
     return replica
 
 
@@ -41,7 +40,8 @@ def test_to_a_place_the_stream_goes_on_behind_it(copied: Replica) -> None:
 
 
 def test_back_to_an_older_place_rows_that_are_there_are_refused(copied: Replica) -> None:
-    file, pos = copied.saved()
+    copied.catch_up()
+    file, pos = copied.primary_end()
     copied.on_primary("INSERT INTO t VALUES (2)")
     copied.catch_up()
     copied.settings |= {"REPLICA_TABLE_FAILURES": "1", "REPLICA_ON_TABLE_FAILURE": "stop"}
@@ -53,9 +53,8 @@ def test_back_to_an_older_place_rows_that_are_there_are_refused(copied: Replica)
 def test_a_place_inside_a_transaction_or_nowhere_is_refused(copied: Replica) -> None:
     file, pos = copied.saved()
     copied.on_primary("INSERT INTO t VALUES (2)")
-    for place in (f"{file}:{pos + 1}", f"{file}:999999999", "binlog.999999:4"):
-        copied.run("position", "reset", "--to", place, *YES, code=11)
-    copied.run("position", "reset", "--to", "nonsense", *YES, code=2)
+    for place, code in ((f"{file}:{pos + 1}", 2), (f"{file}:999999999", 11), ("binlog.999999:4", 11), ("nonsense", 2)):
+        copied.run("position", "reset", "--to", place, *YES, code=code)
     assert copied.saved() == (file, pos)
     copied.catch_up()
     copied.assert_equal()

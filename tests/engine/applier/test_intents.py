@@ -45,6 +45,12 @@ class Killer:
     place: str
     left: int = 1
 
+    def arm(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def run(applier: ddl_module.DdlApplier, *args: object) -> None:
+            self.run(applier, *args)
+
+        monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
+
     def run(self, applier: ddl_module.DdlApplier, *args: object) -> None:
         self.left -= 1
         if self.left == 0 and self.place == "before":
@@ -70,7 +76,7 @@ def test_killed_around_a_statement(altered: Bench, name: str, place: str, monkey
     before = altered.here()
     altered.on_primary(*STATEMENTS[name], "CREATE TABLE rest (id INT PRIMARY KEY)", "INSERT INTO rest VALUES (1)")
     killer = Killer(place)
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", lambda self, *args: killer.run(self, *args))
+    killer.arm(monkeypatch)
     with pytest.raises(KilledError):
         altered.stream()
     assert altered.saved().position.order == before.order
@@ -84,12 +90,10 @@ def test_killed_around_a_statement(altered: Bench, name: str, place: str, monkey
 
 
 @pytest.mark.parametrize("gone", [("a",), ("b",), ("a", "b"), ("a", "b", "c")], ids=" ".join)
-def test_killed_half_way_through_a_drop(
-    altered: Bench, gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_half_way_through_a_drop(altered: Bench, gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     altered.on_primary("DROP TABLE a, b, c", "CREATE TABLE rest (id INT PRIMARY KEY)")
     killer = Killer("before")
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", lambda self, *args: killer.run(self, *args))
+    killer.arm(monkeypatch)
     with pytest.raises(KilledError):
         altered.stream()
     # The server drops one table after the other: so far it came.
@@ -104,7 +108,7 @@ def test_half_of_a_drop_with_foreign_keys(altered: Bench, monkeypatch: pytest.Mo
     altered.begin_here()
     altered.on_primary("DROP TABLE kid, a", "INSERT INTO c VALUES (1, 1)")
     killer = Killer("before")
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", lambda self, *args: killer.run(self, *args))
+    killer.arm(monkeypatch)
     with pytest.raises(KilledError):
         altered.stream()
     altered.on_secondary("DROP TABLE kid")

@@ -30,7 +30,7 @@ TABLES = (
 CONFLICTS = {
     "update": ("DELETE FROM t WHERE id = 1", "UPDATE t SET v = 7 WHERE id = 1", RowMissing, "t", "(id)"),
     "delete": ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id = 1", RowMissing, "t", "(id)"),
-    "delete one of several": ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id < 3", RowMissing, "t", "1 of 2 rows"),
+    "one of several": ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id < 3", RowMissing, "t", "1 of 2 rows"),
     "insert": ("INSERT INTO t VALUES (9, 'x', 1)", "INSERT INTO t VALUES (9, 'y', 1)", RowExists, "t", "PRIMARY"),
     "unique": ("INSERT INTO t VALUES (8, 'y', 1)", "INSERT INTO t VALUES (9, 'y', 1)", RowExists, "t", "se`cret"),
     "update to a taken key": (
@@ -197,7 +197,9 @@ def test_a_deadlock_is_done_again(strict: Bench) -> None:
         holder.execute("UPDATE t SET v = v + 100 WHERE id = 2")
 
         def collide() -> None:
-            waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = "
+            waiting = (
+                "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = "
+            )
             # InnoDB renews what it tells only for those who have not asked for 0.1 s.
             wait_until(lambda: bool(strict.rows(f"{waiting}{sessions.writer.connection_id}")), pause=0.15)
             holder.execute("UPDATE t SET v = v + 100 WHERE id = 1")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
 
 IDS = range(1, 9)
+HISTORIES = 12
 # A unique key beside the primary one, NULL allowed; a case-insensitive name; children that cascade and set null.
 TABLES = {
     "p": "id INT PRIMARY KEY, code INT NOT NULL UNIQUE, u INT UNIQUE, v INT",
@@ -94,8 +95,8 @@ def _update(h: History) -> list[str]:
 
 def _upsert(h: History) -> list[str]:
     return [
-        f"INSERT INTO {h.table('p')} VALUES ({h.some()}, {h.some()}, {h.some()}, 0)"
-        f" ON DUPLICATE KEY UPDATE v = v + 1, u = {h.some()}",
+        f"INSERT INTO {h.table('p')} VALUES ({h.some()}, {h.some()}, {h.some()}, 0) "  # noqa: ISC004  one statement
+        f"ON DUPLICATE KEY UPDATE v = v + 1, u = {h.some()}",
     ]
 
 
@@ -113,7 +114,10 @@ def _change_key(h: History) -> list[str]:
             [f"UPDATE {h.table('p')} SET id = {h.some()}, code = {h.some()}, v = 0 WHERE id = {h.some()}"],
             [f"UPDATE {h.table('c')} SET id = {h.some()}, u = {h.some()} WHERE id = {h.some()}"],
             [f"UPDATE {h.table('c')} SET code = {h.some()} WHERE id = {h.some()}"],
-            [f"UPDATE {h.table('n')} SET name = UPPER(name)", f"UPDATE {h.table('n')} SET name = 'aa' WHERE name = 'a'"],
+            [
+                f"UPDATE {h.table('n')} SET name = UPPER(name)",
+                f"UPDATE {h.table('n')} SET name = 'aa' WHERE name = 'a'",
+            ],
             [f"UPDATE {h.table('k')} SET a = a + 20 ORDER BY a DESC LIMIT 3"],
             [f"UPDATE {h.table('k')} SET a = {h.some()}, b = {h.some()} WHERE b = {h.some()}"],
         )
@@ -198,19 +202,19 @@ def _live_through(histories: list[History], tables: str, steps: int, *, is_paren
 
 @pytest.mark.parametrize("order", ["parents first", "any order"])
 @pytest.mark.parametrize("may_orphan", [False, True], ids=["checked", "orphans"])
-def test_every_history_converges(bench: Bench, order: str, may_orphan: bool, count: int = 12) -> None:  # noqa: FBT001
+def test_every_history_converges(bench: Bench, order: str, may_orphan: bool) -> None:  # noqa: FBT001
     # A seed of its own for each run; the one that is printed brings a failure back.
     seed = os.environ.get("REPLICA_TEST_SEED") or os.urandom(4).hex()  # noqa: TID251  a setting of the tests
     print(f"REPLICA_TEST_SEED={seed}")
     chance = Random(seed)
-    histories = [History(bench, n, Random(f"{seed} {n}"), may_orphan) for n in range(count)]
+    histories = [History(bench, n, Random(f"{seed} {n}"), may_orphan) for n in range(HISTORIES)]
     for h in histories:
         h.create()
         for _ in range(8):
             h.step()
     end = _live_through(histories, "pcgnk", 16, is_parent_first=order == "parents first")
     # What follows is strict: a single row that is not as it must be stops the stream.
-    for _ in range(count * 6):
+    for _ in range(HISTORIES * 6):
         chance.choice(histories).step()
     bench.stream()
     bench.assert_equal()

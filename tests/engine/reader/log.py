@@ -73,7 +73,12 @@ class Log:
         return current_position(self.session, read_facts(self.session))
 
     def reader(
-        self, start: Position | None = None, *, server_id: int = SERVER_ID, address: Server | None = None, by_gtid: bool = False
+        self,
+        start: Position | None = None,
+        *,
+        server_id: int = SERVER_ID,
+        address: Server | None = None,
+        by_gtid: bool = False,
     ) -> Reader:
         start = start or self.start
         return Reader(

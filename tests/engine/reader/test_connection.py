@@ -107,7 +107,9 @@ def test_the_primary_ends_the_dump(table: Log) -> None:
     reader.start()
     table.run("INSERT INTO t VALUES (1, 'x')")
     read_to(reader, table.here())
-    for (thread,) in table.session.rows("SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"):
+    for (thread,) in table.session.rows(
+        "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
+    ):
         table.run(f"KILL {thread}")
     found, error = _take_until_error(reader)
     reader.stop()

@@ -73,12 +73,14 @@ def test_where_transactions_begin_and_end_is_what_the_server_says(table: Log) ->
 
 @pytest.mark.servers("mariadb")
 def test_compressed_events_of_mariadb(table: Log) -> None:
-    with globally(table, log_bin_compress=1, log_bin_compress_min_len=10):
-        with table.server.session(table.schema) as session:
-            session.execute("INSERT INTO t VALUES (10, REPEAT('abc', 3000))")
-            session.execute("UPDATE t SET v = REPEAT('def', 3000)")
-            session.execute("DELETE FROM t")
-            session.execute("ALTER TABLE t COMMENT 'a long comment that is worth compressing, again and again and again'")
+    with (
+        globally(table, log_bin_compress=1, log_bin_compress_min_len=10),
+        table.server.session(table.schema) as session,
+    ):
+        session.execute("INSERT INTO t VALUES (10, REPEAT('abc', 3000))")
+        session.execute("UPDATE t SET v = REPEAT('def', 3000)")
+        session.execute("DELETE FROM t")
+        session.execute("ALTER TABLE t COMMENT 'a long comment that is worth compressing, again and again and again'")
     found = table.read()
     assert [s.split()[0] for s in shown(found)] == ["INSERT", "UPDATE", "DELETE", "ALTER"]
     assert b"abc" * 3000 in rows_of(found)[0]
@@ -147,7 +149,9 @@ def test_metadata_of_every_level(log: Log, level: str) -> None:
     if level == "NO_LOG" and not log.is_mariadb:
         pytest.skip("MySQL always logs some")
     with globally(log, binlog_row_metadata=level):
-        log.run("CREATE TABLE m (id INT UNSIGNED PRIMARY KEY, e ENUM('x', 'y'), s VARCHAR(9) CHARACTER SET latin1, n INT)")
+        log.run(
+            "CREATE TABLE m (id INT UNSIGNED PRIMARY KEY, e ENUM('x', 'y'), s VARCHAR(9) CHARACTER SET latin1, n INT)"
+        )
         log.run("INSERT INTO m VALUES (1, 'x', 's', -1)")
         (event,) = (t.changes[0] for t in changing(log.read()) if not t.is_ddl)
     assert isinstance(event, RowEvent)
@@ -258,7 +262,9 @@ def test_a_position_inside_of_an_event_is_no_transaction(table: Log) -> None:
 
 
 def test_changes_logged_as_statements_are_told(table: Log) -> None:
-    table.run("SET SESSION binlog_format = STATEMENT", "INSERT INTO t VALUES (1, 'x')", "SET SESSION binlog_format = ROW")
+    table.run(
+        "SET SESSION binlog_format = STATEMENT", "INSERT INTO t VALUES (1, 'x')", "SET SESSION binlog_format = ROW"
+    )
     end = table.here()
     (transaction,) = changing(table.read())
     (statement,) = transaction.changes
@@ -289,20 +295,30 @@ def test_a_prepared_transaction_is_refused_and_others_are_not(table: Log) -> Non
     table.run("INSERT INTO t VALUES (5, NULL)")
     assert shown(table.read(start)) == ["INSERT other", "INSERT t"]
     start = table.here()
-    table.run("XA START 'two', 'b', 7", "INSERT INTO t VALUES (6, NULL)", "XA END 'two', 'b', 7", "XA PREPARE 'two', 'b', 7")
+    table.run(
+        "XA START 'two', 'b', 7", "INSERT INTO t VALUES (6, NULL)", "XA END 'two', 'b', 7", "XA PREPARE 'two', 'b', 7"
+    )
     table.run("XA COMMIT 'two', 'b', 7")
     with pytest.raises(UnsupportedEvent, match="XA PREPARE"):
         table.read(start)
     # From behind its PREPARE nobody knows what was in it.
-    prepared = next(t for t in table.session.rows(f"SHOW BINLOG EVENTS IN '{start.file}' FROM {start.pos}") if "prepare" in str(t[2]).lower())
+    prepared = next(
+        t
+        for t in table.session.rows(f"SHOW BINLOG EVENTS IN '{start.file}' FROM {start.pos}")
+        if "prepare" in str(t[2]).lower()
+    )
     with pytest.raises(UnsupportedEvent, match="XA COMMIT"):
         table.read(Position(start.file, int(prepared[4])))
 
 
 def test_prepared_transactions_of_others_pass(table: Log) -> None:
     mark = f"{table.schema}_mark.m"
-    table.run("XA START 'one'", f"INSERT INTO {mark} VALUES (77)", "XA END 'one'", "XA PREPARE 'one'", "XA COMMIT 'one'")
-    table.run("XA START 'two'", f"INSERT INTO {mark} VALUES (78)", "XA END 'two'", "XA PREPARE 'two'", "XA ROLLBACK 'two'")
+    table.run(
+        "XA START 'one'", f"INSERT INTO {mark} VALUES (77)", "XA END 'one'", "XA PREPARE 'one'", "XA COMMIT 'one'"
+    )
+    table.run(
+        "XA START 'two'", f"INSERT INTO {mark} VALUES (78)", "XA END 'two'", "XA PREPARE 'two'", "XA ROLLBACK 'two'"
+    )
     table.run("INSERT INTO t VALUES (1, NULL)")
     assert shown(table.read()) == ["INSERT t"]
 

@@ -39,17 +39,28 @@ _LIFE = (
 _SCENES: dict[str, tuple[str, ...]] = {
     "life": _LIFE,
     "xa": (
-        "XA START 'a', 'b', 3", "INSERT INTO nothing.x VALUES (8)", "XA END 'a', 'b', 3", "XA PREPARE 'a', 'b', 3",
-        "XA COMMIT 'a', 'b', 3", "XA START 'c'", "INSERT INTO t VALUES (9, 'x')", "XA END 'c'", "XA COMMIT 'c' ONE PHASE",
+        "XA START 'a', 'b', 3",
+        "INSERT INTO nothing.x VALUES (8)",
+        "XA END 'a', 'b', 3",
+        "XA PREPARE 'a', 'b', 3",
+        "XA COMMIT 'a', 'b', 3",
+        "XA START 'c'",
+        "INSERT INTO t VALUES (9, 'x')",
+        "XA END 'c'",
+        "XA COMMIT 'c' ONE PHASE",
     ),
     "xa ours": ("XA START 'a'", "INSERT INTO t VALUES (10, 'x')", "XA END 'a'", "XA PREPARE 'a'", "XA ROLLBACK 'a'"),
     "statement": ("SET SESSION binlog_format = STATEMENT", "INSERT INTO t (id, v) VALUES (20, 'x')"),
-}  # fmt: skip
+}
 _FLAVOURED: dict[str, dict[str, tuple[str, ...]]] = {
     "mariadb": {
         "compressed": (
-            "SET GLOBAL log_bin_compress = 1", "SET GLOBAL log_bin_compress_min_len = 10", "RECONNECT",
-            f"INSERT INTO t VALUES (30, {_LONG})", f"UPDATE t SET v = CONCAT('z', {_LONG}) WHERE id = 30", "DELETE FROM t WHERE id = 30",
+            "SET GLOBAL log_bin_compress = 1",
+            "SET GLOBAL log_bin_compress_min_len = 10",
+            "RECONNECT",
+            f"INSERT INTO t VALUES (30, {_LONG})",
+            f"UPDATE t SET v = CONCAT('z', {_LONG}) WHERE id = 30",
+            "DELETE FROM t WHERE id = 30",
             "CREATE TABLE c (a INT COMMENT 'a long comment, a long comment, a long comment, a long comment')",
             "SET GLOBAL log_bin_compress = 0",
         ),
@@ -57,11 +68,15 @@ _FLAVOURED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "mysql": {
         "compressed": (
-            "SET SESSION binlog_transaction_compression = ON", f"INSERT INTO t VALUES (30, {_LONG})",
-            "START TRANSACTION", f"UPDATE t SET v = CONCAT('z', {_LONG}) WHERE id = 30", "DELETE FROM t WHERE id = 30", "COMMIT",
+            "SET SESSION binlog_transaction_compression = ON",
+            f"INSERT INTO t VALUES (30, {_LONG})",
+            "START TRANSACTION",
+            f"UPDATE t SET v = CONCAT('z', {_LONG}) WHERE id = 30",
+            "DELETE FROM t WHERE id = 30",
+            "COMMIT",
         ),
     },
-}  # fmt: skip
+}
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,6 +29,9 @@ from scenes import (  # beside this file: test folders are no packages
 
 from replica_cli.core.errors import CorruptEvent, ReplicaError, UnsupportedEvent
 from replica_cli.core.position import Position
+
+if TYPE_CHECKING:
+    from replica_cli.reader.assembler import Assembler
 
 LIFE = [
     ["INSERT t"],
@@ -67,7 +71,7 @@ def test_positions_are_those_of_the_file(server: str) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_reading_can_begin_at_each_end(server: str) -> None:
-    (name, found), = files(server, "life").items()
+    ((name, found),) = files(server, "life").items()
     whole = [t for t in read(server, "life") if t.changes]
     places, at = {}, 4
     for raw in found:
@@ -171,7 +175,8 @@ def test_every_flipped_byte_is_found(server: str) -> None:
                 feed(fresh, [bad])
 
 
-def _ready(start: Position = Position("b.000001", 4)) -> object:
+def _ready(start: Position | None = None) -> Assembler:
+    start = start or Position("b.000001", 4)
     made = assembler(start)
     feed(made, [fake_rotate(start.file, start.pos), format_event()])
     return made
@@ -277,7 +282,9 @@ def test_an_end_of_zero_inside_a_group_is_counted() -> None:
 
 def test_a_rotation() -> None:
     fresh = _ready(Position("b.999999", 1000))
-    found = feed(fresh, [event(4, struct.pack("<Q", 4) + b"b.1000000", pos=1050), fake_rotate("b.1000000"), format_event()])
+    found = feed(
+        fresh, [event(4, struct.pack("<Q", 4) + b"b.1000000", pos=1050), fake_rotate("b.1000000"), format_event()]
+    )
     assert {t.end for t in found} == {Position("b.1000000", 4)}
     assert found[0].end.order > Position("b.999999", 1000).order
 

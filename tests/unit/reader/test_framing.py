@@ -1,0 +1,121 @@
+"""Packets, however the network cuts them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.reader.framing import Framer
+
+if TYPE_CHECKING:
+    from replica_cli.reader.dump import DumpStream
+
+WHOLE = 0xFFFFFF
+
+
+class Pieces:
+    """A stream that gives what it was given."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    def read(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+def packet(payload: bytes, sequence: int = 0) -> bytes:
+    return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
+
+
+def frame(*pieces: bytes) -> list[bytes]:
+    """Return all events until the stream ends."""
+    framer = Framer(cast("DumpStream", Pieces(*pieces)), "primary")
+    found: list[bytes] = []
+    while True:
+        try:
+            for event in framer.read():
+                found.append(event)  # noqa: PERF402  what came before an error counts
+        except ServerError as error:
+            if "closed" not in error.text:
+                raise
+            return found
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=6), st.lists(st.integers(1, 60), max_size=20))
+def test_any_cut_gives_the_same_events(events: list[bytes], sizes: list[int]) -> None:
+    data = b"".join(packet(b"\0" + e, n) for n, e in enumerate(events))
+    pieces, at = [], 0
+    for size in [*sizes, len(data)]:
+        if data[at : at + size]:
+            pieces.append(data[at : at + size])
+        at += size
+    assert frame(*pieces) == events
+
+
+def test_every_single_cut() -> None:
+    events = [b"first", b"", b"the third one"]
+    data = b"".join(packet(b"\0" + e) for e in events)
+    for cut in range(1, len(data)):
+        assert frame(data[:cut], data[cut:]) == events
+    assert frame(*(bytes([b]) for b in data)) == events
+
+
+@pytest.mark.parametrize("extra", [-2, -1, 0, 1, 5])
+def test_events_around_the_size_of_a_packet(extra: int) -> None:
+    event = b"x" * (WHOLE + extra)
+    payload = b"\0" + event
+    parts = [payload[:WHOLE], payload[WHOLE:]] if len(payload) >= WHOLE else [payload]
+    data = b"".join(packet(p, n) for n, p in enumerate(parts)) + packet(b"\0next")
+    found = frame(data)
+    assert [len(e) for e in found] == [len(event), 4]
+    assert found == [event, b"next"]
+    # Cut at and around the seam of the two packets.
+    for cut in (WHOLE + 3, WHOLE + 4, WHOLE + 5, WHOLE + 7, WHOLE + 8):
+        if 0 < cut < len(data):
+            assert frame(data[:cut], data[cut:]) == [event, b"next"]
+
+
+def test_an_event_of_several_whole_packets() -> None:
+    payload = b"\0" + b"x" * (2 * WHOLE - 1)
+    data = packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1) + packet(b"", 2) + packet(b"\0next")
+    assert frame(data) == [payload[1:], b"next"]
+    # A continuation that looks like an error or an end is neither.
+    payload = b"\0" + b"x" * (WHOLE - 1) + b"\xff\xfe rest"
+    assert frame(packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1)) == [payload[1:]]
+
+
+@pytest.mark.parametrize(
+    ("payload", "errno", "text"),
+    [
+        (b"\xff\xd4\x04#HY000Could not find first log", 1236, "Could not find first log"),
+        (b"\xff\xd4\x04no state", 1236, "no state"),
+        (b"\xff\x15\x04#28000Acc\xe9s", 1045, "Acc\ufffds"),
+    ],
+)
+def test_an_error_packet(payload: bytes, errno: int, text: str) -> None:
+    framer = Framer(cast("DumpStream", Pieces(packet(b"\0good") + packet(payload))), "primary")
+    found = framer.read()
+    assert next(found) == b"good"  # what came before it is delivered
+    with pytest.raises(ServerError) as raised:
+        next(found)
+    assert (raised.value.errno, raised.value.text) == (errno, text)
+
+
+@pytest.mark.parametrize("payload", [b"\xfe", b"\xfe\0\0\2\0", b""])
+def test_the_end_of_the_dump(payload: bytes) -> None:
+    framer = Framer(cast("DumpStream", Pieces(packet(payload))), "primary")
+    with pytest.raises(ServerError) as raised:
+        list(framer.read())
+    assert raised.value.remedy is Remedy.RECONNECT
+
+
+@pytest.mark.parametrize("pieces", [[], [packet(b"\0" + b"x" * 50)[:30]]], ids=["between events", "inside an event"])
+def test_a_closed_connection(pieces: list[bytes]) -> None:
+    framer = Framer(cast("DumpStream", Pieces(*pieces)), "primary")
+    with pytest.raises(ServerError) as raised:
+        list(framer.read())
+    assert raised.value.is_connection_lost

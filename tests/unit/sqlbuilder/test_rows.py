@@ -1,0 +1,53 @@
+"""Statements that change rows, letter by letter."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.rows import (
+    delete_by_key,
+    delete_template,
+    insert_head,
+    update_template,
+    update_whole_row_template,
+    values,
+)
+
+ODD = TableName("s%d", "t`%b")
+NAME = "`s%d`.`t``%b`"
+
+
+def test_insert_and_replace() -> None:
+    rows = [(b"1", b"x'2525'"), (b"NULL", b"-1.5")]
+    assert insert_head(ODD, ["a`%s", "é"]).decode() == f"INSERT INTO {NAME} (`a``%s`,`é`) VALUES "
+    assert insert_head(ODD, ["a"], replaces=True).decode() == f"REPLACE INTO {NAME} (`a`) VALUES "
+    assert values(rows) == b"(1,x'2525'),(NULL,-1.5)"
+
+
+def test_delete_by_key() -> None:
+    assert delete_by_key(ODD, ["%"], [(b"1",), (b"2",)]).decode() == f"DELETE FROM {NAME} WHERE `%` IN (1,2)"
+    two = delete_by_key(ODD, ["a", "b"], [(b"1", b"x'25'"), (b"2", b"3")])
+    assert two.decode() == f"DELETE FROM {NAME} WHERE (`a`,`b`) IN ((1,x'25'),(2,3))"
+
+
+def test_templates_take_their_literals_in_order() -> None:
+    update = update_template(ODD, ["v%", "w"], ["k%s", "l"]) % (b"1", b"'%s'", b"3", b"4")
+    assert update.decode() == f"UPDATE {NAME} SET `v%`=1,`w`='%s' WHERE `k%s`=3 AND `l`=4"
+    whole = update_whole_row_template(ODD, ["v%"], ["a", "%b"]) % (b"1", b"NULL", b"2")
+    assert whole.decode() == f"UPDATE {NAME} SET `v%`=1 WHERE `a`<=>NULL AND `%b`<=>2 LIMIT 1"
+    gone = delete_template(ODD, ["a", "%b"]) % (b"NULL", b"2")
+    assert gone.decode() == f"DELETE FROM {NAME} WHERE `a`<=>NULL AND `%b`<=>2 LIMIT 1"
+
+
+NAMES = st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), min_size=1, max_size=8)
+
+
+@given(NAMES, st.lists(NAMES, min_size=1, max_size=3, unique=True))
+def test_any_name_survives_a_template(table: str, columns: list[str]) -> None:
+    literals = tuple(b"%d" % n for n in range(2 * len(columns)))
+    made = (update_template(TableName("s", table), columns, columns) % literals).decode()
+    assert made.startswith(f"UPDATE `s`.`{table.replace('`', '``')}` SET ")
+    for number, column in enumerate(columns):
+        assert f"`{column.replace('`', '``')}`={number}" in made
