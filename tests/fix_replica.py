@@ -177,8 +177,9 @@ class Load:
         """End after the round in hand; raise what ended the thread before, if anything did."""
         self._is_over.set()
         self._thread.join(60)
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def _run(self) -> None:
         try:

@@ -130,6 +130,7 @@ class Applier:
         self._unsaved = Tally()
         self._open: Tally | None = None
         self._committed = Tally()
+        self._forget_windows(saved.position)
 
     @property
     def position(self) -> Position:

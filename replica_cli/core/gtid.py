@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
+_TAG = re.compile(r"^[a-z_][a-z0-9_]{0,31}$")
+_INTERVAL = re.compile(r"^([0-9]{1,19})(?:-([0-9]{1,19}))?$")
 _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
@@ -58,11 +60,15 @@ class MysqlGtids:
             raise ValueError(f"{part!r} is not a MySQL GTID set, such as uuid:1-5")
         source = uuid
         for item in rest:
-            low, _, high = item.strip().partition("-")
-            if low.isdigit() and (not high or high.isdigit()):
-                self._insert(source, int(low), int(high or low))
-            else:
-                source = f"{uuid}:{item.strip()}"
+            text = item.strip()
+            if _TAG.match(text):
+                source = f"{uuid}:{text}"
+                continue
+            interval = _INTERVAL.match(text)
+            low, high = (int(interval[1]), int(interval[2] or interval[1])) if interval else (0, 0)
+            if not 0 < low <= high:
+                raise ValueError(f"{part!r} is not a MySQL GTID set, such as uuid:1-5")
+            self._insert(source, low, high)
 
     def add(self, gtid: str) -> None:
         """Note one transaction as executed. Raises ValueError where the text is no GTID."""

@@ -42,6 +42,6 @@ def parse_file_position(text: str) -> Position:
     Raises ValueError where it is not that.
     """
     file, _, pos = text.rpartition(":")
-    if not _FILE.match(file) or not pos.isdigit() or int(pos) < 4:
+    if not _FILE.match(file) or not (pos.isascii() and pos.isdecimal()) or int(pos) < 4:
         raise ValueError(f"{text!r} is not FILE:POS, such as binlog.000042:1187")
     return Position(file, int(pos))

@@ -81,6 +81,8 @@ class Assembler:
         Raises CorruptEvent where a checksum or a layout is broken, UnsupportedEvent where the event is not understood.
         Both name the position at which the transaction begins.
         """
+        if len(event) < HEADER:
+            raise CorruptEvent(f"an event of {len(event)} bytes, after {self._boundary}")
         timestamp, code, server_id, size, log_pos, flags = _HEADER.unpack_from(event)
         if size != len(event):
             raise CorruptEvent(f"{event_name(code)} says {size} bytes and has {len(event)}, after {self._boundary}")
@@ -99,6 +101,8 @@ class Assembler:
         self._group_size += size
         try:
             yield from self._take(event, code, timestamp, server_id, flags)
+        except (struct.error, IndexError, ValueError, zlib.error) as error:
+            raise CorruptEvent(f"{event_name(code)} cannot be read, after {self._boundary}: {error}") from error
         except UnsupportedEvent as error:
             error.args = (f"{error.message}; in the transaction that begins at {self._boundary}",)
             error.message = error.args[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from replica_cli.core.errors import UnsupportedEvent
+from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 from replica_cli.core.events import SessionContext, Statement
 
 _FIXED = 13
@@ -31,7 +31,17 @@ class _Variables:
 
 
 def parse_query(body: bytes, timestamp: int) -> Statement:
-    """Read a query event's body (no checksum). Raises UnsupportedEvent where a status variable is unknown."""
+    """Read a query event's body (no checksum).
+
+    Raises UnsupportedEvent where a status variable is unknown, CorruptEvent where one is cut.
+    """
+    try:
+        return _parse(body, timestamp)
+    except (struct.error, IndexError, ValueError) as error:
+        raise CorruptEvent(f"a query event of {len(body)} bytes cannot be read: {error}") from error
+
+
+def _parse(body: bytes, timestamp: int) -> Statement:
     _, _, schema_length, _, status_length = struct.unpack_from("<IIBHH", body)
     status_end = _FIXED + status_length
     schema_end = status_end + schema_length
@@ -58,6 +68,8 @@ def _parse_status(status: bytes) -> SessionContext:
     at = 0
     while at < len(status):
         at = _parse_variable(status, at, found)
+    if at != len(status):
+        raise CorruptEvent(f"a statement's session variables need {at} bytes and have {len(status)}")
     return SessionContext(
         found.sql_mode,
         found.flags2,

@@ -7,8 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent, PositionLost, PrimaryError, ReplicaError
+from replica_cli.core.gtid import covers
 from replica_cli.mysql.binlog import binlog_files
+from replica_cli.mysql.boundary import purged_gtids
 from replica_cli.mysql.errnos import ER_MASTER_FATAL_ERROR_READING_BINLOG, ER_SLAVE_SAME_ID, Remedy, ServerError
+from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.assembler import Assembler
 from replica_cli.reader.dump import DumpStream, open_dump
@@ -138,6 +141,7 @@ class Reader:
 def check_position(server: Server, network: Network, position: Position) -> None:
     """Raise PositionLost where the primary's log no longer holds a file position, or does not hold it yet."""
     if not position.file:
+        _check_gtids(server, network, position.gtid)
         return
     with connect(server, network) as session:
         files = {f.name: f.size for f in binlog_files(session)}
@@ -152,4 +156,15 @@ def check_position(server: Server, network: Network, position: Position) -> None
             f"{position} lies behind the end of {position.file} ({files[position.file]} bytes) on {server.name}",
             hint="the primary lost the end of its log or is another server: `replica drift check`, then "
             "`replica transfer --restart`",
+        )
+
+
+def _check_gtids(server: Server, network: Network, executed: str) -> None:
+    with connect(server, network) as session:
+        facts = read_facts(session)
+        purged = purged_gtids(session, facts)
+    if not covers(executed, purged, is_mariadb=facts.is_mariadb):
+        raise PositionLost(
+            f"{server.name} no longer has all transactions behind {executed or 'the beginning'}: it purged {purged}",
+            hint="run `replica transfer --restart`, or `replica position reset --gtid SET` to go on with a hole",
         )

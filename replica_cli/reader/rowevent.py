@@ -61,6 +61,8 @@ def parse_row_event(event: bytes, table: TableMap) -> RowEvent:
         if kind is RowKind.UPDATE:
             present_after = event[at : at + width]
             at += width
+        if at > len(event):
+            raise CorruptEvent(f"{table.name}: a row event of {len(event)} bytes is cut")
         if plain:
             event = _plain(event, at, plain)
     except (IndexError, zlib.error) as error:

@@ -115,6 +115,8 @@ def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...]
         kind = body[at]
         length, at = read_lenenc(body, at + 1)
         value = body[at : at + length]
+        if len(value) != length:
+            raise CorruptEvent(f"optional metadata {kind} of a table map is cut")
         at += length
         if kind == _SIGNEDNESS:
             # One bit for each numeric column, the first in the highest bit.

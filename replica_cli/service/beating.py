@@ -55,6 +55,8 @@ class Heartbeat:
         while not is_over:
             is_over = self._end.wait(_SECONDS)
             self._look()
+            if not self._board.has_held_lock:
+                continue
             try:
                 if session is None:
                     session = connect(self._server, self._settings.network)

@@ -20,13 +20,17 @@ _TELL_SECONDS = 0.25
 
 
 class StatusBoard:
-    """Holds the newest snapshot and tells it to a listener a few times a second. Safe between threads."""
+    """Holds the newest snapshot and tells it to a listener a few times a second. Safe between threads.
+
+    `has_held_lock`: this worker was the instance's writer, so it may speak for the instance.
+    """
 
     def __init__(self, instance: str, tell: Callable[[WorkerStatus], None]) -> None:
         self._status = WorkerStatus(instance)
         self._tell = tell
         self._told_at = 0.0
         self._lock = threading.Lock()
+        self.has_held_lock = False
         self._counts: deque[tuple[float, int, int]] = deque()
 
     @property

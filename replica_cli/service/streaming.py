@@ -158,7 +158,7 @@ class Streaming:
         is_idle = not transactions or not transactions[-1].size
         source_time = self._applier.source_time
         lag = 0.0 if is_idle else max(0.0, time.time() + self._clock_offset - source_time) if source_time else None
-        if is_idle and self._reader.seconds_since_heard > self._settings.network.heartbeat * 2:
+        if is_idle and self._reader.seconds_since_heard > self._settings.network.read_timeout:
             lag = None
         self._board.set(
             phase=Phase.CAUGHT_UP if lag is not None and lag < 1 else Phase.STREAMING,

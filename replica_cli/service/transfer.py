@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
 
+_PATIENCE_SECONDS = 15.0
+
 
 def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
     """Return what a transfer would do to each secondary. Writes nothing."""
@@ -117,6 +119,7 @@ def _ask_the_stream(
     names = {t.name for t in plan.tables}
     ask_for_copies(settings, store, names, "asked for by `replica transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)
+    held_at = time.monotonic()
     while True:
         records = store.load()
         waiting = [r for r in records.values() if r.name in names and r.state in UNFINISHED]
@@ -124,7 +127,10 @@ def _ask_the_stream(
             break
         if stop.wait(0.5):
             raise Interrupted(f"{server.name}: the stream goes on copying", hint="`replica position show` tells when")
-        if not lock.holder():
+        # The stream lets go of the lock for a moment when it turns from streaming to copying.
+        if lock.holder():
+            held_at = time.monotonic()
+        elif time.monotonic() - held_at > _PATIENCE_SECONDS:
             raise LockHeld(f"{server.name}: the stream ended before the copy", hint="`replica transfer --resume`")
     failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
     failure = Failure.of(ReplicaError("; ".join(f"{r.name}: {r.reason}" for r in failed))) if failed else None

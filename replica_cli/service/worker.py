@@ -90,6 +90,7 @@ class Worker:
 
     def _connected(self) -> None:
         with SecondarySessions.open(self._settings, self._server) as sessions:
+            self._board.has_held_lock = True
             saved = self._prepare(sessions)
             streaming = Streaming(
                 self._settings,
@@ -207,7 +208,7 @@ class Worker:
         count, limit = self._failures[table], self._settings.apply.table_failures
         tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
         log(
-            logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message,
+            logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message.removeprefix(f"{table}: "),
             instance=self._server.name, schema=table.schema, table=table.table, position=self._board.status.position,
         )  # fmt: skip
         # Drift does not go away by trying again.
@@ -227,16 +228,16 @@ class Worker:
         del self._failures[table]
         log(
             logger, logging.ERROR, Tag.SKIPPED,
-            "%s is set aside at %s: %s; `replica transfer --table %s` brings it back",
-            table, start, error.message, table,
+            "is set aside: %s; `replica transfer --table %s` brings it back",
+            error.message.removeprefix(f"{table}: "), table,
             instance=self._server.name, schema=table.schema, table=table.table, position=start,
         )  # fmt: skip
         return None
 
     def _report(self, failure: ReplicaError | None, elapsed_seconds: float) -> WorkerReport:
         phase = Phase.FAILED if failure else Phase.STOPPED
-        self._board.set(phase=phase, message=failure.message if failure else "")
-        self._board.set(rows_per_second=0.0, transactions_per_second=0.0)
+        message = failure.message if failure else ""
+        self._board.set(phase=phase, message=message, rows_per_second=0.0, transactions_per_second=0.0)
         status = self._board.status
         return WorkerReport(
             instance=self._server.name,

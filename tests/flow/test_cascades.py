@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 PARENTS = 400
-_numbers = itertools.count(1_000_000)
+_numbers = itertools.count(1)
 TABLES = (
     "CREATE TABLE parent (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE, n INT NOT NULL)",
     """CREATE TABLE child (id INT AUTO_INCREMENT PRIMARY KEY, parent_id INT NOT NULL, n INT NOT NULL,
@@ -76,7 +76,7 @@ def move_child(session: Session, chance: random.Random) -> None:
 
 def renumber_child(session: Session, chance: random.Random) -> None:
     # Never one that was given out before: the server would refuse the cascade.
-    new = next(_numbers)
+    new = -next(_numbers)
     session.execute(f"UPDATE child SET id = {new} WHERE id >= {chance.randrange(2000)} ORDER BY id LIMIT 1")
 
 

@@ -34,7 +34,7 @@ NUMBERS = f"(SELECT d0 + 10 * d1 + 100 * d2 + 1000 * d3 AS n FROM {DIGITS}) AS n
 FILL = (
     f"INSERT INTO composite SELECT n, CONCAT('b', n MOD 7), n MOD 13, 0 FROM {NUMBERS}",
     f"INSERT INTO folded SELECT CONCAT(IF(n MOD 2, 'Key-', 'kEY-'), LEFT(SHA2(n, 256), 20)), 0 FROM {NUMBERS}",
-    f"INSERT INTO bytes SELECT UNHEX(RPAD(LEFT(SHA2(n, 256), 4 + n MOD 14 * 2), 32, '0')), 0 FROM {NUMBERS} AND n < 1000",
+    f"INSERT INTO bytes SELECT UNHEX(RPAD(LEFT(SHA2(n, 256), 8 + n MOD 12 * 2), 32, '0')), 0 FROM {NUMBERS}",
     f"INSERT INTO bare SELECT n MOD 50, CONCAT('b', n MOD 3), n MOD 50 / 3 FROM {NUMBERS}",
     f"INSERT INTO loose SELECT IF(n MOD 3, n, NULL), 0 FROM {NUMBERS}",
     f"INSERT INTO swapped SELECT n, CONCAT('name ', n), IF(n MOD 5, n, NULL) FROM {NUMBERS}",

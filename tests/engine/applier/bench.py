@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from compare import assert_equal
 
+from replica_cli.applier.applier import NotExact
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
@@ -149,17 +150,23 @@ class Bench:
     def open(self) -> SecondarySessions:
         return SecondarySessions.open(self.settings, self.target)
 
-    def streaming(self, sessions: SecondarySessions, **changes: object) -> Streaming:
+    def streaming(self, sessions: SecondarySessions, *, is_exact: bool = False, **changes: object) -> Streaming:
         """Make a stream with everything as the service makes it: its token is the newest."""
         settings = replace(self.settings, **changes)  # type: ignore[arg-type]
         sessions.stores.positions.take_token()
         board = StatusBoard(INSTANCE, lambda _: None)
-        return Streaming(settings, sessions, self.saved(), server_id=4000, board=board, stop=StopToken())
+        return Streaming(
+            settings, sessions, self.saved(), server_id=4000, board=board, stop=StopToken(), is_exact=is_exact
+        )
 
     def stream(self, **changes: object) -> None:
-        """Stream to the primary's end of now. Raises what ends it."""
-        with self.open() as sessions:
-            self.streaming(sessions, **changes).run(until_caught_up=True)
+        """Stream to the primary's end of now. Raises what ends it, named exactly, as the service does."""
+        try:
+            with self.open() as sessions:
+                self.streaming(sessions, **changes).run(until_caught_up=True)
+        except NotExact:
+            with self.open() as sessions:
+                self.streaming(sessions, is_exact=True, **changes).run(until_caught_up=True)
 
     def assert_equal(self) -> None:
         assert_equal(self.primary, self.secondary, self.schema)

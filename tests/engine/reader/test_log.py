@@ -101,7 +101,8 @@ def test_compressed_transactions_of_mysql(table: Log) -> None:
     table.run("INSERT INTO t VALUES (13, 'plain')")
     end = table.here()
     found = changing(table.read())
-    assert [shown([t]) for t in found] == [["INSERT t", "UPDATE t"], ["INSERT t"], ["INSERT t"]]
+    # One statement's rows may take several events.
+    assert [sorted({*shown([t])}) for t in found] == [["INSERT t", "UPDATE t"], ["INSERT t"], ["INSERT t"]]
     assert b"abc" * 1000 in rows_of(found)[0]
     assert found[-1].end.order == end.order
     assert shown(table.read(found[0].end)) == ["INSERT t", "INSERT t"]

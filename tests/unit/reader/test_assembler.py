@@ -206,7 +206,7 @@ def test_table_ids_are_forgotten(forget: str) -> None:
 
 def test_an_unknown_event_stops_unless_it_may_be_ignored() -> None:
     assert feed(_ready(), [event(222, b"future", flags=IGNORABLE)]) == []
-    with pytest.raises(UnsupportedEvent, match=r"222.*b\.000001:4"):
+    with pytest.raises(UnsupportedEvent, match=r"222.*b\.000001:\d+"):
         feed(_ready(Position("b.000001", 4)), [event(222, b"future")])
 
 

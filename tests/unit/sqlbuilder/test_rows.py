@@ -29,7 +29,7 @@ def test_insert_and_replace() -> None:
 def test_delete_by_key() -> None:
     assert delete_by_key(ODD, ["%"], [(b"1",), (b"2",)]).decode() == f"DELETE FROM {NAME} WHERE `%` IN (1,2)"
     two = delete_by_key(ODD, ["a", "b"], [(b"1", b"x'25'"), (b"2", b"3")])
-    assert two.decode() == f"DELETE FROM {NAME} WHERE (`a`,`b`) IN ((1,x'25'),(2,3))"
+    assert two.decode() == f"DELETE FROM {NAME} WHERE (`a`=1 AND `b`=x'25') OR (`a`=2 AND `b`=3)"
 
 
 def test_templates_take_their_literals_in_order() -> None:
