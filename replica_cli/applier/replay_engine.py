@@ -4,23 +4,23 @@ Replaying all changes of a row in order, idempotently, ends in the primary's sta
 moment between the window's start and its end and every later change is in the log. A row in the way on another unique
 key goes: it can only be there from the future, and its own later change puts it back.
 
-What foreign keys do to children is not in the log (before MySQL 9.6). The copy reads parents before their children, so
-a child's copy is never older than its parent's. Hence two rules. Children go with their parent as they did on the
-primary. And a row whose parent is missing here is left alone: its parent went after this change and before it was
-copied, so the row was copied later still, and its copy knows this change and what came of it.
+That every change is in the log does not hold for rows that foreign keys change (before MySQL 9.6): such tables are read
+in one snapshot and have no window. So nothing here may cascade, and foreign keys are not checked: a parent may not have
+come yet.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.plan import holds_enum_zero
-from replica_cli.applier.replay_plan import ReplayPlan, ReplayRow, plan_replay
-from replica_cli.applier.replay_rows import KeyChange, change_key, delete_with_children, parents_are_there
-from replica_cli.applier.sql_engine import decoded
+from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero, is_present, written_columns
+from replica_cli.applier.sql_engine import decoded, definition_of
 from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions
-from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
-from replica_cli.sqlbuilder.rows import delete_by_key, insert_head, insert_where, values
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.events import RowKind
+from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
+from replica_cli.sqlbuilder.rows import delete_by_key, insert_head, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,21 +28,26 @@ if TYPE_CHECKING:
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
-    from replica_cli.mysql.session import Session
+    from replica_cli.core.table import Column, TableDefinition
     from replica_cli.sqlbuilder.rows import Literals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplayPlan:
+    """A decoded UPDATE row is the literals of `rows.written`, then the key after the change, then the key before it."""
+
+    rows: RowPlan
+    definition: TableDefinition
 
 
 class ReplayEngine:
     """Builds idempotent statements; only for tables with a key, and for whole row images."""
 
-    def __init__(
-        self, definitions: Definitions, selection: Selection, *, cascades_are_logged: bool, statement_bytes: int
-    ) -> None:
+    def __init__(self, definitions: Definitions, selection: Selection, *, statement_bytes: int) -> None:
         self._definitions = definitions
         self._selection = selection
-        self._cascades_are_logged = cascades_are_logged
         self._statement_bytes = statement_bytes
-        self._plans: dict[tuple[TableMap, RowKind, bytes, bytes, int], ReplayPlan] = {}
+        self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], ReplayPlan] = {}
 
     def prepare(self) -> None:
         """Do nothing: statements need no preparation."""
@@ -57,82 +62,82 @@ class ReplayEngine:
 
     def _works(self, event: RowEvent) -> Iterator[Work]:
         plan = self._plan(event)
-        rows = [plan.row(literals, event.kind) for literals in decoded(event, plan.rows)]
+        rows = decoded(event, plan.rows)
         if event.kind is RowKind.INSERT:
             yield from self._replaces(event, plan, rows)
         elif event.kind is RowKind.DELETE:
-            yield from self._deletes(event, plan, rows)
+            yield from self._deletes(event, plan, rows, len)
         else:
-            waiting: list[ReplayRow] = []
-            for row in rows:
-                if row.identity != row.old_identity:
-                    yield from self._replaces(event, plan, waiting)
-                    waiting = []
-                    yield self._leave_key(event, plan, row)
-                waiting.append(row)
-            yield from self._replaces(event, plan, waiting)
+            yield from self._updates(event, plan, rows)
 
-    def _deletes(self, event: RowEvent, plan: ReplayPlan, rows: list[ReplayRow]) -> Iterator[Work]:
-        key = plan.rows.found_by
-        for part in portions([r.old_identity + r.old_values for r in rows], self._statement_bytes, DELETE_ROWS):
-            statement = delete_by_key(plan.definition.name, key, [row[: len(key)] for row in part])
-            procedure = None
-            if plan.cascades:
-                # The parent may have been copied after it went, and its children before (in a table that refers to
-                # itself): so it is put there first.
-                before = [row[len(plan.identity) :] for row in part]
-                procedure = delete_with_children(self._put_back(plan, before), statement)
-            yield self._work(event, plan, len(part), statement, procedure=procedure)
+    def _updates(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[Work]:
+        written, width = len(plan.rows.written), len(plan.rows.found_by)
+        waiting: list[Literals] = []
+        for row in rows:
+            new, old = row[written : written + width], row[written + width :]
+            if new != old:
+                yield from self._replaces(event, plan, waiting)
+                waiting = []
+                yield from self._deletes(event, plan, [old], lambda _: 0)
+            waiting.append(row[:written])
+        yield from self._replaces(event, plan, waiting)
 
-    def _leave_key(self, event: RowEvent, plan: ReplayPlan, row: ReplayRow) -> Work:
-        key = plan.rows.found_by
-        if not plan.cascades:
-            statement = delete_by_key(plan.definition.name, key, [row.old_identity[: len(key)]])
-            return self._work(event, plan, 0, statement)
-        pairs = zip(row.old_identity, row.identity, strict=True)
-        change = KeyChange(plan.definition, dict(zip(plan.identity, pairs, strict=True)))
-        procedure = change_key(
-            change, plan.followers, self._put_back(plan, [row.old_values]), parents_are_there(plan, row.references)
-        )
-        return self._work(event, plan, 0, b"", procedure=procedure)
+    def _deletes(
+        self, event: RowEvent, plan: ReplayPlan, keys: list[Literals], count: Callable[[list[Literals]], int]
+    ) -> Iterator[Work]:
+        for part in portions(keys, self._statement_bytes, DELETE_ROWS):
+            yield self._work(event, plan, count(part), delete_by_key(plan.definition.name, plan.rows.found_by, part))
 
-    def _put_back(self, plan: ReplayPlan, rows: Sequence[Literals]) -> bytes:
-        return insert_head(plan.definition.name, plan.rows.written, replaces=True) + values(rows)
-
-    def _replaces(self, event: RowEvent, plan: ReplayPlan, rows: list[ReplayRow]) -> Iterator[Work]:
-        if plan.references:
-            for row in rows:
-                condition = parents_are_there(plan, row.references)
-                statement = insert_where(plan.definition.name, plan.rows.written, row.values, condition, replaces=True)
-                lenient = holds_enum_zero(plan.rows, (row.values,))
-                yield self._work(event, plan, 1, statement, is_lenient=lenient)
-            return
+    def _replaces(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[Work]:
         head = insert_head(plan.definition.name, plan.rows.written, replaces=True)
-        for part in portions([r.values for r in rows], self._statement_bytes):
-            yield self._work(event, plan, len(part), head + values(part), is_lenient=holds_enum_zero(plan.rows, part))
+        for part in portions(rows, self._statement_bytes):
+            lenient = holds_enum_zero(plan.rows, part)
+            yield self._work(event, plan, len(part), head + values(part), is_lenient=lenient)
 
     def _work(
-        self,
-        event: RowEvent,
-        plan: ReplayPlan,
-        rows: int,
-        statement: bytes,
-        *,
-        is_lenient: bool = False,
-        procedure: Callable[[Session], int] | None = None,
+        self, event: RowEvent, plan: ReplayPlan, rows: int, statement: bytes, *, is_lenient: bool = False
     ) -> Work:
-        # Without foreign key checks: a parent may not have come yet.
         return Work(
             (Part(event.kind, event.table.name, rows),), plan.definition.name, plan.rows.found_by, statement, None,
-            checks_foreign_keys=False, is_lenient=is_lenient, procedure=procedure,
+            checks_foreign_keys=False, is_lenient=is_lenient,
         )  # fmt: skip
 
     def _plan(self, event: RowEvent) -> ReplayPlan:
-        unchecked = event.flags & NO_FOREIGN_KEY_CHECKS
-        key = (event.table, event.kind, event.present, event.present_after, unchecked)
+        key = (event.table, event.kind, event.present, event.present_after)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = plan_replay(
-                event, self._definitions, self._selection, cascades_are_logged=self._cascades_are_logged
-            )
+            plan = self._plans[key] = self._compile(event)
         return plan
+
+    def _compile(self, event: RowEvent) -> ReplayPlan:
+        definition = definition_of(event, self._definitions, self._selection)
+        table = event.table
+        columns = columns_for(table, definition)
+        _check(event, definition, columns)
+        key = tuple(c.name for c in definition.row_key)
+        written = written_columns(columns, event.present)
+        ordinals = {c.name: i for i, c in enumerate(columns)}
+        values_of = [Output(ordinals[name], Form.VALUE) for name in written]
+        key_of = [Output(ordinals[name], Form.KEY) for name in key]
+        if event.kind is RowKind.INSERT:
+            decode = compile_rows(table, columns, values_of, event.present)
+        elif event.kind is RowKind.DELETE:
+            decode = compile_rows(table, columns, key_of, event.present)
+        else:
+            after = [*values_of, *key_of]
+            decode = compile_updates(table, columns, key_of, after, event.present, event.present_after)
+        rows = RowPlan(decode, written, key, has_key=True, enum_places=enum_places(columns, written))
+        return ReplayPlan(rows, definition)
+
+
+def _check(event: RowEvent, definition: TableDefinition, columns: Sequence[Column]) -> None:
+    name = event.table.name
+    if not definition.row_key:
+        raise ApplyRefused(f"{name}: a table without a key cannot be replayed over its copy", table=name)
+    bitmaps = (event.present, event.present_after) if event.kind is RowKind.UPDATE else (event.present,)
+    if not all(is_present(bitmap, i) for bitmap in bitmaps for i in range(len(columns))):
+        raise ApplyRefused(
+            f"{name}: the row image is not whole, so it cannot be replayed over the copy",
+            hint="set binlog_row_image=FULL on the primary, then `replica transfer --restart`",
+            table=name,
+        )

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.core.events import RowEvent, RowKind
     from replica_cli.core.table import TableName
-    from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.rows import Literals
 
 STATEMENT_ROWS = 1000
@@ -33,9 +32,8 @@ class Work:
 
     `expected` is the number of rows that it must find, None where the server itself is strict (row images) or where any
     number will do (inside the replay window). `checks_foreign_keys` is None where the statement decides itself.
-    `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `procedure` takes the place
-    of the statement where one statement cannot do it; it runs by itself and returns the rows it changed.
-    `ends_packet`: the server takes nothing behind it in one packet.
+    `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `ends_packet`: the server
+    takes nothing behind it in one packet.
     """
 
     parts: tuple[Part, ...]
@@ -45,7 +43,6 @@ class Work:
     expected: int | None
     checks_foreign_keys: bool | None = True
     is_lenient: bool = False
-    procedure: Callable[[Session], int] | None = None
     ends_packet: bool = False
 
     @property

@@ -63,10 +63,6 @@ class Writer:
         """
         for work in works:
             self._set_session(work)
-            if work.procedure is not None:
-                self.flush()
-                self._run_alone(work)
-                continue
             if len(work.statement) > self._max_packet:
                 raise ApplyRefused(
                     f"{work.table}: a change of {len(work.statement)} bytes is larger than the secondary takes",
@@ -151,14 +147,6 @@ class Writer:
             self._is_lenient = work.is_lenient
             mode = _LENIENT_MODE if work.is_lenient else SQL_MODE
             self._add(f"SET SESSION sql_mode='{mode}'".encode(), None)
-
-    def _run_alone(self, work: Work) -> None:
-        assert work.procedure is not None  # noqa: S101 - the caller asked
-        try:
-            work.procedure(self._session)
-        except ServerError as error:
-            raise explained(error, work) from error
-        self._checks = None
 
 
 def explained(error: ServerError, work: Work) -> ReplicaError:

@@ -13,7 +13,7 @@ from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
@@ -112,18 +112,20 @@ def _mariadb_snapshot(session: Session) -> Iterator[Position]:
 
 
 @contextmanager
-def table_snapshot(session: Session, locker: Session, facts: ServerFacts, name: TableName) -> Iterator[Position]:
-    """Open a snapshot on `session` of which the position is exact for one table; it ends with the context.
+def table_snapshot(
+    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName]
+) -> Iterator[Position]:
+    """Open a snapshot on `session` of which the position is exact for some tables; it ends with the context.
 
-    MariaDB needs no lock. On MySQL `locker` holds the table's read lock for the moment in which position and snapshot
-    are taken: writers of this table have committed, and the next ones come after the position.
+    MariaDB needs no lock. On MySQL `locker` holds the tables' read locks for the moment in which position and snapshot
+    are taken: writers of these tables have committed, and the next ones come after the position.
     """
     if facts.is_mariadb:
         with _mariadb_snapshot(session) as position:
             yield position
         return
     session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    locker.execute(f"LOCK TABLES {quote_table(name)} READ")
+    locker.execute("LOCK TABLES " + ", ".join(f"{quote_table(name)} READ" for name in names))
     try:
         position = current_position(locker, facts)
         session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")

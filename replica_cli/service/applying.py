@@ -55,7 +55,7 @@ def make_applier(
     limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
     logged = primary_facts.logs_cascades
     sql = SqlEngine(definitions, settings.selection, cascades_are_logged=logged, statement_bytes=limit)
-    replay = ReplayEngine(definitions, settings.selection, cascades_are_logged=logged, statement_bytes=limit)
+    replay = ReplayEngine(definitions, settings.selection, statement_bytes=limit)
     strict: RowEngine = sql
     if _can_take_images(settings, sessions, primary_facts):
         counts = RowCounts(definitions, settings.selection)

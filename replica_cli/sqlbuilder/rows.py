@@ -21,14 +21,6 @@ def insert_head(target: TableName, columns: Sequence[str], *, replaces: bool = F
     return f"{verb} INTO {quote_table(target)} ({names}) VALUES ".encode()
 
 
-def insert_where(
-    target: TableName, columns: Sequence[str], row: Literals, condition: bytes, *, replaces: bool = False
-) -> bytes:
-    """Return an INSERT (or REPLACE) of one row that does nothing unless a condition holds."""
-    head = insert_head(target, columns, replaces=replaces).removesuffix(b" VALUES ")
-    return head + b" SELECT " + b",".join(row) + b" FROM DUAL WHERE " + condition
-
-
 def values(rows: Sequence[Literals]) -> bytes:
     """Return rows as a list of row values."""
     return b",".join([b"(" + b",".join(row) + b")" for row in rows])

@@ -1,4 +1,4 @@
-"""Tables that must be copied together, because rows go from one to the other without a trace in the log."""
+"""Tables that must be of one moment, because rows change with one another without a trace in the log."""
 
 from __future__ import annotations
 
@@ -17,30 +17,23 @@ def acts(key: ForeignKey) -> bool:
     return key.on_delete in _ACTING or key.on_update in _ACTING
 
 
-def parents_of(definition: TableDefinition) -> frozenset[TableName]:
-    """Return the other tables whose changes reach this one's rows."""
-    return frozenset(k.parent for k in definition.foreign_keys if acts(k) and k.parent != definition.name)
+def families(definitions: Mapping[TableName, TableDefinition]) -> tuple[frozenset[TableName], ...]:
+    """Return the families of more than one table, and those of one that refers to itself."""
+    found = {family((name,), definitions) for name in definitions}
+    return tuple(f for f in found if len(f) > 1 or any(_refers_to_itself(definitions[n]) for n in f))
 
 
-def circle(definitions: Mapping[TableName, TableDefinition]) -> tuple[TableName, ...]:
-    """Return the tables of a circle of such foreign keys, () where there is none. A self reference is no circle."""
-    left = {name: parents_of(definition) & definitions.keys() for name, definition in definitions.items()}
-    while left:
-        free = {name for name, parents in left.items() if not parents & left.keys()}
-        if not free:
-            # What hangs below a circle is left over with it: keep those that lie above something that is left.
-            above = {parent for parents in left.values() for parent in parents}
-            return tuple(sorted(name for name in left if name in above))
-        left = {name: parents for name, parents in left.items() if name not in free}
-    return ()
+def _refers_to_itself(definition: TableDefinition) -> bool:
+    return any(acts(k) and k.parent == definition.name for k in definition.foreign_keys)
 
 
 def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefinition]) -> frozenset[TableName]:
     """Return the tables and all that hang on them by foreign keys that act, in either direction, however far.
 
-    What such a key does to a child is not in the binary log (before MySQL 9.6). So a child must not be of another
-    moment than its parent: a DELETE that is older than the child's copy would take rows of the future with it, one
-    that is older than the parent's copy would not take the child's rows at all.
+    What such a key does to a child is not in the binary log (before MySQL 9.6): it happens again on the secondary, when
+    the parent's change is applied there. That comes out right only where every row of both is of the moment of that
+    change. Over a copy of several moments a cascade misses children whose parent is not there yet, and takes others
+    that came to the parent later, by another cascade, and that nothing brings back.
     """
     neighbours: dict[TableName, set[TableName]] = {}
     for name, definition in definitions.items():

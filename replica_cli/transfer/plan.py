@@ -19,7 +19,7 @@ from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import packet_limit
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
-from replica_cli.transfer.family import circle, family, parents_of
+from replica_cli.transfer.family import families, family
 from replica_cli.transfer.source import Origin, SourceTable, read_source
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ class TablePlan:
 
 @dataclass(frozen=True, slots=True)
 class CopyPlan:
-    """A whole copy to one secondary. `is_full`: the instance's position starts with it."""
+    """A whole copy to one secondary. `is_full`: the instance's position starts with it.
+
+    `families` are tables that are read in one snapshot.
+    """
 
     instance: str
     state_schema: str
@@ -58,6 +61,7 @@ class CopyPlan:
     schema_statements: tuple[str, ...]
     origin: Origin
     source_identity: str
+    families: tuple[frozenset[TableName], ...]
     settings: TransferSettings
     packet_limit: int
     warnings: tuple[str, ...] = ()
@@ -103,8 +107,8 @@ def plan_copy(
     may_replace = mode is TransferMode.RESTART or bool(tables)
     is_resumed = mode is TransferMode.RESUME
     plans = tuple(_table(s, known, settings, is_resumed=is_resumed) for s in sources)
-    if not facts.logs_cascades:
-        plans = _after_parents(plans)
+    groups = () if facts.logs_cascades else families({s.definition.name: s.definition for s in sources})
+    plans = _of_one_moment(plans, groups)
     occupied = [p.planned.target for p in plans if p.planned.action is TableAction.REPLACE and not may_replace]
     if occupied and mode is TransferMode.NEW:
         raise TablesOccupied(occupied)
@@ -117,6 +121,7 @@ def plan_copy(
         schema_statements=_schema_statements(primary, selection, definitions, origin),
         origin=origin,
         source_identity=facts.identity,
+        families=groups,
         settings=settings,
         packet_limit=packet_limit(facts.max_allowed_packet, target_facts.max_allowed_packet),
         warnings=tuple(f"{s.definition.name}: {note}" for s in sources for note in s.statements.notes),
@@ -176,22 +181,20 @@ def _sources(primary: Session, origin: Origin, definitions: dict[TableName, Tabl
     return sources
 
 
-def _after_parents(plans: tuple[TablePlan, ...]) -> tuple[TablePlan, ...]:
-    """Begin children anew whose parents are not copied yet: no row may be older than one that it hangs on."""
-    definitions = {p.planned.name: p.source.definition for p in plans}
-    if names := circle(definitions):
-        raise TablesRefused(
-            [f"{', '.join(map(str, names))}: foreign keys that act go in a circle, and the log does not say how"]
-        )
-    done = {p.planned.name for p in plans if p.planned.action is TableAction.DONE}
+def _of_one_moment(plans: tuple[TablePlan, ...], groups: tuple[frozenset[TableName], ...]) -> tuple[TablePlan, ...]:
+    """Let families be copied in one snapshot: all of one is copied, or all of it begins anew."""
+    actions = {p.planned.name: p.planned.action for p in plans}
+    snapshots = {name for group in groups for name in group}
+    again = {n for group in groups if any(actions[n] is not TableAction.DONE for n in group) for n in group}
     found = []
     for plan in plans:
-        parents = parents_of(plan.source.definition) & definitions.keys()
-        if plan.planned.action in _KEPT and not parents <= done:
-            planned = replace(plan.planned, action=TableAction.REPLACE, rows_copied=0)
-            found.append(replace(plan, planned=planned))
-        else:
-            found.append(plan)
+        planned, start = plan.planned, plan.start
+        if planned.name in snapshots:
+            planned = replace(planned, method=CopyMethod.SNAPSHOT, ranges=1)
+        if planned.name in again:
+            action = TableAction.REPLACE if planned.action in _KEPT else planned.action
+            planned, start = replace(planned, action=action, rows_copied=0), None
+        found.append(replace(plan, planned=planned, start=start))
     return tuple(found)
 
 
@@ -199,26 +202,22 @@ def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is
     definition, key = source.definition, source.key
     name, target = definition.name, source.target
     record, progress = known.records.get(name), known.progress.get(name)
-    ranges = min(settings.workers * 2, definition.estimated_rows * 2 // SPLIT_ROWS) if not source.reads_whole else 1
+    ranges = min(settings.workers * 2, definition.estimated_rows * 2 // SPLIT_ROWS) if key else 1
     action, start = TableAction.CREATE, None
     if target in known.targets:
         action = TableAction.REPLACE if known.targets[target] else TableAction.FILL
     can_continue = is_resumed and record is not None and record.start is not None and target in known.targets
     if can_continue and progress is not None and progress.is_verified:
         action = TableAction.DONE
-    elif (
-        can_continue and progress is not None and not source.reads_whole and progress.fingerprint == source.fingerprint
-    ):
+    elif can_continue and progress is not None and key and progress.fingerprint == source.fingerprint:
         action = TableAction.CONTINUE
-    if is_resumed and record is not None and source.has_window:
-        start = record.start
     if action in (TableAction.DONE, TableAction.CONTINUE) and record is not None and progress is not None:
         start, ranges = record.start, len(progress.ranges)
     planned = PlannedTable(
         name=name,
         target=target,
         action=action,
-        method=CopyMethod.SNAPSHOT if source.reads_whole else CopyMethod.RANGES,
+        method=CopyMethod.RANGES if key else CopyMethod.SNAPSHOT,
         key=key.names if key else (),
         rows_estimated=definition.estimated_rows,
         bytes_estimated=definition.estimated_bytes,

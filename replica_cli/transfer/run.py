@@ -16,7 +16,6 @@ from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.transfer.ends import Ends
-from replica_cli.transfer.family import family, parents_of
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
 from replica_cli.transfer.work import Task, WorkQueue
@@ -72,7 +71,7 @@ def run_copy(
     ends = Ends(primary, secondary, network, plan.packet_limit)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
-    _relate(plan, runs)
+    _group(plan, runs)
     queue = WorkQueue(stop)
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
@@ -115,8 +114,7 @@ def _begin(
         progress.forget_all()
     for run in fresh:
         # A table copied whole starts at its own snapshot, which is still to come.
-        # One that is begun anew keeps the start of its relatives: an older one is as good.
-        run.start = (run.start or start) if run.source.has_window else None
+        run.start = None if run.reads_whole else start
         state = TableState.COPYING if run.start else TableState.PENDING
         progress.forget(run.name)
         tables.save(TableRecord(run.name, state, run.start))
@@ -124,27 +122,21 @@ def _begin(
     return start
 
 
-def _relate(plan: CopyPlan, runs: list[TableRun]) -> None:
-    """Say which tables wait for which: rows must not be older than those whose changes reach them unlogged."""
-    if plan.origin.cascades_are_logged:
-        return
-    by_name = {r.name: r for r in runs}
-    definitions = {r.name: r.source.definition for r in runs}
-    for run in runs:
-        run.parents = tuple(by_name[p] for p in parents_of(run.source.definition) if p in by_name)
-        run.has_relatives = len(family((run.name,), definitions)) > 1
+def _group(plan: CopyPlan, runs: list[TableRun]) -> None:
+    for names in plan.families:
+        group = tuple(r for r in runs if r.name in names)
+        for run in group:
+            run.group = group
 
 
 def _repeat(target: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
-    """Put altered tables and their relatives back to the beginning."""
-    definitions = {r.name: r.source.definition for r in runs}
-    names = family((r.name for r in runs if r.must_repeat), definitions)
+    """Put altered families back to the beginning."""
     tables = TableStore(target, plan.state_schema, plan.instance)
     progress = ProgressStore(target, plan.state_schema, plan.instance)
     target.begin()
     for run in runs:
-        if run.name in names:
-            run.must_repeat, run.is_finished, run.failure = True, False, None
+        if run.must_repeat:
+            run.is_finished, run.failure = False, None
             progress.forget(run.name)
             tables.save(TableRecord(run.name, TableState.PENDING, reason="altered while it was copied"))
     target.commit()
@@ -158,7 +150,8 @@ def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
             case TableAction.CONTINUE:
                 run.open_ranges = run.planned.ranges
                 queue.put(*(Task(run, number) for number in range(1, run.planned.ranges + 1)))
-            case _:
+            case _ if run is run.group[0]:
+                # A family is one task: its tables are read one after the other in one snapshot.
                 queue.put(Task(run))
 
 

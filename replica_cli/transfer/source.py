@@ -45,7 +45,6 @@ class Origin:
 class SourceTable:
     """One table; `key` is None where it cannot be paged, `needs_lock` where no snapshot holds its rows still.
 
-    `reads_whole`: all of its rows must be of one moment. `has_window`: its changes can be replayed over the copy.
     `fingerprint` is the same as long as the definition is (its AUTO_INCREMENT counter aside).
     """
 
@@ -55,8 +54,6 @@ class SourceTable:
     fingerprint: str
     key: PagingKey | None
     needs_lock: bool
-    reads_whole: bool = False
-    has_window: bool = True
 
 
 def read_source(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
@@ -70,19 +67,21 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     target = origin.route(definition.name)
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
     key = None if needs_lock else paging_key(definition)
-    has_window = bool(definition.row_key) and not needs_lock
-    keys = () if origin.cascades_are_logged else tuple(k for k in definition.foreign_keys if acts(k))
-    if keys and not has_window:
-        raise ApplyRefused(
-            f"it has no key, and foreign key {keys[0].name} changes its rows: the log does not tell which",
-            hint="give it a primary key (an invisible AUTO_INCREMENT column will do), or exclude it",
-        )
-    # What a row does to others of its own table is not in the log: they must be read at one moment.
-    refers_to_itself = any(k.parent == definition.name for k in keys)
-    return SourceTable(
-        definition, target, statements, _fingerprint(text, origin, definition.name), key, needs_lock,
-        reads_whole=key is None or refers_to_itself, has_window=has_window,
-    )  # fmt: skip
+    _check_parents(origin, definition)
+    fingerprint = _fingerprint(text, origin, definition.name)
+    return SourceTable(definition, target, statements, fingerprint, key, needs_lock)
+
+
+def _check_parents(origin: Origin, definition: TableDefinition) -> None:
+    if origin.cascades_are_logged:
+        return
+    for key in definition.foreign_keys:
+        if acts(key) and origin.selection.target(key.parent) is None:
+            raise ApplyRefused(
+                f"foreign key {key.name} changes its rows when {key.parent} changes: the log does not tell, and "
+                f"{key.parent} is not replicated",
+                hint=f"replicate {key.parent} too, or exclude {definition.name}",
+            )
 
 
 def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTable | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.reports import CopyMethod
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 class TableRun:
     """One table while it is copied. `lock` guards what several workers touch.
 
-    `parents` are copied before it; `must_repeat`: it was altered, and is to be copied anew with its relatives.
+    `group` are the tables that are read in one snapshot with it, itself among them; `must_repeat`: one of them was
+    altered, and all are to be copied anew.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -44,8 +46,7 @@ class TableRun:
         self.is_finished = False
         self.restarts = 0
         self.failure: str | None = None
-        self.parents: tuple[TableRun, ...] = ()
-        self.has_relatives = False
+        self.group: tuple[TableRun, ...] = (self,)
         self.must_repeat = False
 
     @property
@@ -59,24 +60,14 @@ class TableRun:
         return self.planned.target
 
     @property
+    def reads_whole(self) -> bool:
+        """Say whether all of its rows are read at one moment: such a copy has no replay window."""
+        return self.planned.method is CopyMethod.SNAPSHOT
+
+    @property
     def is_given_up(self) -> bool:
         """Say whether ranges of this table need not go on: it failed, or it begins anew."""
         return self.is_altered or self.must_repeat or self.failure is not None
-
-    @property
-    def is_settled(self) -> bool:
-        """Say whether nothing more is done about this table in this run."""
-        return self.is_finished or self.must_repeat or self.failure is not None
-
-    @property
-    def waits(self) -> bool:
-        """Say whether a parent is still to be copied: no row may be older than one that it hangs on."""
-        return any(not p.is_settled for p in self.parents)
-
-    @property
-    def is_orphaned(self) -> bool:
-        """Say whether a parent was not copied after all."""
-        return any(p.is_settled and not p.is_finished for p in self.parents)
 
 
 def make_table(secondary: Session, run: TableRun) -> None:
@@ -154,6 +145,6 @@ def close_tables(
             tables.forget(run.name)
             continue
         # A snapshot saw one moment: nothing in the log overlaps it.
-        closing = end if run.source.has_window else run.start
+        closing = run.start if run.reads_whole else end
         tables.save(TableRecord(run.name, TableState.COPIED, run.start, closing, row_count=row_counts.get(run.name, 0)))
     secondary.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import threading
 from dataclasses import dataclass
@@ -23,10 +24,7 @@ class Task:
 
 
 class WorkQueue:
-    """Tasks, those of the largest tables first, children after their parents.
-
-    It ends when none is left that may be done, and none is being done.
-    """
+    """Tasks, those of the largest tables first; it ends when none is left and none is being done."""
 
     def __init__(self, stop: StopToken) -> None:
         self._stop = stop
@@ -41,28 +39,20 @@ class WorkQueue:
         with self._changed:
             for task in tasks:
                 size = task.run.source.definition.estimated_bytes
-                self._tasks.append((-size, next(self._order), task))
+                heapq.heappush(self._tasks, (-size, next(self._order), task))
             self._changed.notify_all()
 
     def take(self) -> Task | None:
         """Return the next task, None when the work is over; waits while others may still add some."""
         with self._changed:
             while not self.is_over:
-                task = self._ready()
-                if task is not None:
+                if self._tasks:
                     self._busy += 1
-                    return task
+                    return heapq.heappop(self._tasks)[2]
                 if not self._busy:
                     return None
                 self._changed.wait(_POLL_SECONDS)
             return None
-
-    def _ready(self) -> Task | None:
-        found = next((entry for entry in sorted(self._tasks, key=lambda e: e[:2]) if not entry[2].run.waits), None)
-        if found is None:
-            return None
-        self._tasks.remove(found)
-        return found[2]
 
     def done(self) -> None:
         """Note the end of a task that was taken."""

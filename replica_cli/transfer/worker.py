@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.core.errors import ApplyRefused, Interrupted, LockHeld, ReplicaError
+from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
 from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
 from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DUPLICATES, Remedy, ServerError
 from replica_cli.retry import delay_after
@@ -81,25 +81,25 @@ class Worker:
 
     def _do(self, task: Task) -> None:
         run = task.run
-        if run.is_orphaned:
-            self._give_up(run, ApplyRefused(f"{run.name}: a table that it refers to was not copied"))
-            return
         try:
             if task.range_number:
                 self._trying(lambda: self._copy_range(run, task.range_number))
-            elif run.source.reads_whole:
-                self._trying(lambda: self._copy_whole(run))
+            elif run.reads_whole:
+                self._trying(lambda: self._copy_whole(run.group))
             else:
                 self._trying(lambda: self._begin(run))
         except TableAltered as error:
             logger.info("%s: %s", run.name, error.message)
-            run.is_altered = True
+            for each in run.group:
+                each.is_altered = True
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
-            self._give_up(run, error)
-        if task.range_number or run.source.reads_whole or run.is_altered:
-            self._leave(run, was_range=bool(task.range_number))
+            for each in run.group:
+                self._give_up(each, error)
+        if task.range_number or run.reads_whole or run.is_altered:
+            for each in run.group:
+                self._leave(each, was_range=bool(task.range_number))
 
     def _trying(self, work: Callable[[], None]) -> None:
         attempt = losses = 0
@@ -150,16 +150,17 @@ class Worker:
         chunks = ChunkWriter(writer, store, run.source.definition, run.target)
         self._write_all(run, chunks, progress, reader.chunks(progress))
 
-    def _copy_whole(self, run: TableRun) -> None:
+    def _copy_whole(self, group: tuple[TableRun, ...]) -> None:
         # A plain session opens the snapshot, as positions are text; it turns to bytes for the rows.
         self._connections.drop("reader")
         reader = self._connections.reader
         reader.execute("SET NAMES utf8mb4")
         failure: ReplicaError | None = None
         try:
-            with noticing_ddl(), self._held_still(run, reader) as position:
+            with noticing_ddl(), self._held_still(group, reader) as position:
                 try:
-                    self._fill_whole(run, reader, position)
+                    for run in group:
+                        self._fill_whole(run, reader, position)
                 except ReplicaError as error:
                     failure = error
         except ServerError:
@@ -171,16 +172,15 @@ class Worker:
         if failure is not None:
             raise failure
 
-    def _held_still(self, run: TableRun, reader: Session) -> AbstractContextManager[Position]:
-        if run.source.needs_lock:
-            return locked_table(reader, self._facts, run.name)
-        return table_snapshot(reader, self._connections.primary, self._facts, run.name)
+    def _held_still(self, group: tuple[TableRun, ...], reader: Session) -> AbstractContextManager[Position]:
+        if group[0].source.needs_lock:
+            return locked_table(reader, self._facts, group[0].name)
+        return table_snapshot(reader, self._connections.primary, self._facts, [run.name for run in group])
 
     def _fill_whole(self, run: TableRun, reader: Session, position: Position) -> None:
         if current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint:
             raise TableAltered(f"{run.name}: the table was altered on the primary")
-        if not run.source.has_window:
-            run.start = position
+        run.start = position
         secondary = self._connections.secondary
         self._store(secondary).forget(run.name)
         make_table(secondary, run)
@@ -189,7 +189,15 @@ class Worker:
         reader.execute("SET NAMES binary")
         writer = self._connections.writer
         chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target)
-        rows = whole_table(reader, run.source.definition, packet_limit=self._plan.packet_limit)
+        limit = self._plan.packet_limit
+        if run.source.key is None:
+            rows = whole_table(reader, run.source.definition, packet_limit=limit)
+        else:
+            paging = RangeReader(
+                reader, run.source.definition, run.source.key, chunk_rows=self._plan.settings.chunk_rows,
+                packet_limit=limit,
+            )  # fmt: skip
+            rows = paging.chunks(RangeProgress(1))
         self._write_all(run, chunks, RangeProgress(1), rows)
 
     def _write_all(self, run: TableRun, writer: ChunkWriter, progress: RangeProgress, chunks: Iterator[Chunk]) -> None:
@@ -207,6 +215,9 @@ class Worker:
         try:
             return writer.write(progress, chunk)
         except ServerError as error:
+            if error.remedy is Remedy.FATAL and error.errno not in DUPLICATES and self._was_altered(run):
+                # A longer value, another column: rows of the new definition do not fit the table of the old one.
+                raise TableAltered(f"{run.name}: the table was altered on the primary") from error
             if error.errno not in DUPLICATES or not self._may_replace(run):
                 raise
             # The row in the way was read before the primary gave its value to this one: its own change is in the
@@ -215,9 +226,12 @@ class Worker:
             self._connections.writer.rollback()
             return writer.write(progress, chunk, replaces=True)
 
+    def _was_altered(self, run: TableRun) -> bool:
+        return current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint
+
     def _may_replace(self, run: TableRun) -> bool:
         start = run.start
-        if start is None or not run.source.has_window or sum(i.is_unique for i in run.source.definition.indexes) < 2:
+        if start is None or run.reads_whole or sum(i.is_unique for i in run.source.definition.indexes) < 2:
             return False
         # Nothing was written since: then no moment differs, and the duplicate is a fault that must show.
         now = current_position(self._connections.primary, self._facts)
@@ -257,9 +271,10 @@ class Worker:
         if source is None:
             run.is_altered, run.is_finished = False, True
             return
-        if run.has_relatives:
-            # Its relatives were copied at moments that no longer fit: all of them begin anew, together.
-            run.must_repeat = True
+        if len(run.group) > 1:
+            # The moment of its relatives no longer fits: all of them begin anew, together.
+            for each in run.group:
+                each.must_repeat = True
             return
         run.restarts += 1
         if run.restarts > _RESTARTS_LIMIT:

@@ -47,7 +47,7 @@ def test_killed_at_several_moments_it_is_resumed_to_the_end(replica: Replica, wr
     assert "--resume" in refused.stderr
     assert "--restart" in refused.stderr
     assert replica.run("transfer", "--json", code=11).error["error"] == "unfinished_transfer"
-    for _ in range(5):
+    for _ in range(4):
         kept = total(replica)
         kill_after(replica, chance.randrange(500, 10_000), "--resume")
         # Nothing is copied a second time.

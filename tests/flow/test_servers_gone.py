@@ -22,8 +22,11 @@ def stream(replica: Replica) -> Running:
 
 
 def insert(replica: Replica, first: int) -> None:
-    for number in range(first, first + 20):
-        replica.on_primary(f"INSERT INTO t VALUES ({number})", f"INSERT INTO bare VALUES ({number % 5})")
+    numbers = range(first, first + 20)
+    replica.on_primary(
+        *(f"INSERT INTO t VALUES ({number})" for number in numbers),
+        *(f"INSERT INTO bare VALUES ({number % 5})" for number in numbers),
+    )
 
 
 def test_both_sides_restart_and_die_while_rows_come(replica: Replica, stream: Running) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from engine.applier.bench import wait_until
 
 from replica_cli.core.errors import ApplyRefused, Drift, Fenced, RowExists, RowMissing
-from replica_cli.core.settings import Apply, Batching, DdlPolicy
+from replica_cli.core.settings import Apply, Batching, DdlPolicy, EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ FOREIGN_KEYS = {
     "child in the way": ("INSERT INTO child VALUES (9, 2)", "DELETE FROM parent WHERE id = 2", RowMissing, "parent",
         "foreign key"),
 }  # fmt: skip
+
+
+@pytest.fixture(params=["auto", "sql"], autouse=True)
+def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
+    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
 
 
 @pytest.fixture
@@ -265,7 +271,7 @@ def test_ddl_policy_stop_names_the_statement(strict: Bench) -> None:
     before: Position = strict.here()
     strict.on_primary("ALTER TABLE t ADD COLUMN w INT")
     with pytest.raises(ApplyRefused, match="ADD COLUMN w"):
-        strict.stream(apply=Apply(ddl=DdlPolicy.STOP))
+        strict.stream(apply=replace(strict.settings.apply, ddl=DdlPolicy.STOP))
     assert _place(strict) == (before.file, before.pos)
 
 

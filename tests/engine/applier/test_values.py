@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+
+from replica_cli.core.settings import Apply, EngineChoice
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -19,6 +22,11 @@ def _quoted(name: str) -> str:
 TABLE = _quoted(ODD)
 KEY = _quoted("k`'\"%d\n'")
 OTHER = _quoted("v`%b %(x)s")
+
+
+@pytest.fixture(params=["auto", "sql"], autouse=True)
+def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
+    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
 
 
 @pytest.fixture(params=["strict", "window"])
