@@ -84,6 +84,7 @@ class ServerPool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_server: run a whole run on every covered server")
     config.addinivalue_line("markers", "servers(flavour, version=None): run with covered servers of this kind only")
 
 
@@ -96,6 +97,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server_binary" not in metafunc.fixturenames:
         return
     binaries = covered_binaries()
+    # Whole runs take long: they run on the first server, and on every one where they say so.
+    if "flow" in metafunc.definition.path.parts and not metafunc.definition.get_closest_marker("every_server"):
+        binaries = binaries[:1]
     if mark := metafunc.definition.get_closest_marker("servers"):
         binaries = tuple(b for b in binaries if matches(b, *mark.args, **mark.kwargs))
     metafunc.parametrize("server_binary", binaries, ids=str, indirect=True, scope="session")

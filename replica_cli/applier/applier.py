@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.ddl import Verdict
+from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.positions import Advance
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError
-from replica_cli.core.events import RowEvent, RowKind, Statement, Transaction
+from replica_cli.core.events import RowEvent, Statement, Transaction
 from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
     from replica_cli.applier.writer import Writer
-    from replica_cli.checkpoint.intents import IntentStore
-    from replica_cli.checkpoint.positions import PositionStore, SavedPosition
-    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.stores import Stores
     from replica_cli.core.settings import Batching, Retry
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
@@ -50,38 +49,12 @@ class NotExact(ReplicaError):
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    """What one instance keeps on the secondary."""
-
-    positions: PositionStore
-    tables: TableStore
-    intents: IntentStore
-
-
-@dataclass(frozen=True, slots=True)
 class Engines:
     """Who turns row events into work: strictly, inside the replay window, and to name what exactly fails."""
 
     strict: RowEngine
     replay: RowEngine
     exact: RowEngine
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was committed since it was last taken."""
-
-    rows: Counter[tuple[RowKind, TableName]] = field(default_factory=Counter)
-    transactions: int = 0
-    skipped_rows: Counter[TableName] = field(default_factory=Counter)
-    ignored_statements: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: Tally) -> None:
-        """Add what another one counted."""
-        self.rows.update(other.rows)
-        self.transactions += other.transactions
-        self.skipped_rows.update(other.skipped_rows)
-        self.ignored_statements.update(other.ignored_statements)
 
 
 class Applier:
@@ -227,6 +200,9 @@ class Applier:
                         self._apply_statement(cast("Statement", statement), transaction, self._open)
                 else:
                     self._write([(transaction, cast("RowEvent", c)) for c in changes], self._open)
+            if transaction.is_rolled_back:
+                self._rollback()
+                self._open = Tally(transactions=1)
             if transaction.is_end:
                 tally, self._open = self._open, None
                 self._commit([transaction], tally)
@@ -308,6 +284,9 @@ class Applier:
 
     def _set_aside(self, decision: Decision, transaction: Transaction) -> None:
         for name in decision.tables:
+            before = self._windows.records.get(name)
+            if before is not None and before.state is TableState.QUARANTINED:
+                continue  # where and why it stopped first is what counts
             record = TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason)
             self._stores.tables.save(record)
             self._windows.records[name] = record

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.core.events import Statement, Transaction
+    from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
@@ -174,10 +175,11 @@ class DdlApplier:
         digest = hashlib.sha256(statement.text).hexdigest()
         before = self._fingerprint(targets)
         left = self._intents.load()
-        was_begun = left is not None and left.statement_hash == digest and left.position == transaction.start
-        if not was_begun:
-            self._intents.save(Intent(transaction.start, digest, before, _shown(parsed)))
-        elif left is not None and left.before_hash != before:
+        # The GTID is the transaction's own; the set executed before it is not always known here.
+        place = replace(transaction.start, gtid=transaction.gtid)
+        if left is None or left.statement_hash != digest or not _is_same_place(left.position, place):
+            self._intents.save(Intent(place, digest, before, _shown(parsed)))
+        elif left.before_hash != before:
             logger.info("finished before the restart: %s", _shown(parsed), extra={"tag": "INFO"})
             self._finish_drop(parsed, targets)
             self._keep_transactional(targets)
@@ -264,6 +266,12 @@ class DdlApplier:
     def _codec(self, statement: Statement) -> str:
         found = self._collations.get(statement.context.character_set_client or 0)
         return codec_of(found[1]) if found else "utf-8"
+
+
+def _is_same_place(one: Position, other: Position) -> bool:
+    if one.gtid or other.gtid:
+        return one.gtid == other.gtid
+    return one.order == other.order
 
 
 def _holds_several(parsed: ParsedStatement) -> bool:

@@ -109,6 +109,7 @@ class Transaction:
     A transaction arrives as one item with `is_start` and `is_end`, or as several in a row; only the last has the
     boundary in `end`. `size` counts bytes of binary log. `is_ddl` marks a group that is exactly one statement.
     An item without changes moves the position only (idle heartbeat, rotation, filtered transaction).
+    `is_rolled_back`: the pieces before it must not be kept.
     """
 
     start: Position
@@ -119,6 +120,7 @@ class Transaction:
     size: int
     is_start: bool = True
     is_end: bool = True
+    is_rolled_back: bool = False
 
     @property
     def is_ddl(self) -> bool:

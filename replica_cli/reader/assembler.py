@@ -229,8 +229,7 @@ class Assembler:
         elif text == b"COMMIT":
             yield self._end(timestamp)
         elif text == b"ROLLBACK":
-            self._changes.clear()
-            yield self._end(timestamp)
+            yield self._end(timestamp, is_rolled_back=True)
         elif text.startswith((b"XA START", b"XA END")):
             self._is_standalone = False
         elif text.startswith((b"XA COMMIT", b"XA ROLLBACK")):
@@ -250,8 +249,11 @@ class Assembler:
         self._maps.clear()
         if is_fake and file == self._file:
             return
-        if self._is_open and self._changes:
-            raise CorruptEvent(f"{self._file} ends inside a transaction")
+        if self._is_open and not is_fake:
+            raise CorruptEvent(f"{self._file} goes on in the next file inside a transaction")
+        if not self._is_first_piece:
+            # The primary died while it wrote this transaction: what is in the log of it never happened.
+            yield self._piece(is_end=True, is_rolled_back=True)
         self._close_group()
         is_first = not self._file
         self._file, self._pos = file, pos
@@ -294,13 +296,17 @@ class Assembler:
         self._piece_start = 0
         self._is_first_piece = True
 
-    def _end(self, timestamp: int) -> Transaction:
+    def _end(self, timestamp: int, *, is_rolled_back: bool = False) -> Transaction:
         start, self._boundary = self._boundary, Position(self._file, self._pos)
-        transaction = self._piece(is_end=True, start=start, timestamp=timestamp)
+        transaction = self._piece(is_end=True, start=start, timestamp=timestamp, is_rolled_back=is_rolled_back)
         self._close_group()
         return transaction
 
-    def _piece(self, *, is_end: bool, start: Position | None = None, timestamp: int = 0) -> Transaction:
+    def _piece(
+        self, *, is_end: bool, start: Position | None = None, timestamp: int = 0, is_rolled_back: bool = False
+    ) -> Transaction:
+        if is_rolled_back:
+            self._changes.clear()
         piece = Transaction(
             start or self._boundary,
             self._boundary,
@@ -310,6 +316,7 @@ class Assembler:
             self._group_size - self._piece_start,
             self._is_first_piece,
             is_end,
+            is_rolled_back,
         )
         self._changes = []
         self._piece_start = self._group_size

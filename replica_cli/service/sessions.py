@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from replica_cli.applier.applier import Stores
 from replica_cli.checkpoint.intents import IntentStore
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect

@@ -22,7 +22,7 @@ from replica_cli.service.copying import UNFINISHED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.applier.applier import Tally
+    from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings

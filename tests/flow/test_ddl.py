@@ -7,6 +7,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from fix_replica import Replica
 
@@ -51,6 +53,7 @@ SHAPES = (
 BASE = ("CREATE TABLE base (id INT AUTO_INCREMENT PRIMARY KEY, n INT)", "INSERT INTO base (n) VALUES (1), (2), (3)")
 
 
+@pytest.mark.every_server
 def test_every_kind_of_definition_is_followed_while_streaming(two_secondaries: Replica) -> None:
     replica = two_secondaries
     replica.on_primary(*BASE)

@@ -293,11 +293,19 @@ def test_a_fake_rotation_to_the_same_file_says_nothing() -> None:
     assert feed(_ready(Position("b.000001", 1000)), [fake_rotate("b.000001", 1000)]) == []
 
 
-def test_a_file_that_ends_inside_a_transaction() -> None:
+def test_a_file_that_goes_on_in_the_next_inside_a_transaction() -> None:
     fresh = _ready(Position("b.000001", 1000))
     feed(fresh, [event(162, _gtid(5), pos=1042), event(2, _query(b"DO 1"), pos=1100)])
     with pytest.raises(CorruptEvent, match="inside a transaction"):
-        feed(fresh, [fake_rotate("b.000002")])
+        feed(fresh, [event(4, struct.pack("<Q", 4) + b"b.000002", pos=1150)])
+
+
+def test_a_transaction_that_the_primary_died_in_never_happened() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    feed(fresh, [event(162, _gtid(5), pos=1042), event(2, _query(b"DO 1"), pos=1100)])
+    # A restart leaves no rotation at the end of the old file.
+    (moved,) = feed(fresh, [fake_rotate("b.000002")])
+    assert (moved.changes, moved.end) == ((), Position("b.000002", 4))
 
 
 def test_a_heartbeat_is_a_boundary_only_between_transactions() -> None:

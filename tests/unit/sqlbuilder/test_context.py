@@ -39,9 +39,7 @@ def test_charsets_by_their_names_here() -> None:
         "collation_connection=utf8mb4_general_ci",
         "collation_server=latin1_swedish_ci",
     } <= found
-    assert not any(
-        "c" in part.partition("=")[0] and "collation" in part for part in made(SessionContext(collation_server=999))
-    )
+    assert made(SessionContext(collation_server=999)) == made(SessionContext())
 
 
 @pytest.mark.parametrize("zone", ["+02:00", "SYSTEM", "Europe/Vienna", "-11:30"])
@@ -58,9 +56,8 @@ def test_time_to_the_microsecond_and_defaults() -> None:
     assert {"timestamp=1700000000.000042", "explicit_defaults_for_timestamp=0"} <= found
 
 
-def test_the_way_back_resets_all_that_is_set() -> None:
-    context = SessionContext(0, 0, 8, 45, 8, "+02:00", None, None)
-    names = {part.partition("=")[0] for part in made(context)}
-    assert names - {"collation_server"} <= {
-        part.split("=")[0].strip() for part in APPLY_SESSION.removeprefix("SET SESSION ").split(", ")
-    } | {"x"}
+def test_the_way_back_resets_all_that_changes_rows() -> None:
+    context = SessionContext(0, 0, 8, 45, 8, "+02:00")
+    reset = {part.partition("=")[0] for part in APPLY_SESSION.removeprefix("SET SESSION ").split(", ")}
+    # collation_server only matters where a schema is made, and such a statement brings its own.
+    assert {part.partition("=")[0] for part in made(context)} - reset == {"collation_server"}

@@ -1,0 +1,20 @@
+"""The stores of one instance, together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.checkpoint.intents import IntentStore
+    from replica_cli.checkpoint.positions import PositionStore
+    from replica_cli.checkpoint.tables import TableStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What one instance keeps on the secondary."""
+
+    positions: PositionStore
+    tables: TableStore
+    intents: IntentStore
