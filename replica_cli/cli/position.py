@@ -12,6 +12,7 @@ from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator
 from replica_cli.cli.options import ALL, with_shared_options
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer, remark
+from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.tables import positions_text, resets_text
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
@@ -60,6 +61,11 @@ def show(invocation: Invocation) -> None:
         documents.write(documents.positions_document(reports))
     elif not invocation.is_silent:
         answer(positions_text(reports, invocation.paint()))
+    failures = [r.failure for r in reports if r.failure]
+    if failures:
+        for failure in failures:
+            render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
+        raise typer.Exit(failures[0].exit_code)
 
 
 @app.command("reset", help=RESET_HELP)
