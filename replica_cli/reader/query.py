@@ -6,28 +6,13 @@ Layout: https://mariadb.com/kb/en/query_event/ and MySQL's statement_events.h (Q
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import replace
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 from replica_cli.core.events import SessionContext, Statement
 
 _FIXED = 13
 START_ALTER, _COMMIT_ALTER, ROLLBACK_ALTER = 0x02, 0x04, 0x08
-
-
-@dataclass(slots=True)
-class _Variables:
-    sql_mode: int | None = None
-    flags2: int | None = None
-    character_set_client: int | None = None
-    collation_connection: int | None = None
-    collation_server: int | None = None
-    time_zone: str | None = None
-    auto_increment: tuple[int, int] | None = None
-    explicit_defaults_for_timestamp: bool | None = None
-    default_collation_for_utf8mb4: int | None = None
-    microseconds: int = 0
-    alter_flags: int = 0
 
 
 def parse_query(body: bytes, timestamp: int) -> Statement:
@@ -64,25 +49,13 @@ def query_text_offset(body: bytes) -> int:
 
 
 def _parse_status(status: bytes) -> SessionContext:
-    found = _Variables()
+    context = SessionContext()
     at = 0
     while at < len(status):
-        at = _parse_variable(status, at, found)
+        context, at = _parse_variable(status, at, context)
     if at != len(status):
         raise CorruptEvent(f"a statement's session variables need {at} bytes and have {len(status)}")
-    return SessionContext(
-        found.sql_mode,
-        found.flags2,
-        found.character_set_client,
-        found.collation_connection,
-        found.collation_server,
-        found.time_zone,
-        found.auto_increment,
-        found.explicit_defaults_for_timestamp,
-        found.default_collation_for_utf8mb4,
-        found.microseconds,
-        found.alter_flags,
-    )
+    return context
 
 
 # Variables of a fixed width that change nothing in how a statement is run here: names of days, table map for update,
@@ -90,30 +63,41 @@ def _parse_status(status: bytes) -> SessionContext:
 _SKIPPED_WIDTHS = {7: 2, 8: 2, 9: 8, 10: 4, 17: 8, 19: 1, 20: 1, 21: 1, 129: 8}
 
 
-def _parse_variable(status: bytes, at: int, found: _Variables) -> int:  # noqa: C901, PLR0911, PLR0912 - one case a code
+def _parse_variable(  # noqa: PLR0911 - one return a code
+    status: bytes, at: int, found: SessionContext
+) -> tuple[SessionContext, int]:
     code = status[at]
     at += 1
     match code:
         case 0:
-            found.flags2 = int.from_bytes(status[at : at + 4], "little")
-            return at + 4
+            return replace(found, flags2=_number(status, at, 4)), at + 4
         case 1:
-            found.sql_mode = int.from_bytes(status[at : at + 8], "little")
-            return at + 8
+            return replace(found, sql_mode=_number(status, at, 8)), at + 8
+        case 3:
+            return replace(found, auto_increment=struct.unpack_from("<HH", status, at)), at + 4
+        case 4:
+            client, connection, server = struct.unpack_from("<HHH", status, at)
+            charsets = {"character_set_client": client, "collation_connection": connection, "collation_server": server}
+            return replace(found, **charsets), at + 6
+        case 5:
+            end = at + 1 + status[at]
+            return replace(found, time_zone=status[at + 1 : end].decode("ascii", "replace")), end
+        case 16:
+            return replace(found, explicit_defaults_for_timestamp=bool(status[at])), at + 1
+        case 18:
+            return replace(found, default_collation_for_utf8mb4=_number(status, at, 2)), at + 2
+        case 13 | 128:  # MySQL's and MariaDB's fraction of the time
+            return replace(found, microseconds=_number(status, at, 3)), at + 3
+        case 130:  # MariaDB two-phase ALTER: flags, and the START's sequence number with a COMMIT or ROLLBACK
+            width = 9 if status[at] & (_COMMIT_ALTER | ROLLBACK_ALTER) else 1
+            return replace(found, alter_flags=status[at]), at + width
+    return found, _end_of_skipped(code, status, at)
+
+
+def _end_of_skipped(code: int, status: bytes, at: int) -> int:
+    match code:
         case 2:  # catalog with a trailing zero, MySQL 5.0
             return at + 2 + status[at]
-        case 3:
-            found.auto_increment = struct.unpack_from("<HH", status, at)
-            return at + 4
-        case 4:
-            found.character_set_client, found.collation_connection, found.collation_server = struct.unpack_from(
-                "<HHH", status, at
-            )
-            return at + 6
-        case 5:
-            length = status[at]
-            found.time_zone = status[at + 1 : at + 1 + length].decode("ascii", "replace")
-            return at + 1 + length
         case 6:  # catalog
             return at + 1 + status[at]
         case 11:  # invoker: user, host
@@ -125,18 +109,6 @@ def _parse_variable(status: bytes, at: int, found: _Variables) -> int:  # noqa: 
             for _ in range(0 if count >= 254 else count):
                 at = status.index(b"\0", at) + 1
             return at
-        case 16:
-            found.explicit_defaults_for_timestamp = bool(status[at])
-            return at + 1
-        case 18:
-            found.default_collation_for_utf8mb4 = int.from_bytes(status[at : at + 2], "little")
-            return at + 2
-        case 13 | 128:  # MySQL's and MariaDB's fraction of the time
-            found.microseconds = int.from_bytes(status[at : at + 3], "little")
-            return at + 3
-        case 130:  # MariaDB two-phase ALTER: flags, and the START's sequence number with a COMMIT or ROLLBACK
-            found.alter_flags = status[at]
-            return at + (9 if status[at] & (_COMMIT_ALTER | ROLLBACK_ALTER) else 1)
         case 131:  # MariaDB's default collations: a count of pairs, two ids of two bytes each
             return at + 1 + 4 * status[at]
         case _ if code in _SKIPPED_WIDTHS:
@@ -144,3 +116,7 @@ def _parse_variable(status: bytes, at: int, found: _Variables) -> int:  # noqa: 
     raise UnsupportedEvent(
         f"a statement carries the unknown session variable {code}", hint="this server is newer than replica"
     )
+
+
+def _number(status: bytes, at: int, width: int) -> int:
+    return int.from_bytes(status[at : at + width], "little")
