@@ -18,6 +18,7 @@ from replica_cli.core.events import RowEvent, Statement, Transaction
 from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import retrying
 from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
@@ -278,9 +279,10 @@ class Applier:
         self._engines.strict.forget()
         self._engines.replay.forget()
         self._engines.exact.forget()
-        logger.info(
-            "%s", parsed.kind, extra={"tag": "INFO", "position": str(transaction.start), "table": _names(parsed.tables)}
-        )
+        log(
+            logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
+            table=_names(parsed.tables), position=transaction.start,
+        )  # fmt: skip
 
     def _set_aside(self, decision: Decision, transaction: Transaction) -> None:
         for name in decision.tables:
@@ -290,9 +292,10 @@ class Applier:
             record = TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason)
             self._stores.tables.save(record)
             self._windows.records[name] = record
-            logger.warning(
-                "%s is set aside at %s: %s; `replica transfer --table %s` brings it back",
-                name, transaction.start, decision.reason, name, extra={"tag": "SKIPPED", "table": str(name)},
+            log(
+                logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; `replica transfer --table %s` brings it back",
+                decision.reason, name, instance=self._session.server.name, schema=name.schema, table=name.table,
+                position=transaction.start,
             )  # fmt: skip
 
     def _check_token(self) -> None:
@@ -341,9 +344,9 @@ class Applier:
 
         def on_retry(attempt: int, seconds: float, error: BaseException) -> None:
             self._rollback()
-            logger.warning(
-                "attempt %d failed, again in %.1f s: %s", attempt, seconds, error,
-                extra={"tag": "RETRY", "position": str(self._position)},
+            log(
+                logger, logging.WARNING, Tag.RETRY, "attempt %d failed, again in %.1f s: %s", attempt, seconds, error,
+                instance=self._session.server.name, position=self._position,
             )  # fmt: skip
 
         retrying(self._retry, self._stop, is_retryable=_is_retryable, on_retry=on_retry)(function, run)

@@ -81,7 +81,7 @@ class AutoEngine:
         says = "row image engine" if reason is None else f"SQL engine: {reason}"
         if self._said.get(name) != says:
             self._said[name] = says
-            logger.info("%s: %s", name, says, extra={"tag": "INFO", "table": name.table, "schema": name.schema})
+            logger.info("%s", says, extra={"tag": "INFO", "table": name.table, "schema": name.schema})
         return reason is None
 
     def _difference(  # noqa: PLR0911 - one return a reason

@@ -12,6 +12,7 @@ from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import DdlPolicy
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.collations import codec_of
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -180,7 +181,10 @@ class DdlApplier:
         if left is None or left.statement_hash != digest or not _is_same_place(left.position, place):
             self._intents.save(Intent(place, digest, before, _shown(parsed)))
         elif left.before_hash != before:
-            logger.info("finished before the restart: %s", _shown(parsed), extra={"tag": "INFO"})
+            log(
+                logger, logging.INFO, Tag.INFO, "finished before the restart: %s", _shown(parsed),
+                instance=self._session.server.name, position=transaction.start,
+            )  # fmt: skip
             self._finish_drop(parsed, targets)
             self._keep_transactional(targets)
             return
@@ -200,8 +204,10 @@ class DdlApplier:
         except ServerError as error:
             if error.remedy is not Remedy.FATAL:
                 raise
+            # The server's own words may quote a row's values.
+            logger.debug("%s", error.text)
             raise ApplyRefused(
-                f"{error.server} refuses a statement (error {error.errno}: {error.text}): {_shown(parsed)}",
+                f"{error.server} refuses a statement (error {error.errno}): {_shown(parsed)}",
                 hint="mend the secondary so that it can run, or run it by hand and `replica position reset --to` the "
                 "position behind it",
                 table=parsed.tables[0] if parsed.tables else None,
@@ -254,9 +260,9 @@ class DdlApplier:
             definition = read_table(self._catalog, target)
             if definition is not None and definition.engine.lower() not in _TRANSACTIONAL:
                 self._session.execute(f"ALTER TABLE {quote_table(target)} ENGINE=InnoDB")
-                logger.warning(
-                    "%s: engine %s is not transactional, InnoDB takes its place here", target, definition.engine,
-                    extra={"tag": "WARN"},
+                log(
+                    logger, logging.WARNING, Tag.WARN, "engine %s is not transactional, InnoDB takes its place here",
+                    definition.engine, instance=self._session.server.name, schema=target.schema, table=target.table,
                 )  # fmt: skip
 
     def _has_schema(self, schema: str) -> bool:

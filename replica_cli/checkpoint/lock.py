@@ -6,10 +6,12 @@ process that was frozen and wakes up after another took over.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import LockHeld
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -32,8 +34,14 @@ class WriterLock:
         row = self._session.row("SELECT GET_LOCK(%s, %s)", self._name, timeout)
         return bool(row and row[0] == 1)
 
-    def acquire(self, timeout: float) -> None:
-        """Take the lock. Raises LockHeld with the holder's name."""
+    def acquire(self, timeout: float, *, former: int | None = None) -> None:
+        """Take the lock. Raises LockHeld with the holder's name.
+
+        `former` is the connection on which this process held it before: cut on the way, it may live on at the server.
+        """
+        if former is not None and self._holder_id() == former:
+            with contextlib.suppress(ServerError):
+                self._session.execute(f"KILL {former}")
         if not self.try_acquire(timeout):
             raise LockHeld(
                 f"{self._instance}: {self.holder() or 'another process'} writes to this instance",
@@ -42,11 +50,15 @@ class WriterLock:
 
     def holder(self) -> str:
         """Return who holds the lock, as it introduced itself; empty where nobody does."""
-        row = self._session.row("SELECT IS_USED_LOCK(%s)", self._name)
-        if row is None or row[0] is None:
+        holder = self._holder_id()
+        if holder is None:
             return ""
         status = self._session.row(f"SELECT holder FROM {self._status} WHERE instance = %s", self._instance)
-        return f"{status[0]}" if status else f"connection {row[0]}"
+        return f"{status[0]}" if status else f"connection {holder}"
+
+    def _holder_id(self) -> int | None:
+        row = self._session.row("SELECT IS_USED_LOCK(%s)", self._name)
+        return None if row is None or row[0] is None else int(row[0])
 
     def is_ours(self) -> bool:
         """Say whether this session still holds the lock."""

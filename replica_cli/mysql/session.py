@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import struct
 from collections import deque
@@ -28,6 +29,7 @@ Row = tuple[Value, ...]
 
 # The session that changes no value on its way: no silent truncation, zero dates and 0 ids as they are, UTC.
 SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO"
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 _UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
 # Whole numbers become int; all else stays text (or bytes): nothing is rounded or refused on the way.
 _WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
@@ -191,6 +193,7 @@ def connect(server: Server, network: Network, *, database: str | None = None, in
     with translated(server):
         connection = pymysql.connect(**connection_settings(server, network), database=database)
     session = Session(connection, server)
+    _notice_silence(connection)
     try:
         _check_encryption(connection, server)
         session.execute(_SESSION)
@@ -220,6 +223,14 @@ def connection_settings(server: Server, network: Network) -> dict[str, Any]:
         "ssl_disabled": server.tls.mode is TlsMode.OFF,
         "ssl": _tls_context(server.tls),
     }
+
+
+def _notice_silence(connection: Connection[Cursor]) -> None:
+    # A statement may take an hour; a peer that is gone shall be noticed within half a minute all the same.
+    sock = connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
+    for option, value in _KEEPALIVE.items():
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _check_encryption(connection: Connection[Cursor], server: Server) -> None:

@@ -36,8 +36,11 @@ class SecondarySessions:
     lock: WriterLock
 
     @classmethod
-    def open(cls, settings: Settings, server: Server) -> Self:
-        """Connect and take the writer's lock. Raises LockHeld, ServerError."""
+    def open(cls, settings: Settings, server: Server, *, former: int | None = None) -> Self:
+        """Connect and take the writer's lock. Raises LockHeld, ServerError.
+
+        `former` is the id of the writer's connection that this process had before.
+        """
         writer = connect(server, settings.network)
         try:
             catalog = connect(server, settings.network)
@@ -48,7 +51,7 @@ class SecondarySessions:
             create_state_schema(catalog, settings.state_schema)
             lock = WriterLock(writer, settings.state_schema, server.name)
             # The server notices a killed process when its running statement ends: give it a moment.
-            lock.acquire(LOCK_PATIENCE_SECONDS)
+            lock.acquire(LOCK_PATIENCE_SECONDS, former=former)
             writer.execute(APPLY_SESSION)
             facts = read_facts(catalog)
         except BaseException:

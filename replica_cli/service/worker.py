@@ -67,6 +67,7 @@ class Worker:
         self._stop = stop
         self._is_checked = False
         self._must_be_exact = False
+        self._writer_id: int | None = None
         self._lost = 0
         self._progress: object = None
         self._failures: Counter[TableName | None] = Counter()
@@ -88,8 +89,13 @@ class Worker:
                 break
         return self._report(failure, time.monotonic() - started)
 
+    def _open(self) -> SecondarySessions:
+        sessions = SecondarySessions.open(self._settings, self._server, former=self._writer_id)
+        self._writer_id = sessions.writer.connection_id
+        return sessions
+
     def _connected(self) -> None:
-        with SecondarySessions.open(self._settings, self._server) as sessions:
+        with self._open() as sessions:
             self._board.has_held_lock = True
             saved = self._prepare(sessions)
             streaming = Streaming(
@@ -174,7 +180,7 @@ class Worker:
     def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
         try:
-            with SecondarySessions.open(self._settings, self._server) as sessions:
+            with self._open() as sessions:
                 ask_for_copies(self._settings, sessions.stores.tables, error.tables, error.message)
         except ReplicaError as lost:
             return self._outlive(lost)
@@ -218,7 +224,7 @@ class Worker:
         if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
             return error
         try:
-            with SecondarySessions.open(self._settings, self._server) as sessions:
+            with self._open() as sessions:
                 saved = sessions.stores.positions.load()
                 start = saved.position if saved else None
                 record = TableRecord(table, TableState.QUARANTINED, start=start, reason=error.message)
