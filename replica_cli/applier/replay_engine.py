@@ -135,7 +135,8 @@ def _check(event: RowEvent, definition: TableDefinition, columns: Sequence[Colum
     if not definition.row_key:
         raise ApplyRefused(f"{name}: a table without a key cannot be replayed over its copy", table=name)
     bitmaps = (event.present, event.present_after) if event.kind is RowKind.UPDATE else (event.present,)
-    if not all(is_present(bitmap, i) for bitmap in bitmaps for i in range(len(columns))):
+    written = [i for i, column in enumerate(columns) if not column.is_generated]
+    if not all(is_present(bitmap, i) for bitmap in bitmaps for i in written):
         raise ApplyRefused(
             f"{name}: the row image is not whole, so it cannot be replayed over the copy",
             hint="set binlog_row_image=FULL on the primary, then `replica transfer --restart`",

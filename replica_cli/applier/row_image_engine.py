@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.work import Work
 from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,11 +47,14 @@ class RowImageEngine:
         *,
         format_event: Callable[[], bytes],
         statement_bytes: int,
+        cascades_are_logged: bool,
     ) -> None:
         self._session = session
         self._selection = selection
         self._counts = counts
         self._format_event = format_event
+        # A session is no replica thread: MySQL cascades again in it, and what it logged comes once more.
+        self._added_flags = NO_FOREIGN_KEY_CHECKS if cascades_are_logged else 0
         # Base64 makes four bytes of three.
         self._group_bytes = statement_bytes * 3 // 4
         self._maps: dict[TableMap, tuple[bytes, bytes]] = {}
@@ -108,6 +112,7 @@ class RowImageEngine:
         for number, event in enumerate(group):
             raw = event.raw
             flags = event.flags | _STATEMENT_END if number == last else event.flags & ~_STATEMENT_END
+            flags |= self._added_flags
             timestamp, code, server_id, _, _, header_flags = _HEADER.unpack_from(raw)
             chunks.append(_HEADER.pack(timestamp, code, server_id, len(raw), 0, header_flags))
             chunks.append(ids[event.table])

@@ -7,13 +7,14 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.core.errors import ExitCode, ReplicaError
+from replica_cli.core.requests import TransferMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from replica_cli.core.position import Position
-    from replica_cli.core.requests import ResetKind, TransferMode
+    from replica_cli.core.requests import ResetKind
     from replica_cli.core.status import Phase, TableState
     from replica_cli.core.table import TableName
 
@@ -109,8 +110,8 @@ class TransferPlan:
 
     @property
     def is_destructive(self) -> bool:
-        """Say whether rows on the secondary go before the copy."""
-        return any(t.action is TableAction.REPLACE for t in self.tables)
+        """Say whether rows on the secondary go before the copy; those of an unfinished copy are our own."""
+        return self.mode is not TransferMode.RESUME and any(t.action is TableAction.REPLACE for t in self.tables)
 
 
 @dataclass(frozen=True, slots=True)

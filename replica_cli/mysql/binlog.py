@@ -11,6 +11,7 @@ from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
 from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # Three names for one statement: MySQL >= 8.2, MariaDB >= 10.5.2, and what all knew before.
 _STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
+_GTID_ATTEMPTS = 20
 _ER_SPECIFIC_ACCESS_DENIED = 1227
 _ER_TABLEACCESS_DENIED = 1142
 
@@ -52,10 +54,19 @@ def current_position(session: Session, facts: ServerFacts) -> Position:
 
 def _with_gtid(session: Session, facts: ServerFacts, file: str, pos: int, status: dict[str, object]) -> Position:
     if facts.is_mariadb:
-        row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos)
-        return Position(file, pos, str(row[0] or "") if row else "")
+        return Position(file, pos, _gtids_at(session, file, pos))
     gtid = str(status.get("executed_gtid_set") or "").replace("\n", "")
     return Position(file, pos, gtid if facts.has_gtids else "")
+
+
+def _gtids_at(session: Session, file: str, pos: int) -> str:
+    # NULL where the server could not read its own file just then; empty where nothing stands before the place.
+    for _ in range(_GTID_ATTEMPTS):
+        row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos)
+        if row is not None and row[0] is not None:
+            return str(row[0])
+        StopToken().wait(0.05)
+    return ""
 
 
 def visible_position(session: Session, facts: ServerFacts) -> Position:
@@ -105,8 +116,7 @@ def _mariadb_snapshot(session: Session) -> Iterator[Position]:
                 f"{session.server}: the binary log is off",
                 hint="start the primary with `log_bin` and `binlog_format=ROW`",
             )
-        row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos)
-        yield Position(file, pos, str(row[0] or "") if row else "")
+        yield Position(file, pos, _gtids_at(session, file, pos))
     finally:
         session.rollback()
 

@@ -60,7 +60,12 @@ def make_applier(
     if _can_take_images(settings, sessions, primary_facts):
         counts = RowCounts(definitions, settings.selection)
         images = RowImageEngine(
-            sessions.writer, settings.selection, counts, format_event=format_event, statement_bytes=limit
+            sessions.writer,
+            settings.selection,
+            counts,
+            format_event=format_event,
+            statement_bytes=limit,
+            cascades_are_logged=logged,
         )
         strict = AutoEngine(
             images,
