@@ -12,8 +12,8 @@ import struct
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.sql_engine import target_of
 from replica_cli.applier.work import Work
-from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ class RowImageEngine:
             chunks.append(raw[27:])
         statement = b"BINLOG '" + b2a_base64(b"".join(chunks), newline=False) + b"'"
         parts = self._counts.parts(group)
-        first = group[0].table.name
-        target = self._selection.target(first)
-        if target is None:
-            raise ApplyRefused(f"{first} is not among the replicated tables")
+        target = target_of(group[0].table, self._selection)
         # A BINLOG statement ends its packet: servers do not look for another statement behind it.
         return Work(parts, target, (), statement, None, checks_foreign_keys=None, ends_packet=True)
 
@@ -135,9 +132,7 @@ class RowImageEngine:
         return found
 
     def _map_event(self, table: TableMap, table_id: bytes) -> bytes:
-        target = self._selection.target(table.name)
-        if target is None:
-            raise ApplyRefused(f"{table.name} is not among the replicated tables")
+        target = target_of(table, self._selection)
         body = table.body
         rest = body[8 + 2 + body[8] :]  # behind the schema's length, name and zero byte
         schema = target.schema.encode()

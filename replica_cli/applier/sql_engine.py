@@ -78,7 +78,7 @@ class SqlEngine:
         return plan
 
     def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
-        target = target_of(event, self._selection)
+        target = target_of(event.table, self._selection)
         checks = not (self._cascades_are_logged or event.flags & NO_FOREIGN_KEY_CHECKS)
         key = plan.found_by if plan.has_key else ()
 
@@ -107,18 +107,18 @@ def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:
     return update_whole_row_template(target, plan.written, plan.found_by)
 
 
-def target_of(event: RowEvent, selection: Selection) -> TableName:
-    """Return the secondary's name of an event's table. Raises ApplyRefused where it is not replicated."""
-    target = selection.target(event.table.name)
+def target_of(table: TableMap, selection: Selection) -> TableName:
+    """Return the secondary's name of a table. Raises ApplyRefused where it is not replicated."""
+    target = selection.target(table.name)
     if target is None:
-        raise ApplyRefused(f"{event.table.name} is not among the replicated tables")
+        raise ApplyRefused(f"{table.name} is not among the replicated tables")
     return target
 
 
 def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
     """Return the secondary's definition of an event's table. Raises Drift with the primary's name."""
     try:
-        return definitions.get(target_of(event, selection))
+        return definitions.get(target_of(event.table, selection))
     except Drift as error:
         hint = f"`replica transfer --table {event.table.name}` copies it anew"
         raise Drift(error.message, hint=hint, table=event.table.name) from error

@@ -37,11 +37,6 @@ ROW_EVENTS = frozenset(int(code) for code in _KINDS)
 HEADER = 19
 
 
-def table_id_of(event: bytes) -> int:
-    """Return the table id of a row event or a table map event (whole event, header and all)."""
-    return int.from_bytes(event[HEADER : HEADER + 6], "little")
-
-
 def parse_row_event(event: bytes, table: TableMap) -> RowEvent:
     """Read a row event (whole, without checksum) of a known table. Raises CorruptEvent."""
     code = event[4]
