@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
-from replica_cli.mysql.binlog import BinlogFile, binlog_files, current_position
+from replica_cli.mysql.binlog import BinlogFile, binlog_files, end_of_log
 from replica_cli.mysql.boundary import purged_gtids
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import ServerFacts, read_facts
@@ -47,7 +47,7 @@ def read_primary(session: Session, facts: ServerFacts) -> PrimaryView:
     row = session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
     now = float(row[0]) if row else 0.0
     try:
-        position = current_position(session, facts)
+        position = end_of_log(session, facts)
         files = binlog_files(session)
         purged = purged_gtids(session, facts) if facts.has_gtids else ""
     except ServerError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
 from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
+from replica_cli.mysql.gtids import executed_gtids, with_gtids
 from replica_cli.sqlbuilder.identifiers import quote_table
-from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # Three names for one statement: MySQL >= 8.2, MariaDB >= 10.5.2, and what all knew before.
 _STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
-_GTID_ATTEMPTS = 20
 _ER_SPECIFIC_ACCESS_DENIED = 1227
 _ER_TABLEACCESS_DENIED = 1142
 
@@ -36,7 +35,22 @@ class BinlogFile:
 
 
 def current_position(session: Session, facts: ServerFacts) -> Position:
-    """Return where the primary's binary log ends now. Raises PrimaryError where it writes none."""
+    """Return where the primary's binary log ends now. Raises PrimaryError where it writes none or knows no GTIDs of it."""
+    if facts.is_mariadb:
+        return with_gtids(session, lambda: _end(session), lambda: _end(session))
+    return _end(session, has_gtids=facts.has_gtids)
+
+
+def end_of_log(session: Session, facts: ServerFacts) -> Position:
+    """Return where the primary's binary log ends, to be shown or reached, not to start from.
+
+    MariaDB's GTID set may hold some transactions that came after the place. Raises PrimaryError where there is no log.
+    """
+    end = _end(session, has_gtids=facts.has_gtids)
+    return replace(end, gtid=executed_gtids(session)) if facts.is_mariadb else end
+
+
+def _end(session: Session, *, has_gtids: bool = False) -> Position:
     for statement in _STATUS:
         try:
             status = session.named_row(statement)
@@ -46,27 +60,15 @@ def current_position(session: Session, facts: ServerFacts) -> Position:
             continue
         if status is None:
             break
-        return _with_gtid(session, facts, str(status["file"]), int(status["position"]), status)
-    raise PrimaryError(
+        executed = str(status.get("executed_gtid_set") or "").replace("\n", "")
+        return Position(str(status["file"]), int(str(status["position"])), executed if has_gtids else "")
+    raise _binlog_is_off(session)
+
+
+def _binlog_is_off(session: Session) -> PrimaryError:
+    return PrimaryError(
         f"{session.server}: the binary log is off", hint="start the primary with `log_bin` and `binlog_format=ROW`"
     )
-
-
-def _with_gtid(session: Session, facts: ServerFacts, file: str, pos: int, status: dict[str, object]) -> Position:
-    if facts.is_mariadb:
-        return Position(file, pos, _gtids_at(session, file, pos))
-    gtid = str(status.get("executed_gtid_set") or "").replace("\n", "")
-    return Position(file, pos, gtid if facts.has_gtids else "")
-
-
-def _gtids_at(session: Session, file: str, pos: int) -> str:
-    # NULL where the server could not read its own file just then; empty where nothing stands before the place.
-    for _ in range(_GTID_ATTEMPTS):
-        row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos)
-        if row is not None and row[0] is not None:
-            return str(row[0])
-        StopToken().wait(0.05)
-    return ""
 
 
 def visible_position(session: Session, facts: ServerFacts) -> Position:
@@ -106,17 +108,18 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
 
 @contextmanager
 def _mariadb_snapshot(session: Session) -> Iterator[Position]:
-    session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-    try:
+    def take() -> Position:
+        # Another START TRANSACTION ends the snapshot before it.
+        session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         status = {str(n).lower(): str(v) for n, v in session.rows("SHOW STATUS LIKE 'binlog_snapshot_%'")}
         file, pos = status.get("binlog_snapshot_file", ""), int(status.get("binlog_snapshot_position", 0) or 0)
         if not file or not pos:
-            raise PrimaryError(
-                f"{session.server}: the binary log is off",
-                hint="start the primary with `log_bin` and `binlog_format=ROW`",
-            )
-        yield Position(file, pos, _gtids_at(session, file, pos))
+            raise _binlog_is_off(session)
+        return Position(file, pos)
+
+    session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    try:
+        yield with_gtids(session, take, lambda: _end(session))
     finally:
         session.rollback()
 

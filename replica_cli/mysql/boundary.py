@@ -15,6 +15,7 @@ from replica_cli.core.gtid import MariadbGtids, MysqlGtids, covers, parse_gtids
 from replica_cli.core.position import Position
 from replica_cli.mysql.binlog import binlog_files, current_position
 from replica_cli.mysql.errnos import ServerError
+from replica_cli.mysql.gtids import executed_gtids, gtids_before, gtids_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ def check_gtid_set(session: Session, facts: ServerFacts, wanted: str) -> Positio
         gtid = str(parse_gtids(wanted, is_mariadb=facts.is_mariadb))
     except ValueError as error:
         raise UsageError(str(error), hint=f"the primary is {facts.flavour}") from error
-    executed = current_position(session, facts).gtid
+    executed = executed_gtids(session) if facts.is_mariadb else current_position(session, facts).gtid
     if not covers(executed, gtid, is_mariadb=facts.is_mariadb):
         raise PositionLost(f"the primary has not executed all of {gtid}", hint=f"it has {executed or 'none'}")
     purged = purged_gtids(session, facts)
@@ -87,8 +88,8 @@ def purged_gtids(session: Session, facts: ServerFacts) -> str:
         row = session.row("SELECT @@GLOBAL.gtid_purged")
         return str(row[0]).replace("\n", "") if row else ""
     files = binlog_files(session)
-    row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", files[0].name, FIRST_EVENT) if files else None
-    return str(row[0] or "") if row else ""
+    # What comes before a file stands at its head.
+    return (gtids_before(session, Position(files[0].name, FIRST_EVENT)) or "") if files else ""
 
 
 @contextmanager
@@ -111,8 +112,10 @@ def _ask_mariadb(session: Session, wanted: Position, size: int) -> tuple[bool, s
                 raise
             return False, ""
         found = event is not None and int(event[1]) == wanted.pos and _text(event[2]) in _BETWEEN_GROUPS
-    row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", wanted.file, wanted.pos)
-    return found, str(MariadbGtids(_text(row[0]))) if row else ""
+    gtid = gtids_before(session, wanted) if found else ""
+    if gtid is None:
+        raise gtids_unknown(session, wanted)
+    return found, str(MariadbGtids(gtid))
 
 
 def _scan_mysql(session: Session, wanted: Position, size: int) -> tuple[bool, str]:

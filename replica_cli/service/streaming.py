@@ -12,7 +12,7 @@ from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.status import Phase, TableState
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.reader import Reader
@@ -63,7 +63,7 @@ class Streaming:
         self._instance = board.status.instance
         with connect(settings.primary, settings.network) as primary:
             self._primary_facts = read_facts(primary)
-            self._target = current_position(primary, self._primary_facts)
+            self._target = end_of_log(primary, self._primary_facts)
             row = primary.row("SELECT UNIX_TIMESTAMP(NOW(6))")
         self._clock_offset = float(row[0]) - time.time() if row else 0.0
         start = self._start_position(saved)

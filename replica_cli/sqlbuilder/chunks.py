@@ -13,8 +13,6 @@ from replica_cli.core.errors import ApplyRefused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from replica_cli.core.table import Column, TableDefinition, TableName
 
 WHOLE_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
@@ -221,12 +219,6 @@ def enum_zero_expression(definition: TableDefinition) -> str:
     """Return SQL that is 1 where an ENUM of the row holds index 0, the error value; empty where there is no ENUM."""
     enums = [quote(c.name) for c in definition.written_columns if c.data_type == "enum"]
     return " OR ".join(f"IFNULL({name}+0=0,0)" for name in enums)
-
-
-def insert_head(target: TableName, columns: Sequence[Column], *, verb: str = "INSERT") -> bytes:
-    """Return the statement up to its VALUES list."""
-    names = ",".join(quote(c.name) for c in columns)
-    return f"{verb} INTO {quote_table(target)} ({names}) VALUES ".encode()
 
 
 def join_literals(literals: KeyLiterals) -> bytes:

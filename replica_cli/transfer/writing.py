@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Fenced
 from replica_cli.mysql.session import SQL_MODE
-from replica_cli.sqlbuilder.chunks import insert_head, join_literals
+from replica_cli.sqlbuilder.chunks import join_literals
+from replica_cli.sqlbuilder.rows import insert_head
 from replica_cli.transfer.errors import ChunkBroken
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ class ChunkWriter:
         self._session = session
         self._store = store
         self._name = definition.name
-        self._insert = insert_head(target, definition.written_columns)
-        self._replace = insert_head(target, definition.written_columns, verb="REPLACE")
+        names = [c.name for c in definition.written_columns]
+        self._insert = insert_head(target, names)
+        self._replace = insert_head(target, names, replaces=True)
 
     def write(self, before: RangeProgress, chunk: Chunk, *, replaces: bool = False) -> RangeProgress:
         """Write a chunk and return where its range stands then; both or neither are on the secondary.

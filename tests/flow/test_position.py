@@ -89,9 +89,10 @@ def test_forgotten_the_next_stream_copies_anew(copied: Replica) -> None:
     copied.assert_nothing_is_noted()
 
 
-@pytest.mark.parametrize("target", [(), ("--to-current",), ("--to", "binlog.000001:4")], ids=str)
-def test_without_a_terminal_it_needs_a_yes_and_a_target(copied: Replica, target: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("words", [(), ("--to-current",), ("--to",)], ids=str)
+def test_without_a_terminal_it_needs_a_yes_and_a_target(copied: Replica, words: tuple[str, ...]) -> None:
     before = copied.saved()
+    target = (*words, "{}:{}".format(*copied.primary_end())) if words == ("--to",) else words
     assert "--yes" in copied.run("position", "reset", *target, "--secondary", "db1", code=2).stderr
     assert "--secondary" in copied.run("position", "reset", *target, "--yes", code=2).stderr
     assert copied.saved() == before

@@ -11,7 +11,6 @@ from replica_cli.sqlbuilder.chunks import (
     both,
     boundary_query,
     chunk_query,
-    insert_head,
     join_literals,
     paging_key,
     split_literals,
@@ -115,7 +114,6 @@ def test_generated_columns_are_not_written_and_null_is_a_word() -> None:
     assert "IFNULL(CAST(`b` AS CHAR(400) CHARACTER SET latin1),'NULL')" in query
     assert "`g`" not in query
     assert query.endswith("FROM `shop`.`ord``ers` FORCE INDEX (`PRIMARY`) WHERE `a` > 1")
-    assert insert_head(NAME, definition.written_columns) == b"INSERT INTO `shop`.`ord``ers` (`a`,`b`) VALUES "
 
 
 def test_an_unknown_type_is_refused() -> None:

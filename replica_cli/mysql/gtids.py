@@ -1,0 +1,67 @@
+"""The GTID set that belongs to a place of MariaDB's binary log; MySQL gives place and set in one answer.
+
+BINLOG_GTID_POS is exact and may be NULL: it reads the file with the asking session's max_allowed_packet, which nobody
+can raise, so one larger event in the file makes it blind to all that comes after, until the next file. Then the set is
+taken from gtid_binlog_pos, which is that of the log's end: exact if the log ended at the place before and after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import PrimaryError
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.position import Position
+    from replica_cli.mysql.session import Session
+
+_ATTEMPTS = 20
+_PAUSE_SECONDS = 0.05
+
+
+def gtids_before(session: Session, place: Position) -> str | None:
+    """Return the GTID set of all transactions before a place, "" where there are none, None where it cannot be told."""
+    row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", place.file, place.pos)
+    # Bytes where the caller has asked for results as they are.
+    value = row[0] if row else None
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def executed_gtids(session: Session) -> str:
+    """Return the GTID set of all transactions in the binary log, up to this moment."""
+    row = session.row("SELECT @@GLOBAL.gtid_binlog_pos")
+    return str(row[0] or "") if row else ""
+
+
+def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[], Position]) -> Position:
+    """Take a place and return it with its GTID set; taken again while the log moves on and the set cannot be told.
+
+    `end` returns the log's end. Raises PrimaryError where the set cannot be told in the end.
+    """
+    for _ in range(_ATTEMPTS):
+        place = take()
+        gtid = gtids_before(session, place)
+        if gtid is None and end().order == place.order:
+            gtid = executed_gtids(session)
+            # A transaction that is being written has its GTID in there already; the end moves with it.
+            if end().order != place.order:
+                gtid = None
+        if gtid is not None:
+            return replace(place, gtid=gtid)
+        StopToken().wait(_PAUSE_SECONDS)
+    raise gtids_unknown(session, place)
+
+
+def gtids_unknown(session: Session, place: Position) -> PrimaryError:
+    """Return the error for a place whose GTID set the primary cannot tell."""
+    row = session.row("SELECT @@max_allowed_packet")
+    limit = f"{row[0]} bytes" if row else "its limit"
+    return PrimaryError(
+        f"{session.server}: the GTID set at {place} cannot be told: an event before it in the file is larger than "
+        f"max_allowed_packet ({limit})",
+        hint="`FLUSH BINARY LOGS` on the primary and try again, or give it a larger max_allowed_packet",
+    )
