@@ -35,7 +35,10 @@ class BinlogFile:
 
 
 def current_position(session: Session, facts: ServerFacts) -> Position:
-    """Return where the primary's binary log ends now. Raises PrimaryError where it writes none or knows no GTIDs of it."""
+    """Return where the primary's binary log ends now, to be started from.
+
+    Raises PrimaryError where it writes none, or knows no GTID set of that place.
+    """
     if facts.is_mariadb:
         return with_gtids(session, lambda: _end(session), lambda: _end(session))
     return _end(session, has_gtids=facts.has_gtids)
