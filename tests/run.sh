@@ -117,4 +117,6 @@ if [ "$part" = unit ]; then
 fi
 ensure_server
 [ "${REPLICA_TEST_SERVERS:-}" != all ] || prepare_roots
+# A whole run mostly waits, for servers and clocks: several processes, each with servers of its own.
+[ "${#arguments[@]}" -gt 0 ] || arguments=(-n 4 --dist worksteal)
 step .venv/bin/python -m pytest "${arguments[@]}"

@@ -2,11 +2,12 @@
 
 BINLOG_GTID_POS is exact and may be NULL: it reads the file with the asking session's max_allowed_packet, which nobody
 can raise, so one larger event in the file makes it blind to all that comes after, until the next file. Then the set is
-taken from gtid_binlog_pos, which is that of the log's end: exact if the log ended at the place before and after.
+taken from gtid_binlog_pos, that of the log's end: exact if the log still ends at the place when it has been read.
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.mysql.session import Session
 
-_ATTEMPTS = 20
-_PAUSE_SECONDS = 0.05
+_ATTEMPTS = 200
+_PAUSE_SECONDS = 0.02
 
 
 def gtids_before(session: Session, place: Position) -> str | None:
@@ -38,21 +39,20 @@ def executed_gtids(session: Session) -> str:
 
 
 def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[], Position]) -> Position:
-    """Take a place and return it with its GTID set; taken again while the log moves on and the set cannot be told.
+    """Take a place and return it with its GTID set. `end` returns the log's end.
 
-    `end` returns the log's end. Raises PrimaryError where the set cannot be told in the end.
+    Raises PrimaryError where the set cannot be told and the log moves on each time that it is looked at.
     """
+    place = take()
+    gtid = gtids_before(session, place)
+    if gtid is not None:
+        return replace(place, gtid=gtid)
     for _ in range(_ATTEMPTS):
-        place = take()
-        gtid = gtids_before(session, place)
-        if gtid is None and end().order == place.order:
-            gtid = executed_gtids(session)
-            # A transaction that is being written has its GTID in there already; the end moves with it.
-            if end().order != place.order:
-                gtid = None
-        if gtid is not None:
+        # In this order: a transaction that was being written meanwhile has moved the end by the time it is told.
+        place, gtid = take(), executed_gtids(session)
+        if end().order == place.order:
             return replace(place, gtid=gtid)
-        StopToken().wait(_PAUSE_SECONDS)
+        StopToken().wait(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - out of step with whoever writes
     raise gtids_unknown(session, place)
 
 

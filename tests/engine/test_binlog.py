@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+from fix_replica import Load
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
@@ -13,42 +15,65 @@ from replica_cli.mysql.boundary import check_gtid_set, locate
 from replica_cli.mysql.facts import read_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fix_servers import ServerFactory
 
     from replica_cli.mysql.session import Session
+    from replica_cli.sandbox.server import SandboxServer
 
 
 @pytest.fixture
-def blind(server_factory: ServerFactory) -> Iterator[Session]:
-    """Give a session on a primary whose file holds an event larger than max_allowed_packet: BINLOG_GTID_POS is NULL."""
-    with server_factory("mariadb", max_allowed_packet=1 << 20).session() as session:
+def blind(server_factory: ServerFactory) -> SandboxServer:
+    """Give a primary whose file holds an event larger than max_allowed_packet: BINLOG_GTID_POS is NULL behind it."""
+    server = server_factory("mariadb", max_allowed_packet=1 << 20)
+    with server.session() as session:
         session.execute("CREATE DATABASE d")
         session.execute("CREATE TABLE d.t (id INT PRIMARY KEY, v LONGTEXT)")
         session.execute("INSERT INTO d.t VALUES (1, REPEAT('a', 900000))")
         session.execute("UPDATE d.t SET v = REPEAT('b', 900000)")
         file, pos = (session.row("SHOW MASTER STATUS") or ())[:2]
         assert session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos) == (None,)
-        yield session
+    return server
 
 
-def test_the_gtid_set_of_a_file_with_a_huge_event(blind: Session) -> None:
-    facts = read_facts(blind)
-    executed = blind.rows("SELECT @@GLOBAL.gtid_binlog_pos")[0][0]
-    assert executed.endswith("-4")
-    for position in (current_position(blind, facts), visible_position(blind, facts), end_of_log(blind, facts)):
-        assert position.gtid == executed
-    assert check_gtid_set(blind, facts, executed).gtid == executed
+def test_the_gtid_set_of_a_file_with_a_huge_event(blind: SandboxServer) -> None:
+    with blind.session() as session:
+        facts = read_facts(session)
+        executed = session.rows("SELECT @@GLOBAL.gtid_binlog_pos")[0][0]
+        assert executed.endswith("-4")
+        for find in (current_position, visible_position, end_of_log):
+            assert find(session, facts).gtid == executed
+        assert check_gtid_set(session, facts, executed).gtid == executed
 
 
-def test_a_place_whose_gtid_set_cannot_be_told_is_refused_with_what_to_do(blind: Session) -> None:
-    facts = read_facts(blind)
-    here = current_position(blind, facts)
-    blind.execute("INSERT INTO d.t VALUES (2, '')")
-    with pytest.raises(PrimaryError, match="cannot be told") as refused:
-        locate(blind, facts, here)
-    assert "`FLUSH BINARY LOGS`" in refused.value.hint
-    blind.execute("FLUSH BINARY LOGS")
-    file = current_position(blind, facts).file
-    assert locate(blind, facts, Position(file, 4)).gtid == blind.rows("SELECT @@GLOBAL.gtid_binlog_pos")[0][0]
+def test_the_gtid_set_at_an_end_that_moves(blind: SandboxServer) -> None:
+    numbers = itertools.count(100)
+
+    def write(session: Session) -> None:
+        session.execute(f"INSERT INTO t VALUES ({next(numbers)}, '')")
+
+    load = Load(blind, "d", write)
+    with blind.session() as session:
+        facts = read_facts(session)
+        for find in (current_position, visible_position) * 5:
+            found = find(session, facts)
+            events = f"SHOW BINLOG EVENTS IN '{found.file}' FROM {found.pos} LIMIT 1"
+            while not (following := session.rows(events)):
+                continue
+            # What begins at the place is the next transaction.
+            number = int(found.gtid.rpartition("-")[2])
+            assert following[0][5].partition(" GTID ")[2] == f"0-{facts.server_id}-{number + 1}"
+    load.stop()
+
+
+def test_a_place_whose_gtid_set_cannot_be_told_is_refused_with_what_to_do(blind: SandboxServer) -> None:
+    with blind.session() as session:
+        facts = read_facts(session)
+        here = current_position(session, facts)
+        session.execute("INSERT INTO d.t VALUES (2, '')")
+        with pytest.raises(PrimaryError, match="cannot be told") as refused:
+            locate(session, facts, here)
+        assert "`FLUSH BINARY LOGS`" in refused.value.hint
+        session.execute("FLUSH BINARY LOGS")
+        file = current_position(session, facts).file
+        executed = session.rows("SELECT @@GLOBAL.gtid_binlog_pos")[0][0]
+        assert locate(session, facts, Position(file, 4)).gtid == executed
