@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.status import WorkerStatus
     from replica_cli.mysql.session import Session
 
@@ -51,12 +53,21 @@ class BeatStore:
         self._instance = instance
         self._last_progress: tuple[object, ...] | None = None
 
-    def beat(self, status: WorkerStatus, *, connection_id: int = 0, holder: str | None = None) -> bool:
+    def beat(
+        self,
+        status: WorkerStatus,
+        *,
+        connection_id: int = 0,
+        connections: Sequence[int] = (),
+        holder: str | None = None,
+    ) -> bool:
         """Write the heartbeat, about once a second; return whether a pause is wanted.
 
-        `connection_id` is the writing session's, so that a frozen holder can be killed. `moved_at` moves only when
-        the work did: position, rows, or a copy's rows. A wish to pause stays as it is, whoever beats.
+        `connection_id` is the writing session's; `connections` are all of the process, so that a standby can kill them
+        where it is frozen. `moved_at` moves only when the work did: position, rows, or a copy's rows. A wish to pause
+        stays as it is, whoever beats.
         """
+        snapshot = {**asdict(status), "connections": list(connections)}
         progress = _progress(status)
         has_moved = progress != self._last_progress
         moved_at = "UTC_TIMESTAMP(6)" if has_moved else "moved_at"
@@ -65,7 +76,7 @@ class BeatStore:
             " VALUES (%s, %s, %s, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), %s, %s) ON DUPLICATE KEY UPDATE"
             " holder = VALUES(holder), connection_id = VALUES(connection_id), beat_at = VALUES(beat_at),"
             f" moved_at = {moved_at}, phase = VALUES(phase), snapshot = VALUES(snapshot)",
-            self._instance, holder or this_holder(), connection_id, str(status.phase), json.dumps(asdict(status)),
+            self._instance, holder or this_holder(), connection_id, str(status.phase), json.dumps(snapshot),
         )  # fmt: skip
         self._last_progress = progress
         return self.is_pause_wanted()

@@ -39,7 +39,7 @@ class WriterLock:
 
         `former` is the connection on which this process held it before: cut on the way, it may live on at the server.
         """
-        if former is not None and self._holder_id() == former:
+        if former is not None and self.holder_id() == former:
             with contextlib.suppress(ServerError):
                 self._session.execute(f"KILL {former}")
         if not self.try_acquire(timeout):
@@ -50,13 +50,14 @@ class WriterLock:
 
     def holder(self) -> str:
         """Return who holds the lock, as it introduced itself; empty where nobody does."""
-        holder = self._holder_id()
+        holder = self.holder_id()
         if holder is None:
             return ""
         status = self._session.row(f"SELECT holder FROM {self._status} WHERE instance = %s", self._instance)
         return f"{status[0]}" if status else f"connection {holder}"
 
-    def _holder_id(self) -> int | None:
+    def holder_id(self) -> int | None:
+        """Return the id of the connection that holds the lock, None where nobody does."""
         row = self._session.row("SELECT IS_USED_LOCK(%s)", self._name)
         return None if row is None or row[0] is None else int(row[0])
 

@@ -25,10 +25,12 @@ HELP = help_text(
     examples=(
         ("Keep all secondaries in step", "replica stream"),
         ("Catch up one secondary and end", "replica stream --secondary db2 --until-caught-up"),
+        ("Wait on a second machine for the first to fail", "replica stream --standby"),
     ),
     exit_codes=(
         ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.PRIMARY,
-        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.INTERRUPTED,
+        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.FENCED,
+        ExitCode.INTERRUPTED,
     ),
     meanings={0: "stopped as asked after finishing (SIGTERM), or caught up"},
 )  # fmt: skip
@@ -49,6 +51,14 @@ def stream(
             rich_help_panel="Behaviour",
         ),
     ] = False,
+    standby: Annotated[
+        bool,
+        typer.Option(
+            "--standby",
+            help="Where another process writes, wait and take over when it dies or freezes",
+            rich_help_panel="Behaviour",
+        ),
+    ] = False,
     engine: Annotated[
         EngineChoice | None,
         typer.Option("--engine", help="What applies rows  [env: REPLICA_ENGINE]", rich_help_panel="Behaviour"),
@@ -60,7 +70,9 @@ def stream(
     run = invocation.furnish(Overrides(engine=engine.value if engine else None))
     from replica_cli.service.stream import run_stream  # noqa: PLC0415 - after the settings, which may be wrong
 
-    request = StreamRequest(run.secondaries, may_transfer=not no_transfer, until_caught_up=until_caught_up)
+    request = StreamRequest(
+        run.secondaries, may_transfer=not no_transfer, until_caught_up=until_caught_up, is_standby=standby
+    )
     paint = invocation.paint(to_stderr=True)
     title = f"replica stream from {run.settings.primary.name}"
     with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:

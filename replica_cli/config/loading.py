@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DOTENV = Path(".env")
+LEAST_LEASE_SECONDS = 3.0
 _COUNT = parsers.whole_number(1, 1_000_000)
 _HINT = "example.env lists every variable with its default"
 
@@ -130,7 +131,11 @@ def _read_network(sources: Sources) -> Network:
         heartbeat=sources.parsed("REPLICA_HEARTBEAT", duration, standard.heartbeat),
         read_timeout=sources.parsed("REPLICA_READ_TIMEOUT", duration, standard.read_timeout),
         query_timeout=sources.parsed("REPLICA_QUERY_TIMEOUT", duration, standard.query_timeout),
+        lease=sources.parsed("REPLICA_LEASE", duration, standard.lease),
     )
+    if found.lease < LEAST_LEASE_SECONDS:
+        # It is renewed once a second: a shorter one would take a busy process for a frozen one.
+        sources.complain("REPLICA_LEASE", f"must be at least {LEAST_LEASE_SECONDS:.0f}s")
     if found.heartbeat >= found.read_timeout:
         # An idle primary would look dead after every read timeout.
         sources.complain("REPLICA_HEARTBEAT", "must be shorter than REPLICA_READ_TIMEOUT")

@@ -77,6 +77,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("REPLICA_HEARTBEAT", "2s", "how often an idle primary says that it is there"),
     Variable("REPLICA_READ_TIMEOUT", "10s", "silence after which the primary's connection counts as dead"),
     Variable("REPLICA_QUERY_TIMEOUT", "1h", "longest wait for the answer to one statement"),
+    Variable("REPLICA_LEASE", "5s", "silence of a stream after which its `--standby` takes over; 3s at least"),
     Variable("REPLICA_MAX_LAG", "60s", "lag above which `replica health` warns"),
     Variable("REPLICA_LOG_LEVEL", "INFO", "least level logged: DEBUG, INFO, WARNING or ERROR"),
     Variable("REPLICA_LOG_FORMAT", "text", "form of a log line: text or json"),

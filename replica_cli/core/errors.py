@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     SECONDARY = 13
     REFUSED = 14
     LOCKED = 15
+    FENCED = 16
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -92,6 +93,12 @@ class PrimaryError(ReplicaError):
     code = "primary"
 
 
+class ServerIdTaken(PrimaryError):
+    """Another replica connected to the primary with our server id, and the primary dropped us for it."""
+
+    code = "server_id_taken"
+
+
 class SecondaryError(ReplicaError):
     """A secondary cannot be used: unreachable, refused, or configured so that rows would change."""
 
@@ -158,6 +165,7 @@ class LockHeld(ReplicaError):
 class Fenced(LockHeld):
     """Another process took over while this one was frozen; nothing of this batch was kept."""
 
+    exit_code = ExitCode.FENCED
     code = "fenced"
 
 

@@ -19,6 +19,7 @@ class StreamRequest:
     secondaries: tuple[Server, ...]
     may_transfer: bool = True
     until_caught_up: bool = False
+    is_standby: bool = False
 
 
 class TransferMode(StrEnum):

@@ -131,6 +131,7 @@ class Network:
     heartbeat: float = 2.0
     read_timeout: float = 10.0
     query_timeout: float = 3600.0
+    lease: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import struct
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +35,9 @@ _UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
 # Whole numbers become int; all else stays text (or bytes): nothing is rounded or refused on the way.
 _WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
 _CONVERSIONS: dict[Any, Any] = {**encoders, **dict.fromkeys(_WHOLE, int)}
+# Open connections by their id: a standby that takes over from a frozen process has to know what to kill.
+_open: dict[int, Session] = {}
+_open_lock = threading.Lock()
 _SESSION = f"SET SESSION sql_mode='{SQL_MODE}', time_zone='+00:00'"
 
 
@@ -146,6 +150,8 @@ class Session:
 
     def close(self) -> None:
         """Close politely; a connection that is gone already is closed too."""
+        with _open_lock:
+            _open.pop(id(self), None)
         with contextlib.suppress(pymysql.err.Error, OSError):
             self._connection.close()
 
@@ -193,6 +199,8 @@ def connect(server: Server, network: Network, *, database: str | None = None, in
     with translated(server):
         connection = pymysql.connect(**connection_settings(server, network), database=database)
     session = Session(connection, server)
+    with _open_lock:
+        _open[id(session)] = session
     _notice_silence(connection)
     try:
         _check_encryption(connection, server)
@@ -203,6 +211,12 @@ def connect(server: Server, network: Network, *, database: str | None = None, in
         session.close()
         raise
     return session
+
+
+def open_connection_ids(server: Server) -> list[int]:
+    """Return the server's ids of the sessions that this process has open on it."""
+    with _open_lock:
+        return sorted(s.connection_id for s in _open.values() if s.server == server)
 
 
 def connection_settings(server: Server, network: Network) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import CorruptEvent, PositionLost, PrimaryError, ReplicaError
+from replica_cli.core.errors import CorruptEvent, PositionLost, ReplicaError, ServerIdTaken
 from replica_cli.core.gtid import covers
 from replica_cli.mysql.binlog import binlog_files
 from replica_cli.mysql.boundary import purged_gtids
@@ -123,8 +124,9 @@ class Reader:
 
     def _explained(self, error: ServerError) -> ReplicaError:
         if error.errno == ER_SLAVE_SAME_ID:
-            return PrimaryError(
-                f"{self._server.name}: another replica uses server id {self._server_id}",
+            return ServerIdTaken(
+                f"{self._server.name}: another replica uses server id {self._server_id}"
+                + registered_replica(self._server, self._network, self._server_id),
                 hint="set MARIA_SERVER_ID to a number that no other replica of this primary uses",
             )
         if error.errno != ER_MASTER_FATAL_ERROR_READING_BINLOG:
@@ -136,6 +138,16 @@ class Reader:
         # The position is there, so the primary speaks of the connection: another dump took the server id, or an event
         # is larger than its max_allowed_packet.
         return ServerError(error.errno, error.text, self._server.name, remedy=Remedy.RECONNECT)
+
+
+def registered_replica(server: Server, network: Network, server_id: int) -> str:
+    """Return who is registered at the primary with a server id, as a clause for a message; empty where it won't say."""
+    with contextlib.suppress(ReplicaError), connect(server, network) as session:
+        words = "SHOW SLAVE HOSTS" if session.is_mariadb else "SHOW REPLICAS"
+        for row in session.rows(words):
+            if int(row[0]) == server_id:
+                return f": {row[1] or 'a host without a name'}, port {row[2]}"
+    return ""
 
 
 def check_position(server: Server, network: Network, position: Position) -> None:

@@ -7,12 +7,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from replica_cli.checkpoint.beats import BeatStore
+from replica_cli.checkpoint.beats import BeatStore, this_holder
+from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.session import connect
+from replica_cli.mysql.session import connect, open_connection_ids
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Heartbeat:
         self._server = server
         self._board = board
         self._end = StopToken()
+        self._has_beaten = False
         self._looked_at = time.monotonic()
         self._last: tuple[object, int] = (None, 0)
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -62,7 +64,8 @@ class Heartbeat:
                     session = connect(self._server, self._settings.network)
                     create_state_schema(session, self._settings.state_schema)
                     store = BeatStore(session, self._settings.state_schema, self._server.name)
-                store.beat(self._board.status, connection_id=session.connection_id)
+                    lock = WriterLock(session, self._settings.state_schema, self._server.name)
+                self._beat(store, lock, session)
             except ReplicaError as error:
                 logger.debug("no heartbeat: %s", error)
                 if session is not None:
@@ -70,6 +73,18 @@ class Heartbeat:
                 session = None
         if session is not None:
             session.close()
+
+    def _beat(self, store: BeatStore, lock: WriterLock, session: Session) -> None:
+        """Speak for the instance only while nobody else does: a process that woke up too late keeps silent."""
+        ours, writer = open_connection_ids(self._server), lock.holder_id()
+        if writer is not None and writer not in ours:
+            return
+        if writer is None and self._has_beaten:
+            beat = store.load()
+            if beat is not None and beat.holder != this_holder():
+                return
+        store.beat(self._board.status, connection_id=session.connection_id, connections=ours)
+        self._has_beaten = True
 
     def _look(self) -> None:
         """Say every half minute how it goes; nothing applied while the lag grows is worth a warning."""

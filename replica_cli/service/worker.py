@@ -14,10 +14,13 @@ from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
     Drift,
+    Fenced,
     FiltersChanged,
     Interrupted,
+    LockHeld,
     PositionMissing,
     ReplicaError,
+    ServerIdTaken,
     UnfinishedTransfer,
 )
 from replica_cli.core.reports import Failure, WorkerReport
@@ -30,6 +33,7 @@ from replica_cli.retry import delay_after
 from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_what_is_missing, has_any_table
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import SecondarySessions
+from replica_cli.service.standby import stand_by
 from replica_cli.service.streaming import CopyAsked, Streaming
 
 if TYPE_CHECKING:
@@ -44,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 _QUICK_ATTEMPTS = 5
 _CORRUPT_ATTEMPTS = 2
+# Two replicas with one server id throw each other out in turns; whoever notices stops it.
+_KICKS_LIMIT = 4
+_KICK_SECONDS = 300.0
 
 
 class Worker:
@@ -69,6 +76,7 @@ class Worker:
         self._must_be_exact = False
         self._writer_id: int | None = None
         self._lost = 0
+        self._kicks: list[float] = []
         self._progress: object = None
         self._failures: Counter[TableName | None] = Counter()
 
@@ -90,11 +98,26 @@ class Worker:
         return self._report(failure, time.monotonic() - started)
 
     def _open(self) -> SecondarySessions:
-        sessions = SecondarySessions.open(self._settings, self._server, former=self._writer_id)
+        try:
+            sessions = SecondarySessions.open(self._settings, self._server, former=self._writer_id)
+        except LockHeld as error:
+            if self._writer_id is None:
+                raise
+            raise Fenced(
+                f"{error.message}: it took over while this process stood still, or was cut off",
+                hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
+            ) from error
         self._writer_id = sessions.writer.connection_id
         return sessions
 
+    def _is_waiting(self) -> bool:
+        return self._request.is_standby and self._writer_id is None
+
     def _connected(self) -> None:
+        if self._is_waiting():
+            stand_by(self._settings, self._server, self._board, self._stop)
+            if self._stop.is_set:
+                return
         with self._open() as sessions:
             self._board.has_held_lock = True
             saved = self._prepare(sessions)
@@ -163,11 +186,16 @@ class Worker:
             self._progress, self._lost = position, 0
         if isinstance(error, CopyAsked):
             return None
+        if isinstance(error, LockHeld) and self._is_waiting():
+            # Another standby was quicker.
+            return None
         if isinstance(error, NotExact):
             self._must_be_exact = True
             return None
         if isinstance(error, TableChangedInWindow):
             return self._ask_for_copies(error)
+        if isinstance(error, ServerIdTaken):
+            return self._server_id_taken(error)
         if isinstance(error, ServerError):
             return self._reconnect(error)
         if isinstance(error, CorruptEvent):
@@ -207,6 +235,12 @@ class Worker:
         self._stop.wait(seconds)
         self._board.set(message="")
         return None
+
+    def _server_id_taken(self, error: ServerIdTaken) -> ReplicaError | None:
+        """Come back a few times: it may have been our own former connection, or a standby that took over meanwhile."""
+        now = time.monotonic()
+        self._kicks = [k for k in self._kicks if now - k < _KICK_SECONDS] + [now]
+        return error if len(self._kicks) >= _KICKS_LIMIT else self._reconnect(error)
 
     def _table_failed(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
         """Try a table again from the saved position; set it aside where it keeps failing."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 COMMANDS = {
-    "stream": ["--no-transfer", "--until-caught-up", "--engine", "--secondary", "--json"],
+    "stream": ["--no-transfer", "--until-caught-up", "--standby", "--engine", "--secondary", "--json"],
     "transfer": ["--resume", "--restart", "--table", "--workers", "--batch-size", "--dry-run", "--yes", "--all"],
     "position show": ["--secondary", "--json"],
     "position reset": ["--to", "--to-current", "--gtid", "--accept-filters", "--yes", "--dry-run", "--all"],

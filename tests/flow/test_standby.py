@@ -1,0 +1,136 @@
+"""One writer: a standby waits, takes over from the dead and the frozen, and the frozen one cannot write any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from fix_replica import Load, wait_until
+
+if TYPE_CHECKING:
+    from fix_replica import Replica, Running
+
+    from replica_cli.mysql.session import Session
+
+
+@pytest.fixture
+def ledger(replica: Replica) -> Replica:
+    replica.settings |= {"REPLICA_LEASE": "3s"}
+    # `applications` counts how often a row was changed: applied twice, it would differ from the primary's.
+    replica.on_primary(
+        "CREATE TABLE ledger (id INT PRIMARY KEY, applications INT NOT NULL)",
+        "INSERT INTO ledger VALUES " + ",".join(f"({n}, 0)" for n in range(50)),
+    )
+    replica.run("transfer")
+    return replica
+
+
+def stand_by(replica: Replica) -> Running:
+    standby = replica.start("stream", "--standby")
+    standby.wait_for_log("standing by")
+    return standby
+
+
+def work(session: Session) -> None:
+    session.execute("UPDATE ledger SET applications = applications + 1 WHERE id = CAST(RAND() * 49 AS UNSIGNED)")
+
+
+def freeze(running: Running) -> None:
+    os.killpg(running.process.pid, signal.SIGSTOP)
+
+
+def wake(running: Running) -> None:
+    os.killpg(running.process.pid, signal.SIGCONT)
+
+
+def test_a_standby_waits_and_takes_over_from_a_dead_holder_within_seconds(ledger: Replica) -> None:
+    holder = ledger.stream()
+    standby = stand_by(ledger)
+    load = Load(ledger.primary, ledger.schema, work)
+    ledger.wait_until_applied(holder)
+    assert "streaming from" not in standby.stderr
+    holder.kill_all()
+    standby.wait_for_log("streaming from")
+    load.stop()
+    ledger.wait_until_applied(standby)
+    assert standby.end(signal.SIGTERM).code == 0
+    ledger.assert_equal()
+
+
+def test_a_standby_takes_over_at_once_where_the_holder_ends_politely(ledger: Replica) -> None:
+    holder = ledger.stream()
+    standby = stand_by(ledger)
+    assert holder.end(signal.SIGTERM).code == 0
+    standby.wait_for_log("streaming from")
+    assert "has been silent" not in standby.stderr
+    assert standby.end(signal.SIGTERM).code == 0
+
+
+def test_a_standby_that_never_had_its_turn_ends_politely(ledger: Replica) -> None:
+    holder = ledger.stream()
+    standby = stand_by(ledger)
+    assert standby.end(signal.SIGTERM).code == 0
+    ledger.wait_until_applied(holder)
+    assert holder.end(signal.SIGTERM).code == 0
+
+
+def test_a_frozen_holder_that_wakes_up_after_a_takeover_cannot_commit_one_row(ledger: Replica) -> None:
+    holder = ledger.stream()
+    standby = stand_by(ledger)
+    load = Load(ledger.primary, ledger.schema, work)
+    ledger.wait_until_applied(holder)
+    freeze(holder)
+    standby.wait_for_log("streaming from")
+    ledger.wait_until_applied(standby)
+    load.stop()
+    ledger.wait_until_applied(standby)
+    before = ledger.state("SELECT token, row_count FROM binlog_position")
+    wake(holder)
+    ended = holder.end()
+    assert ended.code == 16, ended.stderr
+    assert "took over" in ended.stderr
+    assert ledger.state("SELECT token, row_count FROM binlog_position") == before
+    ledger.assert_equal()
+    # The new one never noticed, and is the one that everybody sees.
+    ledger.on_primary("UPDATE ledger SET applications = applications + 1")
+    ledger.wait_until_applied(standby)
+    (pid,) = standby.worker_pids()
+    assert ledger.state("SELECT holder FROM stream_status")[0][0].endswith(f":{pid}")
+    assert standby.end(signal.SIGTERM).code == 0
+    ledger.assert_equal()
+
+
+def test_a_holder_frozen_with_a_batch_in_hand_loses_it(ledger: Replica) -> None:
+    holder = ledger.stream()
+    standby = stand_by(ledger)
+    ledger.wait_until_applied(holder)
+    with ledger.secondaries["db1"].session(database=ledger.schema) as other:
+        # The batch waits for this row: rows before it are written and not committed when the process freezes.
+        other.begin()
+        other.execute("UPDATE ledger SET applications = applications WHERE id = 7")
+        ledger.on_primary("UPDATE ledger SET applications = applications + 1")
+        waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        wait_until(lambda: other.row(waiting) == (1,), "the batch to wait for the row")
+        freeze(holder)
+        other.rollback()
+    standby.wait_for_log("streaming from")
+    ledger.wait_until_applied(standby)
+    wake(holder)
+    assert holder.end().code == 16
+    assert standby.end(signal.SIGTERM).code == 0
+    ledger.assert_equal()
+
+
+def test_a_token_that_was_raised_stops_a_batch_even_where_the_connection_lives(ledger: Replica) -> None:
+    holder = ledger.stream()
+    ledger.wait_until_applied(holder)
+    # A takeover that did not reach the old connection: the token in the position row is the last line.
+    with ledger.secondaries["db1"].session(database=ledger.state_schema) as session:
+        session.execute("UPDATE binlog_position SET token = token + 1")
+    ledger.on_primary("UPDATE ledger SET applications = applications + 1")
+    assert holder.end().code == 16
+    assert ledger.on_secondary("SELECT SUM(applications) FROM ledger")[0][0] in (0, "0")
+    ledger.catch_up()
+    ledger.assert_equal()
