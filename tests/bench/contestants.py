@@ -1,0 +1,48 @@
+"""Those who apply a backlog: each prepares in its own time, and runs while the clock does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tests.bench import ours
+from tests.bench.native import Native
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.bench.result import Timing
+    from tests.bench.rig import Rig
+
+
+class Contestant(Protocol):
+    """Somebody who brings the rig's fresh secondary to the end of the primary's log."""
+
+    def prepare(self, rig: Rig) -> None:
+        """Do what is not timed."""
+
+    def run(self, rig: Rig) -> Timing:
+        """Do what is timed. Raises RunFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """`replica stream --until-caught-up` with an engine."""
+
+    engine: str
+    profile: Path | None = None
+
+    def prepare(self, rig: Rig) -> None:
+        """Save the position before the log."""
+        ours.begin_at_start(rig)
+
+    def run(self, rig: Rig) -> Timing:
+        """Stream to the log's end."""
+        words = ("stream", "--until-caught-up", "--no-transfer", "--engine", self.engine)
+        return ours.start(rig, *words, profile=self.profile).wait()
+
+
+PARALLEL: Mapping[str, Native] = {
+    f"native {mode} {threads}": Native(threads, mode) for mode in ("conservative", "optimistic") for threads in (2, 4)
+}

@@ -1,0 +1,121 @@
+"""`replica` as a contestant: the command as people type it, its start included in the time."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import replica_cli
+from replica_cli.stop import StopToken
+from tests.bench.failure import RunFailed
+from tests.bench.proc import Cost, Watch
+from tests.bench.result import Timing
+
+if TYPE_CHECKING:
+    from tests.bench.rig import Rig
+
+_ROOT = Path(replica_cli.__file__).parent.parent
+_SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass
+class Command:
+    """A started `replica`. Its log is read while it runs, and the moment noted at which it began to stream."""
+
+    process: subprocess.Popen[str]
+    started: float
+    streaming: float | None = None
+    lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.process.pid)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait(self) -> Timing:
+        """Wait for its end. Raises RunFailed where that is not 0."""
+        _, status, usage = os.wait4(self.process.pid, 0)
+        ended = time.monotonic()
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.watch.stop()
+        self._reader.join(10)
+        if self.process.returncode != 0:
+            raise RunFailed(f"replica ended with {self.process.returncode}:\n" + "".join(self.lines[-20:]))
+        # The kernel's sum for it and all it waited for; the looks tell which part was the worker's.
+        total = usage.ru_utime + usage.ru_stime
+        worker = self.watch.worker
+        return Timing(
+            seconds=ended - self.started,
+            streaming_seconds=ended - self.streaming if self.streaming is not None else None,
+            supervisor=Cost(max(0.0, total - worker.cpu_seconds), self.watch.supervisor.peak_bytes),
+            worker=worker,
+        )
+
+    def wait_until_streaming(self) -> None:
+        """Wait until it streams. Raises RunFailed where that does not come."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while self.streaming is None:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RunFailed("replica does not stream:\n" + "".join(self.lines[-20:]))
+            StopToken().wait(0.02)
+
+    def stop(self) -> Timing:
+        """Ask it to end and wait for that."""
+        self.watch.look()
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if self.streaming is None and re.search(r"\bstreaming from\b", line):
+                self.streaming = time.monotonic()
+            self.lines.append(line)
+
+
+def start(rig: Rig, *words: str, profile: Path | None = None) -> Command:
+    """Start a command for the rig's servers, under py-spy where a file for its samples is given."""
+    spy = ["py-spy", "record", "--subprocesses", "--format", "raw", "--output", str(profile), "--"] if profile else []
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [*spy, sys.executable, "-m", "replica_cli", *words],
+        env=_environment(rig),
+        cwd=rig.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return Command(process, started)
+
+
+def begin_at_start(rig: Rig) -> None:
+    """Save the place before the log as the position to stream from."""
+    start(rig, "position", "reset", "--secondary", "secondary", "--to", str(rig.start), "--yes").wait()
+
+
+def _environment(rig: Rig) -> dict[str, str]:
+    address = rig.primary.address()
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}  # noqa: TID251 - passed on
+    return {
+        **inherited,
+        "PYTHONPATH": str(_ROOT),
+        "MARIA_PRIMARY_HOST": address.host,
+        "MARIA_PRIMARY_PORT": str(address.port),
+        "MARIA_USER": address.user,
+        "MARIA_PASS": address.password.reveal(),
+        "MARIA_SECONDARY_HOSTS": rig.secondary.address().host,
+        "MARIA_SECONDARY_PORTS": str(rig.secondary.port),
+        "MARIA_SECONDARY_NAMES": "secondary",
+        "REPLICA_SCHEMAS": rig.schema,
+        "REPLICA_PROGRESS_FOLDER": str(rig.folder),
+    }
