@@ -9,15 +9,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.ddl import Verdict
+from replica_cli.applier.quarantine import set_aside
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.positions import Advance
-from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError
-from replica_cli.core.events import RowEvent, Statement, Transaction
+from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
-from replica_cli.core.status import TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import retrying
@@ -26,13 +25,15 @@ from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from replica_cli.applier.ddl import DdlApplier, Decision
+    from replica_cli.applier.ddl import DdlApplier
     from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.prepared import PreparedTransactions
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
     from replica_cli.applier.writer import Writer
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.stores import Stores
+    from replica_cli.core.events import XaStep
     from replica_cli.core.settings import Batching, Retry
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
@@ -73,6 +74,7 @@ class Applier:
         writer: Writer,
         engines: Engines,
         ddl: DdlApplier,
+        prepared: PreparedTransactions,
         definitions: Definitions,
         stores: Stores,
         windows: Windows,
@@ -86,6 +88,7 @@ class Applier:
         self._writer = writer
         self._engines = engines
         self._ddl = ddl
+        self._prepared = prepared
         self._definitions = definitions
         self._stores = stores
         self._windows = windows
@@ -141,7 +144,7 @@ class Applier:
             if self._stop.is_set and not run:
                 # The batch in hand is done; what else was read is read again next time.
                 return
-            is_plain = transaction.is_start and transaction.is_end
+            is_plain = transaction.is_start and transaction.is_end and transaction.xa is None
             if not is_plain or any(isinstance(c, Statement) for c in transaction.changes):
                 self._apply_run(run)
                 run, size = [], 0
@@ -195,12 +198,10 @@ class Applier:
         try:
             if transaction.is_start or self._open is None:
                 self._open = Tally(transactions=1)
-            for is_statement, changes in groupby(transaction.changes, lambda c: isinstance(c, Statement)):
-                if is_statement:
-                    for statement in changes:
-                        self._apply_statement(cast("Statement", statement), transaction, self._open)
-                else:
-                    self._write([(transaction, cast("RowEvent", c)) for c in changes], self._open)
+            if transaction.xa is None:
+                self._apply_changes(transaction.changes, transaction, self._open)
+            else:
+                self._apply_xa(transaction, transaction.xa, self._open)
             if transaction.is_rolled_back:
                 self._rollback()
                 self._open = Tally(transactions=1)
@@ -220,6 +221,38 @@ class Applier:
             ):
                 raise NotExact(_placed(error, transaction).message) from error
             raise _placed(error, transaction) from error
+
+    def _apply_changes(self, found: Sequence[RowEvent | Statement], transaction: Transaction, tally: Tally) -> None:
+        for is_statement, changes in groupby(found, lambda c: isinstance(c, Statement)):
+            if is_statement:
+                for statement in changes:
+                    self._apply_statement(cast("Statement", statement), transaction, tally)
+            else:
+                self._write([(transaction, cast("RowEvent", c)) for c in changes], tally)
+
+    def _apply_xa(self, transaction: Transaction, step: XaStep, tally: Tally) -> None:
+        if step.phase is XaPhase.PREPARE:
+            changes = [c for c in transaction.changes if not self._is_ignored(c, transaction, tally)]
+            self._prepared.keep(transaction, step, changes)
+            return
+        if step.phase is XaPhase.COMMIT:
+            for changes in self._prepared.kept(transaction, step):
+                self._apply_changes(changes, transaction, tally)
+            self._apply_changes(transaction.changes, transaction, tally)
+        self._prepared.forget(step)
+
+    def _is_ignored(self, change: RowEvent | Statement, transaction: Transaction, tally: Tally) -> bool:
+        """Say whether a change inside a prepared transaction is nothing to us; refuse a statement that is."""
+        if isinstance(change, RowEvent):
+            return False
+        parsed = self._ddl.parse(change)
+        if parsed.kind is StatementKind.SAVEPOINT:
+            return False
+        decision = self._ddl.decide(parsed, transaction, self._windows)
+        if decision.verdict is not Verdict.IGNORE:
+            raise ApplyRefused(f"{parsed.kind} inside an XA transaction", table=next(iter(parsed.tables), None))
+        tally.ignored_statements[decision.reason] += 1
+        return True
 
     def _write(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> None:
         """Turn row events into work, engine by engine in source order, and send it."""
@@ -266,7 +299,8 @@ class Applier:
             tally.ignored_statements[decision.reason] += 1
             return
         if decision.verdict is Verdict.QUARANTINE:
-            self._set_aside(decision, transaction)
+            instance = self._session.server.name
+            set_aside(decision, transaction, self._stores.tables, self._windows, instance=instance)
             return
         if self._writer.is_begun:
             raise ApplyRefused(f"{parsed.kind} behind rows in one transaction", table=next(iter(parsed.tables), None))
@@ -283,20 +317,6 @@ class Applier:
             logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
             table=_names(parsed.tables), position=transaction.start,
         )  # fmt: skip
-
-    def _set_aside(self, decision: Decision, transaction: Transaction) -> None:
-        for name in decision.tables:
-            before = self._windows.records.get(name)
-            if before is not None and before.state is TableState.QUARANTINED:
-                continue  # where and why it stopped first is what counts
-            record = TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason)
-            self._stores.tables.save(record)
-            self._windows.records[name] = record
-            log(
-                logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; `replica transfer --table %s` brings it back",
-                decision.reason, name, instance=self._session.server.name, schema=name.schema, table=name.table,
-                position=transaction.start,
-            )  # fmt: skip
 
     def _check_token(self) -> None:
         found = self._session.execute(self._stores.positions.touch_statement(self._token))

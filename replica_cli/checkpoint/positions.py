@@ -50,6 +50,7 @@ class PositionStore:
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
         self._table = f"{quote(state_schema)}.binlog_position"
+        self._prepared = f"{quote(state_schema)}.xa_prepared"
         self._instance = instance
 
     def load(self) -> SavedPosition | None:
@@ -70,7 +71,12 @@ class PositionStore:
         )  # fmt: skip
 
     def start(self, position: Position, *, source_identity: str, selection: Selection) -> None:
-        """Write the row anew at a start position; an existing row keeps its token, so that old writers stay fenced."""
+        """Write the row anew at a start position; an existing row keeps its token, so that old writers stay fenced.
+
+        What was kept of prepared transactions belongs to the old position: behind the new one the same XA id may be
+        another transaction.
+        """
+        self._session.execute(f"DELETE FROM {self._prepared} WHERE instance = %s", self._instance)
         self._session.execute(
             f"INSERT INTO {self._table}"
             " (instance, file, pos, gtid, source_identity, filters, filters_text, token, updated_at) VALUES"
@@ -104,7 +110,8 @@ class PositionStore:
         return saved.token if saved else 0
 
     def forget(self) -> None:
-        """Delete the row."""
+        """Delete the row, and what was kept of prepared transactions up to it."""
+        self._session.execute(f"DELETE FROM {self._prepared} WHERE instance = %s", self._instance)
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
 
     def advance_statement(self, advance: Advance, token: int) -> bytes:

@@ -72,6 +72,16 @@ _DDL_INTENT = f"""
     started_at DATETIME(6) NOT NULL
 """
 
+# Changes of transactions that are prepared on the primary (XA), in chunks; gone with their COMMIT or ROLLBACK.
+_XA_PREPARED = f"""
+    instance {_NAME} NOT NULL,
+    xid VARCHAR(300) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    number INT UNSIGNED NOT NULL,
+    data LONGBLOB NOT NULL,
+    prepared_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (instance, xid, number)
+"""
+
 # What the live process says of itself, about once a second, outside of the row transactions.
 _STREAM_STATUS = f"""
     instance {_NAME} NOT NULL PRIMARY KEY,
@@ -89,6 +99,7 @@ _TABLES = {
     "table_status": _TABLE_STATUS,
     "transfer_progress": _TRANSFER_PROGRESS,
     "ddl_intent": _DDL_INTENT,
+    "xa_prepared": _XA_PREPARED,
     "stream_status": _STREAM_STATUS,
 }
 

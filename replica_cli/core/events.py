@@ -7,7 +7,7 @@ https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -102,6 +102,22 @@ class Statement:
     timestamp: int = 0
 
 
+class XaPhase(Enum):
+    """What a group of the log does to a transaction that XA statements prepared and completed."""
+
+    PREPARE = "prepare"
+    COMMIT = "commit"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class XaStep:
+    """`xid` as servers write it in their XA statements: X'gtrid',X'bqual',format."""
+
+    phase: XaPhase
+    xid: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Transaction:
     """One source transaction, or a piece of a large one.
@@ -109,7 +125,8 @@ class Transaction:
     A transaction arrives as one item with `is_start` and `is_end`, or as several in a row; only the last has the
     boundary in `end`. `size` counts bytes of binary log. `is_ddl` marks a group that is exactly one statement.
     An item without changes moves the position only (idle heartbeat, rotation, filtered transaction).
-    `is_rolled_back`: the pieces before it must not be kept.
+    `is_rolled_back`: the pieces before it must not be kept. `xa` marks changes that count only once another group
+    commits them (PREPARE), and that other group (COMMIT with no changes of its own, or the last piece in one phase).
     """
 
     start: Position
@@ -121,6 +138,7 @@ class Transaction:
     is_start: bool = True
     is_end: bool = True
     is_rolled_back: bool = False
+    xa: XaStep | None = None
 
     @property
     def is_ddl(self) -> bool:

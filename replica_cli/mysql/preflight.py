@@ -47,6 +47,7 @@ def check_primary(
         check_primary_grants(session, facts, grants, selection),
         *_semi_sync(session, facts),
         *_chained(session, facts),
+        *_prepared(session),
     ]
     if facts.is_on("log_bin") and any(grants.allows(p) for p in ("BINLOG MONITOR", "REPLICATION CLIENT", "SUPER")):
         found.extend(_log_filters(session, selection))
@@ -194,6 +195,25 @@ def _chained(session: Session, facts: ServerFacts) -> Iterator[Finding]:
     level = HealthLevel.WARNING if running is None else HealthLevel.CRITICAL
     message = f"{name} is OFF: what this server itself replicates from elsewhere is not in its binary log"
     yield Finding("log-replica-updates", level, message, f"set `{name}=ON` in its option file and restart it")
+
+
+def _prepared(session: Session) -> Iterator[Finding]:
+    """Transactions that XA PREPARE left open: a copy that begins now does not see them, and their COMMIT stops it."""
+    name = "prepared-transactions"
+    try:
+        count = len(session.rows("XA RECOVER"))
+    except ServerError as error:
+        if error.is_connection_lost:
+            raise
+        message = "whether transactions are prepared (XA) cannot be seen without XA_RECOVER_ADMIN"
+        yield Finding(name, HealthLevel.OK, message)
+        return
+    if not count:
+        yield Finding(name, HealthLevel.OK, "no transaction is prepared (XA)")
+        return
+    message = f"{count} transactions are prepared (XA): a copy that begins now does not know what is in them"
+    hint = "XA RECOVER; then XA COMMIT or XA ROLLBACK each before a transfer; a stream that saw them goes on"
+    yield Finding(name, HealthLevel.WARNING, message, hint)
 
 
 def _log_filters(session: Session, selection: Selection | None) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
-from replica_cli.core.events import RowEvent, Statement, TableMap, Transaction
+from replica_cli.core.events import RowEvent, Statement, TableMap, Transaction, XaPhase, XaStep
 from replica_cli.core.position import Position
 from replica_cli.reader.codes import (
     ARTIFICIAL,
@@ -22,7 +22,7 @@ from replica_cli.reader.payload import unpack_payload
 from replica_cli.reader.query import ROLLBACK_ALTER, START_ALTER, parse_execute_load, parse_query, query_text_offset
 from replica_cli.reader.rowevent import HEADER, ROW_EVENTS, parse_row_event, unpack_mariadb
 from replica_cli.reader.tablemap import parse_table_map
-from replica_cli.reader.xa import XaPrepared, parse_xa_prepare
+from replica_cli.reader.xa import XaPrepared, parse_xa_prepare, parse_xa_statement, prepared_by_gtid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ class Assembler:
         self._has_checksum = False
         self._maps: dict[int, TableMap | None] = {}
         self._maps_by_body: dict[bytes, TableMap] = {}
-        self._xa_without_changes: set[bytes] = set()
+        self._xa: XaStep | None = None
         self._close_group()
 
     @property
@@ -204,6 +204,7 @@ class Assembler:
         sequence, domain, flags = struct.unpack_from("<QIB", event, HEADER)
         self._open_group(f"{domain}-{server_id}-{sequence}")
         self._is_standalone = bool(flags & MARIADB_STANDALONE)
+        self._xa = prepared_by_gtid(event[HEADER:], flags)
 
     def _take_mysql_gtid(self, event: bytes, code: int) -> None:
         gtid = ""
@@ -230,11 +231,12 @@ class Assembler:
             yield self._end(timestamp)
         elif text == b"ROLLBACK":
             yield self._end(timestamp, is_rolled_back=True)
-        elif text.startswith((b"XA START", b"XA END")):
+        elif text.startswith(b"XA "):
             self._is_standalone = False
-        elif text.startswith((b"XA COMMIT", b"XA ROLLBACK")):
-            self._finish_xa(text)
-            yield self._end(timestamp)
+            step = parse_xa_statement(text)
+            self._xa = step or self._xa
+            if step is not None and step.phase is not XaPhase.PREPARE:
+                yield self._end(timestamp)
         else:
             statement = parse_query(body, timestamp)
             # Of an ALTER in two phases only the second is carried out: by then its outcome is known.
@@ -264,23 +266,14 @@ class Assembler:
         yield self._nothing()
 
     def _take_xa(self, prepared: XaPrepared, timestamp: int) -> Transaction:
-        if prepared.is_one_phase:
-            return self._end(timestamp)
-        if self._changes:
-            raise UnsupportedEvent(
-                "XA PREPARE of a transaction on replicated tables", hint="use XA COMMIT … ONE PHASE, or plain COMMIT"
-            )
-        self._xa_without_changes.add(prepared.xid)
+        if not prepared.is_one_phase:
+            self._xa = XaStep(XaPhase.PREPARE, prepared.xid)
+        elif self._is_first_piece:
+            self._xa = None
+        else:
+            # Its first pieces were handed on before anybody could know that it is committed in the same breath.
+            self._xa = XaStep(XaPhase.COMMIT, prepared.xid)
         return self._end(timestamp)
-
-    def _finish_xa(self, text: bytes) -> None:
-        xid = text.split(None, 2)[2]
-        if xid not in self._xa_without_changes:
-            raise UnsupportedEvent(
-                f"{text.decode('utf-8', 'replace')}: its XA PREPARE was not seen by this process",
-                hint="`replica transfer --restart` copies anew; `replica position reset --to FILE:POS` skips it",
-            )
-        self._xa_without_changes.discard(xid)
 
     def _open_group(self, gtid: str) -> None:
         self._close_group()
@@ -291,6 +284,7 @@ class Assembler:
         self._is_open = False
         self._is_standalone = False
         self._gtid = ""
+        self._xa = None
         self._changes: list[RowEvent | Statement] = []
         self._group_size = 0
         self._piece_start = 0
@@ -317,6 +311,7 @@ class Assembler:
             self._is_first_piece,
             is_end,
             is_rolled_back,
+            self._xa,
         )
         self._changes = []
         self._piece_start = self._group_size

@@ -84,6 +84,7 @@ ARTIFICIAL = 0x20  # made by the server for this connection, not in its log
 IGNORABLE = 0x80  # a reader that does not know the type may pass over it
 
 MARIADB_STANDALONE = 0x01
+MARIADB_GROUP_COMMIT_ID = 0x02
 MARIADB_PREPARED_XA = 0x40
 MARIADB_COMPLETED_XA = 0x80
 

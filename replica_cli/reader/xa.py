@@ -1,6 +1,7 @@
-"""XA_PREPARE events.
+"""XA transactions in the log: what is prepared, and by which words it is completed.
 
-Layout: MySQL's control_events.h (XA_prepare_event): one-phase flag, format id, lengths of gtrid and bqual, their bytes.
+Layouts: MySQL's control_events.h (XA_prepare_event): one-phase flag, format id, lengths of gtrid and bqual, both;
+MariaDB's log_event.h (Gtid_log_event): the same behind its flags, with lengths of one byte.
 """
 
 from __future__ import annotations
@@ -9,6 +10,15 @@ import struct
 from dataclasses import dataclass
 
 from replica_cli.core.errors import CorruptEvent
+from replica_cli.core.events import XaPhase, XaStep
+from replica_cli.reader.codes import MARIADB_COMPLETED_XA, MARIADB_GROUP_COMMIT_ID, MARIADB_PREPARED_XA
+
+_MARIADB_FIXED = 13
+_WORDS = {
+    b"XA START": XaPhase.PREPARE,
+    b"XA COMMIT": XaPhase.COMMIT,
+    b"XA ROLLBACK": XaPhase.ROLLBACK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +26,7 @@ class XaPrepared:
     """`xid` is written as servers write it in their XA statements: X'gtrid',X'bqual',format."""
 
     is_one_phase: bool
-    xid: bytes
+    xid: str
 
 
 def parse_xa_prepare(body: bytes) -> XaPrepared:
@@ -24,6 +34,31 @@ def parse_xa_prepare(body: bytes) -> XaPrepared:
     if len(body) < 13:
         raise CorruptEvent(f"an XA_PREPARE event of {len(body)} bytes")
     one_phase, format_id, gtrid_length, bqual_length = struct.unpack_from("<BIII", body)
-    gtrid = body[13 : 13 + gtrid_length]
-    bqual = body[13 + gtrid_length : 13 + gtrid_length + bqual_length]
-    return XaPrepared(bool(one_phase), f"X'{gtrid.hex()}',X'{bqual.hex()}',{format_id}".encode())
+    return XaPrepared(bool(one_phase), _xid(body, 13, format_id, gtrid_length, bqual_length))
+
+
+def prepared_by_gtid(body: bytes, flags: int) -> XaStep | None:
+    """Read from a MariaDB GTID event's body whether its group prepares an XA transaction. Raises CorruptEvent."""
+    if not flags & MARIADB_PREPARED_XA or flags & MARIADB_COMPLETED_XA:
+        return None
+    at = _MARIADB_FIXED + (8 if flags & MARIADB_GROUP_COMMIT_ID else 0)
+    if len(body) < at + 6:
+        raise CorruptEvent(f"a GTID event of {len(body)} bytes has no XA id")
+    format_id, gtrid_length, bqual_length = struct.unpack_from("<IBB", body, at)
+    return XaStep(XaPhase.PREPARE, _xid(body, at + 6, format_id, gtrid_length, bqual_length))
+
+
+def parse_xa_statement(text: bytes) -> XaStep | None:
+    """Read XA START, COMMIT or ROLLBACK as servers log them, None where a text is none of them."""
+    for words, phase in _WORDS.items():
+        if text.startswith(words + b" "):
+            return XaStep(phase, text[len(words) + 1 :].decode("ascii", "backslashreplace").strip())
+    return None
+
+
+def _xid(body: bytes, at: int, format_id: int, gtrid_length: int, bqual_length: int) -> str:
+    gtrid = body[at : at + gtrid_length]
+    bqual = body[at + gtrid_length : at + gtrid_length + bqual_length]
+    if len(gtrid) + len(bqual) != gtrid_length + bqual_length:
+        raise CorruptEvent("an XA id is cut")
+    return f"X'{gtrid.hex()}',X'{bqual.hex()}',{format_id}"

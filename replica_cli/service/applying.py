@@ -9,11 +9,13 @@ from replica_cli.applier.applier import Applier, Engines
 from replica_cli.applier.auto_engine import AutoEngine
 from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.prepared import PreparedTransactions
 from replica_cli.applier.replay_engine import ReplayEngine
 from replica_cli.applier.row_counts import RowCounts
 from replica_cli.applier.row_image_engine import RowImageEngine
 from replica_cli.applier.sql_engine import SqlEngine
 from replica_cli.applier.writer import Writer
+from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
@@ -21,6 +23,7 @@ from replica_cli.mysql.catalog import read_table
 from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.session import connect
+from replica_cli.reader.kept import KeptEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,12 +87,16 @@ def make_applier(
         policy=settings.apply.ddl,
         is_same_flavour=primary_facts.is_mariadb == sessions.facts.is_mariadb,
     )
+    max_packet = sessions.facts.max_allowed_packet
+    writer = Writer(sessions.writer, max_packet=max_packet)
+    kept = PreparedStore(sessions.writer, settings.state_schema, sessions.writer.server.name)
     return Applier(
         sessions.writer,
         saved,
-        writer=Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet),
+        writer=writer,
         engines=Engines(strict, replay, sql),
         ddl=ddl,
+        prepared=PreparedTransactions(writer, kept, KeptEvents(), max_packet=max_packet),
         definitions=definitions,
         stores=sessions.stores,
         windows=windows,

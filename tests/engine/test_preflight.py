@@ -81,6 +81,21 @@ def test_semi_sync_is_named(server_factory: ServerFactory) -> None:
     assert "no ACK" in finding.message
 
 
+def test_prepared_transactions_are_counted(primary: SandboxServer, schema: str) -> None:
+    with primary.session() as session:
+        session.execute(f"CREATE DATABASE {schema}")
+        session.execute(f"CREATE TABLE {schema}.t (id INT PRIMARY KEY)")
+        xid = f"'{schema}'"
+        for words in (f"XA START {xid}", f"INSERT INTO {schema}.t VALUES (1)", f"XA END {xid}", f"XA PREPARE {xid}"):
+            session.execute(words)
+        finding = found(check_primary(session, read_facts(session)), "prepared-transactions")
+        session.execute(f"XA ROLLBACK {xid}")
+        after = found(check_primary(session, read_facts(session)), "prepared-transactions")
+    assert (finding.level, after.level) == (HealthLevel.WARNING, HealthLevel.OK)
+    assert "1 transactions" in finding.message
+    assert "XA RECOVER" in finding.hint
+
+
 def test_our_server_id_is_the_primarys(primary: SandboxServer) -> None:
     with primary.session() as session:
         facts = read_facts(session)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.reader.log import Log, changing, read_to, rows_of, shown
 
-from replica_cli.core.errors import PositionLost, UnsupportedEvent
+from replica_cli.core.errors import PositionLost
 from replica_cli.core.events import RowEvent, Statement
 from replica_cli.core.position import Position
 
@@ -289,39 +289,17 @@ def test_an_engine_without_transactions(log: Log) -> None:
     assert found[-1].end.order == end.order
 
 
-def test_a_prepared_transaction_is_refused_and_others_are_not(table: Log) -> None:
-    table.run("CREATE TABLE other (id INT PRIMARY KEY)")
-    start = table.here()
-    table.run("XA START 'one'", "INSERT INTO other VALUES (1)", "XA END 'one'", "XA COMMIT 'one' ONE PHASE")
-    table.run("INSERT INTO t VALUES (5, NULL)")
-    assert shown(table.read(start)) == ["INSERT other", "INSERT t"]
-    start = table.here()
-    table.run(
-        "XA START 'two', 'b', 7", "INSERT INTO t VALUES (6, NULL)", "XA END 'two', 'b', 7", "XA PREPARE 'two', 'b', 7"
-    )
-    table.run("XA COMMIT 'two', 'b', 7")
-    with pytest.raises(UnsupportedEvent, match="XA PREPARE"):
-        table.read(start)
-    # From behind its PREPARE nobody knows what was in it.
-    prepared = next(
-        t
-        for t in table.session.rows(f"SHOW BINLOG EVENTS IN '{start.file}' FROM {start.pos}")
-        if "prepare" in str(t[2]).lower()
-    )
-    with pytest.raises(UnsupportedEvent, match="XA COMMIT"):
-        table.read(Position(start.file, int(prepared[4])))
-
-
-def test_prepared_transactions_of_others_pass(table: Log) -> None:
+def test_prepared_transactions_and_what_completes_them(table: Log) -> None:
     mark = f"{table.schema}_mark.m"
-    table.run(
-        "XA START 'one'", f"INSERT INTO {mark} VALUES (77)", "XA END 'one'", "XA PREPARE 'one'", "XA COMMIT 'one'"
-    )
-    table.run(
-        "XA START 'two'", f"INSERT INTO {mark} VALUES (78)", "XA END 'two'", "XA PREPARE 'two'", "XA ROLLBACK 'two'"
-    )
-    table.run("INSERT INTO t VALUES (1, NULL)")
-    assert shown(table.read()) == ["INSERT t"]
+    table.run("XA START 'one'", "INSERT INTO t VALUES (1, NULL)", "XA END 'one'", "XA COMMIT 'one' ONE PHASE")
+    for end, into in (("COMMIT", "t (id)"), ("ROLLBACK", "t (id)"), ("COMMIT", f"{mark} (id)")):
+        table.run("XA START 'two', 'b', 7", f"INSERT INTO {into} VALUES (77)", "XA END 'two', 'b', 7")
+        table.run("XA PREPARE 'two', 'b', 7", f"XA {end} 'two', 'b', 7", "DELETE FROM t")
+    found = table.read()
+    assert shown(found) == ["INSERT t", "INSERT t", "DELETE t", "INSERT t"]
+    steps = [(t.xa.phase.name, t.xa.xid) for t in found if t.xa]
+    xid = "X'74776f',X'62',7"
+    assert steps == [(phase, xid) for phase in ("PREPARE", "COMMIT", "PREPARE", "ROLLBACK", "PREPARE", "COMMIT")]
 
 
 def test_the_end_of_a_log_without_transactions_is_reached(table: Log) -> None:

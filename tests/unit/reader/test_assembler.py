@@ -28,6 +28,7 @@ from scenes import (  # beside this file: test folders are no packages
 )
 
 from replica_cli.core.errors import CorruptEvent, ReplicaError, UnsupportedEvent
+from replica_cli.core.events import XaPhase
 from replica_cli.core.position import Position
 
 if TYPE_CHECKING:
@@ -117,17 +118,31 @@ def test_without_checksums(server: str) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_xa(server: str) -> None:
-    assert shown(read(server, "xa")) == [["INSERT t"]]
-    with pytest.raises(UnsupportedEvent, match="XA PREPARE"):
-        read(server, "xa ours")
+    # One of nothing that is ours, and one in one phase, which is like any other.
+    found = [t for t in read(server, "xa") if t.gtid]
+    assert [t.xa and (t.xa.phase, t.xa.xid) for t in found] == [
+        (XaPhase.PREPARE, "X'61',X'62',3"), (XaPhase.COMMIT, "X'61',X'62',3"), None,
+    ]  # fmt: skip
+    assert shown(found) == [["INSERT t"]]
+    ours = [t for t in read(server, "xa ours") if t.gtid]
+    assert [t.xa and (t.xa.phase, t.xa.xid) for t in ours] == [
+        (XaPhase.PREPARE, "X'61',X'',1"), (XaPhase.ROLLBACK, "X'61',X'',1"),
+    ]  # fmt: skip
+    assert shown(ours) == [["INSERT t"]]
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_an_xa_commit_whose_prepare_was_not_seen(server: str) -> None:
-    found = events(server, "xa")
-    prepare = next(n for n, raw in enumerate(found) if raw[4] == 38)
-    with pytest.raises(UnsupportedEvent, match="XA COMMIT"):
-        feed(assembler(start_of(server, "xa")), found[:2] + found[prepare + 1 :])
+def test_pieces_of_a_prepared_transaction_say_so(server: str) -> None:
+    pieces = [t for t in read(server, "xa ours", piece_bytes=1) if t.gtid]
+    assert [(t.xa.phase, t.is_end) for t in pieces if t.xa] == [
+        (XaPhase.PREPARE, False), (XaPhase.PREPARE, True), (XaPhase.ROLLBACK, True),
+    ]  # fmt: skip
+    in_one_phase = [t for t in read(server, "xa", piece_bytes=1) if t.changes or (t.xa and not t.is_start)]
+    if server.startswith("mysql"):
+        # Only its last event tells that it is committed in the same breath: then the pieces before it count.
+        assert [(t.xa and t.xa.phase, t.is_end) for t in in_one_phase] == [
+            (XaPhase.PREPARE, False), (XaPhase.COMMIT, True),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("server", SERVERS)

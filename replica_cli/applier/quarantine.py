@@ -1,0 +1,36 @@
+"""Tables that are set aside by a statement: recorded with reason and place, and said once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.status import TableState
+from replica_cli.logs import Tag, log
+
+if TYPE_CHECKING:
+    from replica_cli.applier.ddl import Decision
+    from replica_cli.applier.window import Windows
+    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.core.events import Transaction
+
+logger = logging.getLogger(__name__)
+
+
+def set_aside(
+    decision: Decision, transaction: Transaction, tables: TableStore, windows: Windows, *, instance: str
+) -> None:
+    """Record the tables of a decision as quarantined."""
+    for name in decision.tables:
+        before = windows.records.get(name)
+        if before is not None and before.state is TableState.QUARANTINED:
+            continue  # where and why it stopped first is what counts
+        record = TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason)
+        tables.save(record)
+        windows.records[name] = record
+        log(
+            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; `replica transfer --table %s` brings it back",
+            decision.reason, name, instance=instance, schema=name.schema, table=name.table,
+            position=transaction.start,
+        )  # fmt: skip
