@@ -40,7 +40,21 @@ class Ours:
     def run(self, rig: Rig) -> Timing:
         """Stream to the log's end."""
         words = ("stream", "--until-caught-up", "--no-transfer", "--engine", self.engine)
-        return ours.start(rig, *words, profile=self.profile).wait()
+        return ours.start(rig, *words, profile=ours.next_file(self.profile)).wait()
+
+
+@dataclass(frozen=True, slots=True)
+class OursTransfer:
+    """`replica transfer`."""
+
+    profile: Path | None = None
+
+    def prepare(self, rig: Rig) -> None:
+        """Nothing to do."""
+
+    def run(self, rig: Rig) -> Timing:
+        """Copy the schema."""
+        return ours.start(rig, "transfer", profile=ours.next_file(self.profile)).wait()
 
 
 PARALLEL: Mapping[str, Native] = {

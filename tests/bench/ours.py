@@ -103,6 +103,14 @@ def begin_at_start(rig: Rig) -> None:
     start(rig, "position", "reset", "--secondary", "secondary", "--to", str(rig.start), "--yes").wait()
 
 
+def next_file(folder: Path | None) -> Path | None:
+    """Return a new name for samples in a folder, None where none are wanted."""
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve() / f"{len(list(folder.iterdir())) + 1:03}.raw"
+
+
 def _environment(rig: Rig) -> dict[str, str]:
     address = rig.primary.address()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}  # noqa: TID251 - passed on

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,3 +56,14 @@ class Book:
         if text not in self.missing:
             self.missing.append(text)
             self.say(f"LEFT OUT: {text}")
+
+
+class Work(Protocol):
+    """Something to be measured."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called on the command line."""
+
+    def run(self, plan: Plan, book: Book) -> None:
+        """Measure, and write down."""

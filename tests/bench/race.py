@@ -11,7 +11,7 @@ from replica_cli.sandbox.sandbox import Sandbox
 from tests.bench.failure import Missing, RunFailed
 from tests.bench.proc import cpu_seconds
 from tests.bench.result import Run
-from tests.bench.rig import Rig, checksums
+from tests.bench.rig import Rig, difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,9 @@ class Race:
                 rig.write(self.data.write)
             except Missing as error:
                 book.lacks(f"{self.name}: {error}")
+                return
+            except (RunFailed, ReplicaError) as error:
+                book.add(Run(self.name, ANY, "the log", 0, problem=_shortened(str(error))))
                 return
             book.settings[str(binary)] = rig.settings_text()
             book.facts[self.name] = rig.log_text()
@@ -137,19 +140,10 @@ class _Round:
             timing,
             primary_cpu_seconds=after[0] - before[0],
             secondary_cpu_seconds=after[1] - before[1],
-            problem="" if is_reader else _difference(rig),
+            problem="" if is_reader else difference(rig),
         )
 
 
 def _shortened(text: str) -> str:
     lines = text.splitlines()
     return "\n".join([*lines[:2], "...", *lines[-8:]] if len(lines) > 10 else lines)
-
-
-def _difference(rig: Rig) -> str:
-    found = checksums(rig.secondary, rig.schema)
-    return "; ".join(
-        f"{table} differs: {rig.checksums.get(table)} on the primary, {found.get(table)} on the secondary"
-        for table in sorted(rig.checksums | found)
-        if rig.checksums.get(table) != found.get(table)
-    )

@@ -110,4 +110,4 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in text)
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in text)

@@ -37,6 +37,10 @@ _OWN_LOG: Mapping[Flavour, Options] = {
 }
 
 
+# A table's checksum and its number of rows.
+Sum = tuple[object, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A place in the primary's binary log."""
@@ -63,7 +67,7 @@ class Rig:
         self._base = self.secondary.folder / "base"
         self.start = self.end = Place("", 0)
         self.transactions = 0
-        self.checksums: dict[str, object] = {}
+        self.checksums: dict[str, Sum] = {}
 
     def load(self, load: Callable[[SandboxServer], None]) -> None:
         """Fill the primary without a log, and keep its files: the data that every secondary begins with."""
@@ -84,6 +88,11 @@ class Rig:
         self.transactions = write(self.primary)
         self.end = self.place()
         self.checksums = checksums(self.primary, self.schema)
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Say which flavour both servers are of."""
+        return self.binary.flavour is Flavour.MARIADB
 
     def place(self) -> Place:
         """Return the end of the primary's log."""
@@ -107,17 +116,29 @@ class Rig:
 
     def log_text(self) -> str:
         """Return how much was logged."""
-        return f"{self.transactions} transactions, {(self.end.pos - self.start.pos) / 1e6:.0f} MB of log"
+        size = f"{self.transactions} transactions, {(self.end.pos - self.start.pos) / 1e6:.0f} MB of log; "
+        rows = {name: count for name, (_, count) in self.checksums.items()}
+        return (size if self.transactions else "") + f"{sum(rows.values())} rows in {len(rows)} tables at its end"
 
     def settings_text(self) -> str:
         """Return what both servers were started with beyond a sandbox's own settings."""
         return " ".join(f"{k}={v}" if v is not None else k for k, v in self._secondary_options.items())
 
 
-def checksums(server: SandboxServer, schema: str) -> dict[str, object]:
+def checksums(server: SandboxServer, schema: str) -> dict[str, Sum]:
     """Return CHECKSUM TABLE of each table: equal for equal rows on servers of one version."""
     with server.session() as session:
         return {table: _checksum(session, schema, table) for table in _tables(session, schema)}
+
+
+def difference(rig: Rig) -> str:
+    """Return which tables of the secondary differ from the primary's, nothing where all are equal."""
+    found = checksums(rig.secondary, rig.schema)
+    return "; ".join(
+        f"{table} differs: {rig.checksums.get(table)} on the primary, {found.get(table)} on the secondary"
+        for table in sorted(rig.checksums | found)
+        if rig.checksums.get(table) != found.get(table)
+    )
 
 
 def _tables(session: Session, schema: str) -> list[str]:
@@ -125,12 +146,12 @@ def _tables(session: Session, schema: str) -> list[str]:
     return [str(name) for (name,) in session.rows(sql, schema)]
 
 
-def _checksum(session: Session, schema: str, table: str) -> object:
+def _checksum(session: Session, schema: str, table: str) -> Sum:
     row = session.row(f"CHECKSUM TABLE `{schema}`.`{table}` EXTENDED")
     count = session.row(f"SELECT COUNT(*) FROM `{schema}`.`{table}`")
     assert row is not None
     assert count is not None
-    return (row[1], count[0])
+    return (row[1], int(count[0]))
 
 
 def _copy(source: Path, target: Path) -> None:

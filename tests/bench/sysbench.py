@@ -30,7 +30,8 @@ class Sysbench:
 
     def write(self, primary: SandboxServer) -> int:
         """Make the log; return how many transactions."""
-        self._run(primary, "run")
+        if self.transactions:
+            self._run(primary, "run")
         return self.transactions
 
     def _run(self, primary: SandboxServer, step: str) -> None:

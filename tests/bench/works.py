@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.sandbox.binaries import Flavour
-from tests.bench import bars, sysbench
-from tests.bench.contestants import PARALLEL, Ours
+from tests.bench import bars, bulk, mixed, sysbench
+from tests.bench.bulk import Bulk
+from tests.bench.contestants import PARALLEL, Ours, OursTransfer
+from tests.bench.followers import NativeFollowing, OursFollowing
+from tests.bench.latency import Latency
+from tests.bench.library import Library
+from tests.bench.mixed import Mixed
 from tests.bench.native import Native
 from tests.bench.race import Race
 from tests.bench.sysbench import Sysbench
+from tests.bench.tools import BinlogPipe, DumpPipe, Mydumper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.bench.plan import Plan
+    from tests.bench.contestants import Contestant
+    from tests.bench.followers import Follower
+    from tests.bench.plan import Plan, Work
 
 
-def works(plan: Plan) -> Mapping[str, Race]:
+def works(plan: Plan) -> Mapping[str, Work]:
     """Return every work by its name, in the order of the report."""
     small = plan.divisor
     oltp = Sysbench(100_000 // small, 60_000 // small)
-    engines = {
-        bars.ROW_IMAGE: Ours("auto", plan.profile),
-        bars.SQL: Ours("sql", plan.profile),
+    rows = 700_000 // small
+    image: dict[str, Contestant] = {bars.ROW_IMAGE: Ours("auto", plan.profile)}
+    engines: dict[str, Contestant] = {**image, bars.SQL: Ours("sql", plan.profile)}
+    single: dict[str, Contestant] = {bars.SINGLE: Native()}
+    library: dict[str, Contestant] = {bars.LIBRARY: Library()}
+    workers: dict[str, Contestant] = {bars.WORKERS_1: Native(1), bars.WORKERS_4: Native(4)}
+    copies: dict[str, Contestant] = {
+        bars.ROW_IMAGE: OursTransfer(plan.profile),
+        bars.DUMP: DumpPipe(),
+        bars.MYDUMPER: Mydumper(),
     }
-    single = {bars.SINGLE: Native()}
-    made = (
-        Race("oltp", sysbench.SCHEMA, oltp, {**engines, **single}, parallel=PARALLEL),
-        Race(
-            "mysql-oltp",
-            sysbench.SCHEMA,
-            oltp,
-            {
-                bars.ROW_IMAGE: engines[bars.ROW_IMAGE],
-                bars.WORKERS_1: Native(1),
-                bars.WORKERS_4: Native(4),
-            },
-            flavour=Flavour.MYSQL,
-        ),
+    followers: dict[str, Follower] = {bars.ROW_IMAGE: OursFollowing(plan.profile), bars.SINGLE: NativeFollowing()}
+    made: tuple[Work, ...] = (
+        Race("oltp", sysbench.SCHEMA, oltp, {**engines, **single}, parallel=PARALLEL, readers=library),
+        Race("bulk", bulk.SCHEMA, Bulk(rows), {**engines, **single, bars.PIPE: BinlogPipe()}, readers=library),
+        Race("mixed", mixed.SCHEMA, Mixed(40_000 // small, 40_000 // small), {**engines, **single}),
+        Race("mysql-oltp", sysbench.SCHEMA, oltp, {**image, **workers}, flavour=Flavour.MYSQL),
+        Race("transfer-bulk", bulk.SCHEMA, Bulk(rows, is_loaded=True), copies, is_from_nothing=True),
+        Race("transfer-oltp", sysbench.SCHEMA, replace(oltp, transactions=0), copies, is_from_nothing=True),
+        Latency("latency-idle", followers, 1000 // small),
+        Latency("latency-500", followers, 10_000 // small, per_second=500),
     )
     return {work.name: work for work in made}
