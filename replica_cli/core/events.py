@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
@@ -50,9 +50,8 @@ class TableMap:
     visible: tuple[bool, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RowEvent:
-    """One row event, plain (never compressed): rows stay bytes.
+class RowEvent(NamedTuple):
+    """One row event, plain (never compressed): rows stay bytes. A tuple, as millions of them are made.
 
     `rows` holds the row images; `present` / `present_after` the column bitmaps (after image for UPDATE only).
     `raw` is the whole event without checksum, from the header on, for the row image engine.
@@ -118,9 +117,8 @@ class XaStep:
     xid: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Transaction:
-    """One source transaction, or a piece of a large one.
+class Transaction(NamedTuple):
+    """One source transaction, or a piece of a large one. A tuple, as hundreds of thousands of them are made.
 
     A transaction arrives as one item with `is_start` and `is_end`, or as several in a row; only the last has the
     boundary in `end`. `size` counts bytes of binary log. `is_ddl` marks a group that is exactly one statement.

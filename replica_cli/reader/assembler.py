@@ -20,12 +20,12 @@ from replica_cli.reader.codes import (
 from replica_cli.reader.format import Format, parse_format
 from replica_cli.reader.payload import unpack_payload
 from replica_cli.reader.query import ROLLBACK_ALTER, START_ALTER, parse_execute_load, parse_query, query_text_offset
-from replica_cli.reader.rowevent import HEADER, ROW_EVENTS, parse_row_event, unpack_mariadb
+from replica_cli.reader.rowevent import HEADER, ROW_EVENTS, RowHeads, parse_row_event, unpack_mariadb
 from replica_cli.reader.tablemap import parse_table_map
 from replica_cli.reader.xa import XaPrepared, parse_xa_prepare, parse_xa_statement, prepared_by_gtid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from replica_cli.core.table import TableName
 
@@ -41,8 +41,16 @@ _BETWEEN = frozenset(
         EventType.STOP,
     }
 )
+# What nearly every event is. Plain numbers: naming a member of an enum costs more than what is done with it.
+_TABLE_MAP = int(EventType.TABLE_MAP)
+_XID = int(EventType.XID)
+_ARTIFICIAL = int(ARTIFICIAL)
+# CRC-32 of any bytes with their own CRC-32 behind them.
+_CRC_RESIDUE = 0x2144DF1C
 _DUMMY_TABLE_ID = 0xFFFFFF
 _MAPS_KEPT = 10_000
+# The header and eight bytes: less is for the long way to complain about.
+_SMALLEST = 27
 
 
 class Assembler:
@@ -60,7 +68,10 @@ class Assembler:
         self._boundary = start
         self._format: Format | None = None
         self._has_checksum = False
+        self._unplaced = 0
         self._maps: dict[int, TableMap | None] = {}
+        self._last_maps: dict[bytes, bytes] = {}
+        self._heads = RowHeads()
         self._maps_by_body: dict[bytes, TableMap] = {}
         self._xa: XaStep | None = None
         self._close_group()
@@ -74,6 +85,50 @@ class Assembler:
     def boundary(self) -> Position:
         """Return the end of the last whole transaction."""
         return self._boundary
+
+    def feed_all(self, events: Iterable[bytes], ready: list[Transaction]) -> None:
+        """Take events and add what is complete with them to `ready`; raises as `feed` does.
+
+        What was seen before in its kind (a known table map, rows of a known shape) goes a short way here.
+        """
+        for event in events:
+            if not self._is_open or not self._take_known(event, ready):
+                ready.extend(self.feed(event))
+            elif self._group_size - self._piece_start > self._piece_bytes and self._changes:
+                ready.append(self._piece(is_end=False))
+
+    def _take_known(self, event: bytes, ready: list[Transaction]) -> bool:
+        """Take an event inside a transaction if nothing in it is new; say whether it was taken."""
+        if len(event) < _SMALLEST:
+            return False
+        timestamp, code, _, size, log_pos, flags = _HEADER.unpack_from(event)
+        if size != len(event) or flags & _ARTIFICIAL or (self._has_checksum and zlib.crc32(event) != _CRC_RESIDUE):
+            return False
+        if code == _XID:
+            self._advance(code, log_pos, size)
+            self._group_size += size
+            ready.append(self._end(timestamp))
+            return True
+        if self._has_checksum:
+            event = event[:-4]
+        if not (self._is_known_map(event) if code == _TABLE_MAP else self._takes_known_rows(event, code)):
+            return False
+        # Its place in the file is not looked at: the next event that has one counts on from the sum.
+        self._unplaced += size
+        self._group_size += size
+        return True
+
+    def _is_known_map(self, event: bytes) -> bool:
+        body = event[HEADER:]
+        return self._last_maps.get(body[:6]) == body
+
+    def _takes_known_rows(self, event: bytes, code: int) -> bool:
+        table = self._maps.get(int.from_bytes(event[19:25], "little"))
+        found = None if table is None else self._heads.find(event, code, table)
+        if found is None:
+            return False
+        self._changes.append(found)
+        return True
 
     def feed(self, event: bytes) -> Iterator[Transaction]:
         """Take one event (whole, with its checksum) and yield what is complete with it.
@@ -109,6 +164,8 @@ class Assembler:
             raise
 
     def _advance(self, code: int, log_pos: int, size: int) -> None:
+        self._pos += self._unplaced
+        self._unplaced = 0
         if code in (EventType.HEARTBEAT, EventType.HEARTBEAT_V2):
             return
         if code == EventType.FORMAT_DESCRIPTION:
@@ -156,7 +213,7 @@ class Assembler:
         elif code == EventType.FORMAT_DESCRIPTION:
             self._format = parse_format(event)
             self._has_checksum = self._format.has_checksum
-            self._maps.clear()
+            self._forget_maps()
         elif code == EventType.TRANSACTION_PAYLOAD:
             for inner in unpack_payload(event[HEADER:]):
                 inner_time, inner_code, inner_server, _, _, inner_flags = _HEADER.unpack_from(inner)
@@ -186,7 +243,9 @@ class Assembler:
                 return
             raise CorruptEvent(f"a row event for table id {table_id} comes without its table map") from None
         if table is not None:
-            self._changes.append(parse_row_event(event, table))
+            found = parse_row_event(event, table)
+            self._heads.learn(event, found)
+            self._changes.append(found)
 
     def _take_table_map(self, event: bytes) -> None:
         body = event[HEADER:]
@@ -198,6 +257,12 @@ class Assembler:
                 self._maps_by_body.clear()
             self._maps_by_body[key] = table
         self._maps[int.from_bytes(body[:6], "little")] = table if self._wants(table.name) else None
+        self._last_maps[body[:6]] = body
+
+    def _forget_maps(self) -> None:
+        self._maps.clear()
+        self._last_maps.clear()
+        self._heads.clear()
 
     def _take_mariadb_gtid(self, event: bytes, server_id: int) -> None:
         # The GTID event is the BEGIN; standalone groups are one statement that commits by itself.
@@ -248,7 +313,7 @@ class Assembler:
     def _take_rotate(self, event: bytes, *, is_fake: bool) -> Iterator[Transaction]:
         file = event[HEADER + 8 :].decode()
         (pos,) = struct.unpack_from("<Q", event, HEADER)
-        self._maps.clear()
+        self._forget_maps()
         if is_fake and file == self._file:
             return
         if self._is_open and not is_fake:

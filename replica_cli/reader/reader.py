@@ -102,13 +102,11 @@ class Reader:
 
     def _run(self, stream: DumpStream) -> None:
         framer = Framer(stream, self._server.name)
-        feed = self._assembler.feed
         try:
             while self._queue.is_open:
                 ready: list[Transaction] = []
                 try:
-                    for event in framer.read():
-                        ready.extend(feed(event))
+                    self._assembler.feed_all(framer.read(), ready)
                 finally:
                     # What was complete before an error is good: it is applied, then the error is raised.
                     self._queue.put(ready)

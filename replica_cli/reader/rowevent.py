@@ -35,6 +35,39 @@ _KINDS = {
 }
 ROW_EVENTS = frozenset(int(code) for code in _KINDS)
 HEADER = 19
+_FLAGS_END = 27
+
+
+_Head = tuple[bytes, RowKind, bytes, bytes, int]
+
+
+class RowHeads:
+    """Knows what stands before the rows in events seen before: the same table and type nearly always begin alike."""
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[TableMap, int], _Head] = {}
+
+    def find(self, event: bytes, code: int, table: TableMap) -> RowEvent | None:
+        """Return a row event (without checksum) if it begins like the last one of its table and type, else None."""
+        found = self._heads.get((table, code))
+        if found is None:
+            return None
+        head, kind, present, present_after, rows_start = found
+        if not event.startswith(head, _FLAGS_END):
+            return None
+        return RowEvent(kind, table, event[25] | event[26] << 8, present, present_after, event, rows_start)
+
+    def learn(self, event: bytes, parsed: RowEvent) -> None:
+        """Remember how an event began. Compressed ones and those with changes inside JSON are not remembered."""
+        if parsed.raw is event and not parsed.is_partial_json:
+            head = event[_FLAGS_END : parsed.rows_start]
+            self._heads[parsed.table, event[4]] = (
+                head, parsed.kind, parsed.present, parsed.present_after, parsed.rows_start,
+            )  # fmt: skip
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._heads.clear()
 
 
 def parse_row_event(event: bytes, table: TableMap) -> RowEvent:
