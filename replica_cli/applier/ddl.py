@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
 from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.events import Statement
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
-    from replica_cli.core.events import Statement, Transaction
+    from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
@@ -115,7 +116,7 @@ class DdlApplier:
         ours = [
             n for n in names if self._selection.schema_target(n) is not None and not self._selection.takes_all_schemas
         ]
-        default = next((c.schema for c in transaction.changes if hasattr(c, "schema")), "")
+        default = next((c.schema for c in transaction.changes if isinstance(c, Statement)), "")
         if ours or self._selection.schema_target(default) is not None:
             raise ApplyRefused(
                 f"a change of rows was logged as a statement, at {transaction.start}: {_masked(parsed)}",

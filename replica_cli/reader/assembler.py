@@ -19,6 +19,7 @@ from replica_cli.reader.codes import (
 )
 from replica_cli.reader.format import Format, parse_format
 from replica_cli.reader.payload import unpack_payload
+from replica_cli.reader.place import LogPlace
 from replica_cli.reader.query import ROLLBACK_ALTER, START_ALTER, parse_execute_load, parse_query, query_text_offset
 from replica_cli.reader.rowevent import HEADER, ROW_EVENTS, RowHeads, parse_row_event, unpack_mariadb
 from replica_cli.reader.tablemap import parse_table_map
@@ -64,11 +65,10 @@ class Assembler:
     def __init__(self, start: Position, wants: Callable[[TableName], bool], *, piece_bytes: int) -> None:
         self._wants = wants
         self._piece_bytes = piece_bytes
-        self._file, self._pos = start.file, start.pos
+        self._place = LogPlace(start)
         self._boundary = start
         self._format: Format | None = None
         self._has_checksum = False
-        self._unplaced = 0
         self._maps: dict[int, TableMap | None] = {}
         self._last_maps: dict[bytes, bytes] = {}
         self._heads = RowHeads()
@@ -105,7 +105,7 @@ class Assembler:
         if size != len(event) or flags & _ARTIFICIAL or (self._has_checksum and zlib.crc32(event) != _CRC_RESIDUE):
             return False
         if code == _XID:
-            self._advance(code, log_pos, size)
+            self._place.advance(code, log_pos, size, is_inside=True)
             self._group_size += size
             ready.append(self._end(timestamp))
             return True
@@ -113,8 +113,7 @@ class Assembler:
             event = event[:-4]
         if not (self._is_known_map(event) if code == _TABLE_MAP else self._takes_known_rows(event, code)):
             return False
-        # Its place in the file is not looked at: the next event that has one counts on from the sum.
-        self._unplaced += size
+        self._place.pass_by(size)
         self._group_size += size
         return True
 
@@ -123,8 +122,11 @@ class Assembler:
         return self._last_maps.get(body[:6]) == body
 
     def _takes_known_rows(self, event: bytes, code: int) -> bool:
-        table = self._maps.get(int.from_bytes(event[19:25], "little"))
-        found = None if table is None else self._heads.find(event, code, table)
+        table_id = int.from_bytes(event[19:25], "little")
+        table = self._maps.get(table_id)
+        if table is None:
+            return table_id in self._maps and code in ROW_EVENTS
+        found = self._heads.find(event, code, table)
         if found is None:
             return False
         self._changes.append(found)
@@ -149,10 +151,10 @@ class Assembler:
                 raise CorruptEvent(f"{event_name(code)}: the checksum is wrong, after {self._boundary}")
             event = event[:-4]
         if not flags & ARTIFICIAL:
-            self._advance(code, log_pos, size)
-            if not self._is_open and self._boundary.file and self._pos > self._boundary.pos and code in _BETWEEN:
+            self._place.advance(code, log_pos, size, is_inside=self._is_open)
+            if not self._is_open and self._boundary.file and self._place.pos > self._boundary.pos and code in _BETWEEN:
                 # The head of a file and notes between transactions: the end of a log may consist of them.
-                self._boundary = Position(self._file, self._pos)
+                self._boundary = self._place.position
         self._group_size += size
         try:
             yield from self._take(event, code, timestamp, server_id, flags)
@@ -162,25 +164,6 @@ class Assembler:
             error.args = (f"{error.message}; in the transaction that begins at {self._boundary}",)
             error.message = error.args[0]
             raise
-
-    def _advance(self, code: int, log_pos: int, size: int) -> None:
-        self._pos += self._unplaced
-        self._unplaced = 0
-        if code in (EventType.HEARTBEAT, EventType.HEARTBEAT_V2):
-            return
-        if code == EventType.FORMAT_DESCRIPTION:
-            # Sent again at each connect: it counts only where reading began at the head of the file.
-            if self._pos <= 4:
-                self._pos = 4 + size
-            return
-        if log_pos:
-            full = (self._pos & ~0xFFFFFFFF) | log_pos
-            if full < self._pos - 0x80000000:
-                full += 0x100000000
-            self._pos = max(self._pos, full)
-        elif self._is_open:
-            # MariaDB 11.4 and later write 0 inside a group.
-            self._pos += size
 
     def _take(self, event: bytes, code: int, timestamp: int, server_id: int, flags: int) -> Iterator[Transaction]:
         if code in ROW_EVENTS:
@@ -314,16 +297,16 @@ class Assembler:
         file = event[HEADER + 8 :].decode()
         (pos,) = struct.unpack_from("<Q", event, HEADER)
         self._forget_maps()
-        if is_fake and file == self._file:
+        if is_fake and file == self._place.file:
             return
         if self._is_open and not is_fake:
-            raise CorruptEvent(f"{self._file} goes on in the next file inside a transaction")
+            raise CorruptEvent(f"{self._place.file} goes on in the next file inside a transaction")
         if not self._is_first_piece:
             # The primary died while it wrote this transaction: what is in the log of it never happened.
             yield self._piece(is_end=True, is_rolled_back=True)
         self._close_group()
-        is_first = not self._file
-        self._file, self._pos = file, pos
+        is_first = not self._place.file
+        self._place.move(file, pos)
         if is_first:
             # Asked by GTID set, the primary begins somewhere in this file: its head is no position of ours.
             return
@@ -356,7 +339,7 @@ class Assembler:
         self._is_first_piece = True
 
     def _end(self, timestamp: int, *, is_rolled_back: bool = False) -> Transaction:
-        start, self._boundary = self._boundary, Position(self._file, self._pos)
+        start, self._boundary = self._boundary, self._place.position
         transaction = self._piece(is_end=True, start=start, timestamp=timestamp, is_rolled_back=is_rolled_back)
         self._close_group()
         return transaction

@@ -53,7 +53,9 @@ def read(server: str, scene: str, *, piece_bytes: int = 1 << 22) -> list[Transac
 
 
 def feed(target: Assembler, many: Iterable[bytes]) -> list[Transaction]:
-    return [t for event in many for t in target.feed(event)]
+    ready: list[Transaction] = []
+    target.feed_all(many, ready)
+    return ready
 
 
 def shown(transactions: Iterable[Transaction]) -> list[list[str]]:
