@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.table import TableDefinition, TableName
 from replica_cli.mysql.catalog_rows import Parts, column, definition
+from replica_cli.mysql.catalog_rules import rules_of
 from replica_cli.mysql.catalog_text import unescaped
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.tokens import Kind, string_value, tokenise
@@ -138,7 +139,7 @@ def _read(session: Session, schema: str, table: str | None) -> dict[TableName, T
         parts[_name(row)].columns.append(column(row, is_mariadb=is_mariadb))
     for row in query(_statistics(session)):
         parts[_name(row)].statistics[str(row[2])].append(row)
-    _read_foreign_keys(parts, query)
+    _read_foreign_keys(session, parts, query)
     for row in query(_MARIADB_CHECKS) if is_mariadb else query(_MYSQL_CHECKS, "c.table_name"):
         clause = str(row[3]) if is_mariadb else unescaped(str(row[3]))
         parts[_name(row)].checks.append((str(row[2]), clause if row[4] == "YES" else f"{clause} NOT ENFORCED"))
@@ -148,12 +149,17 @@ def _read(session: Session, schema: str, table: str | None) -> dict[TableName, T
     return {n: definition(n, row, parts[n]) for row in tables if parts[n := _name(row)].columns}
 
 
-def _read_foreign_keys(parts: dict[TableName, Parts], query: Callable[[str], list[Row]]) -> None:
+def _read_foreign_keys(session: Session, parts: dict[TableName, Parts], query: Callable[[str], list[Row]]) -> None:
     keys = [row for row in query(_KEY_COLUMNS) if row[5] is not None]
     for row in keys:
         parts[_name(row)].keys[str(row[2])].append(row)
     for row in query(_RULES) if keys else ():
         parts[_name(row)].rules[str(row[2])] = (str(row[3]), str(row[4]))
+    for name, found in parts.items():
+        # MariaDB shows the rules only to accounts that may do more with the table than read it. Taken for keys that do
+        # not act, cascading tables would be copied at different moments.
+        if found.keys.keys() - found.rules.keys():
+            found.rules = rules_of(show_create(session, name))
 
 
 def _statistics(session: Session) -> str:

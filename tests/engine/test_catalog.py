@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.core.settings import Network
 from replica_cli.core.table import ForeignKey, IndexColumn, TableDefinition, TableName
 from replica_cli.mysql.catalog import read_catalog, read_table, show_create
+from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.definition import create_statements
 from replica_cli.sqlbuilder.identifiers import quote
 
@@ -161,3 +164,28 @@ def test_mysqls_own_kinds(primary: SandboxServer, schema: str) -> None:
         assert places.columns_by_name["g"].srid == 4326
         assert next(i for i in places.indexes if i.name == "f").columns[0] == IndexColumn("", expression="upper(`a`)")
         assert [c.name for c in keyless.columns] == ["my_row_id", "a"]
+
+
+def test_an_account_that_may_only_read_is_told_the_same(primary: SandboxServer, schema: str) -> None:
+    # The README's grants on a primary. What is not seen of a foreign key is not copied as it must be.
+    account = f"'{schema}'@'%'"
+    with primary.session() as session:
+        make(session, schema)
+        session.execute(
+            f"CREATE TABLE {schema}.other (id INT PRIMARY KEY, `on, delete` INT COMMENT 'ON DELETE CASCADE, (',"
+            f" CONSTRAINT `a``b` FOREIGN KEY (`on, delete`) REFERENCES {schema}.child (id) ON UPDATE CASCADE,"
+            f" CONSTRAINT plain FOREIGN KEY (`on, delete`) REFERENCES {schema}.child (id),"
+            f" CONSTRAINT nulls FOREIGN KEY (`on, delete`) REFERENCES {schema}.child (id) ON DELETE SET NULL)"
+        )
+        session.execute(f"CREATE USER {account} IDENTIFIED BY 'only reads'")
+        session.execute(f"GRANT SELECT, LOCK TABLES ON {schema}.* TO {account}")
+        try:
+            with connect(primary.address(schema, password="only reads"), Network()) as reader:
+                seen = read_catalog(reader, [schema])
+            whole = read_catalog(session, [schema])
+        finally:
+            session.execute(f"DROP USER {account}")
+    assert whole[TableName(schema, "other")].foreign_keys[0].on_update == "CASCADE"
+    # Triggers are the secondary's matter; the row counts are estimates.
+    for name, definition in whole.items():
+        assert replace(seen[name], estimated_rows=0) == replace(definition, triggers=(), estimated_rows=0)

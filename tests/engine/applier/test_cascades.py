@@ -126,3 +126,28 @@ def test_nothing_cascades_from_a_session_without_checks(family: Bench, change: s
     family.on_primary("SET SESSION foreign_key_checks=1", "INSERT INTO parent VALUES (6, 6, 6)")
     family.stream()
     family.assert_equal()
+
+
+TOGETHER = {
+    "parent again": ("DELETE FROM parent WHERE id = 1", "INSERT INTO parent VALUES (1, 10, 1)"),
+    "parent and child again": (
+        "DELETE FROM parent WHERE id = 1",
+        "INSERT INTO parent VALUES (1, 10, 1)",
+        "INSERT INTO child VALUES (9, 10, 9)",
+    ),
+    "child before": ("INSERT INTO child VALUES (9, 10, 9)", "DELETE FROM parent WHERE id = 1"),
+    "another child before": ("INSERT INTO child VALUES (9, 20, 9)", "DELETE FROM parent WHERE id = 1"),
+    "child behind": ("DELETE FROM parent WHERE id = 1", "INSERT INTO child VALUES (9, 20, 9)"),
+    "key and child": ("UPDATE parent SET code = 99 WHERE id = 1", "INSERT INTO child VALUES (9, 99, 9)"),
+    "child changed before": ("UPDATE child SET v = 5", "DELETE FROM parent WHERE id = 1"),
+    "child deleted behind": ("UPDATE parent SET code = 99 WHERE id = 1", "DELETE FROM child WHERE id = 1"),
+}
+
+
+@pytest.mark.parametrize("changes", TOGETHER)
+def test_a_cascade_beside_changes_of_the_child_in_one_transaction(family: Bench, changes: str) -> None:
+    family.begin_here()
+    _copy_at_one_moment(family, "parent", "child")
+    family.on_primary("START TRANSACTION", *TOGETHER[changes], "COMMIT")
+    family.stream()
+    family.assert_equal()
