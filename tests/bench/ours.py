@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,18 +77,21 @@ class Command:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if self.streaming is None and re.search(r"\bstreaming from\b", line):
-                self.streaming = time.monotonic()
-            self.lines.append(line)
+        with self.process.stderr as log:
+            for line in log:
+                if self.streaming is None and re.search(r"\bstreaming from\b", line):
+                    self.streaming = time.monotonic()
+                self.lines.append(line)
 
 
 def start(rig: Rig, *words: str, profile: Path | None = None) -> Command:
     """Start a command for the rig's servers, under py-spy where a file for its samples is given."""
     spy = ["py-spy", "record", "--subprocesses", "--format", "raw", "--output", str(profile), "--"] if profile else []
+    # A benchmark that is killed leaves nothing that looks for its servers for ever.
+    guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     started = time.monotonic()
     process = subprocess.Popen(
-        [*spy, sys.executable, "-m", "replica_cli", *words],
+        [*guard, *spy, sys.executable, "-m", "replica_cli", *words],
         env=_environment(rig),
         cwd=rig.folder,
         stdin=subprocess.DEVNULL,

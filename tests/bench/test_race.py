@@ -7,7 +7,7 @@ import pytest
 from replica_cli.sandbox.binaries import Flavour, select_binary
 from tests.bench import bars, mixed
 from tests.bench.bars import judged
-from tests.bench.contestants import Ours
+from tests.bench.contestants import Contestant, Ours
 from tests.bench.mixed import Mixed
 from tests.bench.native import Native
 from tests.bench.plan import Book, Plan
@@ -32,7 +32,7 @@ class Idler:
 
 @pytest.mark.skipif(select_binary(Flavour.MARIADB) is None, reason="no MariaDB server on this machine")
 def test_a_run_counts_only_with_equal_tables() -> None:
-    contestants = {"replica": Ours("auto"), "native": Native(), "idler": Idler()}
+    contestants: dict[str, Contestant] = {"replica": Ours("auto"), "native": Native(), "idler": Idler()}
     book = Book(is_quiet=True)
     plan = Plan(pairs=1, durabilities=("fast",))
     Race("mixed", mixed.SCHEMA, Mixed(rows=100, transactions=200), contestants).run(plan, book)
