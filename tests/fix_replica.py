@@ -44,6 +44,22 @@ def wait_until(condition: Callable[[], object], what: str, patience_seconds: flo
         time.sleep(0.02)  # noqa: TID251 - a test's own loop: nobody stops it
 
 
+def wait_until_locked_out(session: Session) -> None:
+    """Wait until a transaction on the session's server waits for a row that another one holds."""
+    wait_until(lambda: _transactions(session, "trx_state = 'LOCK WAIT'"), "a transaction to wait for a row")
+
+
+def wait_until_written(session: Session, rows: int) -> None:
+    """Wait until a transaction that is still open on the session's server has written so many rows."""
+    wait_until(lambda: _transactions(session, f"trx_rows_modified >= {rows}"), f"an open transaction of {rows} rows")
+
+
+def _transactions(session: Session, condition: str) -> bool:
+    # The server makes this table anew only where nobody has looked at it for a tenth of a second.
+    session.row("SELECT SLEEP(0.2)")
+    return bool(session.rows(f"SELECT 1 FROM information_schema.innodb_trx WHERE {condition}"))
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a run of the command ended."""

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from replica_cli import __version__
-from replica_cli.cli import demo, drift, health, position, stream, transfer
+from replica_cli.cli import demo, drift, health, pause, position, stream, transfer
 from replica_cli.cli.invocation import Invocation
 from replica_cli.cli.options import META_FAILURE, META_INVOCATION, META_JSON, monitored
 from replica_cli.cli.output.console import answer, remark
@@ -109,6 +109,8 @@ def replica(
 
 app.command("stream", help=stream.HELP)(stream.stream)
 app.command("transfer", help=transfer.HELP)(transfer.transfer)
+app.command("pause", help=pause.PAUSE_HELP)(pause.pause)
+app.command("resume", help=pause.RESUME_HELP)(pause.resume)
 app.add_typer(position.app, name="position")
 app.add_typer(drift.app, name="drift")
 app.command("health", help=health.HELP)(health.health)

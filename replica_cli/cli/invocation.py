@@ -56,6 +56,12 @@ class Invocation:
             log(_logger, logging.WARNING, Tag.WARN, "%s", warning)
         return Furnished(settings, picked, form)
 
+    def read_settings(self, overrides: Overrides | None = None) -> Settings:
+        """Read the settings anew, as `furnish` did. Raises ConfigurationError."""
+        from replica_cli.config import load_settings  # noqa: PLC0415 - as above
+
+        return load_settings(overrides, None, self.env_file or Path(".env"))
+
     def start_logs(self, settings: Logging, progress: str = "auto") -> ProgressForm:
         """Start the logs and return how progress is shown; under a live display only warnings come between."""
         from replica_cli.logs import setup_logging  # noqa: PLC0415 - `--help` logs nothing

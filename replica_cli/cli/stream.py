@@ -21,7 +21,8 @@ from replica_cli.core.settings import EngineChoice  # noqa: TC001 - as above
 HELP = help_text(
     "Keep the secondaries in step with the primary until stopped",
     "Streams from the position saved on each secondary. A secondary without a position, or with none of the tables, "
-    "gets a transfer first. Ctrl-C or SIGTERM finishes what is read, commits and ends; a second Ctrl-C rolls back.",
+    "gets a transfer first. Ctrl-C or SIGTERM finishes what is read, commits and ends; a second Ctrl-C rolls back. "
+    "SIGHUP reads the settings anew and says what it took; SIGUSR1 prints a status line.",
     examples=(
         ("Keep all secondaries in step", "replica stream"),
         ("Catch up one secondary and end", "replica stream --secondary db2 --until-caught-up"),
@@ -67,7 +68,8 @@ def stream(
     """Keep the secondaries in step with the primary until stopped."""
     from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
 
-    run = invocation.furnish(Overrides(engine=engine.value if engine else None))
+    overrides = Overrides(engine=engine.value if engine else None)
+    run = invocation.furnish(overrides)
     from replica_cli.service.stream import run_stream  # noqa: PLC0415 - after the settings, which may be wrong
 
     request = StreamRequest(
@@ -76,7 +78,7 @@ def stream(
     paint = invocation.paint(to_stderr=True)
     title = f"replica stream from {run.settings.primary.name}"
     with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
-        report = run_stream(run.settings, request, reporter)
+        report = run_stream(run.settings, request, reporter, reload=lambda: invocation.read_settings(overrides))
     if invocation.is_json:
         documents.write(documents.stream_summary(report), is_line=True)
     elif not invocation.is_silent:

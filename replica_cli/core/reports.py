@@ -172,6 +172,17 @@ class PositionReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseReport:
+    """What came of the wish to pause, or to go on; `holder` and `phase` are of the live process, if there is one."""
+
+    instance: str
+    is_pause_wanted: bool = False
+    holder: str = ""
+    phase: Phase | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ResetPlan:
     """What a reset would do to one secondary; `after` is None where the position is forgotten.
 

@@ -69,6 +69,19 @@ class Selection:
             return None
         return TableName(schema, name.table)
 
+    def is_within(self, other: Selection) -> bool:
+        """Say whether this selects nothing that the other does not, and routes the rest alike.
+
+        Patterns are compared as they stand: a narrower pattern that is not one of the other's counts as wider.
+        """
+        return (
+            all(other.schema_target(source) == target for source, target in self.schemas)
+            and (other.takes_all_schemas or not self.takes_all_schemas)
+            and (not other.tables or (bool(self.tables) and set(self.tables) <= set(other.tables)))
+            and set(self.excluded_tables) >= set(other.excluded_tables)
+            and self.state_schema == other.state_schema
+        )
+
     @cached_property
     def fingerprint(self) -> str:
         """Return a short hash that changes whenever the filters select or route otherwise."""

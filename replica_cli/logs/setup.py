@@ -63,6 +63,16 @@ def setup_logging(
     logging.captureWarnings(capture=True)
 
 
+def set_level(level: str) -> None:
+    """Log from another level on. A display that shows warnings only goes on doing so, and so does `-q`."""
+    number = logging.getLevelNamesMapping()[level]
+    before = logging.getLogger(_OURS).level
+    logging.getLogger(_OURS).setLevel(number)
+    for each in _installed:
+        if each.level == before:
+            each.setLevel(number)
+
+
 def close_logging() -> None:
     """Take off what `setup_logging` put on; Graylog gets a moment to take what is queued."""
     _close(_installed)

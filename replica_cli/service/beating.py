@@ -29,17 +29,25 @@ _WATCH_SECONDS = 30.0
 
 
 class Heartbeat:
-    """Beats while its context lasts; a secondary that does not answer is no error here: the worker finds out itself."""
+    """Beats while its context lasts, and passes a wish to pause on to the worker's token.
 
-    def __init__(self, settings: Settings, server: Server, board: StatusBoard) -> None:
+    A secondary that does not answer is no error here: the worker finds out itself.
+    """
+
+    def __init__(self, settings: Settings, server: Server, board: StatusBoard, stop: StopToken) -> None:
         self._settings = settings
         self._server = server
         self._board = board
+        self._stop = stop
         self._end = StopToken()
         self._has_beaten = False
         self._looked_at = time.monotonic()
         self._last: tuple[object, int] = (None, 0)
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def take(self, settings: Settings) -> None:
+        """Go on with other settings."""
+        self._settings = settings
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -83,7 +91,12 @@ class Heartbeat:
             beat = store.load()
             if beat is not None and beat.holder != this_holder():
                 return
-        store.beat(self._board.status, connection_id=session.connection_id, connections=ours)
+        is_pause_wanted = store.beat(self._board.status, connection_id=session.connection_id, connections=ours)
+        self._stop.pause(is_wanted=is_pause_wanted)
+        if self._stop.is_paused and self._board.status.phase is Phase.TRANSFERRING:
+            # A stream says so itself, behind its batch; a copy has many threads, and stops between chunks.
+            log(logger, logging.INFO, Tag.INFO, "paused: nothing is copied", instance=self._server.name)
+            self._board.set(phase=Phase.PAUSED, rows_per_second=0.0)
         self._has_beaten = True
 
     def _look(self) -> None:

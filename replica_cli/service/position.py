@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.intents import IntentStore
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import (
     FiltersChanged,
@@ -226,7 +228,10 @@ def _reset(settings: Settings, session: Session, plan: ResetPlan, identity: str)
 def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str) -> None:
     positions = PositionStore(session, settings.state_schema, plan.instance)
     if plan.kind is ResetKind.KEEP:
-        positions.accept_filters(settings.selection)
+        place = (session, settings.state_schema, plan.instance)
+        stores = Stores(positions, TableStore(*place), IntentStore(*place))
+        for name in accept_filters(stores, settings.selection):
+            _log(logging.INFO, plan.instance, "%s is left out now: its record is forgotten", name)
         return
     TableStore(session, settings.state_schema, plan.instance).forget_all()
     ProgressStore(session, settings.state_schema, plan.instance).forget_all()
@@ -255,6 +260,6 @@ def _blaming(side: type[ReplicaError]) -> Iterator[None]:
         raise side(error.message, hint=error.hint) from error
 
 
-def _log(level: int, instance: str, message: str, error: ReplicaError) -> None:
-    tag = "ERROR" if level == logging.ERROR else "WARN"
-    logger.log(level, message, error, extra={"tag": tag, "instance": instance})
+def _log(level: int, instance: str, message: str, what: object) -> None:
+    tag = {logging.ERROR: "ERROR", logging.INFO: "INFO"}.get(level, "WARN")
+    logger.log(level, message, what, extra={"tag": tag, "instance": instance})

@@ -1,4 +1,4 @@
-"""Signals that end a run politely: the first drains, the second is at once."""
+"""Signals: the first that ends a run drains, the second is at once; others ask for something."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(slots=True)
@@ -23,18 +23,27 @@ class Heard:
 
 
 @contextlib.contextmanager
-def stopping_on_signals(token: StopToken | None = None) -> Iterator[Heard]:
-    """Let SIGINT and SIGTERM set a token; handlers are put back afterwards. Outside the main thread it only waits."""
+def stopping_on_signals(
+    token: StopToken | None = None, *, also: Mapping[int, Callable[[], None]] | None = None
+) -> Iterator[Heard]:
+    """Let SIGINT and SIGTERM set a token; handlers are put back afterwards. Outside the main thread it only waits.
+
+    `also` are further signals and what they call: it must do no more than set a flag.
+    """
     heard = Heard(token or StopToken())
     if threading.current_thread() is not threading.main_thread():
         yield heard
         return
+    others = also or {}
 
     def hear(number: int, _frame: object) -> None:
+        if number in others:
+            others[number]()
+            return
         heard.signal = heard.signal or number
         heard.token.request()
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM, *others)}
     try:
         yield heard
     finally:

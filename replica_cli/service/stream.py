@@ -7,18 +7,20 @@ import multiprocessing
 import multiprocessing.connection
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reports import Failure, StreamReport, WorkerReport
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
+from replica_cli.service.asking import Asked
 from replica_cli.service.signals import stopping_on_signals
 from replica_cli.service.worker_process import ABORT, STOP, Orders, run_worker
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
 
     from replica_cli.core.reporter import Reporter
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ABORT_SECONDS = 10.0
+_ABORT_SECONDS = 7.0
+_KILL_SECONDS = 9.5
 _RESTART_SECONDS = 1.0
 
 
@@ -38,6 +41,7 @@ class _Child:
         self.orders = orders
         self.report: WorkerReport | None = None
         self.deaths = 0
+        self.status = WorkerStatus(orders.server.name)
         self.start_at = 0.0
         self._process: multiprocessing.process.BaseProcess | None = None
         self.pipe: Connection | None = None
@@ -52,7 +56,12 @@ class _Child:
         theirs.close()
         self._process, self.pipe = process, ours
 
-    def tell(self, order: str) -> None:
+    def take(self, settings: Settings) -> None:
+        """Let the worker, and each that is started after it, go on with other settings."""
+        self.orders = replace(self.orders, settings=settings, level=logging.getLevelName(settings.logging.level))
+        self.tell(settings)
+
+    def tell(self, order: str | Settings) -> None:
         if self.pipe is not None:
             try:
                 self.pipe.send(order)
@@ -81,16 +90,24 @@ class _Child:
 
 
 def run_stream(
-    settings: Settings, request: StreamRequest, reporter: Reporter, stop: StopToken | None = None
+    settings: Settings,
+    request: StreamRequest,
+    reporter: Reporter,
+    stop: StopToken | None = None,
+    reload: Callable[[], Settings] | None = None,
 ) -> StreamReport:
-    """Stream to all secondaries until stopped (SIGINT, SIGTERM or `stop`), or until each has ended by itself."""
+    """Stream to all secondaries until stopped (SIGINT, SIGTERM or `stop`), or until each has ended by itself.
+
+    SIGHUP takes what it can of the settings that `reload` reads; SIGUSR1 tells how each secondary stands.
+    """
     children = [_Child(_orders(settings, request, index)) for index in _indexes(settings, request)]
-    with stopping_on_signals(stop) as heard:
+    asked = Asked()
+    with stopping_on_signals(stop, also=asked.handlers) as heard:
         for child in children:
             reporter.on_status(WorkerStatus(child.orders.server.name))
             child.start()
         try:
-            _supervise(children, heard.token, reporter)
+            _supervise(children, heard.token, reporter, lambda: asked.answer(children, reporter, reload))
         finally:
             for child in children:
                 child.kill()
@@ -108,7 +125,7 @@ def _orders(settings: Settings, request: StreamRequest, index: int) -> Orders:
     return Orders(settings, request, settings.secondaries[index], settings.server_id + index, level)
 
 
-def _supervise(children: Sequence[_Child], stop: StopToken, reporter: Reporter) -> None:
+def _supervise(children: Sequence[_Child], stop: StopToken, reporter: Reporter, answer: Callable[[], None]) -> None:
     asked_at: float | None = None
     has_aborted = False
     while any(child.report is None for child in children):
@@ -119,7 +136,10 @@ def _supervise(children: Sequence[_Child], stop: StopToken, reporter: Reporter) 
         if asked_at is not None and not has_aborted and (stop.must_abort or _is_late(asked_at)):
             has_aborted = True
             _tell_all(children, ABORT)
-        if asked_at is not None and _is_late(asked_at, 2 * _ABORT_SECONDS):
+        if asked_at is not None and (_is_late(asked_at, _KILL_SECONDS) or stop.must_abort):
+            # What is not committed is rolled back with the connection: nothing is lost, and a stop is a stop.
+            for child in children:
+                child.report = child.report or _rolled_back(child)
             return
         for child in children:
             if child.report is None and child.pipe is None:
@@ -127,6 +147,7 @@ def _supervise(children: Sequence[_Child], stop: StopToken, reporter: Reporter) 
                     child.report = _without_report(child)
                 elif time.monotonic() >= child.start_at:
                     child.start()
+        answer()
         _hear(children, reporter)
 
 
@@ -152,6 +173,7 @@ def _hear(children: Sequence[_Child], reporter: Reporter) -> None:
             child.died()
             continue
         if isinstance(message, WorkerStatus):
+            child.status = message
             reporter.on_status(message)
         elif isinstance(message, WorkerReport):
             child.report = message
@@ -159,6 +181,14 @@ def _hear(children: Sequence[_Child], reporter: Reporter) -> None:
             origin = logging.getLogger(message.name)
             if origin.isEnabledFor(message.levelno):
                 origin.handle(message)
+
+
+def _rolled_back(child: _Child) -> WorkerReport:
+    status = child.status
+    return WorkerReport(
+        status.instance, Phase.STOPPED, status.position, status.rows_total, status.transactions_total,
+        status.skipped_rows, status.reconnects, status.quarantined,
+    )  # fmt: skip
 
 
 def _without_report(child: _Child) -> WorkerReport:

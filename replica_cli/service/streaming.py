@@ -20,7 +20,7 @@ from replica_cli.service.applying import make_applier
 from replica_cli.service.copying import UNFINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
@@ -90,11 +90,12 @@ class Streaming:
         self._asked_at = time.monotonic()
         self._file = start.file
 
-    def run(self, *, until_caught_up: bool) -> None:
-        """Stream until a stop, or until the primary's position of the beginning is applied.
+    def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool]) -> bool:
+        """Stream until a stop, or until the primary's position of the beginning is applied; False where interrupted.
 
         Raises what ends it otherwise; all that was committed is in the position row.
         """
+        is_over = True
         self._board.set(phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined())
         log(
             logger, logging.INFO, Tag.INFO, "streaming from %s", self._applier.position,
@@ -109,10 +110,14 @@ class Streaming:
                 self._tell(transactions)
                 if until_caught_up and self._has_reached_target():
                     break
+                if is_interrupted() and not self._applier.is_inside_transaction:
+                    is_over = False
+                    break
                 self._look_for_requests()
             self._applier.save_position()
         finally:
             self._reader.stop()
+        return is_over
 
     def _format_event(self) -> bytes:
         found = self._reader.format

@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Interrupted, LockHeld, ReplicaError
 from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
-from replica_cli.core.status import TableState
+from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.session import connect
+from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_to_the_end, make_plan
 from replica_cli.service.preflight import check_before_start
@@ -75,13 +77,34 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
             lock = WriterLock(session, settings.state_schema, server.name)
             check_before_start(settings, server)
             if lock.try_acquire():
-                return _copy_ourselves(settings, server, plan, stop, board)
+                return _copy_with_heartbeat(settings, server, plan, stop, board)
             if not plan.is_partial:
                 lock.acquire(0)
             return _ask_the_stream(settings, server, plan, session, stop)
     except ReplicaError as error:
         milliseconds = int((time.monotonic() - started) * 1000)
         return CopyReport(server.name, elapsed_milliseconds=milliseconds, failure=Failure.of(error))
+
+
+def _copy_with_heartbeat(
+    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard
+) -> CopyReport:
+    """Copy as the instance's writer: seen by `health`, by a standby, and by `pause`."""
+    own = stop.branch()
+    board.has_held_lock = True
+    board.set(phase=Phase.TRANSFERRING)
+    message = "the transfer failed"
+    phase = Phase.FAILED
+    with connect(server, settings.network) as session:
+        own.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
+    with Heartbeat(settings, server, board, own):
+        try:
+            copy = _copy_ourselves(settings, server, plan, own, board)
+            message = copy.failure.message if copy.failure else ""
+            phase = Phase.FAILED if copy.failure else Phase.STOPPED
+        finally:
+            board.set(phase=phase, message=message, rows_per_second=0.0)
+    return copy
 
 
 def _copy_ourselves(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.applier import NotExact
 from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.checkpoint.beats import BeatStore
+from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import (
     ApplyRefused,
@@ -31,6 +33,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
 from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_what_is_missing, has_any_table
+from replica_cli.service.pausing import hold
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.standby import stand_by
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from replica_cli.core.requests import StreamRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
     from replica_cli.service.board import StatusBoard
     from replica_cli.stop import StopToken
 
@@ -75,6 +79,8 @@ class Worker:
         self._is_checked = False
         self._must_be_exact = False
         self._writer_id: int | None = None
+        self._writer: Session | None = None
+        self._new_settings: Settings | None = None
         self._lost = 0
         self._kicks: list[float] = []
         self._progress: object = None
@@ -120,18 +126,47 @@ class Worker:
                 return
         with self._open() as sessions:
             self._board.has_held_lock = True
-            saved = self._prepare(sessions)
-            streaming = Streaming(
-                self._settings,
-                sessions,
-                saved,
-                server_id=self._server_id,
-                board=self._board,
-                stop=self._stop,
-                is_exact=self._must_be_exact,
-            )
-            self._must_be_exact = False
-            streaming.run(until_caught_up=self._request.until_caught_up)
+            self._writer = sessions.writer
+            beats = BeatStore(sessions.catalog, self._settings.state_schema, self._server.name)
+            self._stop.pause(is_wanted=beats.is_pause_wanted())
+            is_over = False
+            while not is_over and not self._stop.is_set:
+                self._take_settings(sessions)
+                hold(sessions, self._board, self._stop)
+                saved = self._prepare(sessions)
+                streaming = Streaming(
+                    self._settings,
+                    sessions,
+                    saved,
+                    server_id=self._server_id,
+                    board=self._board,
+                    stop=self._stop,
+                    is_exact=self._must_be_exact,
+                )
+                self._must_be_exact = False
+                is_over = streaming.run(
+                    until_caught_up=self._request.until_caught_up, is_interrupted=self._is_interrupted
+                )
+
+    def take(self, settings: Settings) -> None:
+        """Go on with other settings as soon as the batch in hand is committed. From any thread."""
+        self._new_settings = settings
+
+    def abort(self) -> None:
+        """Cut the writing connection: what is not committed is rolled back. From any thread."""
+        if self._writer is not None:
+            self._writer.abort()
+
+    def _is_interrupted(self) -> bool:
+        return self._stop.is_paused or self._new_settings is not None
+
+    def _take_settings(self, sessions: SecondarySessions) -> None:
+        settings, self._new_settings = self._new_settings, None
+        if settings is None:
+            return
+        if settings.selection.fingerprint != self._settings.selection.fingerprint:
+            accept_filters(sessions.stores, settings.selection)
+        self._settings = settings
 
     def _prepare(self, sessions: SecondarySessions) -> SavedPosition:
         """Return the position to stream from, after the copies that are missing."""

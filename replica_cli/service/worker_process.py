@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports import Failure, WorkerReport
+from replica_cli.core.settings import Settings
 from replica_cli.core.status import Phase
 from replica_cli.logs import install_redactor, setup_logging
 from replica_cli.service.beating import Heartbeat
@@ -19,10 +20,11 @@ from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from replica_cli.core.requests import StreamRequest
-    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.settings import Server
 
 logger = logging.getLogger(__name__)
 
@@ -63,16 +65,24 @@ def run_worker(orders: Orders, pipe: Connection) -> None:
             stop.request()
 
     # Ctrl-C goes to every process of the terminal: the supervisor alone decides. SIGTERM may be meant for us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, hear)
     setup_logging(orders.settings.logging, handler=_PipeHandler(send))
     logging.getLogger("replica_cli").setLevel(orders.level)
     install_redactor([orders.settings.primary.password, orders.server.password])
-    threading.Thread(target=_listen, args=(pipe, stop), name="orders", daemon=True).start()
     board = StatusBoard(orders.server.name, send)
     worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
+    heartbeat = Heartbeat(orders.settings, orders.server, board, stop)
+
+    def take(settings: Settings) -> None:
+        logging.getLogger("replica_cli").setLevel(settings.logging.level)
+        heartbeat.take(settings)
+        worker.take(settings)
+
+    threading.Thread(target=_listen, args=(pipe, stop, take, worker.abort), name="orders", daemon=True).start()
     try:
-        with Heartbeat(orders.settings, orders.server, board):
+        with heartbeat:
             report = worker.run()
     except Exception as error:
         logger.critical("unexpected: %s: %s", type(error).__name__, error, exc_info=True, extra={"tag": "PANIC"})
@@ -84,16 +94,20 @@ def run_worker(orders: Orders, pipe: Connection) -> None:
     pipe.close()
 
 
-def _listen(pipe: Connection, stop: StopToken) -> None:
+def _listen(pipe: Connection, stop: StopToken, take: Callable[[Settings], None], abort: Callable[[], None]) -> None:
     while True:
         try:
             order = pipe.recv()
         except (EOFError, OSError):
             # The supervisor died: finish the batch in hand and end; the next one starts from the position row.
             order = STOP
+        if isinstance(order, Settings):
+            take(order)
+            continue
         if not stop.is_set or order == ABORT:
             stop.request()
         if order == ABORT or stop.must_abort:
+            abort()
             return
         if pipe.closed:
             return

@@ -46,10 +46,10 @@ class WorkQueue:
         """Return the next task, None when the work is over; waits while others may still add some."""
         with self._changed:
             while not self.is_over:
-                if self._tasks:
+                if self._tasks and not self._stop.is_paused:
                     self._busy += 1
                     return heapq.heappop(self._tasks)[2]
-                if not self._busy:
+                if not self._busy and not self._tasks:
                     return None
                 self._changed.wait(_POLL_SECONDS)
             return None

@@ -203,6 +203,9 @@ class Worker:
     def _write_all(self, run: TableRun, writer: ChunkWriter, progress: RangeProgress, chunks: Iterator[Chunk]) -> None:
         with Prefetch(chunks, self._connections.reader) as ahead:
             for chunk in ahead:
+                if not run.reads_whole:
+                    # A snapshot that nobody reads for a minute is cut off by the server: it is read to its end.
+                    self._stop.hold()
                 if run.is_given_up or self._queue.is_over:
                     break
                 progress = self._write(run, writer, progress, chunk)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "stream": ["--no-transfer", "--until-caught-up", "--standby", "--engine", "--secondary", "--json"],
     "transfer": ["--resume", "--restart", "--table", "--workers", "--batch-size", "--dry-run", "--yes", "--all"],
+    "pause": ["--secondary", "--json"],
+    "resume": ["--secondary", "--json"],
     "position show": ["--secondary", "--json"],
     "position reset": ["--to", "--to-current", "--gtid", "--accept-filters", "--yes", "--dry-run", "--all"],
     "drift check": ["--sql", "--secondary", "--json"],

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, wait_until
+from fix_replica import Load, wait_until_locked_out
 
 if TYPE_CHECKING:
     from fix_replica import Replica, Running
@@ -111,8 +111,7 @@ def test_a_holder_frozen_with_a_batch_in_hand_loses_it(ledger: Replica) -> None:
         other.begin()
         other.execute("UPDATE ledger SET applications = applications WHERE id = 7")
         ledger.on_primary("UPDATE ledger SET applications = applications + 1")
-        waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-        wait_until(lambda: other.row(waiting) == (1,), "the batch to wait for the row")
+        wait_until_locked_out(other)
         freeze(holder)
         other.rollback()
     standby.wait_for_log("streaming from")

@@ -8,6 +8,7 @@ Fields may be added, never renamed or removed.
 | | | primary, distance_bytes, distance_seconds, tables (table, state, reason, position) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, warnings |
+| `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
 | `drift check` | one document | `is_same`, `secondaries`: instance, is_same, differences (table, secondary_table, |
 | | | aspect, name, primary, secondary, severity), statements |
 | `health` | one document | `level` (0..3), `status`, `checks`: name, instance, level, status, |
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         DemoReport,
         Failure,
         HealthReport,
+        PauseReport,
         PositionReport,
         ResetPlan,
         StreamReport,
@@ -75,6 +77,22 @@ def position_document(position: Position | None) -> Document | None:
 def positions_document(reports: Sequence[PositionReport]) -> Document:
     """Return what `position show` answers."""
     return {"secondaries": [_position_report(r) for r in reports]}
+
+
+def pauses_document(reports: Sequence[PauseReport]) -> Document:
+    """Return what `pause` and `resume` answer."""
+    return {
+        "secondaries": [
+            {
+                "instance": r.instance,
+                "is_pause_wanted": r.is_pause_wanted,
+                "holder": r.holder or None,
+                "phase": r.phase.value if r.phase else None,
+                "failure": r.failure.message if r.failure else None,
+            }
+            for r in reports
+        ]
+    }
 
 
 def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document:

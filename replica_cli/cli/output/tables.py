@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports import (
         DemoReport,
         HealthReport,
+        PauseReport,
         PositionReport,
         ResetPlan,
         StreamReport,
@@ -51,6 +52,21 @@ def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
         lines += [f"  {paint.doubtful('warning')}   {w}" for w in plan.warnings]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
+    """Return a line for each secondary that could be asked."""
+    lines = []
+    for report in (r for r in reports if r.failure is None):
+        wish = "paused" if report.is_pause_wanted else "not paused"
+        if not report.holder:
+            text = f"{wish}; nothing runs now, and the next one will " + ("wait" if report.is_pause_wanted else "go on")
+        elif (report.phase is Phase.PAUSED) == report.is_pause_wanted:
+            text = f"{wish}: {report.holder} is {report.phase}"
+        else:
+            text = f"asked for; {report.holder} is still {report.phase}: it has a batch in hand"
+        lines.append(f"{paint.bold(report.instance)}: {text}")
+    return "\n".join(lines)
 
 
 def drift_text(instance: str, differences: Sequence[Difference], paint: Painter) -> str:

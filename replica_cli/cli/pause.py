@@ -1,0 +1,68 @@
+"""`replica pause` and `replica resume`: let a stream or transfer stand still, from anywhere."""
+
+from __future__ import annotations
+
+import typer
+
+from replica_cli.cli.helptext import help_text
+from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.options import with_shared_options
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.tables import pauses_text
+from replica_cli.core.errors import ExitCode
+
+_CODES = (ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.SECONDARY)
+_MEANINGS = {1: "unexpected failure, or nothing ever ran there"}
+
+PAUSE_HELP = help_text(
+    "Let a running stream or transfer stand still",
+    "The wish is written to the secondary, so it works from any machine. The stream commits the batch in hand, keeps "
+    "its lock and its heartbeat, and reads nothing until `replica resume`; a transfer stops between chunks. A pause "
+    "outlives restarts. Mind how long the primary keeps its binary log.",
+    examples=(
+        ("Stop writing to one secondary for a while", "replica pause --secondary db2"),
+        ("Stop all of them", "replica pause"),
+    ),
+    exit_codes=_CODES,
+    meanings=_MEANINGS,
+)
+RESUME_HELP = help_text(
+    "Let a paused stream or transfer go on",
+    "It goes on from its saved position. For an unfinished transfer after a crash see `replica transfer --resume`.",
+    examples=(
+        ("Go on with one secondary", "replica resume --secondary db2"),
+        ("Go on with all of them", "replica resume"),
+    ),
+    exit_codes=_CODES,
+    meanings=_MEANINGS,
+)
+
+
+@with_shared_options()
+def pause(invocation: Invocation) -> None:
+    """Let a running stream or transfer stand still."""
+    _ask(invocation, is_wanted=True)
+
+
+@with_shared_options()
+def resume(invocation: Invocation) -> None:
+    """Let a paused stream or transfer go on."""
+    _ask(invocation, is_wanted=False)
+
+
+def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
+    run = invocation.furnish()
+    from replica_cli.service.pausing import ask_to_pause  # noqa: PLC0415 - after the settings, which may be wrong
+
+    reports = ask_to_pause(run.settings, run.secondaries, is_wanted=is_wanted)
+    if invocation.is_json:
+        documents.write(documents.pauses_document(reports))
+    elif not invocation.is_silent and (text := pauses_text(reports, invocation.paint())):
+        answer(text)
+    failures = [r.failure for r in reports if r.failure]
+    for failure in failures if not invocation.is_silent else ():
+        render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
+    if failures:
+        raise typer.Exit(failures[0].exit_code)

@@ -1,0 +1,67 @@
+"""SIGHUP: which of the settings read anew can be taken by a running stream, and which need a new start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The settings to go on with; the variables that were taken, and those that differ and were not."""
+
+    settings: Settings
+    taken: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+_TAKEN: tuple[tuple[str, Callable[[Settings], object]], ...] = (
+    ("REPLICA_LOG_LEVEL", lambda s: s.logging.level),
+    ("REPLICA_MAX_LAG", lambda s: s.max_lag_seconds),
+    ("REPLICA_BATCH_*, REPLICA_QUEUE_BYTES", lambda s: s.batching),
+    ("TRANSFER_BATCH_SIZE, REPLICA_TRANSFER_WORKERS", lambda s: s.transfer),
+    ("REPLICA_RETRY_*, REPLICA_RECONNECT_ATTEMPTS", lambda s: s.retry),
+    ("REPLICA_TABLE_FAILURES", lambda s: s.apply.table_failures),
+    ("REPLICA_ON_TABLE_FAILURE", lambda s: s.apply.on_table_failure),
+)
+_FIXED: tuple[tuple[str, Callable[[Settings], object]], ...] = (
+    ("MARIA_PRIMARY_*, MARIA_USER, MARIA_PASS", lambda s: s.primary),
+    ("MARIA_SECONDARY_*", lambda s: s.secondaries),
+    ("MARIA_SERVER_ID", lambda s: s.server_id),
+    ("REPLICA_STATE_SCHEMA", lambda s: s.state_schema),
+    ("REPLICA_ENGINE", lambda s: s.apply.engine),
+    ("REPLICA_DDL", lambda s: s.apply.ddl),
+    ("REPLICA_LOG_FORMAT, LOCAL_PROJECT_NAME, GRAYLOG_*", lambda s: replace(s.logging, level="")),
+    ("REPLICA_*_TIMEOUT, REPLICA_HEARTBEAT, REPLICA_LEASE", lambda s: s.network),
+    ("REPLICA_PROGRESS_FOLDER", lambda s: s.progress_folder),
+)
+_FILTERS = "REPLICA_SCHEMAS, REPLICA_TABLES, REPLICA_EXCLUDE_TABLES"
+
+
+def reloaded(old: Settings, new: Settings) -> Reloaded:
+    """Return what becomes of a running stream's settings. Filters are taken where they only leave tables out."""
+    taken = [name for name, part in _TAKEN if part(old) != part(new)]
+    refused = [name for name, part in _FIXED if part(old) != part(new)]
+    selection = old.selection
+    if new.selection != old.selection:
+        if new.selection.is_within(old.selection):
+            selection = new.selection
+            taken.append(_FILTERS)
+        else:
+            refused.append(f"{_FILTERS} (they would let tables in: `replica position reset --accept-filters`)")
+    settings = replace(
+        old,
+        logging=replace(old.logging, level=new.logging.level),
+        max_lag_seconds=new.max_lag_seconds,
+        batching=new.batching,
+        transfer=new.transfer,
+        retry=new.retry,
+        selection=selection,
+        apply=replace(old.apply, table_failures=new.apply.table_failures, on_table_failure=new.apply.on_table_failure),
+    )
+    return Reloaded(settings, tuple(taken), tuple(refused))

@@ -1,0 +1,139 @@
+"""Signals of a running stream: reload, status, a second one at once, and never longer than ten seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from fix_replica import wait_until_locked_out, wait_until_written
+
+if TYPE_CHECKING:
+    from fix_replica import Replica, Running
+
+    from replica_cli.mysql.session import Session
+
+
+@pytest.fixture
+def copied(replica: Replica) -> Replica:
+    replica.on_primary(
+        "CREATE TABLE t (id INT PRIMARY KEY, n INT)",
+        "INSERT INTO t VALUES (1, 0), (2, 0)",
+        "CREATE TABLE other (id INT PRIMARY KEY)",
+    )
+    replica.run("transfer")
+    return replica
+
+
+def write_settings(replica: Replica, **values: str) -> None:
+    (replica.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def test_sighup_takes_what_can_be_taken_and_says_what_could_not(copied: Replica) -> None:
+    write_settings(copied, REPLICA_BATCH_TRANSACTIONS="100")
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    write_settings(
+        copied, REPLICA_BATCH_TRANSACTIONS="7", REPLICA_MAX_LAG="5m", REPLICA_ENGINE="sql", REPLICA_LOG_LEVEL="DEBUG"
+    )
+    stream.process.send_signal(signal.SIGHUP)
+    stream.wait_for_log(r"SIGHUP: taken: REPLICA_LOG_LEVEL, REPLICA_MAX_LAG, REPLICA_BATCH_\*")
+    stream.wait_for_log(r"\[WARN\] .*not taken before a new start: REPLICA_ENGINE")
+    copied.wait_until_applied(stream)
+    # Wrong settings change nothing, and end nothing.
+    write_settings(copied, REPLICA_BATCH_TRANSACTIONS="many")
+    stream.process.send_signal(signal.SIGHUP)
+    stream.wait_for_log("SIGHUP: the settings are wrong, all stays as it is: REPLICA_BATCH_TRANSACTIONS")
+    copied.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
+    copied.assert_equal()
+
+
+def test_sighup_takes_filters_that_only_shrink(copied: Replica) -> None:
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    write_settings(copied, REPLICA_EXCLUDE_TABLES=f"{copied.schema}.other")
+    stream.process.send_signal(signal.SIGHUP)
+    stream.wait_for_log("streaming from", times=2)
+    copied.on_primary("INSERT INTO other VALUES (1)", "INSERT INTO t VALUES (3, 3)")
+    copied.wait_until_applied(stream)
+    assert copied.on_secondary("SELECT COUNT(*) FROM other") == [(0,)]
+    write_settings(copied)
+    stream.process.send_signal(signal.SIGHUP)
+    stream.wait_for_log("they would let tables in")
+    copied.on_primary("INSERT INTO other VALUES (2)")
+    copied.wait_until_applied(stream)
+    assert copied.on_secondary("SELECT COUNT(*) FROM other") == [(0,)]
+    assert stream.end(signal.SIGTERM).code == 0
+    # The filters that were taken are those of the state: others are a change.
+    assert "filters" in copied.run("stream", code=10).stderr
+
+
+def test_sigusr1_prints_one_status_line_for_each_secondary(copied: Replica) -> None:
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    stream.process.send_signal(signal.SIGUSR1)
+    stream.wait_for_log(r"\[db1\] (caught_up|streaming) at \S+:\d+.*, lag .*, .* rows/s, \d+ rows and \d+ transactions")
+    assert stream.end(signal.SIGTERM).code == 0
+
+
+def test_a_terminal_that_goes_away_does_not_kill_the_workers(copied: Replica) -> None:
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    os.killpg(stream.process.pid, signal.SIGHUP)
+    os.killpg(stream.process.pid, signal.SIGUSR1)
+    stream.wait_for_log("SIGHUP: nothing to take")
+    copied.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
+
+
+def blocked(copied: Replica) -> tuple[Running, Session]:
+    """Start a stream whose batch waits for a row that another session holds."""
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    session = copied.secondaries["db1"].session(database=copied.schema)
+    session.begin()
+    session.execute("UPDATE t SET n = 9 WHERE id = 2")
+    copied.on_primary("UPDATE t SET n = 5")
+    wait_until_locked_out(session)
+    return stream, session
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["one signal", "a second one"])
+def test_a_batch_that_cannot_end_is_rolled_back(copied: Replica, signals: int) -> None:
+    stream, session = blocked(copied)
+    for _ in range(signals):
+        stream.process.send_signal(signal.SIGTERM)
+        stream.wait_for_log("stopping")
+    # Ten seconds at most, or at once; and room for a busy machine. Without a cut the row would be waited for for 50 s.
+    ended = stream.end(patience_seconds=15 if signals == 1 else 7)
+    assert ended.code == 0, ended.stderr
+    session.rollback()
+    session.close()
+    assert copied.on_secondary("SELECT COUNT(*) FROM t WHERE n <> 0") == [(0,)]
+    copied.catch_up()
+    copied.assert_equal()
+
+
+def test_sigterm_inside_a_big_transaction_rolls_it_back(copied: Replica) -> None:
+    digits = ",".join(f"({n})" for n in range(100))
+    copied.on_primary(
+        "CREATE TABLE digits (id INT PRIMARY KEY)",
+        f"INSERT INTO digits VALUES {digits}",
+        "CREATE TABLE big (id INT PRIMARY KEY, filler CHAR(200) NOT NULL)",
+    )
+    copied.settings |= {"REPLICA_QUEUE_BYTES": "1MiB"}
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    copied.on_primary(
+        "INSERT INTO big SELECT a.id * 10000 + b.id * 100 + c.id, REPEAT('x', 200) FROM digits a, digits b, digits c"
+        " WHERE a.id < 30"
+    )
+    with copied.secondaries["db1"].session() as session:
+        wait_until_written(session, 1000)
+    ended = stream.end(signal.SIGTERM, patience_seconds=20)
+    assert ended.code == 0, ended.stderr
+    assert copied.on_secondary("SELECT COUNT(*) FROM big") in ([(0,)], [(300_000,)])
+    copied.catch_up()
+    copied.assert_equal()
