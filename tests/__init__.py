@@ -1,1 +1,4 @@
-"""A package for `python -m tests.bench` alone: without this file any installed package named `tests` would win."""
+"""A package for `python -m tests.bench` and `python -m tests.torture` alone.
+
+Without this file any installed package named `tests` would win.
+"""

@@ -29,6 +29,7 @@ class _Link:
         self._client = client
         self._server: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._queues: list[asyncio.Queue[tuple[float, bytes]]] = [asyncio.Queue(_QUEUED_CHUNKS) for _ in range(2)]
+        self.is_stranded = False
 
     async def run(self) -> None:
         tasks: list[asyncio.Task[None]] = []
@@ -75,6 +76,8 @@ class _Link:
                 due, data = await queue.get()
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 await self._proxy.flowing.wait()
+                if self.is_stranded:
+                    await asyncio.Event().wait()  # until the link is cut
                 if not data:
                     return
                 passed = self._proxy.allowed(data) if is_from_server else data
@@ -121,6 +124,14 @@ class Proxy:
     def thaw(self) -> None:
         """Pass on what was held back, and go on."""
         self._call(self._set(is_flowing=True))
+
+    def strand(self) -> None:
+        """Leave what is open half open: neither a byte nor an end is passed on, until `cut_stranded`. New ones work."""
+        self._call(self._strand())
+
+    def cut_stranded(self) -> None:
+        """Reset what was left half open."""
+        self._call(self._cut_stranded())
 
     def refuse(self) -> None:
         """Refuse new connections; those that are open stay."""
@@ -171,6 +182,16 @@ class Proxy:
 
     async def _set(self, *, is_flowing: bool) -> None:
         self.flowing.set() if is_flowing else self.flowing.clear()
+
+    async def _strand(self) -> None:
+        for link in self._links:
+            link.is_stranded = True
+
+    async def _cut_stranded(self) -> None:
+        for link, task in list(self._links.items()):
+            if link.is_stranded:
+                link.cut()
+                task.cancel()
 
     async def _limit(self, count: int) -> None:
         self._remaining = count

@@ -98,7 +98,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     binaries = covered_binaries()
     # Whole runs take long: they run on the first server, and on every one where they say so.
-    if "flow" in metafunc.definition.path.parts and not metafunc.definition.get_closest_marker("every_server"):
+    if {"flow", "torture"} & set(metafunc.definition.path.parts) and not metafunc.definition.get_closest_marker(
+        "every_server"
+    ):
         binaries = binaries[:1]
     if mark := metafunc.definition.get_closest_marker("servers"):
         binaries = tuple(b for b in binaries if matches(b, *mark.args, **mark.kwargs))

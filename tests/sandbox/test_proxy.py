@@ -99,6 +99,21 @@ def test_frozen_it_takes_data_and_gives_none_until_thawed(link: tuple[Proxy, soc
         assert _received(other, 8) == b"accepted"
 
 
+def test_stranded_it_passes_neither_bytes_nor_an_end_of_what_was_open(link: tuple[Proxy, socket.socket]) -> None:
+    proxy, client = link
+    proxy.strand()
+    client.sendall(b"lost")
+    client.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    with _client(proxy) as other:
+        assert _said_again(other, b"new ones work")
+        client.settimeout(5)
+        proxy.cut_stranded()
+        assert _received(client, 1) == b""
+        assert _said_again(other, b"still")
+
+
 def test_refused_are_new_connections_only(link: tuple[Proxy, socket.socket]) -> None:
     proxy, client = link
     proxy.refuse()

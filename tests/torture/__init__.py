@@ -1,0 +1,1 @@
+"""Real servers, real faults, and the whole check after each round."""

@@ -1,0 +1,181 @@
+"""One secondary with all around it: its server, the proxies on both links, its disk, and the stream that feeds it."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from replica_cli.mysql.errnos import ServerError
+from tests.fix_proxy import Proxy
+from tests.torture.command import Command, tail
+from tests.torture.tables import PASSWORD, SCHEMA, STATE_SCHEMA, USER
+from tests.torture.waiting import Failed, pause, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from replica_cli.sandbox.server import SandboxServer
+    from tests.torture.disk import SmallDisk
+
+_SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
+_LOCK_HELD = 15
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0  # ten are promised; the machine may be busy with other tests
+# Small batches and queues: more moments between commits, and transactions that are larger than both.
+_QUICK = {
+    "REPLICA_BATCH_TRANSACTIONS": "50",
+    "REPLICA_BATCH_BYTES": "256KiB",
+    "REPLICA_BATCH_AGE": "20ms",
+    "REPLICA_QUEUE_BYTES": "1MiB",
+    "REPLICA_HEARTBEAT": "1s",
+    "REPLICA_READ_TIMEOUT": "5s",
+    "REPLICA_CONNECT_TIMEOUT": "5s",
+    "REPLICA_QUERY_TIMEOUT": "30s",
+    "REPLICA_RETRY_DELAY_LIMIT": "5s",
+    "REPLICA_PROGRESS": "lines",
+    "TRANSFER_BATCH_SIZE": "200",
+}
+
+
+class Site:
+    """Named `name`, fed by `engine`."""
+
+    def __init__(
+        self, name: str, engine: str, *, server: SandboxServer, primary: SandboxServer, folder: Path, server_id: int,
+        disk: SmallDisk | None,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.engine = engine
+        self.server = server
+        self.disk = disk
+        self.to_primary = Proxy(primary.port)
+        self.to_secondary = Proxy(server.port)
+        self.stream: Command | None = None
+        self.others: list[Command] = []
+        self._folder = folder / name
+        self._folder.mkdir()
+        self._server_id = server_id
+        self._panics = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def log(self) -> Path:
+        """Return the file that all of its commands write to."""
+        return self._folder / "replica.log"
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings of its commands: both servers through the proxies."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}  # noqa: TID251 - passed on
+        return {
+            **inherited,
+            "MARIA_PRIMARY_HOST": "127.0.0.1",
+            "MARIA_PRIMARY_PORT": str(self.to_primary.port),
+            "MARIA_USER": USER,
+            "MARIA_PASS": PASSWORD,
+            "MARIA_SERVER_ID": str(self._server_id),
+            "MARIA_SECONDARY_HOSTS": "127.0.0.1",
+            "MARIA_SECONDARY_PORTS": str(self.to_secondary.port),
+            "MARIA_SECONDARY_NAMES": self.name,
+            "REPLICA_SCHEMAS": SCHEMA,
+            "REPLICA_STATE_SCHEMA": STATE_SCHEMA,
+            "REPLICA_ENGINE": self.engine,
+            "REPLICA_PROGRESS_FOLDER": str(self._folder),
+            **_QUICK,
+        }
+
+    def command(self, *words: str) -> Command:
+        """Start a command for this secondary."""
+        made = Command(words, self.environment(), self.log)
+        self.others.append(made)
+        return made
+
+    def run(self, *words: str, code: int = 0, patience_seconds: float = 120.0) -> Command:
+        """Run a command to its end. Raises Failed for another exit code than `code`."""
+        command = self.command(*words)
+        found = command.wait(patience_seconds)
+        if found != code:
+            raise Failed(f"{self}: `replica {' '.join(words)}` exited {found}, not {code}:\n{tail(command.text)}")
+        return command
+
+    def start_stream(self) -> Command:
+        """Start the stream where none runs, and wait until it streams. Raises Failed where it ends by itself."""
+        held = 0
+        while True:
+            if self.stream is None or not self.stream.is_running:
+                self.stream = self.command("stream")
+            stream = self.stream
+            wait_until(partial(_has_begun, stream), f"{self} to stream", _START_SECONDS)
+            if stream.is_running:
+                return stream
+            # A worker whose supervisor was killed lets go of the lock when it notices.
+            held += stream.code == _LOCK_HELD
+            if stream.code != _LOCK_HELD or held > 2:
+                raise Failed(f"{self}: stream exited {stream.code} by itself:\n{tail(stream.text)}")
+            pause(1)
+
+    def check_stream(self) -> None:
+        """Raise Failed where a stream that should run does not."""
+        if self.stream is not None and not self.stream.is_running:
+            stream, self.stream = self.stream, None
+            raise Failed(f"{self}: stream exited {stream.code} by itself:\n{tail(stream.text)}")
+
+    def stop_stream(self) -> None:
+        """Ask the stream to end. Raises Failed for another code than 0."""
+        stream, self.stream = self.stream, None
+        if stream is not None and stream.is_running:
+            code = stream.terminate(_STOP_SECONDS)
+            if code:
+                raise Failed(f"{self}: stream exited {code} on SIGTERM, not 0:\n{tail(stream.text)}")
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Query the secondary itself, as an account that may do everything."""
+        with self.server.session() as session:
+            return session.rows(sql)
+
+    def execute(self, *statements: str) -> None:
+        """Run statements on the secondary itself, behind replica's back, in the replicated schema."""
+        with self.server.session(database=SCHEMA) as session:
+            for statement in statements:
+                session.execute(statement)
+
+    def saved(self) -> tuple[str, int, str]:
+        """Return file, offset and GTID set of the position row; empty where there is none."""
+        rows = self.rows(f"SELECT file, pos, gtid FROM {STATE_SCHEMA}.binlog_position WHERE instance = '{self.name}'")
+        return (str(rows[0][0]), int(rows[0][1]), str(rows[0][2])) if rows else ("", 0, "")
+
+    def noted(self) -> list[tuple[str, str, str]]:
+        """Return table, state and reason of every table that is not simply streamed."""
+        found = self.rows(
+            f"SELECT table_name, state, reason FROM {STATE_SCHEMA}.table_status WHERE instance = '{self.name}'"
+        )
+        return [(str(table), str(state), str(reason)) for table, state, reason in found]
+
+    def has_moved(self, before: tuple[str, int, str]) -> bool:
+        """Say whether the position moved on; a server that is down says nothing."""
+        try:
+            return self.saved()[:2] > before[:2]
+        except ServerError:
+            return False
+
+    def new_panics(self) -> list[str]:
+        """Return lines since the last call that tell of a bug. The death of a worker is ordinary: we kill them."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        found = [line for line in lines if re.search(r"Traceback|\[PANIC\](?!.*worker process died)", line)]
+        known, self._panics = self._panics, len(found)
+        return found[known:]
+
+    def close(self) -> None:
+        """End everything."""
+        for command in self.others:
+            if command.is_running:
+                command.kill_all()
+        self.to_primary.close()
+        self.to_secondary.close()
+
+
+def _has_begun(stream: Command) -> bool:
+    return "streaming from" in stream.text or not stream.is_running

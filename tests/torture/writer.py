@@ -1,0 +1,124 @@
+"""The load on the primary: threads that write until told to stop, and come back when the primary does."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from replica_cli.core.settings import Network
+from replica_cli.mysql.errnos import DUPLICATES, Remedy, ServerError
+from replica_cli.mysql.session import Session, connect
+from tests.torture.changes import WEIGHTS
+from tests.torture.definitions import change_definitions
+from tests.torture.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import Server
+
+_NETWORK = Network(connect_timeout=5.0, query_timeout=60.0)
+_THREADS = 2
+_PAUSE_SECONDS = 0.015
+_NUMBERS = 1_000_000  # a thread's own in a round
+# In each other's way, or a key that is taken: the transaction is taken back, as applications do.
+_ORDINARY = frozenset({*DUPLICATES, 1451, 1452, 1205, 1213, 1020, 1146, 1054, 1412, 1050, 1051, 1061, 1091, 1060, 1136})
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the threads of a writer did."""
+
+    transactions: int = 0
+    rows: int = 0
+    definitions: int = 0
+    rollbacks: int = 0
+    reconnects: int = 0
+
+
+class Writer:
+    """Writes from two threads, each with numbers of its own: no number is used twice, whatever became of its commit."""
+
+    def __init__(self, server: Server, *, seed: str, round_number: int) -> None:
+        self._server = server
+        self._is_over = threading.Event()
+        self._errors: list[Exception] = []
+        self._counts = [Counts() for _ in range(_THREADS)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(Random(f"{seed}:{index}"), round_number, index), daemon=True)
+            for index in range(_THREADS)
+        ]
+
+    @property
+    def transactions(self) -> int:
+        """Return how many were committed so far."""
+        return sum(c.transactions for c in self._counts)
+
+    def start(self) -> None:
+        """Begin writing."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> Counts:
+        """End after the transactions in hand. Raises what ended a thread before."""
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join(120)
+        if self._errors:
+            raise self._errors[0]
+        return Counts(*(sum(getattr(c, name) for c in self._counts) for name in Counts.__slots__))
+
+    def _run(self, chance: Random, round_number: int, index: int) -> None:
+        number = (round_number * _THREADS + index) * _NUMBERS
+        counts = self._counts[index]
+        session: Session | None = None
+        try:
+            while not self._is_over.wait(_PAUSE_SECONDS):
+                number += 1
+                try:
+                    session = session or connect(self._server, _NETWORK, database=SCHEMA)
+                    # One thread alone changes definitions: they need no luck with each other.
+                    if index == 0 and chance.random() < 0.02:
+                        self._define(session, chance, number, counts)
+                    else:
+                        self._write(session, chance, number, counts)
+                except ServerError as error:
+                    session = self._after(error, session, counts)
+        except Exception as error:  # noqa: BLE001 - a thread's top: kept for stop() to raise
+            self._errors.append(error)
+        finally:
+            if session is not None:
+                session.close()
+
+    def _write(self, session: Session, chance: Random, number: int, counts: Counts) -> None:
+        actions = chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=chance.choice((1, 1, 1, 2, 4)))
+        session.begin()
+        rows = sum(action(session, chance, number * 10 + turn) for turn, action in enumerate(actions))
+        session.execute(f"INSERT INTO ledger VALUES ({number}, '{actions[0].__name__}')")
+        if chance.random() < 0.04:
+            session.rollback()
+            counts.rollbacks += 1
+            return
+        session.commit()
+        counts.transactions += 1
+        counts.rows += rows + 1
+
+    def _define(self, session: Session, chance: Random, number: int, counts: Counts) -> None:
+        for statement in change_definitions(session, chance, number):
+            session.execute(statement)
+            counts.definitions += 1
+        session.execute(f"INSERT INTO ledger VALUES ({number}, 'definition')")
+        counts.transactions += 1
+
+    def _after(self, error: ServerError, session: Session | None, counts: Counts) -> Session | None:
+        if error.errno in _ORDINARY and session is not None:
+            session.rollback()
+            counts.rollbacks += 1
+            return session
+        if error.remedy not in {Remedy.RECONNECT, Remedy.RETRY, Remedy.WAIT}:
+            raise error
+        if session is not None:
+            session.close()
+        counts.reconnects += 1
+        self._is_over.wait(0.2)
+        return None
