@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.ddl import Verdict
-from replica_cli.applier.quarantine import set_aside
+from replica_cli.applier.quarantine import forget_dropped, set_aside
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.positions import Advance
@@ -308,6 +308,8 @@ class Applier:
         self._has_intent = True
         modes = {self._windows.mode(t, transaction) for t in parsed.tables}
         self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
+        if parsed.kind is StatementKind.DROP_TABLE:
+            forget_dropped(parsed.tables, self._stores.tables, self._windows)
         self._writer.forget()
         self._definitions.forget()
         self._engines.strict.forget()

@@ -137,6 +137,10 @@ class DdlApplier:
             if parsed.kind is StatementKind.DROP_TABLE:
                 return Decision(Verdict.APPLY)
             return Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
+        model = parsed.model
+        if model is not None and windows.mode(model, transaction) is not Mode.STRICT:
+            # Copied at another moment, or set aside: the secondary's one need not be what the new one was made like.
+            raise TableChangedInWindow(selected, f"{parsed.kind} like {model}, which is not of that moment here")
         if Mode.IDEMPOTENT in modes or Mode.SKIPPED in modes:
             self._check_window(parsed, selected)
         elif self._policy is DdlPolicy.STOP:

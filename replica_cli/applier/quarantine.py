@@ -10,10 +10,13 @@ from replica_cli.core.status import TableState
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.applier.ddl import Decision
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
+    from replica_cli.core.table import TableName
 
 logger = logging.getLogger(__name__)
 
@@ -34,3 +37,12 @@ def set_aside(
             decision.reason, name, instance=instance, schema=name.schema, table=name.table,
             position=transaction.start,
         )  # fmt: skip
+
+
+def forget_dropped(names: Sequence[TableName], tables: TableStore, windows: Windows) -> None:
+    """Take back the quarantine of tables that were dropped: gone on both sides they have no hole any more."""
+    for name in names:
+        record = windows.records.get(name)
+        if record is not None and record.state is TableState.QUARANTINED:
+            tables.forget(name)
+            del windows.records[name]

@@ -64,6 +64,16 @@ class ParsedStatement:
         """Return the names of the tables that are changed, in order."""
         return tuple(r.name for r in self.references)
 
+    @property
+    def model(self) -> TableName | None:
+        """Return the table that a CREATE TABLE … LIKE is made like."""
+        for other in self.others:
+            place = other.table_place if other.schema_place is None else other.schema_place
+            before = next((t for t in reversed(self.tokens[:place]) if not t.is_blank), None)
+            if before is not None and before.is_word("LIKE"):
+                return other.name
+        return None
+
     def routed(self, route: Callable[[str], str]) -> str:
         """Return the text with every written schema replaced by its name on the secondary."""
         texts = [t.text for t in self.tokens]

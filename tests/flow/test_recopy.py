@@ -56,6 +56,30 @@ def test_a_quarantined_table_is_seen_everywhere_and_comes_back_by_a_copy(two_sec
     replica.assert_equal()
 
 
+def test_a_table_made_like_a_quarantined_one_is_copied_and_a_dropped_one_is_forgotten(replica: Replica) -> None:
+    replica.settings |= {"REPLICA_TABLE_FAILURES": "1"}
+    replica.on_primary("CREATE TABLE bad (id INT PRIMARY KEY, n INT)", "INSERT INTO bad VALUES (1, 0), (2, 0)")
+    replica.run("transfer")
+    replica.on_secondary("DELETE FROM bad WHERE id = 2")
+    replica.on_primary("UPDATE bad SET n = 1")
+    replica.catch_up()
+    # From here on the two tables have different definitions.
+    replica.on_primary(
+        "ALTER TABLE bad ADD COLUMN more INT NOT NULL DEFAULT 4",
+        "CREATE TABLE like_it LIKE bad",
+        "INSERT INTO like_it SELECT * FROM bad",
+        "CREATE TABLE short_lived LIKE bad",
+        "INSERT INTO short_lived VALUES (3, 3, 3)",
+        "DROP TABLE short_lived",
+    )
+    replica.catch_up()
+    assert [row[0] for row in replica.state("SELECT table_name FROM table_status")] == ["bad"]
+    replica.on_primary("UPDATE like_it SET n = 5", "DROP TABLE bad")
+    replica.catch_up()
+    replica.assert_nothing_is_noted()
+    replica.assert_equal()
+
+
 def test_a_quarantine_outlives_a_restart(replica: Replica) -> None:
     replica.settings |= {"REPLICA_TABLE_FAILURES": "1"}
     replica.on_primary("CREATE TABLE bad (id INT PRIMARY KEY, n INT)", "INSERT INTO bad VALUES (1, 0), (2, 0)")
