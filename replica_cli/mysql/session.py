@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import struct
 import threading
 from collections import deque
@@ -16,8 +15,9 @@ from pymysql.converters import encoders
 from pymysql.cursors import Cursor, SSCursor
 
 from replica_cli.core.errors import ExitCode, SecondaryError
-from replica_cli.core.settings import Network, Server, Tls, TlsMode
+from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_SERVER_LOST, ServerError, remedy_of
+from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -197,7 +197,7 @@ def _server_error(errno: int, text: str, server: Server) -> ServerError:
 def connect(server: Server, network: Network, *, database: str | None = None, init: str | None = None) -> Session:
     """Open a session. Raises ServerError, and SecondaryError where TLS is asked for and not given."""
     with translated(server):
-        connection = pymysql.connect(**connection_settings(server, network), database=database)
+        connection = ServerConnection(**connection_settings(server, network), database=database)
     session = Session(connection, server)
     with _open_lock:
         _open[id(session)] = session
@@ -235,7 +235,7 @@ def connection_settings(server: Server, network: Network) -> dict[str, Any]:
         "conv": _CONVERSIONS,
         "program_name": "replica",
         "ssl_disabled": server.tls.mode is TlsMode.OFF,
-        "ssl": _tls_context(server.tls),
+        "ssl": tls_context(server.tls),
     }
 
 
@@ -250,24 +250,6 @@ def _notice_silence(connection: Connection[Cursor]) -> None:
 def _check_encryption(connection: Connection[Cursor], server: Server) -> None:
     if server.tls.mode not in (TlsMode.OFF, TlsMode.PREFERRED) and not is_encrypted(connection):
         raise SecondaryError(f"{server}: the server does not offer TLS", hint="set the TLS mode of this side lower")
-
-
-def is_encrypted(connection: Connection[Cursor]) -> bool:
-    """Say whether the connection's socket speaks TLS."""
-    return isinstance(connection._sock, ssl.SSLSocket)  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext | None:
-    # pymysql encrypts where it can but never verifies unless told in full (library-traps F10), so the context is ours.
-    if tls.mode in (TlsMode.OFF, TlsMode.PREFERRED) and not tls.ca and not tls.cert:
-        return None
-    context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
-    context.check_hostname = tls.mode is TlsMode.VERIFY_IDENTITY
-    verifies = tls.mode in (TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY)
-    context.verify_mode = ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE
-    if tls.cert:
-        context.load_cert_chain(tls.cert, tls.key)
-    return context
 
 
 def _number_and_text(error: Exception) -> tuple[int, str]:

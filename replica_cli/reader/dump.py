@@ -11,13 +11,15 @@ import socket
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from pymysql.connections import Connection
 from pymysqlreplication import BinLogStreamReader
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.mysql.session import connection_settings, translated
+from replica_cli.mysql.tls import ServerConnection
 
 if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Server
 
@@ -34,7 +36,7 @@ class _DumpStarted(Exception):
         self.connection = connection
 
 
-class _DumpConnection(Connection):
+class _DumpConnection(ServerConnection):
     def _write_bytes(self, data: bytes) -> None:
         if len(data) > 4 and data[4] in (_COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID):
             # The library's request for MariaDB by GTID is one byte longer than it says; the surplus byte stays unread
