@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.ddl import DdlApplier
     from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines import Engines
     from replica_cli.applier.prepared import PreparedTransactions
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
@@ -48,15 +48,6 @@ class NotExact(ReplicaError):
     """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
 
     code = "not_exact"
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """Who turns row events into work: strictly, inside the replay window, and to name what exactly fails."""
-
-    strict: RowEngine
-    replay: RowEngine
-    exact: RowEngine
 
 
 class Applier:
@@ -124,6 +115,10 @@ class Applier:
         """Say whether a piece of a large transaction is applied and not yet committed."""
         return self._open is not None
 
+    @property
+    def _strict(self) -> RowEngine:
+        return self._engines.exact if self._is_exact else self._engines.strict
+
     def take_tally(self) -> Tally:
         """Return what was committed since the last call."""
         tally, self._committed = self._committed, Tally()
@@ -190,7 +185,10 @@ class Applier:
 
     def _commit_run(self, run: list[Transaction]) -> None:
         tally = Tally(transactions=sum(1 for t in run if t.size))
-        self._write([(t, c) for t in run for c in t.changes if isinstance(c, RowEvent)], tally)
+        if self._windows.records:
+            self._write([(t, cast("RowEvent", c)) for t in run for c in t.changes], tally)
+        elif events := [cast("RowEvent", c) for t in run for c in t.changes]:
+            self._send(self._strict, events, tally)
         self._commit(run, tally)
 
     def _apply_special(self, transaction: Transaction) -> None:
@@ -256,7 +254,7 @@ class Applier:
 
     def _write(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> None:
         """Turn row events into work, engine by engine in source order, and send it."""
-        strict = self._engines.exact if self._is_exact else self._engines.strict
+        strict = self._strict
         portion: list[RowEvent] = []
         engine: RowEngine | None = None
         for transaction, event in events:
@@ -312,9 +310,7 @@ class Applier:
             forget_dropped(parsed.tables, self._stores.tables, self._windows)
         self._writer.forget()
         self._definitions.forget()
-        self._engines.strict.forget()
-        self._engines.replay.forget()
-        self._engines.exact.forget()
+        self._engines.forget()
         log(
             logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
             table=_names(parsed.tables), position=transaction.start,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import columns_for
@@ -64,15 +63,20 @@ class AutoEngine:
     def works(self, events: Sequence[RowEvent]) -> list[Work]:
         """Return the work for consecutive row events, in source order across the engines."""
         works: list[Work] = []
-        for takes_image, run in groupby(events, self._takes_image):
-            works.extend((self._images if takes_image else self._sql).works(list(run)))
+        takes_images, fits = self._takes_images, self._images.fits
+        first, engine = 0, None
+        for number, event in enumerate(events):
+            takes_image = takes_images.get(event.table)
+            if takes_image is None:
+                takes_image = takes_images[event.table] = self._decide(event)
+            wanted = self._images if takes_image and fits(event) else self._sql
+            if engine is not wanted and engine is not None:
+                works += engine.works(events[first:number])
+                first = number
+            engine = wanted
+        if engine is not None:
+            works += engine.works(events[first:])
         return works
-
-    def _takes_image(self, event: RowEvent) -> bool:
-        found = self._takes_images.get(event.table)
-        if found is None:
-            found = self._takes_images[event.table] = self._decide(event)
-        return found and self._images.fits(event)
 
     def _decide(self, event: RowEvent) -> bool:
         name = event.table.name

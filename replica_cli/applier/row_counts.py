@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import columns_for
@@ -35,14 +35,19 @@ class RowCounts:
 
     def parts(self, events: Sequence[RowEvent]) -> tuple[Part, ...]:
         """Return the rows of events, summed. Raises CorruptEvent where an event does not end with its last row."""
-        found: Counter[tuple[RowKind, TableName]] = Counter()
+        found: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
+        scans = self._scans
         for event in events:
-            key = (event.table, event.kind, event.present, event.present_after)
-            scan = self._scans.get(key)
+            kind, table, _, present, present_after, raw, rows_start, *_ = event
+            scan = scans.get((table, kind, present, present_after))
             if scan is None:
-                scan = self._scans[key] = self._compile(event)
-            found[event.kind, event.table.name] += len(scan(event.raw, event.rows_start, len(event.raw)))
-        return tuple(Part(kind, table, rows) for (kind, table), rows in found.items())
+                scan = scans[table, kind, present, present_after] = self._compile(event)
+            found[kind, table] += len(scan(raw, rows_start, len(raw)))
+        # Several maps may be of one table: ids and details change.
+        rows: defaultdict[tuple[RowKind, TableName], int] = defaultdict(int)
+        for (kind, table), count in found.items():
+            rows[kind, table.name] += count
+        return tuple(Part(kind, name, count) for (kind, name), count in rows.items())
 
     def _compile(self, event: RowEvent) -> RowsFunction:
         table = event.table

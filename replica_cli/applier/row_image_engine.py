@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 _HEADER = struct.Struct("<IBIIIH")
+_PLACE = struct.Struct("<II")
+_FLAGS = struct.Struct("<H")
 _TABLE_MAP_EVENT = 19
 _STATEMENT_END = 0x0001
 _FOREIGN_KEY_FLAGS = 0x0006
@@ -71,19 +73,18 @@ class RowImageEngine:
     def works(self, events: Sequence[RowEvent]) -> list[Work]:
         """Return BINLOG statements for consecutive row events."""
         works: list[Work] = []
-        group: list[RowEvent] = []
-        size = 0
+        first = size = 0
         flags = events[0].flags & _FOREIGN_KEY_FLAGS if events else 0
-        for event in events:
+        for number, event in enumerate(events):
+            length = len(event.raw)
             wanted = event.flags & _FOREIGN_KEY_FLAGS
-            if group and (size + len(event.raw) > self._group_bytes or wanted != flags):
-                works.append(self._work(group))
-                group, size = [], 0
+            if number > first and (size + length > self._group_bytes or wanted != flags):
+                works.append(self._work(events[first:number]))
+                first, size = number, 0
             flags = wanted
-            group.append(event)
-            size += len(event.raw)
-        if group:
-            works.append(self._work(group))
+            size += length
+        if events:
+            works.append(self._work(events[first:]))
         return works
 
     def prepare(self) -> None:
@@ -100,7 +101,7 @@ class RowImageEngine:
             self._session.execute("SET @@SESSION.gtid_next = 'AUTOMATIC'")
         self._session.execute("SET SESSION autocommit=0")
 
-    def _work(self, group: list[RowEvent]) -> Work:
+    def _work(self, group: Sequence[RowEvent]) -> Work:
         chunks: list[bytes] = []
         ids: dict[TableMap, bytes] = {}
         for event in group:
@@ -109,15 +110,10 @@ class RowImageEngine:
                 ids[event.table] = table_id
                 chunks.append(map_event)
         last = len(group) - 1
-        for number, event in enumerate(group):
-            raw = event.raw
-            flags = event.flags | _STATEMENT_END if number == last else event.flags & ~_STATEMENT_END
-            flags |= self._added_flags
-            timestamp, code, server_id, _, _, header_flags = _HEADER.unpack_from(raw)
-            chunks.append(_HEADER.pack(timestamp, code, server_id, len(raw), 0, header_flags))
-            chunks.append(ids[event.table])
-            chunks.append(flags.to_bytes(2, "little"))
-            chunks.append(raw[27:])
+        for number, (_, table, found, _, _, raw, _, _) in enumerate(group):
+            flags = (found | _STATEMENT_END if number == last else found & ~_STATEMENT_END) | self._added_flags
+            # The header with the length of now; where the event stood means nothing here.
+            chunks += (raw[:9], _PLACE.pack(len(raw), 0), raw[17:19], ids[table], _FLAGS.pack(flags), raw[27:])
         statement = b"BINLOG '" + b2a_base64(b"".join(chunks), newline=False) + b"'"
         parts = self._counts.parts(group)
         target = target_of(group[0].table, self._selection)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.applier import Applier, Engines
+from replica_cli.applier.applier import Applier
 from replica_cli.applier.auto_engine import AutoEngine
 from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.engines import Engines
 from replica_cli.applier.prepared import PreparedTransactions
 from replica_cli.applier.replay_engine import ReplayEngine
 from replica_cli.applier.row_counts import RowCounts
