@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Tls
 
 
-class ServerConnection(Connection[Any]):
+class ServerConnection(Connection):
     """The driver's connection. Where nothing is verified its own TLS context costs 30 ms of CPU a connection."""
 
     def _create_ssl_ctx(self, sslp: ssl.SSLContext | dict[str, Any]) -> ssl.SSLContext:
