@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from replica_cli.stop import StopToken
 from tests.bench.failure import RunFailed
 from tests.bench.result import Timing
+from tests.bench.rig import Place
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
-    from tests.bench.rig import Place, Rig
+    from tests.bench.rig import Rig
 
 _PATIENCE_SECONDS = 600
 
@@ -43,9 +44,18 @@ class Native:
         """Apply the relay log."""
         with rig.secondary.session() as session:
             started = time.monotonic()
-            session.execute("START SLAVE SQL_THREAD" if session.is_mariadb else "START REPLICA SQL_THREAD")
+            _start_applying(session)
             wait_for(session, rig.end)
             return Timing(time.monotonic() - started)
+
+    def seconds_for_share(self, rig: Rig, share: float) -> float:
+        """Apply the relay log's beginning only; return how long that took. For choosing among settings."""
+        place = Place(rig.start.file, rig.start.pos + int((rig.end.pos - rig.start.pos) * share))
+        with rig.secondary.session() as session:
+            started = time.monotonic()
+            _start_applying(session)
+            wait_for(session, place)
+            return time.monotonic() - started
 
     def point(self, session: Session, rig: Rig) -> None:
         """Say where the primary is and how the log is to be applied."""
@@ -67,6 +77,10 @@ class Native:
             words = ", ".join(f"SOURCE_{k}={v}" for k, v in given.items())
             session.execute(f"CHANGE REPLICATION SOURCE TO {words}, GET_SOURCE_PUBLIC_KEY=1")
             session.execute(f"SET GLOBAL replica_parallel_workers={self.threads}")
+
+
+def _start_applying(session: Session) -> None:
+    session.execute("START SLAVE SQL_THREAD" if session.is_mariadb else "START REPLICA SQL_THREAD")
 
 
 def wait_for(session: Session, place: Place) -> None:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from replica_cli.sandbox.server import SandboxServer
     from tests.bench.contestants import Contestant
+    from tests.bench.native import Native
     from tests.bench.plan import Book, Plan
 
 BEST = "native best parallel"
 ANY = "any"
+_TRIED_SHARE = 0.1
 
 
 class Data(Protocol):
@@ -36,7 +38,7 @@ class Data(Protocol):
 
 @dataclass(frozen=True)
 class Race:
-    """A work. Of `parallel` the fastest in a first run of each takes part, as BEST.
+    """A work. Of `parallel` the fastest over the log's first tenth takes part, as BEST.
 
     `readers` only read the primary: they run at the first durability, and count for any.
     """
@@ -45,7 +47,7 @@ class Race:
     schema: str
     data: Data
     contestants: Mapping[str, Contestant]
-    parallel: Mapping[str, Contestant] = field(default_factory=dict)
+    parallel: Mapping[str, Native] = field(default_factory=dict)
     readers: Mapping[str, Contestant] = field(default_factory=dict)
     flavour: Flavour = Flavour.MARIADB
     is_from_nothing: bool = False
@@ -89,6 +91,7 @@ class _Round:
         if self._work.parallel:
             name = self._pick()
             if name:
+                self._book.facts[f"{self._work.name} {self._durability} {BEST}"] = name
                 contestants[BEST] = self._work.parallel[name]
         for pair in range(1, pairs + 1):
             for name, contestant in contestants.items():
@@ -98,15 +101,20 @@ class _Round:
                     self._one(name, contestant, pair, is_reader=True)
 
     def _pick(self) -> str:
-        """Return the fastest of the parallel settings, from one run of each."""
+        """Return the fastest of the parallel settings, from one run of each over the log's beginning."""
         seconds: dict[str, float] = {}
-        for name, contestant in self._work.parallel.items():
-            run = self._one(name, contestant, 0)
-            if run is not None and run.timing is not None:
-                seconds[name] = run.timing.seconds
-        best = min(seconds, key=lambda name: seconds[name], default="")
-        self._book.facts[f"{self._work.name} {self._durability} {BEST}"] = best
-        return best
+        for name, native in self._work.parallel.items():
+            try:
+                self._rig.renew_secondary(self._durability)
+                native.prepare(self._rig)
+                seconds[name] = native.seconds_for_share(self._rig, _TRIED_SHARE)
+            except (RunFailed, ReplicaError) as error:
+                self._book.add(Run(self._work.name, self._durability, name, 0, problem=_shortened(str(error))))
+        shown = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+        where = f"{self._work.name} {self._durability}, a tenth of the log"
+        self._book.facts[where] = shown
+        self._book.say(f"{where}: {shown}")
+        return min(seconds, key=lambda name: seconds[name], default="")
 
     def _one(self, name: str, contestant: Contestant, pair: int, *, is_reader: bool = False) -> Run | None:
         if name in self._absent:
