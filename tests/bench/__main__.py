@@ -30,6 +30,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the tables")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="samples of our processes, by py-spy")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME",
+        help="contestants whose names begin so (repeatable; default: all)",
+    )  # fmt: skip
     given = parser.parse_args()
     plan = Plan(
         pairs=given.pairs,
@@ -37,6 +41,7 @@ def main() -> int:
         has_secondary_log=given.secondary_log == "on",
         divisor=10 if given.quick else 1,
         profile=given.profile,
+        only=tuple(given.only),
     )
     known = works(plan)
     unknown = [name for name in given.names if name not in known]

@@ -45,6 +45,8 @@ class Latency:
             for durability in plan.durabilities:
                 for pair in range(1, plan.pairs + 1):
                     for name, follower in self.followers.items():
+                        if not plan.wants(name):
+                            continue
                         run = Run(self.name, durability, name, pair)
                         try:
                             book.add(self._probe(rig, run, follower))

@@ -22,6 +22,11 @@ class Plan:
     has_secondary_log: bool = True
     divisor: int = 1
     profile: Path | None = None
+    only: tuple[str, ...] = ()
+
+    def wants(self, contestant: str) -> bool:
+        """Say whether a contestant is to take part: all where none are named, else those that begin so."""
+        return not self.only or contestant.startswith(self.only)
 
 
 @dataclass

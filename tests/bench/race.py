@@ -73,7 +73,7 @@ class Race:
             book.settings[str(binary)] = rig.settings_text()
             book.facts[self.name] = rig.log_text()
             for index, durability in enumerate(plan.durabilities):
-                _Round(self, rig, durability, book).race(plan.pairs, with_readers=index == 0)
+                _Round(self, rig, durability, book).race(plan, with_readers=index == 0)
 
 
 class _Round:
@@ -86,19 +86,20 @@ class _Round:
         self._book = book
         self._absent: set[str] = set()
 
-    def race(self, pairs: int, *, with_readers: bool) -> None:
-        contestants = dict(self._work.contestants)
-        if self._work.parallel:
+    def race(self, plan: Plan, *, with_readers: bool) -> None:
+        contestants = {name: one for name, one in self._work.contestants.items() if plan.wants(name)}
+        if self._work.parallel and plan.wants(BEST):
             name = self._pick()
             if name:
                 self._book.facts[f"{self._work.name} {self._durability} {BEST}"] = name
                 contestants[BEST] = self._work.parallel[name]
-        for pair in range(1, pairs + 1):
+        for pair in range(1, plan.pairs + 1):
             for name, contestant in contestants.items():
                 self._one(name, contestant, pair)
             if with_readers:
                 for name, contestant in self._work.readers.items():
-                    self._one(name, contestant, pair, is_reader=True)
+                    if plan.wants(name):
+                        self._one(name, contestant, pair, is_reader=True)
 
     def _pick(self) -> str:
         """Return the fastest of the parallel settings, from one run of each over the log's beginning."""
