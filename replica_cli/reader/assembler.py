@@ -23,6 +23,7 @@ from replica_cli.reader.place import LogPlace
 from replica_cli.reader.query import ROLLBACK_ALTER, START_ALTER, parse_execute_load, parse_query, query_text_offset
 from replica_cli.reader.rowevent import HEADER, ROW_EVENTS, RowHeads, parse_row_event, unpack_mariadb
 from replica_cli.reader.tablemap import parse_table_map
+from replica_cli.reader.tagged import parse_tagged_gtid
 from replica_cli.reader.xa import XaPrepared, parse_xa_prepare, parse_xa_statement, prepared_by_gtid
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Assembler:
             yield self._end(timestamp)
         elif code in (EventType.QUERY, EventType.MARIADB_QUERY_COMPRESSED):
             yield from self._take_query(event, code, timestamp)
-        elif code in (EventType.GTID, EventType.ANONYMOUS_GTID):
+        elif code in (EventType.GTID, EventType.ANONYMOUS_GTID, EventType.GTID_TAGGED):
             self._take_mysql_gtid(event, code)
         elif code in WITHOUT_EFFECT:
             return
@@ -261,6 +262,8 @@ class Assembler:
             digits = sid.hex()
             uuid = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
             gtid = f"{uuid}:{number}"
+        elif code == EventType.GTID_TAGGED:
+            gtid = parse_tagged_gtid(event[HEADER:])
         self._open_group(gtid)
         # What follows decides: BEGIN opens a transaction, any other statement stands alone.
         self._is_standalone = True

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pymysqlreplication import BinLogStreamReader
 
 from replica_cli.core.errors import PrimaryError
+from replica_cli.core.gtid import MysqlGtids
 from replica_cli.mysql.session import connection_settings, translated
 from replica_cli.mysql.tls import ServerConnection
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _COM_BINLOG_DUMP = 0x12
 _COM_BINLOG_DUMP_GTID = 0x1E
+# A set that the library accepts: ours takes its place in the request.
+_PLACEHOLDER = "00000000-0000-0000-0000-000000000001:1"
 _READ_SIZE = 256 * 1024
 
 
@@ -37,14 +42,28 @@ class _DumpStarted(Exception):
 
 
 class _DumpConnection(ServerConnection):
+    def __init__(self, *args: Any, gtids: bytes, **settings: Any) -> None:
+        self._gtids = gtids
+        super().__init__(*args, **settings)
+
     def _write_bytes(self, data: bytes) -> None:
         if len(data) > 4 and data[4] in (_COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID):
             # The library's request for MariaDB by GTID is one byte longer than it says; the surplus byte stays unread
             # at the server, which then answers our close with a reset that destroys data on its way.
             declared = int.from_bytes(data[:3], "little")
-            super()._write_bytes(data[: 4 + declared])  # type: ignore[misc]
+            request = data[4 : 4 + declared]
+            if data[4] == _COM_BINLOG_DUMP_GTID:
+                request = _with_gtids(request, self._gtids)
+            super()._write_bytes(len(request).to_bytes(3, "little") + data[3:4] + request)  # type: ignore[misc]
             raise _DumpStarted(self)
         super()._write_bytes(data)  # type: ignore[misc]
+
+
+def _with_gtids(request: bytes, gtids: bytes) -> bytes:
+    # The library knows no tags, and takes an empty set for none. Command, flags, server id, file name, offset, set.
+    (name_length,) = struct.unpack_from("<I", request, 7)
+    at = 11 + name_length + 8
+    return request[:at] + struct.pack("<I", len(gtids)) + gtids
 
 
 class DumpStream:
@@ -85,15 +104,16 @@ def open_dump(
     """
     settings = connection_settings(server, network)
     settings |= {"read_timeout": network.read_timeout, "init_command": _dump_variables(network.heartbeat)}
+    gtids = b"" if is_mariadb or not by_gtid else MysqlGtids(start.gtid).encode()
     reader = BinLogStreamReader(
         connection_settings=settings,
         server_id=server_id,
-        pymysql_wrapper=_DumpConnection,
+        pymysql_wrapper=partial(_DumpConnection, gtids=gtids),
         blocking=True,
         resume_stream=True,
         log_file=None if by_gtid else start.file,
         log_pos=None if by_gtid else start.pos,
-        auto_position=start.gtid if by_gtid else None,
+        auto_position=(start.gtid if is_mariadb else _PLACEHOLDER) if by_gtid else None,
         is_mariadb=is_mariadb and by_gtid,
         slave_heartbeat=network.heartbeat,
         slave_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"replica-{server_id}.{socket.gethostname()}")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,20 @@ def test_adding_in_any_order_and_its_text(members: set[tuple[str, int]]) -> None
         len([item for part in filter(None, text.split(",")) for item in part[37:].split(":") if item[0].isdigit()])
         == gaps
     )
+
+
+def test_the_form_of_a_dump_request() -> None:
+    uuid = "00000000-0000-0000-0000-00000000000a"
+    plain = MysqlGtids(f"{uuid}:1-5:7").encode()
+    source = bytes(15) + b"\x0a"
+    assert plain == struct.pack("<Q", 1) + source + struct.pack("<QQQQQ", 2, 1, 6, 7, 8)
+    # One entry for each tag; the form stands at both ends of the first number, the tag's length is doubled.
+    tagged = MysqlGtids(f"{uuid}:1,{uuid}:ab:3-4").encode()
+    assert tagged[:8] == b"\x01\x02\0\0\0\0\0\x01"
+    assert tagged[8:] == (
+        source + b"\0" + struct.pack("<QQQ", 1, 1, 2) + source + b"\x04ab" + struct.pack("<QQQ", 1, 3, 5)
+    )
+    assert MysqlGtids("").encode() == bytes(8)
 
 
 @given(SETS, SETS)

@@ -250,10 +250,35 @@ def test_an_incident_stops_even_if_it_may_be_ignored() -> None:
         feed(_ready(), [event(26, b"\x01\x00", flags=IGNORABLE)])
 
 
-@pytest.mark.parametrize("code", [172, 42])
+@pytest.mark.parametrize("code", [172, 250])
 def test_events_of_newer_servers_stop(code: int) -> None:
     with pytest.raises(UnsupportedEvent):
         feed(_ready(), [event(code, b"\0" * 40)])
+
+
+# GTID 77d1902c-01da-11f1-9a41-908d6e5f6e8d:test_tag:1, as a server of 8.4 wrote it.
+TAGGED = bytes.fromhex(
+    "027c000002"
+    "02ee4503410258026903" "22c50369028241023502dcbedc3502"
+    "0404" "0610746573745f746167" "0800" "0a04" "0c7f003e8900fa5b06" "1045" "0512dbd009"
+)  # fmt: skip
+
+
+def test_a_tagged_gtid() -> None:
+    fresh = _ready(Position("b.000001", 1000))
+    (found,) = feed(fresh, [event(42, TAGGED, pos=1090), event(2, _query(b"DROP TABLE t"), pos=1200)])
+    assert (found.gtid, found.is_ddl) == ("77d1902c-01da-11f1-9a41-908d6e5f6e8d:test_tag:1", True)
+
+
+@pytest.mark.parametrize("size", range(len(TAGGED)))
+def test_a_tagged_gtid_that_is_cut(size: int) -> None:
+    with pytest.raises(ReplicaError):
+        feed(_ready(), [event(42, TAGGED[:size])])
+
+
+def test_a_tagged_gtid_with_a_field_that_must_be_known() -> None:
+    with pytest.raises(UnsupportedEvent, match="tagged GTID in version"):
+        feed(_ready(), [event(42, TAGGED[:2] + bytes((99 << 1,)) + TAGGED[3:])])
 
 
 def _gtid(sequence: int, flags: int = 0) -> bytes:
