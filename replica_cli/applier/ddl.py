@@ -15,9 +15,8 @@ from replica_cli.core.events import Statement
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
-from replica_cli.mysql.collations import codec_of
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.sqlbuilder.context import ANSI_QUOTES, APPLY_SESSION, context_statement
+from replica_cli.sqlbuilder.context import ANSI_QUOTES
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.sqlbuilder.statement import (
     ParsedStatement,
@@ -28,8 +27,7 @@ from replica_cli.sqlbuilder.statement import (
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from replica_cli.applier.statement_session import StatementSession
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.core.events import Transaction
@@ -72,18 +70,16 @@ class DdlApplier:
         catalog: Session,
         intents: IntentStore,
         selection: Selection,
-        collations: Mapping[int, tuple[str, str]],
+        statement_session: StatementSession,
         *,
         policy: DdlPolicy,
-        is_same_flavour: bool,
     ) -> None:
         self._session = session
         self._catalog = catalog
         self._intents = intents
         self._selection = selection
-        self._collations = collations
+        self._statement_session = statement_session
         self._policy = policy
-        self._is_same_flavour = is_same_flavour
 
     def parse(self, statement: Statement) -> ParsedStatement:
         """Read a statement's text in its client's charset."""
@@ -198,13 +194,11 @@ class DdlApplier:
 
     def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         schema = self._selection.schema_target(statement.schema) or statement.schema
-        context = replace(statement.context, auto_increment=None)
+        parsed, enter, leave = self._statement_session.of(statement, parsed)
         try:
             if schema and self._has_schema(schema):
                 self._session.execute(f"USE {quote(schema)}")
-            self._session.execute(
-                context_statement(context, statement.timestamp, self._collations, has_same_modes=self._is_same_flavour)
-            )
+            self._session.execute(enter)
             self._session.execute(self._text(statement, parsed, targets))
         except ServerError as error:
             if error.remedy is not Remedy.FATAL:
@@ -218,11 +212,11 @@ class DdlApplier:
                 table=parsed.tables[0] if parsed.tables else None,
             ) from error
         finally:
-            self._restore_session()
+            self._restore_session(leave)
 
-    def _restore_session(self) -> None:
+    def _restore_session(self, leave: str) -> None:
         try:
-            self._session.execute(APPLY_SESSION)
+            self._session.execute(leave)
         except ServerError:
             logger.debug("the session is gone", exc_info=True)
 
@@ -275,8 +269,7 @@ class DdlApplier:
         return self._catalog.row(sql, schema) is not None
 
     def _codec(self, statement: Statement) -> str:
-        found = self._collations.get(statement.context.character_set_client or 0)
-        return codec_of(found[1]) if found else "utf-8"
+        return self._statement_session.codec(statement)
 
 
 def _is_same_place(one: Position, other: Position) -> bool:

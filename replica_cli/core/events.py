@@ -73,6 +73,7 @@ class SessionContext:
 
     Collations are ids; None where the event does not say. `flags2` holds OPTION_* bits; `alter_flags` MariaDB's
     phases of an ALTER (2 started, 4 committed, 8 rolled back); `microseconds` the fraction of the statement's time.
+    `charset_collations`: pairs of a charset's own default collation and what MariaDB's session had in its place.
     """
 
     sql_mode: int | None = None
@@ -84,6 +85,7 @@ class SessionContext:
     auto_increment: tuple[int, int] | None = None
     explicit_defaults_for_timestamp: bool | None = None
     default_collation_for_utf8mb4: int | None = None
+    charset_collations: tuple[tuple[int, int], ...] | None = None
     microseconds: int = 0
     alter_flags: int = 0
 

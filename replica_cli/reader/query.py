@@ -63,7 +63,7 @@ def _parse_status(status: bytes) -> SessionContext:
 _SKIPPED_WIDTHS = {7: 2, 8: 2, 9: 8, 10: 4, 17: 8, 19: 1, 20: 1, 21: 1, 129: 8}
 
 
-def _parse_variable(  # noqa: PLR0911 - one return a code
+def _parse_variable(  # noqa: C901, PLR0911 - one case and return a code
     status: bytes, at: int, found: SessionContext
 ) -> tuple[SessionContext, int]:
     code = status[at]
@@ -91,6 +91,10 @@ def _parse_variable(  # noqa: PLR0911 - one return a code
         case 130:  # MariaDB two-phase ALTER: flags, and the START's sequence number with a COMMIT or ROLLBACK
             width = 9 if status[at] & (_COMMIT_ALTER | ROLLBACK_ALTER) else 1
             return replace(found, alter_flags=status[at]), at + width
+        case 131:  # MariaDB's default collations: a count of pairs, two ids of two bytes each
+            end = at + 1 + 4 * status[at]
+            pairs = tuple(struct.iter_unpack("<HH", status[at + 1 : end]))
+            return replace(found, charset_collations=pairs), end
     return found, _end_of_skipped(code, status, at)
 
 
@@ -109,8 +113,6 @@ def _end_of_skipped(code: int, status: bytes, at: int) -> int:
             for _ in range(0 if count >= 254 else count):
                 at = status.index(b"\0", at) + 1
             return at
-        case 131:  # MariaDB's default collations: a count of pairs, two ids of two bytes each
-            return at + 1 + 4 * status[at]
         case _ if code in _SKIPPED_WIDTHS:
             return at + _SKIPPED_WIDTHS[code]
     raise UnsupportedEvent(

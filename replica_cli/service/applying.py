@@ -15,6 +15,7 @@ from replica_cli.applier.replay_engine import ReplayEngine
 from replica_cli.applier.row_counts import RowCounts
 from replica_cli.applier.row_image_engine import RowImageEngine
 from replica_cli.applier.sql_engine import SqlEngine
+from replica_cli.applier.statement_session import StatementSession
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
@@ -84,9 +85,8 @@ def make_applier(
         sessions.catalog,
         sessions.stores.intents,
         settings.selection,
-        read_collations(sessions.catalog),
+        StatementSession(primary_facts, sessions.facts, read_collations(sessions.catalog)),
         policy=settings.apply.ddl,
-        is_same_flavour=primary_facts.is_mariadb == sessions.facts.is_mariadb,
     )
     max_packet = sessions.facts.max_allowed_packet
     writer = Writer(sessions.writer, max_packet=max_packet)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _AUTO_IS_NULL = 1 << 14
 _NO_FOREIGN_KEY_CHECKS = 1 << 26
 _RELAXED_UNIQUE_CHECKS = 1 << 27
+# MariaDB alone.
+EXPLICIT_DEFAULTS_FOR_TIMESTAMP = 1 << 24
+IF_EXISTS = 1 << 28
 ANSI_QUOTES = 0x4
 
 # A session of the applier: binary literals go unchanged into columns of any charset; nothing commits by itself.
@@ -20,17 +23,23 @@ APPLY_SESSION = (
     "SET SESSION autocommit=0, "
     "sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', "
     "timestamp=DEFAULT, foreign_key_checks=1, unique_checks=1, sql_auto_is_null=0, "
-    "character_set_client=binary, collation_connection=binary, character_set_results=utf8mb4"
+    "character_set_client=binary, collation_connection=binary, character_set_results=utf8mb4, collation_server=DEFAULT"
 )
 
 
 def context_statement(
-    context: SessionContext, timestamp: int, collations: Mapping[int, tuple[str, str]], *, has_same_modes: bool
+    context: SessionContext,
+    timestamp: int,
+    collations: Mapping[int, tuple[str, str]],
+    *,
+    has_same_modes: bool,
+    more: Mapping[str, str] | None = None,
 ) -> str:
     """Return one SET that makes the session that of the statement.
 
     `collations` maps ids to (collation, charset) of the secondary; an id that it does not know is left as it is.
     `has_same_modes` says whether both servers are of one flavour: only then do bits of sql_mode mean the same.
+    `more` are variables that one flavour or version has, with their values as SQL.
     """
     flags = context.flags2 or 0
     parts = [
@@ -53,8 +62,7 @@ def context_statement(
         parts.append(f"collation_server={server[0]}")
     if context.time_zone:
         parts.append(f"time_zone='{context.time_zone}'" if _is_plain(context.time_zone) else "time_zone='+00:00'")
-    if context.explicit_defaults_for_timestamp is not None:
-        parts.append(f"explicit_defaults_for_timestamp={int(context.explicit_defaults_for_timestamp)}")
+    parts.extend(f"{name}={value}" for name, value in (more or {}).items())
     return ", ".join(parts)
 
 

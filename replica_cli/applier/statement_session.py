@@ -1,0 +1,126 @@
+"""The secondary's session for a logged statement: what the primary's session had, in words that this server knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.mysql.collations import codec_of
+from replica_cli.sqlbuilder.charsets import bare_charsets, with_collations
+from replica_cli.sqlbuilder.context import APPLY_SESSION, EXPLICIT_DEFAULTS_FOR_TIMESTAMP, IF_EXISTS, context_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.core.events import SessionContext, Statement
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.sqlbuilder.statement import ParsedStatement
+
+# MariaDB's charsets with a collation of their own since 11.5; its session says so in the log only where it differs.
+_UNICODE = ("utf8mb3", "ucs2", "utf8mb4", "utf16", "utf32")
+_UCA1400_SINCE = (11, 5, 0)
+# Before, explicit_defaults_for_timestamp was no session's own and not in the log.
+_LOGS_TIMESTAMP_DEFAULTS = (10, 10, 0)
+_MAP = "character_set_collations"
+_EXPLICIT = "explicit_defaults_for_timestamp"
+_UTF8MB4 = "default_collation_for_utf8mb4"
+_MYSQLS_CHOICE = ("utf8mb4_0900_ai_ci", "utf8mb4_general_ci")
+_MYSQLS_DEFAULT = 255
+_PLAIN = "utf8mb3_general_ci"
+_NATIONAL = ("NCHAR", "NVARCHAR", "NATIONAL")
+
+
+class StatementSession:
+    """Knows both servers; `collations` are the secondary's, by id: (collation, charset)."""
+
+    def __init__(self, primary: ServerFacts, secondary: ServerFacts, collations: Mapping[int, tuple[str, str]]) -> None:
+        self._primary = primary
+        self._secondary = secondary
+        self._collations = collations
+        restored = [f"{v}=DEFAULT" for v in (_MAP, "sql_if_exists") if v in secondary.variables]
+        self._leave = ", ".join((APPLY_SESSION, *restored))
+
+    def codec(self, statement: Statement) -> str:
+        """Return Python's codec for a statement's text."""
+        found = self._collations.get(statement.context.character_set_client or 0)
+        return codec_of(found[1]) if found else "utf-8"
+
+    def of(self, statement: Statement, parsed: ParsedStatement) -> tuple[ParsedStatement, str, str]:
+        """Return the statement to run, the SET before it, and the one after it.
+
+        Raises ApplyRefused where the statement means a collation that the secondary does not have.
+        """
+        context = statement.context
+        more: dict[str, str] = {}
+        leave = self._leave
+        is_explicit = self._is_explicit(context)
+        if is_explicit is not None and is_explicit != self._secondary.is_on(_EXPLICIT):
+            # Set only where it has to be: MySQL wants a privilege for it, MariaDB before 10.8.2 has it global only.
+            more[_EXPLICIT] = str(int(is_explicit))
+            leave += f", {_EXPLICIT}=DEFAULT"
+        defaults = self._defaults(context)
+        if _MAP in self._secondary.variables:
+            pairs = ",".join(f"{charset}={collation}" for charset, collation in defaults.items() if collation)
+            more[_MAP] = f"'{pairs}'"
+        elif _UTF8MB4 in self._secondary.variables and defaults["utf8mb4"] in _MYSQLS_CHOICE:
+            # Set only where it has to be: that takes a privilege.
+            if self._secondary.variables[_UTF8MB4] != defaults["utf8mb4"]:
+                more[_UTF8MB4] = defaults["utf8mb4"]
+                leave += f", {_UTF8MB4}=DEFAULT"
+        else:
+            parsed = _collated(parsed, defaults)
+        if self._primary.is_mariadb and "sql_if_exists" in self._secondary.variables:
+            more["sql_if_exists"] = str(int(bool((context.flags2 or 0) & IF_EXISTS)))
+        is_same = self._primary.is_mariadb == self._secondary.is_mariadb
+        enter = context_statement(context, statement.timestamp, self._collations, has_same_modes=is_same, more=more)
+        return parsed, enter, leave
+
+    def _is_explicit(self, context: SessionContext) -> bool | None:
+        """Return explicit_defaults_for_timestamp: MySQL says it where a statement depends on it."""
+        if not self._primary.is_mariadb:
+            return context.explicit_defaults_for_timestamp
+        if self._primary.version < _LOGS_TIMESTAMP_DEFAULTS:
+            return self._primary.is_on(_EXPLICIT)
+        return bool((context.flags2 or 0) & EXPLICIT_DEFAULTS_FOR_TIMESTAMP)
+
+    def _defaults(self, context: SessionContext) -> dict[str, str]:
+        """Return the collation that charsets had in the statement's session, "" where this server has no such one."""
+        if not self._primary.is_mariadb:
+            return {"utf8mb4": self._name(context.default_collation_for_utf8mb4 or _MYSQLS_DEFAULT)}
+        if context.charset_collations is None and self._primary.version >= _UCA1400_SINCE:
+            names = {name for name, _ in self._collations.values()}
+            wanted = {charset: f"{charset}_uca1400_ai_ci" for charset in _UNICODE}
+            return {charset: name if name in names else "" for charset, name in wanted.items()}
+        found = {charset: f"{charset}_general_ci" for charset in _UNICODE}
+        for own, instead in context.charset_collations or ():
+            charset = self._collations.get(own, ("", ""))[1]
+            found[charset] = self._name(instead)
+        return found
+
+    def _name(self, collation_id: int) -> str:
+        return self._collations.get(collation_id, ("", ""))[0]
+
+
+def _collated(parsed: ParsedStatement, defaults: Mapping[str, str]) -> ParsedStatement:
+    """Write out the collation of each charset that is named without one."""
+    written = {}
+    for place, named in bare_charsets(parsed).items():
+        charset = "utf8mb3" if named == "utf8" else named
+        collation = defaults.get(charset)
+        if collation == "":
+            raise _refused(parsed, named)
+        if collation:
+            written[place] = collation
+    # NCHAR and the like name utf8mb3 without a place for its collation.
+    if defaults.get("utf8mb3", _PLAIN) != _PLAIN and any(t.is_word(*_NATIONAL) for t in parsed.tokens):
+        raise _refused(parsed, "utf8mb3")
+    return with_collations(parsed, written)
+
+
+def _refused(parsed: ParsedStatement, charset: str) -> ApplyRefused:
+    return ApplyRefused(
+        f"a definition with CHARACTER SET {charset} means a collation that the secondary cannot be told",
+        hint=f"name a collation that both servers have (CHARACTER SET {charset} COLLATE …), then `replica transfer "
+        "--table` copies the table anew",
+        table=parsed.tables[0] if parsed.tables else None,
+    )

@@ -1,0 +1,70 @@
+"""Charsets that a definition names without a collation: which one is meant depends on the session and on the server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.tokens import Kind, string_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.tokens import Token
+
+
+def bare_charsets(parsed: ParsedStatement) -> dict[int, str]:
+    """Return the places of charset names (lower case) that no COLLATE or BINARY goes with, in the same item."""
+    return {place: name for place, name, item in _named(parsed.tokens) if not _is_settled(item)}
+
+
+def with_collations(parsed: ParsedStatement, collations: Mapping[int, str]) -> ParsedStatement:
+    """Return the statement with COLLATE behind the charset names at these places."""
+    tokens = list(parsed.tokens)
+    for place, collation in collations.items():
+        tokens[place] = replace(tokens[place], text=f"{tokens[place].text} COLLATE {collation}")
+    return replace(parsed, tokens=tuple(tokens))
+
+
+def _named(tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, list[Token]]]:
+    """Yield place, name and the tokens of the item (between commas and parentheses of its level) of each charset."""
+    items = _items(tokens)
+    solid = [i for i, t in enumerate(tokens) if not t.is_blank]
+    for n, place in enumerate(solid):
+        if tokens[place].is_word("CHARSET"):
+            at = n + 1
+        elif tokens[place].is_word("CHARACTER") and n + 1 < len(solid) and tokens[solid[n + 1]].is_word("SET"):
+            at = n + 2
+        else:
+            continue
+        if at < len(solid) and tokens[solid[at]].is_symbol("="):
+            at += 1
+        if at < len(solid) and tokens[solid[at]].kind in (Kind.WORD, Kind.NAME, Kind.STRING):
+            token = tokens[solid[at]]
+            name = string_value(token.text) if token.kind is Kind.STRING else token.name
+            yield solid[at], name.lower(), [tokens[i] for i in items[solid[at]]]
+
+
+def _items(tokens: tuple[Token, ...]) -> dict[int, list[int]]:
+    """Return for each token the places of its item."""
+    found: dict[int, list[int]] = {}
+    levels: list[list[int]] = [[]]
+    for place, token in enumerate(tokens):
+        if token.is_symbol("("):
+            levels.append([])
+        elif token.is_symbol(")") and len(levels) > 1:
+            levels.pop()
+        elif token.is_symbol(",") and len(levels) > 1:
+            # At the lowest level options may be separated by commas or not: they are one item.
+            levels[-1] = []
+        else:
+            levels[-1].append(place)
+            found[place] = levels[-1]
+    return found
+
+
+def _is_settled(item: list[Token]) -> bool:
+    words = [t for t in item if not t.is_blank]
+    # CAST(… AS CHAR CHARACTER SET x) takes no COLLATE and stores nothing.
+    return any(t.is_word("COLLATE", "BINARY", "AS") for t in words)
