@@ -90,7 +90,7 @@ class Streaming:
         self._asked_at = time.monotonic()
         self._file = start.file
 
-    def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool]) -> bool:
+    def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
         """Stream until a stop, or until the primary's position of the beginning is applied; False where interrupted.
 
         Raises what ends it otherwise; all that was committed is in the position row.

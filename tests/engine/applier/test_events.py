@@ -1,0 +1,364 @@
+"""What a log can hold beside plain rows: each kind is applied, on both engines, and the tables are equal."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.core.errors import ApplyRefused, UnsupportedEvent
+from replica_cli.core.settings import Apply, EngineChoice
+from replica_cli.mysql.errnos import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.applier.bench import Bench
+
+    from replica_cli.mysql.session import Session
+
+
+@pytest.fixture(params=["auto", "sql"], autouse=True)
+def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
+    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
+
+
+@pytest.fixture
+def table(bench: Bench) -> Bench:
+    bench.on_both(
+        "CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT, n INT)", "CREATE TABLE u (id INT PRIMARY KEY, n INT)"
+    )
+    bench.on_primary("INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2)", "INSERT INTO u VALUES (1, 1), (2, 2)")
+    for name in ("t", "u"):
+        bench.copy(name)
+    bench.begin_here()
+    return bench
+
+
+@pytest.fixture
+def session(table: Bench) -> Iterator[Session]:
+    """An application's session whose settings go with it."""
+    with table.primary.session(table.schema) as made:
+        yield made
+
+
+def equal(bench: Bench) -> None:
+    bench.stream()
+    bench.assert_equal()
+    assert bench.saved().position.gtid == bench.here().gtid
+
+
+def test_compressed(table: Bench, session: Session) -> None:
+    if table.is_mariadb:
+        session.execute("SET GLOBAL log_bin_compress = 1")
+        session.execute("SET GLOBAL log_bin_compress_min_len = 10")
+        session = table.primary.session(table.schema)
+    else:
+        session.execute("SET SESSION binlog_transaction_compression = ON")
+    session.execute("INSERT INTO t VALUES (3, REPEAT('abc', 5000), 3), (4, NULL, 4)")
+    session.execute("UPDATE t SET v = REPEAT('def', 3000), n = NULL")
+    session.execute("DELETE FROM t WHERE id = 2")
+    session.execute("ALTER TABLE t ADD COLUMN w VARCHAR(200) DEFAULT 'a long default, a long default, a long default'")
+    session.execute("INSERT INTO t (id) VALUES (9)")
+    if table.is_mariadb:
+        session.execute("SET GLOBAL log_bin_compress = DEFAULT")
+        session.execute("SET GLOBAL log_bin_compress_min_len = DEFAULT")
+    equal(table)
+
+
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB", "FULL"])
+def test_row_images(table: Bench, session: Session, image: str) -> None:
+    session.execute(f"SET SESSION binlog_row_image = {image}")
+    session.execute("INSERT INTO t (id, n) VALUES (5, 5)")
+    session.execute("INSERT INTO t (id, v) VALUES (6, 'six')")
+    session.execute("UPDATE t SET n = n + 1 WHERE id < 3")
+    session.execute("UPDATE t SET v = CONCAT(v, '!') WHERE id = 1")
+    session.execute("UPDATE t SET id = id + 100, v = NULL WHERE id = 2")
+    session.execute("DELETE FROM t WHERE id = 6")
+    equal(table)
+
+
+def test_image_and_metadata_change_within_a_transaction_list(table: Bench, session: Session) -> None:
+    for image in ("MINIMAL", "FULL", "NOBLOB"):
+        session.execute(f"SET SESSION binlog_row_image = {image}")
+        session.execute("UPDATE t SET n = n + 1")
+    equal(table)
+
+
+def test_several_tables_in_one_statement(table: Bench) -> None:
+    table.on_primary("CREATE TABLE log (id INT AUTO_INCREMENT PRIMARY KEY, what INT)")
+    # A trigger's rows are in the log: on the secondary, which has none, nothing else may write them.
+    table.on_primary(
+        "CREATE TRIGGER told AFTER UPDATE ON t FOR EACH ROW INSERT INTO log (what) VALUES (NEW.id)",
+        "UPDATE t JOIN u USING (id) SET t.n = t.n + 10, u.n = u.n + 20",
+        "DELETE t, u FROM t JOIN u USING (id) WHERE t.id = 2",
+    )
+    table.stream()
+    table.on_primary("DROP TRIGGER told")
+    equal(table)
+    assert table.rows("SELECT what FROM log ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_change_of_checksums(table: Bench) -> None:
+    for algorithm in ("NONE", "CRC32", "NONE"):
+        table.on_primary(f"SET GLOBAL binlog_checksum = {algorithm}", "UPDATE t SET n = n + 1")
+    table.on_primary("SET GLOBAL binlog_checksum = CRC32", "UPDATE t SET n = n + 1")
+    equal(table)
+
+
+def test_savepoints_and_an_engine_without_transactions(table: Bench) -> None:
+    table.on_primary("CREATE TABLE my (id INT PRIMARY KEY, n INT) ENGINE=MyISAM")
+    table.source.begin()
+    table.on_primary(
+        "INSERT INTO t VALUES (10, 'stays', 0)", "SAVEPOINT `a ``b`", "INSERT INTO t VALUES (11, 'goes', 0)"
+    )
+    if table.is_mariadb:
+        # MySQL with GTIDs refuses to mix the two.
+        table.on_primary("INSERT INTO my VALUES (1, 1)")
+    table.on_primary("ROLLBACK TO `a ``b`", "INSERT INTO t VALUES (12, 'stays', 0)", "SAVEPOINT two")
+    table.on_primary("RELEASE SAVEPOINT two", "UPDATE t SET n = 5")
+    table.source.commit()
+    table.on_primary("INSERT INTO my VALUES (2, 2)", "UPDATE my SET n = 7", "DELETE FROM my WHERE id = 1")
+    table.source.begin()
+    table.on_primary("INSERT INTO t VALUES (13, 'goes', 0)")
+    if table.is_mariadb:
+        table.on_primary("INSERT INTO my VALUES (3, 3)")
+    table.source.rollback()
+    table.stream()
+    for sql in ("SELECT * FROM t ORDER BY id", "SELECT * FROM my ORDER BY id"):
+        assert table.rows(sql) == table.source.rows(sql)
+
+
+def test_a_table_made_of_a_query(table: Bench) -> None:
+    table.on_primary(
+        "CREATE TABLE made (PRIMARY KEY (id)) SELECT id, n FROM t",
+        "CREATE TABLE nothing AS SELECT * FROM t WHERE 1 = 0",
+        "CREATE TABLE IF NOT EXISTS made (a INT) SELECT 1 AS a",
+        "INSERT INTO made VALUES (70, 7)",
+        "CREATE TABLE alike LIKE made",
+        "INSERT INTO alike SELECT * FROM made",
+    )
+    if table.is_mariadb:
+        table.on_primary("CREATE OR REPLACE TABLE made (PRIMARY KEY (id)) SELECT id, v FROM t")
+    equal(table)
+
+
+def test_loaded_from_a_file(table: Bench, tmp_path: Path) -> None:
+    rows = "".join(f"{key}\tline {key}\t{key % 7}\n" for key in range(1000, 1500))
+    path = tmp_path / "rows.txt"
+    path.write_text(rows)
+    if table.primary.binary.chroot is not None:
+        path = table.primary.data_path / "rows.txt"
+        path.write_text(rows)
+    path.chmod(0o644)
+    (allowed,) = table.source.rows("SELECT @@secure_file_priv")[0]
+    if allowed:
+        pytest.skip("the server reads files from one folder only")
+    table.on_primary(f"LOAD DATA INFILE '{table.primary.binary.inside(path)}' INTO TABLE t")
+    equal(table)
+
+
+@pytest.mark.servers("mariadb")
+def test_sequences(table: Bench) -> None:
+    table.on_primary("CREATE SEQUENCE s START 10 INCREMENT 3 CACHE 5")
+    for _ in range(7):
+        table.source.rows("SELECT NEXTVAL(s)")
+    table.stream()
+    table.source.rows("SELECT SETVAL(s, 500)")
+    table.on_primary("INSERT INTO u VALUES (NEXTVAL(s), 0)", "ALTER SEQUENCE s INCREMENT 10")
+    table.source.rows("SELECT NEXTVAL(s)")
+    table.stream()
+    assert table.rows("SELECT * FROM s") == table.source.rows("SELECT * FROM s")
+    table.on_primary("DROP SEQUENCE s")
+    equal(table)
+
+
+@pytest.mark.servers("mariadb")
+def test_an_alter_in_two_phases(table: Bench, session: Session) -> None:
+    session.execute("SET SESSION binlog_alter_two_phase = 1")
+    session.execute("ALTER TABLE t ADD COLUMN w INT DEFAULT 4")
+    session.execute("INSERT INTO t (id) VALUES (7)")
+    session.execute("INSERT INTO u VALUES (8, 1)")
+    with pytest.raises(ServerError, match="Duplicate"):
+        session.execute("ALTER TABLE u ADD UNIQUE (n)")
+    session.execute("ALTER TABLE u ADD COLUMN x INT, ALGORITHM=COPY")
+    equal(table)
+
+
+def test_instant_definitions(table: Bench) -> None:
+    table.on_primary(
+        "ALTER TABLE t ADD COLUMN a INT DEFAULT 5 AFTER id, ALGORITHM=INSTANT",
+        "INSERT INTO t (id) VALUES (20)",
+        "ALTER TABLE t DROP COLUMN n, ALGORITHM=INSTANT",
+        "UPDATE t SET a = 6 WHERE id = 1",
+        "ALTER TABLE t RENAME COLUMN a TO b, ALGORITHM=INSTANT",
+        "ALTER TABLE t ALTER COLUMN b SET DEFAULT 9, ALGORITHM=INSTANT",
+        "INSERT INTO t (id) VALUES (21)",
+    )
+    equal(table)
+
+
+NAMES = (
+    "CREATE TABLE `we``ird; -- \"n''ame` (`a b` INT PRIMARY KEY, `order` INT)",
+    "INSERT INTO `we``ird; -- \"n''ame` VALUES (1, 2)",
+    "/* leading */ ALTER /*!50000 TABLE */ `t` /* x.y */ ADD # comment\n COLUMN w INT",
+    "CREATE /*! TABLE */ /*M! IF NOT EXISTS */ seen (id INT PRIMARY KEY)",
+    "ALTER TABLE `{schema}` . `u` ADD COLUMN m INT, RENAME TO `{schema}`.`u2`",
+    "RENAME TABLE u2 TO `{schema}`.u3, t TO t2, u3 TO t",
+    "CREATE TABLE `{schema}`.like_it LIKE `t2`",
+    "DROP TABLE IF EXISTS `{schema}`.like_it, nowhere, `{schema}`.`nor here`",
+    "TRUNCATE `{schema}`.`t2`",
+    "INSERT INTO t2 (id) VALUES (5)",
+)
+
+
+def test_names_however_they_are_written(table: Bench, session: Session) -> None:
+    session.execute("CREATE DATABASE IF NOT EXISTS other_default")
+    for statement in NAMES[:2]:
+        session.execute(statement)
+    for statement in NAMES[2:]:
+        if "/*M!" in statement and not table.is_mariadb:
+            continue
+        session.execute(statement.replace("{schema}", table.schema))
+    # The default schema is not where the table is.
+    session.execute("USE other_default")
+    session.execute(f"ALTER TABLE {table.schema}.t2 ADD COLUMN far INT DEFAULT 1")
+    session.execute("CREATE TABLE outside (id INT)")
+    session.execute("DROP DATABASE other_default")
+    equal(table)
+
+
+def test_statements_about_other_things_pass(table: Bench, session: Session) -> None:
+    name = f"u_{table.schema[-6:]}"
+    for statement in (
+        f"CREATE USER {name}@localhost IDENTIFIED BY 'Secret-123'",
+        f"GRANT SELECT ON {table.schema}.* TO {name}@localhost",
+        f"DROP USER {name}@localhost", "CREATE VIEW seen AS SELECT id FROM t", "CREATE PROCEDURE p() SELECT 1",
+        "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a + 1", "DROP VIEW seen", "DROP PROCEDURE p",
+        "DROP FUNCTION f", "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t", "DROP EVENT e",
+        "ANALYZE TABLE t", "OPTIMIZE TABLE t", "FLUSH TABLES", "CREATE TEMPORARY TABLE tmp (id INT)",
+        "INSERT INTO tmp VALUES (1)", "INSERT INTO u SELECT id + 50, 0 FROM tmp", "DROP TEMPORARY TABLE tmp",
+        "UPDATE t SET n = 3",
+    ):  # fmt: skip
+        session.execute(statement)
+    equal(table)
+
+
+STATEMENTS = {
+    "plain": ("INSERT INTO t VALUES (30, 'a', 1)",),
+    "counter": ("INSERT INTO counted (v) VALUES (1)",),
+    "random": ("UPDATE u SET n = RAND() * 100",),
+    "variable": ("SET @x = 'some text'", "UPDATE t SET v = @x"),
+    "other default schema": ("USE mysql", "DELETE FROM {schema}.t"),
+    "view": ("UPDATE seen SET n = 9",),
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_rows_logged_as_statements_are_refused_by_name(table: Bench, session: Session, name: str) -> None:
+    table.on_primary("CREATE TABLE counted (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
+    table.on_primary("CREATE VIEW seen AS SELECT * FROM u", "UPDATE t SET n = 100")
+    session.execute("SET SESSION binlog_format = STATEMENT")
+    before = table.here()
+    for statement in STATEMENTS[name]:
+        session.execute(statement.replace("{schema}", table.schema))
+    with pytest.raises(ApplyRefused, match="logged as a statement") as raised:
+        table.stream()
+    assert str(before) in raised.value.message
+    assert "some text" not in raised.value.message
+    assert "binlog_format" in str(raised.value.hint)
+    assert table.saved().position.order == before.order
+    assert table.rows("SELECT DISTINCT n FROM t") == [(100,)]
+
+
+def test_statements_on_what_is_not_replicated_pass(table: Bench, session: Session) -> None:
+    other = f"{table.schema}_other"
+    for statement in (
+        f"CREATE DATABASE {other}", f"USE {other}", "CREATE TABLE o (id INT AUTO_INCREMENT PRIMARY KEY)",
+        "SET SESSION binlog_format = STATEMENT", "INSERT INTO o VALUES (NULL)", "DELETE FROM o WHERE id > RAND()",
+    ):  # fmt: skip
+        session.execute(statement)
+    table.on_primary("UPDATE t SET n = 8")
+    equal(table)
+
+
+@pytest.mark.servers("mysql")
+def test_partial_json(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE j (id INT PRIMARY KEY, d JSON, e JSON)")
+    document = '{"a": 1, "b": [1, 2, {"c": "x"}], "long": "' + "y" * 300 + '"}'
+    bench.on_both(f"INSERT INTO j VALUES (1, '{document}', '{document}'), (2, '{document}', NULL)")
+    before = bench.begin_here()
+    with bench.primary.session(bench.schema) as session:
+        session.execute("SET SESSION binlog_row_value_options = PARTIAL_JSON")
+        for image in ("FULL", "MINIMAL"):
+            session.execute(f"SET SESSION binlog_row_image = {image}")
+            session.execute("UPDATE j SET d = JSON_SET(d, '$.a', 3, '$.b[2].c', 'zz'), e = JSON_REMOVE(e, '$.b[0]')")
+            session.execute("UPDATE j SET d = JSON_REPLACE(d, '$.long', 'short') WHERE id = 2")
+    if bench.settings.apply.engine is EngineChoice.AUTO:
+        equal(bench)
+        return
+    with pytest.raises(UnsupportedEvent, match="partial JSON") as raised:
+        bench.stream()
+    assert raised.value.table == bench.name("j")
+    assert "binlog_row_value_options" in str(raised.value.hint)
+    assert bench.saved().position.order == before.order
+
+
+def test_pt_osc_while_rows_come(table: Bench) -> None:
+    table.on_primary("INSERT INTO t SELECT id + 200, v, n FROM t")
+    table.stream()
+    written = "FOR EACH ROW REPLACE INTO _t_new (id, v, n) VALUES (NEW.id, NEW.v, NEW.n)"
+    table.on_primary(
+        "CREATE TABLE _t_new LIKE t",
+        "ALTER TABLE _t_new ADD COLUMN added INT NOT NULL DEFAULT 3, MODIFY n BIGINT",
+        "CREATE TRIGGER t_del AFTER DELETE ON t FOR EACH ROW DELETE IGNORE FROM _t_new WHERE id <=> OLD.id",
+        f"CREATE TRIGGER t_upd AFTER UPDATE ON t {written}",
+        f"CREATE TRIGGER t_ins AFTER INSERT ON t {written}",
+        "INSERT LOW_PRIORITY IGNORE INTO _t_new (id, v, n) SELECT id, v, n FROM t WHERE id < 100 LOCK IN SHARE MODE",
+        "UPDATE t SET n = n + 1 WHERE id IN (1, 201)", "DELETE FROM t WHERE id = 2",
+        "INSERT INTO t VALUES (3, 'new', 3)",
+        "INSERT LOW_PRIORITY IGNORE INTO _t_new (id, v, n) SELECT id, v, n FROM t WHERE id >= 100 LOCK IN SHARE MODE",
+        "RENAME TABLE t TO _t_old, _t_new TO t",
+        "INSERT INTO t (id, v, n) VALUES (300, 'behind', 5000000000)",
+        "DROP TABLE IF EXISTS _t_old",
+        "DROP TRIGGER IF EXISTS t_del", "DROP TRIGGER IF EXISTS t_upd", "DROP TRIGGER IF EXISTS t_ins",
+        "UPDATE t SET added = id",
+    )  # fmt: skip
+    equal(table)
+    assert ("added",) in table.rows(
+        f"SELECT column_name FROM information_schema.columns WHERE table_schema = '{table.schema}' AND table_name = 't'"
+    )
+
+
+def test_gh_ost_swaps_under_locks_while_rows_come(table: Bench) -> None:
+    """What gh-ost does: a ghost table, rows and changes copied, and the swap in a race with writers that wait."""
+    table.on_primary(
+        "CREATE TABLE _t_ghc (id BIGINT AUTO_INCREMENT PRIMARY KEY, hint VARCHAR(64), UNIQUE KEY (hint)) "
+        "COMMENT 'changelog'",
+        "CREATE TABLE _t_gho LIKE t",
+        "ALTER TABLE _t_gho DROP COLUMN n, ADD COLUMN w VARCHAR(9) DEFAULT 'w'",
+        "INSERT INTO _t_ghc (hint) VALUES ('state') ON DUPLICATE KEY UPDATE hint = VALUES(hint)",
+        "INSERT IGNORE INTO _t_gho (id, v) (SELECT id, v FROM t FORCE INDEX (PRIMARY) LOCK IN SHARE MODE)",
+        "REPLACE INTO _t_gho (id, v) VALUES (2, 'changed')", "UPDATE t SET v = 'changed' WHERE id = 2",
+        "CREATE TABLE _t_del (id INT AUTO_INCREMENT PRIMARY KEY) COMMENT 'ghost-cut-over-sentry'",
+    )  # fmt: skip
+    with (
+        table.primary.session(table.schema) as locker,
+        table.primary.session(table.schema) as renamer,
+        table.primary.session(table.schema) as writer,
+    ):
+        locker.execute("LOCK TABLES t WRITE, _t_del WRITE")
+        swap = threading.Thread(target=renamer.execute, args=("RENAME TABLE t TO _t_del, _t_gho TO t",))
+        write = threading.Thread(target=writer.execute, args=("INSERT INTO t (id, v) VALUES (77, 'waited')",))
+        for thread in (swap, write):
+            thread.start()
+        locker.execute("DROP TABLE _t_del")
+        locker.execute("UNLOCK TABLES")
+        for thread in (swap, write):
+            thread.join(20)
+    table.on_primary("DROP TABLE IF EXISTS _t_ghc", "DROP TABLE IF EXISTS _t_del")
+    equal(table)
+    assert table.rows("SELECT v FROM t WHERE id = 77") == [("waited",)]
