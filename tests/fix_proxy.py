@@ -99,6 +99,7 @@ class Proxy:
         self.port = free_port()
         self.delay_seconds = 0.0
         self._remaining: int | None = None
+        self._word, self._lies = b"", 0
         self._links: dict[_Link, asyncio.Task[None]] = {}
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
@@ -149,6 +150,10 @@ class Proxy:
         """Pass on exactly so many more bytes of the server's, all connections counted, then cut once."""
         self._call(self._limit(bytes_from_server))
 
+    def falsify(self, word: bytes, times: int) -> None:
+        """Change one bit behind a word that the server sends, so many times."""
+        self._word, self._lies = word, times
+
     def close(self) -> None:
         """End everything, the thread included."""
         self._call(self._refuse())
@@ -158,6 +163,10 @@ class Proxy:
         self._loop.close()
 
     def allowed(self, data: bytes) -> bytes:
+        if self._lies and self._word in data:
+            self._lies -= 1
+            last = data.index(self._word) + len(self._word) - 1
+            data = data[:last] + bytes((data[last] ^ 1,)) + data[last + 1 :]
         if self._remaining is None:
             return data
         passed = data[: self._remaining]

@@ -9,7 +9,7 @@ from replica_cli.applier.plan import columns_for
 from replica_cli.applier.sql_engine import definition_of
 from replica_cli.applier.work import Part
 from replica_cli.core.events import RowKind
-from replica_cli.decoder.compile import compile_rows, compile_updates
+from replica_cli.decoder.compile import compile_partial_scan, compile_rows, compile_updates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ class RowCounts:
     def __init__(self, definitions: Definitions, selection: Selection) -> None:
         self._definitions = definitions
         self._selection = selection
-        self._scans: dict[tuple[TableMap, RowKind, bytes, bytes], RowsFunction] = {}
+        self._scans: dict[tuple[TableMap, RowKind, bytes, bytes, bool], RowsFunction] = {}
 
     def forget(self) -> None:
         """Forget the compiled scans: a definition changed."""
@@ -38,10 +38,10 @@ class RowCounts:
         found: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
         scans = self._scans
         for event in events:
-            kind, table, _, present, present_after, raw, rows_start, *_ = event
-            scan = scans.get((table, kind, present, present_after))
+            kind, table, _, present, present_after, raw, rows_start, is_partial = event
+            scan = scans.get((table, kind, present, present_after, is_partial))
             if scan is None:
-                scan = scans[table, kind, present, present_after] = self._compile(event)
+                scan = scans[table, kind, present, present_after, is_partial] = self._compile(event)
             found[kind, table] += len(scan(raw, rows_start, len(raw)))
         # Several maps may be of one table: ids and details change.
         rows: defaultdict[tuple[RowKind, TableName], int] = defaultdict(int)
@@ -52,6 +52,8 @@ class RowCounts:
     def _compile(self, event: RowEvent) -> RowsFunction:
         table = event.table
         columns = columns_for(table, definition_of(event, self._definitions, self._selection))
+        if event.is_partial_json:
+            return compile_partial_scan(table, columns, event.present, event.present_after)
         if event.kind is RowKind.UPDATE:
             return compile_updates(table, columns, (), (), event.present, event.present_after)
         return compile_rows(table, columns, (), event.present)

@@ -35,6 +35,7 @@ __all__ = ["Form", "Output", "RowsFunction", "compile_rows", "compile_updates"]
 RowsFunction = Callable[[bytes, int, int], list[tuple[bytes, ...]]]
 """From (event, start, end) to one tuple of literals a row. Raises CorruptEvent and UnsupportedEvent."""
 
+_JSON = 245
 # What bytes that mean nothing make the compiled code, and all it calls, raise.
 _FAULTS = (IndexError, KeyError, ValueError, OverflowError, struct.error, zlib.error)
 
@@ -62,6 +63,18 @@ def compile_updates(  # noqa: PLR0917  # the two images' arguments stand side by
     """
     images = [_image("b", table, columns, before, present), _image("a", table, columns, after, present_after)]
     return _compile(table, images)
+
+
+def compile_partial_scan(
+    table: TableMap, columns: Sequence[Column], present: bytes, present_after: bytes
+) -> RowsFunction:
+    """Return a function that passes over pairs of images of partial JSON updates: an empty tuple a row.
+
+    Raises as `compile_rows`.
+    """
+    after = _image("a", table, columns, (), present_after)
+    after.partial_bytes = (table.types.count(_JSON) + 7) // 8
+    return _compile(table, [_image("b", table, columns, (), present), after])
 
 
 def _image(

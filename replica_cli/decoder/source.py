@@ -28,12 +28,18 @@ class ImageColumn:
 
 @dataclass(slots=True)
 class ImageSource:
-    """The source of one image's reading: `lines` at no indent, the names that it uses, the tuple that it leaves."""
+    """The source of one image's reading: `lines` at no indent, the names that it uses, the tuple that it leaves.
+
+    `partial_bytes`: before the image of a partial update stand its options, and then, where one says so, so many bytes
+    with a bit for each JSON column of the table (MySQL's rows_event.h). A part of a document has the layout of a whole
+    one, and another meaning.
+    """
 
     tag: str
     columns: tuple[ImageColumn, ...]
     outputs: tuple[Output, ...]
     names: dict[str, object] = field(default_factory=dict)
+    partial_bytes: int | None = None
 
     @property
     def result(self) -> str:
@@ -48,10 +54,19 @@ class ImageSource:
         # A server sets the spare bits of the last byte.
         used = (1 << len(self.columns)) - 1
         none_is_null = ((1 << size * 8) - 1 ^ used).to_bytes(size, "little")
-        lines = [f"m = data[p:p + {size}]", f"p += {size}", f"if m == {none_is_null!r}:"]
+        lines = self._options()
+        lines += [f"m = data[p:p + {size}]", f"p += {size}", f"if m == {none_is_null!r}:"]
         lines += _indented(self._without_nulls())
         lines += ["else:", f"{_INDENT}nulls = little(m, 'little')"]
         return lines + _indented(self._with_nulls())
+
+    def _options(self) -> list[str]:
+        if self.partial_bytes is None:
+            return []
+        return [
+            "if data[p] > 1: raise ValueError('unknown options of a partial update')",
+            f"p += 1 + data[p] * {self.partial_bytes}",
+        ]
 
     def _without_nulls(self) -> list[str]:
         run = _Run(self)

@@ -219,6 +219,7 @@ class Worker:
         if position != self._progress:
             # Something was applied since the last trouble: count anew.
             self._progress, self._lost = position, 0
+            del self._failures[None]
         if isinstance(error, CopyAsked):
             return None
         if isinstance(error, LockHeld) and self._is_waiting():
