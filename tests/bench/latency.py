@@ -10,7 +10,7 @@ from replica_cli.sandbox.binaries import Flavour, select_binary
 from replica_cli.sandbox.sandbox import Sandbox
 from tests.bench import probes
 from tests.bench.failure import RunFailed
-from tests.bench.proc import cpu_seconds
+from tests.bench.meter import Meter
 from tests.bench.result import Run
 from tests.bench.rig import Rig, checksums, difference
 
@@ -55,7 +55,7 @@ class Latency:
 
     def _probe(self, rig: Rig, run: Run, follower: Follower) -> Run:
         rig.renew_secondary(run.durability)
-        before = cpu_seconds(rig.primary.pid), cpu_seconds(rig.secondary.pid)
+        meter = Meter(rig)
         follower.start(rig)
         note = ""
         try:
@@ -65,12 +65,6 @@ class Latency:
                 delays = probes.single_probes(rig, self.count)
         finally:
             timing = follower.stop(rig)
-        after = cpu_seconds(rig.primary.pid), cpu_seconds(rig.secondary.pid)
         rig.checksums = checksums(rig.primary, rig.schema)
-        return replace(
-            run,
-            timing=replace(timing, delays_ms=tuple(delays), note=note),
-            primary_cpu_seconds=after[0] - before[0],
-            secondary_cpu_seconds=after[1] - before[1],
-            problem=difference(rig),
-        )
+        measured = meter.read(run, replace(timing, delays_ms=tuple(delays), note=note))
+        return replace(measured, problem=difference(rig))

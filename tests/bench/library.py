@@ -49,7 +49,7 @@ class Library:
         answer = json.loads(done.stdout)
         times = rig.transactions / count
         note = f"{answer['rows']} rows in {answer['seconds']:.1f} s, times {times:.0f}"
-        return Timing(answer["seconds"] * times, supervisor=Cost(answer["cpu_seconds"] * times), note=note)
+        return Timing(answer["seconds"] * times, supervisor=Cost(answer["cpu_seconds"]), note=note)
 
 
 def _decode(given: dict[str, object]) -> dict[str, float]:

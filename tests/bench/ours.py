@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import shutil
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from tests.bench.rig import Rig
 
 _ROOT = Path(replica_cli.__file__).parent.parent
-_SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
+# Settings of another day, and what would keep Python from using compiled modules.
+_LEFT_OUT = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT", "PYTHONDONTWRITE")
 _PATIENCE_SECONDS = 60.0
 
 
@@ -102,6 +104,11 @@ def start(rig: Rig, *words: str, profile: Path | None = None) -> Command:
     return Command(process, started)
 
 
+def compile_modules() -> None:
+    """Compile the package, as an installation does: a source tree may never have been."""
+    compileall.compile_dir(str(_ROOT / "replica_cli"), quiet=2)
+
+
 def begin_at_start(rig: Rig) -> None:
     """Save the place before the log as the position to stream from."""
     start(rig, "position", "reset", "--secondary", "secondary", "--to", str(rig.start), "--yes").wait()
@@ -117,7 +124,7 @@ def next_file(folder: Path | None) -> Path | None:
 
 def _environment(rig: Rig) -> dict[str, str]:
     address = rig.primary.address()
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}  # noqa: TID251 - passed on
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT)}  # noqa: TID251 - passed on
     return {
         **inherited,
         "PYTHONPATH": str(_ROOT),

@@ -38,6 +38,12 @@ def cpu_seconds(pid: int) -> float:
     return cost.cpu_seconds if cost else 0.0
 
 
+def machine_cpu_seconds() -> float:
+    """Return the CPU seconds that all processes together have used since the machine started."""
+    user, nice, system, _idle, _wait, *interrupts = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / _TICKS
+
+
 def children_of(pid: int) -> list[int]:
     """Return a process's children."""
     found: list[int] = []

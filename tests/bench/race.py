@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.sandbox.binaries import Flavour, select_binary
 from replica_cli.sandbox.sandbox import Sandbox
 from tests.bench.failure import Missing, RunFailed
-from tests.bench.proc import cpu_seconds
+from tests.bench.meter import Meter
 from tests.bench.result import Run
 from tests.bench.rig import Rig, difference
 
@@ -138,17 +138,10 @@ class _Round:
         if not is_reader:
             rig.renew_secondary(self._durability, is_empty=self._work.is_from_nothing)
         contestant.prepare(rig)
-        before = cpu_seconds(rig.primary.pid), cpu_seconds(rig.secondary.pid)
+        meter = Meter(rig)
         timing = contestant.run(rig)
-        after = cpu_seconds(rig.primary.pid), cpu_seconds(rig.secondary.pid)
-        return Run(
-            run.work,
-            run.durability,
-            run.contestant,
-            run.pair,
-            timing,
-            primary_cpu_seconds=after[0] - before[0],
-            secondary_cpu_seconds=after[1] - before[1],
+        return replace(
+            meter.read(run, timing),
             problem="" if is_reader else difference(rig),
         )
 

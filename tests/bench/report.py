@@ -29,7 +29,7 @@ def as_text(plan: Plan, book: Book) -> str:
     verdicts = judged(lines)
     parts = ["\n".join(f"- {name}: {value}" for name, value in _conditions(plan, book).items())]
     heads = ("work", "durability", "contestant", "median s", "min-max s", "without start", "our CPU s: worker + rest",
-             "CPU s: secondary", "primary", "our MiB: worker", "rest", "p50 / p99 ms")  # fmt: skip
+             "CPU s: secondary", "primary", "others' CPU", "our MiB: worker", "rest", "p50 / p99 ms")  # fmt: skip
     parts.append(_table(heads, map(_cells, lines)))
     parts.append(
         _table(
@@ -102,6 +102,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         f"{line.worker_cpu_seconds:.2f} + {line.supervisor_cpu_seconds:.2f}" if has_cost else "",
         f"{line.secondary_cpu_seconds:.1f}",
         f"{line.primary_cpu_seconds:.1f}",
+        f"{line.others_share:.0%}",
         f"{line.worker_peak_bytes / _MIB:.0f}" if has_cost and line.worker_peak_bytes else "",
         f"{line.supervisor_peak_bytes / _MIB:.0f}" if has_cost else "",
         delays,

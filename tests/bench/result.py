@@ -36,6 +36,8 @@ class Run:
     timing: Timing | None = None
     primary_cpu_seconds: float = 0.0
     secondary_cpu_seconds: float = 0.0
+    # What processes that have nothing to do with the run used meanwhile, as a share of the whole machine.
+    others_share: float = 0.0
     problem: str = ""
 
 
@@ -56,6 +58,7 @@ class Line:
     supervisor_peak_bytes: int
     primary_cpu_seconds: float
     secondary_cpu_seconds: float
+    others_share: float
     p50_ms: float | None
     p99_ms: float | None
     runs: int
@@ -96,6 +99,7 @@ def _line(work: str, durability: str, contestant: str, runs: list[Run]) -> Line:
         supervisor_peak_bytes=max(t.supervisor.peak_bytes for t in timings),
         primary_cpu_seconds=statistics.median(r.primary_cpu_seconds for r in runs),
         secondary_cpu_seconds=statistics.median(r.secondary_cpu_seconds for r in runs),
+        others_share=statistics.median(r.others_share for r in runs),
         p50_ms=percentile(delays, 0.5),
         p99_ms=percentile(delays, 0.99),
         runs=len(runs),
