@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _NETWORK = Network(connect_timeout=5.0, query_timeout=60.0)
 _THREADS = 2
-_PAUSE_SECONDS = 0.015
+# Quick at first, then slow enough that catching up takes seconds, not minutes, on a busy machine.
+_PAUSE_SECONDS, _LATER_PAUSE_SECONDS = 0.015, 0.15
+_QUICK_TRANSACTIONS = 250
 _NUMBERS = 1_000_000  # a thread's own in a round
 # In each other's way, or a key that is taken: the transaction is taken back, as applications do.
 _ORDINARY = frozenset({*DUPLICATES, 1451, 1452, 1205, 1213, 1020, 1146, 1054, 1412, 1050, 1051, 1061, 1091, 1060, 1136})
@@ -73,7 +75,9 @@ class Writer:
         counts = self._counts[index]
         session: Session | None = None
         try:
-            while not self._is_over.wait(_PAUSE_SECONDS):
+            while not self._is_over.wait(
+                _PAUSE_SECONDS if counts.transactions < _QUICK_TRANSACTIONS else _LATER_PAUSE_SECONDS
+            ):
                 number += 1
                 try:
                     session = session or connect(self._server, _NETWORK, database=SCHEMA)
