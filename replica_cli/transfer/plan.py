@@ -99,7 +99,7 @@ def plan_copy(
             f"{instance}: a copy was begun and not finished ({len(unfinished)} tables)",
             hint="`replica transfer --resume` goes on with it, `--restart` begins anew",
         )
-    definitions = _selected(primary, selection, tables)
+    definitions = selected_definitions(primary, selection, tables)
     if mode is TransferMode.RESUME:
         definitions = {n: d for n, d in definitions.items() if n in unfinished}
     known = _Known(records, progress, _existing(secondary, selection, definitions))
@@ -147,7 +147,10 @@ def _state(
     return records, ProgressStore(secondary, state_schema, instance).load()
 
 
-def _selected(primary: Session, selection: Selection, tables: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+def selected_definitions(
+    primary: Session, selection: Selection, tables: Sequence[TableName]
+) -> dict[TableName, TableDefinition]:
+    """Return the selected tables, or those of `tables` with their families. Raises UsageError for one that is not."""
     names = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
     schemas = [n for n in names if selection.schema_target(n) and n not in SYSTEM_SCHEMAS]
     found = {n: d for n, d in read_catalog(primary, schemas).items() if selection.target(n)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.positions import PositionStore
@@ -15,7 +15,9 @@ from replica_cli.core.reports import TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
+from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import Ends
+from replica_cli.transfer.late import SinceThePlan, since_the_plan
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
 from replica_cli.transfer.work import Task, WorkQueue
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Retry, Server
     from replica_cli.core.status import TransferProgress
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
@@ -71,12 +74,12 @@ def run_copy(
     ends = Ends(primary, secondary, network, plan.packet_limit)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
-    _group(plan, runs)
     queue = WorkQueue(stop)
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
-        start = _begin(source, target, facts, plan, runs)
+        start, late = _begin(source, target, facts, plan, runs)
+        _group(plan, runs)
         _put_tasks(queue, runs)
     threads = [
         threading.Thread(
@@ -93,17 +96,21 @@ def run_copy(
     meter.close()
     if queue.error is not None:
         raise queue.error
-    return _finish(ends, plan, runs, meter, start, is_stopped=stop.is_set and not all(r.is_finished for r in runs))
+    is_stopped = stop.is_set and not all(r.is_finished for r in runs)
+    result = _finish(ends, plan, runs, meter, start, is_stopped=is_stopped)
+    return replace(result, is_complete=False, must_repeat=True) if late else result
 
 
 def _begin(
     source: Session, target: Session, facts: ServerFacts, plan: CopyPlan, runs: list[TableRun]
-) -> Position | None:
+) -> tuple[Position | None, frozenset[TableName]]:
+    """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
     create_state_schema(target, plan.state_schema)
     for statement in plan.schema_statements:
         target.execute(statement)
-    fresh = [r for r in runs if r.planned.action not in (TableAction.CONTINUE, TableAction.DONE)]
-    start = visible_position(source, facts) if fresh or plan.starts_position else None
+    start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
+    since = since_the_plan(source, plan) if plan.starts_position else SinceThePlan()
+    _leave_out(target, runs, since)
     tables = TableStore(target, plan.state_schema, plan.instance)
     progress = ProgressStore(target, plan.state_schema, plan.instance)
     target.begin()
@@ -112,14 +119,30 @@ def _begin(
         positions.start(start, source_identity=plan.source_identity, selection=plan.origin.selection)
         tables.forget_all()
         progress.forget_all()
-    for run in fresh:
+    for name in since.late:
+        progress.forget(name)
+        tables.save(TableRecord(name, TableState.PENDING, reason="made while the copy was planned"))
+    for run in filter(_is_fresh, runs):
         # A table copied whole starts at its own snapshot, which is still to come.
         run.start = None if run.reads_whole else start
         state = TableState.COPYING if run.start else TableState.PENDING
         progress.forget(run.name)
         tables.save(TableRecord(run.name, state, run.start))
     target.commit()
-    return start
+    return start, since.late
+
+
+def _is_fresh(run: TableRun) -> bool:
+    return run.planned.action not in (TableAction.CONTINUE, TableAction.DONE)
+
+
+def _leave_out(target: Session, runs: list[TableRun], since: SinceThePlan) -> None:
+    for run in tuple(runs):
+        if run.name in since.gone:
+            # No DROP of it is in the log behind the position.
+            target.execute(f"DROP TABLE IF EXISTS {quote_table(run.planned.target)}")
+        if run.name in since.gone | since.late:
+            runs.remove(run)
 
 
 def _group(plan: CopyPlan, runs: list[TableRun]) -> None:
