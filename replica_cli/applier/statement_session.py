@@ -22,6 +22,7 @@ _UCA1400_SINCE = (11, 5, 0)
 # Before, explicit_defaults_for_timestamp was no session's own and not in the log.
 _LOGS_TIMESTAMP_DEFAULTS = (10, 10, 0)
 _MAP = "character_set_collations"
+_STEPS = ("auto_increment_increment", "auto_increment_offset")
 _EXPLICIT = "explicit_defaults_for_timestamp"
 _UTF8MB4 = "default_collation_for_utf8mb4"
 _MYSQLS_CHOICE = ("utf8mb4_0900_ai_ci", "utf8mb4_general_ci")
@@ -58,6 +59,11 @@ class StatementSession:
             # Set only where it has to be: MySQL wants a privilege for it, MariaDB before 10.8.2 has it global only.
             more[_EXPLICIT] = str(int(is_explicit))
             leave += f", {_EXPLICIT}=DEFAULT"
+        for name, wanted in zip(_STEPS, context.auto_increment or (1, 1), strict=True):
+            # Numbers that an ALTER gives to rows that are there. A privilege again.
+            if self._secondary.variables.get(name, "1") != str(wanted):
+                more[name] = str(wanted)
+                leave += f", {name}=DEFAULT"
         defaults = self._defaults(context)
         if _MAP in self._secondary.variables:
             pairs = ",".join(f"{charset}={collation}" for charset, collation in defaults.items() if collation)

@@ -62,8 +62,12 @@ def check_secondary(
     *,
     selection: Selection | None = None,
     server_ids: Sequence[int] = (),
+    is_sql_wanted: bool = False,
 ) -> tuple[Finding, ...]:
-    """Check a secondary against its primary. Raises ServerError only where the connection is lost."""
+    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out.
+
+    Raises ServerError only where the connection is lost.
+    """
     grants = read_grants(session)
     bypasses = ("READ_ONLY ADMIN", "SUPER") if facts.is_mariadb else ("CONNECTION_ADMIN", "SUPER")
     return (
@@ -74,7 +78,9 @@ def check_secondary(
         _read_only(facts, can_write=any(grants.allows(p) for p in bypasses)),
         _packet(facts, primary_facts),
         _name_case(facts, primary_facts),
+        *_partial_json(facts, primary_facts, is_sql_wanted=is_sql_wanted),
         _default_engine(facts),
+        _logged_here(session, facts),
     )
 
 
@@ -94,7 +100,8 @@ def _version(side: str, facts: ServerFacts) -> Finding:
     if facts.version >= oldest:
         return Finding(name, HealthLevel.OK, f"{facts}")
     wanted = ".".join(map(str, oldest[:2]))
-    return Finding(name, HealthLevel.WARNING, f"{facts} is older than {wanted} and was never tried")
+    message = f"{facts} is older than {wanted} and was never tried"
+    return Finding(name, HealthLevel.WARNING, message, f"upgrade the {side} to {facts.flavour} {wanted} or later")
 
 
 def _log_bin(facts: ServerFacts) -> Finding:
@@ -125,7 +132,7 @@ def _row_value_options(facts: ServerFacts) -> Finding:
     if not value:
         return Finding("row-value-options", HealthLevel.OK, "JSON documents are logged whole")
     hint = "SET GLOBAL binlog_row_value_options = '';"
-    message = f"{value}: updates of JSON are logged in part, and may be refused"
+    message = f"{value}: updates of JSON are logged in part, and the row image engine alone applies them"
     return Finding("row-value-options", HealthLevel.WARNING, message, hint)
 
 
@@ -251,7 +258,8 @@ def _pair(facts: ServerFacts, primary: ServerFacts) -> Finding:
         return Finding("server-pair", HealthLevel.OK, message)
     if facts.version[:2] < primary.version[:2]:
         message = f"the secondary ({facts}) is older than its primary ({primary})"
-        return Finding("server-pair", HealthLevel.WARNING, message, "upgrade the secondary first")
+        hint = f"upgrade the secondary to {primary} or later: replicas go first"
+        return Finding("server-pair", HealthLevel.WARNING, message, hint)
     return Finding("server-pair", HealthLevel.OK, f"{primary} to {facts}")
 
 
@@ -331,9 +339,30 @@ def _name_case(facts: ServerFacts, primary: ServerFacts) -> Finding:
     return Finding(name, HealthLevel.CRITICAL if theirs == 0 else HealthLevel.WARNING, message, hint)
 
 
+def _partial_json(facts: ServerFacts, primary: ServerFacts, *, is_sql_wanted: bool) -> Iterator[Finding]:
+    value = primary.variables.get("binlog_row_value_options", "")
+    if not value or not (is_sql_wanted or facts.is_mariadb != primary.is_mariadb):
+        return
+    message = f"the primary logs JSON in part ({value}), and the SQL engine, which serves this pair, refuses that"
+    hint = "SET GLOBAL binlog_row_value_options = '';  -- on the primary; sessions that are open keep the old value"
+    yield Finding("partial-json", HealthLevel.CRITICAL, message, hint)
+
+
 def _default_engine(facts: ServerFacts) -> Finding:
     name, value = "default-engine", facts.variables.get("default_storage_engine", "InnoDB")
     if value.lower() in ("innodb", "rocksdb"):
         return Finding(name, HealthLevel.OK, f"new tables are {value}")
     message = f"a table made without ENGINE becomes {value} here: its rows would not commit with the position"
     return Finding(name, HealthLevel.WARNING, message, "SET GLOBAL default_storage_engine = 'InnoDB';")
+
+
+def _logged_here(session: Session, facts: ServerFacts) -> Finding:
+    name = "sql-log-bin"
+    if not facts.is_on("log_bin"):
+        return Finding(name, HealthLevel.OK, "no binary log here: replicas of the secondary would not follow")
+    row = session.row("SELECT @@SESSION.sql_log_bin")
+    if row is None or int(row[0]):
+        return Finding(name, HealthLevel.OK, "what we write is in the secondary's own binary log, for its replicas")
+    message = "sql_log_bin is off for our sessions: replicas of the secondary would not follow"
+    hint = "SHOW GLOBAL VARIABLES LIKE 'init_connect'; take `sql_log_bin` out of it with SET GLOBAL init_connect = '…';"
+    return Finding(name, HealthLevel.WARNING, message, hint)

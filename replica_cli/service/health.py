@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports import HealthCheck, HealthLevel, HealthReport
+from replica_cli.core.settings import EngineChoice
 from replica_cli.health.checks import (
     check_alive,
     check_filters,
@@ -70,6 +71,7 @@ def _look_at_secondary(
                 found = check_secondary(
                     session, facts, primary.facts, settings.state_schema,
                     selection=settings.selection, server_ids=_server_ids(settings),
+                    is_sql_wanted=settings.apply.engine is EngineChoice.SQL,
                 )  # fmt: skip
                 yield from _checks(found, instance)
             yield from _state_checks(settings, session, instance, primary, max_lag_seconds)

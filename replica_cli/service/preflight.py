@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.reports import HealthLevel
+from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.preflight import check_primary, check_secondary
@@ -32,8 +33,9 @@ def check_before_start(settings: Settings, server: Server) -> None:
         facts, target_facts = read_facts(primary), read_facts(secondary)
         ours = check_primary(primary, facts, selection, server_ids=server_ids)
         theirs = check_secondary(
-            secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids
-        )
+            secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
+            is_sql_wanted=settings.apply.engine is EngineChoice.SQL,
+        )  # fmt: skip
     for finding in (*ours, *theirs):
         if finding.level is HealthLevel.WARNING:
             log(

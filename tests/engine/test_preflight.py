@@ -162,3 +162,65 @@ def test_gtid_mode_off_is_a_warning_with_every_step(primary: SandboxServer) -> N
         findings = check_primary(session, facts)
     assert found(findings, "gtid-mode").hint.endswith("gtid_mode = ON_PERMISSIVE; SET GLOBAL gtid_mode = ON;")
     assert found(findings, "row-value-options").level is HealthLevel.WARNING
+
+
+@pytest.mark.parametrize(
+    ("primary", "is_sql_wanted", "is_found"),
+    [("MySQL", False, False), ("MySQL", True, True), ("MariaDB", False, True)],
+)
+def test_partial_json_is_refused_at_the_start_where_nothing_applies_it(
+    secondary: SandboxServer, primary: str, *, is_sql_wanted: bool, is_found: bool
+) -> None:
+    with secondary.session() as session:
+        facts = replace(read_facts(session), is_mariadb=False)
+        theirs = with_variables(facts, hostname="elsewhere", binlog_row_value_options="PARTIAL_JSON")
+        # Which of the two is the other flavour is all the same.
+        theirs = replace(theirs, is_mariadb=primary == "MariaDB")
+        findings = check_secondary(session, facts, theirs, "s", is_sql_wanted=is_sql_wanted)
+    assert ("partial-json" in levels(findings)) == is_found
+    if is_found:
+        assert levels(findings)["partial-json"] is HealthLevel.CRITICAL
+        assert "SET GLOBAL binlog_row_value_options = ''" in found(findings, "partial-json").hint
+
+
+# What is wrong on the primary and on the secondary, by the variables that say so; the finding; its cure.
+WRONG: tuple[tuple[dict[str, str], dict[str, str], str, str], ...] = (
+    ({"log_bin": "OFF"}, {}, "log-bin", "log_bin"),
+    ({"binlog_format": "STATEMENT"}, {}, "binlog-format", "SET GLOBAL binlog_format = 'ROW'"),
+    ({"binlog_row_image": "MINIMAL"}, {}, "row-image", "SET GLOBAL binlog_row_image = 'FULL'"),
+    ({"binlog_row_value_options": "PARTIAL_JSON"}, {}, "row-value-options", "SET GLOBAL binlog_row_value_options = ''"),
+    ({"binlog_expire_logs_seconds": "60"}, {}, "binlog-retention", "SET GLOBAL binlog_expire_logs_seconds ="),
+    ({"server_id": "0"}, {}, "primary-server-id", "SET GLOBAL server_id ="),
+    ({"rpl_semi_sync_master_enabled": "ON"}, {}, "semi-sync", "SET GLOBAL rpl_semi_sync_master_enabled = OFF"),
+    ({"max_allowed_packet": "1073741824"}, {}, "max-allowed-packet", "SET GLOBAL max_allowed_packet = 1073741824"),
+    ({}, {"lower_case_table_names": "1"}, "lower-case-table-names", "make the secondary anew"),
+    ({}, {"super_read_only": "ON"}, "secondary-read-only", "SET GLOBAL super_read_only = OFF"),
+    ({}, {"default_storage_engine": "Aria"}, "default-engine", "SET GLOBAL default_storage_engine = 'InnoDB'"),
+)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong[2])
+def test_each_finding_says_what_mends_it(
+    primary: SandboxServer, secondary: SandboxServer, wrong: tuple[dict[str, str], dict[str, str], str, str]
+) -> None:
+    theirs, ours, name, cure = wrong
+    with primary.session() as one, secondary.session() as two:
+        facts = with_variables(read_facts(one), **theirs)
+        facts = replace(facts, server_id=int(theirs.get("server_id", facts.server_id)))
+        target = with_variables(read_facts(two), **ours)
+        findings = check_primary(one, facts, SELECTION, server_ids=(100,))
+        findings += check_secondary(two, target, facts, "replica_state", selection=SELECTION, server_ids=(100,))
+    bad = {f.name: f for f in findings if f.level is not HealthLevel.OK}
+    assert name in bad
+    assert cure in bad[name].hint
+    # Whatever else comes of it says so too.
+    assert all(f.hint for f in bad.values())
+
+
+def test_sessions_that_are_not_logged_are_told(secondary: SandboxServer) -> None:
+    with secondary.session() as session:
+        facts = with_variables(read_facts(session), hostname="elsewhere")
+        session.execute("SET SESSION sql_log_bin = 0")
+        finding = found(check_secondary(session, facts, facts, "s"), "sql-log-bin")
+    assert finding.level is HealthLevel.WARNING
+    assert "init_connect" in finding.hint

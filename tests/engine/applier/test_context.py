@@ -45,6 +45,11 @@ EFFECTS = {
     "character_set_client": ("character_set_client = latin1", b"CREATE TABLE `t\xe9` (`\xe4` INT COMMENT '\xfc')"),
     "explicit timestamps off": ("explicit_defaults_for_timestamp = 0", "CREATE TABLE t (v TIMESTAMP)"),
     "explicit timestamps on": ("explicit_defaults_for_timestamp = 1", "CREATE TABLE t (v TIMESTAMP)"),
+    "auto_increment": (
+        "auto_increment_increment = 7, SESSION auto_increment_offset = 3",
+        "ALTER TABLE old ADD COLUMN k INT NOT NULL AUTO_INCREMENT UNIQUE",
+    ),
+    "unique_checks": ("unique_checks = 0", "CREATE TABLE t (id INT PRIMARY KEY, v INT UNIQUE)"),
     "nothing": ("timestamp = DEFAULT", "CREATE TABLE t (v VARCHAR(9) CHARACTER SET utf8mb4, w TIMESTAMP)"),
 }  # fmt: skip
 # Those that name a charset and leave its collation to the session.
@@ -58,7 +63,7 @@ CHARSETS = (
 )
 BEFORE = (
     "CREATE TABLE old (id INT PRIMARY KEY, v VARCHAR(9), n INT, moment DATETIME) CHARACTER SET latin1",
-    "INSERT INTO old VALUES (1, 'long', 1000, '2024-05-05 12:00:00')",
+    "INSERT INTO old VALUES (1, 'long', 1000, '2024-05-05 12:00:00'), (2, 'x', 1, NULL), (3, 'y', 2, NULL)",
     "CREATE TABLE zero (id INT NOT NULL PRIMARY KEY)",
     "INSERT INTO zero VALUES (0), (4)",
     "CREATE TABLE parent (id INT PRIMARY KEY)",

@@ -247,6 +247,57 @@ def test_statements_about_other_things_pass(table: Bench, session: Session) -> N
     equal(table)
 
 
+@pytest.mark.parametrize("variable", ["foreign_key_checks", "unique_checks"])
+def test_rows_written_without_checks(table: Bench, session: Session, variable: str) -> None:
+    table.on_primary(
+        "CREATE TABLE child (id INT PRIMARY KEY, up INT, other INT UNIQUE, FOREIGN KEY (up) REFERENCES u (id))",
+        "INSERT INTO child VALUES (1, 1, 1), (2, 2, 2)",
+    )
+    session.execute(f"SET SESSION {variable} = 0")
+    if variable == "foreign_key_checks":
+        session.execute("INSERT INTO child VALUES (3, 77, 3)")
+        session.execute("UPDATE child SET up = 78 WHERE id = 1")
+        session.execute("DELETE FROM u WHERE id = 2")
+    else:
+        session.execute("INSERT INTO child VALUES (3, 1, 3), (4, NULL, NULL), (5, NULL, NULL)")
+    # With checks again: nothing of the other session may be left.
+    table.on_primary("INSERT INTO child VALUES (9, 1, 9)", "UPDATE child SET other = 10 WHERE id = 9")
+    equal(table)
+
+
+@pytest.mark.servers("mariadb")
+def test_a_hole_in_the_log_stops_the_stream(table: Bench) -> None:
+    table.on_primary("CREATE TABLE my (id INT) ENGINE=MyISAM", "SET GLOBAL max_binlog_stmt_cache_size = 4096")
+    try:
+        before = table.here()
+        with table.primary.session(table.schema) as session, pytest.raises(ServerError):
+            session.execute("INSERT INTO my SELECT seq FROM seq_1_to_100000")
+    finally:
+        table.on_primary("SET GLOBAL max_binlog_stmt_cache_size = DEFAULT")
+    with pytest.raises(UnsupportedEvent, match="INCIDENT") as raised:
+        table.stream()
+    assert str(before) in raised.value.message
+    assert "transfer --restart" in str(raised.value.hint)
+    assert table.saved().position.order <= before.order
+
+
+@pytest.mark.servers("mariadb")
+def test_a_file_loaded_as_a_statement_is_refused_by_name(table: Bench, session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text("50\tsecret value\t1\n")
+    if table.primary.binary.chroot is not None:
+        path = table.primary.data_path / "rows.txt"
+        path.write_text("50\tsecret value\t1\n")
+    path.chmod(0o644)
+    session.execute("SET SESSION binlog_format = STATEMENT")
+    before = table.here()
+    session.execute(f"LOAD DATA INFILE '{table.primary.binary.inside(path)}' INTO TABLE t")
+    with pytest.raises(ApplyRefused, match="logged as a statement") as raised:
+        table.stream()
+    assert str(before) in raised.value.message
+    assert table.rows("SELECT COUNT(*) FROM t WHERE id = 50") == [(0,)]
+
+
 STATEMENTS = {
     "plain": ("INSERT INTO t VALUES (30, 'a', 1)",),
     "counter": ("INSERT INTO counted (v) VALUES (1)",),
