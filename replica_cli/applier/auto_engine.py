@@ -98,7 +98,7 @@ class AutoEngine:
             by_name = columns_for(event.table, theirs)
         except Drift:
             return "the tables differ"
-        if by_name != theirs.columns:
+        if by_name != theirs.logged_columns:
             return "other columns, or another order, on the secondary"
         ours = self._read_primary(event.table.name)
         if ours is None:

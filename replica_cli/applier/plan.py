@@ -24,8 +24,8 @@ class RowPlan:
     """What is decoded of each row, and under which names it is written.
 
     A decoded row is the literals of `written`, then those of `found_by`; a DELETE has only the latter.
-    `has_key` says whether `found_by` is a key (else it is the whole row). `enum_places` are the literals in which a
-    plain 0 is an ENUM's error value.
+    `has_key` says whether `found_by` is a key; else it is the whole row, and `compared` its columns. `enum_places` are
+    the literals in which a plain 0 is an ENUM's error value.
     """
 
     decode: RowsFunction
@@ -33,6 +33,7 @@ class RowPlan:
     found_by: tuple[str, ...]
     has_key: bool
     enum_places: tuple[int, ...]
+    compared: tuple[Column, ...] = ()
 
 
 def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, ...]:
@@ -42,11 +43,11 @@ def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, .
     """
     names = table.column_names
     if names is None:
-        columns = definition.columns
+        columns = definition.logged_columns
         if len(columns) != len(table.types):
             raise _drift(table, f"{len(table.types)} columns on the primary, {len(columns)} on the secondary")
     else:
-        by_name = definition.columns_by_name
+        by_name = {c.name: c for c in definition.logged_columns}
         missing = [n for n in names if n not in by_name]
         if missing:
             raise _drift(table, f"the secondary has no column {', '.join(missing)}")
@@ -79,14 +80,15 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
         )
     else:
         found_by = _whole_row(columns, event)
+    compared = () if has_key else tuple(columns[ordinals[n]] for n in found_by)
     before = [Output(ordinals[n], Form.KEY) for n in found_by]
     if event.kind is RowKind.DELETE:
         decode = compile_rows(table, columns, before, event.present)
-        return RowPlan(decode, (), found_by, has_key, ())
+        return RowPlan(decode, (), found_by, has_key, (), compared)
     written = written_columns(columns, event.present_after)
     after = [Output(ordinals[n], Form.VALUE) for n in written]
     decode = compile_updates(table, columns, before, after, event.present, event.present_after)
-    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written))
+    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared)
 
 
 def holds_enum_zero(plan: RowPlan, rows: Sequence[Literals]) -> bool:

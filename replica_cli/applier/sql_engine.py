@@ -101,10 +101,10 @@ class SqlEngine:
 
 def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:
     if kind is RowKind.DELETE:
-        return delete_template(target, plan.found_by)
+        return delete_template(target, plan.compared)
     if plan.has_key:
         return update_template(target, plan.written, plan.found_by)
-    return update_whole_row_template(target, plan.written, plan.found_by)
+    return update_whole_row_template(target, plan.written, plan.compared)
 
 
 def target_of(table: TableMap, selection: Selection) -> TableName:

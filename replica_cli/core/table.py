@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 _ENUM_MEMBER = re.compile(r"'((?:[^']|'')*)'")
+# What servers escape in a column's type, whatever the sql_mode.
+_ESCAPE = re.compile(r"''|\\.")
+_ESCAPED = {"''": "'", "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\0": "\0"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +63,7 @@ class Column:
     def members(self) -> tuple[str, ...]:
         """Return the members of an ENUM or SET, in order."""
         inner = self.column_type.partition("(")[2].rpartition(")")[0]
-        return tuple(m.replace("''", "'") for m in _ENUM_MEMBER.findall(inner))
+        return tuple(_ESCAPE.sub(lambda m: _ESCAPED.get(m[0], m[0]), text) for text in _ENUM_MEMBER.findall(inner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,17 @@ class TableDefinition:
     def columns_by_name(self) -> dict[str, Column]:
         """Return the columns by their names."""
         return {c.name: c for c in self.columns}
+
+    @cached_property
+    def logged_columns(self) -> tuple[Column, ...]:
+        """Return the columns that row events carry: behind the named ones the hashes of MariaDB's long unique keys."""
+        hashes = sum(i.kind == "HASH" and i.is_unique for i in self.indexes) if self.engine.upper() != "MEMORY" else 0
+        # The server computes them, as it does generated columns: nobody writes them or looks for rows by them.
+        hidden = (
+            Column(f"DB_ROW_HASH_{n}", "bigint", "bigint(20) unsigned", extra="HIDDEN", generation_expression="hash")
+            for n in range(1, hashes + 1)
+        )
+        return (*self.columns, *hidden)
 
     @cached_property
     def written_columns(self) -> tuple[Column, ...]:

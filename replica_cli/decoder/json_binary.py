@@ -7,23 +7,27 @@ Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/json__binary_8h.html
 
 from __future__ import annotations
 
-import base64
 import math
-import re
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
+from replica_cli.decoder.json_sql import (
+    BYTES_LIMIT,
+    Value,
+    array_value,
+    bytes_value,
+    decimal_value,
+    object_value,
+    string_text,
+    temporal_value,
+)
 from replica_cli.decoder.numbers import decimal_text
-from replica_cli.decoder.strings import quote
 from replica_cli.decoder.temporal import clock_text, date_text, fraction_text
 from replica_cli.decoder.types import TypeCode, type_name
 
 _MAX_DEPTH = 100
 _LITERALS = {0: b"null", 1: b"true", 2: b"false"}
-_ESCAPED = re.compile(rb'[\x00-\x1f"\\]')
-_ESCAPES = {b'"': b'\\"', b"\\": b"\\\\", b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
 # The server's DBL_DIG: as many places before or after the point it writes without an exponent.
 _F_FORMAT_DIGITS = 15
 
@@ -55,20 +59,12 @@ _INTEGERS = {
     _Tag.INT64: struct.Struct("<q"),
     _Tag.UINT64: struct.Struct("<Q"),
 }
+# What an opaque date or time is made of on the secondary.
+TEMPORALS = {TypeCode.DATE: b"DATE", TypeCode.TIME: b"TIME(6)", TypeCode.DATETIME: b"DATETIME(6)"}
 _DOUBLE = struct.Struct("<d")
 # What stands in the container's own table of values instead of an offset.
 _INLINED: dict[bool, tuple[_Tag, ...]] = {False: (_Tag.LITERAL, _Tag.INT16, _Tag.UINT16)}
 _INLINED[True] = (*_INLINED[False], _Tag.INT32, _Tag.UINT32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    text: bytes
-    expression: bytes | None = None
-
-    def as_json(self) -> bytes:
-        """Return SQL of type JSON."""
-        return self.expression or b"CAST(%b AS JSON)" % _as_text(self.text)
 
 
 def json_text(document: bytes) -> bytes:
@@ -79,33 +75,12 @@ def json_text(document: bytes) -> bytes:
 def json_value(document: bytes) -> bytes:
     """Return SQL that can be put into a JSON column and makes this very document there."""
     value = _Document(document, keeps_types=True).read()
-    return value.expression or _as_text(value.text)
+    return value.as_value()
 
 
 def json_key(document: bytes) -> bytes:
     """Return SQL of type JSON, to compare a JSON column with."""
     return _Document(document, keeps_types=True).read().as_json()
-
-
-def text_value(text: bytes) -> bytes:
-    """Return JSON that is text already (MariaDB's) as SQL that can be put into a JSON column."""
-    return _as_text(text)
-
-
-def text_key(text: bytes) -> bytes:
-    """Return JSON that is text already as SQL of type JSON."""
-    return b"CAST(%b AS JSON)" % _as_text(text)
-
-
-def _as_text(text: bytes) -> bytes:
-    # A JSON column takes no binary string, and every literal of the session is one.
-    return b"CONVERT(%b USING utf8mb4)" % quote(text)
-
-
-def string_text(value: bytes) -> bytes:
-    """Return a JSON string, escaped as the server does."""
-    escaped = _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or b"\\u%04x" % m[0][0], value)
-    return b'"%b"' % escaped
 
 
 def double_text(value: float) -> bytes:
@@ -137,32 +112,32 @@ class _Document:
         # Every value has at least a byte of its own: more of them means that they lie in each other.
         self._values_left = len(data)
 
-    def read(self) -> _Value:
+    def read(self) -> Value:
         # What a column without a default got in a lax mode; the server reads it as the literal null.
         if not self._data:
-            return _Value(b"null")
+            return Value(b"null")
         try:
             return self._value(self._data[0], 1, depth=0)
         except (IndexError, struct.error, ValueError) as error:
             raise CorruptEvent(f"a JSON document is broken: {error}") from error
 
-    def _value(self, tag: int, at: int, *, depth: int) -> _Value:
+    def _value(self, tag: int, at: int, *, depth: int) -> Value:
         self._values_left -= 1
         if depth > _MAX_DEPTH or self._values_left < 0:
             raise CorruptEvent("a JSON document is nested too deep")
         if tag in _OBJECTS or tag in _ARRAYS:
             return self._container(tag, at, depth=depth)
         if tag == _Tag.LITERAL:
-            return _Value(_literal(self._data[at]))
+            return Value(_literal(self._data[at]))
         if tag == _Tag.DOUBLE:
-            return _Value(double_text(_DOUBLE.unpack_from(self._data, at)[0]))
+            return Value(double_text(_DOUBLE.unpack_from(self._data, at)[0]))
         if tag == _Tag.STRING:
-            return _Value(string_text(self._sized(at)))
+            return Value(string_text(self._sized(at)))
         if tag == _Tag.OPAQUE:
             return self._opaque(self._data[at], self._sized(at + 1))
         if tag not in (form := _INTEGERS):
             raise UnsupportedEvent(f"a JSON document holds a value of tag {tag}, which is not known")
-        return _Value(b"%d" % form[_Tag(tag)].unpack_from(self._data, at)[0])
+        return Value(b"%d" % form[_Tag(tag)].unpack_from(self._data, at)[0])
 
     def _sized(self, at: int) -> bytes:
         """Return the bytes after a length of seven bits a byte, low ones first."""
@@ -184,7 +159,7 @@ class _Document:
             raise ValueError("a value goes beyond the document's end")
         return piece
 
-    def _container(self, tag: int, start: int, *, depth: int) -> _Value:
+    def _container(self, tag: int, start: int, *, depth: int) -> Value:
         is_large, is_object = tag in (_Tag.LARGE_OBJECT, _Tag.LARGE_ARRAY), tag in _OBJECTS
         width = 4 if is_large else 2
         count, size = struct.unpack_from("<II" if is_large else "<HH", self._data, start)
@@ -202,8 +177,8 @@ class _Document:
                     raise ValueError("a value lies outside of its object or array")
             children.append(self._value(child, at, depth=depth + 1))
         if is_object:
-            return _object(self._keys(start, count, width), children)
-        return _array(children)
+            return object_value(self._keys(start, count, width), children)
+        return array_value(children)
 
     def _keys(self, start: int, count: int, width: int) -> list[bytes]:
         keys = []
@@ -213,22 +188,19 @@ class _Document:
             keys.append(self._exactly(start + offset, length))
         return keys
 
-    def _opaque(self, code: int, data: bytes) -> _Value:
+    def _opaque(self, code: int, data: bytes) -> Value:
         if code == TypeCode.NEWDECIMAL:
             precision, scale = data[0], data[1]
-            text = decimal_text(data[2:], precision, scale)
-            return _Value(text, _decimal_expression(text, precision, scale))
-        if code in (TypeCode.DATE, TypeCode.TIME, TypeCode.DATETIME, TypeCode.TIMESTAMP):
-            text = _temporal(code, data)
-            if code == TypeCode.TIMESTAMP:
-                self._refuse(code)
-            target = {TypeCode.DATE: b"DATE", TypeCode.TIME: b"TIME(6)"}.get(TypeCode(code), b"DATETIME(6)")
-            return _Value(b'"%b"' % text, b"CAST(CAST('%b' AS %b) AS JSON)" % (text, target))
-        if code != TypeCode.VARCHAR or len(data) > 0xFFFF:
+            return decimal_value(decimal_text(data[2:], precision, scale), precision, scale)
+        if code in TEMPORALS:
+            return temporal_value(_temporal(code, data), TEMPORALS[TypeCode(code)])
+        if code == TypeCode.TIMESTAMP:
+            self._refuse(code)
+            return Value(b'"%b"' % _temporal(code, data))
+        if code != TypeCode.VARCHAR or len(data) > BYTES_LIMIT:
             self._refuse(code)
         # The server calls a literal's bytes VARCHAR; no expression makes the other types without a table.
-        text = b'"base64:type%d:%b"' % (code, base64.b64encode(data))
-        return _Value(text, b"CAST(x'%b' AS JSON)" % data.hex().encode())
+        return bytes_value(data, code)
 
     def _refuse(self, code: int) -> None:
         if self._keeps_types:
@@ -238,32 +210,10 @@ class _Document:
             )
 
 
-def _decimal_expression(text: bytes, precision: int, scale: int) -> bytes:
-    # The document keeps the precision too: a literal's is the digits that it has. One without a point is no DECIMAL.
-    if scale and precision == len(text.lstrip(b"-")) - 1:
-        return b"CAST(%b AS JSON)" % text
-    return b"CAST(CAST(%b AS DECIMAL(%d,%d)) AS JSON)" % (text, precision, scale)
-
-
 def _literal(code: int) -> bytes:
     if code not in _LITERALS:
         raise UnsupportedEvent(f"a JSON document holds the literal {code}, which is not known")
     return _LITERALS[code]
-
-
-def _object(keys: list[bytes], values: list[_Value]) -> _Value:
-    pairs = list(zip(keys, values, strict=True))
-    text = b"{%b}" % b", ".join(b"%b: %b" % (string_text(k), v.text) for k, v in pairs)
-    if all(v.expression is None for v in values):
-        return _Value(text)
-    return _Value(text, b"JSON_OBJECT(%b)" % b", ".join(b"%b, %b" % (_as_text(k), v.as_json()) for k, v in pairs))
-
-
-def _array(values: list[_Value]) -> _Value:
-    text = b"[%b]" % b", ".join(v.text for v in values)
-    if all(v.expression is None for v in values):
-        return _Value(text)
-    return _Value(text, b"JSON_ARRAY(%b)" % b", ".join(v.as_json() for v in values))
 
 
 def _temporal(code: int, data: bytes) -> bytes:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.decoder import numbers, strings, temporal
 from replica_cli.decoder.form import Form
-from replica_cli.decoder.json_binary import json_key, json_text, json_value, text_key, text_value
+from replica_cli.decoder.json_binary import json_key, json_text, json_value
+from replica_cli.decoder.json_documents import text_key, text_value
 from replica_cli.decoder.types import TypeCode
 
 if TYPE_CHECKING:

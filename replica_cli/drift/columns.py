@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replica_cli.core.table import Column, TableDefinition
+    from replica_cli.sqlbuilder.definition_crossing import Crossing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,16 @@ class Pair:
 
     primary: TableDefinition
     secondary: TableDefinition
-    is_same_flavour: bool
+    crossing: Crossing | None = None
+
+    @property
+    def is_same_flavour(self) -> bool:
+        """Say whether both sides are of one flavour."""
+        return self.crossing is None
+
+    def collation(self, name: str | None) -> str | None:
+        """Return what the secondary should have for a collation of the primary."""
+        return charset(name if self.crossing is None or name is None else self.crossing.collation(name) or name)
 
     def difference(
         self, aspect: Aspect, name: str, primary: str | None, secondary: str | None, severity: Severity
@@ -72,7 +82,8 @@ def compare_columns(pair: Pair) -> Iterator[Difference]:
 
 def _compare(pair: Pair, ours: Column, theirs: Column) -> Iterator[Difference]:
     name = ours.name
-    our_type, their_type = column_type(ours, pair.primary), column_type(theirs, pair.secondary)
+    our_type = column_type(ours, pair.primary, is_same_flavour=pair.is_same_flavour)
+    their_type = column_type(theirs, pair.secondary, is_same_flavour=pair.is_same_flavour)
     if pair.is_same_flavour and ours.srid != theirs.srid:
         our_type, their_type = f"{our_type} SRID {ours.srid}", f"{their_type} SRID {theirs.srid}"
     if our_type != their_type:
@@ -98,7 +109,7 @@ def _compare(pair: Pair, ours: Column, theirs: Column) -> Iterator[Difference]:
 def _compare_text(pair: Pair, ours: Column, theirs: Column) -> Iterator[Difference]:
     if charset(ours.charset) != charset(theirs.charset):
         yield pair.difference(Aspect.CHARSET, ours.name, ours.charset, theirs.charset, Severity.BREAKS)
-    elif charset(ours.collation) != charset(theirs.collation):
+    elif pair.collation(ours.collation) != charset(theirs.collation):
         # What is one key on the primary may be none, or two, under another collation.
         unique = (i for i in pair.primary.indexes + pair.secondary.indexes if i.is_unique)
         is_key = any(part.name.lower() == ours.name.lower() for i in unique for part in i.columns)

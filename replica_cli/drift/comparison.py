@@ -14,13 +14,14 @@ from replica_cli.sqlbuilder.definition import CONVERTED_ENGINES
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
+    from replica_cli.sqlbuilder.definition_crossing import Crossing
 
 Catalog = Mapping[TableName, TableDefinition]
 _ACTING_RULES = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
 def compare_catalogs(
-    primary: Catalog, secondary: Catalog, selection: Selection, *, is_same_flavour: bool = True
+    primary: Catalog, secondary: Catalog, selection: Selection, crossing: Crossing | None = None
 ) -> tuple[Difference, ...]:
     """Return every difference, in the order of the primary's tables, tables that only the secondary has at the end.
 
@@ -35,7 +36,7 @@ def compare_catalogs(
                 Difference(name, target, Aspect.MISSING_TABLE, "", primary[name].kind, None, Severity.BREAKS)
             )  # fmt: skip
         else:
-            found += _compare_tables(Pair(primary[name], other, is_same_flavour), selection)
+            found += _compare_tables(Pair(primary[name], other, crossing), selection)
     origins = {selection.schema_target(n.schema): n.schema for n in primary} | {t: s for s, t in selection.schemas}
     for target in sorted(secondary):
         name = TableName(origins.get(target.schema, target.schema), target.table)
@@ -68,7 +69,7 @@ def _compare_tables(pair: Pair, selection: Selection) -> Iterator[Difference]:
         is_unsafe = theirs.engine.upper() in CONVERTED_ENGINES
         severity = Severity.BREAKS if is_unsafe else Severity.DIFFERS
         yield pair.difference(Aspect.ENGINE, "", engine, theirs.engine, severity)
-    if charset(ours.collation) != charset(theirs.collation):
+    if pair.collation(ours.collation) != charset(theirs.collation):
         yield pair.difference(Aspect.TABLE_COLLATION, "", ours.collation, theirs.collation, Severity.DIFFERS)
     yield from compare_columns(pair)
     yield from _compare_indexes(pair)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.tokens import Kind, Token, join, solid, string_literal, string_value, tokenise
 
@@ -31,8 +32,10 @@ def is_json(column: Column, table: TableDefinition) -> bool:
     )
 
 
-def column_type(column: Column, table: TableDefinition) -> str:
-    """Return a column's type in one spelling."""
+def column_type(column: Column, table: TableDefinition, *, is_same_flavour: bool = True) -> str:
+    """Return a column's type in one spelling; across flavours UUID and INET are the bytes that they become."""
+    if not is_same_flavour and column.data_type in BINARY_TYPES:
+        return BINARY_TYPES[column.data_type]
     if is_json(column, table):
         return "json"
     text = column.column_type

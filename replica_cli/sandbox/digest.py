@@ -16,6 +16,7 @@ _BYTES = frozenset(
     {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector", "geometry", "point", "linestring",
      "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection"}
 )  # fmt: skip
+_ADDRESSES = frozenset({"uuid", "inet4", "inet6"})
 _LISTS = frozenset({"enum", "set"})
 
 
@@ -25,6 +26,7 @@ class ColumnFacts:
 
     data_type: str
     charset: str | None
+    keeps_minus_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def column_facts(session: Session, schema: str, table: str) -> dict[str, ColumnF
         " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
         schema, table,
     )  # fmt: skip
-    return {str(name).lower(): ColumnFacts(str(kind).lower(), charset) for name, kind, charset in found}
+    keeps = not session.is_mariadb
+    return {str(name).lower(): ColumnFacts(str(kind).lower(), charset, keeps) for name, kind, charset in found}
 
 
 def compared_columns(
@@ -95,16 +98,29 @@ def _compared(name: str, mine: ColumnFacts, other: ColumnFacts) -> ComparedColum
     return ComparedColumn(name, column, _value(column, mine, other), is_json_across)
 
 
+def _unsigned_zero(text: str, mine: ColumnFacts, other: ColumnFacts) -> str:
+    # MariaDB has no -0: it is another way to write 0, and the same number.
+    if mine.keeps_minus_zero == other.keeps_minus_zero:
+        return text
+    return f"IF({text} REGEXP '^-[0.]+$', SUBSTR({text}, 2), {text})"
+
+
 def _value(column: str, mine: ColumnFacts, other: ColumnFacts) -> str:
     if mine.data_type in _LISTS:
-        # The number too: an invalid value reads like the empty string.
-        return f"CAST(CONCAT({column} + 0, ':', CONVERT({column} USING utf8mb4)) AS BINARY)"
+        # The number too: an invalid value reads like the empty string. Plus zero, a wide SET is a DOUBLE on MySQL.
+        return f"CAST(CONCAT(CAST({column} AS UNSIGNED), ':', CONVERT({column} USING utf8mb4)) AS BINARY)"
     # A text's own bytes; characters only where the charsets differ, which is drift to be found elsewhere.
-    if mine.data_type in _BYTES or (mine.data_type in _TEXT and mine.charset == other.charset):
+    is_text = mine.data_type in _TEXT and mine.charset == other.charset
+    is_address = mine.data_type in _ADDRESSES and other.data_type == "binary"
+    if mine.data_type in _BYTES or is_text or is_address:
         return f"CAST({column} AS BINARY)"
     if mine.data_type == "float":
-        # As a number FLOAT prints six digits and hides the rest; as DOUBLE it prints what it is.
-        return f"CAST({column} + 0e0 AS BINARY)"
+        # As a number FLOAT prints six digits and hides the rest; as DOUBLE it prints what it is. The sign apart, as
+        # MySQL cuts what is computed to 22 characters.
+        text = f"CONCAT(IF(LEFT({column}, 1) = '-', '-', ''), ABS({column}) + 0e0)"
+        return f"CAST({_unsigned_zero(text, mine, other)} AS BINARY)"
+    if mine.data_type == "double":
+        return f"CAST({_unsigned_zero(f'CONVERT({column} USING utf8mb4)', mine, other)} AS BINARY)"
     if mine.data_type == "bit":
         return f"CAST({column} + 0 AS BINARY)"
     return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)"

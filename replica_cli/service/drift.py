@@ -32,7 +32,7 @@ def check_drift(settings: Settings, secondary: Server) -> DriftReport:
         targets = [t for s in schemas if (t := selection.schema_target(s)) is not None]
         theirs = read_catalog(target, targets)
         crossing = Crossing(source.is_mariadb, target.is_mariadb)
-        differences = compare_catalogs(primary, theirs, selection, is_same_flavour=not crossing.is_needed)
+        differences = compare_catalogs(primary, theirs, selection, crossing if crossing.is_needed else None)
         texts = {name: show_create(source, name) for name in tables_to_show(differences)}
         statements = repair_statements(differences, Sources(primary, theirs, texts, selection, crossing))
     return DriftReport(secondary.name, differences, statements)

@@ -95,8 +95,7 @@ def value_expression(column: Column) -> str:
     if kind in _NUMBERS:
         text = _number(column)
     elif kind in _FLOATING and "(" not in column.column_type:
-        # A FLOAT shows six digits; times one it is a DOUBLE and shows them all (plus zero would lose the sign of -0).
-        text = f"QUOTE({name}*1e0)"
+        text = f"QUOTE({_double(column)})"
     elif kind in _FLOATING:
         # FLOAT(M,D) is rounded again on its way in: only the digits that it shows come out of that unchanged.
         text = f"QUOTE(CAST({name} AS {_WIDE}))"
@@ -117,6 +116,15 @@ def value_expression(column: Column) -> str:
             f"column {column.name}: type {column.column_type} cannot be copied exactly", hint="leave the table out"
         )
     return text
+
+
+def _double(column: Column) -> str:
+    # A FLOAT shows six digits, as a DOUBLE all. A computed DOUBLE MySQL cuts to 22 characters in a string: just enough
+    # for a FLOAT without its sign. A column's own text it does not cut.
+    name = quote(column.name)
+    if column.data_type != "float":
+        return name
+    return f"CONCAT(IF(LEFT({name},1)='-','-',''),ABS({name})*1e0)"
 
 
 def _number(column: Column) -> str:
@@ -140,7 +148,7 @@ def key_expression(column: Column) -> str:
     if kind in _NUMBERS:
         return _digits(column)
     if kind in _FLOATING:
-        return f"CONCAT('(''',{name}*1e0,'''+0e0)')"
+        return f"CONCAT('(''',{_double(column)},'''+0e0)')"
     if kind in _STRINGS:
         # Hex with the column's charset: the column's own collation decides, and the index is used.
         charset = column.charset if column.charset not in (None, "binary") else None
@@ -183,7 +191,7 @@ def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows
     """Return the query for one row: the key literals of the row behind so many others."""
     literals = ", ".join(key_expression(p.column) for p in key.parts)
     order = ", ".join(quote(p.column.name) + (" DESC" if p.is_descending else "") for p in key.parts)
-    return f"SELECT {literals} FROM {_along(name, key)}{_where(condition)} ORDER BY {order} LIMIT {skipped_rows}, 1"
+    return f"SELECT {literals} FROM {_along(name, key)}{where(condition)} ORDER BY {order} LIMIT {skipped_rows}, 1"
 
 
 def chunk_query(definition: TableDefinition, key: PagingKey, condition: str) -> str:
@@ -197,15 +205,15 @@ def chunk_query(definition: TableDefinition, key: PagingKey, condition: str) -> 
     return (
         f"SELECT COUNT(*), {f'IFNULL(MAX({zero}),0)' if zero else '0'}, "
         f"SUM(LENGTH(CONCAT('(',{columns},')')))+COUNT(*)-1, GROUP_CONCAT('(',{columns},')' SEPARATOR ',') "
-        f"FROM {_along(definition.name, key)}{_where(condition)}"
+        f"FROM {_along(definition.name, key)}{where(condition)}"
     )
 
 
 def rows_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
     """Return the query for rows too big for a chunk: one literal a column, last whether an ENUM holds index 0."""
     columns = ", ".join(value_expression(c) for c in definition.written_columns)
-    source = _along(definition.name, key) if key else quote_table(definition.name)
-    return f"SELECT {columns}, {enum_zero_expression(definition) or '0'} FROM {source}{_where(condition)}"
+    zero = enum_zero_expression(definition) or "0"
+    return f"SELECT {columns}, {zero} FROM {source_of(definition.name, key)}{where(condition)}"
 
 
 def lines_query(definition: TableDefinition) -> str:
@@ -239,9 +247,15 @@ def both(*conditions: str) -> str:
     return " AND ".join(c for c in conditions if c)
 
 
+def source_of(name: TableName, key: PagingKey | None) -> str:
+    """Return what stands behind FROM: the table, read along an index where one is given."""
+    return _along(name, key) if key else quote_table(name)
+
+
 def _along(name: TableName, key: PagingKey) -> str:
     return f"{quote_table(name)} FORCE INDEX ({quote(key.index)})"
 
 
-def _where(condition: str) -> str:
+def where(condition: str) -> str:
+    """Return a WHERE clause, empty for no condition."""
     return f" WHERE {condition}" if condition else ""

@@ -11,7 +11,7 @@ from replica_cli.sqlbuilder.definition_crossing import Crossing, cross
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, solid, string_value, tokenise
 
 Route = Callable[[TableName], TableName | None]
 
@@ -80,6 +80,11 @@ def create_statements(
 def column_clause(create_text: str, column: str) -> str | None:
     """Return a column's definition as SHOW CREATE TABLE writes it, its name first; None where it is not there."""
     return next((i.text for i in parse(create_text).columns if i.name == column), None)
+
+
+def column_kinds(create_text: str) -> dict[str, str]:
+    """Return the first word of each column's type, in lower case, by the columns' names."""
+    return {i.name: solid(i.tokens)[1].text.lower() for i in parse(create_text).columns}
 
 
 def key_clause(create_text: str, index: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options
@@ -11,15 +11,27 @@ from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, solid, tokenise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from replica_cli.core.table import TableName
 
-# Pure code point order without padding: the only new collation that has an exact equal under another name.
-_EXACT_COLLATIONS = {"utf8mb4_0900_bin": "utf8mb4_nopad_bin"}
+# Unicode 9 and 14 in the same strength, no padding. Whatever MySQL's take for equal MariaDB's do too; MariaDB's know
+# some hundred characters more, which meet on a unique key there, with an error. Of padding MySQL's have nothing, so
+# that text which MariaDB holds once, MySQL holds once too: rows are the same either way, their order may differ.
+_EXACT_COLLATIONS = {
+    "utf8mb4_0900_bin": "utf8mb4_nopad_bin",
+    "utf8mb4_0900_ai_ci": "utf8mb4_uca1400_nopad_ai_ci",
+    "utf8mb4_0900_as_ci": "utf8mb4_uca1400_nopad_as_ci",
+    "utf8mb4_0900_as_cs": "utf8mb4_uca1400_nopad_as_cs",
+}
+_PADDED_COLLATIONS = {
+    "utf8mb4_uca1400_ai_ci": "utf8mb4_0900_ai_ci",
+    "utf8mb4_uca1400_as_ci": "utf8mb4_0900_as_ci",
+    "utf8mb4_uca1400_as_cs": "utf8mb4_0900_as_cs",
+}
 _FOREIGN_TO_MYSQL = ("uca1400", "nopad", "general1400")
 _FOREIGN_TO_MARIADB = ("0900", "gb18030")
-_MARIADB_TYPES = ("UUID", "INET6", "INET4", "VECTOR", "XMLTYPE")
+_MARIADB_TYPES = ("VECTOR", "XMLTYPE")
+# The bytes that BIN_TO_UUID() and INET6_NTOA() read; the row image has the same.
+BINARY_TYPES = {"uuid": "binary(16)", "inet6": "binary(16)", "inet4": "binary(4)"}
 # Functions that mean the same on both sides, whatever their arguments.
 _SAME_FUNCTIONS = frozenset(
     {"ABS", "CEIL", "CEILING", "CHAR_LENGTH", "COALESCE", "CONCAT", "CONCAT_WS", "CURDATE", "CURRENT_TIMESTAMP",
@@ -41,11 +53,10 @@ _SAME_OPTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """From which flavour to which; `collations` are an operator's own equals (primary's name to secondary's)."""
+    """From which flavour to which."""
 
     from_mariadb: bool
     to_mariadb: bool
-    collations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_needed(self) -> bool:
@@ -54,9 +65,10 @@ class Crossing:
 
     def collation(self, name: str) -> str | None:
         """Return the secondary's collation that compares as this one does, None where there is none."""
-        if name in self.collations:
-            return self.collations[name]
-        exact = _EXACT_COLLATIONS if self.to_mariadb else {v: k for k, v in _EXACT_COLLATIONS.items()}
+        if not self.is_needed:
+            return name
+        to_mysql = {v: k for k, v in _EXACT_COLLATIONS.items()} | _PADDED_COLLATIONS
+        exact = _EXACT_COLLATIONS if self.to_mariadb else to_mysql
         foreign = _FOREIGN_TO_MARIADB if self.to_mariadb else _FOREIGN_TO_MYSQL
         return exact.get(name) or (None if any(part in name for part in foreign) else name)
 
@@ -64,6 +76,8 @@ class Crossing:
 def cross(table: TableText, source: TableName, crossing: Crossing, notes: list[str]) -> TableText:
     """Return the table in the other flavour's words; notes say what is left out. Raises DefinitionRefused."""
     items = [_Crossed(i, source, crossing, notes).item() for i in table.items]
+    if not crossing.to_mariadb:
+        _check_expressions(table, source)
     for word in solid(table.tail):
         if word.is_word("VERSIONING", "SEQUENCE", "UNION", "CONNECTION"):
             raise DefinitionRefused(source, "", f"{word.text} has no equal on the other flavour")
@@ -72,6 +86,19 @@ def cross(table: TableText, source: TableName, crossing: Crossing, notes: list[s
         raise DefinitionRefused(source, "", f"table option {unknown[0]} has no equal on the other flavour")
     tail = _collated(table.tail, source, "", crossing)
     return TableText(tuple(items), tail)
+
+
+def _check_expressions(table: TableText, source: TableName) -> None:
+    """Refuse what computes with a column that is text on MariaDB and bytes on MySQL."""
+    turned = {i.name for i in table.columns if solid(i.tokens)[1].text.lower() in BINARY_TYPES}
+    for item in table.items:
+        words = solid(item.tokens)
+        start = next((p for p, t in enumerate(words) if t.is_word("AS", "CHECK", "DEFAULT") and not item.is_key), None)
+        asked = {t.name for t in words[start:] if t.kind is Kind.NAME} if start is not None else set()
+        if item.is_column and item.name in turned and start is not None and not words[start + 1].is_word("NULL"):
+            raise DefinitionRefused(source, item.name, "its default or check is text, and it becomes bytes on MySQL")
+        if used := sorted(asked & turned):
+            raise DefinitionRefused(source, "", f"{item.name} computes with {used[0]}, which becomes bytes on MySQL")
 
 
 def _collated(tokens: tuple[Token, ...], source: TableName, column: str, crossing: Crossing) -> tuple[Token, ...]:
@@ -182,6 +209,8 @@ class _Crossed:
         return (*tokens[:at], *longtext, *tokens[at + 1 :], *tokenise(f" CHECK (json_valid({name}))"))
 
     def _to_mysql(self, tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
+        if binary := BINARY_TYPES.get(tokens[at].text.lower()):
+            tokens = (*tokens[:at], *tokenise(binary), *tokens[at + 1 :])
         check = "".join(t.text for t in solid(tokenise(f"CHECK(json_valid({tokens[0].text}))")))
         start = next((p for p, (d, t) in enumerate(depths(tokens)) if d == 0 and t.is_word("CHECK")), None)
         if start is not None and "".join(t.text for t in solid(tokens[start:])) == check:

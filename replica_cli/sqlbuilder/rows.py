@@ -9,9 +9,10 @@ from replica_cli.sqlbuilder.identifiers import quote, quote_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.core.table import TableName
+    from replica_cli.core.table import Column, TableName
 
 Literals = tuple[bytes, ...]
+_BY_BYTES = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "vector"})
 
 
 def insert_head(target: TableName, columns: Sequence[str], *, replaces: bool = False) -> bytes:
@@ -37,7 +38,7 @@ def delete_by_key(target: TableName, key: Sequence[str], rows: Sequence[Literals
     return head + b" OR ".join([b"(" + condition + b")" for condition in found])
 
 
-def delete_template(target: TableName, columns: Sequence[str]) -> bytes:
+def delete_template(target: TableName, columns: Sequence[Column]) -> bytes:
     """Return a DELETE of one row found by its whole image, as a %-template of its literals."""
     return f"DELETE FROM {_escaped(quote_table(target))} WHERE {_whole_row(columns)} LIMIT 1".encode()
 
@@ -48,7 +49,7 @@ def update_template(target: TableName, changed: Sequence[str], key: Sequence[str
     return f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)} WHERE {found}".encode()
 
 
-def update_whole_row_template(target: TableName, changed: Sequence[str], columns: Sequence[str]) -> bytes:
+def update_whole_row_template(target: TableName, changed: Sequence[str], columns: Sequence[Column]) -> bytes:
     """Return an UPDATE of one row found by its whole image, as a %-template; NULL equals NULL."""
     head = f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)}"
     return f"{head} WHERE {_whole_row(columns)} LIMIT 1".encode()
@@ -58,8 +59,18 @@ def _assignments(columns: Sequence[str]) -> str:
     return ",".join(f"{_escaped(quote(c))}=%b" for c in columns)
 
 
-def _whole_row(columns: Sequence[str]) -> str:
-    return " AND ".join(f"{_escaped(quote(c))}<=>%b" for c in columns)
+def _whole_row(columns: Sequence[Column]) -> str:
+    return " AND ".join(map(_equal, columns))
+
+
+def _equal(column: Column) -> str:
+    # Without a key the row itself must be found, not one that compares as equal: text of another case, a document with
+    # 1.0 for 1. A VECTOR compares with nothing.
+    name = _escaped(quote(column.name))
+    if column.data_type == "json":
+        same = f"{name}<=>k.v AND CAST({name} AS BINARY)<=>CAST(k.v AS BINARY)"
+        return f"(SELECT {same} FROM (SELECT %b AS v) AS k)"
+    return f"CAST({name} AS BINARY)<=>%b" if column.data_type in _BY_BYTES else f"{name}<=>%b"
 
 
 def _escaped(text: str) -> str:

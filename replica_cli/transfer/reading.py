@@ -17,10 +17,11 @@ from replica_cli.sqlbuilder.chunks import (
     up_to,
 )
 from replica_cli.transfer.chunk import Chunk
+from replica_cli.transfer.documents import Care, Documents
 from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from replica_cli.checkpoint.progress import RangeProgress
     from replica_cli.core.table import TableDefinition
@@ -49,9 +50,17 @@ class RangeReader:
     """Reads one range of one table. `chunk_rows` is where it starts; then the rows' width decides."""
 
     def __init__(
-        self, session: Session, definition: TableDefinition, key: PagingKey, *, chunk_rows: int, packet_limit: int
+        self,
+        session: Session,
+        definition: TableDefinition,
+        key: PagingKey,
+        *,
+        chunk_rows: int,
+        packet_limit: int,
+        care: Care = Care.NONE,
     ) -> None:
         self._session = session
+        self._documents = Documents(session, definition, care, key)
         self._definition = definition
         self._key = key
         self._packet_limit = packet_limit
@@ -83,6 +92,8 @@ class RangeReader:
         # The boundary comes first and alone, from the index: so the chunk needs no sorted temporary table.
         last_key = self.boundary(both(start, end), self._rows - 1)
         condition = both(start, up_to(self._key, last_key) if last_key else end)
+        if self._documents.check(condition):
+            return self._wide_rows(last_key, self._documents.rows(condition))
         row = self._session.row(chunk_query(self._definition, self._key, condition))
         if row is None:
             raise ChunkBroken(f"{self._definition.name}: the primary answered nothing")
@@ -94,7 +105,8 @@ class RangeReader:
         if values is None or size is None or len(values) != int(size) or len(values) > self._packet_limit:
             if self._rows > 1:
                 return None
-            return self._wide_rows(condition, last_key)
+            rows = self._session.rows(rows_query(self._definition, self._key, condition))
+            return self._wide_rows(last_key, rows)
         self._adapt(len(values), count)
         return Chunk((values,), count, last_key, is_last, zero)
 
@@ -102,11 +114,13 @@ class RangeReader:
         fitting = TARGET_BYTES * count // max(size, 1)
         self._rows = max(1, min(fitting, self._rows * 4, _ROWS_LIMIT))
 
-    def _wide_rows(self, condition: str, last_key: KeyLiterals | None) -> Chunk:
+    def _wide_rows(self, last_key: KeyLiterals | None, found: Iterable[Row]) -> Chunk:
         # One literal a column: each may be as long as a packet, and Python puts the row together.
-        rows = self._session.rows(rows_query(self._definition, self._key, condition))
-        values = tuple(self._wide_row(row[:-1]) for row in rows)
-        return Chunk(values, len(rows), last_key, last_key is None, any(int(row[-1]) for row in rows))
+        values, zero = [], False
+        for row in found:
+            values.append(self._wide_row(row[:-1]))
+            zero = zero or bool(int(row[-1]))
+        return Chunk(tuple(values), len(values), last_key, last_key is None, zero)
 
     def _wide_row(self, literals: Row) -> bytes:
         key = ", ".join(self._key.names)
@@ -124,12 +138,14 @@ class RangeReader:
         return value
 
 
-def whole_table(session: Session, definition: TableDefinition, *, packet_limit: int) -> Iterator[Chunk]:
+def whole_table(
+    session: Session, definition: TableDefinition, *, packet_limit: int, care: Care = Care.NONE
+) -> Iterator[Chunk]:
     """Yield a whole table in the session's snapshot, rows in whatever order they come. Raises RowTooLarge."""
     lines: list[bytes] = []
     size, zero = 0, False
     with noticing_ddl():
-        for line, has_zero in session.each_row(lines_query(definition)):
+        for line, has_zero in _lines(session, definition, Documents(session, definition, care)):
             if line is None or len(line) > packet_limit:
                 raise RowTooLarge(
                     f"{definition.name}: one row does not fit a packet",
@@ -142,6 +158,15 @@ def whole_table(session: Session, definition: TableDefinition, *, packet_limit: 
             size += len(line) + 1
             zero = zero or bool(int(has_zero))
     yield Chunk((b",".join(lines),) if lines else (), len(lines), is_last=True, holds_enum_zero=zero)
+
+
+def _lines(session: Session, definition: TableDefinition, documents: Documents) -> Iterator[Row]:
+    if not documents.check():
+        yield from session.each_row(lines_query(definition))
+        return
+    for *literals, zero in documents.rows():
+        is_whole = all(literal is not None for literal in literals)
+        yield b"(" + b",".join(map(_bytes, literals)) + b")" if is_whole else None, zero
 
 
 def _bytes(literal: object) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
@@ -11,8 +11,9 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
-from replica_cli.sqlbuilder.definition import CONVERTED_ENGINES, CreateStatements, create_statements
-from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.definition import CONVERTED_ENGINES, CreateStatements, column_kinds, create_statements
+from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
+from replica_cli.transfer.documents import Care
 from replica_cli.transfer.family import acts
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Origin:
 class SourceTable:
     """One table; `key` is None where it cannot be paged, `needs_lock` where no snapshot holds its rows still.
 
-    `fingerprint` is the same as long as the definition is (its AUTO_INCREMENT counter aside).
+    `fingerprint` is the same as long as the definition is (its AUTO_INCREMENT counter aside). `care`: its documents'.
     """
 
     definition: TableDefinition
@@ -54,6 +55,7 @@ class SourceTable:
     fingerprint: str
     key: PagingKey | None
     needs_lock: bool
+    care: Care = Care.NONE
 
 
 def read_source(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
@@ -67,9 +69,30 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     target = origin.route(definition.name)
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
     key = None if needs_lock else paging_key(definition)
+    definition = _as_made(definition, statements)
     _check_parents(origin, definition)
     fingerprint = _fingerprint(text, origin, definition.name)
-    return SourceTable(definition, target, statements, fingerprint, key, needs_lock)
+    return SourceTable(definition, target, statements, fingerprint, key, needs_lock, _care(definition, origin))
+
+
+def _as_made(definition: TableDefinition, statements: CreateStatements) -> TableDefinition:
+    """Return the definition with the types that values must be written for, where the secondary's are others.
+
+    MariaDB's JSON is text; MySQL takes it only from a literal that says so. UUID and INET become their bytes.
+    """
+    kinds = column_kinds(statements.create)
+    written = {("longtext", "json"): "json"} | {(kind, "binary"): "binary" for kind in BINARY_TYPES}
+    columns = tuple(
+        replace(c, data_type=written.get((c.data_type, kinds.get(c.name, "")), c.data_type)) for c in definition.columns
+    )
+    return replace(definition, columns=columns) if columns != definition.columns else definition
+
+
+def _care(definition: TableDefinition, origin: Origin) -> Care:
+    # A document of MySQL goes to MariaDB as the text that MySQL shows: MariaDB's has no more than that.
+    if origin.to_mariadb or all(c.data_type != "json" for c in definition.written_columns):
+        return Care.NONE
+    return Care.CHECKED if origin.from_mariadb else Care.TYPED
 
 
 def _check_parents(origin: Origin, definition: TableDefinition) -> None:

@@ -145,7 +145,7 @@ class Worker:
             return
         reader = RangeReader(
             self._connections.reader, run.source.definition, key,
-            chunk_rows=self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit,
+            chunk_rows=self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit, care=run.source.care,
         )  # fmt: skip
         chunks = ChunkWriter(writer, store, run.source.definition, run.target)
         self._write_all(run, chunks, progress, reader.chunks(progress))
@@ -191,11 +191,11 @@ class Worker:
         chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target)
         limit = self._plan.packet_limit
         if run.source.key is None:
-            rows = whole_table(reader, run.source.definition, packet_limit=limit)
+            rows = whole_table(reader, run.source.definition, packet_limit=limit, care=run.source.care)
         else:
             paging = RangeReader(
                 reader, run.source.definition, run.source.key, chunk_rows=self._plan.settings.chunk_rows,
-                packet_limit=limit,
+                packet_limit=limit, care=run.source.care,
             )  # fmt: skip
             rows = paging.chunks(RangeProgress(1))
         self._write_all(run, chunks, RangeProgress(1), rows)

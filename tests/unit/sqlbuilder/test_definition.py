@@ -140,9 +140,12 @@ def test_defaults_get_mysqls_parentheses() -> None:
 @pytest.mark.parametrize(
     ("item", "crossing"),
     [
-        ("`a` uuid DEFAULT NULL", TO_MYSQL),
-        ("`a` varchar(9) COLLATE utf8mb4_uca1400_ai_ci", TO_MYSQL),
-        ("`a` varchar(9) COLLATE utf8mb4_0900_ai_ci", TO_MARIADB),
+        ("`a` uuid DEFAULT uuid()", TO_MYSQL),
+        ("`a` inet4 DEFAULT '1.2.3.4'", TO_MYSQL),
+        ("`a` uuid, `b` varchar(99) GENERATED ALWAYS AS (concat(`a`)) VIRTUAL", TO_MYSQL),
+        ("`a` vector(3)", TO_MYSQL),
+        ("`a` varchar(9) COLLATE utf8mb4_uca1400_german2_ai_ci", TO_MYSQL),
+        ("`a` varchar(9) COLLATE utf8mb4_de_pb_0900_ai_ci", TO_MARIADB),
         ("`a` varchar(9) CHARACTER SET gb18030", TO_MARIADB),
         ("`a` vector(3)", TO_MARIADB),
         ("`a` int GENERATED ALWAYS AS (crc32(`b`)) VIRTUAL", TO_MARIADB),
@@ -157,10 +160,21 @@ def test_what_has_no_exact_equal_is_refused(item: str, crossing: Crossing) -> No
         made(table("`id` int", item), crossing)
 
 
-def test_an_operator_may_name_a_collation_that_will_do() -> None:
-    crossing = Crossing(False, True, {"utf8mb4_0900_ai_ci": "utf8mb4_uca1400_nopad_ai_ci"})
-    result = made(table("`a` int", tail="ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci"), crossing)
-    assert result.create.endswith("COLLATE=utf8mb4_uca1400_nopad_ai_ci")
+def test_collations_of_both_flavours_stand_for_each_other() -> None:
+    tail = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE="
+    for ours, crossing, theirs in (
+        ("utf8mb4_0900_ai_ci", TO_MARIADB, "utf8mb4_uca1400_nopad_ai_ci"),
+        ("utf8mb4_uca1400_nopad_as_cs", TO_MYSQL, "utf8mb4_0900_as_cs"),
+        ("utf8mb4_uca1400_ai_ci", TO_MYSQL, "utf8mb4_0900_ai_ci"),
+        ("utf8mb4_general_ci", TO_MYSQL, "utf8mb4_general_ci"),
+    ):
+        assert made(table("`a` int", tail=tail + ours), crossing).create.endswith(f"COLLATE={theirs}")
+
+
+def test_addresses_become_bytes_on_mysql() -> None:
+    items = ("`a` uuid NOT NULL", "`b` inet6 DEFAULT NULL", "`c` inet4 DEFAULT NULL", "PRIMARY KEY (`a`)")
+    text = made(table(*items), TO_MYSQL).create
+    assert "`a` binary(16) NOT NULL,\n  `b` binary(16) DEFAULT NULL,\n  `c` binary(4) DEFAULT NULL" in text
 
 
 def test_a_schema_statement_takes_names_only() -> None:

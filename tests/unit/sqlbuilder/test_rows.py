@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replica_cli.core.table import TableName
+from replica_cli.core.table import Column, TableName
 from replica_cli.sqlbuilder.rows import (
     delete_by_key,
     delete_template,
@@ -32,12 +32,23 @@ def test_delete_by_key() -> None:
     assert two.decode() == f"DELETE FROM {NAME} WHERE (`a`=1 AND `b`=x'25') OR (`a`=2 AND `b`=3)"
 
 
+def _column(name: str, kind: str = "int") -> Column:
+    return Column(name, kind, kind)
+
+
+def test_a_row_without_a_key_is_found_by_what_it_is_not_by_what_it_compares_as() -> None:
+    columns = [_column("t%", "text"), _column("v", "vector"), _column("j", "json")]
+    gone = (delete_template(ODD, columns) % (b"'a'", b"x'00'", b"CAST('1' AS JSON)")).decode()
+    assert "CAST(`t%` AS BINARY)<=>'a' AND CAST(`v` AS BINARY)<=>x'00' AND (SELECT `j`<=>k.v AND " in gone
+    assert gone.endswith("FROM (SELECT CAST('1' AS JSON) AS v) AS k) LIMIT 1")
+
+
 def test_templates_take_their_literals_in_order() -> None:
     update = update_template(ODD, ["v%", "w"], ["k%s", "l"]) % (b"1", b"'%s'", b"3", b"4")
     assert update.decode() == f"UPDATE {NAME} SET `v%`=1,`w`='%s' WHERE `k%s`=3 AND `l`=4"
-    whole = update_whole_row_template(ODD, ["v%"], ["a", "%b"]) % (b"1", b"NULL", b"2")
+    whole = update_whole_row_template(ODD, ["v%"], [_column("a"), _column("%b")]) % (b"1", b"NULL", b"2")
     assert whole.decode() == f"UPDATE {NAME} SET `v%`=1 WHERE `a`<=>NULL AND `%b`<=>2 LIMIT 1"
-    gone = delete_template(ODD, ["a", "%b"]) % (b"NULL", b"2")
+    gone = delete_template(ODD, [_column("a"), _column("%b")]) % (b"NULL", b"2")
     assert gone.decode() == f"DELETE FROM {NAME} WHERE `a`<=>NULL AND `%b`<=>2 LIMIT 1"
 
 

@@ -1,0 +1,61 @@
+"""SQL that looks into JSON documents on the primary: their text, and the types that the text hides (MySQL)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.chunks import PagingKey, enum_zero_expression, source_of, value_expression, where
+from replica_cli.sqlbuilder.identifiers import quote
+
+if TYPE_CHECKING:
+    from replica_cli.core.table import TableDefinition
+
+# What text tells apart; all else is "opaque". The literal null shows as NULL in the table of values.
+_PLAIN = "'OBJECT','ARRAY','STRING','INTEGER','UNSIGNED INTEGER','DOUBLE','BOOLEAN','NULL'"
+
+
+def documents_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
+    """Return the query for the text of every document: one column for each JSON column."""
+    texts = ", ".join(_names(definition))
+    return f"SELECT {texts} FROM {source_of(definition.name, key)}{where(condition)}"
+
+
+def opaque_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
+    """Return the query that answers one row where any document holds a value whose type its text does not tell."""
+    found = " OR ".join(_is_opaque(name) for name in _names(definition))
+    both = f"({condition}) AND ({found})" if condition else found
+    return f"SELECT 1 FROM {source_of(definition.name, key)}{where(both)} LIMIT 1"
+
+
+def typed_rows_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
+    """Return the query for rows: one literal a column, whether an ENUM holds index 0, then for each JSON column its
+    text, its type, and the types of all that is in it with their numbers (a JSON array, NULL for none).
+    """  # noqa: D205 - one sentence
+    literals = [value_expression(c) for c in definition.written_columns]
+    types = [part for name in _names(definition) for part in (_text(name), f"JSON_TYPE({name})", _kinds(name))]
+    columns = ", ".join([*literals, enum_zero_expression(definition) or "0", *types])
+    return f"SELECT {columns} FROM {source_of(definition.name, key)}{where(condition)}"
+
+
+def _names(definition: TableDefinition) -> list[str]:
+    return [quote(c.name) for c in definition.written_columns if c.data_type == "json"]
+
+
+def _text(name: str) -> str:
+    return f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"
+
+
+def _values(name: str, columns: str) -> str:
+    # Not the document itself: one level more may be one too many. Paths are text, in a session of binary strings too.
+    inside = f"JSON_EXTRACT({name},_utf8mb4'$**.*',_utf8mb4'$**[*]')"
+    return f"JSON_TABLE({inside},_utf8mb4'$[*]' COLUMNS ({columns}v JSON PATH _utf8mb4'$')) AS x"
+
+
+def _is_opaque(name: str) -> str:
+    inner = f"SELECT 1 FROM {_values(name, '')} WHERE JSON_TYPE(x.v) NOT IN ({_PLAIN})"
+    return f"JSON_TYPE({name}) NOT IN ({_PLAIN}) OR EXISTS ({inner})"
+
+
+def _kinds(name: str) -> str:
+    pairs = "JSON_ARRAYAGG(JSON_ARRAY(x.o,CONVERT(JSON_TYPE(x.v) USING utf8mb4)))"
+    return f"(SELECT CAST({pairs} AS CHAR) FROM {_values(name, 'o FOR ORDINALITY,')})"

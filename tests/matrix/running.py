@@ -1,0 +1,222 @@
+"""One run of the tool over every table at once, and what came of each table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fix_replica import Ended, Replica
+from matrix.families import FAMILIES
+from matrix.hard import quoted
+
+from replica_cli.sandbox.compare import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+    from pathlib import Path
+
+    from matrix.hard import Table
+
+    from replica_cli.mysql.session import Session
+    from replica_cli.sandbox.server import SandboxServer
+
+PAIRS = (
+    ("mariadb:10.11", "mariadb:10.11"), ("mariadb:11.8", "mariadb:11.8"), ("mariadb:10.11", "mariadb:11.8"),
+    ("mariadb:11.8", "mariadb:10.11"), ("mysql:9.7", "mysql:9.7"), ("mariadb:10.11", "mysql:9.7"),
+    ("mysql:9.7", "mariadb:10.11"),
+)  # fmt: skip
+# MySQL has no NO_LOG.
+METADATA = {"mariadb": ("NO_LOG", "MINIMAL", "FULL"), "mysql": ("MINIMAL", "FULL")}
+_LAX = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'"
+_PATIENCE_SECONDS = 200
+_RESTART = ("--restart", "--all", "--yes")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one table: equal, refused (the tool named it and stopped it) or different; and why."""
+
+    kind: str
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pair and one engine."""
+
+    primary: str
+    secondary: str
+    engine: str
+
+    def __str__(self) -> str:
+        return f"{self.primary}→{self.secondary} {self.engine}"
+
+
+def engines(pair: tuple[str, str]) -> tuple[str, ...]:
+    """Return the engines that can serve a pair: row images need one flavour on both sides."""
+    return ("row-image", "sql") if pair[0].partition(":")[0] == pair[1].partition(":")[0] else ("sql",)
+
+
+RUNS = tuple(Run(*pair, engine) for pair in PAIRS for engine in engines(pair))
+
+
+def tables_of(server: str) -> Iterator[Table]:
+    """Yield every table that a primary of this kind can hold."""
+    for family in FAMILIES:
+        yield from family.tables(server)
+
+
+@dataclass
+class Matrix:
+    """All runs of one primary: the same rows and changes for each of them."""
+
+    primary: SandboxServer
+    server: str
+    secondaries: dict[str, SandboxServer]
+    schema: str
+    folder: Path
+
+    def outcomes(self) -> dict[Run, dict[str, Outcome]]:
+        """Copy everything in every run, change it under every row metadata, stream, and compare."""
+        runs = [r for r in RUNS if r.primary == self.server and r.secondary in self.secondaries]
+        with self.primary.session() as session:
+            self._make(session)
+            refused = {r.secondary: self._refused(r) for r in runs}
+            tools = self._copy(runs, refused)
+            self._change(session)
+        streaming = {run: tool.start("stream", "--until-caught-up") for run, tool in tools.items()}
+        found = {}
+        for run, command in streaming.items():
+            ended = command.end(patience_seconds=_PATIENCE_SECONDS)
+            found[run] = self._judge(run, tools[run], refused[run.secondary], ended.stderr)
+            tools[run].close()
+        return found
+
+    def _make(self, session: Session) -> None:
+        session.execute(f"CREATE DATABASE `{self.schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+        session.execute(f"USE `{self.schema}`")
+        session.execute(_LAX)
+        for table in tables_of(self.server):
+            for statement in (*table.making(), *table.phase(0)):
+                _execute(session, table, statement)
+
+    def _copy(self, runs: list[Run], refused: dict[str, dict[str, str]]) -> dict[Run, Replica]:
+        """Copy in every run; what fails for its rows is refused too, and all else copied again without it."""
+        tools: dict[Run, Replica] = {}
+        while waiting := [run for run in runs if run not in tools]:
+            started = {run: self._tool(run, refused[run.secondary]) for run in waiting}
+            commands = {run: tool.start("transfer", *_RESTART, "--json") for run, tool in started.items()}
+            known = {run: set(refused[run.secondary]) for run in waiting}
+            for run, command in commands.items():
+                ended = command.end(patience_seconds=_PATIENCE_SECONDS)
+                if ended.code == 0:
+                    tools[run] = started[run]
+                else:
+                    refused[run.secondary] |= self._named(ended, known[run])
+        return tools
+
+    def _change(self, session: Session) -> None:
+        ((before,),) = session.rows("SELECT @@GLOBAL.binlog_row_metadata")
+        try:
+            for number, metadata in enumerate(METADATA[self.server.partition(":")[0]], 1):
+                session.execute(f"SET GLOBAL binlog_row_metadata = {metadata}")
+                for table in tables_of(self.server):
+                    session.begin()
+                    for statement in table.phase(number):
+                        _execute(session, table, statement)
+                    session.commit()
+        finally:
+            session.execute(f"SET GLOBAL binlog_row_metadata = {before}")
+
+    def _tool(self, run: Run, refused: dict[str, str]) -> Replica:
+        target = f"{self.schema}_{run.engine.replace('-', '_')}"
+        folder = self.folder / f"{run.secondary}-{run.engine}".replace(":", "-")
+        folder.mkdir(exist_ok=True)
+        number = RUNS.index(run)
+        settings = {
+            "REPLICA_SCHEMAS": f"{self.schema}:{target}",
+            "REPLICA_ENGINE": run.engine if run.engine == "sql" else "auto",
+            "REPLICA_EXCLUDE_TABLES": ",".join(_pattern(f"{self.schema}.{name}") for name in refused),
+            "REPLICA_PROGRESS": "off",
+            "REPLICA_TABLE_FAILURES": "1",
+            "MARIA_SERVER_ID": str(7000 + 10 * number),
+        }
+        secondary = {f"db{number}": self.secondaries[run.secondary]}
+        return Replica(self.primary, secondary, self.schema, f"{target}_state", folder, settings)
+
+    def _refused(self, run: Run) -> dict[str, str]:
+        """Return the tables that the tool will not copy, by name, in its own words."""
+        found: dict[str, str] = {}
+        while True:
+            tool = self._tool(run, found)
+            ended = tool.start("transfer", "--dry-run", "--json").end(patience_seconds=_PATIENCE_SECONDS)
+            if ended.code == 0:
+                return found
+            found |= self._named(ended, found)
+
+    def _named(self, ended: Ended, known: Container[str]) -> dict[str, str]:
+        """Return the tables that an error names, each with what is said of it."""
+        message = str(ended.error["message"])
+        places = {t.name: message.find(f"{self.schema}.{t.name}: ") for t in tables_of(self.server)}
+        new = {name: at for name, at in places.items() if at >= 0 and name not in known}
+        assert new, ended.stderr
+        found = {}
+        for name, at in new.items():
+            end = min((s for s in new.values() if s > at), default=len(message))
+            found[name] = message[at:end].replace(f"{self.schema}.{name}: ", "").rstrip("; ")
+        return found
+
+    def _has_equal_documents(self, run: Run, target: str, table: Table) -> bool:
+        """Compare what documents take on MySQL: a date and its text read the same and are not as long."""
+        if run.primary != run.secondary or not run.primary.startswith("mysql"):
+            return True
+        with self.primary.session() as ours, self.secondaries[run.secondary].session() as theirs:
+            return _sizes(ours, self.schema, table.name) == _sizes(theirs, target, table.name)
+
+    def _judge(self, run: Run, tool: Replica, refused: dict[str, str], stderr: str) -> dict[str, Outcome]:
+        target = f"{self.schema}_{run.engine.replace('-', '_')}"
+        shown = tool.run("position", "show", "--json", patience_seconds=_PATIENCE_SECONDS).document
+        (secondary,) = shown["secondaries"]
+        quarantined = {t["table"]: t["reason"] for t in secondary["tables"]}
+        results = compare(self.primary.address(), self.secondaries[run.secondary].address(), self.schema, target)
+        compared = {r.table: r for r in results}
+        found = {}
+        for table in tables_of(self.server):
+            result = compared[table.name]
+            if table.name in refused:
+                found[table.name] = Outcome("refused", f"copy: {refused[table.name]}")
+            elif (name := f"{self.schema}.{table.name}") in quarantined:
+                found[table.name] = Outcome("refused", f"stream: {quarantined[name]}")
+            elif result.is_equal and (result.rows_a or 0) > 0 and self._has_equal_documents(run, target, table):
+                found[table.name] = Outcome("equal")
+            else:
+                found[table.name] = Outcome("different", f"{result.detail}\n{stderr[-1500:]}")
+        return found
+
+
+def _sizes(session: Session, schema: str, table: str) -> list[tuple[object, ...]]:
+    columns = session.rows(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        " AND data_type = 'json'", schema, table,
+    )  # fmt: skip
+    found = []
+    for (name,) in columns:
+        value = f"JSON_STORAGE_SIZE({quoted(str(name))}) - JSON_STORAGE_FREE({quoted(str(name))})"
+        found += session.rows(
+            f"SELECT {value}, COUNT(*) FROM {quoted(schema)}.{quoted(table)} GROUP BY {value} ORDER BY 1"
+        )
+    return found
+
+
+def _execute(session: Session, table: Table, statement: str) -> None:
+    try:
+        session.execute(statement)
+    except Exception as error:
+        error.add_note(f"{table.name}: {statement[:300]}")
+        raise
+
+
+def _pattern(name: str) -> str:
+    # A comma or a bracket of a name would end or change the pattern.
+    return re.sub(r"[^\w.]", "?", name)
