@@ -309,8 +309,8 @@ class Applier:
         if parsed.kind is StatementKind.DROP_TABLE:
             forget_dropped(parsed.tables, self._stores.tables, self._windows)
         self._writer.forget()
-        self._definitions.forget()
-        self._engines.forget()
+        self._definitions.forget(self._ddl.targets(parsed))
+        self._engines.forget(parsed.tables)
         log(
             logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
             table=_names(parsed.tables), position=transaction.start,

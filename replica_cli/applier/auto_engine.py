@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.definitions import alike
 from replica_cli.applier.plan import columns_for
 from replica_cli.applier.sql_engine import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.core.settings import EngineChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.row_image_engine import RowImageEngine
@@ -54,9 +55,11 @@ class AutoEngine:
         """Make the session ready for row images."""
         self._images.prepare()
 
-    def forget(self) -> None:
-        """Forget what was decided: a definition changed."""
-        self._takes_images.clear()
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget what was decided for tables, or for all: their definitions changed."""
+        # A decision asks both servers' catalogs: those of the other tables are kept.
+        gone = alike({m.name for m in self._takes_images}, tables)
+        self._takes_images = {m: takes for m, takes in self._takes_images.items() if m.name not in gone}
         self._images.forget()
         self._sql.forget()
 

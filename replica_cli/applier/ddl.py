@@ -167,7 +167,7 @@ class DdlApplier:
         The intent that this leaves goes with `IntentStore.forget_statement` in the position's transaction.
         Raises ApplyRefused where the secondary refuses it.
         """
-        targets = self._targets(parsed)
+        targets = self.targets(parsed)
         if (
             in_window
             and parsed.kind is StatementKind.CREATE_TABLE
@@ -234,7 +234,8 @@ class DdlApplier:
         text = parsed.routed(lambda schema: self._selection.schema_target(schema) or schema)
         return text.encode(self._codec(statement), "surrogateescape")
 
-    def _targets(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
+    def targets(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
+        """Return what the secondary calls the statement's tables."""
         return tuple(t for t in map(self._selection.target, parsed.tables) if t is not None)
 
     def _are_there(self, targets: tuple[TableName, ...]) -> bool:

@@ -11,6 +11,8 @@ from replica_cli.core.errors import Drift
 from replica_cli.mysql.catalog import read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
 
@@ -32,6 +34,16 @@ class Definitions:
             self._tables[target] = found
         return found
 
-    def forget(self) -> None:
-        """Forget everything: a table changed."""
-        self._tables.clear()
+    def forget(self, targets: Collection[TableName] = ()) -> None:
+        """Forget some tables, or all: they changed."""
+        for target in alike(self._tables, targets):
+            del self._tables[target]
+
+
+def alike(known: Iterable[TableName], wanted: Collection[TableName]) -> set[TableName]:
+    """Return those of the known names that are meant by the wanted ones, or all of them where none are wanted.
+
+    A statement may spell a name as its server does not: capitals say nothing, better too many than one too few.
+    """
+    spelled = {str(name).lower() for name in wanted}
+    return {name for name in known if not spelled or str(name).lower() in spelled}

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from replica_cli.applier.work import RowEngine
+    from replica_cli.core.table import TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Engines:
     replay: RowEngine
     exact: RowEngine
 
-    def forget(self) -> None:
-        """Forget what was learnt of tables: a definition changed."""
+    def forget(self, tables: Collection[TableName]) -> None:
+        """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed."""
         for engine in (self.strict, self.replay, self.exact):
-            engine.forget()
+            engine.forget(tables)

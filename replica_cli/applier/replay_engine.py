@@ -23,12 +23,12 @@ from replica_cli.decoder.compile import Form, Output, compile_rows, compile_upda
 from replica_cli.sqlbuilder.rows import delete_by_key, insert_head, values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import Column, TableDefinition
+    from replica_cli.core.table import Column, TableDefinition, TableName
     from replica_cli.sqlbuilder.rows import Literals
 
 
@@ -52,8 +52,8 @@ class ReplayEngine:
     def prepare(self) -> None:
         """Do nothing: statements need no preparation."""
 
-    def forget(self) -> None:
-        """Forget the plans: a definition changed."""
+    def forget(self, tables: Collection[TableName] = ()) -> None:  # noqa: ARG002 - plans are made again in no time
+        """Forget the plans: definitions changed."""
         self._plans.clear()
 
     def works(self, events: Sequence[RowEvent]) -> list[Work]:

@@ -18,7 +18,7 @@ from replica_cli.sqlbuilder.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
@@ -46,8 +46,8 @@ class SqlEngine:
     def prepare(self) -> None:
         """Do nothing: statements need no preparation."""
 
-    def forget(self) -> None:
-        """Forget the plans: a definition changed."""
+    def forget(self, tables: Collection[TableName] = ()) -> None:  # noqa: ARG002 - plans are made again in no time
+        """Forget the plans: definitions changed."""
         self._plans.clear()
 
     def works(self, events: Sequence[RowEvent]) -> list[Work]:

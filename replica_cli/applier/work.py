@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from replica_cli.core.events import RowEvent, RowKind
     from replica_cli.core.table import TableName
@@ -73,8 +73,8 @@ class RowEngine(Protocol):
     def prepare(self) -> None:
         """Make the session ready; called once, outside of a transaction, before the first work."""
 
-    def forget(self) -> None:
-        """Forget what was learnt of tables: a definition changed."""
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed."""
 
 
 def portions(rows: Sequence[Literals], limit_bytes: int, limit_rows: int = STATEMENT_ROWS) -> Iterator[list[Literals]]:
