@@ -71,6 +71,13 @@ class Arena:
                 raise AssertionError
             return str(row[0]), int(row[1])
 
+    def drop_stale(self, site: Site) -> None:
+        """Drop tables of a secondary that the primary has not: a copy begun anew leaves them alone, and says so."""
+        sql = f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{SCHEMA}'"
+        with self.primary.session() as session:
+            there = {name for (name,) in session.rows(sql)}
+        site.execute("SET foreign_key_checks = 0", *(f"DROP TABLE `{n}`" for (n,) in site.rows(sql) if n not in there))
+
     def mend(self) -> None:
         """Undo what faults left: networks, servers, disks, modes. Raises what a server's start raises."""
         for site in self.sites:

@@ -78,6 +78,7 @@ def _purge_what_is_read(scene: Scene) -> None:
         site.start_stream()
         return
     site.run("stream", code=_POSITION_LOST)
+    arena.drop_stale(site)
     site.run("transfer", "--restart", "--secondary", site.name, "--yes")
     site.start_stream()
 

@@ -73,6 +73,7 @@ def _copy_all_killed(scene: Scene) -> None:
     """Begin a whole copy anew, kill it, resume it, kill that too, and let one of them finish."""
     site = scene.site
     site.stop_stream()
+    scene.arena.drop_stale(site)
     words = ("transfer", "--restart", "--secondary", site.name, "--yes")
     for _ in range(scene.chance.randint(1, 3)):
         copying = site.command(*words)
