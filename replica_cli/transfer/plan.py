@@ -21,6 +21,7 @@ from replica_cli.transfer.ends import packet_limit
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.family import families, family
 from replica_cli.transfer.source import Origin, SourceTable, read_source
+from replica_cli.transfer.strangers import find_strangers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,8 @@ def plan_copy(
     occupied = [p.planned.target for p in plans if p.planned.action is TableAction.REPLACE and not may_replace]
     if occupied and mode is TransferMode.NEW:
         raise TablesOccupied(occupied)
+    is_whole = not tables and not is_resumed
+    strangers = find_strangers(secondary, selection, definitions) if is_whole else []
     return CopyPlan(
         instance=instance,
         state_schema=state_schema,
@@ -124,7 +127,10 @@ def plan_copy(
         families=groups,
         settings=settings,
         packet_limit=packet_limit(facts.max_allowed_packet, target_facts.max_allowed_packet),
-        warnings=tuple(f"{s.definition.name}: {note}" for s in sources for note in s.statements.notes),
+        warnings=(
+            *(f"{s.definition.name}: {note}" for s in sources for note in s.statements.notes),
+            *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),
+        ),
     )
 
 

@@ -186,6 +186,16 @@ def test_occupied_tables_are_refused_and_replaced_on_restart(copier: Copier) -> 
     copier.compare()
 
 
+def test_tables_that_the_primary_has_no_longer_are_named(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE one {SIMPLE}", f"CREATE TABLE other {SIMPLE}")
+    copier.copy()
+    copier.on_primary("DROP TABLE other")
+    assert copier.plan(TransferMode.RESTART).warnings == (
+        f"{copier.schema}.other: not on the primary, it stays on db2 as it is",
+    )
+    assert copier.plan(TransferMode.RESTART, "one").warnings == ()
+
+
 def test_a_named_table_is_copied_again_and_the_position_stays(copier: Copier) -> None:
     copier.on_primary(
         f"CREATE TABLE parent {SIMPLE}",

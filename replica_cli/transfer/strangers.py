@@ -1,0 +1,27 @@
+"""Tables of the secondary that would be replicated if the primary had them: dropped there while nothing was read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.table import TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from replica_cli.core.selection import Selection
+    from replica_cli.mysql.session import Session
+
+
+def find_strangers(secondary: Session, selection: Selection, names: Collection[TableName]) -> list[TableName]:
+    """Return the secondary's tables that belong to none of the primary's `names`, in schemas that these have."""
+    schemas = {target.schema: name.schema for name in names if (target := selection.target(name))}
+    # The secondary may keep names in small letters.
+    ours = {str(selection.target(name)).lower() for name in names}
+    rows = secondary.rows(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+    )
+    found = (TableName(str(schema), str(table)) for schema, table in rows if str(schema) in schemas)
+    return sorted(
+        t for t in found if str(t).lower() not in ours and selection.target(TableName(schemas[t.schema], t.table)) == t
+    )
