@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from engine.applier.bench import wait_until
 
 from replica_cli.core.errors import ApplyRefused, UnsupportedEvent
 from replica_cli.core.settings import Apply, EngineChoice
@@ -231,7 +232,7 @@ def test_names_however_they_are_written(table: Bench, session: Session) -> None:
     equal(table)
 
 
-def test_statements_about_other_things_pass(table: Bench, session: Session) -> None:
+def test_statements_about_other_things_pass(table: Bench, session: Session, caplog: pytest.LogCaptureFixture) -> None:
     name = f"u_{table.schema[-6:]}"
     for statement in (
         f"CREATE USER {name}@localhost IDENTIFIED BY 'Secret-123'",
@@ -244,7 +245,12 @@ def test_statements_about_other_things_pass(table: Bench, session: Session) -> N
         "UPDATE t SET n = 3",
     ):  # fmt: skip
         session.execute(statement)
-    equal(table)
+    with caplog.at_level("INFO"):
+        equal(table)
+    # Counted by class, so that nothing is passed over in silence.
+    counted = " ".join(record.getMessage() for record in caplog.records if "passed over" in record.getMessage())
+    for kind in ("user", "view", "procedure", "function", "event"):
+        assert f"passed over: {kind}" in counted
 
 
 @pytest.mark.parametrize("variable", ["foreign_key_checks", "unique_checks"])
@@ -404,8 +410,11 @@ def test_gh_ost_swaps_under_locks_while_rows_come(table: Bench) -> None:
         locker.execute("LOCK TABLES t WRITE, _t_del WRITE")
         swap = threading.Thread(target=renamer.execute, args=("RENAME TABLE t TO _t_del, _t_gho TO t",))
         write = threading.Thread(target=writer.execute, args=("INSERT INTO t (id, v) VALUES (77, 'waited')",))
-        for thread in (swap, write):
+        waiting = "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting%%' AND info LIKE %s"
+        # As gh-ost does: writers wait already, and the swap goes before them.
+        for thread, words in ((write, "INSERT INTO t %"), (swap, "RENAME TABLE %")):
             thread.start()
+            wait_until(lambda words=words: bool(table.source.rows(waiting, words)))
         locker.execute("DROP TABLE _t_del")
         locker.execute("UNLOCK TABLES")
         for thread in (swap, write):

@@ -245,6 +245,18 @@ def test_an_unknown_event_stops_unless_it_may_be_ignored() -> None:
         feed(_ready(Position("b.000001", 4)), [event(222, b"future")])
 
 
+@pytest.mark.parametrize("checksum", [True, False])
+def test_events_that_nobody_decrypted_stop(*, checksum: bool) -> None:
+    # A server decrypts its log for the dump. Would it not, only the length of each event could be read.
+    fresh = _ready()
+    fresh._has_checksum = checksum
+    feed(fresh, [event(164, b"\x01" + b"\0" * 16, checksum=checksum)])
+    plain = event(2, _query(b"DROP TABLE t"), checksum=checksum)
+    hidden = bytes(byte ^ 0x5A if not 9 <= at < 13 else byte for at, byte in enumerate(plain))
+    with pytest.raises(ReplicaError, match=r"checksum is wrong|event type \d+ is not understood"):
+        feed(fresh, [hidden])
+
+
 def test_an_incident_stops_even_if_it_may_be_ignored() -> None:
     with pytest.raises(UnsupportedEvent, match="hole"):
         feed(_ready(), [event(26, b"\x01\x00", flags=IGNORABLE)])
