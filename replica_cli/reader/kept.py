@@ -16,9 +16,10 @@ from replica_cli.reader.rowevent import HEADER, parse_row_event
 from replica_cli.reader.tablemap import parse_table_map
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from replica_cli.core.events import Statement, TableMap
+    from replica_cli.core.table import TableName
 
 _HEADER = struct.Struct("<IBIIIH")
 _QUERY = struct.Struct("<IIBHH")
@@ -27,9 +28,13 @@ _MAPS_KEPT = 10_000
 
 
 class KeptEvents:
-    """Packs changes, and unpacks them from bytes that come in any portions. One object serves one applier."""
+    """Packs changes, and unpacks them from bytes that come in any portions. One object serves one applier.
 
-    def __init__(self) -> None:
+    `wants` as for the assembler: filters may have changed since the changes were kept.
+    """
+
+    def __init__(self, wants: Callable[[TableName], bool]) -> None:
+        self._wants = wants
         self._rest = b""
         self._maps: dict[bytes, TableMap] = {}
         # The same map is the same object for as long as it can be: engines remember what they made of it.
@@ -58,7 +63,9 @@ class KeptEvents:
             if event[4] == EventType.TABLE_MAP:
                 self._maps[event[HEADER : HEADER + 6]] = self._map(event[HEADER:])
             else:
-                found.append(self._change(event))
+                change = self._change(event)
+                if not isinstance(change, RowEvent) or self._wants(change.table.name):
+                    found.append(change)
         self._rest = data[at:]
         return found
 

@@ -97,7 +97,9 @@ def make_applier(
         writer=writer,
         engines=Engines(strict, replay, sql),
         ddl=ddl,
-        prepared=PreparedTransactions(writer, kept, KeptEvents(), max_packet=max_packet),
+        prepared=PreparedTransactions(
+            writer, kept, KeptEvents(lambda name: settings.selection.target(name) is not None), max_packet=max_packet
+        ),
         definitions=definitions,
         stores=sessions.stores,
         windows=windows,

@@ -223,3 +223,13 @@ def test_a_copy_between_prepare_and_commit(table: Bench, branch: Session) -> Non
     table.save_window("t", start, table.here())
     table.stream(batching=Batching(transactions=1))
     table.assert_equal()
+
+
+def test_a_table_that_was_left_out_since_is_left_out(table: Bench, branch: Session) -> None:
+    prepare(branch, "'l'", "INSERT INTO t VALUES (1, 'x')", "INSERT INTO u VALUES (1)")
+    table.stream()
+    branch.execute("XA COMMIT 'l'")
+    selection = replace(table.settings.selection, excluded_tables=(f"{table.schema}.u",))
+    table.stream(selection=selection)
+    assert table.rows("SELECT (SELECT COUNT(*) FROM t), (SELECT COUNT(*) FROM u)") == [(1, 0)]
+    assert kept(table) == []
