@@ -26,7 +26,7 @@ class Selection:
     tables: tuple[str, ...] = ()
     excluded_tables: tuple[str, ...] = ()
     state_schema: str = "replica_state"
-    _decided: dict[TableName, TableName | None] = field(default_factory=dict, compare=False, repr=False)
+    _decided: dict[TableName, TableName | None] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @cached_property
     def _routes(self) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,3 +79,11 @@ def test_a_name_is_its_own_pattern(schema: str, table: str) -> None:
     assert Selection(((schema, "r"),), tables=(f"{schema}.{table}",)).target(TableName(schema, table)) == TableName(
         "r", table
     )
+
+
+def test_a_changed_copy_decides_anew() -> None:
+    one = Selection((("shop", "shop"),))
+    name = TableName("shop", "t")
+    assert one.target(name) == name
+    assert replace(one, excluded_tables=("shop.t",)).target(name) is None
+    assert one.target(name) == name
