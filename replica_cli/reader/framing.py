@@ -20,13 +20,17 @@ _WHOLE = 0xFFFFFF
 
 
 class Framer:
-    """Cuts what a dump stream gives into events (header and all, without the OK byte)."""
+    """Cuts what a dump stream gives into events (header and all, without the OK byte).
+
+    `last_size` is the number of bytes that the last `read` found in the socket.
+    """
 
     def __init__(self, stream: DumpStream, server_name: str) -> None:
         self._stream = stream
         self._server_name = server_name
         self._rest = b""
         self._parts: list[bytes] = []
+        self.last_size = 0
 
     def read(self) -> Iterator[bytes]:
         """Wait for bytes once and yield the events that are complete with them, in order.
@@ -36,6 +40,7 @@ class Framer:
         data = self._stream.read()
         if not data:
             raise self._lost("the primary closed the dump connection")
+        self.last_size = len(data)
         rest = self._rest
         if rest:
             data = rest + data

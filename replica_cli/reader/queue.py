@@ -43,6 +43,12 @@ class TransactionQueue:
             self._bytes += sum(t.size for t in transactions)
             self._condition.notify_all()
 
+    def rest(self, seconds: float) -> None:
+        """Wait while the consumer has something to take, at most so long."""
+        with self._condition:
+            if self._items and not self._is_closed:
+                self._condition.wait(seconds)
+
     def fail(self, error: BaseException) -> None:
         """End the queue with an error."""
         with self._condition:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from replica_cli.reader.format import Format
 
 PIECE_BYTES = 4 * 1024 * 1024
+_SMALL_BYTES = 64 * 1024
+_REST_SECONDS = 0.004
 
 
 class Reader:
@@ -111,6 +113,10 @@ class Reader:
                     # What was complete before an error is good: it is applied, then the error is raised.
                     self._queue.put(ready)
                 self._heard_at = time.monotonic()
+                if framer.last_size < _SMALL_BYTES:
+                    # The applier is busy: let the socket fill. Read event by event, the primary would wake us for each,
+                    # and each time the two threads would fight for their turn.
+                    self._queue.rest(_REST_SECONDS)
         except ServerError as error:
             self._queue.fail(self._explained(error))
         except ReplicaError as error:
