@@ -1,39 +1,46 @@
-"""The applier: whole source transactions in, one commit out, the position always with the rows."""
+"""The applier: whole source transactions in, one commit out, the position always with the rows.
+
+While the server works on one batch the next is built, and sent once the one before it is committed.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
-import time
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
+from replica_cli.applier.builder import WorkBuilder
 from replica_cli.applier.ddl import Verdict
+from replica_cli.applier.progress import Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
-from replica_cli.checkpoint.positions import Advance
-from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError
+from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
-from replica_cli.core.gtid import parse_gtids
-from replica_cli.core.position import Position
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import retrying
 from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from replica_cli.applier.ddl import DdlApplier
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.engines import Engines
     from replica_cli.applier.prepared import PreparedTransactions
+    from replica_cli.applier.progress import Mark
     from replica_cli.applier.window import Windows
-    from replica_cli.applier.work import RowEngine
+    from replica_cli.applier.work import Work
     from replica_cli.applier.writer import Writer
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.stores import Stores
     from replica_cli.core.events import XaStep
+    from replica_cli.core.position import Position
     from replica_cli.core.settings import Batching, Retry
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
@@ -41,13 +48,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_IDLE_SAVE_SECONDS = 1.0
-
 
 class NotExact(ReplicaError):
     """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
 
     code = "not_exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Transactions sent together and what holds once they are committed; `failure` came while they were sent."""
+
+    run: Sequence[Transaction]
+    mark: Mark
+    saves: bool
+    failure: ReplicaError | None = None
 
 
 class Applier:
@@ -87,42 +102,32 @@ class Applier:
         self._batching = batching
         self._retry = retry
         self._stop = stop
-        self._position = saved.position
-        self._gtids = parse_gtids(saved.position.gtid, is_mariadb=is_mariadb)
-        self._source_time = saved.source_time
-        self._saved_position = saved.position
-        self._saved_at = time.monotonic()
+        self._progress = Progress(saved, is_mariadb=is_mariadb)
         self._has_intent = stores.intents.load() is not None
-        self._is_exact = is_exact
+        self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
         self._is_prepared = False
-        self._unsaved = Tally()
+        self._flying: Batch | None = None
         self._open: Tally | None = None
-        self._committed = Tally()
         self._forget_windows(saved.position)
 
     @property
     def position(self) -> Position:
         """Return the last committed position (or one behind it in which nothing was ours)."""
-        return self._position
+        return self._progress.position
 
     @property
     def source_time(self) -> int:
         """Return the primary's time of the last applied transaction, seconds since the epoch."""
-        return self._source_time
+        return self._progress.source_time
 
     @property
     def is_inside_transaction(self) -> bool:
         """Say whether a piece of a large transaction is applied and not yet committed."""
         return self._open is not None
 
-    @property
-    def _strict(self) -> RowEngine:
-        return self._engines.exact if self._is_exact else self._engines.strict
-
     def take_tally(self) -> Tally:
         """Return what was committed since the last call."""
-        tally, self._committed = self._committed, Tally()
-        return tally
+        return self._progress.take_tally()
 
     def apply(self, transactions: Sequence[Transaction]) -> None:
         """Apply transactions and pieces in order, committing as batches fill, until a stop.
@@ -133,6 +138,22 @@ class Applier:
         if not self._is_prepared:
             self._engines.strict.prepare()
             self._is_prepared = True
+        try:
+            self._apply_all(transactions)
+            self._settle()
+        except BaseException:
+            if self._flying is not None:
+                with contextlib.suppress(ReplicaError):
+                    self._rollback()
+            raise
+
+    def save_position(self) -> None:
+        """Save a position that moved without changes of ours."""
+        mark = self._progress.behind((), Tally())
+        if self._open is None and self._progress.is_ahead(mark):
+            self._land(self._start((), mark, (), saves=True))
+
+    def _apply_all(self, transactions: Sequence[Transaction]) -> None:
         run: list[Transaction] = []
         size = 0
         for transaction in transactions:
@@ -142,6 +163,7 @@ class Applier:
             is_plain = transaction.is_start and transaction.is_end and transaction.xa is None
             if not is_plain or any(isinstance(c, Statement) for c in transaction.changes):
                 self._apply_run(run)
+                self._settle()
                 run, size = [], 0
                 self._apply_special(transaction)
                 continue
@@ -152,44 +174,63 @@ class Applier:
                 run, size = [], 0
         self._apply_run(run)
 
-    def save_position(self) -> None:
-        """Save a position that moved without changes of ours."""
-        if self._open is None and self._position != self._saved_position:
-            self._save(self._position, self._source_time, self._unsaved)
-            self._unsaved = Tally()
-
-    def _apply_run(self, run: list[Transaction]) -> None:
+    def _apply_run(self, run: Sequence[Transaction]) -> None:
+        """Build a batch while the one before it is on its way; then commit that one, and send this."""
         if not run:
             return
+        tally = Tally(transactions=sum(1 for t in run if t.size))
+        failure: ReplicaError | None = None
+        works: list[Work] = []
         try:
-            self._retrying(self._commit_run, run)
+            works = self._builder.works(run, tally)
         except (ApplyRefused, TableChangedInWindow) as error:
-            self._rollback()
-            if len(run) == 1:
-                self._apply_exactly(run, error)
-                return
-            # One of them fails: those before it are good and are kept, each by itself.
-            for transaction in run:
-                self._apply_run([transaction])
+            failure = error
+        finally:
+            # Whatever is wrong with this one, the one before it is good.
+            self._settle()
+        if failure is not None:
+            self._narrow(run, failure)
+            return
+        mark = self._progress.behind(run, tally)
+        self._flying = self._start(run, mark, works, saves=self._must_save(mark, works))
 
-    def _apply_exactly(self, run: list[Transaction], error: ReplicaError) -> None:
-        """Apply one failing transaction with the engine that can name the table and the key that fail."""
-        self._is_exact = True
+    def _settle(self) -> None:
+        """Wait for the batch that is on its way and commit it."""
+        batch, self._flying = self._flying, None
+        if batch is not None:
+            self._finish(batch.run, partial(self._land, batch))
+
+    def _finish(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
         try:
-            self._retrying(self._commit_run, run)
+            self._retrying(run, attempt)
+        except (ApplyRefused, TableChangedInWindow) as error:
+            self._narrow(run, error)
+
+    def _narrow(self, run: Sequence[Transaction], error: ReplicaError) -> None:
+        """Find the transaction that fails: those before it are good and are kept, each by itself."""
+        self._rollback()
+        if len(run) == 1:
+            self._apply_exactly(run, error)
+            return
+        for transaction in run:
+            self._finish([transaction], partial(self._commit_run, [transaction]))
+
+    def _apply_exactly(self, run: Sequence[Transaction], error: ReplicaError) -> None:
+        """Apply one failing transaction with the engine that can name the table and the key that fail."""
+        self._builder.is_exact = True
+        try:
+            self._retrying(run, partial(self._commit_run, run))
         except (ApplyRefused, TableChangedInWindow) as exact:
             self._rollback()
             raise _placed(exact, run[0]) from error
         finally:
-            self._is_exact = False
+            self._builder.is_exact = False
 
-    def _commit_run(self, run: list[Transaction]) -> None:
+    def _commit_run(self, run: Sequence[Transaction]) -> None:
         tally = Tally(transactions=sum(1 for t in run if t.size))
-        if self._windows.records:
-            self._write([(t, cast("RowEvent", c)) for t in run for c in t.changes], tally)
-        elif events := [cast("RowEvent", c) for t in run for c in t.changes]:
-            self._send(self._strict, events, tally)
-        self._commit(run, tally)
+        works = self._builder.works(run, tally)
+        mark = self._progress.behind(run, tally)
+        self._land(self._start(run, mark, works, saves=self._must_save(mark, works)))
 
     def _apply_special(self, transaction: Transaction) -> None:
         """Apply a transaction that holds statements, or a piece of a large one."""
@@ -205,8 +246,9 @@ class Applier:
                 self._open = Tally(transactions=1)
             if transaction.is_end:
                 tally, self._open = self._open, None
-                self._commit([transaction], tally)
-                self._is_exact = False
+                mark = self._progress.behind([transaction], tally)
+                self._land(self._start([transaction], mark, (), saves=self._must_save(mark, ())))
+                self._builder.is_exact = False
             else:
                 self._writer.flush()
         except (ApplyRefused, TableChangedInWindow) as error:
@@ -214,7 +256,7 @@ class Applier:
             self._rollback()
             if (
                 isinstance(error, ApplyRefused)
-                and not self._is_exact
+                and not self._builder.is_exact
                 and self._engines.strict is not self._engines.exact
             ):
                 raise NotExact(_placed(error, transaction).message) from error
@@ -226,7 +268,9 @@ class Applier:
                 for statement in changes:
                     self._apply_statement(cast("Statement", statement), transaction, tally)
             else:
-                self._write([(transaction, cast("RowEvent", c)) for c in changes], tally)
+                self._writer.write(
+                    self._builder.works_by_mode([(transaction, cast("RowEvent", c)) for c in changes], tally)
+                )
 
     def _apply_xa(self, transaction: Transaction, step: XaStep, tally: Tally) -> None:
         if step.phase is XaPhase.PREPARE:
@@ -251,41 +295,6 @@ class Applier:
             raise ApplyRefused(f"{parsed.kind} inside an XA transaction", table=next(iter(parsed.tables), None))
         tally.ignored_statements[decision.reason] += 1
         return True
-
-    def _write(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> None:
-        """Turn row events into work, engine by engine in source order, and send it."""
-        strict = self._strict
-        portion: list[RowEvent] = []
-        engine: RowEngine | None = None
-        for transaction, event in events:
-            name = event.table.name
-            mode = self._windows.mode(name, transaction) if self._windows.records else Mode.STRICT
-            if mode is Mode.QUARANTINED:
-                tally.skipped_rows[name] += 1
-                continue
-            if mode is Mode.SKIPPED:
-                continue
-            wanted = strict if mode is Mode.STRICT else self._engines.replay
-            if engine is not None and wanted is not engine:
-                self._send(engine, portion, tally)
-                portion = []
-            engine = wanted
-            portion.append(event)
-        if engine is not None:
-            self._send(engine, portion, tally)
-
-    def _send(self, engine: RowEngine, events: list[RowEvent], tally: Tally) -> None:
-        try:
-            works = engine.works(events)
-        except Drift as error:
-            if engine is self._engines.replay and error.table is not None:
-                raise TableChangedInWindow((error.table,), error.message) from error
-            raise
-        self._writer.write(works)
-        for work in works:
-            for part in work.parts:
-                if part.rows:
-                    tally.rows[part.kind, part.table] += part.rows
 
     def _apply_statement(self, statement: Statement, transaction: Transaction, tally: Tally) -> None:
         parsed = self._ddl.parse(statement)
@@ -321,53 +330,52 @@ class Applier:
         self._stores.positions.check_advanced(found)
         self._session.commit()
 
-    def _commit(self, run: Sequence[Transaction], tally: Tally) -> None:
-        """Write the position behind the run and commit; nothing of it counts until this has returned."""
-        gtids = self._gtids.copy()
-        position, source_time = self._position, self._source_time
-        for transaction in run:
-            if transaction.gtid:
-                gtids.add(transaction.gtid)
-            position = transaction.end
-            source_time = transaction.timestamp or source_time
-        position = Position(position.file, position.pos, str(gtids))
-        unsaved = Tally()
-        unsaved.add(self._unsaved)
-        unsaved.add(tally)
-        # Where nothing was ours the position still moves, so that it does not fall out of the log: once a second.
-        is_due = position != self._saved_position and time.monotonic() - self._saved_at >= _IDLE_SAVE_SECONDS
-        if tally.rows or self._has_intent or self._writer.is_begun or is_due:
-            self._save(position, source_time, unsaved)
-            unsaved = Tally()
-        self._unsaved = unsaved
-        self._gtids, self._position, self._source_time = gtids, position, source_time
-        self._committed.add(tally)
-        self._forget_windows(position)
+    def _must_save(self, mark: Mark, works: Sequence[Work]) -> bool:
+        return bool(works) or self._has_intent or self._writer.is_begun or self._progress.is_due(mark)
 
-    def _save(self, position: Position, source_time: int, tally: Tally) -> None:
-        skipped = sum(tally.skipped_rows.values())
-        advance = Advance(position, source_time, sum(tally.rows.values()), tally.transactions, skipped)
-        if self._has_intent:
-            self._writer.add(self._stores.intents.forget_statement())
-        found = self._writer.finish(self._stores.positions.advance_statement(advance, self._token))
-        self._stores.positions.check_advanced(found)
-        self._session.commit()
-        self._writer.ended()
-        self._has_intent = False
-        self._saved_position = position
-        self._saved_at = time.monotonic()
+    def _start(self, run: Sequence[Transaction], mark: Mark, works: Sequence[Work], *, saves: bool) -> Batch:
+        """Send a batch's work and the position behind it; nothing of it counts until it has landed."""
+        failure: ReplicaError | None = None
+        if saves:
+            try:
+                self._writer.write(works)
+                if self._has_intent:
+                    self._writer.add(self._stores.intents.forget_statement())
+                advance = self._progress.advance(mark)
+                self._writer.send(self._stores.positions.advance_statement(advance, self._token))
+            except ReplicaError as error:
+                failure = error
+        return Batch(run, mark, saves, failure)
 
-    def _retrying(self, function: Callable[[list[Transaction]], None], run: list[Transaction]) -> None:
-        """Do a batch again where the server asks for it: a deadlock or a lock wait rolls all of it back."""
+    def _land(self, batch: Batch) -> None:
+        """Take in every result of a batch, and commit it."""
+        if batch.failure is not None:
+            raise batch.failure
+        if batch.saves:
+            self._stores.positions.check_advanced(self._writer.flush())
+            self._session.commit()
+            self._writer.ended()
+            self._has_intent = False
+        self._progress.pass_to(batch.mark, is_saved=batch.saves)
+        self._forget_windows(batch.mark.position)
+
+    def _retrying(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
+        """Attempt a batch, and do all of it again where the server asks for it, as after a deadlock or a lock wait."""
+        attempts: Iterator[Callable[[], None]] = itertools.chain(
+            [attempt], itertools.repeat(partial(self._commit_run, run))
+        )
 
         def on_retry(attempt: int, seconds: float, error: BaseException) -> None:
             self._rollback()
             log(
                 logger, logging.WARNING, Tag.RETRY, "attempt %d failed, again in %.1f s: %s", attempt, seconds, error,
-                instance=self._session.server.name, position=self._position,
+                instance=self._session.server.name, position=self.position,
             )  # fmt: skip
 
-        retrying(self._retry, self._stop, is_retryable=_is_retryable, on_retry=on_retry)(function, run)
+        def once() -> None:
+            next(attempts)()
+
+        retrying(self._retry, self._stop, is_retryable=_is_retryable, on_retry=on_retry)(once)
 
     def _forget_windows(self, position: Position) -> None:
         for record in self._windows.expired(position):

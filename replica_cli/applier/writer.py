@@ -77,10 +77,10 @@ class Writer:
         """Add a statement of which nothing is expected."""
         self._add(statement, None)
 
-    def finish(self, last: bytes) -> int:
-        """Send what waits and one more statement behind it; return the rows that this one found."""
+    def send(self, last: bytes) -> None:
+        """Send what waits and one more statement behind it, of which `flush` returns the rows that it found."""
         self._add(last, None)
-        return self.flush()
+        self._send()
 
     def flush(self) -> int:
         """Send what waits, check every result, and return the last statement's count."""

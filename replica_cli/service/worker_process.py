@@ -6,7 +6,6 @@ import contextlib
 import logging
 import logging.handlers
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SWITCH_SECONDS = 0.0002
 STOP, ABORT = "stop", "abort"
 
 
@@ -54,9 +52,6 @@ class _PipeHandler(logging.handlers.QueueHandler):
 
 def run_worker(orders: Orders, pipe: Connection) -> None:
     """Run a worker to its end: the process's main function."""
-    # The reading thread computes all the time when there is a backlog; the applying one, whose answer has come, would
-    # wait 5 ms for each turn.
-    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = StopToken()
     lock = threading.Lock()
 

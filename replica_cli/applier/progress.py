@@ -1,0 +1,87 @@
+"""How far the secondary is: what the position row says, and what lies behind it that is not saved yet."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.tally import Tally
+from replica_cli.checkpoint.positions import Advance
+from replica_cli.core.gtid import parse_gtids
+from replica_cli.core.position import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.gtid import Gtids
+
+_IDLE_SAVE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What holds once a batch is committed: the position behind it, and what it changed."""
+
+    position: Position
+    gtids: Gtids
+    source_time: int
+    tally: Tally
+
+
+class Progress:
+    """Moves with what is committed; begins where the position row stands."""
+
+    def __init__(self, saved: SavedPosition, *, is_mariadb: bool) -> None:
+        self.position = saved.position
+        self.source_time = saved.source_time
+        self._gtids = parse_gtids(saved.position.gtid, is_mariadb=is_mariadb)
+        self._saved_position = saved.position
+        self._saved_at = time.monotonic()
+        self._unsaved = Tally()
+        self._committed = Tally()
+
+    def behind(self, run: Sequence[Transaction], tally: Tally) -> Mark:
+        """Return what holds behind the transactions that come next."""
+        gtids = self._gtids.copy()
+        position, source_time = self.position, self.source_time
+        for transaction in run:
+            if transaction.gtid:
+                gtids.add(transaction.gtid)
+            position = transaction.end
+            source_time = transaction.timestamp or source_time
+        return Mark(Position(position.file, position.pos, str(gtids)), gtids, source_time, tally)
+
+    def is_ahead(self, mark: Mark) -> bool:
+        """Say whether a mark is not what the position row says."""
+        return mark.position != self._saved_position
+
+    def is_due(self, mark: Mark) -> bool:
+        """Say whether to save a position though nothing was ours: it must not fall out of the log. Once a second."""
+        return self.is_ahead(mark) and time.monotonic() - self._saved_at >= _IDLE_SAVE_SECONDS
+
+    def advance(self, mark: Mark) -> Advance:
+        """Return what the position row is told with a mark: all that was counted since the last time."""
+        tally = Tally()
+        tally.add(self._unsaved)
+        tally.add(mark.tally)
+        skipped = sum(tally.skipped_rows.values())
+        return Advance(mark.position, mark.source_time, sum(tally.rows.values()), tally.transactions, skipped)
+
+    def pass_to(self, mark: Mark, *, is_saved: bool) -> None:
+        """Move to a mark: it is committed, or nothing of it was ours."""
+        self._gtids, self.position, self.source_time = mark.gtids, mark.position, mark.source_time
+        self._committed.add(mark.tally)
+        if is_saved:
+            self._unsaved = Tally()
+            self._saved_position = mark.position
+            self._saved_at = time.monotonic()
+        else:
+            self._unsaved.add(mark.tally)
+
+    def take_tally(self) -> Tally:
+        """Return what was committed since the last call."""
+        tally, self._committed = self._committed, Tally()
+        return tally
