@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.builder import WorkBuilder
 from replica_cli.applier.ddl import Verdict
-from replica_cli.applier.progress import Progress
+from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
@@ -53,16 +52,6 @@ class NotExact(ReplicaError):
     """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
 
     code = "not_exact"
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Transactions sent together and what holds once they are committed; `failure` came while they were sent."""
-
-    run: Sequence[Transaction]
-    mark: Mark
-    saves: bool
-    failure: ReplicaError | None = None
 
 
 class Applier:

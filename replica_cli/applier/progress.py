@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.errors import ReplicaError
     from replica_cli.core.events import Transaction
     from replica_cli.core.gtid import Gtids
 
@@ -29,6 +30,16 @@ class Mark:
     gtids: Gtids
     source_time: int
     tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Transactions sent together and what holds once they are committed; `failure` came while they were sent."""
+
+    run: Sequence[Transaction]
+    mark: Mark
+    saves: bool
+    failure: ReplicaError | None = None
 
 
 class Progress:

@@ -118,6 +118,25 @@ def test_nothing_of_the_failing_transaction_is_kept(strict: Bench) -> None:
     strict.assert_equal()
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 12])
+def test_a_batch_that_fails_while_the_next_is_on_its_way(strict: Bench, batch: int) -> None:
+    for number in range(100, 112):
+        if number == 107:
+            before = strict.here()
+        strict.on_primary(f"INSERT INTO t VALUES ({number}, NULL, 0)")
+    strict.on_secondary("INSERT INTO t VALUES (107, 'alone', 0)")
+    with pytest.raises(RowExists):
+        strict.stream(batching=Batching(transactions=batch))
+    # All seven before it, each once; nothing of it, nothing behind it.
+    assert strict.rows("SELECT id FROM t WHERE id >= 100 AND id <> 107 ORDER BY id") == [(n,) for n in range(100, 107)]
+    assert _place(strict) == (before.file, before.pos)
+    assert strict.saved().row_count == 7
+    strict.on_secondary("DELETE FROM t WHERE id = 107")
+    strict.stream(batching=Batching(transactions=batch))
+    assert strict.saved().row_count == 12
+    strict.assert_equal()
+
+
 def test_rows_position_and_counts_move_together(strict: Bench) -> None:
     strict.on_primary("INSERT INTO t VALUES (3, NULL, 0), (4, NULL, 0)", "UPDATE two SET v = 3", "DELETE FROM heap")
     strict.stream()
