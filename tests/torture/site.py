@@ -106,7 +106,8 @@ class Site:
         held = 0
         while True:
             if self.stream is None or not self.stream.is_running:
-                self.stream = self.command("stream")
+                # The server knows nothing of a half open connection's end: its lock is for a standby to take.
+                self.stream = self.command("stream", *(["--standby"] if held else []))
             stream = self.stream
             wait_until(partial(_has_begun, stream), f"{self} to stream", _START_SECONDS)
             if stream.is_running:
