@@ -42,9 +42,17 @@ def _accept_nothing(scene: Scene, proxy: Proxy) -> None:
 
 
 def _half_open(scene: Scene, proxy: Proxy) -> None:
-    """Leave what is open hanging without a packet or a reset, until the round's end; new connections work."""
+    """Leave what is open hanging without a packet or a reset; new connections work."""
     proxy.strand()
-    scene.linger(6, 12)
+    if scene.chance.random() < 0.3:
+        # The machine is gone: another process begins while the servers still keep the old connections.
+        scene.detail = "and killed"
+        scene.site.start_stream().kill_all()
+        scene.site.stream = None
+        scene.site.start_stream()
+    else:
+        scene.linger(6, 12)
+    proxy.cut_stranded()
 
 
 def _refuse(scene: Scene, proxy: Proxy) -> None:
