@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
 
 _VARIABLE = "REPLICA_TEST_SERVERS"
+_TESTS = Path(__file__).parent
 
 
 class ServerFactory(Protocol):
@@ -98,9 +99,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     binaries = covered_binaries()
     # Whole runs take long: they run on the first server, and on every one where they say so.
-    if {"flow", "torture"} & set(metafunc.definition.path.parts) and not metafunc.definition.get_closest_marker(
-        "every_server"
-    ):
+    if metafunc.definition.path.relative_to(_TESTS).parts[0] in {
+        "flow",
+        "torture",
+    } and not metafunc.definition.get_closest_marker("every_server"):
         binaries = binaries[:1]
     if mark := metafunc.definition.get_closest_marker("servers"):
         binaries = tuple(b for b in binaries if matches(b, *mark.args, **mark.kwargs))

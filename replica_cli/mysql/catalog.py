@@ -7,6 +7,7 @@ Sources: https://mariadb.com/kb/en/information-schema-tables/ and MySQL's INFORM
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -16,11 +17,12 @@ from replica_cli.core.table import TableDefinition, TableName
 from replica_cli.mysql.catalog_rows import Parts, column, definition
 from replica_cli.mysql.catalog_rules import rules_of
 from replica_cli.mysql.catalog_text import unescaped
+from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.tokens import Kind, string_value, tokenise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
@@ -159,7 +161,18 @@ def _read_foreign_keys(session: Session, parts: dict[TableName, Parts], query: C
         # MariaDB shows the rules only to accounts that may do more with the table than read it. Taken for keys that do
         # not act, cascading tables would be copied at different moments.
         if found.keys.keys() - found.rules.keys():
-            found.rules = rules_of(show_create(session, name))
+            with _if_there():
+                found.rules = rules_of(show_create(session, name))
+
+
+@contextlib.contextmanager
+def _if_there() -> Iterator[None]:
+    """Let a table go between two queries."""
+    try:
+        yield
+    except ServerError as error:
+        if error.errno != ER_NO_SUCH_TABLE:
+            raise
 
 
 def _statistics(session: Session) -> str:

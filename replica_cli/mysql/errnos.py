@@ -103,6 +103,7 @@ _REMEDIES: dict[int, Remedy] = {
     1030: Remedy.WAIT,  # error from the storage engine, 28 (no space) among them
     1026: Remedy.WAIT,  # error writing a file
     3: Remedy.WAIT,  # error writing a temporary file
+    3675: Remedy.WAIT,  # MySQL: no space for a table that is made or altered
     1040: Remedy.WAIT,  # too many connections
     1203: Remedy.WAIT,  # too many connections of this user
     1226: Remedy.WAIT,  # resource limit of this user

@@ -14,6 +14,7 @@ from replica_cli.core.requests import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import TableState
 from replica_cli.mysql.catalog import read_catalog
+from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.identifiers import quote_table
@@ -182,6 +183,10 @@ def _sources(primary: Session, origin: Origin, definitions: dict[TableName, Tabl
     for definition in definitions.values():
         try:
             sources.append(read_source(primary, origin, definition))
+        except ServerError as error:
+            if error.errno != ER_NO_SUCH_TABLE:
+                raise
+            # Dropped or renamed since the catalog was read: what it is called now is looked for behind the position.
         except ApplyRefused as error:
             text = error.message
             reasons.append(text if text.startswith(str(definition.name)) else f"{definition.name}: {text}")

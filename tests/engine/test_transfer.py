@@ -24,13 +24,17 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.plan import CopyPlan, plan_copy
 from replica_cli.transfer.run import CopyResult, run_copy
+from replica_cli.transfer.source import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from replica_cli.core.status import TransferProgress
+    from replica_cli.core.table import TableDefinition
+    from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from replica_cli.transfer.source import Origin, SourceTable
 
 
 @dataclass
@@ -194,6 +198,23 @@ def test_tables_that_the_primary_has_no_longer_are_named(copier: Copier) -> None
         f"{copier.schema}.other: not on the primary, it stays on db2 as it is",
     )
     assert copier.plan(TransferMode.RESTART, "one").warnings == ()
+
+
+def test_a_table_that_goes_while_the_copy_is_planned_is_no_fault(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(
+        f"CREATE TABLE goes {SIMPLE}", f"CREATE TABLE stays {SIMPLE}", "INSERT INTO stays VALUES (1, 1, 1)"
+    )
+
+    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+        if definition.name.table == "goes":
+            copier.on_primary("DROP TABLE goes")
+        return read_source(session, origin, definition)
+
+    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    copier.copy()
+    copier.compare()
 
 
 def test_a_named_table_is_copied_again_and_the_position_stays(copier: Copier) -> None:
