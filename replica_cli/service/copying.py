@@ -155,6 +155,18 @@ def forget_dropped(settings: Settings, server: Server, store: TableStore) -> Non
             )  # fmt: skip
 
 
+def is_on_neither_side(settings: Settings, server: Server, name: TableName) -> bool:
+    """Say whether a table (the primary's name) is gone from the primary and not on the secondary."""
+    target = settings.selection.target(name)
+    if target is None:
+        return False
+    with connect(server, settings.network) as secondary:
+        if read_table(secondary, target) is not None:
+            return False
+    with connect(settings.primary, settings.network) as primary:
+        return read_table(primary, name) is None
+
+
 def has_any_table(settings: Settings, secondary: Session) -> bool:
     """Say whether the secondary has any of the primary's selected tables, or the primary has none."""
     sql = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type <> 'VIEW'"

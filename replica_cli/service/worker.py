@@ -32,7 +32,13 @@ from replica_cli.core.status import Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
-from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_what_is_missing, has_any_table
+from replica_cli.service.copying import (
+    UNFINISHED,
+    ask_for_copies,
+    copy_what_is_missing,
+    has_any_table,
+    is_on_neither_side,
+)
 from replica_cli.service.pausing import hold
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import SecondarySessions
@@ -280,6 +286,14 @@ class Worker:
 
     def _table_failed(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
         """Try a table again from the saved position; set it aside where it keeps failing."""
+        try:
+            is_gone = self._request.may_transfer and is_on_neither_side(self._settings, self._server, table)
+        except ReplicaError as lost:
+            return self._outlive(lost)
+        if is_gone:
+            # Made just before the copy's position, renamed or dropped before the copy looked: the log tells its end
+            # and not its beginning. What it is called now, if it is there, is copied.
+            return self._ask_for_copies(TableChangedInWindow((table,), "is on neither server any more"))
         self._failures[table] += 1
         count, limit = self._failures[table], self._settings.apply.table_failures
         tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE

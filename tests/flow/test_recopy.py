@@ -80,6 +80,32 @@ def test_a_table_made_like_a_quarantined_one_is_copied_and_a_dropped_one_is_forg
     replica.assert_equal()
 
 
+def test_a_table_that_was_made_before_the_position_and_renamed_behind_it_is_copied(replica: Replica) -> None:
+    # Between the two nobody looked: the copy knows neither name, the log tells of the old one without its beginning.
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    replica.run("transfer")
+    replica.on_primary(
+        "CREATE TABLE guest (id INT PRIMARY KEY)",
+        "CREATE TABLE brief (id INT PRIMARY KEY)",
+        "INSERT INTO guest VALUES (1)",
+    )
+    replica.run("position", "reset", "--secondary", "db1", "--to-current", "--yes")
+    replica.on_primary(
+        "ALTER TABLE guest ADD COLUMN n INT NOT NULL DEFAULT 4",
+        "INSERT INTO guest VALUES (2, 2)",
+        "INSERT INTO brief VALUES (2)",
+        "RENAME TABLE guest TO visitor",
+        "UPDATE visitor SET n = 5 WHERE id = 1",
+        "DROP TABLE brief",
+        "INSERT INTO t VALUES (2)",
+    )
+    replica.catch_up()
+    replica.on_primary("UPDATE visitor SET n = 6 WHERE id = 2")
+    replica.catch_up()
+    replica.assert_nothing_is_noted()
+    replica.assert_equal()
+
+
 def test_a_quarantine_outlives_a_restart(replica: Replica) -> None:
     replica.settings |= {"REPLICA_TABLE_FAILURES": "1"}
     replica.on_primary("CREATE TABLE bad (id INT PRIMARY KEY, n INT)", "INSERT INTO bad VALUES (1, 0), (2, 0)")

@@ -15,6 +15,20 @@ _GTID = frozenset({33, 34, 42, 162})  # MySQL's, anonymous, tagged; MariaDB's: e
 _ALONE = frozenset({3, 4, 15, 35, 161, 163, 164})
 
 
+def is_followed_by_nothing(file: Path, pos: int) -> bool:
+    """Say whether behind a boundary only events come that belong to no transaction, such as MariaDB's checkpoints."""
+    with file.open("rb") as source:
+        while True:
+            source.seek(pos)
+            header = source.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                return True
+            _, kind, _, length, _, _ = _HEADER.unpack(header)
+            if kind not in _ALONE or not length:
+                return False
+            pos += length
+
+
 def why_no_boundary(file: Path, pos: int) -> str:
     """Return why a place is none, empty where it is one."""
     if not file.is_file():
