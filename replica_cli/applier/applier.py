@@ -26,13 +26,12 @@ from replica_cli.retry import retrying
 from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replica_cli.applier.ddl import DdlApplier
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.engines import Engines
     from replica_cli.applier.prepared import PreparedTransactions
-    from replica_cli.applier.progress import Mark
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import Work
     from replica_cli.applier.writer import Writer
@@ -46,6 +45,9 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
+
+# Statements of the next batch that are ready when the one before it is committed.
+_BUILT_AHEAD = 2
 
 
 class NotExact(ReplicaError):
@@ -131,7 +133,7 @@ class Applier:
             self._apply_all(transactions)
             self._settle()
         except BaseException:
-            if self._flying is not None:
+            if self._flying is not None or self._writer.is_begun:
                 with contextlib.suppress(ReplicaError):
                     self._rollback()
             raise
@@ -140,7 +142,7 @@ class Applier:
         """Save a position that moved without changes of ours."""
         mark = self._progress.behind((), Tally())
         if self._open is None and self._progress.is_ahead(mark):
-            self._land(self._start((), mark, (), saves=True))
+            self._land(self._start((), Tally(), must_save=True))
 
     def _apply_all(self, transactions: Sequence[Transaction]) -> None:
         run: list[Transaction] = []
@@ -164,14 +166,15 @@ class Applier:
         self._apply_run(run)
 
     def _apply_run(self, run: Sequence[Transaction]) -> None:
-        """Build a batch while the one before it is on its way; then commit that one, and send this."""
+        """Begin to build a batch while the one before it is on its way; then commit that one, and send this."""
         if not run:
             return
         tally = Tally(transactions=sum(1 for t in run if t.size))
+        works = self._builder.works(run, tally)
         failure: ReplicaError | None = None
-        works: list[Work] = []
+        first: list[Work] = []
         try:
-            works = self._builder.works(run, tally)
+            first += itertools.islice(works, _BUILT_AHEAD)
         except (ApplyRefused, TableChangedInWindow) as error:
             failure = error
         finally:
@@ -180,8 +183,7 @@ class Applier:
         if failure is not None:
             self._narrow(run, failure)
             return
-        mark = self._progress.behind(run, tally)
-        self._flying = self._start(run, mark, works, saves=self._must_save(mark, works))
+        self._flying = self._start(run, tally, itertools.chain(first, works))
 
     def _settle(self) -> None:
         """Wait for the batch that is on its way and commit it."""
@@ -217,9 +219,7 @@ class Applier:
 
     def _commit_run(self, run: Sequence[Transaction]) -> None:
         tally = Tally(transactions=sum(1 for t in run if t.size))
-        works = self._builder.works(run, tally)
-        mark = self._progress.behind(run, tally)
-        self._land(self._start(run, mark, works, saves=self._must_save(mark, works)))
+        self._land(self._start(run, tally, self._builder.works(run, tally)))
 
     def _apply_special(self, transaction: Transaction) -> None:
         """Apply a transaction that holds statements, or a piece of a large one."""
@@ -235,11 +235,8 @@ class Applier:
                 self._open = Tally(transactions=1)
             if transaction.is_end:
                 tally, self._open = self._open, None
-                mark = self._progress.behind([transaction], tally)
-                self._land(self._start([transaction], mark, (), saves=self._must_save(mark, ())))
+                self._land(self._start([transaction], tally))
                 self._builder.is_exact = False
-            else:
-                self._writer.flush()
         except (ApplyRefused, TableChangedInWindow) as error:
             self._open = None
             self._rollback()
@@ -319,33 +316,38 @@ class Applier:
         self._stores.positions.check_advanced(found)
         self._session.commit()
 
-    def _must_save(self, mark: Mark, works: Sequence[Work]) -> bool:
-        return bool(works) or self._has_intent or self._writer.is_begun or self._progress.is_due(mark)
-
-    def _start(self, run: Sequence[Transaction], mark: Mark, works: Sequence[Work], *, saves: bool) -> Batch:
+    def _start(
+        self, run: Sequence[Transaction], tally: Tally, works: Iterable[Work] = (), *, must_save: bool = False
+    ) -> Batch:
         """Send a batch's work and the position behind it; nothing of it counts until it has landed."""
         failure: ReplicaError | None = None
-        if saves:
+        try:
+            # The next statement is built while the server works on the last ones; all are counted when it is over.
+            self._writer.write(works)
+        except ReplicaError as error:
+            failure = error
+        mark = self._progress.behind(run, tally)
+        is_saved = must_save or self._has_intent or self._writer.is_begun or self._progress.is_due(mark)
+        if is_saved and failure is None:
             try:
-                self._writer.write(works)
                 if self._has_intent:
                     self._writer.add(self._stores.intents.forget_statement())
                 advance = self._progress.advance(mark)
                 self._writer.send(self._stores.positions.advance_statement(advance, self._token))
             except ReplicaError as error:
                 failure = error
-        return Batch(run, mark, saves, failure)
+        return Batch(run, mark, is_saved, failure)
 
     def _land(self, batch: Batch) -> None:
         """Take in every result of a batch, and commit it."""
         if batch.failure is not None:
             raise batch.failure
-        if batch.saves:
+        if batch.is_saved:
             self._stores.positions.check_advanced(self._writer.flush())
             self._session.commit()
             self._writer.ended()
             self._has_intent = False
-        self._progress.pass_to(batch.mark, is_saved=batch.saves)
+        self._progress.pass_to(batch.mark, is_saved=batch.is_saved)
         self._forget_windows(batch.mark.position)
 
     def _retrying(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ from replica_cli.core.errors import Drift
 from replica_cli.core.settings import EngineChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.row_image_engine import RowImageEngine
@@ -63,9 +63,8 @@ class AutoEngine:
         self._images.forget()
         self._sql.forget()
 
-    def works(self, events: Sequence[RowEvent]) -> list[Work]:
-        """Return the work for consecutive row events, in source order across the engines."""
-        works: list[Work] = []
+    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+        """Yield the work for consecutive row events, in source order across the engines."""
         takes_images, fits = self._takes_images, self._images.fits
         first, engine = 0, None
         for number, event in enumerate(events):
@@ -74,12 +73,11 @@ class AutoEngine:
                 takes_image = takes_images[event.table] = self._decide(event)
             wanted = self._images if takes_image and fits(event) else self._sql
             if engine is not wanted and engine is not None:
-                works += engine.works(events[first:number])
+                yield from engine.works(events[first:number])
                 first = number
             engine = wanted
         if engine is not None:
-            works += engine.works(events[first:])
-        return works
+            yield from engine.works(events[first:])
 
     def _decide(self, event: RowEvent) -> bool:
         name = event.table.name

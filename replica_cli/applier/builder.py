@@ -8,7 +8,7 @@ from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.core.errors import Drift
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.applier.engines import Engines
     from replica_cli.applier.tally import Tally
@@ -25,20 +25,19 @@ class WorkBuilder:
         self._windows = windows
         self.is_exact = is_exact
 
-    def works(self, run: Sequence[Transaction], tally: Tally) -> list[Work]:
-        """Return the work for whole transactions without statements.
+    def works(self, run: Sequence[Transaction], tally: Tally) -> Iterator[Work]:
+        """Yield the work for whole transactions without statements, built and counted as it is asked for.
 
         Raises ApplyRefused where a change cannot be made, TableChangedInWindow.
         """
         if self._windows.records:
             return self.works_by_mode([(t, cast("RowEvent", c)) for t in run for c in t.changes], tally)
         events = [cast("RowEvent", c) for t in run for c in t.changes]
-        return self._works_of(self._strict, events, tally) if events else []
+        return self._works_of(self._strict, events, tally)
 
-    def works_by_mode(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> list[Work]:
-        """Return the work for row events of which some may lie in a window, or belong to a table set aside."""
+    def works_by_mode(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> Iterator[Work]:
+        """Yield the work for row events of which some may lie in a window, or belong to a table set aside."""
         strict = self._strict
-        works: list[Work] = []
         portion: list[RowEvent] = []
         engine: RowEngine | None = None
         for transaction, event in events:
@@ -51,27 +50,25 @@ class WorkBuilder:
                 continue
             wanted = strict if mode is Mode.STRICT else self._engines.replay
             if engine is not None and wanted is not engine:
-                works += self._works_of(engine, portion, tally)
+                yield from self._works_of(engine, portion, tally)
                 portion = []
             engine = wanted
             portion.append(event)
         if engine is not None:
-            works += self._works_of(engine, portion, tally)
-        return works
+            yield from self._works_of(engine, portion, tally)
 
     @property
     def _strict(self) -> RowEngine:
         return self._engines.exact if self.is_exact else self._engines.strict
 
-    def _works_of(self, engine: RowEngine, events: list[RowEvent], tally: Tally) -> list[Work]:
+    def _works_of(self, engine: RowEngine, events: list[RowEvent], tally: Tally) -> Iterator[Work]:
         try:
-            works = engine.works(events)
+            for work in engine.works(events):
+                for part in work.parts:
+                    if part.rows:
+                        tally.rows[part.kind, part.table] += part.rows
+                yield work
         except Drift as error:
             if engine is self._engines.replay and error.table is not None:
                 raise TableChangedInWindow((error.table,), error.message) from error
             raise
-        for work in works:
-            for part in work.parts:
-                if part.rows:
-                    tally.rows[part.kind, part.table] += part.rows
-        return works

@@ -38,7 +38,7 @@ class Batch:
 
     run: Sequence[Transaction]
     mark: Mark
-    saves: bool
+    is_saved: bool
     failure: ReplicaError | None = None
 
 

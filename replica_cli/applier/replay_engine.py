@@ -11,6 +11,7 @@ come yet.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,9 +57,9 @@ class ReplayEngine:
         """Forget the plans: definitions changed."""
         self._plans.clear()
 
-    def works(self, events: Sequence[RowEvent]) -> list[Work]:
-        """Return the statements for consecutive row events, in order."""
-        return [work for event in events for work in self._works(event)]
+    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+        """Yield the statements for consecutive row events, in order."""
+        return itertools.chain.from_iterable(map(self._works, events))
 
     def _works(self, event: RowEvent) -> Iterator[Work]:
         plan = self._plan(event)

@@ -17,7 +17,7 @@ from replica_cli.applier.work import Work
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from replica_cli.applier.row_counts import RowCounts
     from replica_cli.core.events import RowEvent, TableMap
@@ -70,22 +70,20 @@ class RowImageEngine:
         """Say whether an event is small enough for one statement."""
         return len(event.raw) + len(event.table.body) + 64 <= self._group_bytes
 
-    def works(self, events: Sequence[RowEvent]) -> list[Work]:
-        """Return BINLOG statements for consecutive row events."""
-        works: list[Work] = []
+    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+        """Yield BINLOG statements for consecutive row events."""
         first = size = 0
         flags = events[0].flags & _FOREIGN_KEY_FLAGS if events else 0
         for number, event in enumerate(events):
             length = len(event.raw)
             wanted = event.flags & _FOREIGN_KEY_FLAGS
             if number > first and (size + length > self._group_bytes or wanted != flags):
-                works.append(self._work(events[first:number]))
+                yield self._work(events[first:number])
                 first, size = number, 0
             flags = wanted
             size += length
         if events:
-            works.append(self._work(events[first:]))
-        return works
+            yield self._work(events[first:])
 
     def prepare(self) -> None:
         """Give the session the primary's format description. Outside of a transaction, once."""

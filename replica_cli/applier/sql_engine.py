@@ -50,12 +50,10 @@ class SqlEngine:
         """Forget the plans: definitions changed."""
         self._plans.clear()
 
-    def works(self, events: Sequence[RowEvent]) -> list[Work]:
-        """Return the statements for consecutive row events; neighbours of one kind become one statement."""
-        works: list[Work] = []
+    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+        """Yield the statements for consecutive row events; neighbours of one kind become one statement."""
         for event, plan, rows in self._merged(events):
-            works.extend(self._statements(event, plan, rows))
-        return works
+            yield from self._statements(event, plan, rows)
 
     def _merged(self, events: Sequence[RowEvent]) -> Iterator[tuple[RowEvent, RowPlan, list[Literals]]]:
         last: tuple[RowEvent, RowPlan] | None = None

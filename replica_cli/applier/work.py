@@ -64,8 +64,8 @@ class Work:
 class RowEngine(Protocol):
     """Turns row events into work, in source order."""
 
-    def works(self, events: Sequence[RowEvent]) -> list[Work]:
-        """Return the work for consecutive row events of one or more transactions.
+    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+        """Yield the work for consecutive row events of one or more transactions, built as it is asked for.
 
         Raises Drift, UnsupportedEvent or ApplyRefused where an event cannot be carried out as it was made.
         """
