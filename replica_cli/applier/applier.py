@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.builder import WorkBuilder
 from replica_cli.applier.ddl import Verdict
+from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
 from replica_cli.applier.tally import Tally
@@ -252,7 +253,8 @@ class Applier:
         for is_statement, changes in groupby(found, lambda c: isinstance(c, Statement)):
             if is_statement:
                 for statement in changes:
-                    self._apply_statement(cast("Statement", statement), transaction, tally)
+                    with noticing_bugs(transaction):
+                        self._apply_statement(cast("Statement", statement), transaction, tally)
             else:
                 self._writer.write(
                     self._builder.works_by_mode([(transaction, cast("RowEvent", c)) for c in changes], tally)

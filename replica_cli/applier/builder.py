@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from replica_cli.applier.panic import works_of
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.core.errors import Drift
 
@@ -63,7 +64,7 @@ class WorkBuilder:
 
     def _works_of(self, engine: RowEngine, events: list[RowEvent], tally: Tally) -> Iterator[Work]:
         try:
-            for work in engine.works(events):
+            for work in works_of(engine, events):
                 for part in work.parts:
                     if part.rows:
                         tally.rows[part.kind, part.table] += part.rows

@@ -155,6 +155,12 @@ class CorruptEvent(UnsupportedEvent):
     is_retryable = True
 
 
+class Panic(ApplyRefused):
+    """A bug of ours met one event; nothing of its transaction was kept."""
+
+    code = "panic"
+
+
 class LockHeld(ReplicaError):
     """Another process writes to this instance."""
 

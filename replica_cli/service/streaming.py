@@ -117,6 +117,7 @@ class Streaming:
             self._applier.save_position()
         finally:
             self._reader.stop()
+            self._board.set(position=self._applier.position)
         return is_over
 
     def _format_event(self) -> bytes:

@@ -20,6 +20,7 @@ from replica_cli.core.errors import (
     FiltersChanged,
     Interrupted,
     LockHeld,
+    Panic,
     PositionMissing,
     ReplicaError,
     ServerIdTaken,
@@ -58,6 +59,7 @@ logger = logging.getLogger(__name__)
 
 _QUICK_ATTEMPTS = 5
 _CORRUPT_ATTEMPTS = 2
+_PANICS_LIMIT = 2
 # Two replicas with one server id throw each other out in turns; whoever notices stops it.
 _KICKS_LIMIT = 4
 _KICK_SECONDS = 300.0
@@ -101,8 +103,8 @@ class Worker:
                 self._connected()
             except Interrupted:
                 break
-            except ReplicaError as error:
-                failure = self._outlive(error)
+            except Exception as error:  # noqa: BLE001 - a bug is tried once more, from the saved position
+                failure = self._outlive(error if isinstance(error, ReplicaError) else _bug(error))
                 if failure is not None:
                     break
             else:
@@ -225,14 +227,10 @@ class Worker:
         if position != self._progress:
             # Something was applied since the last trouble: count anew.
             self._progress, self._lost = position, 0
-            del self._failures[None]
-        if isinstance(error, CopyAsked):
-            return None
-        if isinstance(error, LockHeld) and self._is_waiting():
-            # Another standby was quicker.
-            return None
-        if isinstance(error, NotExact):
-            self._must_be_exact = True
+            self._failures.clear()
+        self._must_be_exact = isinstance(error, NotExact)
+        is_beaten = isinstance(error, LockHeld) and self._is_waiting()  # another standby was quicker
+        if is_beaten or isinstance(error, CopyAsked | NotExact):
             return None
         if isinstance(error, TableChangedInWindow):
             return self._ask_for_copies(error)
@@ -245,7 +243,19 @@ class Worker:
             return self._reconnect(error) if self._failures[None] < _CORRUPT_ATTEMPTS else error
         if isinstance(error, ApplyRefused) and error.table is not None:
             return self._table_failed(error, error.table)
+        if isinstance(error, Panic):
+            return self._panicked(error)
         return error
+
+    def _panicked(self, error: Panic) -> ReplicaError | None:
+        """Try once more from the saved position; where no table can be told, the second time ends the stream."""
+        self._failures[None] += 1
+        log(
+            logger, logging.CRITICAL, Tag.PANIC, "%d/%d %s", self._failures[None], _PANICS_LIMIT, error.message,
+            instance=self._server.name, position=self._board.status.position,
+        )  # fmt: skip
+        logger.debug("the trace of it", exc_info=error)
+        return error if self._failures[None] >= _PANICS_LIMIT else None
 
     def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
@@ -266,8 +276,11 @@ class Worker:
         quick = float(min(self._lost, _QUICK_ATTEMPTS))
         seconds = quick if self._lost <= _QUICK_ATTEMPTS else delay_after(self._lost, self._settings.retry)
         seconds = max(1.0, min(seconds, self._settings.retry.delay_limit))
+        is_waiting = isinstance(error, ServerError) and error.remedy is Remedy.WAIT
         log(
-            logger, logging.WARNING, Tag.RECONNECT, "attempt %d in %.0f s: %s", self._lost, seconds, error.message,
+            logger, logging.WARNING, Tag.RETRY if is_waiting else Tag.RECONNECT,
+            "waits until it clears, attempt %d in %.0f s: %s" if is_waiting else "attempt %d in %.0f s: %s",
+            self._lost, seconds, error.message,
             instance=self._server.name, position=self._board.status.position,
         )  # fmt: skip
         self._board.set(
@@ -297,6 +310,10 @@ class Worker:
         self._failures[table] += 1
         count, limit = self._failures[table], self._settings.apply.table_failures
         tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
+        if isinstance(error, Panic):
+            # The same bug meets the same event: once more is enough.
+            tag, limit = Tag.PANIC, _PANICS_LIMIT
+            logger.debug("the trace of it", exc_info=error)
         log(
             logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message.removeprefix(f"{table}: "),
             instance=self._server.name, schema=table.schema, table=table.table, position=self._board.status.position,
@@ -341,3 +358,9 @@ class Worker:
             elapsed_seconds=elapsed_seconds,
             failure=Failure.of(failure) if failure else None,
         )
+
+
+def _bug(error: Exception) -> Panic:
+    panic = Panic(f"{type(error).__name__} outside of an event", hint="report it, with the trace that `-v` logs")
+    panic.__cause__ = error
+    return panic

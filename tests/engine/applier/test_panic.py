@@ -1,0 +1,100 @@
+"""A bug that one event meets: said with its place, tried once more, then its table is set aside."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.sql_engine import SqlEngine
+from replica_cli.core.requests import StreamRequest
+from replica_cli.core.settings import Apply, EngineChoice, TableFailurePolicy
+from replica_cli.core.status import TableState
+from replica_cli.service.board import StatusBoard
+from replica_cli.service.worker import Worker
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench import Bench
+
+    from replica_cli.applier.work import Work
+    from replica_cli.core.events import RowEvent
+    from replica_cli.core.reports import WorkerReport
+
+
+@pytest.fixture
+def broken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Give two tables, of which one meets a bug with every event."""
+    bench.on_both("CREATE TABLE good (id INT PRIMARY KEY)", "CREATE TABLE bad (id INT PRIMARY KEY, word TEXT)")
+    bench.begin_here()
+    works = SqlEngine.works
+
+    def failing(self: SqlEngine, events: Sequence[RowEvent]) -> list[Work]:
+        if any(e.table.name.table == "bad" for e in events):
+            raise ZeroDivisionError("a secret value")
+        return works(self, events)
+
+    monkeypatch.setattr(SqlEngine, "works", failing)
+    return bench
+
+
+def run(bench: Bench, policy: TableFailurePolicy = TableFailurePolicy.QUARANTINE) -> WorkerReport:
+
+    settings = replace(bench.settings, apply=Apply(engine=EngineChoice.SQL, on_table_failure=policy))
+    request = StreamRequest((bench.target,), may_transfer=False, until_caught_up=True)
+    board = StatusBoard("db1", lambda _: None)
+    return Worker(settings, request, bench.target, server_id=4000, board=board, stop=StopToken()).run()
+
+
+def test_its_table_is_set_aside_and_the_others_go_on(broken: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    broken.on_primary("INSERT INTO good VALUES (1)", "INSERT INTO bad VALUES (1, 'x')", "INSERT INTO good VALUES (2)")
+    with caplog.at_level(logging.INFO):
+        report = run(broken)
+    assert report.failure is None
+    assert broken.other.rows("SELECT id FROM good") == [(1,), (2,)]
+    assert broken.other.rows("SELECT id FROM bad") == []
+    panics = [r for r in caplog.records if getattr(r, "tag", "") == "PANIC"]
+    assert [r.getMessage().split()[0] for r in panics] == ["1/2", "2/2"]
+    assert "ZeroDivisionError while a INSERT event was handled" in panics[0].getMessage()
+    assert ":" in panics[0].position  # type: ignore[attr-defined]
+    assert "secret" not in caplog.text
+    (record,) = [r for r in broken.tables.load().values() if r.state is TableState.QUARANTINED]
+    assert record.name == broken.name("bad")
+
+
+def test_a_transaction_of_both_is_rolled_back_whole_before_it_goes_on_without_it(broken: Bench) -> None:
+    broken.on_primary("BEGIN", "INSERT INTO good VALUES (1)", "INSERT INTO bad VALUES (1, 'x')", "COMMIT")
+    assert run(broken).failure is None
+    assert broken.other.rows("SELECT id FROM good") == [(1,)]
+
+
+def test_where_a_failing_table_is_to_stop_the_stream_it_does(broken: Bench) -> None:
+    broken.on_primary("INSERT INTO bad VALUES (1, 'x')")
+    failure = run(broken, TableFailurePolicy.STOP).failure
+    assert failure is not None
+    assert (failure.code, failure.exit_code) == ("panic", 14)
+
+
+def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+
+    bench.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
+    bench.begin_here()
+
+    def failing(*_: object) -> None:
+        raise IndexError("a secret value")
+
+    monkeypatch.setattr(DdlApplier, "parse", failing)
+    bench.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    failure = run(bench).failure
+    assert failure is not None
+    assert (failure.code, failure.exit_code) == ("panic", 14)
+    assert "IndexError while a statement at" in failure.message
+    assert sum(getattr(r, "tag", "") == "PANIC" for r in caplog.records) == 2
+    assert "secret" not in caplog.text
