@@ -108,12 +108,9 @@ _REMEDIES: dict[int, Remedy] = {
     1030: Remedy.WAIT,  # error from the storage engine, 28 (no space) among them
     1026: Remedy.WAIT,  # error writing a file
     3: Remedy.WAIT,  # error writing a temporary file
-<<<<<<< HEAD
     3675: Remedy.WAIT,  # MySQL: no space for a table that is made or altered
-=======
     3032: Remedy.WAIT,  # offline_mode
     1036: Remedy.WAIT,  # the table is read only: innodb_read_only
->>>>>>> 607e3c9 (A bug that one event meets sets its table aside, not the process; each condition of a secondary has its class and its test)
     1040: Remedy.WAIT,  # too many connections
     1203: Remedy.WAIT,  # too many connections of this user
     1226: Remedy.WAIT,  # resource limit of this user
