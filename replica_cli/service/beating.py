@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _SECONDS = 1.0
+_FIRST_SECONDS = 0.1
 _WATCH_SECONDS = 30.0
 
 
@@ -63,7 +64,8 @@ class Heartbeat:
         session: Session | None = None
         is_over = False
         while not is_over:
-            is_over = self._end.wait(_SECONDS)
+            # The first beat comes soon: `pause` and a standby look for it.
+            is_over = self._end.wait(_SECONDS if self._has_beaten else _FIRST_SECONDS)
             self._look()
             if not self._board.has_held_lock:
                 continue
