@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from replica_cli.core.events import XaStep
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Batching, Retry
-    from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
 
@@ -144,6 +143,11 @@ class Applier:
         mark = self._progress.behind((), Tally())
         if self._open is None and self._progress.is_ahead(mark):
             self._land(self._start((), Tally(), must_save=True))
+
+    def check_definitions(self) -> None:
+        """Notice what somebody else altered on the secondary. Raises Drift where a table no longer fits its rows."""
+        if altered := self._definitions.check():
+            self._engines.forget(altered)
 
     def _apply_all(self, transactions: Sequence[Transaction]) -> None:
         run: list[Transaction] = []
@@ -310,7 +314,7 @@ class Applier:
         self._engines.forget(parsed.tables)
         log(
             logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
-            table=_names(parsed.tables), position=transaction.start,
+            table=", ".join(map(str, parsed.tables)), position=transaction.start,
         )  # fmt: skip
 
     def _check_token(self) -> None:
@@ -383,10 +387,6 @@ class Applier:
 
 def _is_retryable(error: BaseException) -> bool:
     return isinstance(error, ServerError) and error.remedy is Remedy.RETRY
-
-
-def _names(tables: Sequence[TableName]) -> str:
-    return ", ".join(map(str, tables))
 
 
 def _placed(error: ReplicaError, transaction: Transaction) -> ReplicaError:

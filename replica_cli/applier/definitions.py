@@ -8,13 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Drift
+from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
-    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
+
+
+_Columns = tuple[tuple[str, str, str | None], ...]
+_SIGNATURE = "SELECT {} column_name, column_type, character_set_name FROM information_schema.columns WHERE {}"
 
 
 class Definitions:
@@ -23,21 +28,67 @@ class Definitions:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._tables: dict[TableName, TableDefinition] = {}
+        self._columns: dict[TableName, _Columns] = {}
+        self._sources: dict[TableName, TableName] = {}
 
-    def get(self, target: TableName) -> TableDefinition:
-        """Return a table's definition. Raises Drift where the secondary has no such table."""
+    def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
+        """Return a table's definition; `source` is the primary's name. Raises Drift where there is no such table."""
         found = self._tables.get(target)
         if found is None:
+            sql = _SIGNATURE.format("", "table_schema = %s AND table_name = %s ORDER BY ordinal_position")
+            columns = self._session.rows(sql, target.schema, target.table)
             found = read_table(self._session, target)
             if found is None:
                 raise Drift(f"{target} is missing on {self._session.server.name}")
             self._tables[target] = found
+            self._columns[target] = tuple(columns)
+            self._sources[target] = source or target
         return found
+
+    def check(self) -> list[TableName]:
+        """Look whether somebody else altered the tables in use: forget those that were, return the primary's names.
+
+        Columns that came are no harm. Raises Drift where one that is in use went, moved, or has another type.
+        """
+        now: dict[TableName, list[tuple[str, str, str | None]]] = {}
+        for schema in {target.schema for target in self._columns}:
+            sql = _SIGNATURE.format("table_name,", "table_schema = %s ORDER BY table_name, ordinal_position")
+            for table, *column in self._session.rows(sql, schema):
+                now.setdefault(TableName(schema, table), []).append(tuple(column))
+        altered = []
+        for target, before in list(self._columns.items()):
+            after = now.get(target)
+            if after is None or tuple(after) == before:
+                # One that is gone shows at its next change, and the server may spell names its own way.
+                continue
+            altered.append(self._sources[target])
+            self.forget([target])
+            kept = {name for name, *_ in before}
+            if tuple(c for c in after if c[0] in kept) != before:
+                server, source = self._session.server.name, self._sources[target]
+                raise Drift(
+                    f"{source}: {_difference(before, after)} on {server}, and no DDL of the primary did that",
+                    hint=f"`replica drift check`, then `replica transfer --table {source}`",
+                    table=source,
+                )
+        return altered
 
     def forget(self, targets: Collection[TableName] = ()) -> None:
         """Forget some tables, or all: they changed."""
         for target in alike(self._tables, targets):
             del self._tables[target]
+            self._columns.pop(target, None)
+
+
+def _difference(before: _Columns, after: Sequence[tuple[str, str, str | None]]) -> str:
+    names = {name: place for place, (name, *_) in enumerate(after)}
+    for name, kind, charset in before:
+        if name not in names:
+            return f"column {name} is gone"
+        _, now_kind, now_charset = after[names[name]]
+        if (now_kind, now_charset) != (kind, charset):
+            return f"column {name} is {now_kind}{f' {now_charset}' if now_charset else ''} now, not {kind}"
+    return "columns have moved"
 
 
 def alike(known: Iterable[TableName], wanted: Collection[TableName]) -> set[TableName]:

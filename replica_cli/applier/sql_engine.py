@@ -116,7 +116,7 @@ def target_of(table: TableMap, selection: Selection) -> TableName:
 def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
     """Return the secondary's definition of an event's table. Raises Drift with the primary's name."""
     try:
-        return definitions.get(target_of(event.table, selection))
+        return definitions.get(target_of(event.table, selection), event.table.name)
     except Drift as error:
         hint = f"`replica transfer --table {event.table.name}` copies it anew"
         raise Drift(error.message, hint=hint, table=event.table.name) from error

@@ -45,7 +45,7 @@ class WriterLock:
         if not self.try_acquire(timeout):
             raise LockHeld(
                 f"{self._instance}: {self.holder() or 'another process'} writes to this instance",
-                hint="stop it first, or give this one another --secondary",
+                hint="stop it first; `replica stream --standby` takes over from one that is dead or frozen",
             )
 
     def holder(self) -> str:

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 0.25
 _ASKED_SECONDS = 1.0
+# How often the secondary's tables are looked at for what somebody else did to them.
+WATCH_SECONDS = 30.0
 
 
 class CopyAsked(ReplicaError):
@@ -87,7 +89,7 @@ class Streaming:
             stop=stop,
             is_exact=is_exact,
         )
-        self._asked_at = time.monotonic()
+        self._asked_at = self._watched_at = time.monotonic()
         self._file = start.file
 
     def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
@@ -196,6 +198,9 @@ class Streaming:
         if time.monotonic() - self._asked_at < _ASKED_SECONDS or self._applier.is_inside_transaction:
             return
         self._asked_at = time.monotonic()
+        if self._asked_at - self._watched_at >= WATCH_SECONDS:
+            self._watched_at = self._asked_at
+            self._applier.check_definitions()
         asked = [r for r in self._sessions.stores.tables.load().values() if r.state in UNFINISHED]
         if asked:
             self._applier.save_position()

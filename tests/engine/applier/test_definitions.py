@@ -1,0 +1,66 @@
+"""What somebody does to the secondary's tables behind replica's back, while it streams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.core.errors import Drift
+from replica_cli.core.settings import Apply, EngineChoice
+from replica_cli.service import streaming
+
+if TYPE_CHECKING:
+    from engine.applier.bench import Bench
+
+HARMFUL = {
+    "renamed": ("CHANGE v w INT", "column v is gone"),
+    "another type": ("MODIFY v BIGINT", "column v is bigint"),
+    "moved": ("MODIFY v INT AFTER id", "columns have moved"),
+    "gone": ("DROP COLUMN name", "column name is gone"),
+}
+
+
+@pytest.fixture(params=["auto", "sql"])
+def live(bench: Bench, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
+    monkeypatch.setattr(streaming, "WATCH_SECONDS", 0.0)
+    monkeypatch.setattr(streaming, "_ASKED_SECONDS", 0.0)
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(10), v INT)")
+    bench.begin_here()
+    bench.on_primary("INSERT INTO t VALUES (1, 'a', 1)")
+    return bench
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_a_column_that_is_in_use_changes(live: Bench, name: str) -> None:
+    alter, said = HARMFUL[name]
+    rounds = iter(range(1000))
+
+    def work() -> bool:
+        # Once a row has gone through, so that the table is in use.
+        if live.rows("SELECT 1 FROM t") and next(rounds) == 0:
+            live.on_secondary(f"ALTER TABLE t {alter}")
+        return False
+
+    with live.open() as sessions, pytest.raises(Drift, match=said) as drift:
+        live.streaming(sessions).run(until_caught_up=False, is_interrupted=work)
+    assert drift.value.table == live.name("t")
+    assert "transfer --table" in (drift.value.hint or "")
+
+
+def test_an_index_of_its_own_is_no_harm(live: Bench) -> None:
+    rounds = iter(range(5))
+
+    def work() -> bool:
+        number = next(rounds)
+        if number == 1:
+            live.on_secondary("ALTER TABLE t ADD INDEX (v)")
+        live.on_primary(f"INSERT INTO t VALUES ({number + 10}, 'b', 2)")
+        return number == 4
+
+    with live.open() as sessions:
+        assert not live.streaming(sessions).run(until_caught_up=False, is_interrupted=work)
+    live.stream()
+    assert live.rows("SELECT COUNT(*) FROM t") == [(6,)]
