@@ -125,11 +125,13 @@ class MysqlGtids:
         return b"".join(chunks)
 
     def __str__(self) -> str:
-        parts = []
+        # As the server writes it: a source once, its tags behind it.
+        parts: dict[str, str] = {}
         for source, intervals in sorted(self._intervals.items()):
+            uuid, _, tag = source.partition(":")
             ranges = ":".join(str(a) if a == b else f"{a}-{b}" for a, b in intervals)
-            parts.append(f"{source}:{ranges}")
-        return ",".join(parts)
+            parts[uuid] = f"{parts.get(uuid, uuid)}:{f'{tag}:' if tag else ''}{ranges}"
+        return ",".join(parts.values())
 
 
 Gtids = MariadbGtids | MysqlGtids

@@ -121,6 +121,9 @@ class Session:
         `statement_index` says which one failed.
         """
         counts: list[int] = []
+        if not self._connection.open:
+            # The driver closed it when sending failed, and reads from nothing.
+            raise _server_error(CR_SERVER_LOST, "the connection is lost", self.server)
         try:
             with self._translated():
                 self._connection._next_seq_id = self._answers.popleft()  # type: ignore[attr-defined]  # noqa: SLF001

@@ -124,3 +124,10 @@ def test_mariadb_contains() -> None:
 def test_what_is_no_mariadb_state(text: str) -> None:
     with pytest.raises(ValueError, match="MariaDB GTID"):
         parse_gtids(text, is_mariadb=True)
+
+
+def test_a_source_is_written_once_with_its_tags_behind_it() -> None:
+    source = SOURCES[0].partition(":")[0]
+    text = f"{source}:1-5:7:blue:1-2:red:9"
+    assert str(MysqlGtids(text)) == text
+    assert str(MysqlGtids(f"{source}:red:9,{source}:blue:1-2,{source}:7,{source}:1-5")) == text
