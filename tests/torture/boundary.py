@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_ROTATION_SECONDS = 5.0
 _HEADER = struct.Struct("<IBIIIH")
 _GTID = frozenset({33, 34, 42, 162})  # MySQL's, anonymous, tagged; MariaDB's: each begins a group
 # Outside of every group: stop, rotate, format description, previous GTIDs, and MariaDB's start of encryption,
@@ -31,6 +33,10 @@ def is_followed_by_nothing(file: Path, pos: int) -> bool:
 
 def why_no_boundary(file: Path, pos: int) -> str:
     """Return why a place is none, empty where it is one."""
+    # The primary tells of a rotation a moment before it makes the next file.
+    deadline = time.monotonic() + _ROTATION_SECONDS
+    while not file.is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)  # noqa: TID251 - nobody stops a check
     if not file.is_file():
         return f"{file.name} is gone"
     size = file.stat().st_size
