@@ -142,7 +142,8 @@ def test_rows_position_and_counts_move_together(strict: Bench) -> None:
     strict.stream()
     saved = strict.saved()
     assert (saved.row_count, saved.transaction_count, saved.skipped_count) == (5, 3, 0)
-    assert saved.position.gtid == strict.here().gtid
+    # The server lists its domains in no order.
+    assert sorted(saved.position.gtid.split(",")) == sorted(strict.here().gtid.split(","))
     strict.assert_equal()
 
 
