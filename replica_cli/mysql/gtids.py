@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
+from replica_cli.core.gtid import MariadbGtids
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -27,15 +28,19 @@ _PAUSE_SECONDS = 0.02
 def gtids_before(session: Session, place: Position) -> str | None:
     """Return the GTID set of all transactions before a place, "" where there are none, None where it cannot be told."""
     row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", place.file, place.pos)
-    # Bytes where the caller has asked for results as they are.
-    value = row[0] if row else None
-    return value.decode() if isinstance(value, bytes) else value
+    return None if row is None or row[0] is None else _in_order(row[0])
 
 
 def executed_gtids(session: Session) -> str:
     """Return the GTID set of all transactions in the binary log, up to this moment."""
     row = session.row("SELECT @@GLOBAL.gtid_binlog_pos")
-    return str(row[0] or "") if row else ""
+    return _in_order(row[0] or "") if row else ""
+
+
+def _in_order(answer: str | bytes) -> str:
+    # The server lists the domains as they lie in its hash: the same set reads differently from one answer to the next.
+    # Bytes where the caller has asked for results as they are.
+    return str(MariadbGtids(answer.decode() if isinstance(answer, bytes) else answer))
 
 
 def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[], Position]) -> Position:

@@ -77,3 +77,21 @@ def test_a_place_whose_gtid_set_cannot_be_told_is_refused_with_what_to_do(blind:
         file = current_position(session, facts).file
         executed = session.rows("SELECT @@GLOBAL.gtid_binlog_pos")[0][0]
         assert locate(session, facts, Position(file, 4)).gtid == executed
+
+
+@pytest.mark.parametrize("domains", [(7, 0, 3), (0, 3, 7), (12, 5, 300, 1)])
+def test_the_same_set_reads_the_same_wherever_it_is_asked(server_factory: ServerFactory, domains: tuple[int]) -> None:
+    server = server_factory("mariadb")
+    with server.session() as session:
+        facts = read_facts(session)
+        for domain in domains:
+            session.execute(f"SET gtid_domain_id = {domain}")
+            session.execute(f"CREATE DATABASE in_{domain}")
+        ends = [find(session, facts) for find in (current_position, visible_position, end_of_log)]
+        expected = ",".join(f"{domain}-{facts.server_id}-1" for domain in sorted(domains))
+        assert {end.gtid for end in ends} == {expected}
+        assert locate(session, facts, ends[0]).gtid == expected
+        assert check_gtid_set(session, facts, expected).gtid == expected
+        session.execute("FLUSH BINARY LOGS")
+        file = current_position(session, facts).file
+        assert locate(session, facts, Position(file, 4)).gtid == expected
