@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.gtid import covers
-from replica_cli.core.status import TableState
+from replica_cli.core.status import BESIDE, TableState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,16 +33,20 @@ class Mode(Enum):
 
     STRICT = "strict"
     IDEMPOTENT = "idempotent"  # inside the replay window: the copy may have seen the change already
-    SKIPPED = "skipped"  # the copy began after it
+    SKIPPED = "skipped"  # the copy began after it, or is made and brought up beside the stream
     QUARANTINED = "quarantined"
 
 
 class Windows:
-    """The tables with a record, by the primary's names. A table without one is live: strict."""
+    """The tables with a record, by the primary's names. A table without one is live: strict.
 
-    def __init__(self, records: Mapping[TableName, TableRecord], *, is_mariadb: bool) -> None:
+    `is_beside`: for the one that brings tables up to the stream; their records go when the stream takes them over.
+    """
+
+    def __init__(self, records: Mapping[TableName, TableRecord], *, is_mariadb: bool, is_beside: bool = False) -> None:
         self._records = dict(records)
         self._is_mariadb = is_mariadb
+        self._is_beside = is_beside
 
     @property
     def records(self) -> dict[TableName, TableRecord]:
@@ -59,6 +63,8 @@ class Windows:
             return Mode.STRICT
         if record.state is TableState.QUARANTINED:
             return Mode.QUARANTINED
+        if record.state in BESIDE and not self._is_beside:
+            return Mode.SKIPPED
         if record.start is not None and self._is_before(transaction, record.start):
             return Mode.SKIPPED
         if record.end is not None and self._is_before(transaction, record.end):
@@ -67,6 +73,8 @@ class Windows:
 
     def expired(self, position: Position) -> list[TableRecord]:
         """Return the copied tables whose window lies behind a position."""
+        if self._is_beside:
+            return []
         return [
             r
             for r in self._records.values()

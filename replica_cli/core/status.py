@@ -30,8 +30,14 @@ class TableState(StrEnum):
 
     PENDING = "pending"
     COPYING = "copying"
+    JOINING = "joining"  # copied beside the stream, and being brought up to where the stream is
     COPIED = "copied"
     QUARANTINED = "quarantined"
+
+
+# Tables whose copy is not part of the stream yet.
+UNFINISHED = frozenset({TableState.PENDING, TableState.COPYING})
+BESIDE = UNFINISHED | {TableState.JOINING}
 
 
 @dataclass(frozen=True, slots=True)

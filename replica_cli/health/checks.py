@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel
-from replica_cli.core.status import Phase
+from replica_cli.core.status import Phase, TableState
 from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
 
@@ -25,6 +25,7 @@ RECONNECT_SECONDS = 60.0
 SHORT_RETENTION_SECONDS = 3600.0
 SHORT_RETENTION_SHARE = 0.25
 _NAMED_TABLES = 5
+_COPYING = frozenset({Phase.TRANSFERRING, Phase.STREAMING, Phase.CAUGHT_UP})
 
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
 
@@ -127,8 +128,10 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
     if not names:
         return HealthCheck("unfinished-transfer", OK, "none", value=0, unit="tables", instance=instance)
     message = f"{len(names)} of {len(state.tables)} tables are not copied: {_listed(names)}"
-    is_running = state.is_alive and state.beat is not None and state.beat.phase == Phase.TRANSFERRING
-    hint = "" if is_running else f"`replica transfer --resume --secondary {instance}`"
+    is_running = state.is_alive and state.beat is not None and state.beat.phase in _COPYING
+    # What was copied beside a stream only the stream can go on with.
+    command = "stream" if all(t.state is TableState.JOINING for t in state.unfinished) else "transfer --resume"
+    hint = "" if is_running else f"`replica {command} --secondary {instance}`"
     level = WARNING if is_running else CRITICAL
     return HealthCheck("unfinished-transfer", level, message, hint, len(names), "tables", instance)
 

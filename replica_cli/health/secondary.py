@@ -10,7 +10,7 @@ from replica_cli.checkpoint.beats import Beat, BeatStore
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.status import TableState
+from replica_cli.core.status import BESIDE, TableState
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class InstanceState:
     @property
     def unfinished(self) -> tuple[TableRecord, ...]:
         """Return the tables whose copy was begun, or is to begin, and has not ended."""
-        return tuple(t for t in self.tables if t.state in (TableState.PENDING, TableState.COPYING))
+        return tuple(t for t in self.tables if t.state in BESIDE)
 
 
 def read_state(session: Session, state_schema: str, instance: str) -> InstanceState:

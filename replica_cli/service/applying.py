@@ -54,6 +54,7 @@ def make_applier(
     format_event: Callable[[], bytes],
     stop: StopToken,
     is_exact: bool = False,
+    ddl_class: type[DdlApplier] = DdlApplier,
 ) -> Applier:
     """Return an applier that goes on from the saved position."""
     definitions = Definitions(sessions.catalog)
@@ -80,7 +81,7 @@ def make_applier(
             choice=settings.apply.engine,
             read_primary=lambda name: _read_primary(settings, name),
         )
-    ddl = DdlApplier(
+    ddl = ddl_class(
         sessions.writer,
         sessions.catalog,
         sessions.stores.intents,

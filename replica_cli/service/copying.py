@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import ApplyRefused, Interrupted
 from replica_cli.core.requests import TransferMode
-from replica_cli.core.status import TableState
+from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from replica_cli.transfer.run import CopyResult
 
 logger = logging.getLogger(__name__)
-UNFINISHED = (TableState.PENDING, TableState.COPYING)
 
 
 def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tuple[TableName, ...] = ()) -> CopyPlan:
@@ -109,12 +108,17 @@ def copy_to_the_end(
     store: TableStore,
     stop: StopToken,
     report: Callable[[TransferProgress], None],
+    joins: bool = False,
 ) -> CopyResult:
-    """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock."""
+    """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock.
+
+    `joins`: the stream goes on beside it, and the tables are brought up to it afterwards.
+    """
     while True:
         if mode is TransferMode.RESUME:
             forget_dropped(settings, server, store)
-        result = carry_out(settings, server, make_plan(settings, server, mode, tables), stop, report)
+        plan = replace(make_plan(settings, server, mode, tables), joins=joins)
+        result = carry_out(settings, server, plan, stop, report)
         if not result.must_repeat or stop.is_set:
             return result
         mode, tables = TransferMode.RESUME, ()
@@ -175,3 +179,17 @@ def has_any_table(settings: Settings, secondary: Session) -> bool:
         targets = {t for t in map(settings.selection.target, names) if t is not None}
     there = {TableName(str(schema), str(table)) for schema, table in secondary.rows(sql)}
     return not targets or bool(targets & there)
+
+
+def can_join_later(settings: Settings, names: Iterable[TableName]) -> bool:
+    """Say whether tables can be copied while the others stream on: none has to do with another by a foreign key.
+
+    While rows of one are missing, or older than those of the other, the secondary refuses what the primary allowed.
+    """
+    with connect(settings.primary, settings.network) as primary:
+        schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
+        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)])
+    wanted = set(names)
+    linked = {d.name for d in definitions.values() if d.foreign_keys}
+    linked |= {key.parent for d in definitions.values() for key in d.foreign_keys}
+    return not wanted & linked

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import Windows
-from replica_cli.core.errors import CorruptEvent, PrimaryReplaced, ReplicaError
+from replica_cli.core.errors import CorruptEvent, PrimaryReplaced
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.reader import Reader
 from replica_cli.service.applying import make_applier
-from replica_cli.service.copying import UNFINISHED
+from replica_cli.service.joining import Joining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,12 +37,6 @@ _TAKE_SECONDS = 0.25
 _ASKED_SECONDS = 1.0
 # How often the secondary's tables are looked at for what somebody else did to them.
 WATCH_SECONDS = 30.0
-
-
-class CopyAsked(ReplicaError):
-    """Somebody asked for tables to be copied anew: not an error, but the stream has to stop for it."""
-
-    code = "copy_asked"
 
 
 class Streaming:
@@ -69,7 +64,19 @@ class Streaming:
             row = primary.row("SELECT UNIX_TIMESTAMP(NOW(6))")
         self._clock_offset = float(row[0]) - time.time() if row else 0.0
         start = self._start_position(saved)
-        self._windows = Windows(sessions.stores.tables.load(), is_mariadb=self._primary_facts.is_mariadb)
+        records = sessions.stores.tables.load()
+        self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
+        self._joining: Joining | None = None
+        if any(r.state in BESIDE for r in records.values()):
+            self._joining = Joining(
+                settings,
+                sessions.writer.server,
+                # A dump connection of its own needs a server id of its own.
+                server_id=server_id + len(settings.secondaries),
+                token=saved.token,
+                primary_facts=self._primary_facts,
+                board=board,
+            )
         self._reader = Reader(
             settings.primary,
             settings.network,
@@ -93,8 +100,9 @@ class Streaming:
         self._file = start.file
 
     def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
-        """Stream until a stop, or until the primary's position of the beginning is applied; False where interrupted.
+        """Stream until a stop, or until the primary's position of the beginning is applied.
 
+        False where it was interrupted, or has to begin anew because tables are to be copied or have joined.
         Raises what ends it otherwise; all that was committed is in the position row.
         """
         is_over = True
@@ -105,19 +113,22 @@ class Streaming:
         )  # fmt: skip
         try:
             self._reader.start()
+            if self._joining is not None:
+                self._joining.start()
             while not self._stop.is_set:
                 transactions = self._reader.take(_TAKE_SECONDS)
                 if transactions:
                     self._applier.apply(transactions)
                 self._tell(transactions)
-                if until_caught_up and self._has_reached_target():
+                if until_caught_up and self._joining is None and self._has_reached_target():
                     break
-                if is_interrupted() and not self._applier.is_inside_transaction:
+                if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
                     is_over = False
                     break
-                self._look_for_requests()
             self._applier.save_position()
         finally:
+            if self._joining is not None:
+                self._joining.stop()
             self._reader.stop()
             self._board.set(position=self._applier.position)
         return is_over
@@ -140,6 +151,11 @@ class Streaming:
                 facts.identity, saved.source_identity, instance=self._instance, position=position,
             )  # fmt: skip
             self._sessions.stores.positions.accept_primary(facts.identity)
+            # What was copied beside the stream has the former primary's places: it is copied anew.
+            tables = self._sessions.stores.tables
+            for record in tables.load().values():
+                if record.state in BESIDE:
+                    tables.save(replace(record, state=TableState.PENDING, start=None, end=None))
             return Position("", 0, position.gtid)
         raise PrimaryReplaced(
             f"{self._settings.primary}: this is {facts.identity}, and the position {position} belongs to "
@@ -194,14 +210,17 @@ class Streaming:
         records = self._windows.records.values()
         return tuple(str(r.name) for r in records if r.state is TableState.QUARANTINED)
 
-    def _look_for_requests(self) -> None:
-        if time.monotonic() - self._asked_at < _ASKED_SECONDS or self._applier.is_inside_transaction:
-            return
+    def _begins_anew(self) -> bool:
+        """Say whether tables have joined, or somebody asked for a copy of some: then all that is known is read anew."""
+        if self._joining is not None and self._joining.meet(self._applier, self._sessions.stores.tables):
+            return True
+        if time.monotonic() - self._asked_at < _ASKED_SECONDS:
+            return False
         self._asked_at = time.monotonic()
         if self._asked_at - self._watched_at >= WATCH_SECONDS:
             self._watched_at = self._asked_at
             self._applier.check_definitions()
-        asked = [r for r in self._sessions.stores.tables.load().values() if r.state in UNFINISHED]
-        if asked:
-            self._applier.save_position()
-            raise CopyAsked(f"{len(asked)} tables are to be copied")
+        known = {n for n, r in self._windows.records.items() if r.state in BESIDE}
+        return any(
+            r.state is TableState.PENDING for n, r in self._sessions.stores.tables.load().items() if n not in known
+        )

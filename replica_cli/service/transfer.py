@@ -14,11 +14,11 @@ from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Interrupted, LockHeld, ReplicaError
 from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
-from replica_cli.service.copying import UNFINISHED, ask_for_copies, copy_to_the_end, make_plan
+from replica_cli.service.copying import ask_for_copies, copy_to_the_end, make_plan
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.signals import stopping_on_signals
 
@@ -145,7 +145,7 @@ def _ask_the_stream(
     held_at = time.monotonic()
     while True:
         records = store.load()
-        waiting = [r for r in records.values() if r.name in names and r.state in UNFINISHED]
+        waiting = [r for r in records.values() if r.name in names and r.state in BESIDE]
         if not waiting:
             break
         if stop.wait(0.5):

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.applier import NotExact
+from replica_cli.applier.beside import XaMet
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
@@ -29,13 +30,13 @@ from replica_cli.core.errors import (
 from replica_cli.core.reports import Failure, WorkerReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import UNFINISHED, Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
 from replica_cli.service.copying import (
-    UNFINISHED,
     ask_for_copies,
+    can_join_later,
     copy_what_is_missing,
     has_any_table,
     is_on_neither_side,
@@ -44,7 +45,7 @@ from replica_cli.service.pausing import hold
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.standby import stand_by
-from replica_cli.service.streaming import CopyAsked, Streaming
+from replica_cli.service.streaming import Streaming
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.positions import SavedPosition
@@ -86,6 +87,7 @@ class Worker:
         self._stop = stop
         self._is_checked = False
         self._must_be_exact = False
+        self._must_hold = False
         self._writer_id: int | None = None
         self._writer: Session | None = None
         self._new_settings: Settings | None = None
@@ -190,16 +192,23 @@ class Worker:
                 hint=f"`replica position reset --secondary {self._server.name} --accept-filters` accepts them, "
                 "`replica transfer --table` copies what has come in",
             )
-        is_unfinished = any(r.state in UNFINISHED for r in stores.tables.load().values())
+        unfinished = [r.name for r in stores.tables.load().values() if r.state in UNFINISHED]
         if saved is None or not has_any_table(self._settings, sessions.catalog):
             self._copy(sessions, TransferMode.NEW)
-        elif is_unfinished:
+        elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):
             self._copy(sessions, TransferMode.RESUME)
+            self._must_hold = False
         stores.positions.take_token()
         saved = stores.positions.load()
         if saved is None:
             raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
         return saved
+
+    def _holds_for(self, saved: SavedPosition, names: list[TableName]) -> bool:
+        """Say whether the stream stands still while these are copied: a first copy, or tables tied to others."""
+        if self._must_hold or not saved.transaction_count or not saved.position.file:
+            return True
+        return not can_join_later(self._settings, names)
 
     def _copy(self, sessions: SecondarySessions, mode: TransferMode) -> None:
         if not self._request.may_transfer:
@@ -230,10 +239,13 @@ class Worker:
             self._failures.clear()
         self._must_be_exact = isinstance(error, NotExact)
         is_beaten = isinstance(error, LockHeld) and self._is_waiting()  # another standby was quicker
-        if is_beaten or isinstance(error, CopyAsked | NotExact):
+        if is_beaten or isinstance(error, NotExact):
             return None
         if isinstance(error, TableChangedInWindow):
             return self._ask_for_copies(error)
+        if isinstance(error, XaMet):
+            self._must_hold = True
+            return None
         if isinstance(error, ServerIdTaken):
             return self._server_id_taken(error)
         if isinstance(error, ServerError):

@@ -12,7 +12,7 @@ from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
-from replica_cli.core.status import TableState
+from replica_cli.core.status import UNFINISHED
 from replica_cli.mysql.catalog import read_catalog
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 # Below this a table is one range: splitting costs a walk along the index.
 SPLIT_ROWS = 50_000
 _KEPT = (TableAction.DONE, TableAction.CONTINUE)
-_UNFINISHED = (TableState.PENDING, TableState.COPYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class TablePlan:
 class CopyPlan:
     """A whole copy to one secondary. `is_full`: the instance's position starts with it.
 
-    `families` are tables that are read in one snapshot.
+    `families` are tables that are read in one snapshot. `joins`: a stream goes on meanwhile, and the tables have to be
+    brought up to it afterwards.
     """
 
     instance: str
@@ -67,6 +67,7 @@ class CopyPlan:
     settings: TransferSettings
     packet_limit: int
     warnings: tuple[str, ...] = ()
+    joins: bool = False
 
     @property
     def starts_position(self) -> bool:
@@ -93,7 +94,7 @@ def plan_copy(
     facts, target_facts = read_facts(primary), read_facts(secondary)
     origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb, facts.logs_cascades)
     records, progress = _state(secondary, state_schema, instance)
-    unfinished = {n for n, r in records.items() if r.state in _UNFINISHED}
+    unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
     if mode is TransferMode.RESUME and not tables and not records:
         mode = TransferMode.NEW
     if mode is TransferMode.NEW and not tables and unfinished:

@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.reports import CopyMethod
@@ -20,6 +21,7 @@ from replica_cli.transfer.reading import RangeReader, noticing_ddl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
@@ -135,9 +137,14 @@ def add_foreign_keys(secondary: Session, run: TableRun) -> None:
 def close_tables(
     secondary: Session, plan: CopyPlan, runs: list[TableRun], end: Position, row_counts: dict[TableName, int]
 ) -> None:
-    """Give every finished table the end of its replay window; what was needed to resume it goes in the same commit."""
+    """Give every finished table the end of its replay window; what was needed to resume it goes in the same commit.
+
+    A table from whose start the stream has gone on meanwhile (the plan says `joins`, or the saved position says so) has
+    still to be brought up to it.
+    """
     tables = TableStore(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
+    saved = PositionStore(secondary, plan.state_schema, plan.instance).load()
     secondary.begin()
     for run in runs:
         progress.forget(run.name)
@@ -146,5 +153,14 @@ def close_tables(
             continue
         # A snapshot saw one moment: nothing in the log overlaps it.
         closing = run.start if run.reads_whole else end
-        tables.save(TableRecord(run.name, TableState.COPIED, run.start, closing, row_count=row_counts.get(run.name, 0)))
+        state = TableState.JOINING if plan.joins or _is_behind(run.start, saved) else TableState.COPIED
+        tables.save(TableRecord(run.name, state, run.start, closing, row_count=row_counts.get(run.name, 0)))
     secondary.commit()
+
+
+def _is_behind(start: Position, saved: SavedPosition | None) -> bool:
+    if saved is None or start == saved.position:
+        return False
+    if start.file and saved.position.file:
+        return start.order < saved.position.order
+    return start.gtid != saved.position.gtid

@@ -88,7 +88,7 @@ def test_all_problems_come_at_once_and_name_their_variables() -> None:
         ({"MARIA_SECONDARY_HOSTS": "db2:3307"}, "'db2:3307' holds a port"),
         ({"MARIA_SECONDARY_HOSTS": "mariadb-primary"}, "mariadb-primary:3306 is the primary"),
         ({"MARIA_SECONDARY_HOSTS": "a,a", "MARIA_SECONDARY_NAMES": "x,y"}, "a:3306 is named 2 times"),
-        ({**BASE, "MARIA_SERVER_ID": "4294967295"}, "from 1 to 4294967294"),
+        ({**BASE, "MARIA_SERVER_ID": "4294967295"}, "from 1 to 4294967292"),
         ({**BASE, "MARIA_SERVER_ID": "0"}, "MARIA_SERVER_ID: '0' is not a whole number"),
         ({**BASE, "REPLICA_TABLES": "shop.orders"}, "in none of the schemas of REPLICA_SCHEMAS"),
         ({**BASE, "MARIA_PASS": "x", "MARIA_PASS_FILE": "/y"}, "MARIA_PASS_FILE: MARIA_PASS is set as well"),
