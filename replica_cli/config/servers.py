@@ -59,8 +59,8 @@ def read_secondaries(sources: Sources, primary: Server) -> tuple[Server, ...]:
 
 
 def read_server_id(sources: Sources, secondaries: int) -> int:
-    """Return the first worker's server id; every worker's must fit in 32 bits."""
-    return sources.parsed("MARIA_SERVER_ID", whole_number(1, LAST_SERVER_ID - max(0, secondaries - 1)), 100)
+    """Return the first of our server ids, two for each secondary; every one must fit in 32 bits."""
+    return sources.parsed("MARIA_SERVER_ID", whole_number(1, LAST_SERVER_ID - max(0, 2 * secondaries - 1)), 100)
 
 
 def _host(text: str) -> str:

@@ -32,7 +32,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("MARIA_USER", "replica", "user on the primary, and on secondaries that name none"),
     Variable("MARIA_PASS", "replica", "password on the primary, and on secondaries that name none", is_secret=True),
     Variable("MARIA_PASS_FILE", "", "file to read MARIA_PASS from instead"),
-    Variable("MARIA_SERVER_ID", "100", "server id of the first secondary's dump connection; the i-th one uses +i"),
+    Variable(
+        "MARIA_SERVER_ID", "100", "server id of our first dump connection; there are two for each secondary, counted up"
+    ),
     Variable("MARIA_SECONDARY_HOSTS", "", "hosts of the secondaries, comma-separated; required"),
     Variable("MARIA_SECONDARY_PORTS", "", "their ports, as many; 3306 each where not given"),
     Variable("MARIA_SECONDARY_NAMES", "", "their names, as many, all different; host:port each where not given"),

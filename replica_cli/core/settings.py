@@ -189,3 +189,8 @@ class Settings:
     apply: Apply = Apply()
     max_lag_seconds: float = 60.0
     progress_folder: Path = Path()
+
+    @property
+    def server_ids(self) -> tuple[int, ...]:
+        """Return the server ids of our dump connections: one a secondary, and one more each for tables that join."""
+        return tuple(range(self.server_id, self.server_id + 2 * len(self.secondaries)))

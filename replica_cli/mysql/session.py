@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -14,7 +15,7 @@ from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE
 from pymysql.converters import encoders
 from pymysql.cursors import Cursor, SSCursor
 
-from replica_cli.core.errors import ExitCode, SecondaryError
+from replica_cli.core.errors import ExitCode, PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_SERVER_LOST, ServerError, remedy_of
 from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
@@ -198,9 +199,12 @@ def _server_error(errno: int, text: str, server: Server) -> ServerError:
 
 
 def connect(server: Server, network: Network, *, database: str | None = None, init: str | None = None) -> Session:
-    """Open a session. Raises ServerError, and SecondaryError where TLS is asked for and not given."""
-    with translated(server):
-        connection = ServerConnection(**connection_settings(server, network), database=database)
+    """Open a session.
+
+    Raises ServerError; PrimaryError or SecondaryError where TLS is asked for and not given, or the server is not the
+    one that it must be, or where a package that its authentication needs is missing.
+    """
+    connection = _connected(server, network, database)
     session = Session(connection, server)
     with _open_lock:
         _open[id(session)] = session
@@ -214,6 +218,25 @@ def connect(server: Server, network: Network, *, database: str | None = None, in
         session.close()
         raise
     return session
+
+
+def _connected(server: Server, network: Network, database: str | None) -> ServerConnection:
+    side = PrimaryError if server.is_primary else SecondaryError
+    try:
+        with translated(server):
+            return ServerConnection(**connection_settings(server, network), database=database)
+    except ServerError as error:
+        reason = getattr(error.__cause__, "original_exception", error.__cause__)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            # Trying again would give the same answer, for ever.
+            raise side(
+                f"{server}: its certificate is refused: {reason.verify_message}",
+                hint="check the CA of this side and the host's name, or set its TLS mode lower",
+            ) from error
+        raise
+    except RuntimeError as error:
+        # The driver's word for a package that an authentication plugin needs and that is not installed.
+        raise side(f"{server}: {error}", hint="`pip install 'replica-cli[ed25519]'`, or another plugin") from error
 
 
 def open_connection_ids(server: Server) -> list[int]:
@@ -252,7 +275,8 @@ def _notice_silence(connection: Connection[Cursor]) -> None:
 
 def _check_encryption(connection: Connection[Cursor], server: Server) -> None:
     if server.tls.mode not in (TlsMode.OFF, TlsMode.PREFERRED) and not is_encrypted(connection):
-        raise SecondaryError(f"{server}: the server does not offer TLS", hint="set the TLS mode of this side lower")
+        side = PrimaryError if server.is_primary else SecondaryError
+        raise side(f"{server}: the server does not offer TLS", hint="set the TLS mode of this side lower")
 
 
 def _number_and_text(error: Exception) -> tuple[int, str]:

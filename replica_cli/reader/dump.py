@@ -7,6 +7,7 @@ it drops what it does not know and because its cost for each event is a hundred 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import uuid
@@ -95,6 +96,12 @@ class DumpStream:
             self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+def reported_name() -> str:
+    """Return the name under which the primary lists us among its replicas: `host:pid`, 60 characters at most."""
+    pid = f":{os.getpid()}"
+    return socket.gethostname()[: 60 - len(pid)] + pid
+
+
 def open_dump(
     server: Server, network: Network, *, server_id: int, start: Position, by_gtid: bool, is_mariadb: bool
 ) -> DumpStream:
@@ -117,7 +124,7 @@ def open_dump(
         is_mariadb=is_mariadb and by_gtid,
         slave_heartbeat=network.heartbeat,
         slave_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"replica-{server_id}.{socket.gethostname()}")),
-        report_slave={"hostname": socket.gethostname()[:60], "username": "", "password": "", "port": 0},
+        report_slave={"hostname": reported_name(), "username": "", "password": "", "port": 0},
         enable_logging=False,
     )
     with translated(server):

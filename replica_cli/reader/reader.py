@@ -15,7 +15,7 @@ from replica_cli.mysql.errnos import ER_MASTER_FATAL_ERROR_READING_BINLOG, ER_SL
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.assembler import Assembler
-from replica_cli.reader.dump import DumpStream, open_dump
+from replica_cli.reader.dump import DumpStream, open_dump, reported_name
 from replica_cli.reader.framing import Framer
 from replica_cli.reader.queue import TransactionQueue
 
@@ -127,10 +127,13 @@ class Reader:
             self._queue.fail(wrapped)
 
     def _explained(self, error: ServerError) -> ReplicaError:
-        if error.errno == ER_SLAVE_SAME_ID:
+        # MariaDB may close the connection without a word when another one comes with the same server id.
+        is_told = error.errno == ER_SLAVE_SAME_ID
+        asks = is_told or error.is_connection_lost
+        taker = other_replica(self._server, self._network, self._server_id) if asks else ""
+        if taker or is_told:
             return ServerIdTaken(
-                f"{self._server.name}: another replica uses server id {self._server_id}"
-                + registered_replica(self._server, self._network, self._server_id),
+                f"{self._server.name}: another replica uses server id {self._server_id}" + (taker and f": {taker}"),
                 hint="set MARIA_SERVER_ID to a number that no other replica of this primary uses",
             )
         if error.errno != ER_MASTER_FATAL_ERROR_READING_BINLOG:
@@ -144,13 +147,13 @@ class Reader:
         return ServerError(error.errno, error.text, self._server.name, remedy=Remedy.RECONNECT)
 
 
-def registered_replica(server: Server, network: Network, server_id: int) -> str:
-    """Return who is registered at the primary with a server id, as a clause for a message; empty where it won't say."""
+def other_replica(server: Server, network: Network, server_id: int) -> str:
+    """Return who else is registered at the primary with a server id; empty where nobody is, or it will not say."""
     with contextlib.suppress(ReplicaError), connect(server, network) as session:
-        words = "SHOW SLAVE HOSTS" if session.is_mariadb else "SHOW REPLICAS"
-        for row in session.rows(words):
-            if int(row[0]) == server_id:
-                return f": {row[1] or 'a host without a name'}, port {row[2]}"
+        for row in session.rows("SHOW SLAVE HOSTS" if session.is_mariadb else "SHOW REPLICAS"):
+            # Our own former connection may be listed for as long as the primary has not noticed its end.
+            if int(row[0]) == server_id and row[1] != reported_name():
+                return str(row[1] or "one without a name")
     return ""
 
 

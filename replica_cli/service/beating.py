@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.beats import BeatStore, this_holder
@@ -17,6 +18,7 @@ from replica_cli.mysql.session import connect, open_connection_ids
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from replica_cli.core.settings import Server, Settings
@@ -32,16 +34,26 @@ _WATCH_SECONDS = 30.0
 class Heartbeat:
     """Beats while its context lasts, and passes a wish to pause on to the worker's token.
 
-    A secondary that does not answer is no error here: the worker finds out itself.
+    A secondary that does not answer is no error here: the worker finds out itself. But where its connection is half
+    open, so that nothing comes back and nothing breaks, `cut` is called: a statement may take an hour, a beat may not.
     """
 
-    def __init__(self, settings: Settings, server: Server, board: StatusBoard, stop: StopToken) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        server: Server,
+        board: StatusBoard,
+        stop: StopToken,
+        cut: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._server = server
         self._board = board
         self._stop = stop
         self._end = StopToken()
         self._has_beaten = False
+        self._cut = cut
+        self._answered_at = time.monotonic()
         self._looked_at = time.monotonic()
         self._last: tuple[object, int] = (None, 0)
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -71,18 +83,27 @@ class Heartbeat:
                 continue
             try:
                 if session is None:
-                    session = connect(self._server, self._settings.network)
+                    network = self._settings.network
+                    session = connect(self._server, replace(network, query_timeout=network.read_timeout))
                     create_state_schema(session, self._settings.state_schema)
                     store = BeatStore(session, self._settings.state_schema, self._server.name)
                     lock = WriterLock(session, self._settings.state_schema, self._server.name)
                 self._beat(store, lock, session)
+                self._answered_at = time.monotonic()
             except ReplicaError as error:
                 logger.debug("no heartbeat: %s", error)
                 if session is not None:
                     session.close()
                 session = None
+                self._notice_silence()
         if session is not None:
             session.close()
+
+    def _notice_silence(self) -> None:
+        # One heartbeat may be lost with its connection; that a new one got no answer either is a dead link.
+        if time.monotonic() - self._answered_at > 1.5 * self._settings.network.read_timeout:
+            self._answered_at = time.monotonic()
+            self._cut()
 
     def _beat(self, store: BeatStore, lock: WriterLock, session: Session) -> None:
         """Speak for the instance only while nobody else does: a process that woke up too late keeps silent."""

@@ -52,7 +52,7 @@ def _look_at_primary(settings: Settings, network: Network) -> tuple[PrimaryView,
         with connect(settings.primary, network) as session:
             facts = read_facts(session)
             checks = [HealthCheck(name, HealthLevel.OK, f"{settings.primary} is {facts}")]
-            found = check_primary(session, facts, settings.selection, server_ids=_server_ids(settings))
+            found = check_primary(session, facts, settings.selection, server_ids=settings.server_ids)
             checks.extend(_checks(found, ""))
             return read_primary(session, facts), checks
     except ReplicaError as error:
@@ -70,7 +70,7 @@ def _look_at_secondary(
             if primary.facts is not None:
                 found = check_secondary(
                     session, facts, primary.facts, settings.state_schema,
-                    selection=settings.selection, server_ids=_server_ids(settings),
+                    selection=settings.selection, server_ids=settings.server_ids,
                     is_sql_wanted=settings.apply.engine is EngineChoice.SQL,
                 )  # fmt: skip
                 yield from _checks(found, instance)
@@ -110,7 +110,3 @@ def _checks(findings: Iterable[Finding], instance: str) -> Iterator[HealthCheck]
 def _down(name: str, server: Server, error: ReplicaError, instance: str) -> HealthCheck:
     hint = error.hint or f"is {server.host}:{server.port} right, is the server up, may `{server.user}` log in?"
     return HealthCheck(name, HealthLevel.CRITICAL, error.message, hint, instance=instance)
-
-
-def _server_ids(settings: Settings) -> tuple[int, ...]:
-    return tuple(settings.server_id + index for index in range(len(settings.secondaries)))

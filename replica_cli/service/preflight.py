@@ -27,7 +27,7 @@ _WAITED_FOR = frozenset({"secondary-read-only"})
 
 def check_before_start(settings: Settings, server: Server) -> None:
     """Check both servers. Raises PrimaryError or SecondaryError with every fault and the SQL that mends it."""
-    server_ids = tuple(settings.server_id + i for i in range(len(settings.secondaries)))
+    server_ids = settings.server_ids
     selection = settings.selection
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
         facts, target_facts = read_facts(primary), read_facts(secondary)

@@ -73,7 +73,7 @@ def run_worker(orders: Orders, pipe: Connection) -> None:
     install_redactor([orders.settings.primary.password, orders.server.password])
     board = StatusBoard(orders.server.name, send)
     worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
-    heartbeat = Heartbeat(orders.settings, orders.server, board, stop)
+    heartbeat = Heartbeat(orders.settings, orders.server, board, stop, worker.abort)
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)

@@ -70,6 +70,7 @@ def test_logs_rotate_in_mid_stream(replica: Replica, stream: Running) -> None:
 
 def test_a_purged_position_says_what_to_type(replica: Replica, stream: Running) -> None:
     assert stream.end(signal.SIGTERM).code == 0
+    before = "{}:{}".format(*replica.saved())
     replica.on_primary("INSERT INTO t VALUES (1)", "FLUSH BINARY LOGS", "INSERT INTO t VALUES (2)")
     file, _ = replica.primary_end()
 
@@ -83,6 +84,7 @@ def test_a_purged_position_says_what_to_type(replica: Replica, stream: Running) 
     lost = replica.run("stream", "--json", code=11)
     assert lost.error["error"] == "position_lost"
     assert "replica transfer" in lost.error["hint"]
+    assert f"what lies between {before} and {file}:4 is missing" in lost.error["message"]
     replica.run("transfer", "--restart", "--all", "--yes")
     replica.catch_up()
     replica.assert_equal()
