@@ -30,6 +30,7 @@ class AutoEngine:
 
     `read_primary` returns the primary's definition of now: where it differs, a DDL may still be on its way, or the
     tables have drifted apart; the SQL engine then goes by the names and types that the secondary has.
+    `is_same_release`: both servers are of one version, but for its last number.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class AutoEngine:
         *,
         choice: EngineChoice,
         read_primary: Callable[[TableName], TableDefinition | None],
+        is_same_release: bool,
     ) -> None:
         self._images = images
         self._sql = sql
@@ -48,6 +50,7 @@ class AutoEngine:
         self._selection = selection
         self._choice = choice
         self._read_primary = read_primary
+        self._is_same_release = is_same_release
         self._takes_images: dict[TableMap, bool] = {}
         self._said: dict[TableName, str] = {}
 
@@ -101,6 +104,9 @@ class AutoEngine:
             return "the tables differ"
         if by_name != theirs.logged_columns:
             return "other columns, or another order, on the secondary"
+        if not self._is_same_release and any(c.is_generated for c in theirs.logged_columns):
+            # MariaDB 11 leaves generated columns out of its images; 10.11 keeps what they were before.
+            return "generated columns, and another release on the primary"
         ours = self._read_primary(event.table.name)
         if ours is None:
             return "the table is gone from the primary"

@@ -80,6 +80,7 @@ def make_applier(
             settings.selection,
             choice=settings.apply.engine,
             read_primary=lambda name: _read_primary(settings, name),
+            is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
         )
     ddl = ddl_class(
         sessions.writer,

@@ -92,7 +92,7 @@ def plan_copy(
     unfinished, and begins where nothing was begun. Raises UnfinishedTransfer, TablesOccupied, TablesRefused.
     """
     facts, target_facts = read_facts(primary), read_facts(secondary)
-    origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb, facts.logs_cascades)
+    origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb, facts.logs_cascades, target_facts.version)
     records, progress = _state(secondary, state_schema, instance)
     unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
     if mode is TransferMode.RESUME and not tables and not records:

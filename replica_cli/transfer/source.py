@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 
+# From which release on servers have a type; whether it is MariaDB's.
+_TYPES_SINCE = {
+    ("inet6", True): (10, 5, 0),
+    ("uuid", True): (10, 7, 0),
+    ("inet4", True): (10, 10, 0),
+    ("vector", True): (11, 7, 0),
+    ("vector", False): (9, 0, 0),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What decides how a definition is translated: the filters and both flavours."""
@@ -30,6 +40,7 @@ class Origin:
     from_mariadb: bool
     to_mariadb: bool
     cascades_are_logged: bool = False
+    to_version: tuple[int, int, int] = (99, 0, 0)
 
     @property
     def crossing(self) -> Crossing:
@@ -64,6 +75,9 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
         raise ApplyRefused(f"a table of kind {definition.kind} cannot be copied exactly")
     for column in definition.written_columns:
         value_expression(column)
+        since = _TYPES_SINCE.get((column.data_type, origin.to_mariadb))
+        if since is not None and since > origin.to_version and origin.from_mariadb == origin.to_mariadb:
+            raise ApplyRefused(f"column {column.name}: the secondary's release has no type {column.column_type}")
     text = show_create(primary, definition.name)
     needs_lock = definition.engine.upper() in CONVERTED_ENGINES
     target = origin.route(definition.name)

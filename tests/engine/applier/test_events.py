@@ -274,6 +274,16 @@ def test_rows_written_without_checks(table: Bench, session: Session, variable: s
 
 
 @pytest.mark.servers("mariadb")
+def test_rows_that_a_check_would_refuse(table: Bench, session: Session) -> None:
+    table.on_primary("CREATE TABLE checked (id INT PRIMARY KEY, d JSON, n INT CHECK (n > 0))")
+    session.execute("SET SESSION check_constraint_checks = 0")
+    session.execute("INSERT INTO checked VALUES (1, '{', 1), (2, '[]', -1)")
+    session.execute("UPDATE checked SET n = -2 WHERE id = 1")
+    table.on_primary("INSERT INTO checked VALUES (3, '{}', 3)")
+    equal(table)
+
+
+@pytest.mark.servers("mariadb")
 def test_a_hole_in_the_log_stops_the_stream(table: Bench) -> None:
     table.on_primary("CREATE TABLE my (id INT) ENGINE=MyISAM", "SET GLOBAL max_binlog_stmt_cache_size = 4096")
     try:
