@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fix_replica import Ended, Replica
 from matrix.families import FAMILIES
 from matrix.hard import quoted
+from matrix.pairs import RUNS
 
 from replica_cli.sandbox.compare import compare
 
@@ -17,19 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matrix.hard import Table
+    from matrix.pairs import Run
 
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
-PAIRS = (
-    ("mariadb:10.11", "mariadb:10.11"), ("mariadb:11.8", "mariadb:11.8"), ("mariadb:10.11", "mariadb:11.8"),
-    ("mariadb:11.8", "mariadb:10.11"), ("mysql:9.7", "mysql:9.7"), ("mariadb:10.11", "mysql:9.7"),
-    ("mysql:9.7", "mariadb:10.11"),
-)  # fmt: skip
 # MySQL has no NO_LOG.
 METADATA = {"mariadb": ("NO_LOG", "MINIMAL", "FULL"), "mysql": ("MINIMAL", "FULL")}
 _LAX = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'"
-_PATIENCE_SECONDS = 200
+_PATIENCE_SECONDS = 400
 _RESTART = ("--restart", "--all", "--yes")
 
 
@@ -39,26 +37,6 @@ class Outcome:
 
     kind: str
     how: str = ""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One pair and one engine."""
-
-    primary: str
-    secondary: str
-    engine: str
-
-    def __str__(self) -> str:
-        return f"{self.primary}→{self.secondary} {self.engine}"
-
-
-def engines(pair: tuple[str, str]) -> tuple[str, ...]:
-    """Return the engines that can serve a pair: row images need one flavour on both sides."""
-    return ("row-image", "sql") if pair[0].partition(":")[0] == pair[1].partition(":")[0] else ("sql",)
-
-
-RUNS = tuple(Run(*pair, engine) for pair in PAIRS for engine in engines(pair))
 
 
 def tables_of(server: str) -> Iterator[Table]:
@@ -168,11 +146,11 @@ class Matrix:
         return found
 
     def _has_equal_documents(self, run: Run, target: str, table: Table) -> bool:
-        """Compare what documents take on MySQL: a date and its text read the same and are not as long."""
+        """Compare what is in documents on MySQL by its types: a date and its text read the same."""
         if run.primary != run.secondary or not run.primary.startswith("mysql"):
             return True
         with self.primary.session() as ours, self.secondaries[run.secondary].session() as theirs:
-            return _sizes(ours, self.schema, table.name) == _sizes(theirs, target, table.name)
+            return _types(ours, self.schema, table.name) == _types(theirs, target, table.name)
 
     def _judge(self, run: Run, tool: Replica, refused: dict[str, str], stderr: str) -> dict[str, Outcome]:
         target = f"{self.schema}_{run.engine.replace('-', '_')}"
@@ -195,17 +173,18 @@ class Matrix:
         return found
 
 
-def _sizes(session: Session, schema: str, table: str) -> list[tuple[object, ...]]:
+def _types(session: Session, schema: str, table: str) -> Counter[tuple[object, ...]]:
     columns = session.rows(
         "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
         " AND data_type = 'json'", schema, table,
     )  # fmt: skip
-    found = []
+    found: Counter[tuple[object, ...]] = Counter()
     for (name,) in columns:
-        value = f"JSON_STORAGE_SIZE({quoted(str(name))}) - JSON_STORAGE_FREE({quoted(str(name))})"
-        found += session.rows(
-            f"SELECT {value}, COUNT(*) FROM {quoted(schema)}.{quoted(table)} GROUP BY {value} ORDER BY 1"
-        )
+        named, place = quoted(str(name)), f"{quoted(schema)}.{quoted(table)}"
+        inner = f"JSON_TABLE(JSON_EXTRACT({named}, '$**.*', '$**[*]'), '$[*]' COLUMNS (v JSON PATH '$')) AS x"
+        whole = f"SELECT JSON_TYPE({named}), SHA2(CAST({named} AS CHAR), 256) FROM {place}"
+        parts = f"SELECT JSON_TYPE(x.v), SHA2(CAST(x.v AS CHAR), 256) FROM {place}, {inner}"
+        found.update(session.rows(f"{whole} UNION ALL {parts}"))
     return found
 
 

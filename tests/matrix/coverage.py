@@ -1,0 +1,120 @@
+"""The README's coverage table, from the outcomes of the last full run.
+
+`PYTHONPATH=.:tests python -m matrix.coverage` writes the table into README.md.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matrix.families import FAMILIES
+from matrix.pairs import PAIRS, RUNS, heads
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from matrix.pairs import Run
+    from matrix.running import Outcome
+
+RECORD = Path(__file__).with_name("outcomes.json")
+README = Path(__file__).parents[2] / "README.md"
+_BEGIN, _END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
+
+Outcomes = dict[str, dict[str, str]]
+"""By run, by table: `equal`, or `refused at the copy: why`, `refused in the stream: why`."""
+
+
+def described(outcomes: Mapping[Run, Mapping[str, Outcome]]) -> Outcomes:
+    """Return outcomes as they are kept: without what differs from run to run."""
+    return {str(run): {name: _words(outcome) for name, outcome in found.items()} for run, found in outcomes.items()}
+
+
+def _words(outcome: Outcome) -> str:
+    if outcome.kind != "refused":
+        return outcome.kind
+    step, _, reason = outcome.how.partition(": ")
+    # Positions, and the names that a run gives to schemas and secondaries.
+    reason = re.sub(r",? in the transaction at \S+", "", reason)
+    reason = re.sub(r"^(db\d+|t_\w+\.\S+): ", "", re.sub(r"\bdb\d+\b", "the secondary", reason))
+    return f"refused {'at the copy' if step == 'copy' else 'in the stream'}: {reason}"
+
+
+def load() -> Outcomes:
+    """Return the outcomes of the last full run."""
+    found: Outcomes = json.loads(RECORD.read_text())
+    return found
+
+
+def save(found: Outcomes) -> None:
+    """Keep the outcomes of some runs beside those of the others."""
+    with RECORD.open("a+") as record:
+        # Several test processes keep theirs.
+        fcntl.flock(record, fcntl.LOCK_EX)
+        record.seek(0)
+        kept = json.loads(record.read() or "{}")
+        record.truncate(0)
+        record.write(json.dumps(kept | found, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+def table(outcomes: Outcomes) -> str:
+    """Return the table as Markdown: a row for each family, a column for each pair, and the reasons below."""
+    lines = [f"| values | {' | '.join(heads())} |", f"|---|{'---|' * len(PAIRS)}"]
+    reasons: dict[str, int] = {}
+    for family in FAMILIES:
+        cells = [_cell(outcomes, pair, {t.name for t in family.tables(pair[0])}, reasons) for pair in PAIRS]
+        lines.append(f"| {family.name} | {' | '.join(cells)} |")
+    lines += ["", *(f"{number}. {reason}" for reason, number in reasons.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(outcomes: Outcomes, pair: tuple[str, str], names: set[str], reasons: dict[str, int]) -> str:
+    if not names:
+        return ""
+    said = {
+        run.engine: _said([outcomes[str(run)][name] for name in names], reasons) for run in RUNS if run.pair == pair
+    }
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return ", ".join(f"{engine}: {words}" for engine, words in said.items())
+
+
+def _said(found: Collection[str], reasons: dict[str, int]) -> str:
+    refused = sorted({_general(words) for words in found if words != "equal"})
+    if not refused:
+        return "equal"
+    numbers = ", ".join(str(reasons.setdefault(words, len(reasons) + 1)) for words in refused)
+    return f"{'equal or ' if 'equal' in found else ''}refused ({numbers})"
+
+
+def _general(words: str) -> str:
+    return re.sub(r"(column )?\b(c\d|k|b|u|m|f|valid): ", "", words)
+
+
+def in_readme() -> str:
+    """Return the tables that the README has."""
+    return README.read_text().partition(_BEGIN)[2].partition(_END)[0].strip() + "\n"
+
+
+def write_readme() -> None:
+    """Put the table of the kept outcomes into the README."""
+    before, _, rest = README.read_text().partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    README.write_text(f"{before}{_BEGIN}\n{table(load())}{_END}{after}")
+
+
+def differences(found: Outcomes) -> Iterator[str]:
+    """Yield where runs came out otherwise than the kept ones."""
+    kept = load() if RECORD.exists() else {}
+    for run, tables in found.items():
+        for name in sorted(tables.keys() | kept.get(run, {}).keys()):
+            now, then = tables.get(name), kept.get(run, {}).get(name)
+            if now != then:
+                yield f"{run} {name}: {now}, and was {then}"
+
+
+if __name__ == "__main__":
+    write_readme()
