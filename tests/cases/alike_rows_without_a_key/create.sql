@@ -1,0 +1,2 @@
+CREATE TABLE t (n INT, s VARCHAR(9), f DOUBLE);
+INSERT INTO t VALUES (1, 'x', 0.1), (1, 'X', 0.1), (1, 'x ', 0.1), (NULL, NULL, NULL), (NULL, NULL, NULL);

@@ -1,0 +1,3 @@
+UPDATE t SET b = CONCAT(b, 'z');
+INSERT INTO t VALUES (4, 'y');
+DELETE FROM t WHERE id = 2;

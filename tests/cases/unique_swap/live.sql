@@ -1,0 +1,5 @@
+START TRANSACTION;
+UPDATE t SET u = -1 WHERE id = 1;
+UPDATE t SET u = 1 WHERE id = 2;
+UPDATE t SET u = 2 WHERE id = 1;
+COMMIT;
