@@ -1,0 +1,77 @@
+"""Random histories on random tables come out the same under both engines.
+
+REPLICA_TEST_PROPERTY_SECONDS is how long it looks, 60 where not set, on all servers together. What it finds
+becomes a folder of tests/cases.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.applier.bench import Bench
+from fix_servers import covered_binaries
+from hypothesis import HealthCheck, given, settings
+from property.histories import History, histories
+
+from replica_cli.core.settings import Apply, EngineChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.sandbox.server import SandboxServer
+
+_SECONDS = float(os.environ.get("REPLICA_TEST_PROPERTY_SECONDS", "60"))  # noqa: TID251  a setting of the tests
+# A round; its end is when the clock is looked at.
+_EXAMPLES = 10
+_LAX = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"
+
+
+@pytest.fixture
+def benches(
+    primary: SandboxServer, secondary: SandboxServer, second_secondary: SandboxServer, schema: str
+) -> Iterator[tuple[Bench, Bench]]:
+    made = Bench(primary, secondary, schema), Bench(primary, second_secondary, schema)
+    for bench, engine in zip(made, (EngineChoice.AUTO, EngineChoice.SQL), strict=True):
+        bench.settings = replace(bench.settings, apply=Apply(engine=engine))
+    yield made
+    made[0].on_primary("SET GLOBAL binlog_row_metadata = DEFAULT")
+    for bench in made:
+        bench.close()
+
+
+@pytest.mark.timeout(_SECONDS * 10 + 300)
+def test_histories_come_out_the_same(benches: tuple[Bench, Bench]) -> None:
+    count = 0
+
+    @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @given(histories())
+    def look(history: History) -> None:
+        nonlocal count
+        _replay(benches, history)
+        count += 1
+
+    ends = time.monotonic() + _SECONDS / len(covered_binaries())
+    while time.monotonic() < ends:
+        look()
+    print(f"{count} histories")
+    assert count >= _EXAMPLES
+
+
+def _replay(benches: tuple[Bench, Bench], history: History) -> None:
+    first, second = benches
+    first.on_primary(f"SET GLOBAL binlog_row_metadata = {history.metadata}", _LAX)
+    first.on_primary("DROP TABLE IF EXISTS t", history.create)
+    for bench in benches:
+        bench.on_secondary("DROP TABLE IF EXISTS t", history.create)
+        bench.begin_here()
+    for statements, is_kept in history.transactions:
+        first.on_primary("START TRANSACTION", *statements, "COMMIT" if is_kept else "ROLLBACK")
+    # Both tables may be empty in the end; a row that is always there proves that the comparison looks.
+    first.on_primary("INSERT INTO t (id) VALUES (1000)")
+    for bench in (first, second):
+        bench.stream()
+        bench.assert_equal()
