@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import LockHeld
+from replica_cli.core.errors import LockHeld, LockLost
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
+
+# It beats once a second.
+SILENT_SECONDS = 10
 
 
 class WriterLock:
@@ -25,9 +29,7 @@ class WriterLock:
         self._session = session
         self._instance = instance
         self._status = f"{quote(state_schema)}.stream_status"
-        # Lock names are limited to 64 characters and shared by the whole server.
-        digest = hashlib.sha256(f"{state_schema}\0{instance}".encode()).hexdigest()[:32]
-        self._name = f"replica:{digest}"
+        self._name = _name(state_schema, instance)
 
     def try_acquire(self, timeout: float = 0) -> bool:
         """Take the lock, waiting at most `timeout` seconds; return whether it is ours."""
@@ -43,10 +45,26 @@ class WriterLock:
             with contextlib.suppress(ServerError):
                 self._session.execute(f"KILL {former}")
         if not self.try_acquire(timeout):
-            raise LockHeld(
-                f"{self._instance}: {self.holder() or 'another process'} writes to this instance",
+            raise self.refusal()
+
+    def refusal(self) -> LockHeld:
+        """Return the error that names who holds the lock, and for how long it has been silent."""
+        status = self._session.row(
+            f"SELECT holder, TIMESTAMPDIFF(SECOND, beat_at, UTC_TIMESTAMP(6)) FROM {self._status} WHERE instance = %s",
+            self._instance,
+        )
+        name = self.holder() or "another process"
+        silent = int(status[1]) if status and str(status[0]) == name else 0
+        if silent < SILENT_SECONDS:
+            return LockHeld(
+                f"{self._instance}: {name} writes to this instance",
                 hint="stop it first; `replica stream --standby` takes over from one that is dead or frozen",
             )
+        return LockHeld(
+            f"{self._instance}: {name} holds this instance and has been silent for {silent} s: "
+            "it is dead, frozen or cut off",
+            hint="`replica stream --standby` takes over from it",
+        )
 
     def holder(self) -> str:
         """Return who holds the lock, as it introduced itself; empty where nobody does."""
@@ -69,3 +87,29 @@ class WriterLock:
     def release(self) -> None:
         """Give the lock back."""
         self._session.row("SELECT RELEASE_LOCK(%s)", self._name)
+
+
+@dataclass(frozen=True, slots=True)
+class LockGuard:
+    """What a connection other than the lock's checks before it writes: that the process still is the writer.
+
+    A process that was frozen finds its connections killed when it wakes up: with new ones it must not go on.
+    """
+
+    state_schema: str
+    instance: str
+    writer_id: int
+
+    def check(self, session: Session) -> None:
+        """Raise LockLost unless the lock is held by the writer's connection."""
+        row = session.row(f"SELECT IS_USED_LOCK('{_name(self.state_schema, self.instance)}')")
+        if row is None or row[0] is None or int(row[0]) != self.writer_id:
+            raise LockLost(
+                f"{self.instance}: the writer's lock was lost while this process stood still, or was cut off",
+                hint=f"`replica transfer --resume --secondary {self.instance}` goes on where nobody else does",
+            )
+
+
+def _name(state_schema: str, instance: str) -> str:
+    # Lock names are limited to 64 characters and shared by the whole server.
+    return "replica:" + hashlib.sha256(f"{state_schema}\0{instance}".encode()).hexdigest()[:32]

@@ -175,6 +175,12 @@ class Fenced(LockHeld):
     code = "fenced"
 
 
+class LockLost(LockHeld):
+    """The connection that holds the instance's lock for this process is gone: whoever has the lock now writes."""
+
+    code = "lock_lost"
+
+
 class Interrupted(ReplicaError):
     """Asked to stop before the work was done."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _SECONDS = 1.0
-_FIRST_SECONDS = 0.1
+_FIRST_SECONDS = _LOOK_SECONDS = 0.1
 _WATCH_SECONDS = 30.0
 
 
@@ -52,6 +52,8 @@ class Heartbeat:
         self._stop = stop
         self._end = StopToken()
         self._has_beaten = False
+        self._had: set[int] = set()
+        self._told: list[int] = []
         self._cut = cut
         self._answered_at = time.monotonic()
         self._looked_at = time.monotonic()
@@ -76,14 +78,14 @@ class Heartbeat:
         session: Session | None = None
         is_over = False
         while not is_over:
-            # The first beat comes soon: `pause` and a standby look for it.
-            is_over = self._end.wait(_SECONDS if self._has_beaten else _FIRST_SECONDS)
+            is_over = self._wait()
             self._look()
             if not self._board.has_held_lock:
                 continue
             try:
                 if session is None:
                     network = self._settings.network
+                    self._had.clear()  # a server that was restarted counts anew
                     session = connect(self._server, replace(network, query_timeout=network.read_timeout))
                     create_state_schema(session, self._settings.state_schema)
                     store = BeatStore(session, self._settings.state_schema, self._server.name)
@@ -99,6 +101,17 @@ class Heartbeat:
         if session is not None:
             session.close()
 
+    def _wait(self) -> bool:
+        """Wait for the next beat to be due; say whether it is the last one."""
+        # The first beat comes soon: `pause` and a standby look for it. So does one that names a new connection: what it
+        # locks a standby can only free by killing it.
+        due = time.monotonic() + (_SECONDS if self._has_beaten else _FIRST_SECONDS)
+        while time.monotonic() < due and open_connection_ids(self._server) == self._told:
+            if self._end.wait(_LOOK_SECONDS):
+                return True
+        self._told = open_connection_ids(self._server)
+        return self._end.wait(_LOOK_SECONDS)
+
     def _notice_silence(self) -> None:
         # One heartbeat may be lost with its connection; that a new one got no answer either is a dead link.
         if time.monotonic() - self._answered_at > 1.5 * self._settings.network.read_timeout:
@@ -108,7 +121,9 @@ class Heartbeat:
     def _beat(self, store: BeatStore, lock: WriterLock, session: Session) -> None:
         """Speak for the instance only while nobody else does: a process that woke up too late keeps silent."""
         ours, writer = open_connection_ids(self._server), lock.holder_id()
-        if writer is not None and writer not in ours:
+        self._had |= set(ours)
+        # The server may take a moment to notice that the writer's connection was closed: that is still ours.
+        if writer is not None and writer not in self._had:
             return
         if writer is None and self._has_beaten:
             beat = store.load()

@@ -24,6 +24,7 @@ from replica_cli.transfer.run import run_copy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from replica_cli.checkpoint.lock import LockGuard
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
@@ -51,7 +52,13 @@ def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tu
 
 
 def carry_out(
-    settings: Settings, server: Server, plan: CopyPlan, stop: StopToken, report: Callable[[TransferProgress], None]
+    settings: Settings,
+    server: Server,
+    plan: CopyPlan,
+    *,
+    stop: StopToken,
+    report: Callable[[TransferProgress], None],
+    guard: LockGuard,
 ) -> CopyResult:
     """Make the copy that was planned. The caller holds the writer's lock."""
     log(logger, logging.INFO, Tag.TRANSFER, "%d tables to copy", len(plan.tables), instance=server.name)
@@ -66,6 +73,7 @@ def carry_out(
         stop=stop,
         report=report,
         progress_folder=settings.progress_folder,
+        guard=guard.check,
     )
     for table, message in result.errors:
         log(logger, logging.ERROR, Tag.ERROR, "%s: %s", table, message, instance=server.name, table=table)
@@ -85,12 +93,13 @@ def copy_what_is_missing(
     store: TableStore,
     stop: StopToken,
     report: Callable[[TransferProgress], None],
+    guard: LockGuard,
 ) -> None:
     """Make or finish the copy that a stream needs before it can go on.
 
     Raises Interrupted where a stop came first, ApplyRefused where a table could not be copied.
     """
-    result = copy_to_the_end(settings, server, mode, store=store, stop=stop, report=report)
+    result = copy_to_the_end(settings, server, mode, store=store, stop=stop, report=report, guard=guard)
     if result.is_complete:
         return
     if stop.is_set:
@@ -108,17 +117,21 @@ def copy_to_the_end(
     store: TableStore,
     stop: StopToken,
     report: Callable[[TransferProgress], None],
-    joins: bool = False,
+    guard: LockGuard,
+    beside: frozenset[TableName] = frozenset(),
 ) -> CopyResult:
-    """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock.
+    """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock, as `guard` checks.
 
-    `joins`: the stream goes on beside it, and the tables are brought up to it afterwards.
+    `beside`: of what is unfinished only these tables, as the stream goes on with all others meanwhile; they are brought
+    up to it afterwards.
     """
     while True:
         if mode is TransferMode.RESUME:
-            forget_dropped(settings, server, store)
-        plan = replace(make_plan(settings, server, mode, tables), joins=joins)
-        result = carry_out(settings, server, plan, stop, report)
+            forget_dropped(settings, server, store, beside)
+        plan = make_plan(settings, server, mode, tables)
+        if beside:
+            plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name in beside), joins=True)
+        result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
         if not result.must_repeat or stop.is_set:
             return result
         mode, tables = TransferMode.RESUME, ()
@@ -137,12 +150,14 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[Table
         store.save(TableRecord(name, TableState.PENDING, reason=reason))
 
 
-def forget_dropped(settings: Settings, server: Server, store: TableStore) -> None:
+def forget_dropped(
+    settings: Settings, server: Server, store: TableStore, beside: frozenset[TableName] = frozenset()
+) -> None:
     """Give up copies of tables that the primary has dropped: up to now their events are skipped, then nothing is left.
 
     Without this a table that was dropped while it was copied would be waited for for ever.
     """
-    waiting = [r for r in store.load().values() if r.state in UNFINISHED]
+    waiting = [r for r in store.load().values() if r.state in UNFINISHED and (not beside or r.name in beside)]
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
         for record in waiting:
             if read_table(primary, record.name) is not None:

@@ -1,45 +1,40 @@
-"""Tables that are copied while the others stream on, and brought up to the stream without a gap.
+"""Tables that are copied while the others stream on, and join the stream without a gap.
 
-A thread of the stream's worker copies them, then applies their changes, and theirs alone, from the start of the copy,
-on connections of its own. Their place is saved with their rows, in their records. Near the stream's place the stream
-waits for a moment at a transaction's end; the thread goes up to exactly there; the stream takes the tables over.
+A thread of the stream's worker copies them and brings them up to the stream. Near the stream's place the stream waits
+for a moment at a transaction's end; the thread goes up to exactly there; the stream takes the tables over.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from contextlib import closing
+import time
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.beside import DdlBeside, XaMet, without_xa
-from replica_cli.applier.window import TableChangedInWindow, Windows
-from replica_cli.checkpoint.joining import JoinLost, JoinPositions, NoIntents
-from replica_cli.checkpoint.lock import WriterLock
-from replica_cli.checkpoint.positions import PositionStore
-from replica_cli.checkpoint.stores import Stores
+from replica_cli.applier.beside import XaMet
+from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.errors import ApplyRefused, CorruptEvent, Fenced, Panic, PositionLost, ReplicaError
+from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
 from replica_cli.core.requests import TransferMode
-from replica_cli.core.settings import EngineChoice
-from replica_cli.core.status import UNFINISHED, TableState
+from replica_cli.core.settings import EngineChoice, TableFailurePolicy
+from replica_cli.core.status import BESIDE, UNFINISHED, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
-from replica_cli.reader.reader import Reader
 from replica_cli.retry import delay_after
-from replica_cli.service.applying import make_applier
 from replica_cli.service.copying import ask_for_copies, copy_to_the_end
-from replica_cli.service.sessions import SecondarySessions
-from replica_cli.sqlbuilder.context import APPLY_SESSION
+from replica_cli.service.meeting import Meeting
+from replica_cli.service.pursuit import Pursuit
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.applier.applier import Applier
+    from replica_cli.checkpoint.lock import LockGuard
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
@@ -49,41 +44,48 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_TAKE_SECONDS = 0.1
-_MEET_SECONDS = 0.05
-_STOP_SECONDS = 8.0
-# So much binary log is applied in less than a second: the stream can wait for it.
-_NEAR_BYTES = 1024 * 1024
+_PATIENCE_SECONDS = 5.0
+_STOP_SECONDS = 3.0
+_LEAVE_SECONDS = 6.0
 
 
 class Joining:
-    """One stretch of copying and bringing up, beside one stretch of streaming; made anew after each error of either."""
+    """One stretch of copying and bringing up, beside one stretch of streaming; made anew after each error of either.
+
+    `names` are the tables that the stream leaves to it: it touches no other one, as the stream still applies to those.
+    """
 
     def __init__(
         self,
         settings: Settings,
         server: Server,
         *,
+        names: frozenset[TableName],
         server_id: int,
         token: int,
+        guard: LockGuard,
         primary_facts: ServerFacts,
         board: StatusBoard,
+        stop: StopToken,
     ) -> None:
         # One engine that names what fails, without asking whether another one would be faster.
         self._settings = replace(settings, apply=replace(settings.apply, engine=EngineChoice.SQL))
         self._server = server
+        self._names = names
         self._server_id = server_id
         self._token = token
+        self._guard = guard
         self._facts = primary_facts
         self._board = board
+        self._stop = stop
         self._end = StopToken()
+        self._meeting = Meeting()
+        self._pursuit: Pursuit | None = None
         self._error: ReplicaError | None = None
         self._has_ended = threading.Event()
-        self._is_near = threading.Event()
-        self._is_there = threading.Event()
-        self._goal: Position | None = None
-        self._here: Position | None = None
         self._joined: tuple[TableName, ...] = ()
+        self._failures: Counter[TableName] = Counter()
+        self._lost = 0
         self._thread = threading.Thread(target=self._run, name="joining", daemon=True)
 
     def start(self) -> None:
@@ -91,10 +93,19 @@ class Joining:
         self._thread.start()
 
     def stop(self) -> None:
-        """End: what was copied and applied is kept."""
+        """End: what was copied and applied is kept.
+
+        Waits for the thread, as the next one must not meet it at the same rows; not for long where the process ends.
+        """
         self._end.request()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
+        began = time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            waited = time.monotonic() - began
+            if waited > _STOP_SECONDS and self._pursuit is not None:
+                self._pursuit.abort()
+            if waited > _LEAVE_SECONDS and self._stop.is_set:
+                break
 
     def meet(self, stream: Applier, tables: TableStore) -> bool:
         """Called by the stream between two batches: let tables that are near join.
@@ -103,20 +114,18 @@ class Joining:
         """
         if self._error is not None:
             raise self._error
-        self._here = stream.position
         if self._has_ended.is_set():
             return True
-        if not self._is_near.is_set():
+        self._meeting.pass_by(stream.position)
+        if not self._meeting.is_near:
             return False
         # What is behind the stream's place is the tables' own business up to there, and the stream's from there on: so
         # that place is saved before a record goes.
         stream.save_position()
-        self._goal = stream.position
-        while not self._is_there.wait(_MEET_SECONDS):
-            if self._error is not None or not self._is_near.is_set():
-                self._goal = None
-                return False
-        self._take_over(tables, self._goal)
+        place = stream.position
+        if not self._meeting.wait_at(place, _PATIENCE_SECONDS, self._stop):
+            return False
+        self._take_over(tables, place)
         return True
 
     def _take_over(self, tables: TableStore, place: Position) -> None:
@@ -136,74 +145,109 @@ class Joining:
                 schema=name.schema, table=name.table, position=place)  # fmt: skip
 
     def _run(self) -> None:
-        attempt = 0
-        while not self._end.is_set:
+        while not self._end.is_set and self._error is None:
             try:
                 self._work()
-            except TableChangedInWindow as error:
-                self._again(error.tables, error.message)
-            except (JoinLost, PositionLost) as error:
-                self._look_again(error)
-            except ServerError as error:
-                if error.remedy is Remedy.FATAL:
-                    self._error = error
-                    return
-                attempt += 1
-                logger.warning("the joining tables wait: %s", error.message)
-                self._end.wait(max(1.0, delay_after(attempt, self._settings.retry)))
-            except XaMet as error:
-                self._again(self._joined, error.message)
-                self._error = self._error or error
+            except Interrupted:
                 return
             except ReplicaError as error:
-                self._error = error
-                return
+                self._outlive(error)
             except Exception as error:  # noqa: BLE001 - the top of a thread: the stream raises it
                 self._error = Panic(f"{type(error).__name__} while tables joined")
                 self._error.__cause__ = error
-                return
             else:
                 self._has_ended.set()
                 return
             finally:
-                self._is_near.clear()
+                self._meeting.leave()
+
+    def _outlive(self, error: ReplicaError) -> None:
+        """Do what an error asks for, or leave it to the stream."""
+        if isinstance(error, TableChangedInWindow):
+            self._again(error.tables, error.message)
+        elif isinstance(error, PositionLost):
+            self._again(self._joined, error.message)
+        elif isinstance(error, JoinLost):
+            # A record that somebody changed is read again; where another process took over the stream notices too.
+            self._end.wait(1.0)
+        elif isinstance(error, XaMet):
+            self._again(self._joined, error.message)
+            self._error = self._error or error
+        elif isinstance(error, ServerError) and error.remedy is not Remedy.FATAL:
+            self._lost += 1
+            logger.warning("the joining tables wait: %s", error.message)
+            self._end.wait(max(1.0, delay_after(self._lost, self._settings.retry)))
+        else:
+            self._error = error
 
     def _work(self) -> None:
         with connect(self._server, self._settings.network) as session:
             store = TableStore(session, self._settings.state_schema, self._server.name)
-            if any(r.state in UNFINISHED for r in store.load().values()):
+            if any(r.state in UNFINISHED for r in self._records(store)):
                 self._copy(store)
             while not self._end.is_set:
-                group = _of_one_start(store)
+                group = _of_one_start(self._records(store))
                 if not group:
                     return
                 try:
-                    self._bring_up(group)
+                    self._pursue(group)
                 except ApplyRefused as error:
-                    if error.table is None:
-                        raise
-                    self._set_aside(store, (error.table,), error.message)
-                else:
-                    return
+                    self._failed(store, error)
+
+    def _records(self, store: TableStore) -> list[TableRecord]:
+        return [r for r in store.load().values() if r.name in self._names and r.state in BESIDE]
 
     def _copy(self, store: TableStore) -> None:
         try:
             result = copy_to_the_end(
                 self._settings, self._server, TransferMode.RESUME,
-                store=store, stop=self._end, report=self._tell, joins=True,
+                store=store, stop=self._end, report=self._tell, guard=self._guard, beside=self._names,
             )  # fmt: skip
         except ApplyRefused as error:
-            names = tuple(r.name for r in store.load().values() if r.state in UNFINISHED)
-            self._set_aside(store, names, error.message)
+            self._set_aside(store, [r.name for r in self._records(store) if r.state in UNFINISHED], error.message)
             return
         finally:
             self._board.set(transfer=None)
         failed = dict(result.errors)
-        for name in [r.name for r in store.load().values() if r.state in UNFINISHED and str(r.name) in failed]:
-            self._set_aside(store, (name,), failed[str(name)])
+        for record in self._records(store):
+            if record.state in UNFINISHED and str(record.name) in failed:
+                self._set_aside(store, [record.name], failed[str(record.name)])
 
     def _tell(self, progress: TransferProgress) -> None:
         self._board.set(transfer=progress)
+
+    def _pursue(self, group: Sequence[TableRecord]) -> None:
+        self._joined = tuple(r.name for r in group)
+        self._pursuit = Pursuit(
+            self._settings,
+            self._server,
+            group,
+            server_id=self._server_id,
+            token=self._token,
+            primary_facts=self._facts,
+            meeting=self._meeting,
+            end=self._end,
+        )
+        self._pursuit.run()
+
+    def _failed(self, store: TableStore, error: ApplyRefused) -> None:
+        """Try a table again from its saved place; set it aside where it keeps failing."""
+        table = error.table
+        if table is None:
+            raise error
+        self._failures[table] += 1
+        count, limit = self._failures[table], self._settings.apply.table_failures
+        tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
+        log(
+            logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message.removeprefix(f"{table}: "),
+            instance=self._server.name, schema=table.schema, table=table.table,
+        )  # fmt: skip
+        if count < limit and not isinstance(error, Drift | Panic):
+            self._end.wait(delay_after(count, self._settings.retry))
+            return
+        if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+            raise ApplyRefused(error.message, hint=error.hint) from error
+        self._set_aside(store, [table], error.message)
 
     def _set_aside(self, store: TableStore, names: Sequence[TableName], reason: str) -> None:
         records = store.load()
@@ -216,127 +260,23 @@ class Joining:
                 table=name.table, position=start,
             )  # fmt: skip
 
-    def _bring_up(self, group: Sequence[TableRecord]) -> None:
-        names = self._joined = tuple(r.name for r in group)
-        start = group[0].start
-        if start is None or not start.file:
-            raise TableChangedInWindow(names, "the copy's place is not known by file")
-        log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(map(str, names)),
-            start, instance=self._server.name)  # fmt: skip
-        with self._sessions(names) as sessions:
-            reader, applier = self._ends(sessions, group, start)
-            with closing(_Stopping(reader)):
-                reader.start()
-                self._approach(reader, applier)
-
-    def _approach(self, reader: Reader, applier: Applier) -> None:
-        self._is_there.clear()
-        prepared: set[str] = set()
-        while not self._end.is_set:
-            goal = self._goal if self._is_near.is_set() else None
-            if goal is not None and applier.position.order >= goal.order:
-                break
-            found = list(without_xa(reader.take(_TAKE_SECONDS), prepared))
-            due = found if goal is None else [t for t in found if t.end.order <= goal.order]
-            if due:
-                applier.apply(due)
-            if len(due) < len(found):
-                # The next transaction begins at the stream's place, or behind it.
-                break
-            if goal is None and self._is_close(applier.position):
-                self._is_near.set()
-        if not self._end.is_set:
-            applier.save_position()
-            self._is_there.set()
-            # The stream takes the tables over from here, and begins anew: this thread is not needed any more.
-            self._end.wait(_STOP_SECONDS)
-
-    def _is_close(self, place: Position) -> bool:
-        here = self._here
-        if here is None:
-            return False
-        return place.order >= here.order or (place.file == here.file and here.pos - place.pos < _NEAR_BYTES)
-
-    def _sessions(self, names: Sequence[TableName]) -> SecondarySessions:
-        settings, place = self._settings, (self._settings.state_schema, self._server.name)
-        writer = connect(self._server, settings.network)
-        try:
-            catalog = connect(self._server, settings.network)
-        except BaseException:
-            writer.close()
-            raise
-        writer.execute(APPLY_SESSION)
-        saved = PositionStore(catalog, *place).load()
-        if saved is None or saved.token != self._token:
-            writer.close()
-            catalog.close()
-            raise Fenced(f"{self._server.name}: another process took over")
-        stores = Stores(JoinPositions(catalog, *place, names), TableStore(catalog, *place), NoIntents(catalog, *place))
-        return SecondarySessions(writer, catalog, read_facts(catalog), stores, WriterLock(writer, *place))
-
-    def _ends(
-        self, sessions: SecondarySessions, group: Sequence[TableRecord], start: Position
-    ) -> tuple[Reader, Applier]:
-        names = frozenset(r.name for r in group)
-        saved = PositionStore(sessions.catalog, self._settings.state_schema, self._server.name).load()
-        if saved is None:
-            raise Fenced(f"{self._server.name}: the position is gone")
-        reader = Reader(
-            self._settings.primary,
-            self._settings.network,
-            server_id=self._server_id,
-            start=start,
-            is_mariadb=self._facts.is_mariadb,
-            wants=names.__contains__,
-            queue_bytes=self._settings.batching.queue_bytes,
-        )
-
-        def format_event() -> bytes:
-            if reader.format is None:
-                raise CorruptEvent("rows came before the log's format description")
-            return reader.format.raw
-
-        applier = make_applier(
-            self._settings,
-            sessions,
-            replace(saved, position=start, token=self._token),
-            windows=Windows({r.name: r for r in group}, is_mariadb=self._facts.is_mariadb, is_beside=True),
-            primary_facts=self._facts,
-            format_event=format_event,
-            stop=self._end,
-            ddl_class=DdlBeside,
-        )
-        return reader, applier
-
     def _again(self, names: Sequence[TableName], reason: str) -> None:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew: %s", ", ".join(map(str, names)), reason,
             instance=self._server.name)  # fmt: skip
         try:
             with connect(self._server, self._settings.network) as session:
+                self._guard.check(session)
                 store = TableStore(session, self._settings.state_schema, self._server.name)
                 ask_for_copies(self._settings, store, names, reason)
         except ReplicaError as error:
             self._error = error
 
-    def _look_again(self, error: ReplicaError) -> None:
-        """Copy anew what can be brought up no more; a record that somebody changed is read again by itself."""
-        if isinstance(error, PositionLost):
-            self._again(self._joined, error.message)
-        self._end.wait(1.0)
 
-
-class _Stopping:
-    """Gives a reader a `close`."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    def close(self) -> None:
-        self._reader.stop()
-
-
-def _of_one_start(store: TableStore) -> list[TableRecord]:
+def _of_one_start(records: Sequence[TableRecord]) -> list[TableRecord]:
     """Return the tables that join from the first place that any of them waits at."""
-    joining = [r for r in store.load().values() if r.state is TableState.JOINING]
-    joining.sort(key=lambda r: r.start.order if r.start else (-1, 0))
+    joining = sorted((r for r in records if r.state is TableState.JOINING), key=_order)
     return [r for r in joining if r.start == joining[0].start]
+
+
+def _order(record: TableRecord) -> tuple[int, int]:
+    return record.start.order if record.start else (-1, 0)

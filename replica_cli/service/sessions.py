@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.intents import IntentStore
-from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.lock import LockGuard, WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
@@ -65,6 +65,10 @@ class SecondarySessions:
         # The position is written on the writer's session, by text that the store builds; all else on the other one.
         stores = Stores(PositionStore(catalog, *place), TableStore(catalog, *place), IntentStore(catalog, *place))
         return cls(writer, catalog, facts, stores, lock)
+
+    def guard(self, settings: Settings) -> LockGuard:
+        """Return what other connections of this process check before they write."""
+        return LockGuard(settings.state_schema, self.writer.server.name, self.writer.connection_id)
 
     def close(self) -> None:
         """Close both; the lock goes with the writer's connection."""

@@ -67,15 +67,18 @@ class Streaming:
         records = sessions.stores.tables.load()
         self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
         self._joining: Joining | None = None
-        if any(r.state in BESIDE for r in records.values()):
+        if beside := frozenset(n for n, r in records.items() if r.state in BESIDE):
             self._joining = Joining(
                 settings,
                 sessions.writer.server,
+                names=beside,
                 # A dump connection of its own needs a server id of its own.
                 server_id=server_id + len(settings.secondaries),
                 token=saved.token,
+                guard=sessions.guard(settings),
                 primary_facts=self._primary_facts,
                 board=board,
+                stop=stop,
             )
         self._reader = Reader(
             settings.primary,

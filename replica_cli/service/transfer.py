@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,17 +10,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore
-from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.lock import LockGuard, WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
-from replica_cli.core.errors import ExitCode, Interrupted, LockHeld, ReplicaError
+from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
 from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
+from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import BESIDE, Phase, TableState
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.copying import ask_for_copies, copy_to_the_end, make_plan
 from replica_cli.service.preflight import check_before_start
+from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.service.signals import stopping_on_signals
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
+
+logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0
 
@@ -77,17 +83,52 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
             lock = WriterLock(session, settings.state_schema, server.name)
             check_before_start(settings, server)
             if lock.try_acquire():
-                return _copy_with_heartbeat(settings, server, plan, stop, board)
-            if not plan.is_partial:
-                lock.acquire(0)
-            return _ask_the_stream(settings, server, plan, session, stop)
+                former = session.connection_id
+                copy = _copy_under(session, settings, server, plan, stop=stop, board=board)
+            elif plan.is_partial:
+                return _ask_the_stream(settings, server, plan, session, stop)
+            else:
+                raise lock.refusal()
+        while copy is None:
+            former, copy = _go_on(settings, server, plan, stop, board, former=former)
     except ReplicaError as error:
         milliseconds = int((time.monotonic() - started) * 1000)
         return CopyReport(server.name, elapsed_milliseconds=milliseconds, failure=Failure.of(error))
+    else:
+        return copy
+
+
+def _copy_under(
+    session: Session, settings: Settings, server: Server, plan: TransferPlan, *, stop: StopToken, board: StatusBoard
+) -> CopyReport | None:
+    """Copy while a session holds the lock; None where it was lost on the way."""
+    guard = LockGuard(settings.state_schema, server.name, session.connection_id)
+    try:
+        return _copy_with_heartbeat(settings, server, plan, stop=stop, board=board, guard=guard)
+    except LockLost as error:
+        log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=server.name)
+        return None
+
+
+def _go_on(
+    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard, *, former: int
+) -> tuple[int, CopyReport | None]:
+    """Take the lock again and go on with what is unfinished. Raises Fenced where another process has taken over."""
+    rest = replace(plan, mode=TransferMode.RESUME, is_partial=False)
+    with connect(server, settings.network) as session:
+        lock = WriterLock(session, settings.state_schema, server.name)
+        try:
+            lock.acquire(LOCK_PATIENCE_SECONDS, former=former)
+        except LockHeld as error:
+            raise Fenced(
+                f"{error.message}: it took over while this process stood still, or was cut off",
+                hint="the other one goes on with the copy",
+            ) from error
+        return session.connection_id, _copy_under(session, settings, server, rest, stop=stop, board=board)
 
 
 def _copy_with_heartbeat(
-    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard
+    settings: Settings, server: Server, plan: TransferPlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
 ) -> CopyReport:
     """Copy as the instance's writer: seen by `health`, by a standby, and by `pause`."""
     own = stop.branch()
@@ -99,7 +140,7 @@ def _copy_with_heartbeat(
         own.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
     with Heartbeat(settings, server, board, own):
         try:
-            copy = _copy_ourselves(settings, server, plan, own, board)
+            copy = _copy_ourselves(settings, server, plan, stop=own, board=board, guard=guard)
             message = copy.failure.message if copy.failure else ""
             phase = Phase.FAILED if copy.failure else Phase.STOPPED
         finally:
@@ -108,13 +149,13 @@ def _copy_with_heartbeat(
 
 
 def _copy_ourselves(
-    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard
+    settings: Settings, server: Server, plan: TransferPlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
 ) -> CopyReport:
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
     with connect(server, settings.network) as session:
         store = TableStore(session, settings.state_schema, server.name)
         result = copy_to_the_end(
-            settings, server, plan.mode, tables=names, store=store, stop=stop, report=board.copying
+            settings, server, plan.mode, tables=names, store=store, stop=stop, report=board.copying, guard=guard
         )
     failure = None
     if not result.is_complete:

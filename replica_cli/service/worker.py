@@ -21,6 +21,7 @@ from replica_cli.core.errors import (
     FiltersChanged,
     Interrupted,
     LockHeld,
+    LockLost,
     Panic,
     PositionMissing,
     ReplicaError,
@@ -224,8 +225,9 @@ class Worker:
         self._board.set(phase=Phase.TRANSFERRING)
         tables = sessions.stores.tables
         copy_what_is_missing(
-            self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying
-        )
+            self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying,
+            guard=sessions.guard(self._settings),
+        )  # fmt: skip
         self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
 
     def _outlive(  # noqa: PLR0911 - one return a kind of trouble
@@ -239,7 +241,8 @@ class Worker:
             self._failures.clear()
         self._must_be_exact = isinstance(error, NotExact)
         is_beaten = isinstance(error, LockHeld) and self._is_waiting()  # another standby was quicker
-        if is_beaten or isinstance(error, NotExact):
+        # A lock that was lost is asked for anew; where another process has it that says so.
+        if is_beaten or isinstance(error, NotExact | LockLost):
             return None
         if isinstance(error, TableChangedInWindow):
             return self._ask_for_copies(error)

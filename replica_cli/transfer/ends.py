@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from replica_cli.core.settings import Network, Server
@@ -22,12 +23,16 @@ _HEAD_ROOM = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Both servers; `packet_limit` is the longest VALUES list, bytes, that the two take."""
+    """Both servers; `packet_limit` is the longest VALUES list, bytes, that the two take.
+
+    `guard` raises where this process must not write to the secondary any more.
+    """
 
     primary: Server
     secondary: Server
     network: Network
     packet_limit: int
+    guard: Callable[[Session], None]
 
     def open_reader(self) -> Session:
         """Open a session that formats chunks: its answers are bytes."""
@@ -39,7 +44,7 @@ class Ends:
 
     def open_writer(self) -> Session:
         """Open a session that takes chunks as they are; checks were the primary's business."""
-        session = connect(self.secondary, self.network)
+        session = self._guarded(connect(self.secondary, self.network))
         for statement in _WRITING:
             session.execute(statement)
         if session.is_mariadb:
@@ -52,7 +57,15 @@ class Ends:
 
     def open_secondary(self) -> Session:
         """Open a session for definitions and state, in utf8mb4; a parent may go before its children."""
-        return connect(self.secondary, self.network, init="SET SESSION foreign_key_checks = 0")
+        return self._guarded(connect(self.secondary, self.network, init="SET SESSION foreign_key_checks = 0"))
+
+    def _guarded(self, session: Session) -> Session:
+        try:
+            self.guard(session)
+        except BaseException:
+            session.close()
+            raise
+        return session
 
 
 def packet_limit(*max_allowed_packets: int) -> int:

@@ -65,13 +65,16 @@ def run_copy(
     stop: StopToken,
     report: Callable[[TransferProgress], None] | None = None,
     progress_folder: Path | None = None,
+    guard: Callable[[Session], None] | None = None,
 ) -> CopyResult:
     """Do what the plan says. A stop is heard between chunks: progress is kept and the result is not complete.
 
-    A table that fails is listed and the others go on. Raises Fenced where another process copies too, ServerError
-    where a server is lost outside of a table's work, and whatever no table is to blame for.
+    `guard` is asked on each new connection to the secondary, and before a table is dropped: it raises where another
+    process may write by now. A table that fails is listed and the others go on.
+    Raises Fenced where another process copies too, ServerError where a server is lost outside of a table's work, and
+    whatever no table is to blame for.
     """
-    ends = Ends(primary, secondary, network, plan.packet_limit)
+    ends = Ends(primary, secondary, network, plan.packet_limit, guard or _trust)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
     queue = WorkQueue(stop)
@@ -130,6 +133,10 @@ def _begin(
         tables.save(TableRecord(run.name, state, run.start))
     target.commit()
     return start, since.late
+
+
+def _trust(session: Session) -> None:
+    """Let everything pass: nobody else writes."""
 
 
 def _is_fresh(run: TableRun) -> bool:

@@ -128,6 +128,7 @@ class Worker:
 
     def _begin(self, run: TableRun) -> None:
         secondary = self._connections.secondary
+        self._connections.ends.guard(secondary)
         # Progress goes before the rows do: a death between the two must not leave ranges that look done.
         self._store(secondary).forget(run.name)
         make_table(secondary, run)
@@ -182,6 +183,7 @@ class Worker:
             raise TableAltered(f"{run.name}: the table was altered on the primary")
         run.start = position
         secondary = self._connections.secondary
+        self._connections.ends.guard(secondary)
         self._store(secondary).forget(run.name)
         make_table(secondary, run)
         begin_table(secondary, self._plan, run, (RangeProgress(1),))

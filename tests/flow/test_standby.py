@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, wait_until_locked_out
+from fix_replica import Load, wait_until, wait_until_locked_out
 
 if TYPE_CHECKING:
     from fix_replica import Replica, Running
@@ -133,3 +133,34 @@ def test_a_token_that_was_raised_stops_a_batch_even_where_the_connection_lives(l
     assert ledger.on_secondary("SELECT SUM(applications) FROM ledger")[0][0] in (0, "0")
     ledger.catch_up()
     ledger.assert_equal()
+
+
+def test_a_copy_that_was_frozen_drops_no_table_that_another_process_has_copied(replica: Replica) -> None:
+    replica.settings |= {"REPLICA_LEASE": "3s", "TRANSFER_BATCH_SIZE": "20", "REPLICA_TRANSFER_WORKERS": "1"}
+    names = [f"t{n}" for n in range(8)]
+    replica.on_primary(
+        "CREATE TABLE t0 (id INT PRIMARY KEY, n INT NOT NULL)",
+        "INSERT INTO t0 VALUES " + ",".join(f"({n}, 0)" for n in range(4000)),
+        *(f"CREATE TABLE {n} LIKE t0" for n in names[1:]),
+        *(f"INSERT INTO {n} SELECT * FROM t0" for n in names[1:]),
+    )
+    replica.run("transfer")
+    waiting = "SELECT id FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock%'"
+    with replica.secondaries["db1"].session(database=replica.schema) as other:
+        other.execute("LOCK TABLES t5 READ")
+        copying = replica.start("transfer", "--restart", "--secondary", "db1", "--yes")
+        wait_until(lambda: replica.on_secondary(waiting), "the copy to come to a table that is locked")
+        ((number,),) = replica.on_secondary(waiting)
+        named = f"SELECT 1 FROM stream_status WHERE JSON_CONTAINS(snapshot, '{number}', '$.connections')"
+        wait_until(lambda: replica.state(named), "its connections to be known")
+        freeze(copying)
+    standby = replica.start("stream", "--standby")
+    standby.wait_for_log("streaming from")
+    replica.wait_until_applied(standby)
+    wake(copying)
+    ended = copying.end()
+    assert ended.code == 16, ended.stderr
+    replica.on_primary(*(f"UPDATE {n} SET n = n + 1" for n in names))
+    replica.wait_until_applied(standby)
+    assert standby.end(signal.SIGTERM).code == 0
+    replica.assert_equal()

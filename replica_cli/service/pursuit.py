@@ -1,0 +1,199 @@
+"""Bringing copied tables up to the stream: their changes, and theirs alone, from the start of their copy."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.beside import DdlBeside, without_xa
+from replica_cli.applier.window import TableChangedInWindow, Windows
+from replica_cli.checkpoint.joining import JoinPositions, NoIntents
+from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.stores import Stores
+from replica_cli.checkpoint.tables import TableStore
+from replica_cli.core.errors import CorruptEvent, Fenced
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
+from replica_cli.reader.reader import Reader
+from replica_cli.service.applying import make_applier
+from replica_cli.service.sessions import SecondarySessions
+from replica_cli.sqlbuilder.context import APPLY_SESSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.applier.applier import Applier
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.service.meeting import Meeting
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_TAKE_SECONDS = 0.1
+# So much binary log is applied in less than a second: the stream can wait for it.
+_NEAR_BYTES = 1024 * 1024
+
+
+class Pursuit:
+    """One attempt to bring a few tables of one place up to the stream, on connections of its own.
+
+    Their place is saved with their rows, in their records, for as long as the stream's fencing token is `token`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: Server,
+        group: Sequence[TableRecord],
+        *,
+        server_id: int,
+        token: int,
+        primary_facts: ServerFacts,
+        meeting: Meeting,
+        end: StopToken,
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._group = group
+        self._names = frozenset(r.name for r in group)
+        self._server_id = server_id
+        self._token = token
+        self._facts = primary_facts
+        self._meeting = meeting
+        self._end = end
+        self._writer: Session | None = None
+
+    def run(self) -> None:
+        """Apply until the stream has taken the tables over, or until the end is asked for.
+
+        Raises ApplyRefused, TableChangedInWindow where they have to be copied anew, XaMet, JoinLost, Fenced,
+        ServerError.
+        """
+        start = self._group[0].start
+        names = sorted(map(str, self._names))
+        if start is None or not start.file:
+            raise TableChangedInWindow(tuple(self._names), "the copy's place is not known by file")
+        log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
+            instance=self._server.name)  # fmt: skip
+        saved, sessions = self._open(start)
+        with sessions:
+            reader = self._reader(start)
+            applier = self._applier(sessions, saved, reader)
+            with closing(_Stopping(reader)):
+                reader.start()
+                self._approach(reader, applier)
+
+    def abort(self) -> None:
+        """Cut the writing connection: what is not committed is rolled back. From any thread."""
+        if self._writer is not None:
+            self._writer.abort()
+
+    def _approach(self, reader: Reader, applier: Applier) -> None:
+        prepared: set[str] = set()
+        pending: list[Transaction] = []
+        while not self._is_over():
+            pending = pending or list(without_xa(reader.take(_TAKE_SECONDS), prepared))
+            goal = self._meeting.goal
+            # A transaction begins where the one before it ends: those up to the goal are the first ones.
+            due = pending if goal is None else [t for t in pending if t.end.order <= goal.order]
+            if due:
+                applier.apply(due)
+            if self._is_over():  # what was due may not all be applied
+                break
+            pending = pending[len(due) :]
+            if goal is None:
+                if self._is_close(applier.position):
+                    self._meeting.come_near()
+            elif pending or applier.position.order >= goal.order:
+                # The next transaction begins at the stream's place, or behind it.
+                applier.save_position()
+                self._meeting.arrive(goal, self._end)
+
+    def _is_over(self) -> bool:
+        return self._end.is_set
+
+    def _is_close(self, place: Position) -> bool:
+        here = self._meeting.here
+        if here is None:
+            return False
+        return place.order >= here.order or (place.file == here.file and here.pos - place.pos < _NEAR_BYTES)
+
+    def _open(self, start: Position) -> tuple[SavedPosition, SecondarySessions]:
+        settings, place = self._settings, (self._settings.state_schema, self._server.name)
+        writer = self._writer = connect(self._server, settings.network)
+        try:
+            catalog = connect(self._server, settings.network)
+        except BaseException:
+            writer.close()
+            raise
+        try:
+            writer.execute(APPLY_SESSION)
+            saved = self._saved(PositionStore(catalog, *place))
+            facts = read_facts(catalog)
+        except BaseException:
+            writer.close()
+            catalog.close()
+            raise
+        positions = JoinPositions(catalog, *place, self._names, start)
+        stores = Stores(positions, TableStore(catalog, *place), NoIntents(catalog, *place))
+        return replace(saved, position=start), SecondarySessions(
+            writer, catalog, facts, stores, WriterLock(writer, *place)
+        )
+
+    def _saved(self, store: PositionStore) -> SavedPosition:
+        saved = store.load()
+        if saved is None or saved.token != self._token:
+            raise Fenced(f"{self._server.name}: another process took over")
+        return saved
+
+    def _reader(self, start: Position) -> Reader:
+        return Reader(
+            self._settings.primary,
+            self._settings.network,
+            server_id=self._server_id,
+            start=start,
+            is_mariadb=self._facts.is_mariadb,
+            wants=self._wants,
+            queue_bytes=self._settings.batching.queue_bytes,
+        )
+
+    def _wants(self, name: TableName) -> bool:
+        return name in self._names
+
+    def _applier(self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader) -> Applier:
+        def format_event() -> bytes:
+            if reader.format is None:
+                raise CorruptEvent("rows came before the log's format description")
+            return reader.format.raw
+
+        return make_applier(
+            self._settings,
+            sessions,
+            saved,
+            windows=Windows({r.name: r for r in self._group}, is_mariadb=self._facts.is_mariadb, is_beside=True),
+            primary_facts=self._facts,
+            format_event=format_event,
+            stop=self._end,
+            ddl_class=DdlBeside,
+        )
+
+
+class _Stopping:
+    """Gives a reader a `close`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def close(self) -> None:
+        self._reader.stop()
