@@ -7,13 +7,16 @@ distribution's root, or `all`, with commas between; without it, this machine's M
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from matrix.pairs import PAIRS, engines, label
 
+from replica_cli.core.settings import EngineChoice
 from replica_cli.sandbox.binaries import ServerBinary, find_binaries, matches, root_binary, select_binary
 from replica_cli.sandbox.sandbox import Sandbox
 
@@ -62,7 +65,9 @@ class ServerPool:
     def get(self, binary: ServerBinary, role: str) -> SandboxServer:
         server = self._servers.get((binary, role))
         if server is None:
-            server = self._servers[binary, role] = self._sandbox.add(binary, name=role)
+            # Tests read files from anywhere; a sandbox's MySQL is otherwise without.
+            server = self._sandbox.add(binary, name=role, options={"secure-file-priv": ""})
+            self._servers[binary, role] = server
         if not server.is_running:
             server.start()
         return server
@@ -106,7 +111,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         binaries = binaries[:1]
     if mark := metafunc.definition.get_closest_marker("servers"):
         binaries = tuple(b for b in binaries if matches(b, *mark.args, **mark.kwargs))
+    if "engine_choice" in metafunc.fixturenames:
+        _parametrize_pairs(metafunc, binaries, across=metafunc.definition.get_closest_marker("covers") is not None)
+        return
     metafunc.parametrize("server_binary", binaries, ids=str, indirect=True, scope="session")
+
+
+def _parametrize_pairs(metafunc: pytest.Metafunc, binaries: tuple[ServerBinary, ...], *, across: bool) -> None:
+    """Run with each engine on each server; what the coverage table tells also on its pairs of two servers."""
+    names, values, ids = ("server_binary", "secondary_binary", "engine_choice"), [], []
+    for one, other in itertools.product(binaries, covered_binaries()):
+        pair = (label(one), label(other))
+        if one is not other and not (across and pair in PAIRS):
+            continue
+        for engine in engines(pair):
+            values.append((one, other, "sql" if engine == "sql" else "auto"))
+            ids.append(f"{one}-{engine}" if one is other else f"{one}→{other}-{engine}")
+    metafunc.parametrize(names, values, ids=ids, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -122,14 +143,27 @@ def server_pool() -> Iterator[ServerPool]:
     pool.close()
 
 
+@pytest.fixture(scope="session")
+def secondary_binary(request: pytest.FixtureRequest, server_binary: ServerBinary) -> ServerBinary:
+    """Give the secondary's binary: the primary's, where a test is not about pairs."""
+    binary: ServerBinary = getattr(request, "param", server_binary)
+    return binary
+
+
+@pytest.fixture(scope="session")
+def engine_choice(request: pytest.FixtureRequest) -> EngineChoice:
+    """Give the engine that is asked for: a test that uses it runs with each."""
+    return EngineChoice(request.param)
+
+
 @pytest.fixture
 def primary(server_pool: ServerPool, server_binary: ServerBinary) -> SandboxServer:
     return server_pool.get(server_binary, "primary")
 
 
 @pytest.fixture
-def secondary(server_pool: ServerPool, server_binary: ServerBinary) -> SandboxServer:
-    return server_pool.get(server_binary, "secondary")
+def secondary(server_pool: ServerPool, secondary_binary: ServerBinary) -> SandboxServer:
+    return server_pool.get(secondary_binary, "secondary")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ def falsifier(replica: Replica, proxy: Callable[[int], Proxy]) -> Proxy:
     return made
 
 
+@pytest.mark.covers("a bad checksum")
 def test_a_bad_checksum_is_read_again(replica: Replica, falsifier: Proxy) -> None:
     running = replica.stream()
     for number in range(2, 5):
@@ -36,6 +37,7 @@ def test_a_bad_checksum_is_read_again(replica: Replica, falsifier: Proxy) -> Non
     replica.assert_nothing_is_noted()
 
 
+@pytest.mark.covers("a bad checksum")
 def test_a_checksum_that_stays_bad_stops_the_stream(replica: Replica, falsifier: Proxy) -> None:
     running = replica.stream()
     place = replica.primary_end()

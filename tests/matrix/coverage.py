@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matrix import events
 from matrix.families import FAMILIES
 from matrix.pairs import PAIRS, RUNS, heads
 
@@ -99,11 +100,16 @@ def in_readme() -> str:
     return README.read_text().partition(_BEGIN)[2].partition(_END)[0].strip() + "\n"
 
 
+def tables() -> str:
+    """Return both halves: values and events."""
+    return f"{table(load())}\n{events.table(events.kept_outcomes(), heads())}"
+
+
 def write_readme() -> None:
     """Put the table of the kept outcomes into the README."""
     before, _, rest = README.read_text().partition(_BEGIN)
     after = rest.partition(_END)[2]
-    README.write_text(f"{before}{_BEGIN}\n{table(load())}{_END}{after}")
+    README.write_text(f"{before}{_BEGIN}\n{tables()}{_END}{after}")
 
 
 def differences(found: Outcomes) -> Iterator[str]:

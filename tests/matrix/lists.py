@@ -9,14 +9,15 @@ def _members(count: int, prefix: str = "m") -> str:
     return ", ".join(f"'{prefix}{n}'" for n in range(count))
 
 
-_LONG = ", ".join(f"'{letter * 255}'" for letter in "abc")
+# 301 bytes each: with FULL metadata a length of more than one byte.
+_LONG = ", ".join(f"'{letter}{'é' * 150}'" for letter in "abc")
 _ENUMS = (
     "ENUM('a', 'b', 'é')", f"ENUM({_members(255)})", f"ENUM({_members(256)})", f"ENUM({_members(300)})",
     "ENUM('é', 'ü', '') CHARACTER SET latin1", "ENUM('a', 'é', '€') CHARACTER SET ucs2", f"ENUM({_LONG})",
     "ENUM('it''s', 'a,b', 'c\\\\d')",
 )  # fmt: skip
 _WIDTHS = (1, 8, 9, 16, 17, 24, 25, 32, 33, 64)
-_SETS = tuple(f"SET({_members(n)})" for n in _WIDTHS)
+_SETS = (*(f"SET({_members(n)})" for n in _WIDTHS), f"SET({_LONG})")
 
 FAMILIES = (
     Family(
@@ -39,8 +40,9 @@ FAMILIES = (
                 "sets",
                 _SETS,
                 (
-                    ("0",) * 10, tuple(str((1 << n) - 1) for n in _WIDTHS), tuple(str(1 << n - 1) for n in _WIDTHS),
-                    ("1",) * 10, ("NULL",) * 10,
+                    ("0",) * 11, (*(str((1 << n) - 1) for n in _WIDTHS), "7"),
+                    (*(str(1 << n - 1) for n in _WIDTHS), "4"),
+                    ("1",) * 11, ("NULL",) * 11,
                 ),
             ),
             Values(

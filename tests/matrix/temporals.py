@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import Family, Values, each
+from matrix.hard import MARIADB, Family, Values, each
 
 _DATES = ("DATE", "DATETIME", "DATETIME(6)")
 _FRACTIONS = tuple(f"{kind}({n}) NULL" for kind in ("TIME", "DATETIME", "TIMESTAMP") for n in (0, 1, 2, 3, 4, 5, 6))
@@ -57,4 +57,15 @@ OLD = Family(
         ),
     ),
 )
-FAMILIES = (MOMENTS, OLD)
+LONGEST = Family(
+    "TIME beyond 838:59:59 (MariaDB)",
+    (
+        Values(
+            "longest_times",
+            ("TIME(6)", "TIME(3)"),
+            (("'838:59:59.999999'", "'-838:59:59.999'"), ("'-838:59:59.000001'", "'838:59:59.001'"), ("0", "0")),
+            MARIADB,
+        ),
+    ),
+)
+FAMILIES = (MOMENTS, LONGEST, OLD)

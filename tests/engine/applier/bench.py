@@ -75,6 +75,10 @@ class Bench:
     def is_mariadb(self) -> bool:
         return str(self.primary.binary).startswith("mariadb")
 
+    @property
+    def is_one_flavour(self) -> bool:
+        return self.primary.binary.flavour == self.secondary.binary.flavour
+
     def name(self, table: str) -> TableName:
         return TableName(self.schema, table)
 

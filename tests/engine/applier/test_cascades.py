@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.core.settings import Apply
+
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
+
+    from replica_cli.core.settings import EngineChoice
 
 PARENT = "CREATE TABLE parent (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, v INT)"
 CHILD = """CREATE TABLE child (id INT PRIMARY KEY, code INT, v INT,
@@ -109,7 +114,9 @@ def test_a_tree_copied_at_one_moment(bench: Bench) -> None:
     bench.assert_equal()
 
 
-def test_cascades_outside_of_any_window(family: Bench) -> None:
+@pytest.mark.covers("foreign keys that cascade")
+def test_cascades_outside_of_any_window(family: Bench, engine_choice: EngineChoice) -> None:
+    family.settings = replace(family.settings, apply=Apply(engine=engine_choice))
     family.copy("parent")
     family.copy("child")
     family.begin_here()

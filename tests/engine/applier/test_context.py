@@ -100,6 +100,7 @@ def old(bench: Bench) -> Bench:
     return bench
 
 
+@pytest.mark.covers("the session's context of a DDL", has_no_rows=True)
 @pytest.mark.parametrize("name", EFFECTS)
 def test_a_definition_is_the_same_on_both(old: Bench, name: str) -> None:
     run(old, *EFFECTS[name])

@@ -14,14 +14,15 @@ from replica_cli.core.settings import Apply, Batching, EngineChoice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fix_coverage import Refused
     from fix_servers import ServerFactory
 
     from replica_cli.mysql.session import Session
 
 
-@pytest.fixture(params=["auto", "sql"], autouse=True)
-def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
-    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
+@pytest.fixture(autouse=True)
+def _engine(bench: Bench, engine_choice: EngineChoice) -> None:
+    bench.settings = replace(bench.settings, apply=Apply(engine=engine_choice))
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ def kept(bench: Bench) -> list[tuple[object, ...]]:
     return bench.rows(f"SELECT DISTINCT xid FROM `{bench.settings.state_schema}`.xa_prepared")
 
 
+@pytest.mark.covers("XA PREPARE, COMMIT, ROLLBACK")
 @pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of ours between", "in one go"])
 def test_rows_come_with_the_commit(table: Bench, branch: Session, *, streams_between: bool) -> None:
     table.on_primary("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
@@ -68,6 +70,7 @@ def test_rows_come_with_the_commit(table: Bench, branch: Session, *, streams_bet
     assert table.saved().position.order == table.here().order
 
 
+@pytest.mark.covers("XA PREPARE, COMMIT, ROLLBACK")
 @pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of ours between", "in one go"])
 def test_what_is_rolled_back_never_was(table: Bench, branch: Session, *, streams_between: bool) -> None:
     prepare(branch, "'g'", "INSERT INTO t VALUES (3, 'three')")
@@ -183,11 +186,12 @@ def test_one_that_fails_at_its_commit_is_kept(table: Bench, branch: Session) -> 
     table.assert_equal()
 
 
-def test_one_prepared_before_the_position_is_refused_by_name(table: Bench, branch: Session) -> None:
+@pytest.mark.covers("XA prepared before the position")
+def test_one_prepared_before_the_position_is_refused_by_name(table: Bench, branch: Session, refused: Refused) -> None:
     prepare(branch, "'k'", "INSERT INTO t VALUES (1, 'x')")
     prepare_other = table.begin_here()
     branch.execute("XA COMMIT 'k'")
-    with pytest.raises(ApplyRefused, match=r"XA COMMIT X'6b',X'',1") as raised:
+    with refused(ApplyRefused, "it was prepared before the position", r"XA COMMIT X'6b',X'',1") as raised:
         table.stream()
     assert str(prepare_other) in raised.value.message
     assert f"position reset --to {table.here()}" in str(raised.value.hint)

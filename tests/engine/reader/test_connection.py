@@ -44,6 +44,7 @@ def _take_until_error(reader: Reader) -> tuple[list[Transaction], ReplicaError]:
             return found, error
 
 
+@pytest.mark.covers("heartbeats")
 def test_an_idle_connection_lives_on_heartbeats(table: Log) -> None:
     reader = table.reader()
     reader.start()

@@ -47,6 +47,7 @@ def table(log: Log) -> Log:
     return log
 
 
+@pytest.mark.covers("rotation, STOP, table ids used again")
 @pytest.mark.parametrize("by_gtid", [False, True], ids=["by file", "by gtid"])
 def test_a_life_with_rotations(table: Log, by_gtid: bool) -> None:  # noqa: FBT001
     for statement in LIFE:
@@ -164,6 +165,7 @@ def test_metadata_of_every_level(log: Log, level: str) -> None:
     assert table.primary_key == ((0,) if full else None)
 
 
+@pytest.mark.covers("rows above 16 MB, values of 64 MB")
 def test_rows_beyond_sixteen_megabytes(log: Log) -> None:
     log.run("CREATE TABLE big (id INT PRIMARY KEY, v LONGBLOB)")
     start = log.here()
@@ -211,6 +213,7 @@ def test_a_large_transaction_comes_in_pieces(log: Log) -> None:
     assert all(sum(len(i) for i in rows_of([p])) < 6_000_000 for p in pieces)
 
 
+@pytest.mark.covers("rotation, STOP, table ids used again")
 @pytest.mark.parametrize("end", ["graceful", "killed"])
 def test_table_ids_begin_anew_after_a_restart(server_factory: ServerFactory, server_binary: object, end: str) -> None:
     flavour = str(server_binary).split(":")[0]
