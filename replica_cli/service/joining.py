@@ -18,6 +18,7 @@ from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
+from replica_cli.core.gtid import covers
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.core.status import BESIDE, UNFINISHED, TableState
@@ -134,15 +135,20 @@ class Joining:
             record = records.get(name)
             if record is None or record.state is not TableState.JOINING:
                 continue
-            start = record.start if record.start and record.start.order > place.order else place
-            end = record.end if record.end and record.end.order > start.order else start
-            if end.order <= place.order:
+            start = record.start if record.start and self._is_ahead(record.start, place) else place
+            end = record.end if record.end and self._is_ahead(record.end, start) else start
+            if not self._is_ahead(end, place):
                 tables.forget(name)
             else:
                 # The stream has still to come to where the copy is, or to the end of its window.
                 tables.save(replace(record, state=TableState.COPIED, start=start, end=end))
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
                 schema=name.schema, table=name.table, position=place)  # fmt: skip
+
+    def _is_ahead(self, one: Position, other: Position) -> bool:
+        if one.file and other.file:
+            return one.order > other.order
+        return not covers(other.gtid, one.gtid, is_mariadb=self._facts.is_mariadb)
 
     def _run(self) -> None:
         while not self._end.is_set and self._error is None:

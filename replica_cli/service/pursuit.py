@@ -15,6 +15,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import CorruptEvent, Fenced
+from replica_cli.core.gtid import covers
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
@@ -82,8 +83,8 @@ class Pursuit:
         """
         start = self._group[0].start
         names = sorted(map(str, self._names))
-        if start is None or not start.file:
-            raise TableChangedInWindow(tuple(self._names), "the copy's place is not known by file")
+        if start is None:
+            raise TableChangedInWindow(tuple(self._names), "the copy's place is not known")
         log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
             instance=self._server.name)  # fmt: skip
         saved, sessions = self._open(start)
@@ -115,7 +116,7 @@ class Pursuit:
             if goal is None:
                 if self._is_close(applier.position):
                     self._meeting.come_near()
-            elif pending or applier.position.order >= goal.order:
+            elif pending or self._has_reached(applier.position, goal):
                 # The next transaction begins at the stream's place, or behind it.
                 applier.save_position()
                 self._meeting.arrive(goal, self._end)
@@ -127,7 +128,13 @@ class Pursuit:
         here = self._meeting.here
         if here is None:
             return False
-        return place.order >= here.order or (place.file == here.file and here.pos - place.pos < _NEAR_BYTES)
+        return self._has_reached(place, here) or (place.file == here.file and here.pos - place.pos < _NEAR_BYTES)
+
+    def _has_reached(self, place: Position, goal: Position) -> bool:
+        if place.file:
+            return place.order >= goal.order
+        # A copy whose place the primary tells by its GTID set alone, and nothing came since.
+        return covers(place.gtid, goal.gtid, is_mariadb=self._facts.is_mariadb)
 
     def _open(self, start: Position) -> tuple[SavedPosition, SecondarySessions]:
         settings, place = self._settings, (self._settings.state_schema, self._server.name)

@@ -231,3 +231,24 @@ def test_a_table_asked_for_while_another_joins_is_copied_too(replica: Replica) -
     assert (first.end().code, second.end().code) == (0, 0)
     load.stop()
     finish(replica, stream)
+
+
+@pytest.mark.servers("mysql")
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_copy_whose_place_is_known_by_its_gtid_set_alone_joins(replica: Replica, *, is_busy: bool) -> None:
+    # Without BACKUP_ADMIN, as the README's grants are, MySQL does not tell which place of its log is visible.
+    password = "a-Long-enough-1"  # a throw-away server on the loopback interface
+    for server in (replica.primary, *replica.secondaries.values()):
+        with server.session() as session:
+            session.execute(f"CREATE USER '{replica.schema}'@'%' IDENTIFIED BY '{password}'")
+            session.execute(f"GRANT ALL ON *.* TO '{replica.schema}'@'%'")
+            session.execute(f"REVOKE BACKUP_ADMIN ON *.* FROM '{replica.schema}'@'%'")
+    replica.settings |= {"MARIA_USER": replica.schema, "MARIA_PASS": password}
+    make_large(replica, 20_000)
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    load = Load(replica.primary, replica.schema, work) if is_busy else None
+    replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
+    if load is not None:
+        load.stop()
+    finish(replica, stream)

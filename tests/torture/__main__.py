@@ -26,6 +26,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=2.0, help="how long, shared by the servers (default 2)")
     parser.add_argument("--seed", default="", help="picks faults and changes; a new one where not given")
     parser.add_argument("--servers", default="mariadb", help="such as mariadb:10.11,mysql:9.7 (default mariadb)")
+    parser.add_argument("--shared", action="store_true", help="one supervisor with a worker for each secondary")
     parser.add_argument("--round", type=int, default=0, help="only this round, once")
     parser.add_argument("--fault", action="append", default=[], choices=[f.name for f in FAULTS], metavar="NAME",
                         help="only faults of this name (repeatable)")  # fmt: skip
@@ -62,7 +63,7 @@ class _Run:
         while not is_over:
             folder = self._folder / f"{self._binary}-from-{number}".replace(":", "-")
             folder.mkdir(parents=True)
-            arena = Arena(self._binary, folder)
+            arena = Arena(self._binary, folder, is_shared=self._options.shared)
             is_good = True
             try:
                 while is_good and not is_over:
@@ -93,6 +94,7 @@ class _Run:
 
     def _say_how(self, folder: Path, number: int) -> None:
         faults = "".join(f" --fault {name}" for name in self._options.fault)
+        faults += " --shared" if self._options.shared else ""
         flavour = str(self._binary)
         words = f"--seed {shlex.quote(self._options.seed)} --servers {flavour} --round {number}{faults}"
         print(f"  kept: {folder}\n  again: python -m tests.torture {words}", flush=True)

@@ -10,7 +10,7 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.sandbox.binaries import Flavour, ServerBinary
 from replica_cli.sandbox.sandbox import Sandbox
 from tests.torture.disk import make_small_disk
-from tests.torture.site import Site
+from tests.torture.site import Post, Site
 from tests.torture.tables import ROWS, SCHEMA, TABLES, account_statements
 
 if TYPE_CHECKING:
@@ -27,22 +27,24 @@ _DISK_MEBIBYTES = {Flavour.MARIADB: 320, Flavour.MYSQL: 512}
 
 
 class Arena:
-    """Running servers with the tables in place; `folder` gets the logs."""
+    """Running servers with the tables in place; `folder` gets the logs. `is_shared`: one supervisor feeds both."""
 
-    def __init__(self, binary: ServerBinary, folder: Path) -> None:
+    def __init__(self, binary: ServerBinary, folder: Path, *, is_shared: bool = False) -> None:
         self.binary = binary
         self.folder = folder
+        self.is_shared = is_shared
         self.sites: list[Site] = []
         self._sandbox = Sandbox()
         try:
             self.primary = self._sandbox.add(binary, name="primary", options=_PRIMARY)
             servers = {name: self._sandbox.add(binary, name=name, options=_SECONDARY) for name in _ENGINES}
             disks = {n: make_small_disk(s.folder, _DISK_MEBIBYTES[binary.flavour]) for n, s in servers.items()}
+            post = Post("auto", self.primary, folder / "both", server_id=700) if is_shared else None
             for number, (name, engine) in enumerate(_ENGINES.items()):
-                self.sites.append(Site(
-                    name, engine, server=servers[name], primary=self.primary, folder=folder,
-                    server_id=700 + 10 * number, disk=disks[name],
-                ))  # fmt: skip
+                own = post or Post(engine, self.primary, folder / name, server_id=700 + 10 * number)
+                self.sites.append(
+                    Site(name, "auto" if post else engine, server=servers[name], post=own, disk=disks[name])
+                )
             self._sandbox.start_all()
             for site in self.sites:
                 # A port that somebody took at the start was changed.

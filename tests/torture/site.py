@@ -39,36 +39,30 @@ _QUICK = {
 }
 
 
-class Site:
-    """Named `name`, fed by `engine`."""
+class Post:
+    """Where one supervisor works: its settings, its log, the stream that it runs for one site or for several."""
 
-    def __init__(
-        self, name: str, engine: str, *, server: SandboxServer, primary: SandboxServer, folder: Path, server_id: int,
-        disk: SmallDisk | None,
-    ) -> None:  # fmt: skip
-        self.name = name
-        self.engine = engine
-        self.server = server
-        self.disk = disk
+    def __init__(self, engine: str, primary: SandboxServer, folder: Path, *, server_id: int) -> None:
         self.to_primary = Proxy(primary.port)
-        self.to_secondary = Proxy(server.port)
+        self.sites: list[Site] = []
         self.stream: Command | None = None
-        self.others: list[Command] = []
-        self._folder = folder / name
-        self._folder.mkdir()
+        self.folder = folder
+        self.folder.mkdir()
+        self._engine = engine
         self._server_id = server_id
-        self._panics = 0
-
-    def __str__(self) -> str:
-        return self.name
 
     @property
     def log(self) -> Path:
         """Return the file that all of its commands write to."""
-        return self._folder / "replica.log"
+        return self.folder / "replica.log"
+
+    def has_begun(self, stream: Command) -> bool:
+        """Say whether a stream streams to all of its sites, or has ended."""
+        text = stream.text
+        return all(f"[{site}] streaming from" in text for site in self.sites) or not stream.is_running
 
     def environment(self) -> dict[str, str]:
-        """Return the settings of its commands: both servers through the proxies."""
+        """Return the settings of its commands: all servers through the proxies."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}  # noqa: TID251 - passed on
         return {
             **inherited,
@@ -77,19 +71,47 @@ class Site:
             "MARIA_USER": USER,
             "MARIA_PASS": PASSWORD,
             "MARIA_SERVER_ID": str(self._server_id),
-            "MARIA_SECONDARY_HOSTS": "127.0.0.1",
-            "MARIA_SECONDARY_PORTS": str(self.to_secondary.port),
-            "MARIA_SECONDARY_NAMES": self.name,
+            "MARIA_SECONDARY_HOSTS": ",".join("127.0.0.1" for _ in self.sites),
+            "MARIA_SECONDARY_PORTS": ",".join(str(site.to_secondary.port) for site in self.sites),
+            "MARIA_SECONDARY_NAMES": ",".join(map(str, self.sites)),
             "REPLICA_SCHEMAS": SCHEMA,
             "REPLICA_STATE_SCHEMA": STATE_SCHEMA,
-            "REPLICA_ENGINE": self.engine,
-            "REPLICA_PROGRESS_FOLDER": str(self._folder),
+            "REPLICA_ENGINE": self._engine,
+            "REPLICA_PROGRESS_FOLDER": str(self.folder),
             **_QUICK,
         }
 
+
+class Site:
+    """Named `name`, fed by `engine`, from a post of its own or from one that it shares."""
+
+    def __init__(self, name: str, engine: str, *, server: SandboxServer, post: Post, disk: SmallDisk | None) -> None:
+        self.name = name
+        self.engine = engine
+        self.server = server
+        self.disk = disk
+        self.post = post
+        post.sites.append(self)
+        self.to_primary = post.to_primary
+        self.to_secondary = Proxy(server.port)
+        self.others: list[Command] = []
+        self._panics = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def stream(self) -> Command | None:
+        """Return the stream that feeds it, None where none should run."""
+        return self.post.stream
+
+    @stream.setter
+    def stream(self, stream: Command | None) -> None:
+        self.post.stream = stream
+
     def command(self, *words: str) -> Command:
         """Start a command for this secondary."""
-        made = Command(words, self.environment(), self.log)
+        made = Command(words, self.post.environment(), self.post.log)
         self.others.append(made)
         return made
 
@@ -109,7 +131,7 @@ class Site:
                 # The server knows nothing of a half open connection's end: its lock is for a standby to take.
                 self.stream = self.command("stream", *(["--standby"] if held else []))
             stream = self.stream
-            wait_until(partial(_has_begun, stream), f"{self} to stream", _START_SECONDS)
+            wait_until(partial(self.post.has_begun, stream), f"{self} to stream", _START_SECONDS)
             if stream.is_running:
                 return stream
             # A worker whose supervisor was killed lets go of the lock when it notices.
@@ -164,7 +186,8 @@ class Site:
 
     def new_panics(self) -> list[str]:
         """Return lines since the last call that tell of a bug. The death of a worker is ordinary: we kill them."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        log = self.post.log
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         found = [line for line in lines if re.search(r"Traceback|\[PANIC\](?!.*worker process died)", line)]
         known, self._panics = self._panics, len(found)
         return found[known:]
@@ -174,9 +197,6 @@ class Site:
         for command in self.others:
             if command.is_running:
                 command.kill_all()
-        self.to_primary.close()
         self.to_secondary.close()
-
-
-def _has_begun(stream: Command) -> bool:
-    return "streaming from" in stream.text or not stream.is_running
+        if self is self.post.sites[0]:
+            self.to_primary.close()

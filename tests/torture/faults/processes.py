@@ -74,7 +74,7 @@ def _take_over(scene: Scene) -> None:
         raise Failed(f"{site}: the standby exited {standby.code} while another held the lock:\n{tail(standby.text)}")
     frozen.signal_group(signal.SIGSTOP)
     try:
-        wait_until(lambda: "streaming from" in standby.text, "the standby to take over", _TAKEOVER_SECONDS)
+        wait_until(lambda: site.post.has_begun(standby), "the standby to take over", _TAKEOVER_SECONDS)
         site.stream = standby
         scene.linger(0.5, 3)
     finally:

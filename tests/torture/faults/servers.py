@@ -83,6 +83,10 @@ def _purge_what_is_read(scene: Scene) -> None:
     site.start_stream()
 
 
+def _shared(arena: Arena) -> str:
+    return "nothing is read for the other one while it is stopped" if arena.is_shared else ""
+
+
 def _fill_disk(scene: Scene) -> None:
     disk = scene.site.disk
     if disk is None:  # `why_not` has said so
@@ -127,7 +131,7 @@ SERVER_FAULTS = (
     Fault("kill-connections-secondary", 3, lambda scene: _kill_connections(scene, scene.site.server)),
     Fault("flush-logs", 3, _flush_logs),
     Fault("purge-behind", 3, _purge_behind_the_slowest),
-    Fault("purge-what-is-read", 2, _purge_what_is_read),
+    Fault("purge-what-is-read", 2, _purge_what_is_read, _shared),
     Fault("disk-full", 3, _fill_disk, _without_disk),
     Fault("read-only", 3, _read_only),
     Fault("lock-rows", 3, _lock_rows),
