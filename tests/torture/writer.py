@@ -116,7 +116,10 @@ class Writer:
 
     def _after(self, error: ServerError, session: Session | None, counts: Counts) -> Session | None:
         if error.errno in _ORDINARY and session is not None:
-            session.rollback()
+            try:
+                session.rollback()
+            except ServerError as lost:  # the primary died before it
+                return self._after(lost, session, counts)
             counts.rollbacks += 1
             return session
         if error.remedy not in {Remedy.RECONNECT, Remedy.RETRY, Remedy.WAIT}:
