@@ -123,8 +123,7 @@ class Running:
             with contextlib.suppress(OSError):
                 for pid in map(int, task.read_text().split()):
                     with contextlib.suppress(OSError):
-                        # The other child is multiprocessing's own resource tracker.
-                        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        if b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
                             found.append(pid)
         return found
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
-    from replica_cli.service.worker_process import Orders
+    from replica_cli.service.orders import Orders
 
 logger = logging.getLogger(__name__)
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import multiprocessing.connection
 import signal
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reports import Failure, StreamReport, WorkerReport
 from replica_cli.core.status import Phase, WorkerStatus
-from replica_cli.logs import Tag, log
 from replica_cli.service.asking import Asked
+from replica_cli.service.child import Child
+from replica_cli.service.orders import ABORT, STOP, Orders
 from replica_cli.service.signals import stopping_on_signals
-from replica_cli.service.worker_process import ABORT, STOP, Orders, run_worker
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -31,62 +29,6 @@ logger = logging.getLogger(__name__)
 
 _ABORT_SECONDS = 7.0
 _KILL_SECONDS = 9.5
-_RESTART_SECONDS = 1.0
-
-
-class _Child:
-    """A worker process and the pipe to it; started again with the same orders where it dies without a word."""
-
-    def __init__(self, orders: Orders) -> None:
-        self.orders = orders
-        self.report: WorkerReport | None = None
-        self.deaths = 0
-        self.status = WorkerStatus(orders.server.name)
-        self.start_at = 0.0
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self.pipe: Connection | None = None
-
-    def start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=run_worker, args=(self.orders, theirs), name=f"replica-{self.orders.server.name}", daemon=True
-        )
-        process.start()
-        theirs.close()
-        self._process, self.pipe = process, ours
-
-    def take(self, settings: Settings) -> None:
-        """Let the worker, and each that is started after it, go on with other settings."""
-        self.orders = replace(self.orders, settings=settings, level=logging.getLevelName(settings.logging.level))
-        self.tell(settings)
-
-    def tell(self, order: str | Settings) -> None:
-        if self.pipe is not None:
-            try:
-                self.pipe.send(order)
-            except OSError:
-                logger.debug("%s is gone already", self.orders.server.name)
-
-    def died(self) -> None:
-        """Take leave of a process that ended; without a report it is started again, later each time."""
-        if self.pipe is not None:
-            self.pipe.close()
-        self.pipe = None
-        if self._process is not None:
-            self._process.join(timeout=5)
-        if self.report is None:
-            self.deaths += 1
-            self.start_at = time.monotonic() + min(_RESTART_SECONDS * self.deaths, 30.0)
-            code = self._process.exitcode if self._process is not None else None
-            log(
-                logger, logging.ERROR, Tag.PANIC, "the worker process died (exit code %s), starting it again", code,
-                instance=self.orders.server.name,
-            )  # fmt: skip
-
-    def kill(self) -> None:
-        if self._process is not None and self._process.is_alive():
-            self._process.kill()
 
 
 def run_stream(
@@ -100,7 +42,7 @@ def run_stream(
 
     SIGHUP takes what it can of the settings that `reload` reads; SIGUSR1 tells how each secondary stands.
     """
-    children = [_Child(_orders(settings, request, index)) for index in _indexes(settings, request)]
+    children = [Child(_orders(settings, request, index)) for index in _indexes(settings, request)]
     asked = Asked()
     with stopping_on_signals(stop, also=asked.handlers) as heard:
         for child in children:
@@ -125,7 +67,7 @@ def _orders(settings: Settings, request: StreamRequest, index: int) -> Orders:
     return Orders(settings, request, settings.secondaries[index], settings.server_id + index, level)
 
 
-def _supervise(children: Sequence[_Child], stop: StopToken, reporter: Reporter, answer: Callable[[], None]) -> None:
+def _supervise(children: Sequence[Child], stop: StopToken, reporter: Reporter, answer: Callable[[], None]) -> None:
     asked_at: float | None = None
     has_aborted = False
     while any(child.report is None for child in children):
@@ -155,13 +97,13 @@ def _is_late(since: float, seconds: float = _ABORT_SECONDS) -> bool:
     return time.monotonic() - since > seconds
 
 
-def _tell_all(children: Sequence[_Child], order: str) -> None:
+def _tell_all(children: Sequence[Child], order: str) -> None:
     for child in children:
         child.tell(order)
 
 
-def _hear(children: Sequence[_Child], reporter: Reporter) -> None:
-    by_pipe: dict[object, _Child] = {child.pipe: child for child in children if child.pipe is not None}
+def _hear(children: Sequence[Child], reporter: Reporter) -> None:
+    by_pipe: dict[object, Child] = {child.pipe: child for child in children if child.pipe is not None}
     if not by_pipe:
         StopToken().wait(0.1)
         return
@@ -183,7 +125,7 @@ def _hear(children: Sequence[_Child], reporter: Reporter) -> None:
                 origin.handle(message)
 
 
-def _rolled_back(child: _Child) -> WorkerReport:
+def _rolled_back(child: Child) -> WorkerReport:
     status = child.status
     return WorkerReport(
         status.instance, Phase.STOPPED, status.position, status.rows_total, status.transactions_total,
@@ -191,7 +133,7 @@ def _rolled_back(child: _Child) -> WorkerReport:
     )  # fmt: skip
 
 
-def _without_report(child: _Child) -> WorkerReport:
+def _without_report(child: Child) -> WorkerReport:
     failure = Failure("failure", f"{child.orders.server.name}: the worker process ended without a word",
                       "`replica position show` tells what is saved; nothing is lost", ExitCode.FAILURE)  # fmt: skip
     return WorkerReport(child.orders.server.name, Phase.FAILED, failure=failure)

@@ -6,8 +6,9 @@ import contextlib
 import logging
 import logging.handlers
 import signal
+import sys
 import threading
-from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports import Failure, WorkerReport
@@ -16,30 +17,16 @@ from replica_cli.core.status import Phase
 from replica_cli.logs import install_redactor, setup_logging
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
+from replica_cli.service.orders import ABORT, STOP
 from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
-    from replica_cli.core.requests import StreamRequest
-    from replica_cli.core.settings import Server
+    from replica_cli.service.orders import Orders
 
 logger = logging.getLogger(__name__)
-
-STOP, ABORT = "stop", "abort"
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What a worker process is told at its start. Travels through a pipe: no secret is ever an argument."""
-
-    settings: Settings
-    request: StreamRequest
-    server: Server
-    server_id: int
-    level: int
 
 
 class _PipeHandler(logging.handlers.QueueHandler):
@@ -50,8 +37,17 @@ class _PipeHandler(logging.handlers.QueueHandler):
         self.queue(record)  # type: ignore[operator]
 
 
-def run_worker(orders: Orders, pipe: Connection) -> None:
-    """Run a worker to its end: the process's main function."""
+def main() -> None:
+    """Run a worker to its end: the last argument is the descriptor of its pipe, and its orders come through it."""
+    pipe: Connection = Connection(int(sys.argv[-1]))
+    try:
+        orders = pipe.recv()
+    except EOFError:
+        return  # the supervisor went before it had given any
+    _run(orders, pipe)
+
+
+def _run(orders: Orders, pipe: Connection) -> None:
     stop = StopToken()
     lock = threading.Lock()
 
@@ -111,3 +107,7 @@ def _listen(pipe: Connection, stop: StopToken, take: Callable[[Settings], None],
             return
         if pipe.closed:
             return
+
+
+if __name__ == "__main__":
+    main()

@@ -54,9 +54,9 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Say whether a process is a worker of `replica`: multiprocessing's resource tracker is a child as well."""
+    """Say whether a process is a worker of `replica`."""
     with contextlib.suppress(OSError):
-        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

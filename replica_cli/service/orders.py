@@ -1,0 +1,23 @@
+"""What the supervisor tells a worker process: its orders at the start, then when to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.requests import StreamRequest
+    from replica_cli.core.settings import Server, Settings
+
+STOP, ABORT = "stop", "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker process is told at its start. Travels through a pipe: no secret is ever an argument."""
+
+    settings: Settings
+    request: StreamRequest
+    server: Server
+    server_id: int
+    level: int
