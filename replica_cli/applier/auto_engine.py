@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.definitions import alike
 from replica_cli.applier.plan import columns_for
-from replica_cli.applier.sql_engine import definition_of
+from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.core.settings import EngineChoice
 

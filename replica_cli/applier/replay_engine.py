@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero, is_present, written_columns
-from replica_cli.applier.sql_engine import decoded, definition_of
+from replica_cli.applier.sql_engine import decoded
+from replica_cli.applier.target import definition_of
 from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowKind
@@ -98,8 +99,9 @@ class ReplayEngine:
     def _work(
         self, event: RowEvent, plan: ReplayPlan, rows: int, statement: bytes, *, is_lenient: bool = False
     ) -> Work:
+        kind, name = event.kind, event.table.name
         return Work(
-            (Part(event.kind, event.table.name, rows),), plan.definition.name, plan.rows.found_by, statement, None,
+            kind, name, plan.definition.name, plan.rows.found_by, statement, (Part(kind, name, rows),), None,
             checks_foreign_keys=False, is_lenient=is_lenient,
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import columns_for
-from replica_cli.applier.sql_engine import definition_of
+from replica_cli.applier.target import definition_of
 from replica_cli.applier.work import Part
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import compile_partial_scan, compile_rows, compile_updates
@@ -38,7 +38,10 @@ class RowCounts:
         found: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
         scans = self._scans
         for event in events:
-            kind, table, _, present, present_after, raw, rows_start, is_partial = event
+            kind, table, _, present, present_after, raw, rows_start, is_partial, count = event
+            if count:
+                found[kind, table] += count
+                continue
             scan = scans.get((table, kind, present, present_after, is_partial))
             if scan is None:
                 scan = scans[table, kind, present, present_after, is_partial] = self._compile(event)

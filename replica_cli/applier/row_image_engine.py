@@ -12,13 +12,15 @@ import struct
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.sql_engine import target_of
+from replica_cli.applier.compaction import counted
+from replica_cli.applier.target import target_of
 from replica_cli.applier.work import Work
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from replica_cli.applier.compaction import Compaction
     from replica_cli.applier.row_counts import RowCounts
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
@@ -46,6 +48,7 @@ class RowImageEngine:
         session: Session,
         selection: Selection,
         counts: RowCounts,
+        compaction: Compaction | None,
         *,
         format_event: Callable[[], bytes],
         statement_bytes: int,
@@ -54,6 +57,7 @@ class RowImageEngine:
         self._session = session
         self._selection = selection
         self._counts = counts
+        self._compaction = compaction
         self._format_event = format_event
         # A session is no replica thread: MySQL cascades again in it, and what it logged comes once more.
         self._added_flags = NO_FOREIGN_KEY_CHECKS if cascades_are_logged else 0
@@ -65,6 +69,8 @@ class RowImageEngine:
         """Forget the tables: a definition changed."""
         self._maps.clear()
         self._counts.forget()
+        if self._compaction is not None:
+            self._compaction.forget()
 
     def fits(self, event: RowEvent) -> bool:
         """Say whether an event is small enough for one statement."""
@@ -72,6 +78,12 @@ class RowImageEngine:
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         """Yield BINLOG statements for consecutive row events."""
+        if self._compaction is None:
+            return self._works(events)
+        compacted = self._compaction.compact(events)
+        return counted(self._works(compacted.events), compacted.parts)
+
+    def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         first = size = 0
         flags = events[0].flags & _FOREIGN_KEY_FLAGS if events else 0
         for number, event in enumerate(events):
@@ -108,15 +120,15 @@ class RowImageEngine:
                 ids[event.table] = table_id
                 chunks.append(map_event)
         last = len(group) - 1
-        for number, (_, table, found, _, _, raw, _, _) in enumerate(group):
+        for number, (_, table, found, _, _, raw, _, _, _) in enumerate(group):
             flags = (found | _STATEMENT_END if number == last else found & ~_STATEMENT_END) | self._added_flags
             # The header with the length of now; where the event stood means nothing here.
             chunks += (raw[:9], _PLACE.pack(len(raw), 0), raw[17:19], ids[table], _FLAGS.pack(flags), raw[27:])
         statement = b"BINLOG '" + b2a_base64(b"".join(chunks), newline=False) + b"'"
-        parts = self._counts.parts(group)
-        target = target_of(group[0].table, self._selection)
+        kind, table = group[0].kind, group[0].table
+        target, parts = target_of(table, self._selection), self._counts.parts(group)
         # A BINLOG statement ends its packet: servers do not look for another statement behind it.
-        return Work(parts, target, (), statement, None, checks_foreign_keys=None, ends_packet=True)
+        return Work(kind, table.name, target, (), statement, parts, None, checks_foreign_keys=None, ends_packet=True)
 
     def _map(self, table: TableMap) -> tuple[bytes, bytes]:
         found = self._maps.get(table)

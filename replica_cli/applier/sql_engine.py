@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.compaction import counted
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
+from replica_cli.applier.target import definition_of, target_of
 from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions
-from replica_cli.core.errors import ApplyRefused, Drift, UnsupportedEvent
+from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
     delete_by_key,
@@ -20,10 +22,11 @@ from replica_cli.sqlbuilder.rows import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from replica_cli.applier.compaction import Compaction
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.core.table import TableName
     from replica_cli.sqlbuilder.rows import Literals
 
 
@@ -31,16 +34,24 @@ class SqlEngine:
     """Builds statements from row events; needs the secondary's definitions and nothing else of the server.
 
     `cascades_are_logged`: the primary writes the rows that foreign keys cascade to, so the secondary must not cascade.
-    `statement_bytes` limits one statement, unless one row alone is larger.
+    `statement_bytes` limits one statement, unless one row alone is larger. Without `compaction` every event is carried
+    out by itself, so that what fails can be told.
     """
 
     def __init__(
-        self, definitions: Definitions, selection: Selection, *, cascades_are_logged: bool, statement_bytes: int
+        self,
+        definitions: Definitions,
+        selection: Selection,
+        *,
+        cascades_are_logged: bool,
+        statement_bytes: int,
+        compaction: Compaction | None = None,
     ) -> None:
         self._definitions = definitions
         self._selection = selection
         self._cascades_are_logged = cascades_are_logged
         self._statement_bytes = statement_bytes
+        self._compaction = compaction
         self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = {}
 
     def prepare(self) -> None:
@@ -49,9 +60,17 @@ class SqlEngine:
     def forget(self, tables: Collection[TableName] = ()) -> None:  # noqa: ARG002 - plans are made again in no time
         """Forget the plans: definitions changed."""
         self._plans.clear()
+        if self._compaction is not None:
+            self._compaction.forget()
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         """Yield the statements for consecutive row events; neighbours of one kind become one statement."""
+        if self._compaction is None:
+            return self._works(events)
+        compacted = self._compaction.compact(events)
+        return counted(self._works(compacted.events), compacted.parts)
+
+    def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         for event, plan, rows in self._merged(events):
             yield from self._statements(event, plan, rows)
 
@@ -76,13 +95,13 @@ class SqlEngine:
         return plan
 
     def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
-        target = target_of(event.table, self._selection)
+        name, target = event.table.name, target_of(event.table, self._selection)
         checks = not (self._cascades_are_logged or event.flags & NO_FOREIGN_KEY_CHECKS)
         key = plan.found_by if plan.has_key else ()
 
         def work(count: int, statement: bytes, *, is_lenient: bool = False) -> Work:
-            part = Part(event.kind, event.table.name, count)
-            return Work((part,), target, key, statement, count, checks, is_lenient)
+            parts = (Part(event.kind, name, count),)
+            return Work(event.kind, name, target, key, statement, parts, count, checks, is_lenient)
 
         if event.kind is RowKind.INSERT:
             head = insert_head(target, plan.written)
@@ -103,23 +122,6 @@ def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:
     if plan.has_key:
         return update_template(target, plan.written, plan.found_by)
     return update_whole_row_template(target, plan.written, plan.compared)
-
-
-def target_of(table: TableMap, selection: Selection) -> TableName:
-    """Return the secondary's name of a table. Raises ApplyRefused where it is not replicated."""
-    target = selection.target(table.name)
-    if target is None:
-        raise ApplyRefused(f"{table.name} is not among the replicated tables")
-    return target
-
-
-def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
-    """Return the secondary's definition of an event's table. Raises Drift with the primary's name."""
-    try:
-        return definitions.get(target_of(event.table, selection), event.table.name)
-    except Drift as error:
-        hint = f"`replica transfer --table {event.table.name}` copies it anew"
-        raise Drift(error.message, hint=hint, table=event.table.name) from error
 
 
 def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:

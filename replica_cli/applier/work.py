@@ -19,7 +19,7 @@ DELETE_ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one table and kind; `table` is the primary's name."""
+    """Rows of one table and kind; `table` is the primary's name. Fewer than none: so many others stand for them."""
 
     kind: RowKind
     table: TableName
@@ -28,37 +28,25 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """One statement, the rows in it, and what must come of it.
+    """One statement, and what must come of it.
 
+    `kind` and `table` (the primary's name) are those of its first rows; `parts` is what it adds to the counts.
     `expected` is the number of rows that it must find, None where the server itself is strict (row images) or where any
     number will do (inside the replay window). `checks_foreign_keys` is None where the statement decides itself.
     `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `ends_packet`: the server
     takes nothing behind it in one packet.
     """
 
-    parts: tuple[Part, ...]
+    kind: RowKind
+    table: TableName
     target: TableName
     key: tuple[str, ...]
     statement: bytes
+    parts: tuple[Part, ...]
     expected: int | None
     checks_foreign_keys: bool | None = True
     is_lenient: bool = False
     ends_packet: bool = False
-
-    @property
-    def kind(self) -> RowKind:
-        """Return the kind of its first rows."""
-        return self.parts[0].kind
-
-    @property
-    def table(self) -> TableName:
-        """Return the primary's name of its first table."""
-        return self.parts[0].table
-
-    @property
-    def rows(self) -> int:
-        """Return how many rows it changes."""
-        return sum(p.rows for p in self.parts)
 
 
 class RowEngine(Protocol):

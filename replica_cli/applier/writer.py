@@ -186,9 +186,10 @@ def explained(error: ServerError, work: Work) -> ReplicaError:
 
 def _missing(work: Work, count: int) -> RowMissing:
     key = f"by its key ({', '.join(work.key)})" if work.key else "by its whole image"
-    found = f"{work.rows - count} of {work.rows} rows are not found {key}"
+    expected = work.expected or 0
+    found = f"{expected - count} of {expected} rows are not found {key}"
     if work.kind is RowKind.INSERT:
-        found = f"{count} of {work.rows} rows were written"
+        found = f"{count} of {expected} rows were written"
     return RowMissing(
         f"{work.table}: {work.kind.name}: {found}",
         hint=f"`replica transfer --table {work.table}` copies the table anew",

@@ -184,6 +184,7 @@ def _read_apply(sources: Sources) -> Apply:
             "REPLICA_ON_TABLE_FAILURE", parsers.choice(TableFailurePolicy), standard.on_table_failure
         ),
         table_failures=sources.parsed("REPLICA_TABLE_FAILURES", _COUNT, standard.table_failures),
+        compacts=sources.parsed("REPLICA_COMPACT", parsers.boolean, standard.compacts),
     )
 
 

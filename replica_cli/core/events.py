@@ -54,7 +54,8 @@ class RowEvent(NamedTuple):
     """One row event, plain (never compressed): rows stay bytes. A tuple, as millions of them are made.
 
     `rows` holds the row images; `present` / `present_after` the column bitmaps (after image for UPDATE only).
-    `raw` is the whole event without checksum, from the header on, for the row image engine.
+    `raw` is the whole event without checksum, from the header on, for the row image engine. `row_count` is the
+    number of its rows where somebody has counted them, else 0.
     """
 
     kind: RowKind
@@ -65,6 +66,7 @@ class RowEvent(NamedTuple):
     raw: bytes
     rows_start: int
     is_partial_json: bool = False
+    row_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,10 @@ class Selection:
             return schema
         return None
 
+    def is_target_schema(self, schema: str) -> bool:
+        """Say whether a schema of the secondary may hold replicated tables."""
+        return schema in self._routes.values() or (self.takes_all_schemas and schema not in SYSTEM_SCHEMAS)
+
     def target(self, name: TableName) -> TableName | None:
         """Return the secondary's name of the primary's table, None where it is not replicated."""
         try:

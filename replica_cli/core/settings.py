@@ -148,7 +148,7 @@ class Retry:
 class Batching:
     """How many whole source transactions share one commit; bytes are of binary log."""
 
-    transactions: int = 500
+    transactions: int = 2000
     size_bytes: int = 4 * 1024 * 1024
     age_seconds: float = 0.2
     queue_bytes: int = 16 * 1024 * 1024
@@ -170,6 +170,7 @@ class Apply:
     ddl: DdlPolicy = DdlPolicy.APPLY
     on_table_failure: TableFailurePolicy = TableFailurePolicy.QUARANTINE
     table_failures: int = 5
+    compacts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
 from replica_cli.decoder.errors import ColumnAbsent
 from replica_cli.decoder.form import Form, Output
-from replica_cli.decoder.rendering import rendering_of
+from replica_cli.decoder.rendering import raw_of, rendering_of
 from replica_cli.decoder.source import ImageColumn, ImageSource, function_source
 from replica_cli.decoder.storage import Cell, storage_of
 
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from replica_cli.core.events import TableMap
     from replica_cli.core.table import Column
 
-__all__ = ["Form", "Output", "RowsFunction", "compile_rows", "compile_updates"]
+__all__ = ["Form", "KeyedFunction", "Output", "RowsFunction", "compile_keyed", "compile_rows", "compile_updates"]
 
 RowsFunction = Callable[[bytes, int, int], list[tuple[bytes, ...]]]
 """From (event, start, end) to one tuple of literals a row. Raises CorruptEvent and UnsupportedEvent."""
+
+KeyedFunction = Callable[[bytes, int, int], list[tuple[Any, ...]]]
+"""From (event, start, end) to keys (numbers, bytes, tuples of them) and images (bytes). Raises CorruptEvent."""
 
 _JSON = 245
 # What bytes that mean nothing make the compiled code, and all it calls, raise.
@@ -63,6 +66,23 @@ def compile_updates(  # noqa: PLR0917  # the two images' arguments stand side by
     """
     images = [_image("b", table, columns, before, present), _image("a", table, columns, after, present_after)]
     return _compile(table, images)
+
+
+def compile_keyed(
+    table: TableMap, columns: Sequence[Column], key: Sequence[int], present: bytes, present_after: bytes = b""
+) -> KeyedFunction:
+    """Return a function that cuts rows apart and tells which they are, by the ordinals of a key's columns.
+
+    A tuple a row: key and image; with `present_after` (UPDATE) key and image after, then before. Raises as
+    `compile_rows`.
+    """
+    outputs = [Output(ordinal, Form.RAW) for ordinal in key]
+    images = [_image("b", table, columns, outputs, present)]
+    if present_after:
+        images.append(_image("a", table, columns, outputs, present_after))
+    for image in images:
+        image.is_keyed = True
+    return cast("KeyedFunction", _compile(table, images))
 
 
 def compile_partial_scan(
@@ -106,7 +126,7 @@ def _image_column(table: TableMap, column: Column, ordinal: int, forms: Sequence
     cell = Cell(table.types[ordinal], table.metadata[ordinal], column, is_unsigned)
     try:
         storage = storage_of(cell)
-        renderings = {form: rendering_of(cell, form) for form in forms}
+        renderings = {f: raw_of(storage) if f is Form.RAW else rendering_of(cell, f) for f in forms}
     except UnsupportedEvent as error:
         raise UnsupportedEvent(f"{table.name}.{column.name}: {error.message}", hint=error.hint) from error
     return ImageColumn(ordinal, storage, table.nullable[ordinal], renderings)

@@ -7,10 +7,14 @@ from enum import Enum
 
 
 class Form(Enum):
-    """What a literal is for: VALUE is put into the column, KEY is compared with it by an index."""
+    """What a literal is for: VALUE is put into the column, KEY is compared with it by an index.
+
+    RAW is no literal but what the event holds, numbers or bytes: it tells rows of one table apart.
+    """
 
     VALUE = "value"
     KEY = "key"
+    RAW = "raw"
 
 
 @dataclass(frozen=True, slots=True)

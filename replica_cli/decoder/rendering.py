@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from replica_cli.core.table import Column
-    from replica_cli.decoder.storage import Cell
+    from replica_cli.decoder.storage import Cell, Storage
 
 # Types of MariaDB that travel as fixed strings without their trailing zero bytes.
 FIXED_BINARY = {"uuid": 16, "inet6": 16, "inet4": 4}
@@ -44,6 +44,11 @@ def rendering_of(cell: Cell, form: Form) -> Rendering:
     """Return the source of a column's literal; its storage was found before, so the type is known."""
     render = _RENDERINGS.get(cell.code)
     return render(cell) if render else _RENDERINGS_BY_FORM[cell.code](cell, form)
+
+
+def raw_of(storage: Storage) -> Rendering:
+    """Return the source of what an event holds of a column."""
+    return Rendering("{v}" if storage.is_sized or len(storage.codes) == 1 else "({v}, {w})")
 
 
 def _tiny(cell: Cell) -> Rendering:

@@ -30,6 +30,7 @@ class ImageColumn:
 class ImageSource:
     """The source of one image's reading: `lines` at no indent, the names that it uses, the tuple that it leaves.
 
+    `is_keyed`: the outputs become one value, the key, and the image's own bytes stand behind it.
     `partial_bytes`: before the image of a partial update stand its options, and then, where one says so, so many bytes
     with a bit for each JSON column of the table (MySQL's rows_event.h). A part of a document has the layout of a whole
     one, and another meaning.
@@ -40,6 +41,7 @@ class ImageSource:
     outputs: tuple[Output, ...]
     names: dict[str, object] = field(default_factory=dict)
     partial_bytes: int | None = None
+    is_keyed: bool = False
 
     @property
     def result(self) -> str:
@@ -54,7 +56,8 @@ class ImageSource:
         # A server sets the spare bits of the last byte.
         used = (1 << len(self.columns)) - 1
         none_is_null = ((1 << size * 8) - 1 ^ used).to_bytes(size, "little")
-        lines = self._options()
+        lines = [f"s{self.tag} = p"] if self.is_keyed else []
+        lines += self._options()
         lines += [f"m = data[p:p + {size}]", f"p += {size}", f"if m == {none_is_null!r}:"]
         lines += _indented(self._without_nulls())
         lines += ["else:", f"{_INDENT}nulls = little(m, 'little')"]
@@ -110,7 +113,11 @@ class ImageSource:
             else self._expression(by_ordinal[o.ordinal], o.form)
             for o in self.outputs
         ]
-        return f"{self.result} = ({''.join(f'{literal}, ' for literal in literals)})"
+        listed = "".join(f"{literal}, " for literal in literals)
+        if not self.is_keyed:
+            return f"{self.result} = ({listed})"
+        key = literals[0] if len(literals) == 1 else f"({listed})"
+        return f"{self.result} = ({key}, data[s{self.tag}:p])"
 
     def _kept(self, column: ImageColumn, form: Form) -> str:
         return f"c{self.tag}{column.ordinal}_{form.value}"

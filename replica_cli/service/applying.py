@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.applier import Applier
 from replica_cli.applier.auto_engine import AutoEngine
+from replica_cli.applier.compaction import Compaction
 from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.definitions import Definitions
 from replica_cli.applier.engines import Engines
@@ -24,6 +25,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table
 from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.references import References
 from replica_cli.mysql.session import connect
 from replica_cli.reader.kept import KeptEvents
 
@@ -60,8 +62,19 @@ def make_applier(
     definitions = Definitions(sessions.catalog)
     limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
     logged = primary_facts.logs_cascades
-    sql = SqlEngine(definitions, settings.selection, cascades_are_logged=logged, statement_bytes=limit)
-    replay = ReplayEngine(definitions, settings.selection, statement_bytes=limit)
+    selection = settings.selection
+    references = References(sessions.catalog, selection.is_target_schema)
+
+    def compaction(*, replaces: bool) -> Compaction | None:
+        if not settings.apply.compacts:
+            return None
+        return Compaction(definitions, selection, references, replaces=replaces)
+
+    def sql_engine(found: Compaction | None) -> SqlEngine:
+        return SqlEngine(definitions, selection, cascades_are_logged=logged, statement_bytes=limit, compaction=found)
+
+    exact, sql = sql_engine(None), sql_engine(compaction(replaces=True))
+    replay = ReplayEngine(definitions, selection, statement_bytes=limit)
     strict: RowEngine = sql
     if _can_take_images(settings, sessions, primary_facts):
         counts = RowCounts(definitions, settings.selection)
@@ -69,6 +82,7 @@ def make_applier(
             sessions.writer,
             settings.selection,
             counts,
+            compaction(replaces=False),
             format_event=format_event,
             statement_bytes=limit,
             cascades_are_logged=logged,
@@ -97,7 +111,7 @@ def make_applier(
         sessions.writer,
         saved,
         writer=writer,
-        engines=Engines(strict, replay, sql),
+        engines=Engines(strict, replay, exact),
         ddl=ddl,
         prepared=PreparedTransactions(
             writer, kept, KeptEvents(lambda name: settings.selection.target(name) is not None), max_packet=max_packet

@@ -30,6 +30,7 @@ _TAKEN: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("REPLICA_ON_TABLE_FAILURE", lambda s: s.apply.on_table_failure),
 )
 _FIXED: tuple[tuple[str, Callable[[Settings], object]], ...] = (
+    ("REPLICA_COMPACT", lambda s: s.apply.compacts),
     ("MARIA_PRIMARY_*, MARIA_USER, MARIA_PASS", lambda s: s.primary),
     ("MARIA_SECONDARY_*", lambda s: s.secondaries),
     ("MARIA_SERVER_ID", lambda s: s.server_id),

@@ -15,8 +15,10 @@ import pytest
 from engine.applier.bench import Bench
 from fix_servers import covered_binaries
 from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import booleans
 from property.histories import History, histories
 
+from replica_cli.applier import compaction
 from replica_cli.core.settings import Apply, EngineChoice
 
 if TYPE_CHECKING:
@@ -44,13 +46,17 @@ def benches(
 
 
 @pytest.mark.timeout(_SECONDS * 10 + 300)
-def test_histories_come_out_the_same(benches: tuple[Bench, Bench]) -> None:
+def test_histories_come_out_the_same(benches: tuple[Bench, Bench], monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
 
+    least = compaction.LEAST_EVENTS
+
     @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-    @given(histories())
-    def look(history: History) -> None:
+    @given(histories(), booleans())
+    def look(history: History, folds: bool) -> None:  # noqa: FBT001 - hypothesis gives it by place
         nonlocal count
+        # Short histories are folded too where few events are enough.
+        monkeypatch.setattr(compaction, "LEAST_EVENTS", 2 if folds else least)
         _replay(benches, history)
         count += 1
 

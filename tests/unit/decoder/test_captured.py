@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from captures import Capture, Event, Snapshot, read_captures
 
-from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
+from replica_cli.decoder.compile import Form, Output, compile_keyed, compile_rows, compile_updates
 from replica_cli.decoder.contradiction import contradiction
 from replica_cli.decoder.json_binary import json_text
 
@@ -71,7 +71,7 @@ def _assert_image(literals: tuple[bytes, ...], outputs: list[Output], row: list[
         assert_same(literal, row[output.ordinal], capture.columns[output.ordinal])
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", [Form.VALUE, Form.KEY])
 @pytest.mark.parametrize("capture", CAPTURES, ids=str)
 def test_literals_are_the_servers_own_values(capture: Capture, form: Form) -> None:
     seen: dict[str, set[str]] = {"INSERT": set(), "DELETE": set()}
@@ -131,6 +131,18 @@ def test_columns_not_wanted_are_skipped(capture: Capture) -> None:
         assert one == [(row[n],) for row in whole]
     turned = compile_rows(capture.table, capture.columns, everything[::-1], event.present)(event.rows, 0, end)
     assert turned == [row[::-1] for row in whole]
+
+
+@pytest.mark.parametrize("capture", [c for c in CAPTURES if c.name != "minimal_changes"], ids=str)
+def test_rows_are_cut_apart_by_their_key(capture: Capture) -> None:
+    for event in capture.events:
+        after = event.present_after if event.kind == "UPDATE" else b""
+        cut = compile_keyed(capture.table, capture.columns, [0], event.present, after)(event.rows, 0, len(event.rows))
+        # They stand in the event as before and after, and come as after and before.
+        pairs = [row[i : i + 2] for row in cut for i in ((2, 0) if after else (0,))]
+        assert b"".join(image for _, image in pairs) == event.rows
+        read = compile_rows(capture.table, capture.columns, [Output(0, Form.VALUE)], event.present)
+        assert [(b"%d" % key,) for key, _ in pairs] == [read(image, 0, len(image))[0] for _, image in pairs]
 
 
 @pytest.mark.parametrize("capture", [c for c in CAPTURES if c.name == "documents"], ids=str)

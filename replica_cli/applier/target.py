@@ -1,0 +1,30 @@
+"""Where a row event's table stands on the secondary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ApplyRefused, Drift
+
+if TYPE_CHECKING:
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableDefinition, TableName
+
+
+def target_of(table: TableMap, selection: Selection) -> TableName:
+    """Return the secondary's name of a table. Raises ApplyRefused where it is not replicated."""
+    target = selection.target(table.name)
+    if target is None:
+        raise ApplyRefused(f"{table.name} is not among the replicated tables")
+    return target
+
+
+def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
+    """Return the secondary's definition of an event's table. Raises Drift with the primary's name."""
+    try:
+        return definitions.get(target_of(event.table, selection), event.table.name)
+    except Drift as error:
+        hint = f"`replica transfer --table {event.table.name}` copies it anew"
+        raise Drift(error.message, hint=hint, table=event.table.name) from error

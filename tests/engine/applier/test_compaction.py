@@ -1,0 +1,199 @@
+"""Many small changes in one batch: the same rows are left, each change is counted, and no conflict is overlooked."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.applier.compaction import LEAST_EVENTS
+from replica_cli.core.errors import ReplicaError, RowExists, RowMissing
+from replica_cli.core.settings import Apply, Batching, EngineChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.applier.bench import Bench
+
+TABLES = {
+    "plain": "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)",
+    "three bytes": "CREATE TABLE t (id MEDIUMINT PRIMARY KEY, v VARCHAR(20), w INT)",
+    "two columns": "CREATE TABLE t (v VARCHAR(20), w INT, id INT, k DATE DEFAULT '2024-02-03', PRIMARY KEY (id, k))",
+    "text key": "CREATE TABLE t (id VARCHAR(9) COLLATE utf8mb4_general_ci PRIMARY KEY, v VARCHAR(20), w INT)",
+    "decimal key": "CREATE TABLE t (v VARCHAR(20), w INT, id DECIMAL(9,2) PRIMARY KEY)",
+    "prefix key": "CREATE TABLE t (id VARCHAR(9), v VARCHAR(20), w INT, PRIMARY KEY (id(3)))",
+    "unique": "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT UNIQUE)",
+    "generated": "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT, g INT AS (w + 1) STORED, h INT AS (w + 2))",
+    "partitioned": "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT) PARTITION BY HASH (id) PARTITIONS 3",
+    "no key": "CREATE TABLE t (id INT, v VARCHAR(20), w INT, KEY (id))",
+    "unique alone": "CREATE TABLE t (id INT NOT NULL UNIQUE, v VARCHAR(20), w INT)",
+    "parent": "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)",
+}
+CHILD = "CREATE TABLE child (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES t (id) ON DELETE CASCADE)"
+WHOLE = Batching(transactions=10_000)
+
+
+@pytest.fixture(params=["auto", "sql"], autouse=True)
+def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
+    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)), batching=WHOLE)
+
+
+def _changes(dice: random.Random, table: str) -> Iterator[str]:
+    """Yield statements that change a handful of rows again and again; they may fail on the primary."""
+    ids = range(100, 112)
+    while True:
+        one, other, value = dice.choice(ids), dice.choice(ids), dice.randrange(40)
+        yield dice.choice((
+            f"INSERT INTO t (id, v, w) VALUES ({one}, 'v{value}', {value})",
+            f"INSERT INTO t (id, v, w) VALUES ({one}, NULL, NULL), ({other}, 'it''s', {value})",
+            f"UPDATE t SET v = 'u{value}' WHERE id = {one}",
+            f"UPDATE t SET w = {value} WHERE id = {one}",
+            f"UPDATE t SET id = {one} WHERE id = {other}",
+            f"UPDATE t SET w = NULL WHERE id IN ({one}, {other})",
+            f"DELETE FROM t WHERE id = {one}",
+            f"DELETE FROM t WHERE id IN ({one}, {other})",
+            f"REPLACE INTO t (id, v, w) VALUES ({one}, 'r', {value})",
+            *([f"INSERT INTO child VALUES ({value}, {one})", f"DELETE FROM child WHERE id = {value}"]
+              if table == "parent" else ()),
+        ))  # fmt: skip
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_same_rows_are_left(bench: Bench, table: str) -> None:
+    bench.on_both(TABLES[table], *([CHILD] if table == "parent" else ()))
+    start = bench.begin_here()
+    dice = random.Random(table)
+    changes = _changes(dice, table)
+    for _ in range(200):
+        bench.source.begin()
+        for _ in range(dice.randrange(1, 6)):
+            try:
+                bench.source.execute(next(changes))
+            except ReplicaError:
+                continue
+        bench.source.rollback() if dice.randrange(8) == 0 else bench.source.commit()
+    bench.stream()
+    bench.assert_equal()
+    folded = bench.saved().row_count
+    # Each change counts, however few statements it took: one transaction at a time makes as many.
+    bench.begin_here(start)
+    bench.on_secondary("DELETE FROM t", *(["DELETE FROM child"] if table == "parent" else ()))
+    bench.stream(batching=Batching(transactions=1))
+    assert bench.saved().row_count == folded > 200
+
+
+@pytest.mark.parametrize("compacts", [True, False])
+def test_many_changes_become_few(bench: Bench, *, compacts: bool) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, 0)' for n in range(1, 51))}")
+    bench.begin_here()
+    # One transaction is in one batch for certain.
+    bench.source.begin()
+    for number in range(1, 51):
+        bench.on_primary(f"UPDATE t SET v = v + 1 WHERE id = {number}", f"UPDATE t SET v = v + 1 WHERE id = {number}")
+    bench.source.commit()
+    begin = _rows_updated(bench)
+    bench.stream(apply=replace(bench.settings.apply, compacts=compacts))
+    bench.assert_equal()
+    assert bench.saved().row_count == 100
+    # Each row once, or as a delete and an insert; our own tables take a few.
+    assert (_rows_updated(bench) - begin < 70) is compacts
+
+
+def _rows_updated(bench: Bench) -> int:
+    return int(str(bench.other.rows("SHOW GLOBAL STATUS LIKE 'Handler_update'")[0][1]))
+
+
+def _fill(bench: Bench, first: int) -> None:
+    """Make one batch of more than a few changes, none of which is in the way of anything."""
+    bench.on_primary(*(f"INSERT INTO t VALUES ({n}, 'filled', {n})" for n in range(first, first + LEAST_EVENTS)))
+
+
+CONFLICTS = {
+    "update of a row that is gone": (["UPDATE t SET v = 'x' WHERE id = 1"], "DELETE FROM t WHERE id = 1", RowMissing),
+    "delete of a row that is gone": (["DELETE FROM t WHERE id = 1"], "DELETE FROM t WHERE id = 1", RowMissing),
+    "delete and insert of a row that is gone": (
+        ["DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (1, 'x', 7)"], "DELETE FROM t WHERE id = 1", RowMissing,
+    ),
+    "insert of a row that is there": (
+        ["INSERT INTO t VALUES (9, 'x', 7)"], "INSERT INTO t VALUES (9, 'hidden', 8)", RowExists,
+    ),
+    "insert and delete of a row that is there": (
+        ["INSERT INTO t VALUES (9, 'x', 7)", "DELETE FROM t WHERE id = 9"],
+        "INSERT INTO t VALUES (9, 'hidden', 8)", RowExists,
+    ),
+    "a row is moved to where one is": (
+        ["UPDATE t SET id = 9 WHERE id = 1"], "INSERT INTO t VALUES (9, 'hidden', 8)", RowExists,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFLICTS)
+def test_no_conflict_is_overlooked(bench: Bench, name: str) -> None:
+    changes, alone, error = CONFLICTS[name]
+    bench.on_both(TABLES["plain"], "INSERT INTO t VALUES (1, 'hidden', 1)")
+    bench.begin_here()
+    _fill(bench, 100)
+    before = bench.here()
+    bench.source.begin()
+    bench.on_primary(*changes)
+    bench.source.commit()
+    _fill(bench, 300)
+    bench.on_secondary(alone)
+    with pytest.raises(error) as raised:
+        bench.stream()
+    assert raised.value.table == bench.name("t")
+    assert str(before) in raised.value.message
+    assert "hidden" not in raised.value.message
+    assert (bench.saved().position.file, bench.saved().position.pos) == (before.file, before.pos)
+    assert bench.rows("SELECT COUNT(*) FROM t WHERE id >= 100") == [(LEAST_EVENTS,)]
+
+
+@pytest.fixture
+def _names(bench: Bench) -> Iterator[None]:
+    bench.on_primary("SET GLOBAL binlog_row_metadata = FULL")
+    yield
+    bench.on_primary("SET GLOBAL binlog_row_metadata = DEFAULT")
+
+
+@pytest.mark.usefixtures("_names")
+def test_a_column_of_its_own_keeps_what_it_holds(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)")
+    bench.on_secondary("ALTER TABLE t ADD own VARCHAR(20) DEFAULT 'default'")
+    bench.begin_here()
+    _fill(bench, 100)
+    bench.stream(batching=Batching(transactions=1))
+    bench.on_secondary("UPDATE t SET own = 'kept'")
+    bench.on_primary(*(f"UPDATE t SET w = 0 WHERE id = {n}" for n in range(100, 100 + LEAST_EVENTS)))
+    bench.stream()
+    assert bench.rows("SELECT own, w, COUNT(*) FROM t GROUP BY 1, 2") == [("kept", 0, LEAST_EVENTS)]
+
+
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
+def test_images_that_are_not_whole_among_whole_ones(bench: Bench, image: str) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v TEXT, w INT)")
+    bench.begin_here()
+    _fill(bench, 100)
+    for number in range(100, 100 + LEAST_EVENTS):
+        wanted = image if number % 2 else "FULL"
+        bench.on_primary(f"SET SESSION binlog_row_image = {wanted}", f"UPDATE t SET w = -w WHERE id = {number}")
+        bench.on_primary(f"DELETE FROM t WHERE id = {number}" if number % 3 else f"UPDATE t SET v = 'x', w = {number}")
+    bench.on_primary("SET SESSION binlog_row_image = FULL")
+    bench.stream()
+    bench.assert_equal()
+
+
+def test_a_table_that_becomes_a_parent(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)")
+    bench.begin_here()
+    _fill(bench, 100)
+    bench.on_primary(CHILD)
+    for number in range(100, 100 + LEAST_EVENTS):
+        bench.on_primary(f"INSERT INTO t VALUES ({number + 100}, 'x', 0)")
+        bench.on_primary(f"INSERT INTO child VALUES ({number}, {number + 100})")
+        bench.on_primary(f"UPDATE t SET w = 1 WHERE id = {number + 100}")
+    bench.stream()
+    bench.assert_equal()
+    assert bench.rows("SELECT COUNT(*) FROM child") == [(LEAST_EVENTS,)]
