@@ -1,0 +1,75 @@
+"""Another server takes the primary's place: one that holds what was applied, and one that does not."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from fix_replica import wait_until
+
+if TYPE_CHECKING:
+    from fix_replica import Replica
+    from fix_servers import ServerFactory
+
+    from replica_cli.sandbox.server import SandboxServer
+
+NAMES = {
+    True: ("CHANGE MASTER TO", "MASTER", "START SLAVE"),
+    False: ("CHANGE REPLICATION SOURCE TO", "SOURCE", "START REPLICA"),
+}
+
+
+def follow(replica: SandboxServer, primary: SandboxServer) -> None:
+    """Make a server the other one's own replica, by GTID."""
+    address = primary.address()
+    with replica.session() as session:
+        change, word, start = NAMES[session.is_mariadb]
+        how = "MASTER_USE_GTID=slave_pos" if session.is_mariadb else "SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1"
+        session.execute(
+            f"{change} {word}_HOST='{address.host}', {word}_PORT={address.port}, {word}_USER='{address.user}',"
+            f" {word}_PASSWORD='{address.password.reveal()}', {how}"
+        )
+        session.execute(start)
+
+
+@pytest.mark.every_server
+def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_not(
+    replica: Replica, server_factory: ServerFactory
+) -> None:
+    flavour, _, version = str(replica.primary.binary).partition(":")
+    first = server_factory(flavour, version, server_id=81, **{"log-slave-updates": None})
+    second = server_factory(flavour, version, server_id=82, **{"log-slave-updates": None})
+    lacking = server_factory(flavour, version, server_id=83)
+    replica.primary = first
+    follow(second, first)
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", "INSERT INTO t VALUES (1, 0), (2, 0)")
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.on_primary("UPDATE t SET n = n + 1", "INSERT INTO t VALUES (3, 0)")
+
+    def has_followed() -> bool:
+        with second.session() as session:
+            there = session.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = %s", replica.schema)
+            return bool(there) and bool(session.rows(f"SELECT 1 FROM {replica.schema}.t WHERE id = 3"))
+
+    wait_until(has_followed, "the second server to have it all")
+    first.kill()
+
+    replica.primary = lacking
+    assert replica.run("stream", "--json", code=11).error["error"] == "primary_replaced"
+
+    replica.primary = second
+    stream = replica.stream()
+    replica.on_primary("UPDATE t SET n = n + 10")
+    replica.wait_until_applied(stream)
+    assert "going on by GTID" in stream.stderr
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()
+    # The saved position is the second server's from here on.
+    again = replica.stream()
+    replica.wait_until_applied(again)
+    assert "going on by GTID" not in again.stderr
+    assert again.end(signal.SIGTERM).code == 0

@@ -1,0 +1,59 @@
+"""What a stream does where there is nothing to do, and what it does not do at all."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fix_replica import wait_until
+
+if TYPE_CHECKING:
+    from fix_replica import Replica
+
+_LISTENING = "0A"
+
+
+def saves(replica: Replica) -> int:
+    """Return how many UPDATE statements the secondary ran: a stream makes them for its position alone."""
+    with replica.secondaries["db1"].session() as session:
+        return int(session.rows("SHOW GLOBAL STATUS LIKE 'Com_update'")[0][1])
+
+
+def test_the_position_keeps_moving_where_nothing_concerns_us_once_a_second_at_most(replica: Replica) -> None:
+    replica.settings |= {"REPLICA_TABLES": f"{replica.schema}.ours"}
+    replica.on_primary("CREATE TABLE ours (id INT PRIMARY KEY)", "CREATE TABLE theirs (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    stream = replica.stream()
+    begun, before = time.monotonic(), saves(replica)
+    number = 0
+    with replica.primary.session(database=replica.schema) as session:
+        for _ in range(3):
+            place = replica.saved()
+            while replica.saved() == place:
+                number += 1
+                session.execute(f"INSERT INTO theirs VALUES ({number})")
+    # Idle behind it: the rest is saved too.
+    end = replica.primary_end()
+    wait_until(lambda: replica.saved() >= end, "the position to be saved")
+    assert number > 4
+    assert saves(replica) - before <= time.monotonic() - begun + 1
+    assert stream.end(signal.SIGTERM).code == 0
+
+
+def test_nothing_listens_unless_it_was_asked_for(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    sockets = {
+        str(entry.readlink())
+        for pid in (stream.process.pid, *stream.worker_pids())
+        for entry in Path(f"/proc/{pid}/fd").iterdir()
+        if entry.is_symlink() and str(entry.readlink()).startswith("socket:")
+    }
+    assert sockets
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
+    assert [line for line in lines if line[3] == _LISTENING and f"socket:[{line[9]}]" in sockets] == []
+    assert stream.end(signal.SIGTERM).code == 0
