@@ -1,0 +1,59 @@
+"""The writer's lock: who has it, for how long it has been silent, and what a process checks that may have lost it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.checkpoint.beats import BeatStore
+from replica_cli.checkpoint.lock import LockGuard, WriterLock
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.core.errors import LockHeld, LockLost
+from replica_cli.core.status import WorkerStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.mysql.session import Session
+    from replica_cli.sandbox.server import SandboxServer
+
+
+@pytest.fixture
+def sessions(secondary: SandboxServer, state_schema: str) -> Iterator[tuple[Session, Session]]:
+    with secondary.session() as holder, secondary.session() as other:
+        create_state_schema(holder, state_schema)
+        assert WriterLock(holder, state_schema, "db1").try_acquire()
+        BeatStore(holder, state_schema, "db1").beat(WorkerStatus("db1"), holder="far:12")
+        yield holder, other
+
+
+def test_who_writes_is_named(sessions: tuple[Session, Session], state_schema: str) -> None:
+    _, other = sessions
+    with pytest.raises(LockHeld, match=r"^db1: far:12 writes to this instance$") as held:
+        WriterLock(other, state_schema, "db1").acquire(0)
+    assert "stop it first" in (held.value.hint or "")
+
+
+def test_a_holder_that_is_silent_is_named_with_its_age_and_what_takes_over(
+    sessions: tuple[Session, Session], state_schema: str
+) -> None:
+    holder, other = sessions
+    holder.execute(f"UPDATE `{state_schema}`.stream_status SET beat_at = beat_at - INTERVAL 3 MINUTE")
+    with pytest.raises(LockHeld, match=r"^db1: far:12 holds .* silent for 18\d s: it is dead, frozen or cut") as held:
+        WriterLock(other, state_schema, "db1").acquire(0)
+    assert held.value.hint == "`replica stream --standby` takes over from it"
+
+
+def test_a_guard_lets_pass_only_while_the_lock_is_the_writers(
+    sessions: tuple[Session, Session], state_schema: str
+) -> None:
+    holder, other = sessions
+    guard = LockGuard(state_schema, "db1", holder.connection_id)
+    guard.check(other)
+    WriterLock(holder, state_schema, "db1").release()
+    with pytest.raises(LockLost, match="lost"):
+        guard.check(other)
+    assert WriterLock(other, state_schema, "db1").try_acquire()
+    with pytest.raises(LockLost, match="lost"):
+        guard.check(other)
