@@ -86,7 +86,7 @@ class Joining:
         self._has_ended = threading.Event()
         self._joined: tuple[TableName, ...] = ()
         self._failures: Counter[TableName] = Counter()
-        self._lost = 0
+        self._lost = self._copies = 0
         self._thread = threading.Thread(target=self._run, name="joining", daemon=True)
 
     def start(self) -> None:
@@ -276,6 +276,9 @@ class Joining:
                 ask_for_copies(self._settings, store, names, reason)
         except ReplicaError as error:
             self._error = error
+        # A table that is altered all the time, or a reason that does not go away: less and less often.
+        self._copies += 1
+        self._end.wait(delay_after(self._copies, self._settings.retry))
 
 
 def _of_one_start(records: Sequence[TableRecord]) -> list[TableRecord]:
