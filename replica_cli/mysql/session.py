@@ -18,6 +18,7 @@ from pymysql.cursors import Cursor, SSCursor
 from replica_cli.core.errors import ExitCode, PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_SERVER_LOST, ServerError, remedy_of
+from replica_cli.mysql.lines import read_lines
 from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pymysql.connections import Connection
+
+    from replica_cli.mysql.lines import Lines
 
 Value = Any  # what pymysql makes of a column: int, str, bytes, Decimal, datetime, None
 Row = tuple[Value, ...]
@@ -93,6 +96,11 @@ class Session:
         with self._translated(), self._connection.cursor(SSCursor) as cursor:
             cursor.execute(sql, args or None)
             yield from cursor
+
+    def lines(self, sql: str) -> Iterator[Lines]:
+        """Run a query of two columns, a text and a flag of 0 or 1, and yield its rows as they come, many at a time."""
+        with self._translated():
+            yield from read_lines(self._connection, sql.encode())
 
     def execute(self, sql: str | bytes, *args: Value) -> int:
         """Run one statement and return the number of rows it found."""
@@ -281,6 +289,9 @@ def _check_encryption(connection: Connection[Cursor], server: Server) -> None:
 
 def _number_and_text(error: Exception) -> tuple[int, str]:
     match error.args:
+        case (0, *_):
+            # The driver has closed it before.
+            return CR_SERVER_LOST, "the connection is lost"
         case (int(errno), str(text), *_):
             return errno, text
         case (int(errno), *_):

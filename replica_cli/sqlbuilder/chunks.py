@@ -1,4 +1,4 @@
-"""SQL that moves rows as text: the primary writes a chunk's VALUES list, the secondary reads it.
+"""SQL that moves rows as text: the primary writes each as it stands in a VALUES list, the secondary reads it.
 
 The reading session has SET NAMES binary, so that every expression here yields bytes and no charset is converted;
 the writing session has it too, so that a quoted string goes byte for byte into a column of whatever charset.
@@ -134,8 +134,8 @@ def _number(column: Column) -> str:
 
 
 def _digits(column: Column) -> str:
-    # GROUP_CONCAT keeps each value in a field as wide as the expression says it is, and cuts without a word: INT(1)
-    # says one digit, DECIMAL(3,3) forgets the zero, an ENUM's index is as wide as its longest member.
+    # Expressions are as wide as they say: INT(1) says one digit, DECIMAL(3,3) forgets the zero, an ENUM's index is as
+    # wide as its longest member. Where a server keeps one in a field it cuts without a word.
     name = quote(column.name)
     if column.data_type in _AS_NUMBER:
         return f"CAST(CAST({name} AS UNSIGNED) AS {_WIDE})"
@@ -194,21 +194,6 @@ def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows
     return f"SELECT {literals} FROM {_along(name, key)}{where(condition)} ORDER BY {order} LIMIT {skipped_rows}, 1"
 
 
-def chunk_query(definition: TableDefinition, key: PagingKey, condition: str) -> str:
-    """Return the query for one row: number of rows, whether an ENUM holds index 0, length of the list, VALUES list.
-
-    The length is counted apart from the list, bytes, NULL where there is no row: GROUP_CONCAT keeps values in fields
-    and the list in a buffer, and cuts both. Counting costs a tenth of the copy and leaves nothing to believe.
-    """
-    columns = ",',',".join(value_expression(c) for c in definition.written_columns)
-    zero = enum_zero_expression(definition)
-    return (
-        f"SELECT COUNT(*), {f'IFNULL(MAX({zero}),0)' if zero else '0'}, "
-        f"SUM(LENGTH(CONCAT('(',{columns},')')))+COUNT(*)-1, GROUP_CONCAT('(',{columns},')' SEPARATOR ',') "
-        f"FROM {_along(definition.name, key)}{where(condition)}"
-    )
-
-
 def rows_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
     """Return the query for rows too big for a chunk: one literal a column, last whether an ENUM holds index 0."""
     columns = ", ".join(value_expression(c) for c in definition.written_columns)
@@ -216,11 +201,15 @@ def rows_query(definition: TableDefinition, key: PagingKey | None = None, condit
     return f"SELECT {columns}, {zero} FROM {source_of(definition.name, key)}{where(condition)}"
 
 
-def lines_query(definition: TableDefinition) -> str:
-    """Return the query for a whole table: one bracketed row of literals, and whether an ENUM holds index 0."""
+def lines_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
+    """Return the query for bracketed rows of literals, and whether an ENUM holds index 0.
+
+    A text that is longer than the server's packet is NULL. No GROUP_CONCAT: it keeps values in fields and the list in
+    a buffer, and cuts both, so that all would have to be computed twice to be believed.
+    """
     columns = ",',',".join(value_expression(c) for c in definition.written_columns)
     zero = enum_zero_expression(definition)
-    return f"SELECT CONCAT('(',{columns},')'), {zero or '0'} FROM {quote_table(definition.name)}"
+    return f"SELECT CONCAT('(',{columns},')'), {zero or '0'} FROM {source_of(definition.name, key)}{where(condition)}"
 
 
 def enum_zero_expression(definition: TableDefinition) -> str:

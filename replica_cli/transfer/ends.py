@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 # While the secondary is slow nothing is read from the primary, which hangs up after net_write_timeout.
-_READING = ("SET SESSION net_write_timeout = 3600, group_concat_max_len = {limit}", "SET NAMES binary")
+_READING = ("SET SESSION net_write_timeout = 3600", "SET NAMES binary")
 _WRITING = ("SET SESSION foreign_key_checks = 0", "SET NAMES binary")
 # Space in a packet for what stands before the VALUES list: column names and the progress row.
 _HEAD_ROOM = 256 * 1024
@@ -38,7 +38,7 @@ class Ends:
         """Open a session that formats chunks: its answers are bytes."""
         session = connect(self.primary, self.network)
         for statement in _READING:
-            session.execute(statement.format(limit=self.packet_limit))
+            session.execute(statement)
         session.execute(f"SET SESSION {'max_statement_time' if session.is_mariadb else 'max_execution_time'} = 0")
         return session
 

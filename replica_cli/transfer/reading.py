@@ -1,16 +1,16 @@
-"""Chunks from the primary: it formats rows as one VALUES list, which nobody here looks into."""
+"""Chunks from the primary: it formats rows for a VALUES list, and nobody here looks into them."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_TABLE_DEF_CHANGED, ServerError
+from replica_cli.mysql.lines import Lines
 from replica_cli.sqlbuilder.chunks import (
     after,
     both,
     boundary_query,
-    chunk_query,
     lines_query,
     rows_query,
     split_literals,
@@ -18,7 +18,7 @@ from replica_cli.sqlbuilder.chunks import (
 )
 from replica_cli.transfer.chunk import Chunk
 from replica_cli.transfer.documents import Care, Documents
-from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
+from replica_cli.transfer.errors import RowTooLarge, TableAltered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # A statement of this size is long enough to hide round trips and short enough to commit soon.
 TARGET_BYTES = 1_500_000
 _ROWS_LIMIT = 50_000
+# Rows may be much wider than the catalog guesses: more than this is read again in smaller pieces.
+_CHUNK_BYTES = 8 * TARGET_BYTES
 _ER_KEY_DOES_NOT_EXIST = 1176
 _ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_BAD_DB, _ER_KEY_DOES_NOT_EXIST})
 
@@ -94,21 +96,17 @@ class RangeReader:
         condition = both(start, up_to(self._key, last_key) if last_key else end)
         if self._documents.check(condition):
             return self._wide_rows(last_key, self._documents.rows(condition))
-        row = self._session.row(chunk_query(self._definition, self._key, condition))
-        if row is None:
-            raise ChunkBroken(f"{self._definition.name}: the primary answered nothing")
-        count, zero, size, values = int(row[0]), bool(int(row[1])), row[2], row[3]
-        is_last = last_key is None
-        if count == 0:
-            return Chunk((), 0, last_key, is_last)
-        # A row that is longer than the primary's packet is NULL: in the list and in its length it is missing.
-        if values is None or size is None or len(values) != int(size) or len(values) > self._packet_limit:
-            if self._rows > 1:
-                return None
-            rows = self._session.rows(rows_query(self._definition, self._key, condition))
-            return self._wide_rows(last_key, rows)
-        self._adapt(len(values), count)
-        return Chunk((values,), count, last_key, is_last, zero)
+        limit = self._packet_limit if self._rows == 1 else min(self._packet_limit, _CHUNK_BYTES)
+        found = _rows_within(limit, self._session.lines(lines_query(self._definition, self._key, condition)))
+        if found is not None:
+            if not found.texts:
+                return Chunk((), 0, last_key, last_key is None)
+            values = b",".join(cast("list[bytes]", found.texts))
+            self._adapt(len(values), len(found.texts))
+            return Chunk((values,), len(found.texts), last_key, last_key is None, found.is_flagged)
+        if self._rows > 1:
+            return None
+        return self._wide_rows(last_key, self._session.rows(rows_query(self._definition, self._key, condition)))
 
     def _adapt(self, size: int, count: int) -> None:
         fitting = TARGET_BYTES * count // max(size, 1)
@@ -138,6 +136,21 @@ class RangeReader:
         return value
 
 
+def _rows_within(limit: int, lines: Iterable[Lines]) -> Lines | None:
+    """Return all rows as one, None where they are more than so many bytes or one is NULL: longer than a packet."""
+    rows, size, fits = Lines(), 0, True
+    for found in lines:
+        # What does not fit is read to its end all the same: the session goes on with the next query.
+        size += sum(len(t) + 1 for t in found.texts if t is not None)
+        fits = fits and size <= limit and None not in found.texts
+        if fits:
+            rows.texts += found.texts
+            rows.is_flagged = rows.is_flagged or found.is_flagged
+        else:
+            rows.texts.clear()
+    return rows if fits else None
+
+
 def whole_table(
     session: Session, definition: TableDefinition, *, packet_limit: int, care: Care = Care.NONE
 ) -> Iterator[Chunk]:
@@ -145,28 +158,30 @@ def whole_table(
     lines: list[bytes] = []
     size, zero = 0, False
     with noticing_ddl():
-        for line, has_zero in _lines(session, definition, Documents(session, definition, care)):
-            if line is None or len(line) > packet_limit:
-                raise RowTooLarge(
-                    f"{definition.name}: one row does not fit a packet",
-                    hint="raise max_allowed_packet on both servers",
-                )
-            if lines and size + len(line) > min(TARGET_BYTES, packet_limit):
-                yield Chunk((b",".join(lines),), len(lines), holds_enum_zero=zero)
-                lines, size, zero = [], 0, False
-            lines.append(line)
-            size += len(line) + 1
-            zero = zero or bool(int(has_zero))
+        for found in _lines(session, definition, Documents(session, definition, care)):
+            for line in found.texts:
+                if line is None or len(line) > packet_limit:
+                    raise RowTooLarge(
+                        f"{definition.name}: one row does not fit a packet",
+                        hint="raise max_allowed_packet on both servers",
+                    )
+                if lines and size + len(line) > min(TARGET_BYTES, packet_limit):
+                    yield Chunk((b",".join(lines),), len(lines), holds_enum_zero=zero)
+                    lines, size, zero = [], 0, False
+                lines.append(line)
+                size += len(line) + 1
+                zero = zero or found.is_flagged
     yield Chunk((b",".join(lines),) if lines else (), len(lines), is_last=True, holds_enum_zero=zero)
 
 
-def _lines(session: Session, definition: TableDefinition, documents: Documents) -> Iterator[Row]:
+def _lines(session: Session, definition: TableDefinition, documents: Documents) -> Iterator[Lines]:
     if not documents.check():
-        yield from session.each_row(lines_query(definition))
+        yield from session.lines(lines_query(definition))
         return
     for *literals, zero in documents.rows():
         is_whole = all(literal is not None for literal in literals)
-        yield b"(" + b",".join(map(_bytes, literals)) + b")" if is_whole else None, zero
+        line = b"(" + b",".join(map(_bytes, literals)) + b")" if is_whole else None
+        yield Lines([line], bool(int(zero)))
 
 
 def _bytes(literal: object) -> bytes:

@@ -10,8 +10,8 @@ from replica_cli.sqlbuilder.chunks import (
     after,
     both,
     boundary_query,
-    chunk_query,
     join_literals,
+    lines_query,
     paging_key,
     split_literals,
     up_to,
@@ -110,7 +110,7 @@ def test_what_cannot_order_every_row_is_no_paging_key(unusable: Index) -> None:
 
 def test_generated_columns_are_not_written_and_null_is_a_word() -> None:
     definition = table(column("a"), column("b", nullable=True), column("g", generation_expression="a+1"))
-    query = chunk_query(definition, key("a"), both("", "`a` > 1"))
+    query = lines_query(definition, key("a"), both("", "`a` > 1"))
     assert "IFNULL(CAST(`b` AS CHAR(400) CHARACTER SET latin1),'NULL')" in query
     assert "`g`" not in query
     assert query.endswith("FROM `shop`.`ord``ers` FORCE INDEX (`PRIMARY`) WHERE `a` > 1")
