@@ -1,27 +1,25 @@
-"""Two minutes of torture with a fixed seed, as anybody would run it; REPLICA_TORTURE=1 asks for it."""
+"""Two minutes of torture with fixed seeds, as anybody would run it: on the first server covered, and on the last."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from fix_servers import ServerBinary
+from fix_servers import covered_binaries
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(not os.environ.get("REPLICA_TORTURE"), reason="two minutes of torture: REPLICA_TORTURE=1")  # noqa: TID251
 @pytest.mark.timeout(900)
-def test_two_minutes_of_faults_lose_and_double_nothing(server_binary: ServerBinary, tmp_path: Path) -> None:
-    words = ("--minutes", "2", "--seed", "4", "--servers", str(server_binary), "--folder", str(tmp_path / "logs"))
+@pytest.mark.parametrize(("index", "words"), [(0, ("--seed", "4")), (-1, ("--seed", "5", "--shared"))])
+@pytest.mark.skipif(not covered_binaries(), reason="no server to torture")
+def test_a_minute_of_faults_loses_and_doubles_nothing(index: int, words: tuple[str, ...], tmp_path: Path) -> None:
+    where = ("--servers", str(covered_binaries()[index]), "--folder", str(tmp_path / "logs"))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.torture", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-m", "tests.torture", "--minutes", "1", *words, *where],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "round   1" in done.stdout
