@@ -63,7 +63,10 @@ class Assembler:
     format description: ids begin anew after a restart.
     """
 
-    def __init__(self, start: Position, wants: Callable[[TableName], bool], *, piece_bytes: int) -> None:
+    def __init__(
+        self, start: Position, wants: Callable[[TableName], bool], *, is_mariadb: bool, piece_bytes: int
+    ) -> None:
+        self._is_mariadb = is_mariadb
         self._wants = wants
         self._piece_bytes = piece_bytes
         self._place = LogPlace(start)
@@ -236,7 +239,7 @@ class Assembler:
         key = body[8:]
         table = self._maps_by_body.get(key)
         if table is None:
-            table = parse_table_map(body)
+            table = parse_table_map(body, is_mariadb=self._is_mariadb)
             if len(self._maps_by_body) >= _MAPS_KEPT:
                 self._maps_by_body.clear()
             self._maps_by_body[key] = table

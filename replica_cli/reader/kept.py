@@ -30,11 +30,12 @@ _MAPS_KEPT = 10_000
 class KeptEvents:
     """Packs changes, and unpacks them from bytes that come in any portions. One object serves one applier.
 
-    `wants` as for the assembler: filters may have changed since the changes were kept.
+    `is_mariadb`: the primary is. `wants` as for the assembler: filters may have changed since the changes were kept.
     """
 
-    def __init__(self, wants: Callable[[TableName], bool]) -> None:
+    def __init__(self, wants: Callable[[TableName], bool], *, is_mariadb: bool) -> None:
         self._wants = wants
+        self._is_mariadb = is_mariadb
         self._rest = b""
         self._maps: dict[bytes, TableMap] = {}
         # The same map is the same object for as long as it can be: engines remember what they made of it.
@@ -87,7 +88,7 @@ class KeptEvents:
         if found is None:
             if len(self._maps_by_body) >= _MAPS_KEPT:
                 self._maps_by_body.clear()
-            found = self._maps_by_body[body[8:]] = parse_table_map(body)
+            found = self._maps_by_body[body[8:]] = parse_table_map(body, is_mariadb=self._is_mariadb)
         return found
 
 

@@ -53,7 +53,7 @@ class Reader:
         self._start = start
         self._is_mariadb = is_mariadb
         self._queue = TransactionQueue(queue_bytes)
-        self._assembler = Assembler(start, wants, piece_bytes=PIECE_BYTES)
+        self._assembler = Assembler(start, wants, is_mariadb=is_mariadb, piece_bytes=PIECE_BYTES)
         self._stream: DumpStream | None = None
         self._thread: threading.Thread | None = None
         self._heard_at = time.monotonic()

@@ -20,21 +20,23 @@ _HIGH_FIRST = frozenset({246, 247, 248, 253, 254})
 _KNOWN_WITHOUT = frozenset({0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14})
 _NUMERIC = frozenset({1, 2, 3, 4, 5, 8, 9, 13, 246})
 _CHARACTER = frozenset({15, 252, 253, 254, 249, 250, 251, 140, 141})
+# MariaDB counts a GEOMETRY among the columns that have a charset: it is a BLOB there, and its charset binary.
+_CHARACTER_OF_MARIADB = _CHARACTER | {255}
 
 _SIGNEDNESS, _DEFAULT_CHARSET, _COLUMN_CHARSET, _COLUMN_NAME = 1, 2, 3, 4
 _SET_MEMBERS, _ENUM_MEMBERS, _SIMPLE_KEY, _PREFIX_KEY = 5, 6, 8, 9
 _VISIBILITY = 12
 
 
-def parse_table_map(body: bytes) -> TableMap:
+def parse_table_map(body: bytes, *, is_mariadb: bool) -> TableMap:
     """Read a table map event's body: post-header and all, without checksum. Raises CorruptEvent."""
     try:
-        return _parse(body)
+        return _parse(body, _CHARACTER_OF_MARIADB if is_mariadb else _CHARACTER)
     except (IndexError, struct.error, UnicodeDecodeError) as error:
         raise CorruptEvent(f"a table map event of {len(body)} bytes cannot be read: {error}") from error
 
 
-def _parse(body: bytes) -> TableMap:
+def _parse(body: bytes, character: frozenset[int]) -> TableMap:
     table_id = int.from_bytes(body[:6], "little")
     at = 8
     schema, at = _name(body, at)
@@ -47,7 +49,7 @@ def _parse(body: bytes) -> TableMap:
     at += metadata_length
     nullable = _bits(body[at : at + (count + 7) // 8], count)
     at += (count + 7) // 8
-    optional = _Optional(count)
+    optional = _Optional(count, character)
     if at < len(body):
         _read_optional(body, at, types, metadata, optional)
     return TableMap(
@@ -101,6 +103,7 @@ def _bits(raw: bytes, count: int) -> tuple[bool, ...]:
 @dataclass(slots=True)
 class _Optional:
     count: int
+    character: frozenset[int]
     unsigned: tuple[bool, ...] | None = None
     names: tuple[str, ...] | None = None
     primary_key: tuple[int, ...] | None = None
@@ -126,7 +129,7 @@ def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...]
         elif kind == _COLUMN_NAME:
             found.names = tuple(text.decode() for text in _strings(value))
         elif kind in (_DEFAULT_CHARSET, _COLUMN_CHARSET):
-            found.collations = _collations(kind, value, real)
+            found.collations = _collations(kind, value, real, found.character)
         elif kind in (_SET_MEMBERS, _ENUM_MEMBERS):
             _members(value, real, 248 if kind == _SET_MEMBERS else 247, found)
         elif kind == _SIMPLE_KEY:
@@ -161,10 +164,10 @@ def _strings(value: bytes) -> list[bytes]:
     return strings
 
 
-def _collations(kind: int, value: bytes, real: list[int]) -> list[int | None]:
+def _collations(kind: int, value: bytes, real: list[int], character: frozenset[int]) -> list[int | None]:
     # One entry for each character column: all of them listed, or a default and the exceptions by their ordinal.
     numbers = _numbers(value)
-    columns = [i for i, code in enumerate(real) if code in _CHARACTER]
+    columns = [i for i, code in enumerate(real) if code in character]
     if kind == _COLUMN_CHARSET:
         listed = dict(zip(columns, numbers, strict=False))
     else:

@@ -104,18 +104,14 @@ def make_applier(
         StatementSession(primary_facts, sessions.facts, read_collations(sessions.catalog)),
         policy=settings.apply.ddl,
     )
-    max_packet = sessions.facts.max_allowed_packet
-    writer = Writer(sessions.writer, max_packet=max_packet)
-    kept = PreparedStore(sessions.writer, settings.state_schema, sessions.writer.server.name)
+    writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
     return Applier(
         sessions.writer,
         saved,
         writer=writer,
         engines=Engines(strict, replay, exact),
         ddl=ddl,
-        prepared=PreparedTransactions(
-            writer, kept, KeptEvents(lambda name: settings.selection.target(name) is not None), max_packet=max_packet
-        ),
+        prepared=_prepared(settings, sessions, writer, primary_facts),
         definitions=definitions,
         stores=sessions.stores,
         windows=windows,
@@ -125,6 +121,14 @@ def make_applier(
         is_mariadb=primary_facts.is_mariadb,
         is_exact=is_exact,
     )
+
+
+def _prepared(
+    settings: Settings, sessions: SecondarySessions, writer: Writer, primary_facts: ServerFacts
+) -> PreparedTransactions:
+    store = PreparedStore(sessions.writer, settings.state_schema, sessions.writer.server.name)
+    kept = KeptEvents(lambda name: settings.selection.target(name) is not None, is_mariadb=primary_facts.is_mariadb)
+    return PreparedTransactions(writer, store, kept, max_packet=sessions.facts.max_allowed_packet)
 
 
 def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_facts: ServerFacts) -> bool:

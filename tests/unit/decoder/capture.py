@@ -119,7 +119,7 @@ def _row_events(server: SandboxServer, session: Session, name: str) -> Iterator[
         event = log[at : at + size]
         at += size
         if event[4] == _TABLE_MAP:
-            table = parse_table_map(event[19:])
+            table = parse_table_map(event[19:], is_mariadb=session.is_mariadb)
         elif event[4] in ROW_EVENTS and table and table.name.table == name:
             yield parse_row_event(event, table)
 

@@ -40,7 +40,8 @@ def events(server: str, scene: str) -> list[bytes]:
 
 def assembler(start: Position, *, piece_bytes: int = 1 << 22, schema: str = "shop") -> Assembler:
     """Return an assembler that wants one schema."""
-    return Assembler(start, lambda name: name.schema == schema, piece_bytes=piece_bytes)
+    # No scene has a GEOMETRY, which alone tells the flavours apart here.
+    return Assembler(start, lambda name: name.schema == schema, is_mariadb=False, piece_bytes=piece_bytes)
 
 
 def start_of(server: str, scene: str) -> Position:

@@ -70,7 +70,7 @@ FULL = b"".join(
 
 
 def test_a_table_map_with_everything() -> None:
-    found = parse_table_map(table_map(TYPES, METADATA, FULL, table="bücher".encode()))
+    found = parse_table_map(table_map(TYPES, METADATA, FULL, table="bücher".encode()), is_mariadb=False)
     assert (found.table_id, str(found.name), found.types) == (77, "shop.bücher", TYPES)
     assert found.metadata == (0, 1200, 0xF701, 0x0A02, 0x0201, 6, 0xF801, 0)
     assert found.nullable == (True, False, True, False, False, False, False, False)
@@ -85,29 +85,35 @@ def test_a_table_map_with_everything() -> None:
 
 
 def test_a_table_map_with_nothing() -> None:
-    found = parse_table_map(table_map(TYPES, METADATA))
+    found = parse_table_map(table_map(TYPES, METADATA), is_mariadb=False)
     assert (found.unsigned, found.column_names, found.collation_ids, found.enum_members) == (None, None, None, None)
     assert (found.primary_key, found.visible) == (None, None)
 
 
 def test_a_key_with_prefixes_and_an_unknown_field() -> None:
-    found = parse_table_map(table_map(TYPES, METADATA, field(200, b"new") + field(9, b"\x01\x0a\x00\x00")))
+    found = parse_table_map(
+        table_map(TYPES, METADATA, field(200, b"new") + field(9, b"\x01\x0a\x00\x00")), is_mariadb=False
+    )
     assert found.primary_key == (1, 0)
 
 
 def test_charsets_of_each_column_and_with_exceptions() -> None:
     types, metadata = bytes([15, 252, 15]), b"\x0a\0" + b"\x02" + b"\x0a\0"
-    listed = parse_table_map(table_map(types, metadata, field(3, lenenc(8) + lenenc(63) + lenenc(2304))))
+    listed = parse_table_map(
+        table_map(types, metadata, field(3, lenenc(8) + lenenc(63) + lenenc(2304))), is_mariadb=False
+    )
     assert listed.collation_ids == (8, 63, 2304)
-    default = parse_table_map(table_map(types, metadata, field(2, lenenc(45) + lenenc(1) + lenenc(63))))
+    default = parse_table_map(
+        table_map(types, metadata, field(2, lenenc(45) + lenenc(1) + lenenc(63))), is_mariadb=False
+    )
     assert default.collation_ids == (45, 63, 45)
 
 
 def test_an_unknown_type_and_metadata_that_does_not_fit() -> None:
     with pytest.raises(CorruptEvent, match="unknown column type 99"):
-        parse_table_map(table_map(bytes([99]), b""))
+        parse_table_map(table_map(bytes([99]), b""), is_mariadb=False)
     with pytest.raises(CorruptEvent, match="bytes of metadata"):
-        parse_table_map(table_map(bytes([3]), b"\x01"))
+        parse_table_map(table_map(bytes([3]), b"\x01"), is_mariadb=False)
 
 
 @pytest.mark.parametrize("optional", [b"", FULL], ids=["bare", "full"])
@@ -119,12 +125,12 @@ def test_a_cut_table_map(optional: bytes) -> None:
         if size in fields:
             continue
         try:
-            found = parse_table_map(whole[:size])
+            found = parse_table_map(whole[:size], is_mariadb=False)
         except CorruptEvent:
             continue
         # A cut between two optional fields is a shorter list of them; anything else would be read wrong.
         assert size > bare, f"{size} of {len(whole)} bytes were taken for a whole table map"
-        again = parse_table_map(whole)
+        again = parse_table_map(whole, is_mariadb=False)
         for name in ("unsigned", "column_names", "collation_ids", "primary_key", "visible"):
             assert getattr(found, name) in (None, getattr(again, name)), (name, size)
 
@@ -133,10 +139,20 @@ def test_a_cut_table_map(optional: bytes) -> None:
 def test_no_bytes_break_the_parser(data: bytes) -> None:
     for body in (data, table_map(TYPES, METADATA) + data, table_map(TYPES, data)):
         with contextlib.suppress(CorruptEvent):
-            parse_table_map(body)
+            parse_table_map(body, is_mariadb=False)
 
 
-TWO = parse_table_map(table_map(bytes([3, 15]), b"\x0a\0"))
+def test_a_geometry_has_a_charset_on_mariadb() -> None:
+    types, metadata = bytes([255, 15, 255, 15]), b"\x04\x0a\0\x04\x0a\0"
+    listed = table_map(types, metadata, field(3, b"".join(map(lenenc, (63, 8, 63, 45)))))
+    assert parse_table_map(listed, is_mariadb=True).collation_ids == (63, 8, 63, 45)
+    default = table_map(types, metadata, field(2, b"".join(map(lenenc, (63, 1, 8, 3, 45)))))
+    assert parse_table_map(default, is_mariadb=True).collation_ids == (63, 8, 63, 45)
+    of_mysql = table_map(types, metadata, field(2, b"".join(map(lenenc, (8, 1, 45)))))
+    assert parse_table_map(of_mysql, is_mariadb=False).collation_ids == (None, 8, None, 45)
+
+
+TWO = parse_table_map(table_map(bytes([3, 15]), b"\x0a\0"), is_mariadb=False)
 
 
 def row_event(code: int, body: bytes) -> bytes:
