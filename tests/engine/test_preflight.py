@@ -217,6 +217,19 @@ def test_each_finding_says_what_mends_it(
     assert all(f.hint for f in bad.values())
 
 
+def test_a_primary_that_may_not_log_what_it_replicates_itself(primary: SandboxServer) -> None:
+    with primary.session() as session:
+        facts = read_facts(session)
+        name = "log_slave_updates" if facts.is_mariadb else "log_replica_updates"
+        findings = check_primary(session, with_variables(facts, **{name: "OFF"}), SELECTION, server_ids=(100,))
+    if facts.is_mariadb:
+        # It says that it replicates from nobody, so nothing is missing.
+        assert "log-replica-updates" not in levels(findings)
+        return
+    assert levels(findings)["log-replica-updates"] is HealthLevel.WARNING
+    assert "log_replica_updates=ON" in found(findings, "log-replica-updates").hint
+
+
 def test_sessions_that_are_not_logged_are_told(secondary: SandboxServer) -> None:
     with secondary.session() as session:
         facts = with_variables(read_facts(session), hostname="elsewhere")

@@ -65,6 +65,23 @@ TYPES: dict[str, st.SearchStrategy[str]] = {
     "ENUM('a', 'b', 'é')": st.integers(0, 3).map(str),
     "SET('p', 'q', 'r')": st.integers(0, 7).map(str),
     "JSON": _documents(),
+    "DATE": st.sampled_from(["'0000-00-00'", "'2024-00-15'", "'2024-02-31'", "'1000-01-01'", "'9999-12-31'"]),
+    "TIMESTAMP(3) NULL": st.sampled_from(["'1970-01-01 00:00:01.001'", "'2038-01-19 03:14:07.999'", "0"]),
+    "MEDIUMINT UNSIGNED": st.integers(0, 2**24 - 1).map(str),
+    "GEOMETRY": st.builds(
+        lambda x, y, srid: f"ST_GeomFromText('LINESTRING({x} {y}, 0 0)', {srid})",
+        st.integers(-80, 80), st.integers(-80, 80), st.sampled_from([0, 4326]),
+    ),
+    "VARCHAR(9) CHARACTER SET sjis COLLATE sjis_japanese_ci": st.sampled_from(
+        ["_sjis x'835C'", "_sjis x'955C61'", "'a'", "'A '", "''"]
+    ),
+    "CHAR(9) CHARACTER SET utf16": st.sampled_from(["_utf16 x'D83DDE00'", "_utf16 x'00E90020'", "'a '", "''"]),
+}  # fmt: skip
+# Types that one flavour alone has.
+MARIADB_TYPES: dict[str, st.SearchStrategy[str]] = {
+    "UUID": st.uuids().map(lambda made: f"'{made}'"),
+    "INET6": st.ip_addresses(v=6).map(lambda made: f"'{made}'"),
+    "TEXT COMPRESSED": st.text("ab\u00e9", max_size=200).map(lambda text: f"'{text}'"),
 }
 
 
@@ -78,14 +95,15 @@ class History:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
+def histories(draw: st.DrawFn, *, is_mariadb: bool) -> History:
     """Return a table with a key or without, and what happens to its rows."""
-    kinds = draw(st.lists(st.sampled_from(sorted(TYPES)), min_size=1, max_size=5))
+    types = TYPES | (MARIADB_TYPES if is_mariadb else {})
+    kinds = draw(st.lists(st.sampled_from(sorted(types)), min_size=1, max_size=5))
     has_key = draw(st.booleans())
     names = [f"c{n}" for n in range(len(kinds))]
     columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
     ids = st.integers(0, 5)
-    values = {name: st.one_of(TYPES[kind], st.just("NULL")) for name, kind in zip(names, kinds, strict=True)}
+    values = {name: st.one_of(types[kind], st.just("NULL")) for name, kind in zip(names, kinds, strict=True)}
 
     def insert() -> str:
         row = ", ".join(draw(values[name]) for name in names)

@@ -52,7 +52,7 @@ def test_histories_come_out_the_same(benches: tuple[Bench, Bench], monkeypatch: 
     least = compaction.LEAST_EVENTS
 
     @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-    @given(histories(), booleans())
+    @given(histories(is_mariadb=benches[0].is_mariadb), booleans())
     def look(history: History, folds: bool) -> None:  # noqa: FBT001 - hypothesis gives it by place
         nonlocal count
         # Short histories are folded too where few events are enough.
