@@ -1,4 +1,4 @@
-"""A query's rows as the server wrote them: one text each, cut out of what the socket gives, hundreds at a time.
+"""Many rows as text, both ways: a query's, cut out of what the socket gives, and those that a LOAD DATA asks for.
 
 The driver makes a packet, a row and a tuple of each; here millions pass, and only the bytes matter.
 Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import COMMAND
-from pymysql.err import MySQLError, raise_mysql_exception  # the number and text of an error packet
+from pymysql.err import MySQLError, OperationalError, raise_mysql_exception  # the number and text of an error packet
+from pymysql.protocol import OKPacketWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
 _READ_BYTES = 256 * 1024
+_SEND_BYTES = 1024 * 1024
 _WHOLE = 0xFFFFFF
 _NULL, _EIGHT, _ERROR = 251, 254, 255
 # How many bytes the length of a text takes, by its first; 0 for what is no text, or a long one.
@@ -64,6 +66,22 @@ def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
     finally:
         if not is_over:
             source._force_close()  # noqa: SLF001
+
+
+def send_text(connection: Connection[Any], statement: bytes, text: bytes) -> tuple[int, int]:
+    """Run a LOAD DATA LOCAL and answer the server's wish for the file; return how many rows, and warnings.
+
+    Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
+    """
+    source: Any = connection
+    source._execute_command(COMMAND.COM_QUERY, statement)  # noqa: SLF001 - the driver would open the file
+    if not source._read_packet().is_load_local_packet():  # noqa: SLF001
+        raise OperationalError(0, "the server asked for no text")
+    for begin in range(0, len(text), _SEND_BYTES):
+        source.write_packet(text[begin : begin + _SEND_BYTES])
+    source.write_packet(b"")
+    answer = OKPacketWrapper(source._read_packet())  # noqa: SLF001
+    return answer.affected_rows, answer.warning_count
 
 
 def _missing(data: bytes) -> int:

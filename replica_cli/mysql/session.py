@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pymysql
 from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE
@@ -18,7 +18,7 @@ from pymysql.cursors import Cursor, SSCursor
 from replica_cli.core.errors import ExitCode, PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_SERVER_LOST, ServerError, remedy_of
-from replica_cli.mysql.lines import read_lines
+from replica_cli.mysql.lines import read_lines, send_text
 from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
     from replica_cli.mysql.lines import Lines
+
+
+class Loaded(NamedTuple):
+    """What became of a text: rows written, and rows that the server passed over or mended."""
+
+    row_count: int
+    warning_count: int
+
 
 Value = Any  # what pymysql makes of a column: int, str, bytes, Decimal, datetime, None
 Row = tuple[Value, ...]
@@ -110,6 +118,15 @@ class Session:
                     return int(cursor.execute(sql, args))  # type: ignore[arg-type]
             # Bytes go to the server untouched; pymysql would encode a str.
             return int(self._connection.query(sql))
+
+    def load(self, statement: bytes, text: bytes) -> Loaded:
+        """Run a LOAD DATA LOCAL and give it its text; the file that it names is not looked at.
+
+        For a session that was opened to load. With LOCAL the server passes over a row that it does not like, or mends
+        it, and only counts that: the caller has to look. Raises ServerError.
+        """
+        with self._translated():
+            return Loaded(*send_text(self._connection, statement, text))
 
     def send(self, statements: Sequence[bytes]) -> None:
         """Send statements in one packet without waiting; `receive` takes their results, in the order sent.
@@ -206,13 +223,15 @@ def _server_error(errno: int, text: str, server: Server) -> ServerError:
     return ServerError(errno, text, server.name, remedy=remedy_of(errno), exit_code=code, hint=hint)
 
 
-def connect(server: Server, network: Network, *, database: str | None = None, init: str | None = None) -> Session:
-    """Open a session.
+def connect(
+    server: Server, network: Network, *, database: str | None = None, init: str | None = None, may_load: bool = False
+) -> Session:
+    """Open a session. `may_load`: `load` can be called; the driver itself gives a server no file all the same.
 
     Raises ServerError; PrimaryError or SecondaryError where TLS is asked for and not given, or the server is not the
     one that it must be, or where a package that its authentication needs is missing.
     """
-    connection = _connected(server, network, database)
+    connection = _connected(server, network, database, CLIENT.LOCAL_FILES if may_load else 0)
     session = Session(connection, server)
     with _open_lock:
         _open[id(session)] = session
@@ -228,11 +247,13 @@ def connect(server: Server, network: Network, *, database: str | None = None, in
     return session
 
 
-def _connected(server: Server, network: Network, database: str | None) -> ServerConnection:
+def _connected(server: Server, network: Network, database: str | None, flags: int) -> ServerConnection:
     side = PrimaryError if server.is_primary else SecondaryError
     try:
         with translated(server):
-            return ServerConnection(**connection_settings(server, network), database=database)
+            settings = connection_settings(server, network)
+            settings["client_flag"] |= flags
+            return ServerConnection(**settings, database=database)
     except ServerError as error:
         reason = getattr(error.__cause__, "original_exception", error.__cause__)
         if isinstance(reason, ssl.SSLCertVerificationError):

@@ -36,6 +36,8 @@ _FLAVOURED: dict[Flavour, Options] = {
         "skip-replica-start": None,
         # The packaged default is a folder that only the package's own set-up makes.
         "secure-file-priv": "NULL",
+        # As MariaDB has it: a copy is a third faster with it.
+        "local-infile": "ON",
     },
 }
 

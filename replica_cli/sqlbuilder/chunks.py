@@ -86,6 +86,16 @@ def _can_be_key(column: Column) -> bool:
     return kind in known or (kind in _FLOATING and "(" not in column.column_type)
 
 
+def takes_digits(column: Column) -> bool:
+    """Say whether the literal is digits that mean something else as text."""
+    return column.data_type in _AS_NUMBER | {"year"}
+
+
+def takes_quoted(column: Column) -> bool:
+    """Say whether the literal is text between quotes, or digits that mean the same as text."""
+    return column.data_type in _PLAIN | _FLOATING | _TEMPORAL | _STRINGS
+
+
 def value_expression(column: Column) -> str:
     """Return SQL that writes a column's value as a literal, NULL as the word.
 

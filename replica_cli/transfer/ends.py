@@ -44,7 +44,7 @@ class Ends:
 
     def open_writer(self) -> Session:
         """Open a session that takes chunks as they are; checks were the primary's business."""
-        session = self._guarded(connect(self.secondary, self.network))
+        session = self._guarded(connect(self.secondary, self.network, may_load=True))
         for statement in _WRITING:
             session.execute(statement)
         if session.is_mariadb:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Fenced
+from replica_cli.mysql.errnos import LOADING_IS_OFF, ServerError
 from replica_cli.mysql.session import SQL_MODE
 from replica_cli.sqlbuilder.chunks import join_literals
+from replica_cli.sqlbuilder.loading import ROW_END, load_statement
 from replica_cli.sqlbuilder.rows import insert_head
 from replica_cli.transfer.errors import ChunkBroken
 
@@ -31,6 +33,8 @@ class ChunkWriter:
         names = [c.name for c in definition.written_columns]
         self._insert = insert_head(target, names)
         self._replace = insert_head(target, names, replaces=True)
+        # Until it does not work, such as where the server forbids it.
+        self._load = load_statement(target, definition.written_columns)
 
     def write(self, before: RangeProgress, chunk: Chunk, *, replaces: bool = False) -> RangeProgress:
         """Write a chunk and return where its range stands then; both or neither are on the secondary.
@@ -64,8 +68,17 @@ class ChunkWriter:
                 f"{self._name}: another process copies this table",
                 hint="nothing of the last chunk was kept; this process stops, the other goes on",
             )
+        written = None
+        if self._load is not None and not (replaces or chunk.holds_enum_zero):
+            written = self._loaded(self._load, chunk)
+            if written is None:
+                self._load = None
+                self._session.rollback()
+                self._commit(advance, chunk, replaces=replaces)
+                return
         head = self._replace if replaces else self._insert
-        written = sum(self._session.execute(head + values) for values in chunk.values)
+        if written is None:
+            written = sum(self._session.execute(head + values) for values in chunk.values)
         # A row that is replaced counts twice: once gone, once there.
         if written != chunk.row_count and not (replaces and written > chunk.row_count):
             self._session.rollback()
@@ -74,3 +87,18 @@ class ChunkWriter:
                 hint="nothing of this chunk was kept",
             )
         self._session.commit()
+
+    def _loaded(self, statement: bytes, chunk: Chunk) -> int | None:
+        """Write a chunk by LOAD DATA; None where it cannot be, or the server did not take each row as it is."""
+        written = 0
+        for values in chunk.values:
+            try:
+                found = self._session.load(statement, values + ROW_END)
+            except ServerError as error:
+                if error.errno in LOADING_IS_OFF:
+                    return None
+                raise
+            if found.warning_count:
+                return None
+            written += found.row_count
+        return written if written == chunk.row_count else None

@@ -8,6 +8,8 @@ import pytest
 from engine.test_transfer import Copier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from replica_cli.sandbox.server import SandboxServer
 
 _DOCUMENTS = (
@@ -24,9 +26,14 @@ _DOCUMENTS = (
 )
 
 
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
+@pytest.fixture(params=["ON", "OFF"], ids=["load", "insert"])
+def copier(
+    primary: SandboxServer, secondary: SandboxServer, schema: str, request: pytest.FixtureRequest
+) -> Iterator[Copier]:
+    with secondary.session() as session:
+        session.execute(f"SET GLOBAL local_infile = {request.param}")
+        yield Copier(primary, secondary, schema)
+        session.execute("SET GLOBAL local_infile = ON")
 
 
 @pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "id INT"])
