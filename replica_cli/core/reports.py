@@ -211,6 +211,11 @@ class HealthLevel(IntEnum):
 _BADNESS = (HealthLevel.OK, HealthLevel.WARNING, HealthLevel.UNKNOWN, HealthLevel.CRITICAL)
 
 
+def worst(levels: Iterable[HealthLevel]) -> HealthLevel:
+    """Return the worst of some levels, UNKNOWN where there are none."""
+    return max(levels, key=_BADNESS.index, default=HealthLevel.UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
     """One line of `replica health`; `instance` is empty for the primary's checks, `value` is in `unit`."""
@@ -233,7 +238,7 @@ class HealthReport:
     @property
     def level(self) -> HealthLevel:
         """Return the worst level: critical, unknown, warning, ok. Nothing checked is unknown."""
-        return max((c.level for c in self.checks), key=_BADNESS.index, default=HealthLevel.UNKNOWN)
+        return worst([c.level for c in self.checks])
 
 
 @dataclass(frozen=True, slots=True)

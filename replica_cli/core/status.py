@@ -86,3 +86,5 @@ class WorkerStatus:
     message: str = ""
     transfer: TransferProgress | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    # What the health watch found last: name, level and message of each check.
+    findings: tuple[tuple[str, str, str], ...] = ()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import file_number
-from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.reports import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import Phase, TableState
 from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
@@ -107,6 +107,18 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
         is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS
         level = CRITICAL if is_long else WARNING
     return HealthCheck("stream-alive", level, message, hint, round(beat.age_seconds, 3), "s", instance)
+
+
+def check_watch(state: InstanceState, instance: str) -> HealthCheck | None:
+    """Check what the stream's own watch found last, of the servers as the stream sees them; None where it never did."""
+    found = state.beat.snapshot.get("findings") if state.beat is not None else None
+    if state.beat is None or not isinstance(found, list) or not found:
+        return None
+    bad = [(name, HealthLevel[level], message) for name, level, message in found if level != OK.name]
+    level = worst([OK, *(level for _, level, _ in bad)])
+    message = "; ".join(f"{name}: {message}" for name, _, message in bad) or "nothing wrong"
+    message = f"{state.beat.holder} found, up to half a minute before its last sign: {message}"
+    return HealthCheck("stream-watch", level, message, instance=instance)
 
 
 def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:

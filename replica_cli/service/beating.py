@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _SECONDS = 1.0
 _FIRST_SECONDS = _LOOK_SECONDS = 0.1
-_WATCH_SECONDS = 30.0
 
 
 class Heartbeat:
@@ -56,8 +55,6 @@ class Heartbeat:
         self._told: list[int] = []
         self._cut = cut
         self._answered_at = time.monotonic()
-        self._looked_at = time.monotonic()
-        self._last: tuple[object, int] = (None, 0)
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def take(self, settings: Settings) -> None:
@@ -79,7 +76,6 @@ class Heartbeat:
         is_over = False
         while not is_over:
             is_over = self._wait()
-            self._look()
             if not self._board.has_held_lock:
                 continue
             try:
@@ -136,25 +132,3 @@ class Heartbeat:
             log(logger, logging.INFO, Tag.INFO, "paused: nothing is copied", instance=self._server.name)
             self._board.set(phase=Phase.PAUSED, rows_per_second=0.0)
         self._has_beaten = True
-
-    def _look(self) -> None:
-        """Say every half minute how it goes; nothing applied while the lag grows is worth a warning."""
-        now = time.monotonic()
-        if now - self._looked_at < _WATCH_SECONDS:
-            return
-        self._looked_at = now
-        status = self._board.status
-        moved = (status.position, status.rows_total)
-        lag = status.lag_seconds
-        is_late = lag is not None and lag > self._settings.max_lag_seconds
-        is_stuck = status.phase is not Phase.CAUGHT_UP and moved == self._last
-        self._last = moved
-        log(
-            logger, logging.WARNING if is_late or is_stuck else logging.INFO, Tag.HEALTH,
-            "%s, lag %s, last heard %s ago%s", status.phase, _seconds(lag), _seconds(status.seconds_since_event),
-            ", nothing moves" if is_stuck else "", instance=self._server.name, position=status.position,
-        )  # fmt: skip
-
-
-def _seconds(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1f} s"

@@ -16,6 +16,7 @@ from replica_cli.health.checks import (
     check_quarantine,
     check_retention,
     check_transfer,
+    check_watch,
 )
 from replica_cli.health.distance import measure
 from replica_cli.health.movement import check_moving
@@ -94,6 +95,7 @@ def _state_checks(
         check_filters(state, settings.selection, instance),
         check_lag(distance, max_lag_seconds, instance) if state.saved is not None else None,
         check_alive(state, instance),
+        check_watch(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance),
         check_transfer(state, instance),

@@ -18,6 +18,7 @@ from replica_cli.logs import install_redactor, setup_logging
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.orders import ABORT, STOP
+from replica_cli.service.watching import HealthWatch
 from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
 
@@ -70,15 +71,17 @@ def _run(orders: Orders, pipe: Connection) -> None:
     board = StatusBoard(orders.server.name, send)
     worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
     heartbeat = Heartbeat(orders.settings, orders.server, board, stop, worker.abort)
+    watch = HealthWatch(orders.settings, orders.server, board)
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)
         heartbeat.take(settings)
+        watch.take(settings)
         worker.take(settings)
 
     threading.Thread(target=_listen, args=(pipe, stop, take, worker.abort), name="orders", daemon=True).start()
     try:
-        with heartbeat:
+        with heartbeat, watch:
             report = worker.run()
     except Exception as error:
         logger.critical("unexpected: %s: %s", type(error).__name__, error, exc_info=True, extra={"tag": "PANIC"})

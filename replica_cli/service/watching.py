@@ -1,0 +1,107 @@
+"""The health watch inside a stream: every half minute both servers are asked, and what is found is logged and kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from replica_cli.core.errors import ReplicaError
+from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.status import Phase
+from replica_cli.health.checks import check_position, check_quarantine, check_retention
+from replica_cli.health.primary import look_at_primary
+from replica_cli.health.secondary import read_state
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.session import connect
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.service.board import StatusBoard
+
+logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS = 30.0
+_ANSWER_SECONDS = 30.0
+_LEAVE_SECONDS = 0.5
+
+
+class HealthWatch:
+    """Looks every half minute while its context lasts.
+
+    What it finds goes with the heartbeat into `stream_status`: there `replica health` reads it, from another machine
+    and after this process is gone. A server that hangs holds up this thread alone.
+    """
+
+    def __init__(self, settings: Settings, server: Server, board: StatusBoard) -> None:
+        self._settings = settings
+        self._server = server
+        self._board = board
+        self._end = StopToken()
+        self._last: tuple[object, int] = (None, 0)
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def take(self, settings: Settings) -> None:
+        """Go on with other settings."""
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.request()
+        self._thread.join(timeout=_LEAVE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._end.wait(_WATCH_SECONDS):
+            found = [check for check in self._look() if check is not None]
+            self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in found))
+            self._say(found)
+
+    def _look(self) -> Iterator[HealthCheck | None]:
+        network = replace(
+            self._settings.network, query_timeout=min(self._settings.network.query_timeout, _ANSWER_SECONDS)
+        )
+        instance = self._server.name
+        primary = look_at_primary(self._settings.primary, network)
+        if primary.facts is None:
+            yield HealthCheck("primary-connection", HealthLevel.CRITICAL, str(primary.error), instance=instance)
+        try:
+            with connect(self._server, network) as session:
+                state = read_state(session, self._settings.state_schema, instance)
+        except ReplicaError as error:
+            yield HealthCheck("secondary-connection", HealthLevel.CRITICAL, error.message, instance=instance)
+            return
+        if state.saved is not None:
+            yield check_position(primary, state, instance)
+            yield check_retention(primary, state, instance)
+        yield check_quarantine(state, instance)
+
+    def _say(self, found: list[HealthCheck]) -> None:
+        """Say how it goes in one line; nothing applied while the lag grows is worth a warning."""
+        status = self._board.status
+        moved = (status.position, status.rows_total)
+        lag = status.lag_seconds
+        is_late = lag is not None and lag > self._settings.max_lag_seconds
+        is_stuck = status.phase is not Phase.CAUGHT_UP and moved == self._last
+        self._last = moved
+        worth_saying = [c for c in found if c.level is not HealthLevel.OK or c.name == "retention-left"]
+        is_bad = is_late or is_stuck or any(c.level is not HealthLevel.OK for c in worth_saying)
+        log(
+            logger, logging.WARNING if is_bad else logging.INFO, Tag.HEALTH,
+            "%s, lag %s, last heard %s ago%s%s", status.phase, _seconds(lag), _seconds(status.seconds_since_event),
+            ", nothing moves" if is_stuck else "", "".join(f"; {c.name}: {c.message}" for c in worth_saying),
+            instance=self._server.name, position=status.position,
+        )  # fmt: skip
+
+
+def _seconds(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f} s"

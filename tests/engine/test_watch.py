@@ -1,0 +1,97 @@
+"""The look that a stream takes at itself and at both servers every half minute, and what `health` makes of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.test_health import Watched, watched
+
+from replica_cli.core.position import Position
+from replica_cli.core.reports import HealthLevel
+from replica_cli.core.status import Phase
+from replica_cli.service import watching
+from replica_cli.service.board import StatusBoard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.settings import Settings
+    from replica_cli.core.status import WorkerStatus
+
+__all__ = ["watched"]
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(watching, "_WATCH_SECONDS", 0.01)
+    caplog.set_level(logging.INFO, logger="replica_cli")
+
+
+def _look(watched: Watched, is_enough: Callable[[WorkerStatus], bool], **changes: object) -> WorkerStatus:
+    """Watch until a snapshot is enough, and beat it as the heartbeat does."""
+    settings: Settings = replace(watched.settings, **changes)  # type: ignore[arg-type]
+    board = StatusBoard("db1", lambda _: None)
+    board.set(phase=Phase.CAUGHT_UP, lag_seconds=0.5, seconds_since_event=2.0, position=Position("binlog.000001", 4))
+    deadline = time.monotonic() + 60
+    with watching.HealthWatch(settings, settings.secondaries[0], board):
+        while not is_enough(board.status):
+            assert time.monotonic() < deadline, board.status
+    watched.beat(Phase.CAUGHT_UP, findings=board.status.findings)
+    return board.status
+
+
+def _told(caplog: pytest.LogCaptureFixture, said: str) -> logging.LogRecord:
+    return next(record for record in caplog.records if said in record.getMessage())
+
+
+def test_all_is_well(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    found = _look(watched, lambda s: bool(s.findings)).findings
+    assert {name for name, _, _ in found} == {"position", "retention-left", "quarantined-tables"}
+    record = _told(caplog, "caught_up, lag 0.5 s, last heard 2.0 s ago; retention-left: ")
+    assert (record.levelno, record.tag) == (logging.INFO, "HEALTH")  # type: ignore[attr-defined]
+    check = watched.check("stream-watch")
+    assert check.level is HealthLevel.OK
+    assert "nothing wrong" in check.message
+
+
+def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    _look(watched, lambda s: bool(s.findings), max_lag_seconds=0.1)
+    assert _told(caplog, "caught_up, lag 0.5 s").levelno == logging.WARNING
+    caplog.clear()
+    board = StatusBoard("db1", lambda _: None)
+    board.set(phase=Phase.STREAMING)
+    deadline = time.monotonic() + 60
+    with watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board):
+        while not any("nothing moves" in record.getMessage() for record in caplog.records):
+            assert time.monotonic() < deadline
+    assert _told(caplog, "lag unknown, last heard unknown ago, nothing moves").levelno == logging.WARNING
+
+
+def test_a_primary_that_is_down_is_told_by_health_when_the_stream_is_gone(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = replace(watched.settings.primary, port=1)
+    _look(watched, lambda s: bool(s.findings), primary=away)
+    record = _told(caplog, "; primary-connection: ")
+    assert record.levelno == logging.WARNING
+    watched.age("beat_at", 3600)
+    check = watched.check("stream-watch")
+    assert check.level is HealthLevel.CRITICAL
+    assert "primary-connection: " in check.message
+
+
+def test_a_secondary_that_is_down(watched: Watched) -> None:
+    away = replace(watched.settings.secondaries[0], port=1)
+    found = _look(watched, lambda s: bool(s.findings), secondaries=(away,)).findings
+    assert [(name, level) for name, level, _ in found] == [("secondary-connection", "CRITICAL")]
+
+
+def test_a_purged_position(watched: Watched) -> None:
+    watched.save(Position("binlog.000000", 4))
+    found = _look(watched, lambda s: any(level == "CRITICAL" for _, level, _ in s.findings)).findings
+    assert ("position", "CRITICAL") in {(name, level) for name, level, _ in found}
+    assert watched.check("stream-watch").level is HealthLevel.CRITICAL
