@@ -253,7 +253,11 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
         with translated(server):
             settings = connection_settings(server, network)
             settings["client_flag"] |= flags
-            return ServerConnection(**settings, database=database)
+            # Whoever takes the connection may say nothing behind it: a greeting does not take as long as a statement.
+            settings["read_timeout"] = settings["write_timeout"] = network.connect_timeout
+            connection = ServerConnection(**settings, database=database)
+            connection._read_timeout = connection._write_timeout = network.query_timeout  # type: ignore[attr-defined]  # noqa: SLF001
+            return connection
     except ServerError as error:
         reason = getattr(error.__cause__, "original_exception", error.__cause__)
         if isinstance(reason, ssl.SSLCertVerificationError):

@@ -129,7 +129,9 @@ class Reader:
     def _explained(self, error: ServerError) -> ReplicaError:
         # MariaDB may close the connection without a word when another one comes with the same server id.
         is_told = error.errno == ER_SLAVE_SAME_ID
-        asks = is_told or error.is_connection_lost
+        # One that went silent it did not close: asking there would take as long again.
+        is_silent = isinstance(error.__cause__, TimeoutError)
+        asks = is_told or (error.is_connection_lost and not is_silent)
         taker = other_replica(self._server, self._network, self._server_id) if asks else ""
         if taker or is_told:
             return ServerIdTaken(

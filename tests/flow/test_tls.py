@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from replica_cli.core.errors import ReplicaError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from fix_replica import Replica
     from fix_servers import ServerFactory
@@ -39,10 +41,15 @@ def openssl(*words: str) -> None:
 
 
 @pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    # The server may run as another user.
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
+def certificates(replica: Replica) -> Iterator[Certificates]:
+    # The server may run as another user, and under a root of its own.
+    with tempfile.TemporaryDirectory(dir=replica.primary.binary.temporary_folder) as folder:
+        Path(folder).chmod(0o755)
+        yield make_certificates(Path(folder))
+
+
+def make_certificates(tmp_path: Path) -> Certificates:
+    """Make an authority, a stranger to it, and a certificate, in a folder."""
     for name in ("ca", "stranger"):
         openssl(
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
@@ -65,12 +72,14 @@ def certificates(tmp_path: Path) -> Certificates:
 @pytest.fixture
 def encrypted(replica: Replica, certificates: Certificates, server_factory: ServerFactory) -> Replica:
     """Give servers that speak TLS on both sides."""
-    flavour = str(replica.primary.binary).partition(":")[0]
+    binary = replica.primary.binary
+    flavour, _, version = str(binary).partition(":")
 
     def start() -> SandboxServer:
         return server_factory(
-            flavour, ssl_ca=str(certificates.ca), ssl_cert=str(certificates.cert), ssl_key=str(certificates.key)
-        )
+            flavour, version, ssl_ca=binary.inside(certificates.ca), ssl_cert=binary.inside(certificates.cert),
+            ssl_key=binary.inside(certificates.key),
+        )  # fmt: skip
 
     replica.primary, replica.secondaries["db1"] = start(), start()
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)")
