@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.collations import codec_of
-from replica_cli.sqlbuilder.charsets import bare_charsets, with_collations
+from replica_cli.sqlbuilder.charsets import bare_charsets, named_collations, with_collations, with_names
 from replica_cli.sqlbuilder.context import APPLY_SESSION, EXPLICIT_DEFAULTS_FOR_TIMESTAMP, IF_EXISTS, context_statement
+from replica_cli.sqlbuilder.definition_crossing import Crossing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,15 @@ _EXPLICIT = "explicit_defaults_for_timestamp"
 _UTF8MB4 = "default_collation_for_utf8mb4"
 _MYSQLS_CHOICE = ("utf8mb4_0900_ai_ci", "utf8mb4_general_ci")
 _MYSQLS_DEFAULT = 255
+# By charset, and in it by strength; those of a language are behind.
+_UCA1400 = {
+    2048 + 256 * number + strength: f"{charset}_uca1400_{name}"
+    for number, charset in enumerate(("utf8mb3", "utf8mb4", "ucs2", "utf16", "utf32"))
+    for strength, name in enumerate(
+        ("ai_ci", "ai_cs", "as_ci", "as_cs", "nopad_ai_ci", "nopad_ai_cs", "nopad_as_ci", "nopad_as_cs")
+    )
+}
+_MYSQLS_NAMES = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
 _PLAIN = "utf8mb3_general_ci"
 _NATIONAL = ("NCHAR", "NVARCHAR", "NATIONAL")
 
@@ -64,11 +74,14 @@ class StatementSession:
             if self._secondary.variables.get(name, "1") != str(wanted):
                 more[name] = str(wanted)
                 leave += f", {name}=DEFAULT"
+        is_same = self._primary.is_mariadb == self._secondary.is_mariadb
+        if not is_same:
+            parsed = self._crossed(parsed)
         defaults = self._defaults(context)
         if _MAP in self._secondary.variables:
             pairs = ",".join(f"{charset}={collation}" for charset, collation in defaults.items() if collation)
             more[_MAP] = f"'{pairs}'"
-        elif _UTF8MB4 in self._secondary.variables and defaults["utf8mb4"] in _MYSQLS_CHOICE:
+        elif is_same and _UTF8MB4 in self._secondary.variables and defaults["utf8mb4"] in _MYSQLS_CHOICE:
             # Set only where it has to be: that takes a privilege.
             if self._secondary.variables[_UTF8MB4] != defaults["utf8mb4"]:
                 more[_UTF8MB4] = defaults["utf8mb4"]
@@ -77,7 +90,6 @@ class StatementSession:
             parsed = _collated(parsed, defaults)
         if self._primary.is_mariadb and "sql_if_exists" in self._secondary.variables:
             more["sql_if_exists"] = str(int(bool((context.flags2 or 0) & IF_EXISTS)))
-        is_same = self._primary.is_mariadb == self._secondary.is_mariadb
         enter = context_statement(context, statement.timestamp, self._collations, has_same_modes=is_same, more=more)
         return parsed, enter, leave
 
@@ -92,19 +104,34 @@ class StatementSession:
     def _defaults(self, context: SessionContext) -> dict[str, str]:
         """Return the collation that charsets had in the statement's session, "" where this server has no such one."""
         if not self._primary.is_mariadb:
-            return {"utf8mb4": self._name(context.default_collation_for_utf8mb4 or _MYSQLS_DEFAULT)}
+            meant = _MYSQLS_NAMES.get(context.default_collation_for_utf8mb4 or _MYSQLS_DEFAULT, "")
+            return {"utf8mb4": self._here(meant)}
         if context.charset_collations is None and self._primary.version >= _UCA1400_SINCE:
-            names = {name for name, _ in self._collations.values()}
-            wanted = {charset: f"{charset}_uca1400_ai_ci" for charset in _UNICODE}
-            return {charset: name if name in names else "" for charset, name in wanted.items()}
+            return {charset: self._here(f"{charset}_uca1400_ai_ci") for charset in _UNICODE}
         found = {charset: f"{charset}_general_ci" for charset in _UNICODE}
         for own, instead in context.charset_collations or ():
             charset = self._collations.get(own, ("", ""))[1]
             found[charset] = self._name(instead)
         return found
 
+    def _here(self, name: str) -> str:
+        """Return what the secondary calls a collation of the primary, "" where it has none that compares alike."""
+        names = {known for known, _ in self._collations.values()}
+        if not name or name in names:
+            return name
+        return Crossing(self._primary.is_mariadb, self._secondary.is_mariadb).collation(name) or ""
+
+    def _crossed(self, parsed: ParsedStatement) -> ParsedStatement:
+        """Write the secondary's name of each collation that only the primary has; another it refuses by itself."""
+        written = {}
+        for place, name in named_collations(parsed):
+            if here := self._here(name):
+                written[place] = here
+        return with_names(parsed, written)
+
     def _name(self, collation_id: int) -> str:
-        return self._collations.get(collation_id, ("", ""))[0]
+        # The flavours number alike what they had in common; MariaDB's newer ones are its own.
+        return self._collations.get(collation_id, ("", ""))[0] or self._here(_UCA1400.get(collation_id, ""))
 
 
 def _collated(parsed: ParsedStatement, defaults: Mapping[str, str]) -> ParsedStatement:

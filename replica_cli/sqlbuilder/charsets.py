@@ -27,6 +27,27 @@ def with_collations(parsed: ParsedStatement, collations: Mapping[int, str]) -> P
     return replace(parsed, tokens=tuple(tokens))
 
 
+def named_collations(parsed: ParsedStatement) -> Iterator[tuple[int, str]]:
+    """Yield the place and the name (lower case) of each collation in a statement."""
+    solid = [i for i, t in enumerate(parsed.tokens) if not t.is_blank]
+    for n, place in enumerate(solid):
+        if not parsed.tokens[place].is_word("COLLATE"):
+            continue
+        rest = [i for i in solid[n + 1 : n + 3] if not parsed.tokens[i].is_symbol("=")]
+        if rest and parsed.tokens[rest[0]].kind in (Kind.WORD, Kind.NAME, Kind.STRING):
+            yield rest[0], _text(parsed.tokens[rest[0]])
+
+
+def with_names(parsed: ParsedStatement, names: Mapping[int, str]) -> ParsedStatement:
+    """Return the statement with other words at these places."""
+    tokens = tuple(replace(t, text=names[i]) if i in names else t for i, t in enumerate(parsed.tokens))
+    return replace(parsed, tokens=tokens)
+
+
+def _text(token: Token) -> str:
+    return (string_value(token.text) if token.kind is Kind.STRING else token.name).lower()
+
+
 def _named(tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, list[Token]]]:
     """Yield place, name and the tokens of the item (between commas and parentheses of its level) of each charset."""
     items = _items(tokens)
@@ -41,9 +62,7 @@ def _named(tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, list[Token]]]:
         if at < len(solid) and tokens[solid[at]].is_symbol("="):
             at += 1
         if at < len(solid) and tokens[solid[at]].kind in (Kind.WORD, Kind.NAME, Kind.STRING):
-            token = tokens[solid[at]]
-            name = string_value(token.text) if token.kind is Kind.STRING else token.name
-            yield solid[at], name.lower(), [tokens[i] for i in items[solid[at]]]
+            yield solid[at], _text(tokens[solid[at]]), [tokens[i] for i in items[solid[at]]]
 
 
 def _items(tokens: tuple[Token, ...]) -> dict[int, list[int]]:

@@ -1,0 +1,80 @@
+"""Definitions that come with the stream from the other flavour: collations go by the name that they have here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.applier.bench import Bench
+
+from replica_cli.applier.statement_session import _UCA1400
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.mysql.collations import read_collations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fix_servers import ServerFactory
+
+    from replica_cli.sandbox.server import SandboxServer
+
+STATEMENTS = {
+    "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) CHARACTER SET utf8mb4, b TEXT CHARACTER SET latin1)": "bare",
+    "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9)) CHARSET=utf8mb4": "bare",
+    "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9)) DEFAULT CHARSET=utf8mb4 COLLATE={own}": "own",
+    "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(60) COLLATE {own} NOT NULL DEFAULT 'COLLATE {own}')": "own",
+    "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) COLLATE utf8mb4_bin)": "utf8mb4_bin",
+    "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) COLLATE `utf8mb4_general_ci`)": "utf8mb4_general_ci",
+}
+# Primary and secondary; what a charset without a collation means there, and what that and another are called here.
+CROSSINGS = {
+    "mysql to mariadb": (
+        ("mysql", None), ("mariadb", "10.11"), "utf8mb4_uca1400_nopad_ai_ci",
+        ("utf8mb4_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs"),
+    ),
+    "mariadb to mysql": (
+        ("mariadb", "11.8"), ("mysql", None), "utf8mb4_0900_ai_ci", ("utf8mb4_uca1400_as_ci", "utf8mb4_0900_as_ci"),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=CROSSINGS)
+def crossing(request: pytest.FixtureRequest, server_factory: ServerFactory) -> Iterator[tuple[Bench, str, str, str]]:
+    source, target, bare, (own, there) = CROSSINGS[request.param]
+    bench = Bench(server_factory(*source), server_factory(*target), "crossed")
+    yield bench, bare, own, there
+    bench.close()
+
+
+def test_collations_go_by_the_name_that_they_have_here(crossing: tuple[Bench, str, str, str]) -> None:
+    bench, bare, own, there = crossing
+    for statement, meant in STATEMENTS.items():
+        bench.on_primary("DROP TABLE IF EXISTS t")
+        bench.on_secondary("DROP TABLE IF EXISTS t")
+        bench.begin_here()
+        bench.on_primary(statement.format(own=own), "INSERT INTO t (id, a) VALUES (1, 'é')")
+        bench.stream()
+        asked = "SELECT collation_name FROM information_schema.columns WHERE table_schema = 'crossed' "
+        found = bench.rows(asked + "AND table_name = 't' AND column_name = 'a'")
+        assert found == [({"bare": bare, "own": there}.get(meant, meant),)], statement
+        assert bench.rows("SELECT a FROM t") == [("é",)]
+        default = bench.rows("SELECT column_default FROM information_schema.columns WHERE table_schema = 'crossed' "
+                             "AND table_name = 't' AND column_name = 'a'")  # fmt: skip
+        assert ("COLLATE" in str(default[0][0])) is ("DEFAULT 'COLLATE" in statement)
+
+
+def test_what_has_no_equal_here_is_refused_by_name(server_factory: ServerFactory) -> None:
+    bench = Bench(server_factory("mariadb", "11.8"), server_factory("mysql"), "crossed")
+    for charset in ("utf8mb3", "ucs2"):
+        bench.begin_here()
+        bench.on_primary(f"CREATE TABLE {charset} (id INT PRIMARY KEY, a VARCHAR(9) CHARACTER SET {charset})")
+        with pytest.raises(ApplyRefused, match=f"CHARACTER SET {charset}"):
+            bench.stream()
+    bench.close()
+
+
+@pytest.mark.servers("mariadb", version=">=10.10")
+def test_the_numbers_of_collations_that_one_flavour_has(primary: SandboxServer) -> None:
+    with primary.session() as session:
+        known = {number: name for number, (name, _) in read_collations(session).items()}
+    assert {number: known[number] for number in _UCA1400} == _UCA1400
