@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -18,21 +19,25 @@ if TYPE_CHECKING:
 
 _COMMAND = Path(sys.executable).with_name("replica")
 
+_numbers = itertools.count(1)
+
 
 class Command:
-    """A started command; starts from a thread that lives on (the kernel ends it with that thread)."""
+    """A started command; starts from a thread that lives on (the kernel ends it with that thread).
 
-    def __init__(self, words: tuple[str, ...], environment: Mapping[str, str], log: Path) -> None:
+    Each has a log of its own in the folder: a standby's words are not those of the stream that it waits for.
+    """
+
+    def __init__(self, words: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> None:
         self.words = words
-        self._log = log
-        self._begin = log.stat().st_size if log.exists() else 0
+        self._log = folder / f"replica-{next(_numbers):04d}-{words[0]}.log"
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        with log.open("ab") as sink:
+        with self._log.open("wb") as sink:
             # A group of its own: signals to it reach its workers, and nobody else.
             self._process = subprocess.Popen(
                 [*guard, str(_COMMAND), *words],
                 env=dict(environment),
-                cwd=log.parent,
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
@@ -52,9 +57,7 @@ class Command:
     @property
     def text(self) -> str:
         """Return what it wrote so far."""
-        with self._log.open("rb") as source:
-            source.seek(self._begin)
-            return source.read().decode(errors="replace")
+        return self._log.read_bytes().decode(errors="replace")
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of its workers."""

@@ -51,11 +51,6 @@ class Post:
         self._engine = engine
         self._server_id = server_id
 
-    @property
-    def log(self) -> Path:
-        """Return the file that all of its commands write to."""
-        return self.folder / "replica.log"
-
     def has_begun(self, stream: Command) -> bool:
         """Say whether a stream streams to all of its sites, or has ended."""
         text = stream.text
@@ -95,7 +90,7 @@ class Site:
         self.to_primary = post.to_primary
         self.to_secondary = Proxy(server.port)
         self.others: list[Command] = []
-        self._panics = 0
+        self._panics: set[str] = set()
 
     def __str__(self) -> str:
         return self.name
@@ -111,7 +106,7 @@ class Site:
 
     def command(self, *words: str) -> Command:
         """Start a command for this secondary."""
-        made = Command(words, self.post.environment(), self.post.log)
+        made = Command(words, self.post.environment(), self.post.folder)
         self.others.append(made)
         return made
 
@@ -186,11 +181,15 @@ class Site:
 
     def new_panics(self) -> list[str]:
         """Return lines since the last call that tell of a bug. The death of a worker is ordinary: we kill them."""
-        log = self.post.log
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        found = [line for line in lines if re.search(r"Traceback|\[PANIC\](?!.*worker process died)", line)]
-        known, self._panics = self._panics, len(found)
-        return found[known:]
+        found = [
+            f"{log.name}: {line}"
+            for log in sorted(self.post.folder.glob("replica-*.log"))
+            for line in log.read_text(errors="replace").splitlines()
+            if re.search(r"Traceback|\[PANIC\](?!.*worker process died)", line)
+        ]
+        new = [line for line in found if line not in self._panics]
+        self._panics.update(new)
+        return new
 
     def close(self) -> None:
         """End everything."""
