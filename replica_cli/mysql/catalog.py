@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.table import TableDefinition, TableName
-from replica_cli.mysql.catalog_rows import Parts, column, definition
+from replica_cli.mysql.catalog_keys import requoted
+from replica_cli.mysql.catalog_rows import Parts, column, definition, foreign_key
 from replica_cli.mysql.catalog_rules import rules_of
 from replica_cli.mysql.catalog_text import unescaped
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
@@ -90,7 +91,17 @@ def show_create(session: Session, name: TableName) -> str:
     finally:
         session.execute("SET SESSION character_set_results = utf8mb4")
     text = row[1] if row else b""
-    return _as_text(text) if isinstance(text, bytes) else str(text)
+    return _with_keys(session, name, _as_text(text) if isinstance(text, bytes) else str(text))
+
+
+def _with_keys(session: Session, name: TableName, create: str) -> str:
+    if not session.is_mariadb or " FOREIGN KEY (" not in create:
+        return create
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in session.rows(f"{_KEY_COLUMNS} AND table_name = %s", name.schema, name.table):
+        if row[5] is not None:
+            found[str(row[2])].append(row)
+    return requoted(create, [foreign_key(constraint, rows, {}) for constraint, rows in found.items()])
 
 
 def _as_text(raw: bytes) -> str:

@@ -66,7 +66,7 @@ def definition(name: TableName, row: Row, parts: Parts) -> TableDefinition:
         collation=str(collation or ""),
         columns=tuple(c for _, c in sorted(parts.columns, key=lambda pair: pair[0])),
         indexes=tuple(_index(n, rows) for n, rows in sorted(parts.statistics.items())),
-        foreign_keys=tuple(_foreign_key(n, rows, parts.rules) for n, rows in sorted(parts.keys.items())),
+        foreign_keys=tuple(foreign_key(n, rows, parts.rules) for n, rows in sorted(parts.keys.items())),
         checks=tuple(sorted(parts.checks)),
         triggers=tuple(sorted(parts.triggers)),
         kind=str(kind),
@@ -94,7 +94,8 @@ def _index(name: str, rows: list[Row]) -> Index:
     return Index(name, not int(not_unique), columns, str(kind), bool(int(is_visible)))
 
 
-def _foreign_key(name: str, rows: list[Row], rules: dict[str, tuple[str, str]]) -> ForeignKey:
+def foreign_key(name: str, rows: list[Row], rules: dict[str, tuple[str, str]]) -> ForeignKey:
+    """Return the rows of information_schema.key_column_usage of one foreign key, and its rule, as a value."""
     rows = sorted(rows, key=lambda row: int(row[7]))
     on_update, on_delete = rules.get(name, ("RESTRICT", "RESTRICT"))
     return ForeignKey(
