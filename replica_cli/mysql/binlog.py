@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
-from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
+from replica_cli.mysql.errnos import ER_PARSE_ERROR, ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.gtids import executed_gtids, with_gtids
 from replica_cli.sqlbuilder.identifiers import quote_table
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # Three names for one statement: MySQL >= 8.2, MariaDB >= 10.5.2, and what all knew before.
 _STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
-_ER_SPECIFIC_ACCESS_DENIED = 1227
 _ER_TABLEACCESS_DENIED = 1142
 
 
@@ -93,7 +92,7 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
         row = session.row("SELECT LOCAL FROM performance_schema.log_status")
     except ServerError as error:
         # It needs BACKUP_ADMIN, and SELECT on the table besides.
-        if error.errno not in (_ER_SPECIFIC_ACCESS_DENIED, _ER_TABLEACCESS_DENIED):
+        if error.errno not in (ER_SPECIFIC_ACCESS_DENIED, _ER_TABLEACCESS_DENIED):
             raise
         row = None
     if row is not None:

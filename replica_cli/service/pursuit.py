@@ -21,8 +21,7 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.reader import Reader
 from replica_cli.service.applying import make_applier
-from replica_cli.service.sessions import SecondarySessions
-from replica_cli.sqlbuilder.context import APPLY_SESSION
+from replica_cli.service.sessions import SecondarySessions, prepare_to_apply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,9 +144,9 @@ class Pursuit:
             writer.close()
             raise
         try:
-            writer.execute(APPLY_SESSION)
-            saved = self._saved(PositionStore(catalog, *place))
             facts = read_facts(catalog)
+            prepare_to_apply(writer, facts)
+            saved = self._saved(PositionStore(catalog, *place))
         except BaseException:
             writer.close()
             catalog.close()

@@ -11,6 +11,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
+from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.context import APPLY_SESSION
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 LOCK_PATIENCE_SECONDS = 10.0
+
+
+def prepare_to_apply(writer: Session, facts: ServerFacts) -> None:
+    """Make a session one that applies the primary's rows as they are. Raises ServerError."""
+    writer.execute(APPLY_SESSION)
+    if not facts.is_mariadb:
+        return
+    # The primary took these rows; a row event is not checked again either.
+    writer.execute("SET SESSION check_constraint_checks = 0")
+    try:
+        # Else each of our statements, all rows in it, stands in the secondary's binary log beside the rows themselves.
+        writer.execute("SET SESSION binlog_annotate_row_events = 0")
+    except ServerError as error:
+        if error.errno != ER_SPECIFIC_ACCESS_DENIED:
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +68,8 @@ class SecondarySessions:
             lock = WriterLock(writer, settings.state_schema, server.name)
             # The server notices a killed process when its running statement ends: give it a moment.
             lock.acquire(LOCK_PATIENCE_SECONDS, former=former)
-            writer.execute(APPLY_SESSION)
             facts = read_facts(catalog)
-            if facts.is_mariadb:
-                # The primary took these rows; a row event is not checked again either.
-                writer.execute("SET SESSION check_constraint_checks = 0")
+            prepare_to_apply(writer, facts)
         except BaseException:
             writer.close()
             catalog.close()

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from fix_replica import wait_until
 
 if TYPE_CHECKING:
     from fix_replica import Replica
 
 _LISTENING = "0A"
+_TEXTS = ("Annotate_rows", "Rows_query")
 
 
 def saves(replica: Replica) -> int:
@@ -57,3 +59,19 @@ def test_nothing_listens_unless_it_was_asked_for(replica: Replica) -> None:
     lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
     assert [line for line in lines if line[3] == _LISTENING and f"socket:[{line[9]}]" in sockets] == []
     assert stream.end(signal.SIGTERM).code == 0
+
+
+@pytest.mark.parametrize("engine", ["auto", "sql"])
+def test_the_secondary_logs_rows_and_not_our_statements_beside_them(replica: Replica, engine: str) -> None:
+    replica.settings["REPLICA_ENGINE"] = engine
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200))")
+    replica.run("transfer")
+    with replica.secondaries["db1"].session() as session:
+        file, before, *_ = session.rows("SHOW MASTER STATUS" if session.is_mariadb else "SHOW BINARY LOG STATUS")[0]
+        replica.on_primary(*(f"INSERT INTO t VALUES ({n}, REPEAT('x', 200))" for n in range(40)))
+        replica.catch_up()
+        events = [(str(row[2]), str(row[5])) for row in session.rows(f"SHOW BINLOG EVENTS IN '{file}' FROM {before}")]
+    assert [kind for kind, _ in events if kind.startswith("Write_rows")]
+    # What the session beside it writes is short and seldom: heartbeats, tokens.
+    rows = f"`{replica.schema}`.`t`"
+    assert [text for kind, text in events if kind in _TEXTS and (text.startswith("BINLOG") or rows in text)] == []
