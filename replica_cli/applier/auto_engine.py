@@ -75,7 +75,7 @@ class AutoEngine:
             if takes_image is None:
                 takes_image = takes_images[event.table] = self._decide(event)
             # SQL takes large rows, which it writes shorter; of a partial document it knows nothing.
-            wanted = self._images if takes_image and (event.is_partial_json or fits(event)) else self._sql
+            wanted = self._images if takes_image and (event.head.is_partial_json or fits(event)) else self._sql
             if engine is not wanted and engine is not None:
                 yield from engine.works(events[first:number])
                 first = number

@@ -10,28 +10,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.folding import Contradiction, Folding, TableForm
+from replica_cli.applier.folding import Contradiction, Folding, Kind, TableForm, folding_body
 from replica_cli.applier.plan import columns_for, is_present
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS, RowKind
-from replica_cli.decoder.compile import compile_keyed
+from replica_cli.decoder.compile import compile_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.work import Part, Work
-    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import TableDefinition
-    from replica_cli.decoder.compile import KeyedFunction
+    from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.references import References
 
 # Fewer are not worth the search; an event above these bytes holds many rows already, or large ones.
 LEAST_EVENTS = 32
 _SMALL_BYTES = 2048
 _SPECIAL_FLAGS = NO_FOREIGN_KEY_CHECKS | RELAXED_UNIQUE_CHECKS
+_KINDS_KEPT = 10_000
 _CODE = 4
 _FLAGS_END = 27
 _NO_EXTRA = b"\x02\x00"
@@ -44,15 +44,6 @@ class Compacted:
 
     events: Sequence[RowEvent]
     parts: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kind:
-    """How a table map's whole events of one kind begin behind their flags, and what cuts their rows apart."""
-
-    head: bytes
-    form: TableForm
-    cut: KeyedFunction
 
 
 class Compaction:
@@ -73,7 +64,7 @@ class Compaction:
         self._selection = selection
         self._references = references
         self._replaces = replaces
-        self._kinds: dict[tuple[TableMap, int, bytes, bytes], _Kind | None] = {}
+        self._kinds: dict[RowHead, Kind | None] = {}
 
     def forget(self) -> None:
         """Forget the tables: a definition changed."""
@@ -85,46 +76,52 @@ class Compaction:
         if len(events) < LEAST_EVENTS:
             return Compacted(events)
         folding = Folding()
-        kinds = self._kinds
         try:
-            for event in events:
-                raw = event.raw
-                named = (event.table, raw[_CODE], event.present, event.present_after)
-                if named not in kinds:
-                    kinds[named] = self._learn(event)
-                kind = kinds[named]
-                if (
-                    kind is None
-                    or event.flags & _SPECIAL_FLAGS
-                    or len(raw) > _SMALL_BYTES
-                    or not raw.startswith(kind.head, _FLAGS_END)
-                ):
-                    folding.keep(event)
-                else:
-                    folding.fold(event, kind.form, kind.cut)
+            self._fold(events, folding)
         except Contradiction:
             return Compacted(events)
-        folding.end()
+        folding.end((head, kind.count) for head, kind in self._kinds.items() if kind is not None)
         return Compacted(folding.events, folding.parts)
 
-    def _learn(self, event: RowEvent) -> _Kind | None:
-        if not _is_whole(event):
+    def _fold(self, events: Sequence[RowEvent], folding: Folding) -> None:
+        kinds, rows_of = self._kinds, folding.rows
+        if len(kinds) > _KINDS_KEPT:
+            kinds.clear()
+        for known in kinds.values():
+            if known is not None:
+                known.count = 0
+        for event in events:
+            head, raw, _ = event
+            try:
+                kind = kinds[head]
+            except KeyError:
+                kind = kinds[head] = self._learn(event)
+            length = len(raw)
+            if kind is None or length > _SMALL_BYTES:
+                folding.keep(event)
+                continue
+            rows, renew = rows_of.get(head.table) or folding.begin(kind.form)
+            kind.count += kind.fold(raw, head.rows_start, length, rows, renew)
+
+    def _learn(self, event: RowEvent) -> Kind | None:
+        head = event.head
+        if head.flags & _SPECIAL_FLAGS or not _is_whole(event):
             return None
-        table = event.table
         try:
             definition = definition_of(event, self._definitions, self._selection)
-            columns = columns_for(table, definition)
+            columns = columns_for(head.table, definition)
         except Drift:
             return None  # the engine says so
         key = definition.primary_key
         names = [c.name for c in columns]
         if key is None or not self._is_free(definition, names):
             return None
-        others = [i for i in definition.indexes if i.is_unique and i is not key]
-        form = TableForm.of(event, replaces=self._replaces or bool(others))
         ordinals = [names.index(part.name) for part in key.columns]
-        cut = compile_keyed(table, columns, ordinals, event.present, event.present_after)
-        return _Kind(event.raw[_FLAGS_END : event.rows_start], form, cut)
+        # Where nothing else than the primary key is unique, or no change of it, a row can be changed where it stands.
+        others = None if self._replaces else _unique_columns(definition, columns)
+        body = folding_body(head.kind, has_more=bool(others))
+        fold = compile_each(head, columns, ordinals, others or (), body)
+        return Kind(TableForm(head, event.raw, replaces=others is None), fold)
 
     def _is_free(self, definition: TableDefinition, names: Sequence[str]) -> bool:
         """Say whether rows may be written in another order, and anew: nothing else hangs on them."""
@@ -138,12 +135,23 @@ class Compaction:
         )
 
 
+def _unique_columns(definition: TableDefinition, columns: Sequence[Column]) -> tuple[int, ...] | None:
+    """Return the ordinals of the columns of all unique keys but the primary key, None where others decide too."""
+    ordinals = {c.name: i for i, c in enumerate(columns) if not c.is_generated}
+    indexes = [i for i in definition.indexes if i.is_unique and i.name != "PRIMARY"]
+    parts = dict.fromkeys(part.name for index in indexes for part in index.columns)
+    if not all(name in ordinals for name in parts):
+        return None
+    return tuple(ordinals[name] for name in parts)
+
+
 def _is_whole(event: RowEvent) -> bool:
     """Say whether all columns are there, and nothing else (MySQL tells the partition of a row)."""
-    count = len(event.table.types)
-    bitmaps = (event.present, event.present_after) if event.kind is RowKind.UPDATE else (event.present,)
+    head = event.head
+    count = len(head.table.types)
+    bitmaps = (head.present, head.present_after) if head.kind is RowKind.UPDATE else (head.present,)
     return (
-        not event.is_partial_json
+        not head.is_partial_json
         and (event.raw[_CODE] < _FIRST_WITH_EXTRA or event.raw.startswith(_NO_EXTRA, _FLAGS_END))
         and all(is_present(bitmap, ordinal) for bitmap in bitmaps for ordinal in range(count))
     )

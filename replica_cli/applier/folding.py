@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.work import Part
-from replica_cli.core.events import RowEvent, RowKind
+from replica_cli.core.events import RowEvent, RowHead, RowKind
+from replica_cli.decoder.compile import EachBody
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from replica_cli.core.events import TableMap
-    from replica_cli.decoder.compile import KeyedFunction
+
+    # A row's images before and after the batch, None where there is no row, and whether it must go and come anew.
+    Row = list[bytes | bool | None]
+    Rows = dict[Hashable, Row]
 
 # What one event holds at most, unless a row alone is larger.
 _EVENT_BYTES = 64 * 1024
@@ -25,47 +30,51 @@ class Contradiction(Exception):
     """Rows do what they cannot, such as being written twice."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class TableForm:
-    """How a table map's events are made.
+    """How a table map's events are made, as an event with all columns shows it.
 
-    `start` is an event up to its bitmaps, its code that of an INSERT; `present` the bitmap of all columns.
-    `replaces`: an update goes out as a delete and an insert.
+    `replaces`: every update goes out as a delete and an insert.
     """
 
-    table: TableMap
-    start: bytes
-    present: bytes
-    replaces: bool
-
-    @classmethod
-    def of(cls, event: RowEvent, *, replaces: bool) -> TableForm:
-        """Return the form that an event with all columns shows."""
-        bitmaps = len(event.present) + len(event.present_after)
-        start = bytearray(event.raw[: event.rows_start - bitmaps])
-        start[_CODE] -= event.kind
-        return cls(event.table, bytes(start), event.present, replaces)
+    def __init__(self, head: RowHead, raw: bytes, *, replaces: bool) -> None:
+        self.table = head.table
+        self.replaces = replaces
+        bitmaps = len(head.present) + len(head.present_after)
+        self._start = raw[: head.rows_start - bitmaps]
+        self._insert_code = raw[_CODE] - head.kind
+        self._heads = {kind: self._head(kind, head.present) for kind in RowKind}
 
     def event(self, kind: RowKind, images: Sequence[bytes]) -> RowEvent:
         """Return an event of so many rows."""
-        bitmaps = self.present * (2 if kind is RowKind.UPDATE else 1)
-        raw = bytearray(b"".join((self.start, bitmaps, *images)))
-        raw[_CODE] += kind
+        head = self._heads[kind]
+        raw = bytearray(b"".join((self._start, head.present, head.present_after, *images)))
+        raw[_CODE] = self._insert_code + kind
         raw[_LENGTH] = len(raw).to_bytes(4, "little")
-        after = self.present if kind is RowKind.UPDATE else b""
-        begin = len(self.start) + len(bitmaps)
-        return RowEvent(kind, self.table, 0, self.present, after, bytes(raw), begin, row_count=len(images))
+        return RowEvent(head, bytes(raw), len(images))
+
+    def _head(self, kind: RowKind, present: bytes) -> RowHead:
+        after = present if kind is RowKind.UPDATE else b""
+        return RowHead(kind, self.table, 0, present, after, len(self._start) + len(present) + len(after))
+
+
+@dataclass(slots=True, eq=False)
+class Kind:
+    """What is done with events that begin alike: `fold` takes in their rows; `count` says how many there were."""
+
+    form: TableForm
+    fold: Callable[[bytes, int, int, Rows, Callable[[], Rows]], int]
+    count: int = 0
 
 
 class Folding:
     """Takes in events in source order; `events` and `parts` are what comes out of them.
 
-    A row is a key and its images before and after the batch, None where there is no row.
+    `rows` has for each table map its rows by their keys, and what lets them out and begins anew.
     """
 
     def __init__(self) -> None:
         self.events: list[RowEvent] = []
-        self._rows: dict[TableMap, dict[Hashable, list[bytes | None]]] = {}
+        self.rows: dict[TableMap, tuple[Rows, Callable[[], Rows]]] = {}
         self._forms: dict[TableMap, TableForm] = {}
         self._counts: Counter[tuple[RowKind, TableMap]] = Counter()
 
@@ -74,105 +83,103 @@ class Folding:
         """Return the rows that were folded away, by kind and table, and, fewer than none, those made of them."""
         return tuple(Part(kind, table.name, count) for (kind, table), count in self._counts.items() if count)
 
-    def fold(self, event: RowEvent, form: TableForm, cut: KeyedFunction) -> None:
-        """Take in the rows of an event. Raises Contradiction, CorruptEvent."""
-        kind, table = event.kind, event.table
-        rows = self._rows.get(table)
-        if rows is None:
-            rows = self._begin(form)
-        found = cut(event.raw, event.rows_start, len(event.raw))
-        self._counts[kind, table] += len(found)
-        if kind is RowKind.UPDATE:
-            for key, image, key_before, before in found:
-                if key == key_before:
-                    _update(rows, key, before, image)
-                else:
-                    rows = self._delete(rows, form, key_before, before)
-                    _insert(rows, key, image)
-        elif kind is RowKind.INSERT:
-            for key, image in found:
-                _insert(rows, key, image)
-        else:
-            for key, image in found:
-                rows = self._delete(rows, form, key, image)
+    def begin(self, form: TableForm) -> tuple[Rows, Callable[[], Rows]]:
+        """Begin with a table: its rows, and what lets them out."""
+        # The same table may have had another map before: what went by it comes first.
+        self._flush_all_of(form.table)
+        self._forms[form.table] = form
+        found = self.rows[form.table] = {}, partial(self._renew, form)
+        return found
 
     def keep(self, event: RowEvent) -> None:
         """Take in an event as it is."""
         self._flush_all_of(event.table)
         self.events.append(event)
 
-    def end(self) -> None:
-        """Let out all that is still pending."""
-        for table in list(self._rows):
+    def end(self, counts: Iterator[tuple[RowHead, int]]) -> None:
+        """Let out all that is still pending; so many rows were taken in."""
+        for table in list(self.rows):
             self._flush(table)
+        for head, count in counts:
+            self._counts[head.kind, head.table] += count
 
-    def _begin(self, form: TableForm) -> dict[Hashable, list[bytes | None]]:
-        # The same table may have had another map before: what went by it comes first.
-        self._flush_all_of(form.table)
-        self._forms[form.table] = form
-        rows = self._rows[form.table] = {}
-        return rows
-
-    def _delete(
-        self, rows: dict[Hashable, list[bytes | None]], form: TableForm, key: Hashable, image: bytes
-    ) -> dict[Hashable, list[bytes | None]]:
-        row = rows.get(key)
-        if row is None:
-            rows[key] = [image, None]
-        elif row[1] is None:
-            raise Contradiction
-        elif row[0] is None:
-            # It is new, and must be written before it goes: else nobody would notice one that was there already.
-            self._flush(form.table)
-            rows = self._begin(form)
-            rows[key] = [image, None]
-        else:
-            row[1] = None
-        return rows
+    def _renew(self, form: TableForm) -> Rows:
+        self._flush(form.table)
+        return self.begin(form)[0]
 
     def _flush_all_of(self, table: TableMap) -> None:
-        for other in [m for m in self._rows if m is table or m.name == table.name]:
+        for other in [m for m in self.rows if m is table or m.name == table.name]:
             self._flush(other)
 
     def _flush(self, table: TableMap) -> None:
-        form, rows = self._forms[table], self._rows.pop(table)
+        form, (rows, _) = self._forms[table], self.rows.pop(table)
+        replaces = form.replaces
         deletes: list[bytes] = []
         updates: list[bytes] = []
         inserts: list[bytes] = []
-        for before, after in rows.values():
+        for before, after, is_moved in cast("Iterable[tuple[bytes | None, bytes | None, bool]]", rows.values()):
             if before is None:
                 inserts.append(after or b"")
             elif after is None:
                 deletes.append(before)
-            elif form.replaces:
+            elif replaces or is_moved:
                 deletes.append(before)
                 inserts.append(after)
             else:
                 updates.append(before + after)
-        # In this order no unique key is held by two rows on the way. Updates change none but the primary key's row.
+        # In this order no unique key is held by two rows on the way: updates change none.
         for kind, images in ((RowKind.DELETE, deletes), (RowKind.UPDATE, updates), (RowKind.INSERT, inserts)):
             self._counts[kind, table] -= len(images)
             self.events += [form.event(kind, portion) for portion in _portions(images)]
 
 
-def _insert(rows: dict[Hashable, list[bytes | None]], key: Hashable, image: bytes) -> None:
-    row = rows.get(key)
-    if row is None:
-        rows[key] = [None, image]
-    elif row[1] is None:
-        row[1] = image
+def folding_body(kind: RowKind, *, has_more: bool) -> EachBody:
+    """Return what is done with each row of an event; `has_more`: with other unique keys than the primary key.
+
+    For `compile_each`, whose `more` are the columns of those keys.
+    """
+    if kind is RowKind.INSERT:
+        each = _insert("b", has_more=has_more)
+    elif kind is RowKind.DELETE:
+        each = _delete()
     else:
-        raise Contradiction
+        each = [
+            "if key_a == key_b:",
+            "    row = get(key_a)",
+            f"    if row is None: rows[key_a] = [row_b, row_a, {'more_a != more_b' if has_more else 'False'}]",
+            "    elif row[1] is None: raise Contradiction",
+            "    else:",
+            "        row[1] = row_a",
+            *(["        if more_a != more_b: row[2] = True"] if has_more else []),
+            "else:",
+            *("    " + line for line in (*_delete(), *_insert("a", has_more=has_more))),
+        ]
+    return EachBody("rows, renew", ("get = rows.get",), tuple(each), {"Contradiction": Contradiction})
 
 
-def _update(rows: dict[Hashable, list[bytes | None]], key: Hashable, before: bytes, after: bytes) -> None:
-    row = rows.get(key)
-    if row is None:
-        rows[key] = [before, after]
-    elif row[1] is None:
-        raise Contradiction
-    else:
-        row[1] = after
+def _insert(tag: str, *, has_more: bool) -> list[str]:
+    return [
+        f"row = get(key_{tag})",
+        f"if row is None: rows[key_{tag}] = [None, row_{tag}, False]",
+        "elif row[1] is not None: raise Contradiction",
+        "else:",
+        f"    row[1] = row_{tag}",
+        *(["    row[2] = True"] if has_more else []),
+    ]
+
+
+def _delete() -> list[str]:
+    return [
+        "row = get(key_b)",
+        "if row is None: rows[key_b] = [row_b, None, False]",
+        "elif row[1] is None: raise Contradiction",
+        "elif row[0] is None:",
+        # It is new, and must be written before it goes: else nobody would notice one that was there already.
+        "    rows = renew()",
+        "    get = rows.get",
+        "    rows[key_b] = [row_b, None, False]",
+        "else: row[1] = None",
+    ]
 
 
 def _portions(images: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

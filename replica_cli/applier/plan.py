@@ -60,15 +60,15 @@ def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, .
 
 def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     """Compile the plan for events like this one. Raises Drift or ApplyRefused."""
-    table = event.table
+    table, present, present_after = event.table, event.head.present, event.head.present_after
     columns = columns_for(table, definition)
     ordinals = {c.name: i for i, c in enumerate(columns)}
-    key = [c.name for c in definition.row_key if c.name in ordinals and is_present(event.present, ordinals[c.name])]
+    key = [c.name for c in definition.row_key if c.name in ordinals and is_present(present, ordinals[c.name])]
     has_key = bool(definition.row_key) and len(key) == len(definition.row_key)
     if event.kind is RowKind.INSERT:
-        written = written_columns(columns, event.present)
+        written = written_columns(columns, present)
         outputs = [Output(ordinals[n], Form.VALUE) for n in written]
-        decode = compile_rows(table, columns, outputs, event.present)
+        decode = compile_rows(table, columns, outputs, present)
         return RowPlan(decode, written, (), has_key, enum_places(columns, written))
     if has_key:
         found_by = tuple(key)
@@ -83,11 +83,11 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     compared = () if has_key else tuple(columns[ordinals[n]] for n in found_by)
     before = [Output(ordinals[n], Form.KEY) for n in found_by]
     if event.kind is RowKind.DELETE:
-        decode = compile_rows(table, columns, before, event.present)
+        decode = compile_rows(table, columns, before, present)
         return RowPlan(decode, (), found_by, has_key, (), compared)
-    written = written_columns(columns, event.present_after)
+    written = written_columns(columns, present_after)
     after = [Output(ordinals[n], Form.VALUE) for n in written]
-    decode = compile_updates(table, columns, before, after, event.present, event.present_after)
+    decode = compile_updates(table, columns, before, after, present, present_after)
     return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared)
 
 
@@ -109,7 +109,7 @@ def written_columns(columns: Sequence[Column], present: bytes) -> tuple[str, ...
 
 def _whole_row(columns: Sequence[Column], event: RowEvent) -> tuple[str, ...]:
     # MariaDB 11 leaves virtual columns out: they say nothing that the others do not.
-    if any(not is_present(event.present, i) for i, c in enumerate(columns) if not c.is_generated):
+    if any(not is_present(event.head.present, i) for i, c in enumerate(columns) if not c.is_generated):
         raise ApplyRefused(
             f"{event.table.name}: the table has no key and the row image is not whole",
             hint="set binlog_row_image=FULL on the primary",

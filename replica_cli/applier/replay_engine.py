@@ -106,7 +106,7 @@ class ReplayEngine:
         )  # fmt: skip
 
     def _plan(self, event: RowEvent) -> ReplayPlan:
-        key = (event.table, event.kind, event.present, event.present_after)
+        key = (event.table, event.kind, event.head.present, event.head.present_after)
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._compile(event)
@@ -118,17 +118,17 @@ class ReplayEngine:
         columns = columns_for(table, definition)
         _check(event, definition, columns)
         key = tuple(c.name for c in definition.row_key)
-        written = written_columns(columns, event.present)
+        written = written_columns(columns, event.head.present)
         ordinals = {c.name: i for i, c in enumerate(columns)}
         values_of = [Output(ordinals[name], Form.VALUE) for name in written]
         key_of = [Output(ordinals[name], Form.KEY) for name in key]
         if event.kind is RowKind.INSERT:
-            decode = compile_rows(table, columns, values_of, event.present)
+            decode = compile_rows(table, columns, values_of, event.head.present)
         elif event.kind is RowKind.DELETE:
-            decode = compile_rows(table, columns, key_of, event.present)
+            decode = compile_rows(table, columns, key_of, event.head.present)
         else:
             after = [*values_of, *key_of]
-            decode = compile_updates(table, columns, key_of, after, event.present, event.present_after)
+            decode = compile_updates(table, columns, key_of, after, event.head.present, event.head.present_after)
         rows = RowPlan(decode, written, key, has_key=True, enum_places=enum_places(columns, written))
         return ReplayPlan(rows, definition)
 
@@ -137,7 +137,7 @@ def _check(event: RowEvent, definition: TableDefinition, columns: Sequence[Colum
     name = event.table.name
     if not definition.row_key:
         raise ApplyRefused(f"{name}: a table without a key cannot be replayed over its copy", table=name)
-    bitmaps = (event.present, event.present_after) if event.kind is RowKind.UPDATE else (event.present,)
+    bitmaps = (event.head.present, event.head.present_after) if event.kind is RowKind.UPDATE else (event.head.present,)
     written = [i for i, column in enumerate(columns) if not column.is_generated]
     if not all(is_present(bitmap, i) for bitmap in bitmaps for i in written):
         raise ApplyRefused(

@@ -38,14 +38,14 @@ class RowCounts:
         found: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
         scans = self._scans
         for event in events:
-            kind, table, _, present, present_after, raw, rows_start, is_partial, count = event
-            if count:
-                found[kind, table] += count
-                continue
-            scan = scans.get((table, kind, present, present_after, is_partial))
-            if scan is None:
-                scan = scans[table, kind, present, present_after, is_partial] = self._compile(event)
-            found[kind, table] += len(scan(raw, rows_start, len(raw)))
+            head, raw, count = event
+            if not count:
+                shape = (head.table, head.kind, head.present, head.present_after, head.is_partial_json)
+                scan = scans.get(shape)
+                if scan is None:
+                    scan = scans[shape] = self._compile(event)
+                count = len(scan(raw, head.rows_start, len(raw)))
+            found[head.kind, head.table] += count
         # Several maps may be of one table: ids and details change.
         rows: defaultdict[tuple[RowKind, TableName], int] = defaultdict(int)
         for (kind, table), count in found.items():
@@ -55,8 +55,8 @@ class RowCounts:
     def _compile(self, event: RowEvent) -> RowsFunction:
         table = event.table
         columns = columns_for(table, definition_of(event, self._definitions, self._selection))
-        if event.is_partial_json:
-            return compile_partial_scan(table, columns, event.present, event.present_after)
+        if event.head.is_partial_json:
+            return compile_partial_scan(table, columns, event.head.present, event.head.present_after)
         if event.kind is RowKind.UPDATE:
-            return compile_updates(table, columns, (), (), event.present, event.present_after)
-        return compile_rows(table, columns, (), event.present)
+            return compile_updates(table, columns, (), (), event.head.present, event.head.present_after)
+        return compile_rows(table, columns, (), event.head.present)

@@ -85,10 +85,10 @@ class RowImageEngine:
 
     def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         first = size = 0
-        flags = events[0].flags & _FOREIGN_KEY_FLAGS if events else 0
+        flags = events[0].head.flags & _FOREIGN_KEY_FLAGS if events else 0
         for number, event in enumerate(events):
             length = len(event.raw)
-            wanted = event.flags & _FOREIGN_KEY_FLAGS
+            wanted = event.head.flags & _FOREIGN_KEY_FLAGS
             if number > first and (size + length > self._group_bytes or wanted != flags):
                 yield self._work(events[first:number])
                 first, size = number, 0
@@ -120,10 +120,11 @@ class RowImageEngine:
                 ids[event.table] = table_id
                 chunks.append(map_event)
         last = len(group) - 1
-        for number, (_, table, found, _, _, raw, _, _, _) in enumerate(group):
+        for number, (head, raw, _) in enumerate(group):
+            found = head.flags
             flags = (found | _STATEMENT_END if number == last else found & ~_STATEMENT_END) | self._added_flags
             # The header with the length of now; where the event stood means nothing here.
-            chunks += (raw[:9], _PLACE.pack(len(raw), 0), raw[17:19], ids[table], _FLAGS.pack(flags), raw[27:])
+            chunks += (raw[:9], _PLACE.pack(len(raw), 0), raw[17:19], ids[head.table], _FLAGS.pack(flags), raw[27:])
         statement = b"BINLOG '" + b2a_base64(b"".join(chunks), newline=False) + b"'"
         kind, table = group[0].kind, group[0].table
         target, parts = target_of(table, self._selection), self._counts.parts(group)

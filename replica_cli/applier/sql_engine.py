@@ -79,7 +79,7 @@ class SqlEngine:
         rows: list[Literals] = []
         for event in events:
             plan = self._plan(event)
-            if last is not None and (last[1] is not plan or last[0].flags != event.flags):
+            if last is not None and (last[1] is not plan or last[0].head.flags != event.head.flags):
                 yield (*last, rows)
                 rows = []
             last = (event, plan)
@@ -88,7 +88,7 @@ class SqlEngine:
             yield (*last, rows)
 
     def _plan(self, event: RowEvent) -> RowPlan:
-        key = (event.table, event.kind, event.present, event.present_after)
+        key = (event.table, event.kind, event.head.present, event.head.present_after)
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = plan_rows(event, definition_of(event, self._definitions, self._selection))
@@ -96,7 +96,7 @@ class SqlEngine:
 
     def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
         name, target = event.table.name, target_of(event.table, self._selection)
-        checks = not (self._cascades_are_logged or event.flags & NO_FOREIGN_KEY_CHECKS)
+        checks = not (self._cascades_are_logged or event.head.flags & NO_FOREIGN_KEY_CHECKS)
         key = plan.found_by if plan.has_key else ()
 
         def work(count: int, statement: bytes, *, is_lenient: bool = False) -> Work:
@@ -126,14 +126,14 @@ def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:
 
 def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:
     """Return an event's rows as literals. Raises UnsupportedEvent with the table's name."""
-    if event.is_partial_json:
+    if event.head.is_partial_json:
         raise UnsupportedEvent(
             f"{event.table.name}: a partial JSON update",
             hint="SET GLOBAL binlog_row_value_options='' on the primary, then copy the table anew",
             table=event.table.name,
         )
     try:
-        return plan.decode(event.raw, event.rows_start, len(event.raw))
+        return plan.decode(event.raw, event.head.rows_start, len(event.raw))
     except UnsupportedEvent as error:
         error.message = f"{event.table.name}: {error.message}"
         error.args = (error.message,)

@@ -50,12 +50,11 @@ class TableMap:
     visible: tuple[bool, ...] | None = None
 
 
-class RowEvent(NamedTuple):
-    """One row event, plain (never compressed): rows stay bytes. A tuple, as millions of them are made.
+@dataclass(frozen=True, slots=True, eq=False)
+class RowHead:
+    """What stands before the rows of an event: one object for all events that begin alike.
 
-    `rows` holds the row images; `present` / `present_after` the column bitmaps (after image for UPDATE only).
-    `raw` is the whole event without checksum, from the header on, for the row image engine. `row_count` is the
-    number of its rows where somebody has counted them, else 0.
+    `present` / `present_after` are the column bitmaps (after image for UPDATE only); rows begin at `rows_start`.
     """
 
     kind: RowKind
@@ -63,10 +62,30 @@ class RowEvent(NamedTuple):
     flags: int
     present: bytes
     present_after: bytes
-    raw: bytes
     rows_start: int
     is_partial_json: bool = False
+
+
+class RowEvent(NamedTuple):
+    """One row event, plain (never compressed): rows stay bytes. A tuple of few, as millions of them are made.
+
+    `raw` is the whole event without checksum, from the header on, for the row image engine. `row_count` is the
+    number of its rows where somebody has counted them, else 0.
+    """
+
+    head: RowHead
+    raw: bytes
     row_count: int = 0
+
+    @property
+    def kind(self) -> RowKind:
+        """Return what it does to each of its rows."""
+        return self.head.kind
+
+    @property
+    def table(self) -> TableMap:
+        """Return its table's map."""
+        return self.head.table
 
 
 @dataclass(frozen=True, slots=True)

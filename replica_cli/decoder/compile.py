@@ -16,27 +16,41 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
 from replica_cli.decoder.errors import ColumnAbsent
 from replica_cli.decoder.form import Form, Output
 from replica_cli.decoder.rendering import raw_of, rendering_of
-from replica_cli.decoder.source import ImageColumn, ImageSource, function_source
+from replica_cli.decoder.source import ImageColumn, ImageSource, each_source, function_source
 from replica_cli.decoder.storage import Cell, storage_of
 
 if TYPE_CHECKING:
-    from replica_cli.core.events import TableMap
+    from replica_cli.core.events import RowHead, TableMap
     from replica_cli.core.table import Column
 
-__all__ = ["Form", "KeyedFunction", "Output", "RowsFunction", "compile_keyed", "compile_rows", "compile_updates"]
+__all__ = [
+    "EachBody", "EachFunction", "Form", "Output", "RowsFunction", "compile_each", "compile_rows", "compile_updates",
+]  # fmt: skip
 
 RowsFunction = Callable[[bytes, int, int], list[tuple[bytes, ...]]]
 """From (event, start, end) to one tuple of literals a row. Raises CorruptEvent and UnsupportedEvent."""
 
-KeyedFunction = Callable[[bytes, int, int], list[tuple[Any, ...]]]
-"""From (event, start, end) to keys (numbers, bytes, tuples of them) and images (bytes). Raises CorruptEvent."""
+EachFunction = Callable[..., int]
+"""From (event, start, end, arguments) to the number of rows. Raises CorruptEvent, and what its body raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class EachBody:
+    """Statements of Python: `before` all rows, for `each` row; the function's further `arguments`, the `names` used."""
+
+    arguments: str
+    before: tuple[str, ...]
+    each: tuple[str, ...]
+    names: dict[str, object]
+
 
 _JSON = 245
 # What bytes that mean nothing make the compiled code, and all it calls, raise.
@@ -68,21 +82,23 @@ def compile_updates(  # noqa: PLR0917  # the two images' arguments stand side by
     return _compile(table, images)
 
 
-def compile_keyed(
-    table: TableMap, columns: Sequence[Column], key: Sequence[int], present: bytes, present_after: bytes = b""
-) -> KeyedFunction:
-    """Return a function that cuts rows apart and tells which they are, by the ordinals of a key's columns.
+def compile_each(
+    event: RowHead, columns: Sequence[Column], key: Sequence[int], more: Sequence[int], body: EachBody
+) -> EachFunction:
+    """Return a function that does something for each row of events that begin alike.
 
-    A tuple a row: key and image; with `present_after` (UPDATE) key and image after, then before. Raises as
-    `compile_rows`.
+    `key` and `more` are ordinals of columns. The body's statements find the row's key as `key_b`, its bytes as `row_b`,
+    and the other columns' as `more_b` if there are any; of an UPDATE those after the change too, as `key_a` and so on.
+    A key is a number, bytes, or a tuple of them. Raises as `compile_rows`.
     """
-    outputs = [Output(ordinal, Form.RAW) for ordinal in key]
-    images = [_image("b", table, columns, outputs, present)]
-    if present_after:
-        images.append(_image("a", table, columns, outputs, present_after))
+    outputs = [Output(ordinal, Form.RAW) for ordinal in (*key, *more)]
+    images = [_image("b", event.table, columns, outputs, event.present)]
+    if event.present_after:
+        images.append(_image("a", event.table, columns, outputs, event.present_after))
     for image in images:
-        image.is_keyed = True
-    return cast("KeyedFunction", _compile(table, images))
+        image.key_count = len(key)
+    source = each_source(images, body.arguments, body.before, body.each)
+    return cast("EachFunction", _compile(event.table, images, source, body.names))
 
 
 def compile_partial_scan(
@@ -136,7 +152,9 @@ def _column_name(columns: Sequence[Column], ordinal: int) -> str:
     return columns[ordinal].name if 0 <= ordinal < len(columns) else f"number {ordinal}"
 
 
-def _compile(table: TableMap, images: list[ImageSource]) -> RowsFunction:
+def _compile(
+    table: TableMap, images: list[ImageSource], source: str = "", more_names: Mapping[str, object] | None = None
+) -> RowsFunction:
     if not any(image.columns for image in images):
         # Such rows have no bytes, so nothing tells how many there are.
         raise UnsupportedEvent(f"{table.name}: the row images hold no column", hint="set binlog_row_image=FULL")
@@ -144,12 +162,13 @@ def _compile(table: TableMap, images: list[ImageSource]) -> RowsFunction:
     def broken(cause: object) -> CorruptEvent:
         return CorruptEvent(f"{table.name}: a row event cannot be read: {cause}")
 
-    source = function_source(images)
+    source = source or function_source(images)
     names: dict[str, object] = {
         "FAULTS": _FAULTS,
         "NULL": b"NULL",
         "broken": broken,
         "little": int.from_bytes,
+        **(more_names or {}),
     }
     for image in images:
         names |= image.names

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from replica_cli.decoder.form import Form, Output
     from replica_cli.decoder.rendering import Rendering
@@ -30,7 +30,8 @@ class ImageColumn:
 class ImageSource:
     """The source of one image's reading: `lines` at no indent, the names that it uses, the tuple that it leaves.
 
-    `is_keyed`: the outputs become one value, the key, and the image's own bytes stand behind it.
+    `key_count`: so many outputs become one value, `key_` and the tag, the others a tuple, `more_`; the image's own
+    bytes are `row_`. 0: all outputs become a tuple of literals, `image_`.
     `partial_bytes`: before the image of a partial update stand its options, and then, where one says so, so many bytes
     with a bit for each JSON column of the table (MySQL's rows_event.h). A part of a document has the layout of a whole
     one, and another meaning.
@@ -41,7 +42,7 @@ class ImageSource:
     outputs: tuple[Output, ...]
     names: dict[str, object] = field(default_factory=dict)
     partial_bytes: int | None = None
-    is_keyed: bool = False
+    key_count: int = 0
 
     @property
     def result(self) -> str:
@@ -56,7 +57,7 @@ class ImageSource:
         # A server sets the spare bits of the last byte.
         used = (1 << len(self.columns)) - 1
         none_is_null = ((1 << size * 8) - 1 ^ used).to_bytes(size, "little")
-        lines = [f"s{self.tag} = p"] if self.is_keyed else []
+        lines = [f"s{self.tag} = p"] if self.key_count else []
         lines += self._options()
         lines += [f"m = data[p:p + {size}]", f"p += {size}", f"if m == {none_is_null!r}:"]
         lines += _indented(self._without_nulls())
@@ -113,11 +114,12 @@ class ImageSource:
             else self._expression(by_ordinal[o.ordinal], o.form)
             for o in self.outputs
         ]
-        listed = "".join(f"{literal}, " for literal in literals)
-        if not self.is_keyed:
-            return f"{self.result} = ({listed})"
-        key = literals[0] if len(literals) == 1 else f"({listed})"
-        return f"{self.result} = ({key}, data[s{self.tag}:p])"
+        if not self.key_count:
+            return f"{self.result} = ({_listed(literals)})"
+        key, more = literals[: self.key_count], literals[self.key_count :]
+        parts = [f"key_{self.tag} = {key[0] if len(key) == 1 else f'({_listed(key)})'}"]
+        parts += [f"more_{self.tag} = ({_listed(more)})"] if more else []
+        return "; ".join([*parts, f"row_{self.tag} = data[s{self.tag}:p]"])
 
     def _kept(self, column: ImageColumn, form: Form) -> str:
         return f"c{self.tag}{column.ordinal}_{form.value}"
@@ -178,6 +180,10 @@ class _Run:
         return [f"{', '.join(variables)}, = {unpack}(data, p)", move]
 
 
+def _listed(literals: Iterable[str]) -> str:
+    return "".join(f"{literal}, " for literal in literals)
+
+
 def _indented(lines: Iterable[str]) -> list[str]:
     return [_INDENT + line for line in lines]
 
@@ -185,20 +191,27 @@ def _indented(lines: Iterable[str]) -> list[str]:
 def function_source(images: list[ImageSource]) -> str:
     """Return the source of `rows(data, p, end)`; the images stand in the event in this order, results in reverse."""
     result = " + ".join(image.result for image in reversed(images))
-    body = [line for image in images for line in image.lines()]
+    return _source("", images, ["found = []", "append = found.append"], [f"append({result})"], "found")
+
+
+def each_source(images: list[ImageSource], arguments: str, before: Sequence[str], each: Sequence[str]) -> str:
+    """Return the source of `rows(data, p, end, …)` that does something for each row and returns how many there were."""
+    return _source(f", {arguments}", images, ["count = 0", *before], [*each, "count += 1"], "count")
+
+
+def _source(arguments: str, images: list[ImageSource], before: Sequence[str], each: Sequence[str], result: str) -> str:
+    body = [*(line for image in images for line in image.lines()), *each]
     lines = [
-        "def rows(data, p, end):",
-        "    found = []",
-        "    append = found.append",
+        f"def rows(data, p, end{arguments}):",
+        *(_INDENT + line for line in before),
         "    try:",
         "        while p < end:",
         *(_INDENT * 3 + line for line in body),
-        f"            append({result})",
         "    except FAULTS as error:",
         "        raise broken(error) from error",
         # A value that was cut short moved `p` behind the end all the same.
         "    if p != end:",
         "        raise broken('the last row does not end where the event does')",
-        "    return found",
+        f"    return {result}",
     ]
     return "\n".join(lines)

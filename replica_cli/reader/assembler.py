@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
-from replica_cli.core.events import RowEvent, Statement, TableMap, Transaction, XaPhase, XaStep
+from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase, XaStep
 from replica_cli.core.position import Position
 from replica_cli.reader.codes import (
     ARTIFICIAL,
@@ -18,21 +18,29 @@ from replica_cli.reader.codes import (
     event_name,
 )
 from replica_cli.reader.format import Format, parse_format
+from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid, plain_gtid
 from replica_cli.reader.payload import unpack_payload
 from replica_cli.reader.place import LogPlace
-from replica_cli.reader.query import ROLLBACK_ALTER, START_ALTER, parse_execute_load, parse_query, query_text_offset
-from replica_cli.reader.rowevent import HEADER, ROW_EVENTS, RowHeads, parse_row_event, unpack_mariadb
-from replica_cli.reader.tablemap import parse_table_map
-from replica_cli.reader.tagged import parse_tagged_gtid
+from replica_cli.reader.query import (
+    ROLLBACK_ALTER,
+    START_ALTER,
+    is_begin,
+    parse_execute_load,
+    parse_query,
+    query_text_offset,
+)
+from replica_cli.reader.rowevent import HEADER, ID_END, ROW_EVENTS, RowHeads, unpack_mariadb
+from replica_cli.reader.tables import LogTables
 from replica_cli.reader.xa import XaPrepared, parse_xa_prepare, parse_xa_statement, prepared_by_gtid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from replica_cli.core.events import RowHead
     from replica_cli.core.table import TableName
 
 _HEADER = struct.Struct("<IBIIIH")
-_GTID_MYSQL = struct.Struct("<B16sQ")
+_TIME_AND_PLACE = struct.Struct("<I9xI")
 _BETWEEN = frozenset(
     {
         EventType.FORMAT_DESCRIPTION,
@@ -44,15 +52,18 @@ _BETWEEN = frozenset(
     }
 )
 # What nearly every event is. Plain numbers: naming a member of an enum costs more than what is done with it.
+_GTID = int(EventType.GTID)
+_QUERY = int(EventType.QUERY)
 _TABLE_MAP = int(EventType.TABLE_MAP)
 _XID = int(EventType.XID)
-_ARTIFICIAL = int(ARTIFICIAL)
 # CRC-32 of any bytes with their own CRC-32 behind them.
 _CRC_RESIDUE = 0x2144DF1C
-_DUMMY_TABLE_ID = 0xFFFFFF
-_MAPS_KEPT = 10_000
 # The header and eight bytes: less is for the long way to complain about.
 _SMALLEST = 27
+_UNKNOWN = RowHeads()
+_NO_HEADS: tuple[int, dict[bytes, RowHead]] = (0, {})
+# What a NamedTuple does to make itself, without its call in between.
+_made = tuple.__new__
 
 
 class Assembler:
@@ -66,19 +77,18 @@ class Assembler:
     def __init__(
         self, start: Position, wants: Callable[[TableName], bool], *, is_mariadb: bool, piece_bytes: int
     ) -> None:
-        self._is_mariadb = is_mariadb
-        self._wants = wants
         self._piece_bytes = piece_bytes
         self._place = LogPlace(start)
         self._boundary = start
         self._format: Format | None = None
         self._has_checksum = False
-        self._maps: dict[int, TableMap | None] = {}
-        self._last_maps: dict[bytes, bytes] = {}
-        self._heads = RowHeads()
-        self._maps_by_body: dict[bytes, TableMap] = {}
+        self._tables = LogTables(wants, is_mariadb=is_mariadb)
+        self._is_open = self._is_standalone = False
+        self._gtid = ""
         self._xa: XaStep | None = None
-        self._close_group()
+        self._changes: list[RowEvent | Statement] = []
+        self._group_size = self._piece_start = 0
+        self._is_first_piece = True
 
     @property
     def format(self) -> Format | None:
@@ -91,50 +101,87 @@ class Assembler:
         return self._boundary
 
     def feed_all(self, events: Iterable[bytes], ready: list[Transaction]) -> None:
-        """Take events and add what is complete with them to `ready`; raises as `feed` does.
+        """Take events and add what is complete with them to `ready`; raises as `feed` does."""
+        events = iter(events)
+        while (event := self._take_known(events, ready)) is not None:
+            ready.extend(self.feed(event))
 
-        What was seen before in its kind (a known table map, rows of a known shape) goes a short way here.
+    def _take_known(  # noqa: C901, PLR0912, PLR0915 - one loop over millions of events: a call each would double its cost
+        self, events: Iterator[bytes], ready: list[Transaction]
+    ) -> bytes | None:
+        """Take events for as long as nothing in them is new; return the first that has to be looked at more closely.
+
+        New is all but the begin of a transaction, table maps and beginnings of row events that were seen before, and
+        the end. None where the events are over.
         """
-        for event in events:
-            if not self._is_open or not self._take_known(event, ready):
-                ready.extend(self.feed(event))
-            elif self._group_size - self._piece_start > self._piece_bytes and self._changes:
-                ready.append(self._piece(is_end=False))
-
-    def _take_known(self, event: bytes, ready: list[Transaction]) -> bool:
-        """Take an event inside a transaction if nothing in it is new; say whether it was taken."""
-        if len(event) < _SMALLEST:
-            return False
-        timestamp, code, _, size, log_pos, flags = _HEADER.unpack_from(event)
-        if size != len(event) or flags & _ARTIFICIAL or (self._has_checksum and zlib.crc32(event) != _CRC_RESIDUE):
-            return False
-        if code == _XID:
-            self._place.advance(code, log_pos, size, is_inside=True)
-            self._group_size += size
-            ready.append(self._end(timestamp))
-            return True
-        if self._has_checksum:
-            event = event[:-4]
-        if not (self._is_known_map(event) if code == _TABLE_MAP else self._takes_known_rows(event, code)):
-            return False
-        self._place.pass_by(size)
-        self._group_size += size
-        return True
-
-    def _is_known_map(self, event: bytes) -> bool:
-        body = event[HEADER:]
-        return self._last_maps.get(body[:6]) == body
-
-    def _takes_known_rows(self, event: bytes, code: int) -> bool:
-        table_id = int.from_bytes(event[19:25], "little")
-        table = self._maps.get(table_id)
-        if table is None:
-            return table_id in self._maps and code in ROW_EVENTS
-        found = self._heads.find(event, code, table)
-        if found is None:
-            return False
-        self._changes.append(found)
-        return True
+        bodies, heads_of, place = self._tables.bodies, self._tables.heads, self._place
+        has_checksum = self._has_checksum
+        body_end = -4 if has_checksum else None
+        limit = self._piece_start + self._piece_bytes
+        is_open, changes, size, passed = self._is_open, self._changes, self._group_size, 0
+        try:
+            for event in events:
+                length = len(event)
+                if length < _SMALLEST:
+                    break
+                code = event[4]
+                if (
+                    zlib.crc32(event) != _CRC_RESIDUE
+                    if has_checksum
+                    else int.from_bytes(event[9:13], "little") != length
+                ):
+                    break
+                if code == _TABLE_MAP and is_open:
+                    if event[HEADER:body_end] not in bodies:
+                        break
+                    size += length
+                    passed += length
+                    continue
+                if not is_open:
+                    if not (gtid := plain_gtid(event[:body_end])):
+                        break
+                    self._open_group(gtid, is_standalone=code == _GTID)
+                    is_open, changes, size, limit = True, [], 0, self._piece_bytes
+                    passed += length
+                    continue
+                if code == _XID:
+                    if not self._is_first_piece or self._xa is not None:
+                        break
+                    size += length
+                    timestamp, log_pos = _TIME_AND_PLACE.unpack_from(event)
+                    place.pass_by(passed)
+                    passed = 0
+                    place.advance(code, log_pos, length, is_inside=True)
+                    start, self._boundary = self._boundary, place.position
+                    ready.append(Transaction(start, self._boundary, self._gtid, timestamp, tuple(changes), size))
+                    is_open, changes, size = False, [], 0
+                    continue
+                heads = heads_of.get(event[HEADER:ID_END], _UNKNOWN)
+                if heads is not None:
+                    rows_start, known = heads.by_code.get(code, _NO_HEADS)
+                    head = known.get(event[ID_END:rows_start])
+                    if head is None:
+                        if code == _QUERY and self._is_standalone and is_begin(event, body_end):
+                            self._is_standalone = False
+                            size += length
+                            passed += length
+                            continue
+                        break
+                    changes.append(_made(RowEvent, (head, event[:body_end], 0)))
+                elif code not in ROW_EVENTS:
+                    break
+                size += length
+                passed += length
+                if size > limit and changes:
+                    self._changes, self._group_size = changes, size
+                    ready.append(self._piece(is_end=False))
+                    changes, limit = self._changes, size + self._piece_bytes
+            else:
+                return None
+            return event
+        finally:
+            place.pass_by(passed)
+            self._is_open, self._changes, self._group_size = is_open, changes, size
 
     def feed(self, event: bytes) -> Iterator[Transaction]:
         """Take one event (whole, with its checksum) and yield what is complete with it.
@@ -144,7 +191,7 @@ class Assembler:
         """
         if len(event) < HEADER:
             raise CorruptEvent(f"an event of {len(event)} bytes, after {self._boundary}")
-        timestamp, code, server_id, size, log_pos, flags = _HEADER.unpack_from(event)
+        timestamp, code, _, size, log_pos, flags = _HEADER.unpack_from(event)
         if size != len(event):
             raise CorruptEvent(f"{event_name(code)} says {size} bytes and has {len(event)}, after {self._boundary}")
         if code == EventType.ROTATE and flags & ARTIFICIAL:
@@ -161,7 +208,7 @@ class Assembler:
                 self._boundary = self._place.position
         self._group_size += size
         try:
-            yield from self._take(event, code, timestamp, server_id, flags)
+            yield from self._take(event, code, timestamp, flags)
         except (struct.error, IndexError, ValueError, zlib.error) as error:
             raise CorruptEvent(f"{event_name(code)} cannot be read, after {self._boundary}: {error}") from error
         except UnsupportedEvent as error:
@@ -169,21 +216,23 @@ class Assembler:
             error.message = error.args[0]
             raise
 
-    def _take(self, event: bytes, code: int, timestamp: int, server_id: int, flags: int) -> Iterator[Transaction]:
+    def _take(self, event: bytes, code: int, timestamp: int, flags: int) -> Iterator[Transaction]:
         if code in ROW_EVENTS:
-            self._take_rows(event)
+            if (found := self._tables.rows(event)) is not None:
+                self._changes.append(found)
             if self._group_size - self._piece_start > self._piece_bytes and self._changes:
                 yield self._piece(is_end=False)
         elif code == EventType.TABLE_MAP:
-            self._take_table_map(event)
+            self._tables.take_map(event)
         elif code == EventType.MARIADB_GTID:
-            self._take_mariadb_gtid(event, server_id)
+            self._take_mariadb_gtid(event)
         elif code == EventType.XID:
             yield self._end(timestamp)
         elif code in (EventType.QUERY, EventType.MARIADB_QUERY_COMPRESSED):
             yield from self._take_query(event, code, timestamp)
         elif code in (EventType.GTID, EventType.ANONYMOUS_GTID, EventType.GTID_TAGGED):
-            self._take_mysql_gtid(event, code)
+            # What follows decides: BEGIN opens a transaction, any other statement stands alone.
+            self._open_group(mysql_gtid(event), is_standalone=True)
         elif code in WITHOUT_EFFECT:
             return
         else:
@@ -200,12 +249,12 @@ class Assembler:
         elif code == EventType.FORMAT_DESCRIPTION:
             self._format = parse_format(event)
             self._has_checksum = self._format.has_checksum
-            self._forget_maps()
+            self._tables.forget_ids()
         elif code == EventType.TRANSACTION_PAYLOAD:
             for inner in unpack_payload(event[HEADER:]):
-                inner_time, inner_code, inner_server, _, _, inner_flags = _HEADER.unpack_from(inner)
+                inner_time, inner_code, _, _, _, inner_flags = _HEADER.unpack_from(inner)
                 self._piece_start -= len(inner)
-                yield from self._take(inner, inner_code, inner_time, inner_server, inner_flags)
+                yield from self._take(inner, inner_code, inner_time, inner_flags)
         elif code == EventType.EXECUTE_LOAD_QUERY:
             self._changes.append(parse_execute_load(event[HEADER:], timestamp))
         elif code == EventType.XA_PREPARE:
@@ -221,55 +270,11 @@ class Assembler:
                 hint="a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly",
             )
 
-    def _take_rows(self, event: bytes) -> None:
-        table_id = int.from_bytes(event[19:25], "little")
-        try:
-            table = self._maps[table_id]
-        except KeyError:
-            if table_id == _DUMMY_TABLE_ID:
-                return
-            raise CorruptEvent(f"a row event for table id {table_id} comes without its table map") from None
-        if table is not None:
-            found = parse_row_event(event, table)
-            self._heads.learn(event, found)
-            self._changes.append(found)
-
-    def _take_table_map(self, event: bytes) -> None:
-        body = event[HEADER:]
-        key = body[8:]
-        table = self._maps_by_body.get(key)
-        if table is None:
-            table = parse_table_map(body, is_mariadb=self._is_mariadb)
-            if len(self._maps_by_body) >= _MAPS_KEPT:
-                self._maps_by_body.clear()
-            self._maps_by_body[key] = table
-        self._maps[int.from_bytes(body[:6], "little")] = table if self._wants(table.name) else None
-        self._last_maps[body[:6]] = body
-
-    def _forget_maps(self) -> None:
-        self._maps.clear()
-        self._last_maps.clear()
-        self._heads.clear()
-
-    def _take_mariadb_gtid(self, event: bytes, server_id: int) -> None:
+    def _take_mariadb_gtid(self, event: bytes) -> None:
         # The GTID event is the BEGIN; standalone groups are one statement that commits by itself.
-        sequence, domain, flags = struct.unpack_from("<QIB", event, HEADER)
-        self._open_group(f"{domain}-{server_id}-{sequence}")
-        self._is_standalone = bool(flags & MARIADB_STANDALONE)
+        gtid, flags = mariadb_gtid(event)
+        self._open_group(gtid, is_standalone=bool(flags & MARIADB_STANDALONE))
         self._xa = prepared_by_gtid(event[HEADER:], flags)
-
-    def _take_mysql_gtid(self, event: bytes, code: int) -> None:
-        gtid = ""
-        if code == EventType.GTID:
-            _, sid, number = _GTID_MYSQL.unpack_from(event, HEADER)
-            digits = sid.hex()
-            uuid = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-            gtid = f"{uuid}:{number}"
-        elif code == EventType.GTID_TAGGED:
-            gtid = parse_tagged_gtid(event[HEADER:])
-        self._open_group(gtid)
-        # What follows decides: BEGIN opens a transaction, any other statement stands alone.
-        self._is_standalone = True
 
     def _take_query(self, event: bytes, code: int, timestamp: int) -> Iterator[Transaction]:
         body = event[HEADER:]
@@ -302,7 +307,7 @@ class Assembler:
     def _take_rotate(self, event: bytes, *, is_fake: bool) -> Iterator[Transaction]:
         file = event[HEADER + 8 :].decode()
         (pos,) = struct.unpack_from("<Q", event, HEADER)
-        self._forget_maps()
+        self._tables.forget_ids()
         if is_fake and file == self._place.file:
             return
         if self._is_open and not is_fake:
@@ -329,19 +334,18 @@ class Assembler:
             self._xa = XaStep(XaPhase.COMMIT, prepared.xid)
         return self._end(timestamp)
 
-    def _open_group(self, gtid: str) -> None:
+    def _open_group(self, gtid: str, *, is_standalone: bool = False) -> None:
         self._close_group()
         self._is_open = True
+        self._is_standalone = is_standalone
         self._gtid = gtid
 
     def _close_group(self) -> None:
-        self._is_open = False
-        self._is_standalone = False
+        self._is_open = self._is_standalone = False
         self._gtid = ""
         self._xa = None
-        self._changes: list[RowEvent | Statement] = []
-        self._group_size = 0
-        self._piece_start = 0
+        self._changes = []
+        self._group_size = self._piece_start = 0
         self._is_first_piece = True
 
     def _end(self, timestamp: int, *, is_rolled_back: bool = False) -> Transaction:
@@ -374,6 +378,10 @@ class Assembler:
 
     def _nothing(self) -> Transaction:
         return Transaction(self._boundary, self._boundary, "", 0, (), 0)
+
+
+def _length(event: bytes) -> int:
+    return int.from_bytes(event[9:13], "little")
 
 
 def _without_checksum(event: bytes) -> bytes:

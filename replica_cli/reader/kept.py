@@ -12,8 +12,8 @@ from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import RowEvent
 from replica_cli.reader.codes import EventType
 from replica_cli.reader.query import parse_query
-from replica_cli.reader.rowevent import HEADER, parse_row_event
-from replica_cli.reader.tablemap import parse_table_map
+from replica_cli.reader.rowevent import HEADER
+from replica_cli.reader.tables import LogTables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<IBIIIH")
 _QUERY = struct.Struct("<IIBHH")
 _SQL_MODE, _CHARSETS = 1, 4
-_MAPS_KEPT = 10_000
 
 
 class KeptEvents:
@@ -34,12 +33,8 @@ class KeptEvents:
     """
 
     def __init__(self, wants: Callable[[TableName], bool], *, is_mariadb: bool) -> None:
-        self._wants = wants
-        self._is_mariadb = is_mariadb
         self._rest = b""
-        self._maps: dict[bytes, TableMap] = {}
-        # The same map is the same object for as long as it can be: engines remember what they made of it.
-        self._maps_by_body: dict[bytes, TableMap] = {}
+        self._tables = LogTables(wants, is_mariadb=is_mariadb)
 
     def pack(self, changes: Sequence[RowEvent | Statement]) -> bytes:
         """Return changes as bytes."""
@@ -48,11 +43,12 @@ class KeptEvents:
     def begin(self) -> None:
         """Begin to unpack another transaction."""
         self._rest = b""
-        self._maps.clear()
+        self._tables.forget_ids()
 
     def unpack(self, data: bytes) -> list[RowEvent | Statement]:
         """Return the changes that are complete with these bytes. Raises CorruptEvent."""
-        data, at, found = self._rest + data, 0, []
+        data, at = self._rest + data, 0
+        found: list[RowEvent | Statement] = []
         while len(data) - at >= HEADER:
             (size,) = struct.unpack_from("<I", data, at + 9)
             if size < HEADER:
@@ -62,11 +58,11 @@ class KeptEvents:
             event = data[at : at + size]
             at += size
             if event[4] == EventType.TABLE_MAP:
-                self._maps[event[HEADER : HEADER + 6]] = self._map(event[HEADER:])
-            else:
-                change = self._change(event)
-                if not isinstance(change, RowEvent) or self._wants(change.table.name):
-                    found.append(change)
+                self._tables.take_map(event)
+            elif event[4] == EventType.QUERY:
+                found.append(parse_query(event[HEADER:], int.from_bytes(event[:4], "little")))
+            elif (change := self._tables.rows(event)) is not None:
+                found.append(change)
         self._rest = data[at:]
         return found
 
@@ -74,22 +70,6 @@ class KeptEvents:
         """Raise CorruptEvent where bytes are left over."""
         if self._rest:
             raise CorruptEvent(f"{len(self._rest)} bytes are left over of a prepared transaction")
-
-    def _change(self, event: bytes) -> RowEvent | Statement:
-        if event[4] == EventType.QUERY:
-            return parse_query(event[HEADER:], int.from_bytes(event[:4], "little"))
-        table = self._maps.get(event[HEADER : HEADER + 6])
-        if table is None:
-            raise CorruptEvent("a kept row event comes without its table map")
-        return parse_row_event(event, table)
-
-    def _map(self, body: bytes) -> TableMap:
-        found = self._maps_by_body.get(body[8:])
-        if found is None:
-            if len(self._maps_by_body) >= _MAPS_KEPT:
-                self._maps_by_body.clear()
-            found = self._maps_by_body[body[8:]] = parse_table_map(body, is_mariadb=self._is_mariadb)
-        return found
 
 
 def _packed(changes: Sequence[RowEvent | Statement]) -> Iterator[bytes]:

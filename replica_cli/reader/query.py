@@ -48,6 +48,12 @@ def query_text_offset(body: bytes) -> int:
     return _FIXED + (body[11] | body[12] << 8) + body[8] + 1
 
 
+def is_begin(event: bytes, end: int | None) -> bool:
+    """Say whether a whole query event is a BEGIN; its text goes up to `end`."""
+    body = event[19:end]
+    return len(body) > _FIXED and body[query_text_offset(body) :] == b"BEGIN"
+
+
 def _parse_status(status: bytes) -> SessionContext:
     context = SessionContext()
     at = 0

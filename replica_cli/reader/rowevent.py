@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
-from replica_cli.core.events import RowEvent, RowKind
+from replica_cli.core.events import RowEvent, RowHead, RowKind
 from replica_cli.reader.codes import EventType
 from replica_cli.reader.lenenc import read_lenenc
 
@@ -35,39 +35,27 @@ _KINDS = {
 }
 ROW_EVENTS = frozenset(int(code) for code in _KINDS)
 HEADER = 19
-_FLAGS_END = 27
-
-
-_Head = tuple[bytes, RowKind, bytes, bytes, int]
+ID_END = 25
+_HEADS_KEPT = 1000
 
 
 class RowHeads:
-    """Knows what stands before the rows in events seen before: the same table and type nearly always begin alike."""
+    """One head for all row events of a table that begin alike.
+
+    `by_code` tells for the event's type where its rows begin, and the heads by the bytes between table id and rows.
+    """
 
     def __init__(self) -> None:
-        self._heads: dict[tuple[TableMap, int], _Head] = {}
+        self.by_code: dict[int, tuple[int, dict[bytes, RowHead]]] = {}
 
-    def find(self, event: bytes, code: int, table: TableMap) -> RowEvent | None:
-        """Return a row event (without checksum) if it begins like the last one of its table and type, else None."""
-        found = self._heads.get((table, code))
-        if found is None:
-            return None
-        head, kind, present, present_after, rows_start = found
-        if not event.startswith(head, _FLAGS_END):
-            return None
-        return RowEvent(kind, table, event[25] | event[26] << 8, present, present_after, event, rows_start)
-
-    def learn(self, event: bytes, parsed: RowEvent) -> None:
-        """Remember how an event began. Compressed ones and those with changes inside JSON are not remembered."""
-        if parsed.raw is event and not parsed.is_partial_json:
-            head = event[_FLAGS_END : parsed.rows_start]
-            self._heads[parsed.table, event[4]] = (
-                head, parsed.kind, parsed.present, parsed.present_after, parsed.rows_start,
-            )  # fmt: skip
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._heads.clear()
+    def parse(self, event: bytes, table: TableMap) -> RowEvent:
+        """Read a row event (whole, without checksum), and learn how it begins. Raises CorruptEvent."""
+        head, raw, _ = parse_row_event(event, table)
+        start, heads = self.by_code.get(raw[4], (0, {}))
+        if start != head.rows_start or len(heads) >= _HEADS_KEPT:
+            heads = {}
+            self.by_code[raw[4]] = (head.rows_start, heads)
+        return RowEvent(heads.setdefault(raw[ID_END : head.rows_start], head), raw)
 
 
 def parse_row_event(event: bytes, table: TableMap) -> RowEvent:
@@ -96,7 +84,7 @@ def parse_row_event(event: bytes, table: TableMap) -> RowEvent:
     except (IndexError, zlib.error) as error:
         raise CorruptEvent(f"{table.name}: a row event of {len(event)} bytes cannot be read: {error}") from error
     is_partial = code == EventType.PARTIAL_UPDATE_ROWS
-    return RowEvent(kind, table, flags, present, present_after, event, at, is_partial)
+    return RowEvent(RowHead(kind, table, flags, present, present_after, at, is_partial), event)
 
 
 def _plain(event: bytes, at: int, code: int) -> bytes:

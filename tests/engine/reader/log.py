@@ -132,4 +132,4 @@ def shown(transactions: list[Transaction]) -> list[str]:
 def rows_of(transactions: list[Transaction]) -> list[bytes]:
     """Return the row images of every row event."""
     events = [c for t in transactions for c in t.changes if isinstance(c, RowEvent)]
-    return [e.raw[e.rows_start :] for e in events]
+    return [e.raw[e.head.rows_start :] for e in events]

@@ -142,8 +142,8 @@ def test_row_images_that_are_not_whole(table: Log, image: str) -> None:
     update, delete = (t.changes[0] for t in changing(table.read(start)))
     assert isinstance(update, RowEvent)
     assert isinstance(delete, RowEvent)
-    assert (update.present[0] & 3, update.present_after[0] & 3) == (1, 2 if image == "MINIMAL" else 3)
-    assert delete.present[0] & 3 == 1
+    assert (update.head.present[0] & 3, update.head.present_after[0] & 3) == (1, 2 if image == "MINIMAL" else 3)
+    assert delete.head.present[0] & 3 == 1
 
 
 @pytest.mark.parametrize("level", ["MINIMAL", "FULL", "NO_LOG"])
@@ -236,7 +236,7 @@ def test_table_ids_begin_anew_after_a_restart(server_factory: ServerFactory, ser
         (event,) = transaction.changes
         assert isinstance(event, RowEvent)
         # The row tells whose it is, whatever its table map said.
-        assert (b"\x01a" in event.raw[event.rows_start :]) == (event.table.name.table == "a")
+        assert (b"\x01a" in event.raw[event.head.rows_start :]) == (event.table.name.table == "a")
     log.session.close()
 
 

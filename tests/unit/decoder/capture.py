@@ -150,11 +150,11 @@ def _word(column: Column) -> str:
 
 
 def _stored(event: RowEvent) -> dict[str, Any]:
-    rows = event.raw[event.rows_start :]
+    rows = event.raw[event.head.rows_start :]
     return {
         "kind": event.kind.name,
-        "present": event.present.hex(),
-        "present_after": event.present_after.hex(),
+        "present": event.head.present.hex(),
+        "present_after": event.head.present_after.hex(),
         "rows": rows.hex() if len(rows) < _PLAIN_SIZE else "zlib:" + base64.b64encode(zlib.compress(rows, 9)).decode(),
     }
 
@@ -181,7 +181,9 @@ def _check(server: SandboxServer, session: Session, case: Case, event: RowEvent,
     """Replay the event's literals into a second table: the same bytes must come; find each row by each of its keys."""
     width = len(columns)
     outputs = [Output(n, form) for form in Form for n in range(width)]
-    rows = compile_rows(event.table, columns, outputs, event.present)(event.raw, event.rows_start, len(event.raw))
+    rows = compile_rows(event.table, columns, outputs, event.head.present)(
+        event.raw, event.head.rows_start, len(event.raw)
+    )
     session.execute("SET NAMES binary")
     session.execute(f"CREATE TABLE copied LIKE {case.name}")
     for row in rows:
@@ -190,9 +192,9 @@ def _check(server: SandboxServer, session: Session, case: Case, event: RowEvent,
         except ServerError as error:
             print(case.name, "cannot be replayed:", error, row[:width])
     # The same bytes in the second log mean the same types inside of a JSON document too.
-    copies = b"".join(e.raw[e.rows_start :] for e in _row_events(server, session, "copied"))
+    copies = b"".join(e.raw[e.head.rows_start :] for e in _row_events(server, session, "copied"))
     session.execute("SET NAMES binary")
-    if copies != event.raw[event.rows_start :]:
+    if copies != event.raw[event.head.rows_start :]:
         print(case.name, "replayed differently")
     for row in rows:
         for column, key in zip(columns, row[width:], strict=True):

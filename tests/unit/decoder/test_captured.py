@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from captures import Capture, Event, Snapshot, read_captures
 
-from replica_cli.decoder.compile import Form, Output, compile_keyed, compile_rows, compile_updates
+from replica_cli.core.events import RowHead, RowKind
+from replica_cli.decoder.compile import EachBody, Form, Output, compile_each, compile_rows, compile_updates
 from replica_cli.decoder.contradiction import contradiction
 from replica_cli.decoder.json_binary import json_text
 
@@ -136,10 +137,14 @@ def test_columns_not_wanted_are_skipped(capture: Capture) -> None:
 @pytest.mark.parametrize("capture", [c for c in CAPTURES if c.name != "minimal_changes"], ids=str)
 def test_rows_are_cut_apart_by_their_key(capture: Capture) -> None:
     for event in capture.events:
-        after = event.present_after if event.kind == "UPDATE" else b""
-        cut = compile_keyed(capture.table, capture.columns, [0], event.present, after)(event.rows, 0, len(event.rows))
-        # They stand in the event as before and after, and come as after and before.
-        pairs = [row[i : i + 2] for row in cut for i in ((2, 0) if after else (0,))]
+        tags = "ba" if event.kind == "UPDATE" else "b"
+        pairs: list[tuple[int, bytes]] = []
+        each = tuple(f"take((key_{tag}, row_{tag}))" for tag in tags)
+        body = EachBody("", (), each, {"take": pairs.append})
+        kind, after = RowKind[event.kind], event.present_after if len(tags) == 2 else b""
+        head = RowHead(kind, capture.table, 0, event.present, after, 0)
+        each_row = compile_each(head, capture.columns, [0], (), body)
+        assert each_row(event.rows, 0, len(event.rows)) == len(pairs) / len(tags)
         assert b"".join(image for _, image in pairs) == event.rows
         read = compile_rows(capture.table, capture.columns, [Output(0, Form.VALUE)], event.present)
         assert [(b"%d" % key,) for key, _ in pairs] == [read(image, 0, len(image))[0] for _, image in pairs]

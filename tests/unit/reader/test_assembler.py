@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ from replica_cli.core.position import Position
 if TYPE_CHECKING:
     from fix_coverage import Refused
 
-    from replica_cli.core.events import Transaction
+    from replica_cli.core.events import RowHead, Transaction
     from replica_cli.reader.assembler import Assembler
 
 LIFE = [
@@ -75,10 +76,15 @@ def test_the_short_way_finds_what_the_long_way_finds(server: str) -> None:
 
 def _plain(transaction: Transaction) -> tuple[object, ...]:
     changes = [
-        (*change[:1], change.table.body[6:], *change[2:]) if isinstance(change, RowEvent) else change.text
+        (_beginning(change.head), change.raw) if isinstance(change, RowEvent) else change.text
         for change in transaction.changes
     ]
     return (*transaction[:4], *transaction[5:], changes)
+
+
+def _beginning(head: RowHead) -> tuple[object, ...]:
+    values = {f.name: getattr(head, f.name) for f in fields(head)}
+    return (*(values | {"table": head.table.body[6:]}).values(),)
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -165,10 +165,10 @@ def test_a_row_event(code: int, kind: int) -> None:
     bitmaps = b"\x03" + (b"\x01" if kind == 1 else b"")
     event = row_event(code, struct.pack("<IHH", 77, 0, 3) + extra + b"\x02" + bitmaps + b"ROWS")
     found = parse_row_event(event, TWO)
-    assert (found.kind, found.flags, found.present) == (RowKind(kind), 3, b"\x03")
-    assert found.present_after == (b"\x01" if kind == 1 else b"")
-    assert found.raw[found.rows_start :] == b"ROWS"
-    assert found.is_partial_json == (code == 39)
+    assert (found.kind, found.head.flags, found.head.present) == (RowKind(kind), 3, b"\x03")
+    assert found.head.present_after == (b"\x01" if kind == 1 else b"")
+    assert found.raw[found.head.rows_start :] == b"ROWS"
+    assert found.head.is_partial_json == (code == 39)
 
 
 def test_a_row_event_of_another_width_than_its_table() -> None:

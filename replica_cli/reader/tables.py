@@ -1,0 +1,68 @@
+"""The tables of the log: which map each id means, and how row events of each begin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import CorruptEvent
+from replica_cli.reader.rowevent import HEADER, ID_END, RowHeads
+from replica_cli.reader.tablemap import parse_table_map
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.table import TableName
+
+_MAPS_KEPT = 10_000
+_DUMMY_ID = b"\xff\xff\xff\0\0\0"
+
+
+class LogTables:
+    """Knows tables by the ids that the log gives them; ids are six bytes here.
+
+    `bodies` are those of the table maps in force, ids included. `heads` has how row events of an id begin, None where
+    nobody wants the table. `wants` says so by the primary's name.
+    """
+
+    def __init__(self, wants: Callable[[TableName], bool], *, is_mariadb: bool) -> None:
+        self._wants = wants
+        self._is_mariadb = is_mariadb
+        self._maps: dict[bytes, TableMap] = {}
+        self._bodies: dict[bytes, bytes] = {}
+        # The same map is the same object for as long as it can be: engines remember what they made of it.
+        self._known: dict[bytes, tuple[TableMap, RowHeads]] = {}
+        self.bodies: set[bytes] = set()
+        self.heads: dict[bytes, RowHeads | None] = {}
+
+    def forget_ids(self) -> None:
+        """Forget which table each id means: they begin anew."""
+        for forgotten in (self._maps, self._bodies, self.bodies, self.heads):
+            forgotten.clear()
+
+    def take_map(self, event: bytes) -> None:
+        """Take a table map event (without checksum). Raises CorruptEvent, UnsupportedEvent."""
+        body = event[HEADER:]
+        found = self._known.get(body[8:])
+        if found is None:
+            if len(self._known) >= _MAPS_KEPT:
+                self._known.clear()
+            found = self._known[body[8:]] = parse_table_map(body, is_mariadb=self._is_mariadb), RowHeads()
+        table, heads = found
+        table_id = body[:6]
+        self._maps[table_id] = table
+        self.heads[table_id] = heads if self._wants(table.name) else None
+        self.bodies.discard(self._bodies.get(table_id, b""))
+        self._bodies[table_id] = body
+        self.bodies.add(body)
+
+    def rows(self, event: bytes) -> RowEvent | None:
+        """Return a row event (without checksum), None where nobody wants its table. Raises CorruptEvent."""
+        table_id = event[HEADER:ID_END]
+        if table_id not in self.heads:
+            if table_id == _DUMMY_ID:
+                return None
+            number = int.from_bytes(table_id, "little")
+            raise CorruptEvent(f"a row event for table id {number} comes without its table map")
+        heads = self.heads[table_id]
+        return None if heads is None else heads.parse(event, self._maps[table_id])
