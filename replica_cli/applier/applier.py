@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import time
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.builder import WorkBuilder
 from replica_cli.applier.ddl import Verdict
+from replica_cli.applier.failures import NotExact, is_retryable, placed
+from replica_cli.applier.pace import Pace
 from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
@@ -22,7 +25,6 @@ from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import retrying
 from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
 
@@ -48,12 +50,6 @@ logger = logging.getLogger(__name__)
 
 # Statements of the next batch that are ready when the one before it is committed.
 _BUILT_AHEAD = 2
-
-
-class NotExact(ReplicaError):
-    """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
-
-    code = "not_exact"
 
 
 class Applier:
@@ -90,7 +86,8 @@ class Applier:
         self._stores = stores
         self._windows = windows
         self._token = saved.token
-        self._batching = batching
+        self._size_bytes = batching.size_bytes
+        self._pace = Pace(batching)
         self._retry = retry
         self._stop = stop
         self._progress = Progress(saved, is_mariadb=is_mariadb)
@@ -120,8 +117,11 @@ class Applier:
         """Return what was committed since the last call."""
         return self._progress.take_tally()
 
-    def apply(self, transactions: Sequence[Transaction]) -> None:
+    def apply(self, transactions: Sequence[Transaction], *, has_more: Callable[[], bool] = lambda: False) -> None:
         """Apply transactions and pieces in order, committing as batches fill, until a stop.
+
+        `has_more` is asked at the end whether others are there already. The last batch is then left on its way, and
+        committed once the next one is built; `save_position` commits it too.
 
         Raises ApplyRefused with the position of the failing transaction (all before it are committed), Fenced,
         TableChangedInWindow, ServerError.
@@ -131,7 +131,8 @@ class Applier:
             self._is_prepared = True
         try:
             self._apply_all(transactions)
-            self._settle()
+            if not has_more():
+                self._settle()
         except BaseException:
             if self._flying is not None or self._writer.is_begun:
                 with contextlib.suppress(ReplicaError):
@@ -139,7 +140,8 @@ class Applier:
             raise
 
     def save_position(self) -> None:
-        """Save a position that moved without changes of ours."""
+        """Commit what is on its way, and save a position that moved without changes of ours."""
+        self._settle()
         mark = self._progress.behind((), Tally())
         if self._open is None and self._progress.is_ahead(mark):
             self._land(self._start((), Tally(), must_save=True))
@@ -165,7 +167,7 @@ class Applier:
                 continue
             run.append(transaction)
             size += transaction.size
-            if len(run) >= self._batching.transactions or size >= self._batching.size_bytes:
+            if len(run) >= self._pace.transactions or size >= self._size_bytes:
                 self._apply_run(run)
                 run, size = [], 0
         self._apply_run(run)
@@ -218,7 +220,7 @@ class Applier:
             self._retrying(run, partial(self._commit_run, run))
         except (ApplyRefused, TableChangedInWindow) as exact:
             self._rollback()
-            raise _placed(exact, run[0]) from error
+            raise placed(exact, run[0]) from error
         finally:
             self._builder.is_exact = False
 
@@ -250,8 +252,8 @@ class Applier:
                 and not self._builder.is_exact
                 and self._engines.strict is not self._engines.exact
             ):
-                raise NotExact(_placed(error, transaction).message) from error
-            raise _placed(error, transaction) from error
+                raise NotExact(placed(error, transaction).message) from error
+            raise placed(error, transaction) from error
 
     def _apply_changes(self, found: Sequence[RowEvent | Statement], transaction: Transaction, tally: Tally) -> None:
         for is_statement, changes in groupby(found, lambda c: isinstance(c, Statement)):
@@ -327,6 +329,7 @@ class Applier:
     ) -> Batch:
         """Send a batch's work and the position behind it; nothing of it counts until it has landed."""
         failure: ReplicaError | None = None
+        begun_at = time.monotonic()
         try:
             # The next statement is built while the server works on the last ones; all are counted when it is over.
             self._writer.write(works)
@@ -342,7 +345,7 @@ class Applier:
                 self._writer.send(self._stores.positions.advance_statement(advance, self._token))
             except ReplicaError as error:
                 failure = error
-        return Batch(run, mark, is_saved, failure)
+        return Batch(run, mark, is_saved, failure, begun_at)
 
     def _land(self, batch: Batch) -> None:
         """Take in every result of a batch, and commit it."""
@@ -353,6 +356,7 @@ class Applier:
             self._session.commit()
             self._writer.ended()
             self._has_intent = False
+            self._pace.landed(len(batch.run), batch.begun_at)
         self._progress.pass_to(batch.mark, is_saved=batch.is_saved)
         self._forget_windows(batch.mark.position)
 
@@ -372,7 +376,7 @@ class Applier:
         def once() -> None:
             next(attempts)()
 
-        retrying(self._retry, self._stop, is_retryable=_is_retryable, on_retry=on_retry)(once)
+        retrying(self._retry, self._stop, is_retryable=is_retryable, on_retry=on_retry)(once)
 
     def _forget_windows(self, position: Position) -> None:
         for record in self._windows.expired(position):
@@ -383,15 +387,3 @@ class Applier:
     def _rollback(self) -> None:
         self._writer.forget()
         self._session.rollback()
-
-
-def _is_retryable(error: BaseException) -> bool:
-    return isinstance(error, ServerError) and error.remedy is Remedy.RETRY
-
-
-def _placed(error: ReplicaError, transaction: Transaction) -> ReplicaError:
-    """Return the error with the transaction's place in its message."""
-    if "at " + str(transaction.start) not in error.message:
-        error.message = f"{error.message}, in the transaction at {transaction.start}"
-        error.args = (error.message,)
-    return error

@@ -34,12 +34,16 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Transactions sent together and what holds once they are committed; `failure` came while they were sent."""
+    """Transactions sent together and what holds once they are committed; `failure` came while they were sent.
+
+    `begun_at`: a time of the monotonic clock, when the first of it was sent.
+    """
 
     run: Sequence[Transaction]
     mark: Mark
     is_saved: bool
     failure: ReplicaError | None = None
+    begun_at: float = 0.0
 
 
 class Progress:

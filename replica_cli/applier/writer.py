@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PACKET_STATEMENTS = 200
 _PACKET_BYTES = 1024 * 1024
-_PACKETS_AHEAD = 2
+_PACKETS_AHEAD = 6
 _LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
 _Entry = tuple[bytes, "Work | None"]
 _KEY_NAME = re.compile(r"for key '([^']*)'")

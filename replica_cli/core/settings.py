@@ -148,8 +148,8 @@ class Retry:
 class Batching:
     """How many whole source transactions share one commit; bytes are of binary log."""
 
-    transactions: int = 2000
-    size_bytes: int = 4 * 1024 * 1024
+    transactions: int = 5000
+    size_bytes: int = 8 * 1024 * 1024
     age_seconds: float = 0.2
     queue_bytes: int = 16 * 1024 * 1024
 

@@ -23,7 +23,7 @@ from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.tokens import Kind, string_value, tokenise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
@@ -139,34 +139,43 @@ def _prepare(session: Session) -> None:
 def _read(session: Session, schema: str, table: str | None) -> dict[TableName, TableDefinition]:
     parts: dict[TableName, Parts] = defaultdict(Parts)
     is_mariadb = session.is_mariadb
-
-    def query(sql: str, table_column: str = "table_name") -> list[Row]:
-        if table is None:
-            return session.rows(sql, schema)
-        return session.rows(f"{sql} AND {table_column} = %s", schema, table)
-
-    tables = [row for row in query(_TABLES) if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")]
-    if not tables:
-        return {}
-    for row in query(_COLUMNS.format(srid="NULL" if is_mariadb else "srs_id")):
+    queries = {
+        _TABLES: "table_name",
+        _COLUMNS.format(srid="NULL" if is_mariadb else "srs_id"): "table_name",
+        _statistics(session): "table_name",
+        _KEY_COLUMNS: "table_name",
+        _RULES: "table_name",
+        _MARIADB_CHECKS if is_mariadb else _MYSQL_CHECKS: "table_name" if is_mariadb else "c.table_name",
+        _TRIGGERS: "event_object_table",
+    }
+    # In one packet: a link of 20 ms is waited for once.
+    found = session.rows_of_each([_of(session, sql, column, schema, table) for sql, column in queries.items()])
+    tables, columns, statistics, keys, rules, checks, triggers = found
+    for row in columns:
         parts[_name(row)].columns.append(column(row, is_mariadb=is_mariadb))
-    for row in query(_statistics(session)):
+    for row in statistics:
         parts[_name(row)].statistics[str(row[2])].append(row)
-    _read_foreign_keys(session, parts, query)
-    for row in query(_MARIADB_CHECKS) if is_mariadb else query(_MYSQL_CHECKS, "c.table_name"):
+    _add_foreign_keys(session, parts, keys, rules)
+    for row in checks:
         clause = str(row[3]) if is_mariadb else unescaped(str(row[3]))
         parts[_name(row)].checks.append((str(row[2]), clause if row[4] == "YES" else f"{clause} NOT ENFORCED"))
-    for row in query(_TRIGGERS, "event_object_table"):
+    for row in triggers:
         parts[_name(row)].triggers.append(str(row[2]))
     # A table that went between two queries has no columns any more.
-    return {n: definition(n, row, parts[n]) for row in tables if parts[n := _name(row)].columns}
+    kept = [row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")]
+    return {n: definition(n, row, parts[n]) for row in kept if parts[n := _name(row)].columns}
 
 
-def _read_foreign_keys(session: Session, parts: dict[TableName, Parts], query: Callable[[str], list[Row]]) -> None:
-    keys = [row for row in query(_KEY_COLUMNS) if row[5] is not None]
+def _of(session: Session, sql: str, table_column: str, schema: str, table: str | None) -> str:
+    text = sql % session.escape(schema)
+    return text if table is None else f"{text} AND {table_column} = {session.escape(table)}"
+
+
+def _add_foreign_keys(session: Session, parts: dict[TableName, Parts], keys: list[Row], rules: list[Row]) -> None:
     for row in keys:
-        parts[_name(row)].keys[str(row[2])].append(row)
-    for row in query(_RULES) if keys else ():
+        if row[5] is not None:
+            parts[_name(row)].keys[str(row[2])].append(row)
+    for row in rules:
         parts[_name(row)].rules[str(row[2])] = (str(row[3]), str(row[4]))
     for name, found in parts.items():
         # MariaDB shows the rules only to accounts that may do more with the table than read it. Taken for keys that do

@@ -86,6 +86,15 @@ class Session:
             cursor.execute(sql, args or None)
             return list(cursor.fetchall())
 
+    def rows_of_each(self, queries: Sequence[str]) -> list[list[Row]]:
+        """Run several queries in one packet and return the rows of each."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(";".join(queries))
+            found = [list(cursor.fetchall())]
+            while cursor.nextset():
+                found.append(list(cursor.fetchall()))
+            return found
+
     def row(self, sql: str, *args: Value) -> Row | None:
         """Run one query and return its first row, None where there is none."""
         rows = self.rows(sql, *args)

@@ -32,6 +32,11 @@ class TransactionQueue:
         """Say whether the consumer is still there."""
         return not self._is_closed
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing waits to be taken."""
+        return not self._items
+
     def put(self, transactions: Sequence[Transaction]) -> None:
         """Add transactions, waiting while the queue is full; a closed queue forgets them."""
         with self._condition:

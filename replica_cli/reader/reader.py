@@ -83,6 +83,11 @@ class Reader:
         return self._queue.get(timeout)
 
     @property
+    def has_more(self) -> bool:
+        """Say whether transactions wait to be taken."""
+        return not self._queue.is_empty
+
+    @property
     def seconds_since_heard(self) -> float:
         """Return how long ago the primary last sent anything, heartbeats included."""
         return time.monotonic() - self._heard_at

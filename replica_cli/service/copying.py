@@ -17,9 +17,6 @@ from replica_cli.mysql.catalog import read_catalog, read_table
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.identifiers import quote_table
-from replica_cli.transfer.family import family
-from replica_cli.transfer.plan import plan_copy
-from replica_cli.transfer.run import run_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tuple[TableName, ...] = ()) -> CopyPlan:
     """Plan a copy to one secondary; writes nothing."""
+    from replica_cli.transfer.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
+
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
         return plan_copy(
             primary,
@@ -61,6 +60,8 @@ def carry_out(
     guard: LockGuard,
 ) -> CopyResult:
     """Make the copy that was planned. The caller holds the writer's lock."""
+    from replica_cli.transfer.run import run_copy  # noqa: PLC0415 - as above
+
     log(logger, logging.INFO, Tag.TRANSFER, "%d tables to copy", len(plan.tables), instance=server.name)
     for warning in plan.warnings:
         log(logger, logging.WARNING, Tag.WARN, "%s", warning, instance=server.name)
@@ -142,6 +143,8 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[Table
 
     Whoever holds the lock does it next, also after a restart.
     """
+    from replica_cli.transfer.family import family  # noqa: PLC0415 - as above
+
     with connect(settings.primary, settings.network) as primary:
         schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
         definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)])

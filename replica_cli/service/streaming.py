@@ -121,7 +121,7 @@ class Streaming:
             while not self._stop.is_set:
                 transactions = self._reader.take(_TAKE_SECONDS)
                 if transactions:
-                    self._applier.apply(transactions)
+                    self._applier.apply(transactions, has_more=self._has_more)
                 self._tell(transactions)
                 if until_caught_up and self._joining is None and self._has_reached_target():
                     break
@@ -135,6 +135,10 @@ class Streaming:
             self._reader.stop()
             self._board.set(position=self._applier.position)
         return is_over
+
+    def _has_more(self) -> bool:
+        # Tables that join meet the stream where it stands: then nothing is left on its way.
+        return self._joining is None and self._reader.has_more
 
     def _format_event(self) -> bytes:
         found = self._reader.format

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Self
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
-from replica_cli.health.checks import check_position, check_quarantine, check_retention
-from replica_cli.health.primary import look_at_primary
-from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
@@ -67,6 +64,11 @@ class HealthWatch:
             self._say(found)
 
     def _look(self) -> Iterator[HealthCheck | None]:
+        # Half a minute after the start: that is spared these imports.
+        from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
+        from replica_cli.health.primary import look_at_primary  # noqa: PLC0415
+        from replica_cli.health.secondary import read_state  # noqa: PLC0415
+
         network = replace(
             self._settings.network, query_timeout=min(self._settings.network.query_timeout, _ANSWER_SECONDS)
         )

@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.applier import NotExact
 from replica_cli.applier.beside import XaMet
+from replica_cli.applier.failures import NotExact
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters

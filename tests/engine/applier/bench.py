@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from compare import assert_equal
 
-from replica_cli.applier.applier import NotExact
+from replica_cli.applier.failures import NotExact
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore

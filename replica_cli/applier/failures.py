@@ -1,0 +1,28 @@
+"""What the applier does with errors: where they happened, and whether the same batch is worth another attempt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ReplicaError
+from replica_cli.mysql.errnos import Remedy, ServerError
+
+if TYPE_CHECKING:
+    from replica_cli.core.events import Transaction
+
+
+class NotExact(ReplicaError):
+    """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Say whether the server asks for the whole batch once more, as after a deadlock."""
+    return isinstance(error, ServerError) and error.remedy is Remedy.RETRY
+
+
+def placed(error: ReplicaError, transaction: Transaction) -> ReplicaError:
+    """Return the error with the transaction's place in its message."""
+    if "at " + str(transaction.start) not in error.message:
+        error.message = f"{error.message}, in the transaction at {transaction.start}"
+        error.args = (error.message,)
+    return error
