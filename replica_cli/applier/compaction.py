@@ -18,7 +18,7 @@ from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS
 from replica_cli.decoder.compile import compile_each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.work import Part, Work
@@ -49,7 +49,8 @@ class Compacted:
 class Compaction:
     """Folds the row events of batches for one engine.
 
-    `replaces`: that engine needs a statement for each updated row, so a delete and an insert of many rows stand for it.
+    `replaces` says of a table whether that engine needs a statement for each updated row: then a delete and an insert
+    of many rows stand for it.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Compaction:
         selection: Selection,
         references: References,
         *,
-        replaces: bool,
+        replaces: Callable[[TableDefinition], bool],
     ) -> None:
         self._definitions = definitions
         self._selection = selection
@@ -118,7 +119,7 @@ class Compaction:
             return None
         ordinals = [names.index(part.name) for part in key.columns]
         # Where nothing else than the primary key is unique, or no change of it, a row can be changed where it stands.
-        others = None if self._replaces else _unique_columns(definition, columns)
+        others = None if self._replaces(definition) else _unique_columns(definition, columns)
         body = folding_body(head.kind, has_more=bool(others))
         fold = compile_each(head, columns, ordinals, others or (), body)
         return Kind(TableForm(head, event.raw, replaces=others is None), fold)

@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.rows import Literals
 
 
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+_PLAIN = _INTEGERS | {
+    "decimal", "float", "double", "date", "time", "datetime", "timestamp", "year", "enum", "char", "varchar",
+    "tinytext", "text", "mediumtext", "longtext", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RowPlan:
     """What is decoded of each row, and under which names it is written.
 
     A decoded row is the literals of `written`, then those of `found_by`; a DELETE has only the latter.
     `has_key` says whether `found_by` is a key; else it is the whole row, and `compared` its columns. `enum_places` are
-    the literals in which a plain 0 is an ENUM's error value.
+    the literals in which a plain 0 is an ENUM's error value. `can_join`: many rows can be updated by one statement.
     """
 
     decode: RowsFunction
@@ -34,6 +41,22 @@ class RowPlan:
     has_key: bool
     enum_places: tuple[int, ...]
     compared: tuple[Column, ...] = ()
+    can_join: bool = False
+
+
+def can_join(definition: TableDefinition) -> bool:
+    """Say whether rows of a table can be updated by a join with new ones: no value changes in between.
+
+    There a literal has a type of its own: plain numbers, and bytes as they are, come out of it as they went in.
+    """
+    key = definition.primary_key
+    by_name = definition.columns_by_name
+    return (
+        key is not None
+        and all(part.name in by_name and by_name[part.name].data_type in _INTEGERS for part in key.columns)
+        and all(c.data_type in _PLAIN for c in definition.written_columns)
+        and len(key.columns) < len(definition.written_columns)
+    )
 
 
 def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, ...]:
@@ -88,7 +111,8 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     written = written_columns(columns, present_after)
     after = [Output(ordinals[n], Form.VALUE) for n in written]
     decode = compile_updates(table, columns, before, after, present, present_after)
-    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared)
+    joins = has_key and can_join(definition)
+    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared, joins)
 
 
 def holds_enum_zero(plan: RowPlan, rows: Sequence[Literals]) -> bool:

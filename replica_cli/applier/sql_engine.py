@@ -14,6 +14,7 @@ from replica_cli.sqlbuilder.rows import (
     delete_by_key,
     delete_template,
     insert_head,
+    update_joined,
     update_template,
     update_whole_row_template,
     values,
@@ -79,7 +80,7 @@ class SqlEngine:
         rows: list[Literals] = []
         for event in events:
             plan = self._plan(event)
-            if last is not None and (last[1] is not plan or last[0].head.flags != event.head.flags):
+            if last is not None and not (plan is last[1] and _goes_with(event, last[0])):
                 yield (*last, rows)
                 rows = []
             last = (event, plan)
@@ -110,10 +111,20 @@ class SqlEngine:
         elif event.kind is RowKind.DELETE and plan.has_key:
             for part in portions(rows, self._statement_bytes, DELETE_ROWS):
                 yield work(len(part), delete_by_key(target, plan.found_by, part))
+        elif event.kind is RowKind.UPDATE and plan.can_join and event.row_count:
+            # Folded rows: each key is there once, and none of them changes.
+            for part in portions(rows, self._statement_bytes):
+                joined = update_joined(target, plan.written, plan.found_by, part)
+                yield work(len(part), joined, is_lenient=holds_enum_zero(plan, part))
         else:
             template = _template(event.kind, target, plan)
             for row in rows:
                 yield work(1, template % row, is_lenient=holds_enum_zero(plan, (row,)))
+
+
+def _goes_with(event: RowEvent, last: RowEvent) -> bool:
+    """Say whether an event of the same plan can be carried out together with the one before it."""
+    return event.head.flags == last.head.flags and bool(event.row_count) == bool(last.row_count)
 
 
 def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:

@@ -11,6 +11,7 @@ from replica_cli.applier.compaction import Compaction
 from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.definitions import Definitions
 from replica_cli.applier.engines import Engines
+from replica_cli.applier.plan import can_join
 from replica_cli.applier.prepared import PreparedTransactions
 from replica_cli.applier.replay_engine import ReplayEngine
 from replica_cli.applier.row_counts import RowCounts
@@ -65,7 +66,7 @@ def make_applier(
     selection = settings.selection
     references = References(sessions.catalog, selection.is_target_schema)
 
-    def compaction(*, replaces: bool) -> Compaction | None:
+    def compaction(replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
         if not settings.apply.compacts:
             return None
         return Compaction(definitions, selection, references, replaces=replaces)
@@ -73,7 +74,7 @@ def make_applier(
     def sql_engine(found: Compaction | None) -> SqlEngine:
         return SqlEngine(definitions, selection, cascades_are_logged=logged, statement_bytes=limit, compaction=found)
 
-    exact, sql = sql_engine(None), sql_engine(compaction(replaces=True))
+    exact, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
     replay = ReplayEngine(definitions, selection, statement_bytes=limit)
     strict: RowEngine = sql
     if _can_take_images(settings, sessions, primary_facts):
@@ -82,7 +83,7 @@ def make_applier(
             sessions.writer,
             settings.selection,
             counts,
-            compaction(replaces=False),
+            compaction(lambda _: False),
             format_event=format_event,
             statement_bytes=limit,
             cascades_are_logged=logged,

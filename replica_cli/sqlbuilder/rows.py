@@ -38,6 +38,21 @@ def delete_by_key(target: TableName, key: Sequence[str], rows: Sequence[Literals
     return head + b" OR ".join([b"(" + condition + b")" for condition in found])
 
 
+def update_joined(target: TableName, columns: Sequence[str], key: Sequence[str], rows: Sequence[Literals]) -> bytes:
+    """Return an UPDATE of many rows by their keys; each row the columns' literals, then the key's, each key once.
+
+    The server's rows are looked up along the new ones: an optimizer with old statistics would turn that round.
+    """
+    places = range(len(columns) + len(key))
+    first = b"SELECT " + b",".join([b"%b AS c%d" % (literal, n) for n, literal in zip(places, rows[0], strict=True)])
+    new = b" UNION ALL SELECT ".join([first, *(b",".join(row) for row in rows[1:])])
+    found = " AND ".join(f"t.{quote(name)}=n.c{len(columns) + n}" for n, name in enumerate(key))
+    # The key itself stays: it is what the rows are found by.
+    assigned = ",".join(f"t.{quote(name)}=n.c{n}" for n, name in enumerate(columns) if name not in key)
+    ending = f") AS n STRAIGHT_JOIN {quote_table(target)} AS t ON {found} SET {assigned}"
+    return b"UPDATE (" + new + ending.encode()
+
+
 def delete_template(target: TableName, columns: Sequence[Column]) -> bytes:
     """Return a DELETE of one row found by its whole image, as a %-template of its literals."""
     return f"DELETE FROM {_escaped(quote_table(target))} WHERE {_whole_row(columns)} LIMIT 1".encode()

@@ -106,8 +106,61 @@ def test_many_changes_become_few(bench: Bench, *, compacts: bool) -> None:
     assert (_rows_updated(bench) - begin < 70) is compacts
 
 
+PLAIN = {
+    "bigint unsigned": ["0", "18446744073709551615", "9223372036854775808"],
+    "bigint": ["-9223372036854775808", "9223372036854775807"],
+    "tinyint": ["-128", "127"],
+    "mediumint unsigned zerofill": ["0", "16777215"],
+    "decimal(65,30)": [f"-{'9' * 35}.{'9' * 30}", "0.000000000000000000000000000001", "1"],
+    "decimal(65,0)": ["9" * 65, "-1"],
+    "float": ["0.1", "3.402823466e38", "1.4e-45", "-1"],
+    "double": ["0.1", "1.7976931348623157e308", "5e-324", "1"],
+    "date": ["'0000-00-00'", "'2024-02-31'", "'9999-12-31'"],
+    "time(6)": ["'-838:59:59'", "'-00:00:00.000001'", "'838:59:58.999999'"],
+    "datetime(6)": ["'2024-00-15 01:02:03.000001'", "'9999-12-31 23:59:59.999999'"],
+    "timestamp(3) null": ["'1970-01-01 00:00:01'", "'2038-01-19 03:14:07.999'", "0"],
+    "year": ["0", "2155"],
+    "enum('a','é','') character set latin1": ["'é'", "''", "'a'"],
+    "varchar(30) character set utf16": ["''", "'é𝄞 '"],
+    "varchar(400) character set sjis": [r"REPEAT('ソ\\', 100)", "'''%s'"],
+    "char(9) character set latin1": ["'é '", r"'\\'"],
+    "text character set utf8mb4": ["REPEAT('𝄞', 9000)", "'x'"],
+    "varbinary(40)": ["x'00ff2700'", "''"],
+    "binary(5)": ["x'00'", "x'ff00ff'"],
+    "blob": ["REPEAT(x'00ff', 900)", "''"],
+}
+
+
+@pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "a BIGINT UNSIGNED DEFAULT 7, id INT, PRIMARY KEY (id, a)"])
+def test_values_come_out_of_one_statement_as_they_went_in(bench: Bench, key: str) -> None:
+    bench.on_primary("SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'")
+    names = {f"c{n}": kind for n, kind in enumerate(PLAIN)}
+    bench.on_both(f"CREATE TABLE t ({key}, {', '.join(f'{name} {kind} NULL' for name, kind in names.items())})")
+    bench.on_both(f"INSERT INTO t (id) VALUES {', '.join(f'({n})' for n in range(80))}")
+    bench.begin_here()
+    bench.source.begin()
+    for number in range(80):
+        chosen = {name: PLAIN[kind][number % len(PLAIN[kind])] for name, kind in names.items()}
+        if number % 7 == 0:
+            chosen[f"c{number % len(names)}"] = "NULL"
+        assigned = ", ".join(f"{name} = {value}" for name, value in chosen.items())
+        bench.on_primary(f"UPDATE t SET {assigned} WHERE id = {number}")
+    # As it was before: found all the same.
+    bench.on_primary(f"UPDATE t SET {', '.join(f'{name} = NULL' for name in names)} WHERE id = 79")
+    bench.source.commit()
+    before = _counter(bench, "Com_update_multi")
+    bench.stream()
+    bench.assert_equal()
+    is_sql = bench.settings.apply.engine is EngineChoice.SQL
+    assert (_counter(bench, "Com_update_multi") > before) is is_sql
+
+
 def _rows_updated(bench: Bench) -> int:
-    return int(str(bench.other.rows("SHOW GLOBAL STATUS LIKE 'Handler_update'")[0][1]))
+    return _counter(bench, "Handler_update")
+
+
+def _counter(bench: Bench, name: str) -> int:
+    return int(str(bench.other.rows(f"SHOW GLOBAL STATUS LIKE '{name}'")[0][1]))
 
 
 def _fill(bench: Bench, first: int) -> None:

@@ -10,6 +10,7 @@ from replica_cli.sqlbuilder.rows import (
     delete_by_key,
     delete_template,
     insert_head,
+    update_joined,
     update_template,
     update_whole_row_template,
     values,
@@ -30,6 +31,19 @@ def test_delete_by_key() -> None:
     assert delete_by_key(ODD, ["%"], [(b"1",), (b"2",)]).decode() == f"DELETE FROM {NAME} WHERE `%` IN (1,2)"
     two = delete_by_key(ODD, ["a", "b"], [(b"1", b"x'25'"), (b"2", b"3")])
     assert two.decode() == f"DELETE FROM {NAME} WHERE (`a`=1 AND `b`=x'25') OR (`a`=2 AND `b`=3)"
+
+
+def test_update_joined() -> None:
+    rows = [(b"1", b"'%s'", b"1"), (b"2", b"NULL", b"2")]
+    assert update_joined(ODD, ["k`", "v%"], ["k`"], rows).decode() == (
+        "UPDATE (SELECT 1 AS c0,'%s' AS c1,1 AS c2 UNION ALL SELECT 2,NULL,2) AS n"
+        f" STRAIGHT_JOIN {NAME} AS t ON t.`k```=n.c2 SET t.`v%`=n.c1"
+    )
+    two = update_joined(ODD, ["v", "w"], ["a", "b"], [(b"0.1e0", b"x'ff'", b"7", b"8")])
+    assert two.decode() == (
+        "UPDATE (SELECT 0.1e0 AS c0,x'ff' AS c1,7 AS c2,8 AS c3) AS n"
+        f" STRAIGHT_JOIN {NAME} AS t ON t.`a`=n.c2 AND t.`b`=n.c3 SET t.`v`=n.c0,t.`w`=n.c1"
+    )
 
 
 def _column(name: str, kind: str = "int") -> Column:
