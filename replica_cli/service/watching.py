@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.settings import Network, Server, Settings
+    from replica_cli.health.columns import ColumnWatch
+    from replica_cli.health.secondary import InstanceState
     from replica_cli.service.board import StatusBoard
 
 logger = logging.getLogger(__name__)
@@ -41,11 +43,12 @@ class HealthWatch:
         self._board = board
         self._end = StopToken()
         self._last: tuple[object, int] = (None, 0)
+        self._columns: ColumnWatch | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def take(self, settings: Settings) -> None:
         """Go on with other settings."""
-        self._settings = settings
+        self._settings, self._columns = settings, None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -86,6 +89,21 @@ class HealthWatch:
             yield check_position(primary, state, instance)
             yield check_retention(primary, state, instance)
         yield check_quarantine(state, instance)
+        if primary.facts is not None:
+            yield self._look_at_columns(state, network)
+
+    def _look_at_columns(self, state: InstanceState, network: Network) -> HealthCheck | None:
+        from replica_cli.health.columns import ColumnWatch  # noqa: PLC0415 - as above
+
+        settings = self._settings
+        if self._columns is None:
+            self._columns = ColumnWatch(settings.selection, self._server.name)
+        left_out = {table.name for table in state.tables}
+        try:
+            with connect(settings.primary, network) as primary, connect(self._server, network) as secondary:
+                return self._columns.look(primary, secondary, self._board.status.position, left_out=left_out)
+        except ReplicaError:
+            return None  # that a side is away is told where it is asked for that
 
     def _say(self, found: list[HealthCheck]) -> None:
         """Say how it goes in one line; nothing applied while the lag grows is worth a warning."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROW_IMAGE, SQL, SINGLE, LIBRARY = "replica", "replica, SQL engine", "native single", "library, decoding alone"
 PIPE, DUMP, MYDUMPER = "mariadb-binlog | mariadb", "mariadb-dump | mariadb", "mydumper + myloader -t 2"
+LINK, LINK_20 = "replica, proxies", "replica, proxies of 20 ms"
 WORKERS_1, WORKERS_4 = "native 1 worker", "native 4 workers"
 MEMORY_LIMIT = 150 * 1024 * 1024
 
@@ -65,6 +66,7 @@ BARS = (
     Bar("mixed", SQL, SINGLE, 0.8),
     Bar("mysql-oltp", ROW_IMAGE, WORKERS_1, 1.7),
     Bar("mysql-oltp", ROW_IMAGE, WORKERS_4, 1.7),
+    Bar("link", LINK_20, LINK, 0.67),
     Bar("transfer-bulk", ROW_IMAGE, DUMP, 1.5),
     Bar("transfer-bulk", ROW_IMAGE, MYDUMPER, 1.1),
     Bar("transfer-oltp", ROW_IMAGE, DUMP, 1.5),
@@ -93,7 +95,7 @@ def _ratios(durability: str, lines: _Lines) -> Iterator[Verdict]:
         other = lines.get((bar.work, durability, bar.against)) or lines.get((bar.work, ANY, bar.against))
         if ours and other:
             ratio = other.seconds / ours.seconds
-            wanted, measured = f">= {bar.times:.1f}x", f"{ratio:.2f}x"
+            wanted, measured = f">= {bar.times:g}x", f"{ratio:.2f}x"
             yield Verdict(bar.work, durability, bar.contestant, bar.against, wanted, measured, ratio >= bar.times)
 
 

@@ -33,10 +33,11 @@ _ROWS = """INSERT INTO `bulk`.line
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """So many rows; `is_loaded`: there before the log."""
+    """So many rows; `is_loaded`: there before the log. `is_one`: all of them in one transaction."""
 
     rows: int = 700_000
     is_loaded: bool = False
+    is_one: bool = False
 
     def load(self, primary: SandboxServer) -> None:
         """Make the table."""
@@ -54,6 +55,10 @@ class Bulk:
 
     def _fill(self, session: Session) -> int:
         count = self.rows // _BATCH
+        if self.is_one:
+            session.begin()
         for number in range(count):
             session.execute(_ROWS.format(offset=number * _BATCH, count=_BATCH))
-        return count
+        if self.is_one:
+            session.commit()
+        return 1 if self.is_one else count

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from tests.bench import ours
 from tests.bench.native import Native
+from tests.fix_proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,30 @@ class Ours:
         """Stream to the log's end."""
         words = ("stream", "--until-caught-up", "--no-transfer", "--engine", self.engine)
         return ours.start(rig, *words, profile=ours.next_file(self.profile)).wait()
+
+
+@dataclass(frozen=True, slots=True)
+class OursLinked:
+    """The same behind links to both servers that take their time: so many seconds each way."""
+
+    delay_seconds: float
+
+    def prepare(self, rig: Rig) -> None:
+        """Save the position before the log."""
+        ours.begin_at_start(rig)
+
+    def run(self, rig: Rig) -> Timing:
+        """Stream to the log's end; the time is without the start, which asks many things one by one."""
+        proxies = Proxy(rig.primary.port), Proxy(rig.secondary.port)
+        try:
+            for proxy in proxies:
+                proxy.delay_seconds = self.delay_seconds
+            words = ("stream", "--until-caught-up", "--no-transfer")
+            timing = ours.start(rig, *words, ports=(proxies[0].port, proxies[1].port)).wait()
+        finally:
+            for proxy in proxies:
+                proxy.close()
+        return replace(timing, seconds=timing.streaming_seconds or timing.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,15 +86,18 @@ class Command:
                 self.lines.append(line)
 
 
-def start(rig: Rig, *words: str, profile: Path | None = None) -> Command:
-    """Start a command for the rig's servers, under py-spy where a file for its samples is given."""
+def start(rig: Rig, *words: str, profile: Path | None = None, ports: tuple[int, int] | None = None) -> Command:
+    """Start a command for the rig's servers, under py-spy where a file for its samples is given.
+
+    `ports`: where it finds the primary and the secondary, if not at their own.
+    """
     spy = ["py-spy", "record", "--subprocesses", "--format", "raw", "--output", str(profile), "--"] if profile else []
     # A benchmark that is killed leaves nothing that looks for its servers for ever.
     guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     started = time.monotonic()
     process = subprocess.Popen(
         [*guard, *spy, sys.executable, "-m", "replica_cli", *words],
-        env=_environment(rig),
+        env=_environment(rig, ports or (rig.primary.port, rig.secondary.port)),
         cwd=rig.folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -122,18 +125,18 @@ def next_file(folder: Path | None) -> Path | None:
     return folder.resolve() / f"{len(list(folder.iterdir())) + 1:03}.raw"
 
 
-def _environment(rig: Rig) -> dict[str, str]:
+def _environment(rig: Rig, ports: tuple[int, int]) -> dict[str, str]:
     address = rig.primary.address()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT)}  # noqa: TID251 - passed on
     return {
         **inherited,
         "PYTHONPATH": str(_ROOT),
         "MARIA_PRIMARY_HOST": address.host,
-        "MARIA_PRIMARY_PORT": str(address.port),
+        "MARIA_PRIMARY_PORT": str(ports[0]),
         "MARIA_USER": address.user,
         "MARIA_PASS": address.password.reveal(),
         "MARIA_SECONDARY_HOSTS": rig.secondary.address().host,
-        "MARIA_SECONDARY_PORTS": str(rig.secondary.port),
+        "MARIA_SECONDARY_PORTS": str(ports[1]),
         "MARIA_SECONDARY_NAMES": "secondary",
         "REPLICA_SCHEMAS": rig.schema,
         "REPLICA_PROGRESS_FOLDER": str(rig.folder),

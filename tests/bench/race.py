@@ -40,7 +40,8 @@ class Data(Protocol):
 class Race:
     """A work. Of `parallel` the fastest over the log's first tenth takes part, as BEST.
 
-    `readers` only read the primary: they run at the first durability, and count for any.
+    `readers` only read the primary: they run at the first durability, and count for any. `is_single`: one run of each
+    at the last durability, for what is measured for its memory.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Race:
     readers: Mapping[str, Contestant] = field(default_factory=dict)
     flavour: Flavour = Flavour.MARIADB
     is_from_nothing: bool = False
+    is_single: bool = False
 
     def run(self, plan: Plan, book: Book) -> None:
         """Make the servers and the log, and race."""
@@ -72,6 +74,7 @@ class Race:
                 return
             book.settings[str(binary)] = rig.settings_text()
             book.facts[self.name] = rig.log_text()
+            plan = replace(plan, pairs=1, durabilities=plan.durabilities[-1:]) if self.is_single else plan
             for index, durability in enumerate(plan.durabilities):
                 _Round(self, rig, durability, book).race(plan, with_readers=index == 0)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from replica_cli.sandbox.binaries import Flavour
 from tests.bench import bars, bulk, mixed, sysbench
 from tests.bench.bulk import Bulk
-from tests.bench.contestants import PARALLEL, Ours, OursTransfer
+from tests.bench.contestants import PARALLEL, Ours, OursLinked, OursTransfer
 from tests.bench.followers import NativeFollowing, OursFollowing
 from tests.bench.latency import Latency
 from tests.bench.library import Library
@@ -41,6 +41,7 @@ def works(plan: Plan) -> Mapping[str, Work]:
         bars.DUMP: DumpPipe(),
         bars.MYDUMPER: Mydumper(),
     }
+    links: dict[str, Contestant] = {bars.LINK: OursLinked(0.0), bars.LINK_20: OursLinked(0.010)}
     followers: dict[str, Follower] = {bars.ROW_IMAGE: OursFollowing(plan.profile), bars.SINGLE: NativeFollowing()}
     made: tuple[Work, ...] = (
         Race("oltp", sysbench.SCHEMA, oltp, {**engines, **single}, parallel=PARALLEL, readers=library),
@@ -49,6 +50,16 @@ def works(plan: Plan) -> Mapping[str, Work]:
         Race("mysql-oltp", sysbench.SCHEMA, oltp, {**image, **workers}, flavour=Flavour.MYSQL),
         Race("transfer-bulk", bulk.SCHEMA, Bulk(rows, is_loaded=True), copies, is_from_nothing=True),
         Race("transfer-oltp", sysbench.SCHEMA, replace(oltp, transactions=0), copies, is_from_nothing=True),
+        Race("link", sysbench.SCHEMA, oltp, links),
+        Race("one-transaction", bulk.SCHEMA, Bulk(3_000_000 // small, is_one=True), image, is_single=True),
+        Race(
+            "transfer-large",
+            bulk.SCHEMA,
+            Bulk(5_000_000 // small, is_loaded=True),
+            {bars.ROW_IMAGE: OursTransfer(plan.profile)},
+            is_from_nothing=True,
+            is_single=True,
+        ),
         Latency("latency-idle", followers, 1000 // small),
         Latency("latency-500", followers, 10_000 // small, per_second=500),
     )

@@ -13,12 +13,15 @@ from engine.test_health import Watched, watched
 from replica_cli.core.position import Position
 from replica_cli.core.reports import HealthLevel
 from replica_cli.core.status import Phase
+from replica_cli.core.table import TableName
+from replica_cli.health.columns import ColumnWatch
 from replica_cli.service import watching
 from replica_cli.service.board import StatusBoard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from replica_cli.core.reports import HealthCheck
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
 
@@ -95,3 +98,51 @@ def test_a_purged_position(watched: Watched) -> None:
     found = _look(watched, lambda s: any(level == "CRITICAL" for _, level, _ in s.findings)).findings
     assert ("position", "CRITICAL") in {(name, level) for name, level, _ in found}
     assert watched.check("stream-watch").level is HealthLevel.CRITICAL
+
+
+@pytest.fixture
+def _other_names(watched: Watched) -> Iterator[None]:
+    for server, name in ((watched.primary, "b"), (watched.secondary, "renamed")):
+        with server.session() as session:
+            session.execute(f"CREATE DATABASE IF NOT EXISTS {watched.schema}")
+            session.execute(f"CREATE TABLE {watched.schema}.t (id INT PRIMARY KEY, {name} INT)")
+    yield
+    with watched.secondary.session() as session:
+        session.execute(f"DROP DATABASE {watched.schema}")
+
+
+@pytest.mark.usefixtures("_other_names")
+def test_columns_renamed_while_nothing_ran_are_told(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    board = StatusBoard("db1", lambda _: None)
+    board.set(phase=Phase.CAUGHT_UP, position=watched.end())
+    deadline = time.monotonic() + 60
+    with watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board):
+        while not any(name == "columns" for name, _, _ in board.status.findings):
+            assert time.monotonic() < deadline, board.status
+    assert _told(caplog, f"brings them: {watched.schema}.t (b)").levelno == logging.WARNING
+    watched.beat(Phase.CAUGHT_UP, findings=board.status.findings)
+    assert watched.check("stream-watch").level is HealthLevel.WARNING
+
+
+@pytest.mark.usefixtures("_other_names")
+def test_a_definition_on_its_way_is_no_difference(watched: Watched) -> None:
+    behind, end = Position("binlog.000001", 4), watched.end()
+    columns = ColumnWatch(watched.settings.selection, "db1")
+    with watched.primary.session() as primary, watched.secondary.session() as secondary:
+
+        def look(place: Position, left_out: frozenset[TableName] = frozenset()) -> HealthCheck | None:
+            return columns.look(primary, secondary, place, left_out=left_out)
+
+        # Seen for the first time, then with the stream still before it.
+        assert look(end) is None
+        assert look(behind) is None
+        assert look(end) is not None
+        assert look(end, frozenset({TableName(watched.schema, "t")})) is None
+        columns = ColumnWatch(watched.settings.selection, "db1")
+        assert look(end) is None
+        watched.on_primary(f"ALTER TABLE {watched.schema}.t CHANGE b c INT")
+        # Another difference than before: whoever made it may have logged it.
+        assert look(end) is None
+        assert look(end) is None
+        watched.on_primary(f"ALTER TABLE {watched.schema}.t CHANGE c renamed INT")
+        assert look(watched.end()) is None

@@ -1,0 +1,112 @@
+"""Columns that somebody renamed or dropped on the secondary while nothing ran, as a running stream finds out.
+
+Rows go on by their columns' places where the primary logs no names: without a look nobody would be told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.table import TableName
+from replica_cli.mysql.binlog import end_of_log
+from replica_cli.mysql.facts import read_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from replica_cli.core.position import Position
+    from replica_cli.core.selection import Selection
+    from replica_cli.mysql.session import Session
+
+# A look reads the names of all columns: often enough for what people do by hand.
+_LOOKS_BETWEEN = 10
+_SCHEMAS = "SELECT schema_name FROM information_schema.schemata ORDER BY schema_name"
+_COLUMNS = """SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s
+ ORDER BY table_name, ordinal_position"""
+_Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """What both sides had, and the end of the primary's log a moment later."""
+
+    ours: _Names
+    theirs: _Names
+    end: Position
+
+    @property
+    def missing(self) -> list[str]:
+        """Return the primary's columns that the secondary has not."""
+        there = {name.lower() for name in self.theirs}
+        return [name for name in self.ours if name.lower() not in there]
+
+
+class ColumnWatch:
+    """Compares the names of columns now and then, and again after each difference.
+
+    A difference may be a definition on its way. It counts once the stream has passed the end that the log had when it
+    was seen, and neither side has changed since.
+    """
+
+    def __init__(self, selection: Selection, instance: str) -> None:
+        self._selection = selection
+        self._instance = instance
+        self._seen: dict[TableName, _Difference] = {}
+        self._looks = 0
+
+    def look(
+        self, primary: Session, secondary: Session, place: Position | None, *, left_out: Collection[TableName]
+    ) -> HealthCheck | None:
+        """Return what is wrong for certain, None where nothing is, or where nobody looked. Raises ServerError."""
+        self._looks += 1
+        if not self._seen and self._looks % _LOOKS_BETWEEN != 1:
+            return None
+        found = self._differences(primary, secondary, left_out)
+        certain = []
+        for name, now in found.items():
+            before = self._seen.get(name)
+            if before is None or (before.ours, before.theirs) != (now.ours, now.theirs):
+                continue
+            found[name] = before
+            if place is not None and place.file and place.order >= before.end.order:
+                certain.append(f"{name} ({', '.join(before.missing)})")
+        self._seen = found
+        if not certain:
+            return None
+        return HealthCheck(
+            "columns",
+            HealthLevel.WARNING,
+            f"not on the secondary, and no statement on its way brings them: {'; '.join(certain)}",
+            hint="`replica drift check --sql` shows the way back, `replica transfer --table` copies a table anew",
+            instance=self._instance,
+        )
+
+    def _differences(
+        self, primary: Session, secondary: Session, left_out: Collection[TableName]
+    ) -> dict[TableName, _Difference]:
+        schemas = [str(row[0]) for row in primary.rows(_SCHEMAS) if self._selection.schema_target(str(row[0]))]
+        ours = _columns(primary, schemas)
+        # Whatever made these columns stands before this place.
+        end = end_of_log(primary, read_facts(primary))
+        routes = map(self._selection.schema_target, schemas)
+        theirs = _columns(secondary, {schema for schema in routes if schema is not None})
+        found = {}
+        for name, columns in ours.items():
+            target = self._selection.target(name)
+            if target is None or target not in theirs or name in left_out:
+                continue
+            difference = _Difference(columns, theirs[target], end)
+            if difference.missing:
+                found[name] = difference
+        return found
+
+
+def _columns(session: Session, schemas: Iterable[str]) -> Mapping[TableName, _Names]:
+    found: defaultdict[TableName, list[str]] = defaultdict(list)
+    for schema in schemas:
+        for table, column in session.rows(_COLUMNS, schema):
+            found[TableName(schema, str(table))].append(str(column))
+    return {name: tuple(columns) for name, columns in found.items()}
