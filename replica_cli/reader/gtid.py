@@ -6,11 +6,10 @@ Layouts: https://mariadb.com/kb/en/gtid_event/ and MySQL's control_events.h (Gti
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 
 from replica_cli.reader.codes import MARIADB_COMPLETED_XA, MARIADB_PREPARED_XA, MARIADB_STANDALONE, EventType
 from replica_cli.reader.rowevent import HEADER
-from replica_cli.reader.tagged import parse_tagged_gtid
+from replica_cli.reader.tagged import parse_tagged_gtid, uuid_text
 
 # From the event's beginning: the server's id is in the header.
 _MARIADB = struct.Struct("<5xI10xQIB")
@@ -28,7 +27,7 @@ def mysql_gtid(event: bytes) -> str:
     """Return the GTID of an event of MySQL's, empty where it is anonymous. Raises CorruptEvent, struct.error."""
     if event[4] == EventType.GTID:
         _, source, number = _MYSQL.unpack_from(event, HEADER)
-        return f"{_uuid(source)}:{number}"
+        return f"{uuid_text(source)}:{number}"
     return parse_tagged_gtid(event[HEADER:]) if event[4] == EventType.GTID_TAGGED else ""
 
 
@@ -39,9 +38,3 @@ def plain_gtid(event: bytes) -> str:
         gtid, flags = mariadb_gtid(event)
         return "" if flags & _SPECIAL else gtid
     return mysql_gtid(event) if code == EventType.GTID and size >= HEADER + _MYSQL.size else ""
-
-
-@lru_cache(maxsize=100)
-def _uuid(source: bytes) -> str:
-    digits = source.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

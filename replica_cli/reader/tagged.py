@@ -7,6 +7,8 @@ libs/mysql/serialization/readme.md and Gtid_event::define_fields in control_even
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 
 _VERSION = 1
@@ -55,9 +57,15 @@ def _parse(body: bytes) -> str:
                 break
     if len(uuid) != 16 or number <= 0:
         raise CorruptEvent("a tagged GTID event without a GTID")
-    digits = uuid.hex()
-    source = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    source = uuid_text(uuid)
     return f"{source}:{tag}:{number}" if tag else f"{source}:{number}"
+
+
+@lru_cache(maxsize=100)
+def uuid_text(source: bytes) -> str:
+    """Return a server's UUID as it is written."""
+    digits = source.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _bytes(body: bytes, at: int) -> tuple[bytes, int]:
