@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
+import ssl
 import struct
 import uuid
 from functools import partial
@@ -84,6 +86,15 @@ class DumpStream:
         """
         with translated(self._server):
             return self._file.read1(_READ_SIZE)  # type: ignore[no-any-return]
+
+    @property
+    def has_more(self) -> bool:
+        """Say whether bytes are there already. TLS gives 16 KB at a time, however many have come."""
+        with contextlib.suppress(OSError, ValueError):
+            if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+                return True
+            return bool(select.select([self._socket], [], [], 0)[0])
+        return False
 
     def abort(self) -> None:
         """Cut the connection from any thread; a waiting `read` ends."""
