@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class NotExact(ReplicaError):
     """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
 
+    code = "not_exact"
+
 
 def is_retryable(error: BaseException) -> bool:
     """Say whether the server asks for the whole batch once more, as after a deadlock."""

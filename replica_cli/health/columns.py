@@ -57,13 +57,15 @@ class ColumnWatch:
         self._seen: dict[TableName, _Difference] = {}
         self._looks = 0
 
+    def is_due(self) -> bool:
+        """Say whether to look this time: each so many times, and always while there is a difference."""
+        self._looks += 1
+        return bool(self._seen) or self._looks % _LOOKS_BETWEEN == 1
+
     def look(
         self, primary: Session, secondary: Session, place: Position | None, *, left_out: Collection[TableName]
     ) -> HealthCheck | None:
-        """Return what is wrong for certain, None where nothing is, or where nobody looked. Raises ServerError."""
-        self._looks += 1
-        if not self._seen and self._looks % _LOOKS_BETWEEN != 1:
-            return None
+        """Return what is wrong for certain, None where nothing is. Raises ServerError."""
         found = self._differences(primary, secondary, left_out)
         certain = []
         for name, now in found.items():

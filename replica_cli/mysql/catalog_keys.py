@@ -25,9 +25,9 @@ def requoted(create: str, keys: Iterable[ForeignKey]) -> str:
     """Return SHOW CREATE TABLE's text with the names of its foreign keys quoted."""
     for key in keys:
         if any("`" in name for name in (key.name, *key.columns, *key.parent_columns)):
-            raw = f"({re.escape(_head(key, _bare))})({_PARENT})({re.escape(_listed(key.parent_columns, _bare))})"
+            raw = re.escape(_head(key, _bare)) + f"({_PARENT})" + re.escape(_listed(key.parent_columns, _bare))
             head, listed = _head(key, quote), _listed(key.parent_columns, quote)
-            create = re.sub(raw, lambda found, head=head, listed=listed: head + found[2] + listed, create, count=1)  # type: ignore[misc]
+            create = re.sub(raw, lambda found, head=head, listed=listed: head + found[1] + listed, create, count=1)  # type: ignore[misc]
     return create
 
 

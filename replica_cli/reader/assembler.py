@@ -380,9 +380,5 @@ class Assembler:
         return Transaction(self._boundary, self._boundary, "", 0, (), 0)
 
 
-def _length(event: bytes) -> int:
-    return int.from_bytes(event[9:13], "little")
-
-
 def _without_checksum(event: bytes) -> bytes:
     return event[:-4] if zlib.crc32(event[:-4]) == int.from_bytes(event[-4:], "little") else event

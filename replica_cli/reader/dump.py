@@ -85,16 +85,16 @@ class DumpStream:
         Raises ServerError when nothing came for the read timeout: heartbeats come more often than that.
         """
         with translated(self._server):
-            return self._file.read1(_READ_SIZE)  # type: ignore[no-any-return]
-
-    @property
-    def has_more(self) -> bool:
-        """Say whether bytes are there already. TLS gives 16 KB at a time, however many have come."""
-        with contextlib.suppress(OSError, ValueError):
-            if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-                return True
-            return bool(select.select([self._socket], [], [], 0)[0])
-        return False
+            data: bytes = self._file.read1(_READ_SIZE)
+            if not isinstance(self._socket, ssl.SSLSocket):
+                return data
+            # TLS gives 16 KB at a time, however many have come: small batches would be made of them.
+            pieces, size = [data], len(data)
+            while data and size < _READ_SIZE and _is_readable(self._socket):
+                data = self._file.read1(_READ_SIZE)
+                pieces.append(data)
+                size += len(data)
+            return b"".join(pieces)
 
     def abort(self) -> None:
         """Cut the connection from any thread; a waiting `read` ends."""
@@ -105,6 +105,14 @@ class DumpStream:
         """Close the socket. The primary notices at its next write."""
         with contextlib.suppress(OSError):
             self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _is_readable(sock: ssl.SSLSocket) -> bool:
+    if sock.pending():
+        return True
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def reported_name() -> str:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 4 * 1024 * 1024
 _SMALL_BYTES = 64 * 1024
-_MANY_BYTES = 256 * 1024
 _REST_SECONDS = 0.004
 
 
@@ -114,11 +113,12 @@ class Reader:
             while self._queue.is_open:
                 ready: list[Transaction] = []
                 try:
-                    size = self._read_what_is_there(framer, stream, ready)
+                    self._assembler.feed_all(framer.read(), ready)
                 finally:
                     # What was complete before an error is good: it is applied, then the error is raised.
                     self._queue.put(ready)
-                if size < _SMALL_BYTES:
+                self._heard_at = time.monotonic()
+                if framer.last_size < _SMALL_BYTES:
                     # The applier is busy: let the socket fill. Read event by event, the primary would wake us for each,
                     # and each time the two threads would fight for their turn.
                     self._queue.rest(_REST_SECONDS)
@@ -130,16 +130,6 @@ class Reader:
             wrapped = CorruptEvent(f"after {self._assembler.boundary}: {type(error).__name__}: {error}")
             wrapped.__cause__ = error
             self._queue.fail(wrapped)
-
-    def _read_what_is_there(self, framer: Framer, stream: DumpStream, ready: list[Transaction]) -> int:
-        """Read once, and on for as long as more is there already, up to a size; return how many bytes came."""
-        size = 0
-        while True:
-            self._assembler.feed_all(framer.read(), ready)
-            self._heard_at = time.monotonic()
-            size += framer.last_size
-            if size >= _MANY_BYTES or not stream.has_more:
-                return size
 
     def _explained(self, error: ServerError) -> ReplicaError:
         # MariaDB may close the connection without a word when another one comes with the same server id.

@@ -98,6 +98,8 @@ class HealthWatch:
         settings = self._settings
         if self._columns is None:
             self._columns = ColumnWatch(settings.selection, self._server.name)
+        if not self._columns.is_due():
+            return None
         left_out = {table.name for table in state.tables}
         try:
             with connect(settings.primary, network) as primary, connect(self._server, network) as secondary:
