@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.mysql.binlog import BinlogFile, binlog_files, end_of_log
-from replica_cli.mysql.boundary import purged_gtids
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import ServerFacts, read_facts
+from replica_cli.mysql.purged import purged_gtids
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:

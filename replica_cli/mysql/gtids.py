@@ -1,8 +1,9 @@
 """The GTID set that belongs to a place of MariaDB's binary log; MySQL gives place and set in one answer.
 
-BINLOG_GTID_POS is exact and may be NULL: it reads the file with the asking session's max_allowed_packet, which nobody
-can raise, so one larger event in the file makes it blind to all that comes after, until the next file. Then the set is
-taken from gtid_binlog_pos, that of the log's end: exact if the log still ends at the place when it has been read.
+What comes before a file stands at its head, in both. BINLOG_GTID_POS is exact and may be NULL: it reads the file with
+the asking session's max_allowed_packet, which nobody can raise, so one larger event in the file makes it blind to all
+that comes after, until the next file. Then the set is taken from gtid_binlog_pos, that of the log's end: exact if the
+log still ends at the place when it has been read.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.gtid import MariadbGtids
+from replica_cli.core.position import Position
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replica_cli.core.position import Position
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 
+FIRST_EVENT = 4
+# The format description and, behind it, the set.
+_HEAD_EVENTS = 2
 _ATTEMPTS = 200
 _PAUSE_SECONDS = 0.02
 
@@ -29,6 +34,19 @@ def gtids_before(session: Session, place: Position) -> str | None:
     """Return the GTID set of all transactions before a place, "" where there are none, None where it cannot be told."""
     row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", place.file, place.pos)
     return None if row is None or row[0] is None else _in_order(row[0])
+
+
+def gtids_at_head(session: Session, facts: ServerFacts, file: str) -> str:
+    """Return the GTID set of all transactions before a file of the log, as it stands at its head."""
+    if facts.is_mariadb:
+        return gtids_before(session, Position(file, FIRST_EVENT)) or ""
+    rows = session.rows(f"SHOW BINLOG EVENTS IN {_name(file)} LIMIT {_HEAD_EVENTS}")
+    return next((str(info).replace("\n", "") for _, _, kind, _, _, info in rows if kind == "Previous_gtids"), "")
+
+
+def _name(file: str) -> str:
+    # SHOW takes a plain string only, no introducer; a file's name has been found in the server's own list.
+    return "'" + file.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def executed_gtids(session: Session) -> str:

@@ -122,10 +122,18 @@ def reported_name() -> str:
 
 
 def open_dump(
-    server: Server, network: Network, *, server_id: int, start: Position, by_gtid: bool, is_mariadb: bool
+    server: Server,
+    network: Network,
+    *,
+    server_id: int,
+    start: Position,
+    by_gtid: bool,
+    is_mariadb: bool,
+    waits: bool = True,
 ) -> DumpStream:
     """Ask the primary for its binary log from `start`: by GTID set where `by_gtid`, else by file and offset.
 
+    At the end of the log the primary waits for more, or without `waits` ends the dump.
     Raises ServerError where the primary refuses or does not answer.
     """
     settings = connection_settings(server, network)
@@ -135,7 +143,7 @@ def open_dump(
         connection_settings=settings,
         server_id=server_id,
         pymysql_wrapper=partial(_DumpConnection, gtids=gtids),
-        blocking=True,
+        blocking=waits,
         resume_stream=True,
         log_file=None if by_gtid else start.file,
         log_pos=None if by_gtid else start.pos,

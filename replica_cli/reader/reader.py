@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import CorruptEvent, PositionLost, ReplicaError, ServerIdTaken
 from replica_cli.core.gtid import covers
 from replica_cli.mysql.binlog import binlog_files
-from replica_cli.mysql.boundary import purged_gtids
 from replica_cli.mysql.errnos import ER_MASTER_FATAL_ERROR_READING_BINLOG, ER_SLAVE_SAME_ID, Remedy, ServerError
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.purged import purged_gtids
 from replica_cli.mysql.session import connect
 from replica_cli.reader.assembler import Assembler
 from replica_cli.reader.dump import DumpStream, open_dump, reported_name

@@ -31,10 +31,11 @@ from replica_cli.health.distance import measure
 from replica_cli.health.primary import PrimaryView, look_at_primary
 from replica_cli.health.secondary import InstanceState, read_state
 from replica_cli.mysql.binlog import current_position
-from replica_cli.mysql.boundary import check_gtid_set, locate
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.session import connect
+from replica_cli.reader.boundary import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,7 +134,7 @@ def _target(settings: Settings, request: ResetRequest) -> Position | None:
             raise UsageError("no position to reset to")
         if request.kind is ResetKind.GTID:
             return check_gtid_set(session, facts, request.position.gtid)
-        return locate(session, facts, request.position)
+        return locate(session, facts, settings.network, request.position)
 
 
 def _plan(settings: Settings, request: ResetRequest, server: Server, after: Position | None) -> ResetPlan:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from fix_replica import Load
 
-from replica_cli.core.errors import PrimaryError
+from replica_cli.core.errors import UsageError
 from replica_cli.core.position import Position
+from replica_cli.core.settings import Network
 from replica_cli.mysql.binlog import current_position, end_of_log, visible_position
-from replica_cli.mysql.boundary import check_gtid_set, locate
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.purged import check_gtid_set
+from replica_cli.reader.boundary import locate
 
 if TYPE_CHECKING:
     from fix_servers import ServerFactory
@@ -20,19 +23,26 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
+NETWORK = Network()
+
 
 @pytest.fixture
 def blind(server_factory: ServerFactory) -> SandboxServer:
     """Give a primary whose file holds an event larger than max_allowed_packet: BINLOG_GTID_POS is NULL behind it."""
     server = server_factory("mariadb", max_allowed_packet=1 << 20)
+    _write_huge_event(server)
+    with server.session() as session:
+        file, pos = (session.row("SHOW MASTER STATUS") or ())[:2]
+        assert session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos) == (None,)
+    return server
+
+
+def _write_huge_event(server: SandboxServer) -> None:
     with server.session() as session:
         session.execute("CREATE DATABASE d")
         session.execute("CREATE TABLE d.t (id INT PRIMARY KEY, v LONGTEXT)")
         session.execute("INSERT INTO d.t VALUES (1, REPEAT('a', 900000))")
         session.execute("UPDATE d.t SET v = REPEAT('b', 900000)")
-        file, pos = (session.row("SHOW MASTER STATUS") or ())[:2]
-        assert session.row("SELECT BINLOG_GTID_POS(%s, %s)", file, pos) == (None,)
-    return server
 
 
 def test_the_gtid_set_of_a_file_with_a_huge_event(blind: SandboxServer) -> None:
@@ -65,18 +75,25 @@ def test_the_gtid_set_at_an_end_that_moves(blind: SandboxServer) -> None:
     load.stop()
 
 
-def test_a_place_whose_gtid_set_cannot_be_told_is_refused_with_what_to_do(blind: SandboxServer) -> None:
-    with blind.session() as session:
+@pytest.mark.parametrize(("flavour", "version"), [("mariadb", "10.11"), ("mariadb", "11.8"), ("mysql", None)])
+def test_a_place_behind_an_event_that_the_server_itself_cannot_read(
+    server_factory: ServerFactory, flavour: str, version: str | None
+) -> None:
+    server = server_factory(flavour, version, max_allowed_packet=1 << 20)
+    _write_huge_event(server)
+    with server.session() as session:
         facts = read_facts(session)
         here = current_position(session, facts)
+        assert here.gtid
         session.execute("INSERT INTO d.t VALUES (2, '')")
-        with pytest.raises(PrimaryError, match="cannot be told") as refused:
-            locate(session, facts, here)
-        assert "`FLUSH BINARY LOGS`" in refused.value.hint
+        file, end = current_position(session, facts), Position(here.file, here.pos)
+        assert locate(session, facts, NETWORK, end) == here
+        assert locate(session, facts, NETWORK, Position(file.file, file.pos)) == file
+        with pytest.raises(UsageError):
+            locate(session, facts, NETWORK, Position(here.file, here.pos - 1))
         session.execute("FLUSH BINARY LOGS")
-        file = current_position(session, facts).file
-        executed = session.rows("SELECT @@GLOBAL.gtid_binlog_pos")[0][0]
-        assert locate(session, facts, Position(file, 4)).gtid == executed
+        head = Position(current_position(session, facts).file, 4)
+        assert locate(session, facts, NETWORK, head) == replace(head, gtid=file.gtid)
 
 
 @pytest.mark.parametrize("domains", [(7, 0, 3), (0, 3, 7), (12, 5, 300, 1)])
@@ -90,8 +107,8 @@ def test_the_same_set_reads_the_same_wherever_it_is_asked(server_factory: Server
         ends = [find(session, facts) for find in (current_position, visible_position, end_of_log)]
         expected = ",".join(f"{domain}-{facts.server_id}-1" for domain in sorted(domains))
         assert {end.gtid for end in ends} == {expected}
-        assert locate(session, facts, ends[0]).gtid == expected
+        assert locate(session, facts, NETWORK, ends[0]).gtid == expected
         assert check_gtid_set(session, facts, expected).gtid == expected
         session.execute("FLUSH BINARY LOGS")
         file = current_position(session, facts).file
-        assert locate(session, facts, Position(file, 4)).gtid == expected
+        assert locate(session, facts, NETWORK, Position(file, 4)).gtid == expected

@@ -8,8 +8,10 @@ import pytest
 from engine.reader.log import Log, changing, shown
 
 from replica_cli.core.gtid import MysqlGtids
-from replica_cli.mysql.boundary import check_gtid_set, locate
+from replica_cli.core.settings import Network
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.purged import check_gtid_set
+from replica_cli.reader.boundary import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +49,7 @@ def test_each_is_read_once_from_every_place(tagged: Log, *, by_gtid: bool) -> No
         place = check_gtid_set(tagged.session, read_facts(tagged.session), str(executed))
         assert shown(tagged.read(place, by_gtid=True)) == shown(found[number:])
         if transaction.end.file == tagged.here().file:
-            located = locate(tagged.session, read_facts(tagged.session), transaction.end)
+            located = locate(tagged.session, read_facts(tagged.session), Network(), transaction.end)
             assert located.gtid == str(executed)
 
 
