@@ -1,6 +1,7 @@
 """The applier: whole source transactions in, one commit out, the position always with the rows.
 
-While the server works on one batch the next is built, and sent once the one before it is committed.
+While the server works on one batch the next is built, and sent behind the COMMIT of the one before it, whose answer
+comes with the results of the next.
 """
 
 from __future__ import annotations
@@ -134,9 +135,8 @@ class Applier:
             if not has_more():
                 self._settle()
         except BaseException:
-            if self._flying is not None or self._writer.is_begun:
-                with contextlib.suppress(ReplicaError):
-                    self._rollback()
+            with contextlib.suppress(ReplicaError):
+                self._rollback()
             raise
 
     def save_position(self) -> None:
@@ -145,6 +145,7 @@ class Applier:
         mark = self._progress.behind((), Tally())
         if self._open is None and self._progress.is_ahead(mark):
             self._land(self._start((), Tally(), must_save=True))
+            self._writer.flush()
 
     def check_definitions(self) -> None:
         """Notice what somebody else altered on the secondary. Raises Drift where a table no longer fits its rows."""
@@ -186,14 +187,19 @@ class Applier:
             failure = error
         finally:
             # Whatever is wrong with this one, the one before it is good.
-            self._settle()
+            self._commit_flying()
         if failure is not None:
             self._narrow(run, failure)
             return
         self._flying = self._start(run, tally, itertools.chain(first, works))
 
     def _settle(self) -> None:
-        """Wait for the batch that is on its way and commit it."""
+        """Wait for the batch that is on its way and commit it; behind that nothing is on its way any more."""
+        self._commit_flying()
+        self._writer.flush()
+
+    def _commit_flying(self) -> None:
+        """Wait for the results of the batch that is on its way and ask for its commit."""
         batch, self._flying = self._flying, None
         if batch is not None:
             self._finish(batch.run, partial(self._land, batch))
@@ -243,6 +249,7 @@ class Applier:
             if transaction.is_end:
                 tally, self._open = self._open, None
                 self._land(self._start([transaction], tally))
+                self._writer.flush()
                 self._builder.is_exact = False
         except (ApplyRefused, TableChangedInWindow) as error:
             self._open = None
@@ -278,17 +285,12 @@ class Applier:
         self._prepared.forget(step)
 
     def _is_ignored(self, change: RowEvent | Statement, transaction: Transaction, tally: Tally) -> bool:
-        """Say whether a change inside a prepared transaction is nothing to us; refuse a statement that is."""
         if isinstance(change, RowEvent):
             return False
-        parsed = self._ddl.parse(change)
-        if parsed.kind is StatementKind.SAVEPOINT:
-            return False
-        decision = self._ddl.decide(parsed, transaction, self._windows)
-        if decision.verdict is not Verdict.IGNORE:
-            raise ApplyRefused(f"{parsed.kind} inside an XA transaction", table=next(iter(parsed.tables), None))
-        tally.ignored_statements[decision.reason] += 1
-        return True
+        reason = self._ddl.why_ignored_inside_xa(change, transaction, self._windows)
+        if reason is not None:
+            tally.ignored_statements[reason] += 1
+        return reason is not None
 
     def _apply_statement(self, statement: Statement, transaction: Transaction, tally: Tally) -> None:
         parsed = self._ddl.parse(statement)
@@ -348,16 +350,22 @@ class Applier:
         return Batch(run, mark, is_saved, failure, begun_at)
 
     def _land(self, batch: Batch) -> None:
-        """Take in every result of a batch, and commit it."""
+        """Take in every result of a batch, and ask for its commit; the answer is waited for by the next flush."""
         if batch.failure is not None:
             raise batch.failure
+        found = self._writer.flush()
         if batch.is_saved:
-            self._stores.positions.check_advanced(self._writer.flush())
-            self._session.commit()
-            self._writer.ended()
+            self._stores.positions.check_advanced(found)
+            self._writer.commit(partial(self._landed, batch))
             self._has_intent = False
+        self._progress.expect(batch.mark, is_saved=batch.is_saved)
+        if not batch.is_saved:
+            self._landed(batch)
+
+    def _landed(self, batch: Batch) -> None:
+        if batch.is_saved:
             self._pace.landed(len(batch.run), batch.begun_at)
-        self._progress.pass_to(batch.mark, is_saved=batch.is_saved)
+        self._progress.pass_to(batch.mark)
         self._forget_windows(batch.mark.position)
 
     def _retrying(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
@@ -385,5 +393,7 @@ class Applier:
             self._engines.replay.forget()
 
     def _rollback(self) -> None:
-        self._writer.forget()
-        self._session.rollback()
+        try:
+            self._writer.forget()
+        finally:
+            self._session.rollback()

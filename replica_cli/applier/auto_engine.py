@@ -9,10 +9,9 @@ from replica_cli.applier.definitions import alike
 from replica_cli.applier.plan import columns_for
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
-from replica_cli.core.settings import EngineChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.row_image_engine import RowImageEngine
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 class AutoEngine:
     """Serves strict changes. Decided once a table map, and anew after each DDL.
 
-    `read_primary` returns the primary's definition of now: where it differs, a DDL may still be on its way, or the
+    `read_primary` returns the primary's definitions of now: where one differs, a DDL may still be on its way, or the
     tables have drifted apart; the SQL engine then goes by the names and types that the secondary has.
     `is_same_release`: both servers are of one version, but for its last number.
     """
@@ -40,15 +39,13 @@ class AutoEngine:
         definitions: Definitions,
         selection: Selection,
         *,
-        choice: EngineChoice,
-        read_primary: Callable[[TableName], TableDefinition | None],
+        read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
         is_same_release: bool,
     ) -> None:
         self._images = images
         self._sql = sql
         self._definitions = definitions
         self._selection = selection
-        self._choice = choice
         self._read_primary = read_primary
         self._is_same_release = is_same_release
         self._takes_images: dict[TableMap, bool] = {}
@@ -70,10 +67,13 @@ class AutoEngine:
         """Yield the work for consecutive row events, in source order across the engines."""
         takes_images, fits = self._takes_images, self._images.fits
         first, engine = 0, None
+        ours: Mapping[TableName, TableDefinition] | None = None
         for number, event in enumerate(events):
             takes_image = takes_images.get(event.table)
             if takes_image is None:
-                takes_image = takes_images[event.table] = self._decide(event)
+                if ours is None:
+                    ours = self._look_up(events[number:])
+                takes_image = takes_images[event.table] = self._decide(event, ours)
             # SQL takes large rows, which it writes shorter; of a partial document it knows nothing.
             wanted = self._images if takes_image and (event.head.is_partial_json or fits(event)) else self._sql
             if engine is not wanted and engine is not None:
@@ -83,10 +83,17 @@ class AutoEngine:
         if engine is not None:
             yield from engine.works(events[first:])
 
-    def _decide(self, event: RowEvent) -> bool:
+    def _look_up(self, events: Sequence[RowEvent]) -> Mapping[TableName, TableDefinition]:
+        """Return the primary's definitions of all tables that are new here, and have the secondary's ones read too."""
+        names = {m.name for m in {e.table for e in events} if m not in self._takes_images}
+        targets = {name: self._selection.target(name) for name in sorted(names)}
+        self._definitions.read({target: name for name, target in targets.items() if target is not None})
+        return self._read_primary(list(targets))
+
+    def _decide(self, event: RowEvent, ours: Mapping[TableName, TableDefinition]) -> bool:
         name = event.table.name
         target = self._selection.target(name)
-        reason = "not replicated" if target is None else self._difference(event)
+        reason = "not replicated" if target is None else self._difference(event, ours.get(name))
         says = "row image engine" if reason is None else f"SQL engine: {reason}"
         if self._said.get(name) != says:
             self._said[name] = says
@@ -94,10 +101,8 @@ class AutoEngine:
         return reason is None
 
     def _difference(  # noqa: PLR0911 - one return a reason
-        self, event: RowEvent
+        self, event: RowEvent, ours: TableDefinition | None
     ) -> str | None:
-        if self._choice is EngineChoice.SQL:
-            return "it was asked for"
         theirs = definition_of(event, self._definitions, self._selection)
         try:
             by_name = columns_for(event.table, theirs)
@@ -108,7 +113,6 @@ class AutoEngine:
         if not self._is_same_release and any(c.is_generated for c in theirs.logged_columns):
             # MariaDB 11 leaves generated columns out of its images; 10.11 keeps what they were before.
             return "generated columns, and another release on the primary"
-        ours = self._read_primary(event.table.name)
         if ours is None:
             return "the table is gone from the primary"
         for one, other in zip(ours.columns, theirs.columns, strict=False):

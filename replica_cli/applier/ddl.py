@@ -107,6 +107,19 @@ class DdlApplier:
             return Decision(Verdict.APPLY) if is_ours else Decision(Verdict.IGNORE, "schema outside the filters")
         return self._decide_tables(parsed, transaction, windows)
 
+    def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
+        """Say why a statement inside a prepared transaction is nothing to us, None for a savepoint, which is kept.
+
+        Raises ApplyRefused for one that is something to us.
+        """
+        parsed = self.parse(statement)
+        if parsed.kind is StatementKind.SAVEPOINT:
+            return None
+        decision = self.decide(parsed, transaction, windows)
+        if decision.verdict is not Verdict.IGNORE:
+            raise ApplyRefused(f"{parsed.kind} inside an XA transaction", table=next(iter(parsed.tables), None))
+        return decision.reason
+
     def _decide_rows(self, parsed: ParsedStatement, transaction: Transaction) -> Decision:
         names = {t.name for t in parsed.tokens if t.kind in (Kind.NAME, Kind.WORD)}
         ours = [

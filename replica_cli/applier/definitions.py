@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Drift
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog import read_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
@@ -33,17 +33,32 @@ class Definitions:
 
     def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
         """Return a table's definition; `source` is the primary's name. Raises Drift where there is no such table."""
+        if target not in self._tables:
+            self.read({target: source or target})
         found = self._tables.get(target)
         if found is None:
-            sql = _SIGNATURE.format("", "table_schema = %s AND table_name = %s ORDER BY ordinal_position")
-            columns = self._session.rows(sql, target.schema, target.table)
-            found = read_table(self._session, target)
-            if found is None:
-                raise Drift(f"{target} is missing on {self._session.server.name}")
-            self._tables[target] = found
-            self._columns[target] = tuple(columns)
-            self._sources[target] = source or target
+            raise Drift(f"{target} is missing on {self._session.server.name}")
         return found
+
+    def read(self, sources: Mapping[TableName, TableName]) -> None:
+        """Read what is not known of some tables in few round trips; those that are missing stay unknown.
+
+        `sources` tells the primary's name of each.
+        """
+        wanted = [target for target in sources if target not in self._tables]
+        if not wanted:
+            return
+        where = "table_schema = {} AND table_name = {} ORDER BY ordinal_position"
+        escape = self._session.escape
+        signatures = self._session.rows_of_each(
+            [_SIGNATURE.format("", where.format(escape(t.schema), escape(t.table))) for t in wanted]
+        )
+        found = read_tables(self._session, wanted)
+        for target, columns in zip(wanted, signatures, strict=True):
+            if target in found:
+                self._tables[target] = found[target]
+                self._columns[target] = tuple(columns)
+                self._sources[target] = sources[target]
 
     def check(self) -> list[TableName]:
         """Look whether somebody else altered the tables in use: forget those that were, return the primary's names.

@@ -47,12 +47,17 @@ class Batch:
 
 
 class Progress:
-    """Moves with what is committed; begins where the position row stands."""
+    """Moves with what is committed; begins where the position row stands.
+
+    `expect` comes first, when the commit is asked for, and `pass_to` once it is answered: what is built in between
+    lies behind the first, while people are told of the second.
+    """
 
     def __init__(self, saved: SavedPosition, *, is_mariadb: bool) -> None:
         self.position = saved.position
         self.source_time = saved.source_time
-        self._gtids = parse_gtids(saved.position.gtid, is_mariadb=is_mariadb)
+        gtids = parse_gtids(saved.position.gtid, is_mariadb=is_mariadb)
+        self._ahead = Mark(saved.position, gtids, saved.source_time, Tally())
         self._saved_position = saved.position
         self._saved_at = time.monotonic()
         self._unsaved = Tally()
@@ -60,8 +65,8 @@ class Progress:
 
     def behind(self, run: Sequence[Transaction], tally: Tally) -> Mark:
         """Return what holds behind the transactions that come next."""
-        gtids = self._gtids.copy()
-        position, source_time = self.position, self.source_time
+        gtids = self._ahead.gtids.copy()
+        position, source_time = self._ahead.position, self._ahead.source_time
         for transaction in run:
             if transaction.gtid:
                 gtids.add(transaction.gtid)
@@ -85,16 +90,20 @@ class Progress:
         skipped = sum(tally.skipped_rows.values())
         return Advance(mark.position, mark.source_time, sum(tally.rows.values()), tally.transactions, skipped)
 
-    def pass_to(self, mark: Mark, *, is_saved: bool) -> None:
-        """Move to a mark: it is committed, or nothing of it was ours."""
-        self._gtids, self.position, self.source_time = mark.gtids, mark.position, mark.source_time
-        self._committed.add(mark.tally)
+    def expect(self, mark: Mark, *, is_saved: bool) -> None:
+        """Go on from a mark: its commit is asked for, or nothing of it was ours."""
+        self._ahead = mark
         if is_saved:
             self._unsaved = Tally()
             self._saved_position = mark.position
             self._saved_at = time.monotonic()
         else:
             self._unsaved.add(mark.tally)
+
+    def pass_to(self, mark: Mark) -> None:
+        """Move to a mark: it is committed, or nothing of it was ours."""
+        self.position, self.source_time = mark.position, mark.source_time
+        self._committed.add(mark.tally)
 
     def take_tally(self) -> Tally:
         """Return what was committed since the last call."""

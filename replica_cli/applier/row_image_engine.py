@@ -104,12 +104,15 @@ class RowImageEngine:
         body = event[19:-1] + _CHECKSUM_ALGORITHM_OFF + _CHECKSUM
         timestamp, code, server_id, _, _, flags = _HEADER.unpack_from(event)
         header = _HEADER.pack(timestamp, code, server_id, 19 + len(body), 0, flags)
-        self._session.execute("SET SESSION autocommit=1")
-        self._session.execute(b"BINLOG '" + b2a_base64(header + body, newline=False) + b"'")
+        before = [b"SET SESSION autocommit=1", b"BINLOG '" + b2a_base64(header + body, newline=False) + b"'"]
+        after = [b"SET SESSION autocommit=0"]
         if not self._session.is_mariadb:
             # The format description leaves the session waiting for a GTID of its own.
-            self._session.execute("SET @@SESSION.gtid_next = 'AUTOMATIC'")
-        self._session.execute("SET SESSION autocommit=0")
+            after.insert(0, b"SET @@SESSION.gtid_next = 'AUTOMATIC'")
+        for packet in (before, after):
+            self._session.send(packet)
+        for packet in (before, after):
+            self._session.receive(len(packet))
 
     def _work(self, group: Sequence[RowEvent]) -> Work:
         chunks: list[bytes] = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused, ReplicaError, RowExists, RowMissing
@@ -20,7 +20,7 @@ from replica_cli.mysql.errnos import (
 from replica_cli.mysql.session import SQL_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from replica_cli.applier.work import Work
     from replica_cli.mysql.session import Session
@@ -31,12 +31,23 @@ _PACKETS_AHEAD = 6
 _LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
 _Entry = tuple[bytes, "Work | None"]
 _KEY_NAME = re.compile(r"for key '([^']*)'")
+_COMMIT: _Entry = (b"COMMIT", None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    """Statements that were sent together; `committed` is called where they are a COMMIT, once it is answered."""
+
+    entries: list[_Entry]
+    committed: Callable[[], None] | None = None
 
 
 class Writer:
     """Sends packets of statements on one session, a few ahead of their results.
 
-    The session has autocommit off; the caller commits once `finish` has returned, or rolls back.
+    The session has autocommit off: what was written stands once `commit` is answered, and the caller asks for that
+    only when every result is known. Work of the next transaction may be sent behind a COMMIT before its answer is
+    there; the next COMMIT never is, so nothing that came behind a COMMIT that failed can stand.
     """
 
     def __init__(self, session: Session, *, max_packet: int) -> None:
@@ -45,7 +56,7 @@ class Writer:
         self._max_packet = max_packet - 1024
         self._packet: list[_Entry] = []
         self._size = 0
-        self._sent: deque[list[_Entry]] = deque()
+        self._sent: deque[_Packet] = deque()
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
         self._is_begun = False
@@ -83,25 +94,39 @@ class Writer:
         self._send()
 
     def flush(self) -> int:
-        """Send what waits, check every result, and return the last statement's count."""
+        """Send what waits, check every result, and return the last statement's count.
+
+        Raises what a COMMIT before it was answered with, too.
+        """
         self._send()
         count = 0
         while self._sent:
             count = self._receive()
         return count
 
-    def ended(self) -> None:
-        """Note that the transaction was committed."""
+    def commit(self, committed: Callable[[], None]) -> None:
+        """Send the COMMIT of what was flushed, and call back once it is answered, which `flush` waits for."""
+        self._session.send([_COMMIT[0]])
+        self._sent.append(_Packet([_COMMIT], committed))
         self._is_begun = False
 
     def forget(self) -> None:
-        """Take in what is still on its way, and forget it and the session's variables: a rollback follows."""
+        """Take in what is still on its way, and forget it and the session's variables: a rollback follows.
+
+        Raises what a COMMIT was answered with, where one is on its way.
+        """
         self._packet, self._size = [], 0
+        lost: ReplicaError | None = None
         while self._sent:
-            with contextlib.suppress(ReplicaError):
+            is_commit = self._sent[0].committed is not None
+            try:
                 self._receive()
+            except ReplicaError as error:
+                lost = error if is_commit else lost
         self._checks = self._is_lenient = None
-        self.ended()
+        self._is_begun = False
+        if lost is not None:
+            raise lost
 
     @property
     def _server_name(self) -> str:
@@ -121,22 +146,28 @@ class Writer:
         if not packet:
             return
         self._session.send([statement for statement, _ in packet])
-        self._sent.append(packet)
+        self._sent.append(_Packet(packet))
         while len(self._sent) > _PACKETS_AHEAD:
             self._receive()
 
     def _receive(self) -> int:
-        packet = self._sent.popleft()
+        sent = self._sent.popleft()
+        packet = sent.entries
         try:
             counts = self._session.receive(len(packet))
         except ServerError as error:
             if error.is_connection_lost:
                 self._sent.clear()
+            if sent.committed is not None and error.remedy is Remedy.RETRY:
+                # What was sent behind it must not stand, and whoever sent that cannot redo this: begin anew.
+                error.remedy = Remedy.RECONNECT
             work = packet[min(error.statement_index, len(packet) - 1)][1]
             raise (explained(error, work) if work is not None else error) from error
         for (_, work), count in zip(packet, counts, strict=True):
             if work is not None and work.expected is not None and count != work.expected:
                 raise _missing(work, count)
+        if sent.committed is not None:
+            sent.committed()
         return counts[-1]
 
     def _set_session(self, work: Work) -> None:

@@ -8,6 +8,7 @@ Sources: https://mariadb.com/kb/en/information-schema-tables/ and MySQL's INFORM
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Row, Session
 
+_TABLES_AT_ONCE = 100
 # Equality on schema (and table) is what MariaDB looks up without opening every table of every schema.
 _TABLES = """SELECT table_schema, table_name, table_type, engine, table_collation, table_rows, data_length,
  create_options, table_comment FROM information_schema.tables WHERE table_schema = %s"""
@@ -60,21 +62,28 @@ def read_catalog(session: Session, schemas: Sequence[str]) -> dict[TableName, Ta
     _prepare(session)
     found: dict[TableName, TableDefinition] = {}
     for schema in dict.fromkeys(schemas):
-        found.update(_read(session, schema, None))
+        found.update(_read(session, [(schema, None)]))
     # A column's default may ask a sequence, so these are made first.
     return dict(sorted(found.items(), key=lambda item: (item[1].kind != "SEQUENCE", item[0])))
 
 
 def read_table(session: Session, name: TableName) -> TableDefinition | None:
     """Read one table, None where there is none; for the moment after each DDL. Raises ServerError."""
+    return read_tables(session, [name]).get(name)
+
+
+def read_tables(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+    """Read some tables, those that are there, in few round trips; by the names asked for. Raises ServerError."""
     _prepare(session)
-    found = _read(session, name.schema, name.table)
-    if name in found or not found:
-        return found.get(name)
-    # The server may spell names its own way; the caller goes on with the name that it knows.
-    (row,) = session.rows("SELECT @@lower_case_table_names")
-    alike = [d for n, d in found.items() if str(n).lower() == str(name).lower()] if row[0] else []
-    return replace(alike[0], name=name) if alike else None
+    found: dict[TableName, TableDefinition] = {}
+    for first in range(0, len(names), _TABLES_AT_ONCE):
+        found |= _read(session, [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]])
+    if found.keys() - set(names):
+        # The server may spell names its own way; the caller goes on with those that it knows.
+        (row,) = session.rows("SELECT @@lower_case_table_names")
+        alike = {str(n).lower(): d for n, d in found.items()} if row[0] else {}
+        found |= {n: replace(alike[str(n).lower()], name=n) for n in names if str(n).lower() in alike}
+    return {name: found[name] for name in names if name in found}
 
 
 def show_create(session: Session, name: TableName) -> str:
@@ -136,7 +145,8 @@ def _prepare(session: Session) -> None:
         session.execute(f"SET SESSION {', '.join(wanted)}")
 
 
-def _read(session: Session, schema: str, table: str | None) -> dict[TableName, TableDefinition]:
+def _read(session: Session, places: Sequence[tuple[str, str | None]]) -> dict[TableName, TableDefinition]:
+    """Read tables: a schema and one of its tables, or all."""
     parts: dict[TableName, Parts] = defaultdict(Parts)
     is_mariadb = session.is_mariadb
     queries = {
@@ -149,8 +159,11 @@ def _read(session: Session, schema: str, table: str | None) -> dict[TableName, T
         _TRIGGERS: "event_object_table",
     }
     # In one packet: a link of 20 ms is waited for once.
-    found = session.rows_of_each([_of(session, sql, column, schema, table) for sql, column in queries.items()])
-    tables, columns, statistics, keys, rules, checks, triggers = found
+    answers = session.rows_of_each([_of(session, sql, col, *place) for sql, col in queries.items() for place in places])
+    tables, columns, statistics, keys, rules, checks, triggers = (
+        list(itertools.chain.from_iterable(answers[first : first + len(places)]))
+        for first in range(0, len(answers), len(places))
+    )
     for row in columns:
         parts[_name(row)].columns.append(column(row, is_mariadb=is_mariadb))
     for row in statistics:

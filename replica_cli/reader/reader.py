@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Server
     from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
     from replica_cli.reader.format import Format
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -59,11 +60,10 @@ class Reader:
         self._heard_at = time.monotonic()
 
     def start(self) -> None:
-        """Open the dump at the start position and begin to read.
+        """Open the dump at the start position and begin to read; `check_position` says before whether it is there.
 
-        Raises PositionLost where the primary no longer has it, ServerError where it cannot be reached.
+        Raises ServerError where the primary cannot be reached.
         """
-        check_position(self._server, self._network, self._start)
         self._stream = open_dump(
             self._server,
             self._network,
@@ -146,7 +146,8 @@ class Reader:
         if error.errno != ER_MASTER_FATAL_ERROR_READING_BINLOG:
             return error
         try:
-            check_position(self._server, self._network, self._assembler.boundary)
+            with connect(self._server, self._network) as session:
+                check_position(session, self._assembler.boundary)
         except ReplicaError as explained:
             return explained
         # The position is there, so the primary speaks of the connection: another dump took the server id, or an event
@@ -164,13 +165,13 @@ def other_replica(server: Server, network: Network, server_id: int) -> str:
     return ""
 
 
-def check_position(server: Server, network: Network, position: Position) -> None:
-    """Raise PositionLost where the primary's log no longer holds a file position, or does not hold it yet."""
+def check_position(session: Session, position: Position) -> None:
+    """Raise PositionLost where the primary's log no longer holds a position, or does not hold it yet."""
     if not position.file:
-        _check_gtids(server, network, position.gtid)
+        _check_gtids(session, position.gtid)
         return
-    with connect(server, network) as session:
-        files = {f.name: f.size for f in binlog_files(session)}
+    server = session.server
+    files = {f.name: f.size for f in binlog_files(session)}
     if position.file not in files:
         oldest = next(iter(files), "none")
         raise PositionLost(
@@ -185,10 +186,9 @@ def check_position(server: Server, network: Network, position: Position) -> None
         )
 
 
-def _check_gtids(server: Server, network: Network, executed: str) -> None:
-    with connect(server, network) as session:
-        facts = read_facts(session)
-        purged = purged_gtids(session, facts)
+def _check_gtids(session: Session, executed: str) -> None:
+    facts, server = read_facts(session), session.server
+    purged = purged_gtids(session, facts)
     if not covers(executed, purged, is_mariadb=facts.is_mariadb):
         raise PositionLost(
             f"{server.name} no longer has all transactions behind {executed or 'the beginning'}: it purged {purged}",

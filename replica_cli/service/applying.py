@@ -23,7 +23,7 @@ from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog import read_tables
 from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.references import References
@@ -31,7 +31,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.reader.kept import KeptEvents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
@@ -93,8 +93,7 @@ def make_applier(
             sql,
             definitions,
             settings.selection,
-            choice=settings.apply.engine,
-            read_primary=lambda name: _read_primary(settings, name),
+            read_primary=lambda names: _read_primary(settings, names),
             is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
         )
     ddl = ddl_class(
@@ -162,6 +161,6 @@ def _grant(facts: ServerFacts) -> str:
     return f"GRANT {'BINLOG REPLAY' if facts.is_mariadb else 'REPLICATION_APPLIER'} ON *.* TO this user"
 
 
-def _read_primary(settings: Settings, name: TableName) -> TableDefinition | None:
+def _read_primary(settings: Settings, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
     with connect(settings.primary, settings.network) as primary:
-        return read_table(primary, name)
+        return read_tables(primary, names)

@@ -19,7 +19,7 @@ from replica_cli.core.gtid import covers
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
-from replica_cli.reader.reader import Reader
+from replica_cli.reader.reader import Reader, check_position
 from replica_cli.service.applying import make_applier
 from replica_cli.service.sessions import SecondarySessions, prepare_to_apply
 
@@ -86,6 +86,8 @@ class Pursuit:
             raise TableChangedInWindow(tuple(self._names), "the copy's place is not known")
         log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
             instance=self._server.name)  # fmt: skip
+        with connect(self._settings.primary, self._settings.network) as primary:
+            check_position(primary, start)
         saved, sessions = self._open(start)
         with sessions:
             reader = self._reader(start)

@@ -16,7 +16,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
-from replica_cli.reader.reader import Reader
+from replica_cli.reader.reader import Reader, check_position
 from replica_cli.service.applying import make_applier
 from replica_cli.service.joining import Joining
 
@@ -62,8 +62,9 @@ class Streaming:
             self._primary_facts = read_facts(primary)
             self._target = end_of_log(primary, self._primary_facts)
             row = primary.row("SELECT UNIX_TIMESTAMP(NOW(6))")
-        self._clock_offset = float(row[0]) - time.time() if row else 0.0
-        start = self._start_position(saved)
+            self._clock_offset = float(row[0]) - time.time() if row else 0.0
+            start = self._start_position(saved)
+            check_position(primary, start)
         records = sessions.stores.tables.load()
         self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
         self._joining: Joining | None = None

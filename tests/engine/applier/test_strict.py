@@ -11,7 +11,6 @@ from engine.applier.bench import wait_until
 
 from replica_cli.core.errors import ApplyRefused, Drift, Fenced, RowExists, RowMissing
 from replica_cli.core.settings import Apply, Batching, DdlPolicy, EngineChoice
-from replica_cli.mysql.errnos import Remedy, ServerError
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -263,28 +262,6 @@ def test_a_fenced_writer_runs_no_ddl(strict: Bench, statement: str) -> None:
         with pytest.raises(Fenced):
             streaming.run(until_caught_up=True)
     assert (strict.rows("CHECKSUM TABLE t, heap, two"), _columns(strict)) == before
-
-
-def test_a_connection_that_dies_before_commit_keeps_nothing(strict: Bench) -> None:
-    before = _place(strict)
-    strict.on_primary("INSERT INTO t VALUES (80, NULL, 0)", "DELETE FROM heap WHERE a = 1")
-    with strict.open() as sessions:
-        streaming = strict.streaming(sessions)
-        commit = sessions.writer.commit
-
-        def killed() -> None:
-            strict.other.execute(f"KILL {sessions.writer.connection_id}")
-            commit()
-
-        sessions.writer.commit = killed  # type: ignore[method-assign]
-        with pytest.raises(ServerError) as raised:
-            streaming.run(until_caught_up=True)
-        assert raised.value.remedy is Remedy.RECONNECT
-    assert _place(strict) == before
-    assert strict.rows("SELECT COUNT(*) FROM t WHERE id = 80") == [(0,)]
-    strict.stream()
-    strict.assert_equal()
-    assert strict.saved().transaction_count == 2
 
 
 def test_ddl_policy_stop_names_the_statement(strict: Bench) -> None:

@@ -1,0 +1,109 @@
+"""COMMIT and its answer: the next transaction's rows are on their way by then, and stand only if it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.core.errors import RowMissing
+from replica_cli.core.settings import Apply, Batching, EngineChoice
+from replica_cli.mysql.errnos import Remedy, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.applier.bench import Bench
+
+    from replica_cli.service.sessions import SecondarySessions
+
+ROWS = 20
+
+
+@pytest.fixture(params=["auto", "sql"])
+def each_alone(bench: Bench, request: pytest.FixtureRequest) -> Bench:
+    """Give a bench on which each of twenty transactions has a commit of its own."""
+    apply = Apply(engine=EngineChoice(request.param))
+    bench.settings = replace(bench.settings, apply=apply, batching=Batching(transactions=1))
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1000, 0)")
+    bench.begin_here()
+    bench.on_primary(*(f"INSERT INTO t VALUES ({n}, {n})" for n in range(ROWS)))
+    return bench
+
+
+class Watched:
+    """What a writer sends, and something to be done before or behind its n-th COMMIT."""
+
+    def __init__(self, sessions: SecondarySessions, number: int, act: Callable[[], None], *, is_before: bool) -> None:
+        self._send = sessions.writer.send
+        self._number, self._act, self._is_before = number, act, is_before
+        self.commits = 0
+        self.behind = 0
+        sessions.writer.send = self.send  # type: ignore[method-assign]
+
+    def send(self, statements: Sequence[bytes]) -> None:
+        is_it = False
+        if list(statements) == [b"COMMIT"]:
+            self.commits += 1
+            is_it = self.commits == self._number
+        elif self.commits == self._number:
+            self.behind += 1
+        if is_it and self._is_before:
+            self._act()
+        self._send(statements)
+        if is_it and not self._is_before:
+            self._act()
+
+
+def _interrupted(bench: Bench, act: Callable[[SecondarySessions], None], *, is_before: bool) -> tuple[Watched, Remedy]:
+    with bench.open() as sessions:
+        sessions.writer.execute("SET SESSION lock_wait_timeout = 1")
+        watched = Watched(sessions, 5, lambda: act(sessions), is_before=is_before)
+        with pytest.raises(ServerError) as raised:
+            bench.streaming(sessions).run(until_caught_up=True)
+    return watched, raised.value.remedy
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "behind"])
+def test_a_connection_that_dies_at_commit(each_alone: Bench, *, is_before: bool) -> None:
+    def kill(sessions: SecondarySessions) -> None:
+        each_alone.other.execute(f"KILL {sessions.writer.connection_id}")
+
+    _, remedy = _interrupted(each_alone, kill, is_before=is_before)
+    assert remedy is Remedy.RECONNECT
+    # Four are answered; the fifth the position row knows.
+    (count,) = each_alone.rows("SELECT COUNT(*) FROM t WHERE id < 1000")[0]
+    assert count in ((4,) if is_before else (4, 5))
+    assert each_alone.saved().transaction_count == count
+    each_alone.stream()
+    each_alone.assert_equal()
+    assert each_alone.saved().transaction_count == ROWS
+
+
+def test_a_commit_that_is_refused_takes_along_what_came_behind_it(each_alone: Bench) -> None:
+    def forbid(_: SecondarySessions) -> None:
+        each_alone.other.execute("FLUSH TABLES WITH READ LOCK")
+
+    try:
+        watched, remedy = _interrupted(each_alone, forbid, is_before=True)
+    finally:
+        each_alone.other.execute("UNLOCK TABLES")
+    assert watched.commits == 5
+    assert watched.behind  # there was something to lose
+    # A lock wait at COMMIT is not tried again in place: what was sent behind it is gone with it.
+    assert remedy is Remedy.RECONNECT
+    assert each_alone.rows("SELECT COUNT(*) FROM t WHERE id < 1000") == [(4,)]
+    assert each_alone.saved().transaction_count == 4
+    each_alone.stream()
+    each_alone.assert_equal()
+    assert each_alone.saved().transaction_count == ROWS
+
+
+def test_a_failure_behind_a_commit_leaves_it_standing(each_alone: Bench) -> None:
+    each_alone.on_primary("UPDATE t SET v = 1 WHERE id = 1000", "INSERT INTO t VALUES (2000, 0)")
+    each_alone.on_secondary("DELETE FROM t WHERE id = 1000")
+    with pytest.raises(RowMissing, match="1 of 1 rows"):
+        each_alone.stream()
+    assert each_alone.rows("SELECT COUNT(*) FROM t") == [(ROWS,)]
+    assert each_alone.saved().transaction_count == ROWS
