@@ -1,6 +1,19 @@
-"""Run the command line with `python -m replica_cli`."""
+"""Run the command line: `replica`, or `python -m replica_cli`."""
 
-from replica_cli.cli.app import main
+import sys
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit with its code."""
+    if sys.argv[1:2] == ["stream"] and "--help" not in sys.argv:
+        # A worker takes as long to come up as the command line itself: both at once.
+        from replica_cli.service.spawning import spawn_ahead  # noqa: PLC0415 - no other command needs it
+
+        spawn_ahead()
+    from replica_cli.cli.app import main as run  # noqa: PLC0415 - as above: this is what takes long
+
+    run()
+
 
 if __name__ == "__main__":
     main()

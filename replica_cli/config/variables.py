@@ -66,7 +66,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("REPLICA_TABLE_FAILURES", "5", "failures in a row after which a table counts as failing"),
     Variable("REPLICA_COMPACT", "true", "write what a batch leaves of each row, not each change by itself"),
     Variable("TRANSFER_BATCH_SIZE", "1000", "rows in a transfer chunk"),
-    Variable("REPLICA_TRANSFER_WORKERS", "2", "workers that copy to one secondary at the same time"),
+    Variable("REPLICA_TRANSFER_WORKERS", "4", "workers that copy to one secondary at the same time"),
     Variable("REPLICA_PROGRESS_FOLDER", ".", "folder of transfer_progress_<name>.json"),
     Variable("REPLICA_BATCH_TRANSACTIONS", "5000", "most source transactions in one commit on a secondary"),
     Variable("REPLICA_BATCH_BYTES", "8MiB", "most bytes of binary log in one commit"),

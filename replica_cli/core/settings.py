@@ -159,7 +159,7 @@ class TransferSettings:
     """How the first copy is made."""
 
     chunk_rows: int = 1000
-    workers: int = 2
+    workers: int = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import sys
 import time
 from dataclasses import replace
-from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
 from replica_cli.core.status import WorkerStatus
 from replica_cli.logs import Tag, log
+from replica_cli.service.spawning import spawn
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -24,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 _RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
-# By name, not imported: a supervisor needs nothing of what a worker does, and a fork of it would bring its threads.
-_WORKER = "replica_cli.service.worker_process"
 
 
 class Child:
@@ -42,14 +39,7 @@ class Child:
 
     def start(self) -> None:
         """Start the process and give it its orders."""
-        ours, theirs = Pipe()
-        with theirs:
-            # -P: a folder that the command happens to run in is no place to take modules from.
-            command = [sys.executable, "-P", "-m", _WORKER, self.orders.server.name, str(theirs.fileno())]
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
-            )
-        self.pipe = ours
+        self._process, self.pipe = spawn()
         self.tell(self.orders)
 
     def take(self, settings: Settings) -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports import Failure, WorkerReport
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _YOUNG_OBJECTS = 50_000
+_COMM_LENGTH = 15
 
 
 class _PipeHandler(logging.handlers.QueueHandler):
@@ -49,6 +51,9 @@ def main() -> None:
     except EOFError:
         return  # the supervisor went before it had given any
     _rest_the_collector()
+    with contextlib.suppress(OSError):
+        # What `ps` and `top` show: there is a worker for each secondary.
+        Path("/proc/self/comm").write_text(f"replica {orders.server.name}"[:_COMM_LENGTH])
     _run(orders, pipe)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.definition_crossing import Crossing, cross
+from replica_cli.sqlbuilder.definition_keys import late_keys
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
@@ -30,9 +31,14 @@ _SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
 
 @dataclass(frozen=True, slots=True)
 class CreateStatements:
-    """A table without its foreign keys, the statements that add them later, and what is not as on the primary."""
+    """A table without its foreign keys, the statements that add them later, and what is not as on the primary.
+
+    `bare` makes it without some of its indexes too: `late_keys` are their names and clauses for ALTER TABLE.
+    """
 
     create: str
+    bare: str
+    late_keys: tuple[tuple[str, str], ...] = ()
     foreign_keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -70,8 +76,12 @@ def create_statements(
             notes.append(f"foreign key {item.name} is left out: its parent is not replicated")
         else:
             foreign_keys.append(f"ALTER TABLE {quote_table(target)} ADD {clause}")
+    table = table.with_items(tuple(i for i in items if not i.is_foreign_key))
+    late = late_keys(table)
     return CreateStatements(
-        create=table.with_items(tuple(i for i in items if not i.is_foreign_key)).create(quote_table(target)),
+        create=table.create(quote_table(target)),
+        bare=table.with_items(tuple(i for i in table.items if i not in late)).create(quote_table(target)),
+        late_keys=tuple((i.name, i.text) for i in late),
         foreign_keys=tuple(foreign_keys),
         notes=tuple(notes),
     )

@@ -13,6 +13,7 @@ from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DU
 from replica_cli.retry import delay_after
 from replica_cli.transfer.ends import Connections
 from replica_cli.transfer.errors import TableAltered
+from replica_cli.transfer.late_keys import add_late_keys
 from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
 from replica_cli.transfer.source import current_fingerprint, reread_source
@@ -266,6 +267,7 @@ class Worker:
         if fingerprint not in (None, run.source.fingerprint):
             self._restart(run)
             return
+        add_late_keys(self._connections.secondary, self._connections.ends, run, self._stop)
         self._store(self._connections.secondary).verify(run.name)
         run.is_finished = True
         self._meter.finish(str(run.name))

@@ -1,0 +1,35 @@
+"""Starts worker processes, the first of them before anybody knows what it is to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from multiprocessing import Pipe
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+# By name, not imported: a supervisor needs nothing of what a worker does, and a fork of it would bring its threads.
+_WORKER = "replica_cli.service.worker_process"
+Spawned = tuple["subprocess.Popen[bytes]", "Connection"]
+_ahead: list[Spawned] = []
+
+
+def spawn() -> Spawned:
+    """Return a new worker process, or the one that was started ahead, and the pipe to give it its orders through."""
+    if _ahead:
+        return _ahead.pop()
+    ours, theirs = Pipe()
+    with theirs:
+        # -P: a folder that the command happens to run in is no place to take modules from.
+        command = [sys.executable, "-P", "-m", _WORKER, str(theirs.fileno())]
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
+        )
+    return process, ours
+
+
+def spawn_ahead() -> None:
+    """Start a process for the next `spawn`: it comes up beside us, and ends by itself where no orders come."""
+    _ahead.append(spawn())
