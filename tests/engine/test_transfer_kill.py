@@ -30,9 +30,11 @@ PROGRAM = textwrap.dedent("""
     from replica_cli.core.settings import Network, Retry, Secret, Server, TransferSettings
     from replica_cli.mysql.session import connect
     from replica_cli.stop import StopToken
+    from replica_cli.transfer import tables
     from replica_cli.transfer.plan import plan_copy
     from replica_cli.transfer.run import run_copy
 
+    tables.LATE_KEYS_ROWS = 1000
     schema, mode, user, password, *ports = sys.argv[1:]
     primary, secondary = (Server(p, "127.0.0.1", int(p), user, Secret(password)) for p in ports)
     settings = TransferSettings(chunk_rows=50, workers=2)
@@ -60,7 +62,8 @@ def launch(copier: Copier, mode: TransferMode) -> subprocess.Popen[str]:
 def test_killed_at_any_moment_and_resumed_each_row_is_there_once(copier: Copier) -> None:
     copier.on_primary(
         f"CREATE TABLE t {SIMPLE}", numbers("t", 15_000),
-        "CREATE TABLE words (w VARCHAR(40) PRIMARY KEY, n INT)", numbers("words", 8000, "LEFT(SHA2(n, 256), 40), n"),
+        "CREATE TABLE words (w VARCHAR(40) PRIMARY KEY, n INT, KEY n (n), KEY wn (w(3), n))",
+        numbers("words", 8000, "LEFT(SHA2(n, 256), 40), n"),
         "CREATE TABLE bare (a INT, b INT)", numbers("bare", 3000, "n % 10, 1"),
         "CREATE TABLE child (id INT PRIMARY KEY, t_id INT, FOREIGN KEY (t_id) REFERENCES t (id))",
         numbers("child", 2000, "n, n"),

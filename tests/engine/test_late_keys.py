@@ -1,0 +1,117 @@
+"""Indexes that are made when a table's rows are there: the same in the end, whatever came in between."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.applier.bench import wait_until
+from engine.test_transfer import Copier, numbers
+
+from replica_cli.core.requests import TransferMode
+from replica_cli.stop import StopToken
+from replica_cli.transfer import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.sandbox.server import SandboxServer
+
+KEYS = "KEY z (b), UNIQUE KEY u (id, a), KEY a (a, b(10)), FULLTEXT KEY f (b), KEY c (c DESC)"
+SHAPES = {
+    "several": f"(id INT PRIMARY KEY, a INT, b VARCHAR(50), c INT, {KEYS})",
+    "counter": "(k INT, id INT NOT NULL AUTO_INCREMENT, a INT, b VARCHAR(50), PRIMARY KEY (k), KEY id (id), KEY a (a))",
+    "no key": "(id INT, a INT, b VARCHAR(50), c INT, KEY a (a), KEY b (b))",
+    "partitions": "(id INT PRIMARY KEY, a INT, b VARCHAR(50), c INT, KEY a (a)) PARTITION BY HASH (id) PARTITIONS 3",
+    "generated": "(id INT PRIMARY KEY, a INT, b VARCHAR(50), c INT AS (a * 2) VIRTUAL, KEY c (c), KEY b (b(3)))",
+    "other engine": "(id INT PRIMARY KEY, a INT, b VARCHAR(50), c INT, KEY a (a)) ENGINE=MyISAM",
+}
+ROWS = "n, n * 7 % 13, CONCAT('row ', n), n"
+FILLED = {"counter": ("t", "n, n + 1, n * 7 % 13, CONCAT('row ', n)"), "generated": ("t (id, a, b)", ROWS[:-3])}
+
+
+@pytest.fixture
+def copier(primary: SandboxServer, secondary: SandboxServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> Copier:
+    monkeypatch.setattr(tables, "LATE_KEYS_ROWS", 0)
+    return Copier(primary, secondary, schema)
+
+
+def _shown(server: SandboxServer, schema: str, name: str) -> str:
+    with server.session() as session:
+        return str((session.row(f"SHOW CREATE TABLE {schema}.{name}") or ("", ""))[1])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_table_is_the_same(copier: Copier, shape: str) -> None:
+    table, rows = FILLED.get(shape, ("t", ROWS))
+    copier.on_primary(f"CREATE TABLE t {SHAPES[shape]}", numbers(table, 500, rows))
+    copier.copy()
+    copier.compare()
+    ours, theirs = (_shown(s, copier.schema, "t") for s in (copier.primary, copier.secondary))
+    assert theirs == ours.replace("ENGINE=MyISAM", "ENGINE=InnoDB")
+
+
+@pytest.fixture
+def takes_any_parent(secondary: SandboxServer) -> Iterator[str]:
+    """Let foreign keys point at indexes that are not unique, on the secondary; give the statement for a session."""
+    if "mariadb" in str(secondary.binary):
+        yield "DO 0"
+        return
+    with secondary.session() as session:
+        session.execute("SET GLOBAL restrict_fk_on_non_standard_key = 0")
+        yield "SET SESSION restrict_fk_on_non_standard_key = 0"
+        session.execute("SET GLOBAL restrict_fk_on_non_standard_key = 1")
+
+
+def test_children_and_parents_find_their_indexes(copier: Copier, takes_any_parent: str) -> None:
+    copier.on_primary(
+        takes_any_parent,
+        "CREATE TABLE parent (id INT PRIMARY KEY, k INT, KEY k (k))",
+        "CREATE TABLE child (id INT PRIMARY KEY, up INT, KEY up (up), FOREIGN KEY c (up) REFERENCES parent (k))",
+        numbers("parent", 300, "n, n"),
+        numbers("child", 300, "n, n"),
+    )
+    copier.copy()
+    copier.compare()
+    # The parent alone, while the child's foreign key looks for its index.
+    copier.copy(TransferMode.NEW, "parent")
+    copier.compare()
+    for name in ("parent", "child"):
+        assert _shown(copier.secondary, copier.schema, name) == _shown(copier.primary, copier.schema, name)
+
+
+@pytest.mark.timeout(60)
+def test_a_stop_ends_the_making_and_a_resume_makes_them(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SHAPES['several']}", numbers("t", 3000, ROWS))
+    stop, has_begun = StopToken(), threading.Event()
+    stopped_at: list[float] = []
+    waiting = (
+        "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%' AND state LIKE '%metadata lock%'"
+    )
+    with copier.secondary.session() as holding, copier.secondary.session() as looking:
+
+        def keep_in_use(_: object) -> None:
+            """Begin to use the table once rows are in it: ALTER has to wait for that to end."""
+            if not has_begun.is_set() and copier.count(copier.secondary, "t"):
+                has_begun.set()
+                holding.begin()
+                holding.row(f"SELECT COUNT(*) FROM {copier.schema}.t")
+
+        def stop_when_it_waits() -> None:
+            wait_until(lambda: bool(looking.rows(waiting)))
+            stopped_at.append(time.monotonic())
+            stop.request()
+
+        watcher = threading.Thread(target=stop_when_it_waits, daemon=True)
+        watcher.start()
+        result = copier.run(copier.plan(), stop=stop, report=keep_in_use)
+        assert time.monotonic() - stopped_at[0] < 5
+        assert (result.is_complete, result.errors) == (False, ())
+        watcher.join()
+        holding.rollback()
+    assert "KEY `z`" not in _shown(copier.secondary, copier.schema, "t")
+    assert copier.run(copier.plan(TransferMode.RESUME)).is_complete
+    copier.compare()
+    assert _shown(copier.secondary, copier.schema, "t") == _shown(copier.primary, copier.schema, "t")

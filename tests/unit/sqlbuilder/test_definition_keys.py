@@ -1,0 +1,57 @@
+"""Which indexes wait until the rows are there."""
+
+from __future__ import annotations
+
+import pytest
+
+from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.definition import create_statements
+
+NAME = TableName("shop", "t")
+COLUMNS = "`id` int NOT NULL AUTO_INCREMENT, `a` varchar(99), `g` point NOT NULL, PRIMARY KEY (`id`)"
+
+
+def _statements(*keys: str, tail: str = "ENGINE=InnoDB", columns: str = COLUMNS) -> tuple[str, str, tuple[str, ...]]:
+    text = f"CREATE TABLE `t` ({', '.join((columns, *keys))}) {tail}"
+    found = create_statements(text, NAME, source=NAME, route=lambda n: n)
+    return found.create, found.bare, tuple(clause for _, clause in found.late_keys)
+
+
+def test_plain_indexes_wait_in_their_order_and_all_else_stays() -> None:
+    plain = ("KEY `a` (`a`(10),`id` DESC) COMMENT 'KEY (x), y'", "KEY `b``c` (`a`) USING BTREE /*!80000 INVISIBLE */")
+    others = ("UNIQUE KEY `u` (`a`)", "FULLTEXT KEY `f` (`a`)", "CONSTRAINT `c` CHECK (`id` > 0)")
+    create, bare, late = _statements(*others[:1], *plain, *others[1:])
+    assert late == plain
+    assert all(clause in create for clause in (*plain, *others))
+    assert all(clause in bare for clause in others)
+    assert not any(clause in bare for clause in plain)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("KEY `a` (`a`)", "SPATIAL KEY `s` (`g`)"),
+        ("KEY `a` (`a`)", "KEY `e` ((lower(`a`)))"),
+        ("KEY `a` (`a`)", "UNIQUE KEY `e` ((cast(`a` as unsigned array)))"),
+        ("KEY `a` (`a`)", "VECTOR KEY `v` (`g`)"),
+    ],
+    ids=["spatial", "expression", "unique expression", "vector"],
+)
+def test_none_waits_where_the_order_would_be_another(keys: tuple[str, ...]) -> None:
+    create, bare, late = _statements(*keys)
+    assert (bare, late) == (create, ())
+
+
+def test_none_waits_where_one_holds_the_counter() -> None:
+    columns = "`k` int NOT NULL, `id` int NOT NULL AUTO_INCREMENT, PRIMARY KEY (`k`)"
+    create, bare, late = _statements("KEY `id` (`id`)", "KEY `both` (`k`,`id`)", columns=columns)
+    assert (bare, late) == (create, ())
+
+
+def test_none_waits_in_another_engine() -> None:
+    create, bare, late = _statements("KEY `a` (`a`)", tail="ENGINE=ROCKSDB")
+    assert (bare, late) == (create, ())
+
+
+def test_a_table_that_becomes_innodb_counts_as_one() -> None:
+    assert _statements("KEY `a` (`a`)", tail="ENGINE=MyISAM")[2] == ("KEY `a` (`a`)",)
