@@ -49,9 +49,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Statements of the next batch that are ready when the one before it is committed.
-_BUILT_AHEAD = 2
-
 
 class Applier:
     """Applies transactions in order on one secondary.
@@ -180,9 +177,9 @@ class Applier:
         tally = Tally(transactions=sum(1 for t in run if t.size))
         works = self._builder.works(run, tally)
         failure: ReplicaError | None = None
-        first: list[Work] = []
+        first: Sequence[Work] = ()
         try:
-            first += itertools.islice(works, _BUILT_AHEAD)
+            first = self._writer.built_meanwhile(works)
         except (ApplyRefused, TableChangedInWindow) as error:
             failure = error
         finally:

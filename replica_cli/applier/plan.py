@@ -117,8 +117,7 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
 
 def holds_enum_zero(plan: RowPlan, rows: Sequence[Literals]) -> bool:
     """Say whether any of the rows holds an ENUM's error value, which strict mode refuses."""
-    places = plan.enum_places
-    return bool(places) and any(row[i] == b"0" for row in rows for i in places)
+    return any(b"0" in [row[i] for row in rows] for i in plan.enum_places)
 
 
 def is_present(bitmap: bytes, ordinal: int) -> bool:

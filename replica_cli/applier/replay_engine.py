@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero, is_present, written_columns
 from replica_cli.applier.sql_engine import decoded
 from replica_cli.applier.target import definition_of
-from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions
+from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions, value_lists
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
-from replica_cli.sqlbuilder.rows import delete_by_key, insert_head, values
+from replica_cli.sqlbuilder.rows import delete_by_key, insert_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -92,9 +92,9 @@ class ReplayEngine:
 
     def _replaces(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[Work]:
         head = insert_head(plan.definition.name, plan.rows.written, replaces=True)
-        for part in portions(rows, self._statement_bytes):
+        for part, values in value_lists(rows, self._statement_bytes):
             lenient = holds_enum_zero(plan.rows, part)
-            yield self._work(event, plan, len(part), head + values(part), is_lenient=lenient)
+            yield self._work(event, plan, len(part), head + values, is_lenient=lenient)
 
     def _work(
         self, event: RowEvent, plan: ReplayPlan, rows: int, statement: bytes, *, is_lenient: bool = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.compaction import counted
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
 from replica_cli.applier.target import definition_of, target_of
-from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions
+from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions, value_lists
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
@@ -17,7 +17,6 @@ from replica_cli.sqlbuilder.rows import (
     update_joined,
     update_template,
     update_whole_row_template,
-    values,
 )
 
 if TYPE_CHECKING:
@@ -106,8 +105,8 @@ class SqlEngine:
 
         if event.kind is RowKind.INSERT:
             head = insert_head(target, plan.written)
-            for part in portions(rows, self._statement_bytes):
-                yield work(len(part), head + values(part), is_lenient=holds_enum_zero(plan, part))
+            for part, values in value_lists(rows, self._statement_bytes):
+                yield work(len(part), head + values, is_lenient=holds_enum_zero(plan, part))
         elif event.kind is RowKind.DELETE and plan.has_key:
             for part in portions(rows, self._statement_bytes, DELETE_ROWS):
                 yield work(len(part), delete_by_key(target, plan.found_by, part))

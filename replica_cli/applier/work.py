@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from replica_cli.sqlbuilder.rows import row_values
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
@@ -63,6 +65,19 @@ class RowEngine(Protocol):
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed."""
+
+
+def value_lists(rows: Sequence[Literals], limit_bytes: int) -> Iterator[tuple[Sequence[Literals], bytes]]:
+    """Cut rows as `portions` does, and yield each list with its text for VALUES."""
+    texts = row_values(rows)
+    first = size = 0
+    for number, length in enumerate(map(len, texts)):
+        if number > first and (size + length > limit_bytes or number - first >= STATEMENT_ROWS):
+            yield rows[first:number], b",".join(texts[first:number])
+            first, size = number, 0
+        size += length + 1
+    if texts:
+        yield rows[first:], b",".join(texts[first:])
 
 
 def portions(rows: Sequence[Literals], limit_bytes: int, limit_rows: int = STATEMENT_ROWS) -> Iterator[list[Literals]]:

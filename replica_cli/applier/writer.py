@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from replica_cli.mysql.errnos import (
 from replica_cli.mysql.session import SQL_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from replica_cli.applier.work import Work
     from replica_cli.mysql.session import Session
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 _PACKET_STATEMENTS = 200
 _PACKET_BYTES = 1024 * 1024
 _PACKETS_AHEAD = 6
+# Of the next batch so much is built before the one on its way is over, and more only while that takes.
+_BUILT_AHEAD = 2
+_AHEAD_BYTES = 4 * 1024 * 1024
 _LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
 _Entry = tuple[bytes, "Work | None"]
 _KEY_NAME = re.compile(r"for key '([^']*)'")
@@ -57,6 +61,9 @@ class Writer:
         self._packet: list[_Entry] = []
         self._size = 0
         self._sent: deque[_Packet] = deque()
+        self._failure: ReplicaError | None = None
+        self._lost: ServerError | None = None
+        self._count = 0
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
         self._is_begun = False
@@ -99,10 +106,29 @@ class Writer:
         Raises what a COMMIT before it was answered with, too.
         """
         self._send()
-        count = 0
-        while self._sent:
-            count = self._receive()
-        return count
+        while self._sent or self._failure is not None:
+            self._receive()
+        return self._count
+
+    def built_meanwhile(self, works: Iterator[Work]) -> list[Work]:
+        """Return the first of some work: two pieces, and more while results are waited for. Raises as `works` does."""
+        found: list[Work] = []
+        size = 0
+        for work in works:
+            found.append(work)
+            size += len(work.statement)
+            if size >= _AHEAD_BYTES or (len(found) >= _BUILT_AHEAD and self._is_done()):
+                break
+        return found
+
+    def _is_done(self) -> bool:
+        """Take in the results that are there, and say whether no other is waited for; what is wrong `flush` raises."""
+        while self._sent and self._failure is None and self._session.is_answered:
+            try:
+                self._receive()
+            except ReplicaError as error:
+                self._failure = error
+        return not self._sent or self._failure is not None
 
     def commit(self, committed: Callable[[], None]) -> None:
         """Send the COMMIT of what was flushed, and call back once it is answered, which `flush` waits for."""
@@ -113,20 +139,16 @@ class Writer:
     def forget(self) -> None:
         """Take in what is still on its way, and forget it and the session's variables: a rollback follows.
 
-        Raises what a COMMIT was answered with, where one is on its way.
+        Raises what a COMMIT was answered with, now or before: nobody may go on behind one that failed.
         """
         self._packet, self._size = [], 0
-        lost: ReplicaError | None = None
-        while self._sent:
-            is_commit = self._sent[0].committed is not None
-            try:
+        while self._sent or self._failure is not None:
+            with contextlib.suppress(ReplicaError):
                 self._receive()
-            except ReplicaError as error:
-                lost = error if is_commit else lost
         self._checks = self._is_lenient = None
         self._is_begun = False
-        if lost is not None:
-            raise lost
+        if self._lost is not None:
+            raise self._lost
 
     @property
     def _server_name(self) -> str:
@@ -150,7 +172,10 @@ class Writer:
         while len(self._sent) > _PACKETS_AHEAD:
             self._receive()
 
-    def _receive(self) -> int:
+    def _receive(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         sent = self._sent.popleft()
         packet = sent.entries
         try:
@@ -158,9 +183,11 @@ class Writer:
         except ServerError as error:
             if error.is_connection_lost:
                 self._sent.clear()
-            if sent.committed is not None and error.remedy is Remedy.RETRY:
-                # What was sent behind it must not stand, and whoever sent that cannot redo this: begin anew.
-                error.remedy = Remedy.RECONNECT
+            if sent.committed is not None:
+                self._lost = error
+                if error.remedy is Remedy.RETRY:
+                    # What was sent behind it must not stand, and whoever sent that cannot redo this: begin anew.
+                    error.remedy = Remedy.RECONNECT
             work = packet[min(error.statement_index, len(packet) - 1)][1]
             raise (explained(error, work) if work is not None else error) from error
         for (_, work), count in zip(packet, counts, strict=True):
@@ -168,7 +195,7 @@ class Writer:
                 raise _missing(work, count)
         if sent.committed is not None:
             sent.committed()
-        return counts[-1]
+        self._count = counts[-1]
 
     def _set_session(self, work: Work) -> None:
         if work.checks_foreign_keys is not None and work.checks_foreign_keys != self._checks:

@@ -170,6 +170,23 @@ class Session:
             raise
         return counts
 
+    @property
+    def is_answered(self) -> bool:
+        """Say whether `receive` has something to read already, or the end of the connection."""
+        sock = self._connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
+        if sock is None:
+            return True
+        try:
+            # The driver reads more than it was asked for: only its buffer knows, and only a read without waiting asks.
+            sock.setblocking(False)
+            return bool(self._connection._rfile.peek(1))  # type: ignore[attr-defined]  # noqa: SLF001
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            sock.settimeout(self._connection._read_timeout)  # type: ignore[attr-defined]  # noqa: SLF001
+
     def begin(self) -> None:
         """Open a transaction."""
         self.execute("START TRANSACTION")

@@ -22,9 +22,9 @@ def insert_head(target: TableName, columns: Sequence[str], *, replaces: bool = F
     return f"{verb} INTO {quote_table(target)} ({names}) VALUES ".encode()
 
 
-def values(rows: Sequence[Literals]) -> bytes:
-    """Return rows as a list of row values."""
-    return b",".join([b"(" + b",".join(row) + b")" for row in rows])
+def row_values(rows: Sequence[Literals]) -> list[bytes]:
+    """Return each row as SQL writes one: in parentheses."""
+    return [b"(%b)" % b",".join(row) for row in rows]
 
 
 def delete_by_key(target: TableName, key: Sequence[str], rows: Sequence[Literals]) -> bytes:

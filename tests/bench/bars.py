@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     _Lines = Mapping[tuple[str, str, str], Line]
 
 ROW_IMAGE, SQL, SINGLE, LIBRARY = "replica", "replica, SQL engine", "native single", "library, decoding alone"
+MYDUMPER_4 = "mydumper + myloader -t 4"
 PIPE, DUMP, MYDUMPER = "mariadb-binlog | mariadb", "mariadb-dump | mariadb", "mydumper + myloader -t 2"
 LINK, LINK_20 = "replica, proxies", "replica, proxies of 20 ms"
 WORKERS_1, WORKERS_4 = "native 1 worker", "native 4 workers"

@@ -48,8 +48,9 @@ class DumpPipe:
 
 @dataclass(frozen=True, slots=True)
 class Mydumper:
-    """mydumper with 2 threads, then myloader with 2 threads; `rows` to a file, so that both have work."""
+    """mydumper, then myloader, with so many threads each; `rows` to a file, so that all have work."""
 
+    threads: int = 2
     rows: int = 50_000
 
     def prepare(self, rig: Rig) -> None:
@@ -59,7 +60,7 @@ class Mydumper:
 
     def run(self, rig: Rig) -> Timing:
         """Dump, then load."""
-        folder = ["-t", "2", "-B", rig.schema, f"--{{}}={rig.folder / 'mydumper'}"]
+        folder = ["-t", str(self.threads), "-B", rig.schema, f"--{{}}={rig.folder / 'mydumper'}"]
         dump = ["mydumper", *login(rig.primary), *(w.format("outputdir") for w in folder), f"--rows={self.rows}"]
         load = ["myloader", *login(rig.secondary), *(w.format("directory") for w in folder)]
         first = run_pipe(dump, folder=rig.folder)

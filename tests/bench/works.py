@@ -40,6 +40,7 @@ def works(plan: Plan) -> Mapping[str, Work]:
         bars.ROW_IMAGE: OursTransfer(plan.profile),
         bars.DUMP: DumpPipe(),
         bars.MYDUMPER: Mydumper(),
+        bars.MYDUMPER_4: Mydumper(4),
     }
     links: dict[str, Contestant] = {bars.LINK: OursLinked(0.0), bars.LINK_20: OursLinked(0.010)}
     followers: dict[str, Follower] = {bars.ROW_IMAGE: OursFollowing(plan.profile), bars.SINGLE: NativeFollowing()}

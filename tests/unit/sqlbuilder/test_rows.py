@@ -10,10 +10,10 @@ from replica_cli.sqlbuilder.rows import (
     delete_by_key,
     delete_template,
     insert_head,
+    row_values,
     update_joined,
     update_template,
     update_whole_row_template,
-    values,
 )
 
 ODD = TableName("s%d", "t`%b")
@@ -24,7 +24,7 @@ def test_insert_and_replace() -> None:
     rows = [(b"1", b"x'2525'"), (b"NULL", b"-1.5")]
     assert insert_head(ODD, ["a`%s", "é"]).decode() == f"INSERT INTO {NAME} (`a``%s`,`é`) VALUES "
     assert insert_head(ODD, ["a"], replaces=True).decode() == f"REPLACE INTO {NAME} (`a`) VALUES "
-    assert values(rows) == b"(1,x'2525'),(NULL,-1.5)"
+    assert row_values(rows) == [b"(1,x'2525')", b"(NULL,-1.5)"]
 
 
 def test_delete_by_key() -> None:
