@@ -123,7 +123,9 @@ class Reader:
                     # and each time the two threads would fight for their turn.
                     self._queue.rest(_REST_SECONDS)
         except ServerError as error:
-            self._queue.fail(self._explained(error))
+            # After a stop nobody asks what ended it: it was the stop.
+            if self._queue.is_open:
+                self._queue.fail(self._explained(error))
         except ReplicaError as error:
             self._queue.fail(error)
         except Exception as error:  # noqa: BLE001 - a bug here must reach the applier, not die with the thread

@@ -102,7 +102,14 @@ class Rig:
         return Place(str(row[0]), int(row[1]))
 
     def renew_secondary(self, durability: str, *, is_empty: bool = False) -> None:
-        """Start the secondary anew from the data before the log, or from nothing."""
+        """Start the secondary anew from the data before the log, or from nothing.
+
+        What an earlier run left at the primary ends: it notices late that nobody reads any more.
+        """
+        with self.primary.session() as session:
+            for number, command in session.rows("SELECT id, command FROM information_schema.processlist"):
+                if str(command).startswith("Binlog Dump"):
+                    session.execute(f"KILL {number}")
         if self.secondary.is_running:
             self.secondary.kill()
         shutil.rmtree(self.secondary.data_path, ignore_errors=True)
