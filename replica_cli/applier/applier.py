@@ -125,7 +125,8 @@ class Applier:
         TableChangedInWindow, ServerError.
         """
         if not self._is_prepared:
-            self._engines.strict.prepare()
+            for packet in self._engines.strict.preparation():
+                self._writer.send_alone(packet)
             self._is_prepared = True
         try:
             self._apply_all(transactions)

@@ -51,9 +51,9 @@ class AutoEngine:
         self._takes_images: dict[TableMap, bool] = {}
         self._said: dict[TableName, str] = {}
 
-    def prepare(self) -> None:
-        """Make the session ready for row images."""
-        self._images.prepare()
+    def preparation(self) -> Sequence[Sequence[bytes]]:
+        """Return what makes the session ready for row images."""
+        return self._images.preparation()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget what was decided for tables, or for all: their definitions changed."""

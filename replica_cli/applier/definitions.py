@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 _Columns = tuple[tuple[str, str, str | None], ...]
-_SIGNATURE = "SELECT {} column_name, column_type, character_set_name FROM information_schema.columns WHERE {}"
+_SIGNATURES = """SELECT table_name, column_name, column_type, character_set_name FROM information_schema.columns
+ WHERE table_schema = %s ORDER BY table_name, ordinal_position"""
 
 
 class Definitions:
@@ -41,24 +42,17 @@ class Definitions:
         return found
 
     def read(self, sources: Mapping[TableName, TableName]) -> None:
-        """Read what is not known of some tables in few round trips; those that are missing stay unknown.
+        """Read what is not known of some tables at once; those that are missing stay unknown.
 
         `sources` tells the primary's name of each.
         """
         wanted = [target for target in sources if target not in self._tables]
         if not wanted:
             return
-        where = "table_schema = {} AND table_name = {} ORDER BY ordinal_position"
-        escape = self._session.escape
-        signatures = self._session.rows_of_each(
-            [_SIGNATURE.format("", where.format(escape(t.schema), escape(t.table))) for t in wanted]
-        )
-        found = read_tables(self._session, wanted)
-        for target, columns in zip(wanted, signatures, strict=True):
-            if target in found:
-                self._tables[target] = found[target]
-                self._columns[target] = tuple(columns)
-                self._sources[target] = sources[target]
+        for target, found in read_tables(self._session, wanted).items():
+            self._tables[target] = found
+            self._columns[target] = tuple((c.name, c.column_type, c.charset) for c in found.columns)
+            self._sources[target] = sources[target]
 
     def check(self) -> list[TableName]:
         """Look whether somebody else altered the tables in use: forget those that were, return the primary's names.
@@ -67,8 +61,7 @@ class Definitions:
         """
         now: dict[TableName, list[tuple[str, str, str | None]]] = {}
         for schema in {target.schema for target in self._columns}:
-            sql = _SIGNATURE.format("table_name,", "table_schema = %s ORDER BY table_name, ordinal_position")
-            for table, *column in self._session.rows(sql, schema):
+            for table, *column in self._session.rows(_SIGNATURES, schema):
                 now.setdefault(TableName(schema, table), []).append(tuple(column))
         altered = []
         for target, before in list(self._columns.items()):

@@ -97,8 +97,8 @@ class RowImageEngine:
         if events:
             yield self._work(events[first:])
 
-    def prepare(self) -> None:
-        """Give the session the primary's format description. Outside of a transaction, once."""
+    def preparation(self) -> Sequence[Sequence[bytes]]:
+        """Return what gives the session the primary's format description; in autocommit, as no transaction is open."""
         event = self._format_event()
         # The last byte names the checksum algorithm; four bytes of checksum stand behind it whatever it says.
         body = event[19:-1] + _CHECKSUM_ALGORITHM_OFF + _CHECKSUM
@@ -109,10 +109,7 @@ class RowImageEngine:
         if not self._session.is_mariadb:
             # The format description leaves the session waiting for a GTID of its own.
             after.insert(0, b"SET @@SESSION.gtid_next = 'AUTOMATIC'")
-        for packet in (before, after):
-            self._session.send(packet)
-        for packet in (before, after):
-            self._session.receive(len(packet))
+        return before, after
 
     def _work(self, group: Sequence[RowEvent]) -> Work:
         chunks: list[bytes] = []

@@ -54,8 +54,9 @@ class SqlEngine:
         self._compaction = compaction
         self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = {}
 
-    def prepare(self) -> None:
-        """Do nothing: statements need no preparation."""
+    def preparation(self) -> Sequence[Sequence[bytes]]:
+        """Return nothing: statements need no preparation."""
+        return ()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:  # noqa: ARG002 - plans are made again in no time
         """Forget the plans: definitions changed."""

@@ -60,8 +60,8 @@ class RowEngine(Protocol):
         Raises Drift, UnsupportedEvent or ApplyRefused where an event cannot be carried out as it was made.
         """
 
-    def prepare(self) -> None:
-        """Make the session ready; called once, outside of a transaction, before the first work."""
+    def preparation(self) -> Sequence[Sequence[bytes]]:
+        """Return packets of statements that make the session ready; sent once, before all else."""
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed."""

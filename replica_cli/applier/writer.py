@@ -21,7 +21,7 @@ from replica_cli.mysql.errnos import (
 from replica_cli.mysql.session import SQL_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replica_cli.applier.work import Work
     from replica_cli.mysql.session import Session
@@ -99,6 +99,11 @@ class Writer:
         """Send what waits and one more statement behind it, of which `flush` returns the rows that it found."""
         self._add(last, None)
         self._send()
+
+    def send_alone(self, packet: Sequence[bytes]) -> None:
+        """Send statements that are no part of a transaction, and of which nothing is expected but that they work."""
+        self._session.send(packet)
+        self._sent.append(_Packet([(statement, None) for statement in packet]))
 
     def flush(self) -> int:
         """Send what waits, check every result, and return the last statement's count.

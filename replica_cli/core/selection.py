@@ -53,6 +53,11 @@ class Selection:
             return schema
         return None
 
+    @property
+    def target_schemas(self) -> tuple[str, ...] | None:
+        """Return the secondary's schemas that may hold replicated tables, None where they are not known by name."""
+        return None if self.takes_all_schemas else tuple(dict.fromkeys(self._routes.values()))
+
     def is_target_schema(self, schema: str) -> bool:
         """Say whether a schema of the secondary may hold replicated tables."""
         return schema in self._routes.values() or (self.takes_all_schemas and schema not in SYSTEM_SCHEMAS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
@@ -16,10 +16,14 @@ _PARENTS = """SELECT DISTINCT referenced_table_schema, referenced_table_name FRO
 
 
 class References:
-    """The parents of all foreign keys in some schemas, read when first asked for; `takes` says which schemas."""
+    """The parents of all foreign keys in some schemas, read when first asked for.
 
-    def __init__(self, session: Session, takes: Callable[[str], bool]) -> None:
+    `schemas` are their names; where they are not known, `takes` says which of the server's schemas.
+    """
+
+    def __init__(self, session: Session, schemas: Sequence[str] | None, takes: Callable[[str], bool]) -> None:
         self._session = session
+        self._schemas = schemas
         self._takes = takes
         self._parents: frozenset[str] | None = None
 
@@ -30,7 +34,12 @@ class References:
     def is_parent(self, name: TableName) -> bool:
         """Say whether a foreign key points at a table; capitals in names say nothing. Raises ServerError."""
         if self._parents is None:
-            schemas = [str(row[0]) for row in self._session.rows("SELECT schema_name FROM information_schema.schemata")]
-            rows = [row for s in schemas if self._takes(s) for row in self._session.rows(_PARENTS, s)]
-            self._parents = frozenset(f"{schema}.{table}".lower() for schema, table in rows)
+            schemas = self._schemas
+            if schemas is None:
+                found = self._session.rows("SELECT schema_name FROM information_schema.schemata")
+                schemas = [name for (name,) in found if self._takes(name)]
+            # In one packet: the schemas may be many, and the way long.
+            queries = [_PARENTS % self._session.escape(s) for s in schemas]
+            answers = self._session.rows_of_each(queries) if queries else []
+            self._parents = frozenset(f"{schema}.{table}".lower() for rows in answers for schema, table in rows)
         return str(name).lower() in self._parents

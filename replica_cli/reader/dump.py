@@ -137,7 +137,7 @@ def open_dump(
     Raises ServerError where the primary refuses or does not answer.
     """
     settings = connection_settings(server, network)
-    settings |= {"read_timeout": network.read_timeout, "init_command": _dump_variables(network.heartbeat)}
+    settings |= {"read_timeout": network.read_timeout, "init_command": _dump_variables(network.heartbeat, server_id)}
     gtids = b"" if is_mariadb or not by_gtid else MysqlGtids(start.gtid).encode()
     reader = BinLogStreamReader(
         connection_settings=settings,
@@ -149,8 +149,6 @@ def open_dump(
         log_pos=None if by_gtid else start.pos,
         auto_position=(start.gtid if is_mariadb else _PLACEHOLDER) if by_gtid else None,
         is_mariadb=is_mariadb and by_gtid,
-        slave_heartbeat=network.heartbeat,
-        slave_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"replica-{server_id}.{socket.gethostname()}")),
         report_slave={"hostname": reported_name(), "username": "", "password": "", "port": 0},
         enable_logging=False,
     )
@@ -167,11 +165,14 @@ def _hand_over(reader: BinLogStreamReader, server: Server) -> Connection[Any]:
     raise PrimaryError(f"{server}: the dump request was not sent", hint="report this: the driver has changed")
 
 
-def _dump_variables(heartbeat: float) -> str:
-    # Both spellings: MySQL 8.4 renamed them. CRC32 is asked for always: a server whose log has none sends none, and the
-    # format description of each file says so. Capability 4: MariaDB then sends GTID events instead of rewriting them.
+def _dump_variables(heartbeat: float, server_id: int) -> str:
+    # In one statement: the library would take a round trip for each. Both spellings: MySQL 8.4 renamed them. CRC32 is
+    # asked for always: a server whose log has none sends none, and the format description of each file says so.
+    # Capability 4: MariaDB then sends GTID events instead of rewriting them.
     nanoseconds = int(heartbeat * 1_000_000_000)
+    own_uuid = uuid.uuid5(uuid.NAMESPACE_DNS, f"replica-{server_id}.{socket.gethostname()}")
     return (
         "SET @master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32', @mariadb_slave_capability=4, "
-        f"@master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}"
+        f"@master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}, "
+        f"@slave_uuid='{own_uuid}', @replica_uuid='{own_uuid}'"
     )

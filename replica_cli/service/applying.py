@@ -23,15 +23,13 @@ from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.catalog import read_tables
 from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.references import References
-from replica_cli.mysql.session import connect
 from replica_cli.reader.kept import KeptEvents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
@@ -54,6 +52,7 @@ def make_applier(
     *,
     windows: Windows,
     primary_facts: ServerFacts,
+    read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
     format_event: Callable[[], bytes],
     stop: StopToken,
     is_exact: bool = False,
@@ -64,7 +63,7 @@ def make_applier(
     limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
     logged = primary_facts.logs_cascades
     selection = settings.selection
-    references = References(sessions.catalog, selection.is_target_schema)
+    references = References(sessions.catalog, selection.target_schemas, selection.is_target_schema)
 
     def compaction(replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
         if not settings.apply.compacts:
@@ -93,7 +92,7 @@ def make_applier(
             sql,
             definitions,
             settings.selection,
-            read_primary=lambda names: _read_primary(settings, names),
+            read_primary=read_primary,
             is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
         )
     ddl = ddl_class(
@@ -159,8 +158,3 @@ def can_replay(sessions: SecondarySessions) -> bool:
 
 def _grant(facts: ServerFacts) -> str:
     return f"GRANT {'BINLOG REPLAY' if facts.is_mariadb else 'REPLICATION_APPLIER'} ON *.* TO this user"
-
-
-def _read_primary(settings: Settings, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-    with connect(settings.primary, settings.network) as primary:
-        return read_tables(primary, names)

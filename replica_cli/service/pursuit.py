@@ -21,6 +21,7 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.reader import Reader, check_position
 from replica_cli.service.applying import make_applier
+from replica_cli.service.primary_tables import PrimaryTables
 from replica_cli.service.sessions import SecondarySessions, prepare_to_apply
 
 if TYPE_CHECKING:
@@ -86,12 +87,15 @@ class Pursuit:
             raise TableChangedInWindow(tuple(self._names), "the copy's place is not known")
         log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
             instance=self._server.name)  # fmt: skip
-        with connect(self._settings.primary, self._settings.network) as primary:
-            check_position(primary, start)
+        with closing(PrimaryTables(self._settings)) as primary:
+            check_position(primary.session, start)
+            self._pursue(start, primary)
+
+    def _pursue(self, start: Position, primary: PrimaryTables) -> None:
         saved, sessions = self._open(start)
         with sessions:
             reader = self._reader(start)
-            applier = self._applier(sessions, saved, reader)
+            applier = self._applier(sessions, saved, reader, primary)
             with closing(_Stopping(reader)):
                 reader.start()
                 self._approach(reader, applier)
@@ -179,7 +183,9 @@ class Pursuit:
     def _wants(self, name: TableName) -> bool:
         return name in self._names
 
-    def _applier(self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader) -> Applier:
+    def _applier(
+        self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader, primary: PrimaryTables
+    ) -> Applier:
         def format_event() -> bytes:
             if reader.format is None:
                 raise CorruptEvent("rows came before the log's format description")
@@ -191,6 +197,7 @@ class Pursuit:
             saved,
             windows=Windows({r.name: r for r in self._group}, is_mariadb=self._facts.is_mariadb, is_beside=True),
             primary_facts=self._facts,
+            read_primary=primary.read,
             format_event=format_event,
             stop=self._end,
             ddl_class=DdlBeside,

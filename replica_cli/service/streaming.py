@@ -15,7 +15,6 @@ from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.session import connect
 from replica_cli.reader.reader import Reader, check_position
 from replica_cli.service.applying import make_applier
 from replica_cli.service.joining import Joining
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings
     from replica_cli.service.board import StatusBoard
+    from replica_cli.service.primary_tables import PrimaryTables
     from replica_cli.service.sessions import SecondarySessions
     from replica_cli.stop import StopToken
 
@@ -46,6 +46,7 @@ class Streaming:
         self,
         settings: Settings,
         sessions: SecondarySessions,
+        primary: PrimaryTables,
         saved: SavedPosition,
         *,
         server_id: int,
@@ -58,13 +59,13 @@ class Streaming:
         self._board = board
         self._stop = stop
         self._instance = board.status.instance
-        with connect(settings.primary, settings.network) as primary:
-            self._primary_facts = read_facts(primary)
-            self._target = end_of_log(primary, self._primary_facts)
-            row = primary.row("SELECT UNIX_TIMESTAMP(NOW(6))")
-            self._clock_offset = float(row[0]) - time.time() if row else 0.0
-            start = self._start_position(saved)
-            check_position(primary, start)
+        self._primary = primary
+        self._primary_facts = read_facts(primary.session)
+        self._target = end_of_log(primary.session, self._primary_facts)
+        row = primary.session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
+        self._clock_offset = float(row[0]) - time.time() if row else 0.0
+        start = self._start_position(saved)
+        check_position(primary.session, start)
         records = sessions.stores.tables.load()
         self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
         self._joining: Joining | None = None
@@ -96,6 +97,7 @@ class Streaming:
             saved,
             windows=self._windows,
             primary_facts=self._primary_facts,
+            read_primary=primary.read,
             format_event=self._format_event,
             stop=stop,
             is_exact=is_exact,
@@ -225,6 +227,7 @@ class Streaming:
         if time.monotonic() - self._asked_at < _ASKED_SECONDS:
             return False
         self._asked_at = time.monotonic()
+        self._primary.rest()
         if self._asked_at - self._watched_at >= WATCH_SECONDS:
             self._watched_at = self._asked_at
             self._applier.check_definitions()

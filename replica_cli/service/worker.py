@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.beside import XaMet
@@ -44,6 +45,7 @@ from replica_cli.service.copying import (
 )
 from replica_cli.service.pausing import hold
 from replica_cli.service.preflight import check_before_start
+from replica_cli.service.primary_tables import PrimaryTables
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.standby import stand_by
 from replica_cli.service.streaming import Streaming
@@ -135,7 +137,7 @@ class Worker:
             stand_by(self._settings, self._server, self._board, self._stop)
             if self._stop.is_set:
                 return
-        with self._open() as sessions:
+        with self._open() as sessions, closing(PrimaryTables(self._settings)) as primary:
             self._board.has_held_lock = True
             self._writer = sessions.writer
             beats = BeatStore(sessions.catalog, self._settings.state_schema, self._server.name)
@@ -148,6 +150,7 @@ class Worker:
                 streaming = Streaming(
                     self._settings,
                     sessions,
+                    primary,
                     saved,
                     server_id=self._server_id,
                     board=self._board,

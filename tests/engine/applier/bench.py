@@ -19,6 +19,7 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.service.board import StatusBoard
+from replica_cli.service.primary_tables import PrimaryTables
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.streaming import Streaming
 from replica_cli.stop import StopToken
@@ -52,6 +53,7 @@ class Bench:
     schema: str
     settings: Settings = field(init=False)
     _sessions: dict[str, Session] = field(default_factory=dict)
+    _primaries: list[PrimaryTables] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         state = f"{self.schema}_state"
@@ -108,8 +110,8 @@ class Bench:
                 session.execute(statement)
 
     def close(self) -> None:
-        for session in self._sessions.values():
-            session.close()
+        for each in (*self._sessions.values(), *self._primaries):
+            each.close()
 
     def _session(self, server: SandboxServer, role: str) -> Session:
         if role not in self._sessions:
@@ -159,8 +161,16 @@ class Bench:
         settings = replace(self.settings, **changes)  # type: ignore[arg-type]
         sessions.stores.positions.take_token()
         board = StatusBoard(INSTANCE, lambda _: None)
+        self._primaries.append(PrimaryTables(settings))
         return Streaming(
-            settings, sessions, self.saved(), server_id=4000, board=board, stop=StopToken(), is_exact=is_exact
+            settings,
+            sessions,
+            self._primaries[-1],
+            self.saved(),
+            server_id=4000,
+            board=board,
+            stop=StopToken(),
+            is_exact=is_exact,
         )
 
     def stream(self, **changes: object) -> None:

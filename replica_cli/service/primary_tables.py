@@ -1,0 +1,59 @@
+"""A session for what a stream asks the primary now and then, such as the definitions of tables that are new to it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.mysql.catalog import read_tables
+from replica_cli.mysql.errnos import ServerError
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.settings import Settings
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.session import Session
+
+_IDLE_SECONDS = 5.0
+
+
+class PrimaryTables:
+    """Opens the session when it is needed, and keeps it while questions come."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session: Session | None = None
+        self._used_at = 0.0
+
+    @property
+    def session(self) -> Session:
+        """Return the session, opened if it is not. Raises ServerError."""
+        self._used_at = time.monotonic()
+        if self._session is None:
+            self._session = connect(self._settings.primary, self._settings.network)
+        return self._session
+
+    def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+        """Return the definitions of now of those tables that are there. Raises ServerError."""
+        was_open = self._session is not None
+        try:
+            return read_tables(self.session, names)
+        except ServerError as error:
+            self.close()
+            if not (was_open and error.is_connection_lost):
+                raise
+        # It had ended while nothing was asked.
+        return read_tables(self.session, names)
+
+    def rest(self) -> None:
+        """Close the session where nothing was asked for a while."""
+        if self._session is not None and time.monotonic() - self._used_at > _IDLE_SECONDS:
+            self.close()
+
+    def close(self) -> None:
+        """Close the session; the next question opens another."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
