@@ -85,11 +85,12 @@ class Applier:
         self._windows = windows
         self._token = saved.token
         self._size_bytes = batching.size_bytes
-        self._pace = Pace(batching)
         self._retry = retry
         self._stop = stop
         self._progress = Progress(saved, is_mariadb=is_mariadb)
+        asked_at = time.monotonic()
         self._has_intent = stores.intents.load() is not None
+        self._pace = Pace(batching, time.monotonic() - asked_at)
         self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
         self._is_prepared = False
         self._flying: Batch | None = None

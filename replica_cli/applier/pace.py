@@ -13,10 +13,15 @@ _NEW_SHARE = 0.5
 
 
 class Pace:
-    """Learns from each batch how long a transaction takes on this secondary, in seconds."""
+    """Learns from each batch how long a transaction takes on this secondary, in seconds.
 
-    def __init__(self, batching: Batching) -> None:
+    `round_trip`: how long an answer of the secondary takes that takes no work. Every batch waits so long, large or
+    small: counted as the transactions' time it would make batches on a long way small, and the way still slower.
+    """
+
+    def __init__(self, batching: Batching, round_trip: float = 0.0) -> None:
         self._most = batching.transactions
+        self._round_trip = round_trip
         self._age = batching.age_seconds
         self._seconds_each: float | None = None
         self._landed_at = 0.0
@@ -32,7 +37,7 @@ class Pace:
         """Note that so many transactions were committed just now; they were begun at a time of the monotonic clock."""
         now = time.monotonic()
         # While the one before it was on its way nobody worked on this one.
-        seconds = now - max(begun_at, self._landed_at)
+        seconds = max(0.0, now - max(begun_at, self._landed_at) - self._round_trip)
         self._landed_at = now
         if count:
             each = seconds / count

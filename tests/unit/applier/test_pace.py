@@ -56,3 +56,11 @@ def test_the_time_of_the_batch_before_is_not_counted_twice(pace: Pace, land: Lan
     land(10, 0.0)
     # Begun together with the one before it: as if nothing of the time were its own.
     assert pace.transactions == int(0.2 / (0.1 / 2))
+
+
+def test_the_way_to_the_secondary_is_not_the_transactions_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace(Batching(transactions=1000, age_seconds=0.2), round_trip=0.5)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.6)
+    pace.landed(10, 0.0)
+    # Ten took a tenth of a second; that each batch waits for half a second is no reason for small ones.
+    assert pace.transactions == 20
