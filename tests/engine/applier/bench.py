@@ -176,11 +176,17 @@ class Bench:
     def stream(self, **changes: object) -> None:
         """Stream to the primary's end of now. Raises what ends it, named exactly, as the service does."""
         try:
-            with self.open() as sessions:
-                self.streaming(sessions, **changes).run(until_caught_up=True)
+            self._stream(is_exact=False, **changes)
         except NotExact:
+            self._stream(is_exact=True, **changes)
+
+    def _stream(self, *, is_exact: bool, **changes: object) -> None:
+        try:
             with self.open() as sessions:
-                self.streaming(sessions, is_exact=True, **changes).run(until_caught_up=True)
+                self.streaming(sessions, is_exact=is_exact, **changes).run(until_caught_up=True)
+        finally:
+            while self._primaries:
+                self._primaries.pop().close()
 
     def assert_equal(self) -> None:
         assert_equal(self.primary, self.secondary, self.schema)
