@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
-    if sys.argv[1:2] == ["stream"] and "--help" not in sys.argv:
+    if sys.argv[1:2] == ["stream"] and not {"--help", "-h"} & set(sys.argv):
         # A worker takes as long to come up as the command line itself: both at once.
         from replica_cli.service.spawning import spawn_ahead  # noqa: PLC0415 - no other command needs it
 

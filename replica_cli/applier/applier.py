@@ -126,8 +126,7 @@ class Applier:
         TableChangedInWindow, ServerError.
         """
         if not self._is_prepared:
-            for packet in self._engines.strict.preparation():
-                self._writer.send_alone(packet)
+            self._writer.prepare(self._engines.strict.preparation())
             self._is_prepared = True
         try:
             self._apply_all(transactions)
@@ -143,8 +142,7 @@ class Applier:
         self._settle()
         mark = self._progress.behind((), Tally())
         if self._open is None and self._progress.is_ahead(mark):
-            self._land(self._start((), Tally(), must_save=True))
-            self._writer.flush()
+            self._land(self._start((), Tally(), must_save=True), waits=True)
 
     def check_definitions(self) -> None:
         """Notice what somebody else altered on the secondary. Raises Drift where a table no longer fits its rows."""
@@ -193,15 +191,18 @@ class Applier:
         self._flying = self._start(run, tally, itertools.chain(first, works))
 
     def _settle(self) -> None:
-        """Wait for the batch that is on its way and commit it; behind that nothing is on its way any more."""
-        self._commit_flying()
-        self._writer.flush()
+        """Wait for the batch that is on its way and commit it; behind that no commit is on its way any more."""
+        if self._flying is not None:
+            self._commit_flying(waits=True)
+        elif self._open is None:
+            # Pieces of a large transaction are no batch: who sends the next one takes their results in.
+            self._writer.flush()
 
-    def _commit_flying(self) -> None:
+    def _commit_flying(self, *, waits: bool = False) -> None:
         """Wait for the results of the batch that is on its way and ask for its commit."""
         batch, self._flying = self._flying, None
         if batch is not None:
-            self._finish(batch.run, partial(self._land, batch))
+            self._finish(batch.run, partial(self._land, batch, waits=waits))
 
     def _finish(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
         try:
@@ -231,7 +232,7 @@ class Applier:
 
     def _commit_run(self, run: Sequence[Transaction]) -> None:
         tally = Tally(transactions=sum(1 for t in run if t.size))
-        self._land(self._start(run, tally, self._builder.works(run, tally)))
+        self._land(self._start(run, tally, self._builder.works(run, tally)), waits=True)
 
     def _apply_special(self, transaction: Transaction) -> None:
         """Apply a transaction that holds statements, or a piece of a large one."""
@@ -247,8 +248,7 @@ class Applier:
                 self._open = Tally(transactions=1)
             if transaction.is_end:
                 tally, self._open = self._open, None
-                self._land(self._start([transaction], tally))
-                self._writer.flush()
+                self._land(self._start([transaction], tally), waits=True)
                 self._builder.is_exact = False
         except (ApplyRefused, TableChangedInWindow) as error:
             self._open = None
@@ -348,14 +348,17 @@ class Applier:
                 failure = error
         return Batch(run, mark, is_saved, failure, begun_at)
 
-    def _land(self, batch: Batch) -> None:
-        """Take in every result of a batch, and ask for its commit; the answer is waited for by the next flush."""
+    def _land(self, batch: Batch, *, waits: bool = False) -> None:
+        """Take in every result of a batch, and ask for its commit; the next one waits for the answer, or this."""
         if batch.failure is not None:
             raise batch.failure
         found = self._writer.flush()
         if batch.is_saved:
             self._stores.positions.check_advanced(found)
             self._writer.commit(partial(self._landed, batch))
+            if waits:
+                # Nothing is behind it: a server that asks for the batch once more (Galera, at COMMIT) gets it.
+                self._writer.flush()
             self._has_intent = False
         self._progress.expect(batch.mark, is_saved=batch.is_saved)
         if not batch.is_saved:

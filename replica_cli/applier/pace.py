@@ -15,13 +15,13 @@ _NEW_SHARE = 0.5
 class Pace:
     """Learns from each batch how long a transaction takes on this secondary, in seconds.
 
-    `round_trip`: how long an answer of the secondary takes that takes no work. Every batch waits so long, large or
-    small: counted as the transactions' time it would make batches on a long way small, and the way still slower.
+    `round_trip_seconds`: how long an answer of the secondary takes that takes no work. Every batch waits so long, large
+    or small: counted as the transactions' time it would make batches on a long way small, and the way still slower.
     """
 
-    def __init__(self, batching: Batching, round_trip: float = 0.0) -> None:
+    def __init__(self, batching: Batching, round_trip_seconds: float = 0.0) -> None:
         self._most = batching.transactions
-        self._round_trip = round_trip
+        self._round_trip = round_trip_seconds
         self._age = batching.age_seconds
         self._seconds_each: float | None = None
         self._landed_at = 0.0
@@ -37,8 +37,11 @@ class Pace:
         """Note that so many transactions were committed just now; they were begun at a time of the monotonic clock."""
         now = time.monotonic()
         # While the one before it was on its way nobody worked on this one.
-        seconds = max(0.0, now - max(begun_at, self._landed_at) - self._round_trip)
+        seconds = now - max(begun_at, self._landed_at)
         self._landed_at = now
+        # The first answer may have been slow for another reason.
+        self._round_trip = min(self._round_trip, seconds)
+        seconds -= self._round_trip
         if count:
             each = seconds / count
             known = self._seconds_each

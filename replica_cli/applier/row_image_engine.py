@@ -105,11 +105,10 @@ class RowImageEngine:
         timestamp, code, server_id, _, _, flags = _HEADER.unpack_from(event)
         header = _HEADER.pack(timestamp, code, server_id, 19 + len(body), 0, flags)
         before = [b"SET SESSION autocommit=1", b"BINLOG '" + b2a_base64(header + body, newline=False) + b"'"]
-        after = [b"SET SESSION autocommit=0"]
-        if not self._session.is_mariadb:
-            # The format description leaves the session waiting for a GTID of its own.
-            after.insert(0, b"SET @@SESSION.gtid_next = 'AUTOMATIC'")
-        return before, after
+        # The format description leaves MySQL's session waiting for a GTID of its own.
+        between = [] if self._session.is_mariadb else [[b"SET @@SESSION.gtid_next = 'AUTOMATIC'"]]
+        # Each by itself: one that fails does not keep the others from being run.
+        return before, *between, [b"SET SESSION autocommit=0"]
 
     def _work(self, group: Sequence[RowEvent]) -> Work:
         chunks: list[bytes] = []

@@ -61,7 +61,7 @@ class RowEngine(Protocol):
         """
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
-        """Return packets of statements that make the session ready; sent once, before all else."""
+        """Return packets of statements that make the session ready; run once, before all else."""
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed."""

@@ -38,12 +38,18 @@ _KEY_NAME = re.compile(r"for key '([^']*)'")
 _COMMIT: _Entry = (b"COMMIT", None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Packet:
-    """Statements that were sent together; `committed` is called where they are a COMMIT, once it is answered."""
+    """Statements that were sent together, of which so many are answered.
+
+    `committed` is called where they are a COMMIT, once it is answered. `is_preparation`: without them the session is of
+    no use.
+    """
 
     entries: list[_Entry]
     committed: Callable[[], None] | None = None
+    is_preparation: bool = False
+    answered: int = 0
 
 
 class Writer:
@@ -62,7 +68,8 @@ class Writer:
         self._size = 0
         self._sent: deque[_Packet] = deque()
         self._failure: ReplicaError | None = None
-        self._lost: ServerError | None = None
+        self._spoilt: ServerError | None = None
+        self._is_preparing = False
         self._count = 0
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
@@ -100,10 +107,15 @@ class Writer:
         self._add(last, None)
         self._send()
 
-    def send_alone(self, packet: Sequence[bytes]) -> None:
-        """Send statements that are no part of a transaction, and of which nothing is expected but that they work."""
-        self._session.send(packet)
-        self._sent.append(_Packet([(statement, None) for statement in packet]))
+    def prepare(self, packets: Sequence[Sequence[bytes]]) -> None:
+        """Send packets of statements that make the session ready.
+
+        Nothing else is sent before they are answered: where one fails, the session may commit each statement by itself.
+        """
+        self._is_preparing = True
+        for packet in packets:
+            self._session.send(packet)
+            self._sent.append(_Packet([(statement, None) for statement in packet], is_preparation=True))
 
     def flush(self) -> int:
         """Send what waits, check every result, and return the last statement's count.
@@ -144,7 +156,7 @@ class Writer:
     def forget(self) -> None:
         """Take in what is still on its way, and forget it and the session's variables: a rollback follows.
 
-        Raises what a COMMIT was answered with, now or before: nobody may go on behind one that failed.
+        Raises the error behind which nobody may go on in this session: a COMMIT's, or the preparation's.
         """
         self._packet, self._size = [], 0
         while self._sent or self._failure is not None:
@@ -152,8 +164,8 @@ class Writer:
                 self._receive()
         self._checks = self._is_lenient = None
         self._is_begun = False
-        if self._lost is not None:
-            raise self._lost
+        if self._spoilt is not None:
+            raise self._spoilt
 
     @property
     def _server_name(self) -> str:
@@ -172,35 +184,43 @@ class Writer:
         packet, self._packet, self._size = self._packet, [], 0
         if not packet:
             return
+        if self._is_preparing:
+            self._is_preparing = False
+            while self._sent or self._failure is not None:
+                self._receive()
         self._session.send([statement for statement, _ in packet])
         self._sent.append(_Packet(packet))
         while len(self._sent) > _PACKETS_AHEAD:
             self._receive()
 
     def _receive(self) -> None:
+        """Take in one result, and hold it against what it must be."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        sent = self._sent.popleft()
-        packet = sent.entries
+        packet = self._sent[0]
+        work = packet.entries[packet.answered][1]
         try:
-            counts = self._session.receive(len(packet))
+            self._count = self._session.receive(is_first=not packet.answered)
         except ServerError as error:
+            self._sent.popleft()
             if error.is_connection_lost:
+                # What else is on its way has no answers; where the server only said so, none may be taken for others'.
                 self._sent.clear()
-            if sent.committed is not None:
-                self._lost = error
+                self._session.abort()
+            elif packet.is_preparation or (packet.committed is not None and (self._sent or self._packet)):
+                # What was sent behind a COMMIT must not stand, and whoever sent that cannot redo this one: begin anew.
+                self._spoilt = error
                 if error.remedy is Remedy.RETRY:
-                    # What was sent behind it must not stand, and whoever sent that cannot redo this: begin anew.
                     error.remedy = Remedy.RECONNECT
-            work = packet[min(error.statement_index, len(packet) - 1)][1]
             raise (explained(error, work) if work is not None else error) from error
-        for (_, work), count in zip(packet, counts, strict=True):
-            if work is not None and work.expected is not None and count != work.expected:
-                raise _missing(work, count)
-        if sent.committed is not None:
-            sent.committed()
-        self._count = counts[-1]
+        packet.answered += 1
+        if packet.answered == len(packet.entries):
+            self._sent.popleft()
+        if work is not None and work.expected is not None and self._count != work.expected:
+            raise _missing(work, self._count)
+        if packet.committed is not None:
+            packet.committed()
 
     def _set_session(self, work: Work) -> None:
         if work.checks_foreign_keys is not None and work.checks_foreign_keys != self._checks:

@@ -40,7 +40,6 @@ class ServerError(ReplicaError):
         self.server = server
         self.text = message
         self.remedy = remedy
-        self.statement_index = 0
 
     @property
     def is_connection_lost(self) -> bool:
@@ -56,7 +55,8 @@ CR_SERVER_LOST = 2013
 ER_DUP_ENTRY = 1062
 ER_DUP_ENTRY_WITH_KEY_NAME = 1586
 ER_KEY_NOT_FOUND = 1032
-ER_FK_NO_INDEX_PARENT = 1822
+ER_DUP_KEYNAME = 1061
+ER_DROP_INDEX_FK = 1553
 ER_NO_SUCH_TABLE = 1146
 ER_SPECIFIC_ACCESS_DENIED = 1227
 ER_BAD_TABLE = 1051

@@ -37,9 +37,15 @@ def gtids_before(session: Session, place: Position) -> str | None:
 
 
 def gtids_at_head(session: Session, facts: ServerFacts, file: str) -> str:
-    """Return the GTID set of all transactions before a file of the log, as it stands at its head."""
+    """Return the GTID set of all transactions before a file of the log, as it stands at its head.
+
+    Raises PrimaryError where the file has gone meanwhile.
+    """
     if facts.is_mariadb:
-        return gtids_before(session, Position(file, FIRST_EVENT)) or ""
+        gtid = gtids_before(session, Position(file, FIRST_EVENT))
+        if gtid is None:
+            raise PrimaryError(f"{session.server}: the head of {file} cannot be read", hint="`SHOW BINARY LOGS`")
+        return gtid
     rows = session.rows(f"SHOW BINLOG EVENTS IN {_name(file)} LIMIT {_HEAD_EVENTS}")
     return next((str(info).replace("\n", "") for _, _, kind, _, _, info in rows if kind == "Previous_gtids"), "")
 
@@ -55,10 +61,9 @@ def executed_gtids(session: Session) -> str:
     return _in_order(row[0] or "") if row else ""
 
 
-def _in_order(answer: str | bytes) -> str:
+def _in_order(answer: str) -> str:
     # The server lists the domains as they lie in its hash: the same set reads differently from one answer to the next.
-    # Bytes where the caller has asked for results as they are.
-    return str(MariadbGtids(answer.decode() if isinstance(answer, bytes) else answer))
+    return str(MariadbGtids(answer))
 
 
 def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[], Position]) -> Position:

@@ -119,7 +119,7 @@ def check_secondary_grants(
     if facts.is_mariadb == primary_facts.is_mariadb:
         why = "to apply row images; without it rows go through SQL, which is slower"
         if not facts.is_mariadb:
-            missing.anywhere("REPLICATION_APPLIER", "BINLOG_ADMIN", "SUPER", why=why, level=HealthLevel.WARNING)
+            missing.anywhere("REPLICATION_APPLIER", "SUPER", why=why, level=HealthLevel.WARNING)
         elif facts.version >= (10, 5, 2):
             missing.anywhere("BINLOG REPLAY", why=why, level=HealthLevel.WARNING)
         else:

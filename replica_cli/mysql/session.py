@@ -149,30 +149,22 @@ class Session:
         # A request above 16 MB leaves as several packets, and its answer counts on from them.
         self._answers.append(self._connection._next_seq_id)  # type: ignore[attr-defined]  # noqa: SLF001
 
-    def receive(self, count: int) -> list[int]:
-        """Return the row counts of one packet of `count` statements.
+    def receive(self, *, is_first: bool) -> int:
+        """Return the row count of the next statement sent; `is_first`: the first of its packet.
 
-        The first failing statement raises; those after it in its packet were not run. The exception's
-        `statement_index` says which one failed.
+        Where it raises, the statements after it in its packet were not run, and have no results.
         """
-        counts: list[int] = []
         if not self._connection.open:
             # The driver closed it when sending failed, and reads from nothing.
             raise _server_error(CR_SERVER_LOST, "the connection is lost", self.server)
-        try:
-            with self._translated():
+        with self._translated():
+            if is_first:
                 self._connection._next_seq_id = self._answers.popleft()  # type: ignore[attr-defined]  # noqa: SLF001
-                counts.append(int(self._connection._read_query_result()))  # type: ignore[attr-defined]  # noqa: SLF001
-                while len(counts) < count:
-                    counts.append(int(self._connection._read_query_result()))  # type: ignore[attr-defined]  # noqa: SLF001
-        except ServerError as error:
-            error.statement_index = len(counts)
-            raise
-        return counts
+            return int(self._connection._read_query_result())  # type: ignore[attr-defined]  # noqa: SLF001
 
     @property
     def is_answered(self) -> bool:
-        """Say whether `receive` has something to read already, or the end of the connection."""
+        """Say whether `receive` has something to read already."""
         sock = self._connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
         if sock is None:
             return True

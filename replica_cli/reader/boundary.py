@@ -2,8 +2,8 @@
 
 The servers' own answers do not do: asked for events from the middle of one, MySQL reads whatever bytes are there as an
 event; and neither reads past an event that is larger than its max_allowed_packet. So the file is read as a replica
-reads it, from its start, headers alone. The event that stands at the place has to begin something: the events of one
-transaction have boundaries too.
+reads it, from its start; only the headers are looked at. The event that stands at the place has to begin something: the
+events of one transaction have boundaries too.
 """
 
 from __future__ import annotations

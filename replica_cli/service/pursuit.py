@@ -21,7 +21,7 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.reader import Reader, check_position
 from replica_cli.service.applying import make_applier
-from replica_cli.service.primary_tables import PrimaryTables
+from replica_cli.service.primary_session import PrimarySession
 from replica_cli.service.sessions import SecondarySessions, prepare_to_apply
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ class Pursuit:
             raise TableChangedInWindow(tuple(self._names), "the copy's place is not known")
         log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
             instance=self._server.name)  # fmt: skip
-        with closing(PrimaryTables(self._settings)) as primary:
+        with closing(PrimarySession(self._settings)) as primary:
             check_position(primary.session, start)
             self._pursue(start, primary)
 
-    def _pursue(self, start: Position, primary: PrimaryTables) -> None:
+    def _pursue(self, start: Position, primary: PrimarySession) -> None:
         saved, sessions = self._open(start)
         with sessions:
             reader = self._reader(start)
@@ -184,7 +184,7 @@ class Pursuit:
         return name in self._names
 
     def _applier(
-        self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader, primary: PrimaryTables
+        self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader, primary: PrimarySession
     ) -> Applier:
         def format_event() -> bytes:
             if reader.format is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings
     from replica_cli.service.board import StatusBoard
-    from replica_cli.service.primary_tables import PrimaryTables
+    from replica_cli.service.primary_session import PrimarySession
     from replica_cli.service.sessions import SecondarySessions
     from replica_cli.stop import StopToken
 
@@ -46,7 +46,7 @@ class Streaming:
         self,
         settings: Settings,
         sessions: SecondarySessions,
-        primary: PrimaryTables,
+        primary: PrimarySession,
         saved: SavedPosition,
         *,
         server_id: int,

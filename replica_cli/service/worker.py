@@ -45,7 +45,7 @@ from replica_cli.service.copying import (
 )
 from replica_cli.service.pausing import hold
 from replica_cli.service.preflight import check_before_start
-from replica_cli.service.primary_tables import PrimaryTables
+from replica_cli.service.primary_session import PrimarySession
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.standby import stand_by
 from replica_cli.service.streaming import Streaming
@@ -137,7 +137,7 @@ class Worker:
             stand_by(self._settings, self._server, self._board, self._stop)
             if self._stop.is_set:
                 return
-        with self._open() as sessions, closing(PrimaryTables(self._settings)) as primary:
+        with self._open() as sessions, closing(PrimarySession(self._settings)) as primary:
             self._board.has_held_lock = True
             self._writer = sessions.writer
             beats = BeatStore(sessions.catalog, self._settings.state_schema, self._server.name)

@@ -45,6 +45,8 @@ class _PipeHandler(logging.handlers.QueueHandler):
 
 def main() -> None:
     """Run a worker to its end: the last argument is the descriptor of its pipe, and its orders come through it."""
+    # Ctrl-C goes to every process of the terminal: the supervisor alone decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe: Connection = Connection(int(sys.argv[-1]))
     try:
         orders = pipe.recv()
@@ -53,7 +55,7 @@ def main() -> None:
     _rest_the_collector()
     with contextlib.suppress(OSError):
         # What `ps` and `top` show: there is a worker for each secondary.
-        Path("/proc/self/comm").write_text(f"replica {orders.server.name}"[:_COMM_LENGTH])
+        Path("/proc/self/comm").write_text(orders.server.name[:_COMM_LENGTH])
     _run(orders, pipe)
 
 
@@ -77,8 +79,8 @@ def _run(orders: Orders, pipe: Connection) -> None:
         if not stop.is_set:
             stop.request()
 
-    # Ctrl-C goes to every process of the terminal: the supervisor alone decides. SIGTERM may be meant for us.
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+    # SIGTERM may be meant for us, these are the supervisor's.
+    for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, hear)
     setup_logging(orders.settings.logging, handler=_PipeHandler(send))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.definition_crossing import Crossing, cross
-from replica_cli.sqlbuilder.definition_keys import late_keys
+from replica_cli.sqlbuilder.definition_keys import deferred_keys
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
@@ -33,12 +33,12 @@ _SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
 class CreateStatements:
     """A table without its foreign keys, the statements that add them later, and what is not as on the primary.
 
-    `bare` makes it without some of its indexes too: `late_keys` are their names and clauses for ALTER TABLE.
+    `deferred_keys` are indexes that may be dropped from the empty table and made when its rows are there: their names
+    and their clauses.
     """
 
     create: str
-    bare: str
-    late_keys: tuple[tuple[str, str], ...] = ()
+    deferred_keys: tuple[tuple[str, str], ...] = ()
     foreign_keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -77,11 +77,9 @@ def create_statements(
         else:
             foreign_keys.append(f"ALTER TABLE {quote_table(target)} ADD {clause}")
     table = table.with_items(tuple(i for i in items if not i.is_foreign_key))
-    late = late_keys(table)
     return CreateStatements(
         create=table.create(quote_table(target)),
-        bare=table.with_items(tuple(i for i in table.items if i not in late)).create(quote_table(target)),
-        late_keys=tuple((i.name, i.text) for i in late),
+        deferred_keys=tuple((i.name, i.text) for i in deferred_keys(table)),
         foreign_keys=tuple(foreign_keys),
         notes=tuple(notes),
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.definition_parts import Item, TableText
 
 
-def late_keys(table: TableText) -> tuple[Item, ...]:
+def deferred_keys(table: TableText) -> tuple[Item, ...]:
     """Return the plain indexes that no row needs on its way in; none where the indexes would end in another order.
 
     Unique ones notice what is wrong, a counter leads one, and one of an expression brings a hidden column along, whose

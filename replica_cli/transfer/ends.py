@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.mysql.session import connect
@@ -19,6 +19,7 @@ _READING = ("SET SESSION net_write_timeout = 3600", "SET NAMES binary")
 _WRITING = ("SET SESSION foreign_key_checks = 0", "SET NAMES binary")
 # Space in a packet for what stands before the VALUES list: column names and the progress row.
 _HEAD_ROOM = 256 * 1024
+_WEEK_SECONDS = 7 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,18 @@ class Ends:
     def open_secondary(self) -> Session:
         """Open a session for definitions and state, in utf8mb4; a parent may go before its children."""
         return self._guarded(connect(self.secondary, self.network, init="SET SESSION foreign_key_checks = 0"))
+
+    def open_altering(self) -> Session:
+        """Open a session for a statement that may take long; a peer that is gone is noticed all the same."""
+        session = self._guarded(connect(self.secondary, replace(self.network, query_timeout=_WEEK_SECONDS)))
+        session.execute("SET SESSION foreign_key_checks = 0")
+        if session.is_mariadb:
+            session.execute("SET SESSION max_statement_time = 0")
+        return session
+
+    def open_unguarded(self) -> Session:
+        """Open a session to the secondary that writes nothing."""
+        return connect(self.secondary, self.network)
 
     def _guarded(self, session: Session) -> Session:
         try:

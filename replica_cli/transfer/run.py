@@ -176,7 +176,8 @@ def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
     for run in runs:
         match run.planned.action:
             case TableAction.DONE:
-                run.is_finished = True
+                # But for its indexes, perhaps.
+                queue.put(Task(run))
             case TableAction.CONTINUE:
                 run.open_ranges = run.planned.ranges
                 queue.put(*(Task(run, number) for number in range(1, run.planned.ranges + 1)))

@@ -14,7 +14,7 @@ from replica_cli.core.reports import CopyMethod
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
-from replica_cli.mysql.errnos import ER_FK_NO_INDEX_PARENT, ServerError
+from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ServerError
 from replica_cli.sqlbuilder.chunks import after, join_literals
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.reading import RangeReader, noticing_ddl
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from replica_cli.transfer.source import SourceTable
 
 # Sorted at the end an index costs the secondary a third of what it costs row by row: worth a statement more.
-LATE_KEYS_ROWS = 20_000
+DEFERRED_KEYS_ROWS = 20_000
 
 
 class TableRun:
@@ -79,23 +79,24 @@ class TableRun:
 def make_table(secondary: Session, run: TableRun) -> None:
     """Drop what stands there and make the table without its foreign keys, and without triggers.
 
-    A large one comes without the indexes that `add_late_keys` makes when its rows are there.
+    A large one is left without the indexes that `add_deferred_keys` makes when its rows are there. They are made and
+    dropped first: what the server does not take of them shows before the first row.
     Foreign keys of other tables that point here stay, as the session does not check them.
     """
     secondary.execute(f"DROP TABLE IF EXISTS {quote_table(run.target)}")
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
     secondary.execute(f"USE {quote(run.target.schema)}")
     statements = run.source.statements
-    if statements.late_keys and run.source.definition.estimated_rows >= LATE_KEYS_ROWS:
-        try:
-            secondary.execute(statements.bare)
-        except ServerError as error:
-            if error.errno != ER_FK_NO_INDEX_PARENT:
-                raise
-            # A table that is not copied now has a foreign key on one of them.
-        else:
-            return
     secondary.execute(statements.create)
+    if not statements.deferred_keys or run.source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
+        return
+    dropped = ", ".join(f"DROP KEY {quote(name)}" for name, _ in statements.deferred_keys)
+    try:
+        secondary.execute(f"ALTER TABLE {quote_table(run.target)} {dropped}")
+    except ServerError as error:
+        # A foreign key of a table that is not copied now may need one of them: then all stay.
+        if error.errno != ER_DROP_INDEX_FK:
+            raise
 
 
 @contextmanager

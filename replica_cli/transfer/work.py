@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Begin a table (`range_number` 0), or copy one of its ranges."""
+    """Begin a table, or complete one that is copied (`range_number` 0), or copy one of its ranges."""
 
     run: TableRun
     range_number: int = 0

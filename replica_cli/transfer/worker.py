@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
+from replica_cli.core.reports import TableAction
 from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
 from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DUPLICATES, Remedy, ServerError
 from replica_cli.retry import delay_after
+from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.ends import Connections
 from replica_cli.transfer.errors import TableAltered
-from replica_cli.transfer.late_keys import add_late_keys
 from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
 from replica_cli.transfer.source import current_fingerprint, reread_source
@@ -82,25 +83,33 @@ class Worker:
 
     def _do(self, task: Task) -> None:
         run = task.run
+        is_copied = run.planned.action is TableAction.DONE
+        group = (run,) if is_copied else run.group
         try:
-            if task.range_number:
-                self._trying(lambda: self._copy_range(run, task.range_number))
-            elif run.reads_whole:
-                self._trying(lambda: self._copy_whole(run.group))
-            else:
-                self._trying(lambda: self._begin(run))
+            self._trying(lambda: self._carry_out(task))
         except TableAltered as error:
             logger.info("%s: %s", run.name, error.message)
-            for each in run.group:
+            for each in group:
                 each.is_altered = True
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
-            for each in run.group:
+            for each in group:
                 self._give_up(each, error)
-        if task.range_number or run.reads_whole or run.is_altered:
-            for each in run.group:
+        if not is_copied and (task.range_number or run.reads_whole or run.is_altered):
+            for each in group:
                 self._leave(each, was_range=bool(task.range_number))
+
+    def _carry_out(self, task: Task) -> None:
+        run = task.run
+        if run.planned.action is TableAction.DONE:
+            self._complete(run)
+        elif task.range_number:
+            self._copy_range(run, task.range_number)
+        elif run.reads_whole:
+            self._copy_whole(run.group)
+        else:
+            self._begin(run)
 
     def _trying(self, work: Callable[[], None]) -> None:
         attempt = losses = 0
@@ -267,8 +276,12 @@ class Worker:
         if fingerprint not in (None, run.source.fingerprint):
             self._restart(run)
             return
-        add_late_keys(self._connections.secondary, self._connections.ends, run, self._stop)
         self._store(self._connections.secondary).verify(run.name)
+        self._complete(run)
+
+    def _complete(self, run: TableRun) -> None:
+        """Make what is missing of a table whose rows are all there: that may take long, and a resume need not copy."""
+        add_deferred_keys(self._connections.ends, run, lambda: self._stop.is_set or self._queue.is_over)
         run.is_finished = True
         self._meter.finish(str(run.name))
 

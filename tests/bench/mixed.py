@@ -49,7 +49,8 @@ class Mixed:
             for _ in range(self.transactions):
                 statements = [b"BEGIN", *(self._statement(chance) for _ in range(4)), b"COMMIT"]
                 session.send(statements)
-                session.receive(len(statements))
+                for number in range(len(statements)):
+                    session.receive(is_first=not number)
         return self.transactions
 
     def _statement(self, chance: Random) -> bytes:

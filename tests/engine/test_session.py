@@ -22,7 +22,7 @@ def test_answers_of_a_lost_connection(primary: SandboxServer) -> None:
             session.send([b"DO 1"])
         assert lost.value.is_connection_lost
         with pytest.raises(ServerError) as lost:
-            session.receive(1)
+            session.receive(is_first=True)
         assert lost.value.is_connection_lost
 
 

@@ -34,7 +34,7 @@ PROGRAM = textwrap.dedent("""
     from replica_cli.transfer.plan import plan_copy
     from replica_cli.transfer.run import run_copy
 
-    tables.LATE_KEYS_ROWS = 1000
+    tables.DEFERRED_KEYS_ROWS = 1000
     schema, mode, user, password, *ports = sys.argv[1:]
     primary, secondary = (Server(p, "127.0.0.1", int(p), user, Secret(password)) for p in ports)
     settings = TransferSettings(chunk_rows=50, workers=2)

@@ -19,7 +19,7 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.service.board import StatusBoard
-from replica_cli.service.primary_tables import PrimaryTables
+from replica_cli.service.primary_session import PrimarySession
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.streaming import Streaming
 from replica_cli.stop import StopToken
@@ -53,7 +53,7 @@ class Bench:
     schema: str
     settings: Settings = field(init=False)
     _sessions: dict[str, Session] = field(default_factory=dict)
-    _primaries: list[PrimaryTables] = field(default_factory=list)
+    _primaries: list[PrimarySession] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         state = f"{self.schema}_state"
@@ -161,7 +161,7 @@ class Bench:
         settings = replace(self.settings, **changes)  # type: ignore[arg-type]
         sessions.stores.positions.take_token()
         board = StatusBoard(INSTANCE, lambda _: None)
-        self._primaries.append(PrimaryTables(settings))
+        self._primaries.append(PrimarySession(settings))
         return Streaming(
             settings,
             sessions,

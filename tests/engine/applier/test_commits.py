@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.applier.writer import Writer
 from replica_cli.core.errors import RowMissing
-from replica_cli.core.settings import Apply, Batching, EngineChoice
+from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret
 from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.service.applying import can_replay
+from replica_cli.service.sessions import SecondarySessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.applier.bench import Bench
-
-    from replica_cli.service.sessions import SecondarySessions
 
 ROWS = 20
 
@@ -107,3 +108,34 @@ def test_a_failure_behind_a_commit_leaves_it_standing(each_alone: Bench) -> None
         each_alone.stream()
     assert each_alone.rows("SELECT COUNT(*) FROM t") == [(ROWS,)]
     assert each_alone.saved().transaction_count == ROWS
+
+
+def test_nothing_is_sent_behind_a_preparation_that_failed(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
+    insert = f"INSERT INTO `{bench.schema}`.t VALUES (1)".encode()
+    with bench.open() as sessions:
+        writer = Writer(sessions.writer, max_packet=1 << 20)
+        writer.prepare([[b"SET SESSION autocommit=1"], [b"SET SESSION no_such_variable=1"]])
+        with pytest.raises(ServerError, match="no_such_variable"):
+            writer.send(insert)
+        with pytest.raises(ServerError, match="no_such_variable"):
+            writer.forget()  # nobody goes on in such a session
+    assert bench.rows("SELECT * FROM t") == []
+
+
+@pytest.mark.servers("mysql")
+def test_the_right_to_binlog_statements_alone_is_not_enough(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
+    user, grants = f"r_{bench.schema}", (bench.schema, bench.settings.state_schema)
+    bench.other.execute(f"CREATE USER {user} IDENTIFIED BY 'x'")
+    for schema in grants:
+        bench.other.execute(f"GRANT ALL ON `{schema}`.* TO {user}")
+    bench.other.execute(f"GRANT BINLOG_ADMIN ON *.* TO {user}")
+    server = replace(bench.target, user=user, password=Secret("x"))
+    with SecondarySessions.open(bench.settings, server) as sessions:
+        # What follows the format description, a SET of gtid_next, takes another one.
+        assert not can_replay(sessions)
+    bench.other.execute(f"GRANT REPLICATION_APPLIER ON *.* TO {user}")
+    with SecondarySessions.open(bench.settings, server) as sessions:
+        assert can_replay(sessions)
+    bench.other.execute(f"DROP USER {user}")

@@ -59,7 +59,7 @@ def test_the_time_of_the_batch_before_is_not_counted_twice(pace: Pace, land: Lan
 
 
 def test_the_way_to_the_secondary_is_not_the_transactions_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    pace = Pace(Batching(transactions=1000, age_seconds=0.2), round_trip=0.5)
+    pace = Pace(Batching(transactions=1000, age_seconds=0.2), round_trip_seconds=0.5)
     monkeypatch.setattr(time, "monotonic", lambda: 0.6)
     pace.landed(10, 0.0)
     # Ten took a tenth of a second; that each batch waits for half a second is no reason for small ones.

@@ -10,14 +10,18 @@ import pytest
 from engine.applier.bench import wait_until
 from engine.test_transfer import Copier, numbers
 
+from replica_cli.core.errors import Interrupted
+from replica_cli.core.reports import TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.stop import StopToken
-from replica_cli.transfer import tables
+from replica_cli.transfer import deferred_keys, tables, worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from replica_cli.transfer.tables import TableRun
 
 KEYS = "KEY z (b), UNIQUE KEY u (id, a), KEY a (a, b(10)), FULLTEXT KEY f (b), KEY c (c DESC)"
 SHAPES = {
@@ -34,7 +38,7 @@ FILLED = {"counter": ("t", "n, n + 1, n * 7 % 13, CONCAT('row ', n)"), "generate
 
 @pytest.fixture
 def copier(primary: SandboxServer, secondary: SandboxServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> Copier:
-    monkeypatch.setattr(tables, "LATE_KEYS_ROWS", 0)
+    monkeypatch.setattr(tables, "DEFERRED_KEYS_ROWS", 0)
     return Copier(primary, secondary, schema)
 
 
@@ -82,36 +86,90 @@ def test_children_and_parents_find_their_indexes(copier: Copier, takes_any_paren
         assert _shown(copier.secondary, copier.schema, name) == _shown(copier.primary, copier.schema, name)
 
 
-@pytest.mark.timeout(60)
-def test_a_stop_ends_the_making_and_a_resume_makes_them(copier: Copier) -> None:
-    copier.on_primary(f"CREATE TABLE t {SHAPES['several']}", numbers("t", 3000, ROWS))
-    stop, has_begun = StopToken(), threading.Event()
-    stopped_at: list[float] = []
-    waiting = (
-        "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%' AND state LIKE '%metadata lock%'"
-    )
-    with copier.secondary.session() as holding, copier.secondary.session() as looking:
+class Held:
+    """Uses the copied table from the moment that rows are in it: ALTER has to wait for that to end."""
 
-        def keep_in_use(_: object) -> None:
-            """Begin to use the table once rows are in it: ALTER has to wait for that to end."""
-            if not has_begun.is_set() and copier.count(copier.secondary, "t"):
-                has_begun.set()
-                holding.begin()
-                holding.row(f"SELECT COUNT(*) FROM {copier.schema}.t")
+    def __init__(self, copier: Copier) -> None:
+        self._copier = copier
+        self._begun = threading.Event()
+        self.session = copier.secondary.session()
+
+    def __call__(self, _: object) -> None:
+        if not self._begun.is_set() and self._copier.count(self._copier.secondary, "t"):
+            self._begun.set()
+            self.session.begin()
+            self.session.row(f"SELECT COUNT(*) FROM {self._copier.schema}.t")
+
+
+def _wait_for_alters(session: Session, count: int) -> None:
+    waiting = (
+        "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'ALTER%ADD%' AND state LIKE '%metadata lock%'"
+    )
+    wait_until(lambda: len(session.rows(waiting)) == count)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("shape", ["several", "no key"])
+def test_a_stop_ends_the_making_and_a_resume_makes_them(copier: Copier, shape: str) -> None:
+    copier.on_primary(f"CREATE TABLE t {SHAPES[shape]}", numbers("t", 3000, ROWS))
+    stop, held = StopToken(), Held(copier)
+    stopped_at: list[float] = []
+    with held.session, copier.secondary.session() as looking:
 
         def stop_when_it_waits() -> None:
-            wait_until(lambda: bool(looking.rows(waiting)))
+            _wait_for_alters(looking, 1)
             stopped_at.append(time.monotonic())
             stop.request()
 
         watcher = threading.Thread(target=stop_when_it_waits, daemon=True)
         watcher.start()
-        result = copier.run(copier.plan(), stop=stop, report=keep_in_use)
+        result = copier.run(copier.plan(), stop=stop, report=held)
         assert time.monotonic() - stopped_at[0] < 5
         assert (result.is_complete, result.errors) == (False, ())
         watcher.join()
-        holding.rollback()
-    assert "KEY `z`" not in _shown(copier.secondary, copier.schema, "t")
-    assert copier.run(copier.plan(TransferMode.RESUME)).is_complete
+        held.session.rollback()
+    assert "KEY `b`" not in (shown := _shown(copier.secondary, copier.schema, "t"))
+    assert "KEY `z`" not in shown
+    plan = copier.plan(TransferMode.RESUME)
+    # The rows are not copied again.
+    assert [t.planned.action for t in plan.tables] == [TableAction.DONE]
+    assert copier.run(plan).is_complete
+    copier.compare()
+    assert _shown(copier.secondary, copier.schema, "t") == _shown(copier.primary, copier.schema, "t")
+
+
+def test_one_that_a_statement_from_before_has_made_meanwhile(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
+    copier.on_primary(f"CREATE TABLE t {SHAPES['several']}", numbers("t", 300, ROWS))
+    look, looks = deferred_keys._missing, []
+
+    def look_and_be_late(session: Session, run: TableRun) -> list[str]:
+        looks.append(look(session, run))
+        if len(looks) == 1:
+            # What a connection left behind that was cut comes to its end between the look and the statement.
+            session.execute(f"ALTER TABLE {copier.schema}.t ADD KEY z (b)")
+        return looks[-1]
+
+    monkeypatch.setattr(deferred_keys, "_missing", look_and_be_late)
+    copier.copy()
+    assert list(map(len, looks)) == [3, 2]
+    copier.compare()
+    assert _shown(copier.secondary, copier.schema, "t") == _shown(copier.primary, copier.schema, "t")
+
+
+def test_a_definition_that_changed_before_they_were_made_is_copied_anew(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SHAPES['no key']}", numbers("t", 300, ROWS))
+    stop = StopToken()
+
+    def cut(*_: object) -> None:
+        stop.request()
+        raise Interrupted("cut")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "add_deferred_keys", cut)
+        assert not copier.run(copier.plan(), stop=stop).is_complete
+    copier.on_primary("DROP INDEX a ON t")
+    plan = copier.plan(TransferMode.RESUME)
+    assert [t.planned.action for t in plan.tables] == [TableAction.REPLACE]
+    assert copier.run(plan).is_complete
     copier.compare()
     assert _shown(copier.secondary, copier.schema, "t") == _shown(copier.primary, copier.schema, "t")

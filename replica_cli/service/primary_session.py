@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _IDLE_SECONDS = 5.0
 
 
-class PrimaryTables:
-    """Opens the session when it is needed, and keeps it while questions come."""
+class PrimarySession:
+    """Opens it when it is needed, and keeps it while questions come: the primary may end what is idle."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -29,7 +29,8 @@ class PrimaryTables:
 
     @property
     def session(self) -> Session:
-        """Return the session, opened if it is not. Raises ServerError."""
+        """Return the session, opened if it is not, or was not used for a while. Raises ServerError."""
+        self.rest()
         self._used_at = time.monotonic()
         if self._session is None:
             self._session = connect(self._settings.primary, self._settings.network)
@@ -44,7 +45,6 @@ class PrimaryTables:
             self.close()
             if not (was_open and error.is_connection_lost):
                 raise
-        # It had ended while nothing was asked.
         return read_tables(self.session, names)
 
     def rest(self) -> None:
