@@ -194,8 +194,7 @@ class Applier:
         """Wait for the batch that is on its way and commit it; behind that no commit is on its way any more."""
         if self._flying is not None:
             self._commit_flying(waits=True)
-        elif self._open is None:
-            # Pieces of a large transaction are no batch: who sends the next one takes their results in.
+        elif self._open is None:  # the results of a large transaction's pieces are taken in by who sends the next one
             self._writer.flush()
 
     def _commit_flying(self, *, waits: bool = False) -> None:
