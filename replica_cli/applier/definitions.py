@@ -29,7 +29,6 @@ class Definitions:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._tables: dict[TableName, TableDefinition] = {}
-        self._columns: dict[TableName, _Columns] = {}
         self._sources: dict[TableName, TableName] = {}
 
     def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
@@ -51,7 +50,6 @@ class Definitions:
             return
         for target, found in read_tables(self._session, wanted).items():
             self._tables[target] = found
-            self._columns[target] = tuple((c.name, c.column_type, c.charset) for c in found.columns)
             self._sources[target] = sources[target]
 
     def check(self) -> list[TableName]:
@@ -60,11 +58,12 @@ class Definitions:
         Columns that came are no harm. Raises Drift where one that is in use went, moved, or has another type.
         """
         now: dict[TableName, list[tuple[str, str, str | None]]] = {}
-        for schema in {target.schema for target in self._columns}:
+        for schema in {target.schema for target in self._tables}:
             for table, *column in self._session.rows(_SIGNATURES, schema):
                 now.setdefault(TableName(schema, table), []).append(tuple(column))
         altered = []
-        for target, before in list(self._columns.items()):
+        for target, known in list(self._tables.items()):
+            before = tuple((c.name, c.column_type, c.charset) for c in known.columns)
             after = now.get(target)
             if after is None or tuple(after) == before:
                 # One that is gone shows at its next change, and the server may spell names its own way.
@@ -85,7 +84,6 @@ class Definitions:
         """Forget some tables, or all: they changed."""
         for target in alike(self._tables, targets):
             del self._tables[target]
-            self._columns.pop(target, None)
 
 
 def _difference(before: _Columns, after: Sequence[tuple[str, str, str | None]]) -> str:

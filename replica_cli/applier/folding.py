@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from replica_cli.applier.work import Part
+from replica_cli.applier.work import Part, cuts
 from replica_cli.core.events import RowEvent, RowHead, RowKind
 from replica_cli.decoder.compile import EachBody
 
@@ -130,7 +130,7 @@ class Folding:
         # In this order no unique key is held by two rows on the way: updates change none.
         for kind, images in ((RowKind.DELETE, deletes), (RowKind.UPDATE, updates), (RowKind.INSERT, inserts)):
             self._counts[kind, table] -= len(images)
-            self.events += [form.event(kind, portion) for portion in _portions(images)]
+            self.events += [form.event(kind, images[part]) for part in cuts(map(len, images), _EVENT_BYTES)]
 
 
 def folding_body(kind: RowKind, *, has_more: bool) -> EachBody:
@@ -180,14 +180,3 @@ def _delete() -> list[str]:
         "    rows[key_b] = [row_b, None, False]",
         "else: row[1] = None",
     ]
-
-
-def _portions(images: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    first = size = 0
-    for number, image in enumerate(images):
-        if number > first and size + len(image) > _EVENT_BYTES:
-            yield images[first:number]
-            first, size = number, 0
-        size += len(image)
-    if images:
-        yield images[first:]

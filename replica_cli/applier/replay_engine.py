@@ -86,7 +86,7 @@ class ReplayEngine:
         yield from self._replaces(event, plan, waiting)
 
     def _deletes(
-        self, event: RowEvent, plan: ReplayPlan, keys: list[Literals], count: Callable[[list[Literals]], int]
+        self, event: RowEvent, plan: ReplayPlan, keys: list[Literals], count: Callable[[Sequence[Literals]], int]
     ) -> Iterator[Work]:
         for part in portions(keys, self._statement_bytes, DELETE_ROWS):
             yield self._work(event, plan, count(part), delete_by_key(plan.definition.name, plan.rows.found_by, part))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from replica_cli.sqlbuilder.rows import row_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from replica_cli.core.events import RowEvent, RowKind
     from replica_cli.core.table import TableName
@@ -67,29 +68,30 @@ class RowEngine(Protocol):
         """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed."""
 
 
+def cuts(sizes: Iterable[int], limit_bytes: int, limit_rows: int = sys.maxsize) -> Iterator[slice]:
+    """Cut things of these sizes, bytes, into slices of limited size; one that is larger alone stands alone."""
+    first = end = size = 0
+    for end, length in enumerate(sizes, 1):
+        before = end - 1
+        if before > first and (size + length > limit_bytes or before - first >= limit_rows):
+            yield slice(first, before)
+            first, size = before, 0
+        size += length
+    if end > first:
+        yield slice(first, end)
+
+
+def portions(
+    rows: Sequence[Literals], limit_bytes: int, limit_rows: int = STATEMENT_ROWS
+) -> Iterator[Sequence[Literals]]:
+    """Cut rows into lists that make statements of limited size."""
+    # With a comma behind each literal, two parentheses and a comma behind the row.
+    sizes = (sum(map(len, row)) + len(row) + 3 for row in rows)
+    return (rows[part] for part in cuts(sizes, limit_bytes, limit_rows))
+
+
 def value_lists(rows: Sequence[Literals], limit_bytes: int) -> Iterator[tuple[Sequence[Literals], bytes]]:
     """Cut rows as `portions` does, and yield each list with its text for VALUES."""
     texts = row_values(rows)
-    first = size = 0
-    for number, length in enumerate(map(len, texts)):
-        if number > first and (size + length > limit_bytes or number - first >= STATEMENT_ROWS):
-            yield rows[first:number], b",".join(texts[first:number])
-            first, size = number, 0
-        size += length + 1
-    if texts:
-        yield rows[first:], b",".join(texts[first:])
-
-
-def portions(rows: Sequence[Literals], limit_bytes: int, limit_rows: int = STATEMENT_ROWS) -> Iterator[list[Literals]]:
-    """Cut rows into lists that make statements of limited size; a row that is larger alone stands alone."""
-    part: list[Literals] = []
-    size = 0
-    for row in rows:
-        row_size = sum(map(len, row)) + len(row) + 3
-        if part and (size + row_size > limit_bytes or len(part) >= limit_rows):
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += row_size
-    if part:
-        yield part
+    for part in cuts([len(text) + 1 for text in texts], limit_bytes, STATEMENT_ROWS):
+        yield rows[part], b",".join(texts[part])

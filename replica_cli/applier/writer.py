@@ -123,8 +123,7 @@ class Writer:
         Raises what a COMMIT before it was answered with, too.
         """
         self._send()
-        while self._sent or self._failure is not None:
-            self._receive()
+        self._receive_all()
         return self._count
 
     def built_meanwhile(self, works: Iterator[Work]) -> list[Work]:
@@ -186,11 +185,14 @@ class Writer:
             return
         if self._is_preparing:
             self._is_preparing = False
-            while self._sent or self._failure is not None:
-                self._receive()
+            self._receive_all()
         self._session.send([statement for statement, _ in packet])
         self._sent.append(_Packet(packet))
         while len(self._sent) > _PACKETS_AHEAD:
+            self._receive()
+
+    def _receive_all(self) -> None:
+        while self._sent or self._failure is not None:
             self._receive()
 
     def _receive(self) -> None:

@@ -46,13 +46,8 @@ def gtids_at_head(session: Session, facts: ServerFacts, file: str) -> str:
         if gtid is None:
             raise PrimaryError(f"{session.server}: the head of {file} cannot be read", hint="`SHOW BINARY LOGS`")
         return gtid
-    rows = session.rows(f"SHOW BINLOG EVENTS IN {_name(file)} LIMIT {_HEAD_EVENTS}")
+    rows = session.rows(f"SHOW BINLOG EVENTS IN %s LIMIT {_HEAD_EVENTS}", file)
     return next((str(info).replace("\n", "") for _, _, kind, _, _, info in rows if kind == "Previous_gtids"), "")
-
-
-def _name(file: str) -> str:
-    # SHOW takes a plain string only, no introducer; a file's name has been found in the server's own list.
-    return "'" + file.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def executed_gtids(session: Session) -> str:

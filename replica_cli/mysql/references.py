@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+    from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
 
@@ -16,15 +15,11 @@ _PARENTS = """SELECT DISTINCT referenced_table_schema, referenced_table_name FRO
 
 
 class References:
-    """The parents of all foreign keys in some schemas, read when first asked for.
+    """The parents of all foreign keys in the secondary's schemas that hold replicated tables, read when first asked."""
 
-    `schemas` are their names; where they are not known, `takes` says which of the server's schemas.
-    """
-
-    def __init__(self, session: Session, schemas: Sequence[str] | None, takes: Callable[[str], bool]) -> None:
+    def __init__(self, session: Session, selection: Selection) -> None:
         self._session = session
-        self._schemas = schemas
-        self._takes = takes
+        self._selection = selection
         self._parents: frozenset[str] | None = None
 
     def forget(self) -> None:
@@ -34,10 +29,10 @@ class References:
     def is_parent(self, name: TableName) -> bool:
         """Say whether a foreign key points at a table; capitals in names say nothing. Raises ServerError."""
         if self._parents is None:
-            schemas = self._schemas
+            schemas = self._selection.target_schemas
             if schemas is None:
                 found = self._session.rows("SELECT schema_name FROM information_schema.schemata")
-                schemas = [name for (name,) in found if self._takes(name)]
+                schemas = tuple(name for (name,) in found if self._selection.is_target_schema(name))
             # In one packet: the schemas may be many, and the way long.
             queries = [_PARENTS % self._session.escape(s) for s in schemas]
             answers = self._session.rows_of_each(queries) if queries else []

@@ -11,6 +11,7 @@ from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase, X
 from replica_cli.core.position import Position
 from replica_cli.reader.codes import (
     ARTIFICIAL,
+    BETWEEN_GROUPS,
     IGNORABLE,
     MARIADB_STANDALONE,
     WITHOUT_EFFECT,
@@ -41,16 +42,6 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("<IBIIIH")
 _TIME_AND_PLACE = struct.Struct("<I9xI")
-_BETWEEN = frozenset(
-    {
-        EventType.FORMAT_DESCRIPTION,
-        EventType.PREVIOUS_GTIDS,
-        EventType.MARIADB_GTID_LIST,
-        EventType.MARIADB_BINLOG_CHECKPOINT,
-        EventType.MARIADB_START_ENCRYPTION,
-        EventType.STOP,
-    }
-)
 # What nearly every event is. Plain numbers: naming a member of an enum costs more than what is done with it.
 _GTID = int(EventType.GTID)
 _QUERY = int(EventType.QUERY)
@@ -203,7 +194,12 @@ class Assembler:
             event = event[:-4]
         if not flags & ARTIFICIAL:
             self._place.advance(code, log_pos, size, is_inside=self._is_open)
-            if not self._is_open and self._boundary.file and self._place.pos > self._boundary.pos and code in _BETWEEN:
+            if (
+                not self._is_open
+                and self._boundary.file
+                and self._place.pos > self._boundary.pos
+                and code in BETWEEN_GROUPS
+            ):
                 # The head of a file and notes between transactions: the end of a log may consist of them.
                 self._boundary = self._place.position
         self._group_size += size

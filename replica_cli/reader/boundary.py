@@ -17,7 +17,7 @@ from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
 from replica_cli.mysql.binlog import binlog_files
 from replica_cli.mysql.gtids import FIRST_EVENT, gtids_at_head
-from replica_cli.reader.codes import ARTIFICIAL, EventType
+from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, EventType
 from replica_cli.reader.dump import open_dump
 from replica_cli.reader.format import parse_format
 from replica_cli.reader.framing import Framer
@@ -35,11 +35,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 _GTID_EVENTS = frozenset({EventType.GTID, EventType.GTID_TAGGED, EventType.MARIADB_GTID})
-# What may stand at a boundary: the start of a group, and what servers write between groups.
-_BETWEEN_GROUPS = _GTID_EVENTS | {
-    EventType.ANONYMOUS_GTID, EventType.FORMAT_DESCRIPTION, EventType.PREVIOUS_GTIDS, EventType.MARIADB_GTID_LIST,
-    EventType.MARIADB_BINLOG_CHECKPOINT, EventType.MARIADB_START_ENCRYPTION, EventType.ROTATE, EventType.STOP,
-}  # fmt: skip
+# The start of a group, or what stands between groups.
+_AT_BOUNDARIES = _GTID_EVENTS | BETWEEN_GROUPS | {EventType.ANONYMOUS_GTID, EventType.ROTATE}
 # The dump goes by a number that no replica is given: with the worker's own it would end the worker's.
 _SERVER_IDS = (1 << 31, (1 << 32) - 1)
 
@@ -94,7 +91,7 @@ def _walk(events: Iterable[bytes], wanted: Position, gtids: Gtids, *, is_end: bo
         if log_pos:
             begin = max(begin, place.pos - len(event))  # what the primary kept to itself lies between
         if begin >= wanted.pos:
-            return begin == wanted.pos and code in _BETWEEN_GROUPS
+            return begin == wanted.pos and code in _AT_BOUNDARIES
         if code in _GTID_EVENTS:
             gtids.add(_gtid(event[: len(event) - checksum_size]))
         if place.pos > wanted.pos:

@@ -80,6 +80,18 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 
+# What servers write between groups, beside the ROTATE at a file's end.
+BETWEEN_GROUPS = frozenset(
+    {
+        EventType.FORMAT_DESCRIPTION,
+        EventType.PREVIOUS_GTIDS,
+        EventType.MARIADB_GTID_LIST,
+        EventType.MARIADB_BINLOG_CHECKPOINT,
+        EventType.MARIADB_START_ENCRYPTION,
+        EventType.STOP,
+    }
+)
+
 ARTIFICIAL = 0x20  # made by the server for this connection, not in its log
 IGNORABLE = 0x80  # a reader that does not know the type may pass over it
 

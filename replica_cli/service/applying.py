@@ -63,7 +63,7 @@ def make_applier(
     limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
     logged = primary_facts.logs_cascades
     selection = settings.selection
-    references = References(sessions.catalog, selection.target_schemas, selection.is_target_schema)
+    references = References(sessions.catalog, selection)
 
     def compaction(replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
         if not settings.apply.compacts:

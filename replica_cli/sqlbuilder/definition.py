@@ -12,7 +12,7 @@ from replica_cli.sqlbuilder.definition_keys import deferred_keys
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, solid, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import Kind, Token, closing, join, solid, string_value, tokenise
 
 Route = Callable[[TableName], TableName | None]
 
@@ -126,8 +126,7 @@ def _as_innodb(table: TableText, source: TableName, notes: list[str]) -> TableTe
     notes.append(f"{source}: engine {engine} becomes InnoDB, so that rows and position commit together")
     leading = {i.first_key_column for i in table.items if i.is_key}
     for column in table.columns:
-        counts = any(d == 0 and t.is_word("AUTO_INCREMENT") for d, t in depths(column.tokens))
-        if counts and column.name not in leading:
+        if column.is_counter and column.name not in leading:
             raise DefinitionRefused(source, column.name, "InnoDB needs an AUTO_INCREMENT column to lead an index")
     items = table.items
     if engine.upper() == "MEMORY":

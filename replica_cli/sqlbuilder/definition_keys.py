@@ -19,9 +19,7 @@ def deferred_keys(table: TableText) -> tuple[Item, ...]:
     keys = [i for i in table.items if i.is_key]
     if table.engine.upper() != "INNODB" or any(_is(i, "SPATIAL", "VECTOR") or _has_expression(i) for i in keys):
         return ()
-    counters = {
-        c.name for c in table.columns if any(d == 0 and t.is_word("AUTO_INCREMENT") for d, t in depths(c.tokens))
-    }
+    counters = {c.name for c in table.columns if c.is_counter}
     plain = tuple(i for i in keys if _is(i, "KEY", "INDEX"))
     return () if any(i.first_key_column in counters for i in plain) else plain
 

@@ -49,6 +49,11 @@ class Item:
         return ""
 
     @property
+    def is_counter(self) -> bool:
+        """Say whether this is a column with AUTO_INCREMENT."""
+        return self.is_column and any(d == 0 and t.is_word("AUTO_INCREMENT") for d, t in depths(self.tokens))
+
+    @property
     def first_key_column(self) -> str:
         """Return the first column of a key."""
         inside = (t.name for d, t in depths(self._solid) if d == 1 and t.kind is Kind.NAME)

@@ -24,15 +24,15 @@ _KEYS = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE tab
 _LOOK_SECONDS = 0.2
 
 
-def add_deferred_keys(ends: Ends, run: TableRun, is_over: Callable[[], bool]) -> None:
+def add_deferred_keys(secondary: Session, ends: Ends, run: TableRun, is_over: Callable[[], bool]) -> None:
     """Make the indexes that the table lacks: all where it was left without them, none where they are there.
 
     Raises Interrupted where `is_over` came first, LockHeld where another process may write by now, ServerError.
     """
-    if not run.source.statements.deferred_keys:
+    missing = _missing(secondary, run) if run.source.statements.deferred_keys else []
+    if not missing:
         return
     with ends.open_altering() as session:
-        missing = _missing(session, run)
         while missing:
             logger.info("%s: %d indexes are made", run.name, len(missing))
             try:

@@ -222,11 +222,11 @@ def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is
     if target in known.targets:
         action = TableAction.REPLACE if known.targets[target] else TableAction.FILL
     can_continue = is_resumed and record is not None and record.start is not None and target in known.targets
-    is_same = progress is not None and progress.fingerprint == source.fingerprint
-    if can_continue and is_same and progress is not None and progress.is_verified:
-        action = TableAction.DONE
-    elif can_continue and is_same and key:
-        action = TableAction.CONTINUE
+    if can_continue and progress is not None and progress.fingerprint == source.fingerprint:
+        if progress.is_verified:
+            action = TableAction.DONE
+        elif key:
+            action = TableAction.CONTINUE
     if action in (TableAction.DONE, TableAction.CONTINUE) and record is not None and progress is not None:
         start, ranges = record.start, len(progress.ranges)
     planned = PlannedTable(

@@ -281,7 +281,8 @@ class Worker:
 
     def _complete(self, run: TableRun) -> None:
         """Make what is missing of a table whose rows are all there: that may take long, and a resume need not copy."""
-        add_deferred_keys(self._connections.ends, run, lambda: self._stop.is_set or self._queue.is_over)
+        ends, secondary = self._connections.ends, self._connections.secondary
+        add_deferred_keys(secondary, ends, run, lambda: self._stop.is_set or self._queue.is_over)
         run.is_finished = True
         self._meter.finish(str(run.name))
 
