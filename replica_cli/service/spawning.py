@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from multiprocessing import Pipe
@@ -24,9 +25,15 @@ def spawn() -> Spawned:
     with theirs:
         # -P: a folder that the command happens to run in is no place to take modules from.
         command = [sys.executable, "-P", "-m", _WORKER, str(theirs.fileno())]
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
-        )
+        # Ctrl-C goes to every process of the terminal, and the supervisor alone decides. A blocked signal stays blocked
+        # in what is started meanwhile, and waits for us.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return process, ours
 
 

@@ -45,8 +45,6 @@ class _PipeHandler(logging.handlers.QueueHandler):
 
 def main() -> None:
     """Run a worker to its end: the last argument is the descriptor of its pipe, and its orders come through it."""
-    # Ctrl-C goes to every process of the terminal: the supervisor alone decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe: Connection = Connection(int(sys.argv[-1]))
     try:
         orders = pipe.recv()
@@ -79,7 +77,7 @@ def _run(orders: Orders, pipe: Connection) -> None:
         if not stop.is_set:
             stop.request()
 
-    # SIGTERM may be meant for us, these are the supervisor's.
+    # SIGTERM may be meant for us, these are the supervisor's, as is SIGINT, which it has blocked.
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, hear)
