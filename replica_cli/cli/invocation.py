@@ -45,7 +45,7 @@ class Invocation:
         from replica_cli.config import read_configuration  # noqa: PLC0415 - `--help` reads no settings
         from replica_cli.logs import Tag, install_redactor, log  # noqa: PLC0415 - as above
 
-        if self.env_file is not None and not self.env_file.is_file():
+        if self.env_file is not None and not _is_file(self.env_file):
             raise ConfigurationError((f"--env-file: {self.env_file} is not a file",))
         configuration = read_configuration(overrides, None, self.env_file or Path(".env"))
         settings = configuration.settings
@@ -93,3 +93,10 @@ class Invocation:
         from replica_cli.config import process_environment  # noqa: PLC0415 - as above
 
         return painter(self.color, process_environment(), to_stderr=to_stderr)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return True  # it may not be looked at: reading it tells why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_SCHEMAS: tuple[str, ...] = ("replica",)
 EVERY_TABLE: tuple[str, ...] = ()
 NO_TABLE: tuple[str, ...] = ()
+_QUOTED = re.compile(r"""`.*`|'.*'|".*"|“.*”""", re.DOTALL)
 
 
 def read_selection(sources: Sources) -> Selection:
@@ -33,12 +35,20 @@ def read_selection(sources: Sources) -> Selection:
         sources.complain("REPLICA_SCHEMAS", problem)
     tables = sources.parsed("REPLICA_TABLES", _patterns("all"), EVERY_TABLE)
     excluded = sources.parsed("REPLICA_EXCLUDE_TABLES", _patterns("none"), NO_TABLE)
-    if not takes_all:
-        for pattern in tables:
-            # Such a pattern selects nothing, and nothing would say so.
-            if not any(fnmatch.fnmatchcase(source, pattern.rpartition(".")[0]) for source, _ in routes):
-                sources.complain("REPLICA_TABLES", f"{pattern!r} is in none of the schemas of REPLICA_SCHEMAS")
+    for name, patterns in (("REPLICA_TABLES", tables), ("REPLICA_EXCLUDE_TABLES", excluded)):
+        for pattern, times in Counter(patterns).items():
+            if times > 1:
+                sources.warnings.append(f"{name}: {pattern!r} is named {times} times")
+            # Such a pattern selects nothing: a table that it was to leave out would be copied.
+            if not takes_all and not any(_may_be_in(source, pattern) for source, _ in routes):
+                sources.complain(name, f"{pattern!r} is in none of the schemas of REPLICA_SCHEMAS")
     return Selection(tuple(routes), takes_all, tables, excluded, state_schema)
+
+
+def _may_be_in(schema: str, pattern: str) -> bool:
+    """Say whether a pattern can match a table of the schema: a name, or the pattern, may hold dots itself."""
+    dots = [i for i, char in enumerate(pattern) if char == "."]
+    return any(fnmatch.fnmatchcase(schema, pattern[:i]) for i in dots)
 
 
 def _schema_name(text: str) -> str:
@@ -57,6 +67,12 @@ def _problems(routes: list[tuple[str, str]], state_schema: str) -> list[str]:
         for name in dict.fromkeys((source, target)):
             if name.lower() in SYSTEM_SCHEMAS:
                 found.append(f"{name!r} is the server's own and not replicated")
+            if _QUOTED.fullmatch(name):
+                found.append(f"{name!r} is in quotes: write the name without them")
+            elif "*" in name or "?" in name:
+                found.append(
+                    f"{name!r} is not a schema: `*` alone stands for all of them, and patterns are for REPLICA_TABLES"
+                )
             if name == state_schema:
                 found.append(f"{name!r} is REPLICA_STATE_SCHEMA and not replicated")
     sources, targets = Counter(s for s, _ in routes), Counter(t for _, t in routes)
@@ -75,8 +91,11 @@ def _patterns(default_word: str) -> Callable[[str], tuple[str, ...]]:
             return ()
         found = full_items(text)
         for pattern in found:
-            if "." not in pattern.strip("."):
+            schema, _, table = pattern.partition(".")
+            if not schema or not table:
                 raise ValueError(f"{pattern!r} is not schema.table")
+            if _QUOTED.fullmatch(schema) or _QUOTED.fullmatch(table) or _QUOTED.fullmatch(pattern):
+                raise ValueError(f"{pattern!r} is in quotes: write the names without them")
         return found
 
     return parse

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DOTENV = Path(".env")
 LEAST_LEASE_SECONDS = 3.0
 _COUNT = parsers.whole_number(1, 1_000_000)
-_HINT = "example.env lists every variable with its default"
+_HINT = "example.env lists every variable with its default; a line of `.env` is NAME=value or NAME='any value'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ def read_configuration(
     sources = Sources(overrides or Overrides(), process_environment() if environ is None else environ, dotenv)
     settings = _read(sources)
     progress = sources.parsed("REPLICA_PROGRESS", _progress, "auto")
-    warnings = misspellings(sources.unknown_names())
+    misspelt = misspellings(sources.unknown_names())
     if sources.problems:
         # A required variable that "is not set" is often one that is misspelt.
-        raise ConfigurationError((*sources.problems, *warnings), hint=_HINT)
-    return Configuration(settings, progress, warnings)
+        raise ConfigurationError((*sources.problems, *misspelt), hint=_HINT)
+    return Configuration(settings, progress, (*sources.warnings, *misspelt))
 
 
 def secondary_names(dotenv: Path = DOTENV) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def misspellings(names: list[str]) -> tuple[str, ...]:
     """Return a warning for each name that is set and read by nobody, with the nearest one that is."""
     found = []
     for name in names:
-        nearest = difflib.get_close_matches(name, sorted(NAMES), n=1, cutoff=0.6)
+        nearest = difflib.get_close_matches(name.upper(), sorted(NAMES), n=1, cutoff=0.6)
         found.append(f"{name}: unknown variable" + (f", did you mean {nearest[0]}" if nearest else ""))
     return tuple(found)
 

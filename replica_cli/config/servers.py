@@ -85,6 +85,8 @@ def _as_many(sources: Sources, name: str, count: int) -> tuple[str, ...]:
 
 def _default_password(sources: Sources) -> Secret:
     found = sources.secret("MARIA_PASS")
+    if found is not None and found.is_from_file and len(found.text.splitlines()) > 1:
+        sources.complain("MARIA_PASS_FILE", f"has {len(found.text.splitlines())} lines: a password is one line")
     return Secret("replica" if found is None else found.text)
 
 

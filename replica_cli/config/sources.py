@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from replica_cli.config.dotfile import read_dotfile, warn_of_readers
 from replica_cli.config.variables import NAMES
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ class Sources:
     """The layers of text, and every problem met so far. Reading never raises: problems are gathered."""
 
     def __init__(self, overrides: Overrides, environ: Mapping[str, str], dotenv: Path) -> None:
-        self.problems: list[str] = []
         self._options = overrides.by_variable()
-        self._file = self._read_dotenv(dotenv)
+        found = read_dotfile(dotenv)
+        self.problems: list[str] = found.problems
+        self.warnings: list[str] = found.warnings
+        self._file = found.values
         # Highest first. The environment wins, also where it is set by a shell that exported an old .env.
         self._layers: tuple[Mapping[str, str], ...] = (environ, self._file)
 
@@ -81,34 +84,30 @@ class Sources:
     def unknown_names(self) -> list[str]:
         """Return names with one of our prefixes that mean nothing to us."""
         names = {n for layer in self._layers for n in layer if n.startswith(PREFIXES[:2])}
-        names |= {n for n in self._file if n.startswith(PREFIXES)}
+        # Also in the wrong case, or with dashes: in a file that is ours nobody else means such a name.
+        names |= {n for n in self._file if _as_variable(n).startswith(PREFIXES)}
         return sorted(n for n in names - NAMES if not n.startswith("REPLICA_TEST_"))
 
     def _read_secret(self, file_name: str, path: str) -> str:
         try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+            text = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
         except OSError as error:
             self.complain(file_name, f"{path}: {error.strerror or type(error).__name__}")
+            return ""
         except UnicodeDecodeError:
             self.complain(file_name, f"{path}: is not UTF-8 text")
-        return ""
+            return ""
+        if not text:
+            self.complain(file_name, f"{path}: is empty")
+        if "\0" in text:
+            self.complain(file_name, f"{path}: holds a NUL: save it as UTF-8 text")
+        if warning := warn_of_readers(Path(path)):
+            self.warnings.append(f"{file_name}: {warning}")
+        return text
 
-    def _read_dotenv(self, path: Path) -> dict[str, str]:
-        if not path.is_file():
-            return {}
-        from dotenv import dotenv_values  # noqa: PLC0415 - most containers have no .env: start-up is spared the import
 
-        try:
-            # No interpolation: a `$` in a password is a dollar sign.
-            values = dotenv_values(path, interpolate=False, encoding="utf-8")
-        except OSError as error:
-            self.problems.append(f"{path}: {error.strerror or type(error).__name__}")
-            return {}
-        except UnicodeDecodeError:
-            self.problems.append(f"{path}: is not UTF-8 text")
-            return {}
-        self.problems.extend(f"{n}: has no value in {path}" for n, v in values.items() if v is None and n in NAMES)
-        return {n: v for n, v in values.items() if v is not None}
+def _as_variable(name: str) -> str:
+    return name.upper().replace("-", "_").replace(".", "_")
 
 
 def assert_known(name: str) -> None:

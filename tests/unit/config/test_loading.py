@@ -138,7 +138,36 @@ def test_misspelt_variables_are_warned_about() -> None:
     assert configuration.warnings == ("REPLICA_SCHEMA: unknown variable, did you mean REPLICA_SCHEMAS",)
 
 
-def test_a_name_without_value_in_the_file_is_a_problem(tmp_path: Path) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_text("MARIA_SECONDARY_HOSTS=db2\nMARIA_SERVER_ID\n")
-    assert problems({}, dotenv) == (f"MARIA_SERVER_ID: has no value in {dotenv}",)
+def test_a_password_file_holds_one_password(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    for text, expected in ((b"", "is empty"), (b"\n", "is empty"), (b"geheim\nand more\n", "2 lines"),
+                           (b"g\xffeheim", "is not UTF-8 text"), (b"g\0eheim", "holds a NUL")):  # fmt: skip
+        file.write_bytes(text)
+        found = problems({**BASE, "MARIA_PASS_FILE": str(file)})
+        assert len(found) == 1, text
+        assert expected in found[0]
+        assert "eheim" not in found[0]
+    assert "Is a directory" in problems({**BASE, "MARIA_PASS_FILE": str(tmp_path)})[0]
+    file.write_bytes("\ufeffpassword\r\n".encode())
+    assert load({"MARIA_PASS_FILE": str(file)}).primary.password.reveal() == "password"
+
+
+def test_filters_that_can_select_nothing_are_refused() -> None:
+    for name, text, expected in (
+        ("REPLICA_SCHEMAS", "`shop`", "is in quotes"),
+        ("REPLICA_SCHEMAS", '"shop"', "is in quotes"),
+        ("REPLICA_SCHEMAS", "shop_*", "patterns are for REPLICA_TABLES"),
+        ("REPLICA_SCHEMAS", "shop,", "item 2 of 2 is empty"),
+        ("REPLICA_TABLES", "replica.", "is not schema.table"),
+        ("REPLICA_TABLES", ".orders", "is not schema.table"),
+        ("REPLICA_EXCLUDE_TABLES", "`replica`.`secret`", "is in quotes"),
+        ("REPLICA_EXCLUDE_TABLES", "shop.secret", "is in none of the schemas"),
+        ("REPLICA_EXCLUDE_TABLES", '"replica.secret"', "is in quotes"),
+    ):
+        assert any(p.startswith(name) and expected in p for p in problems({**BASE, name: text})), (name, text)
+
+
+def test_a_pattern_that_is_named_twice_is_a_warning() -> None:
+    environ = {**BASE, "REPLICA_EXCLUDE_TABLES": "replica.x,replica.x"}
+    (warning,) = read_configuration(None, environ, NOWHERE).warnings
+    assert warning == "REPLICA_EXCLUDE_TABLES: 'replica.x' is named 2 times"
