@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.work import Part, cuts
-from replica_cli.core.events import RowEvent, RowHead, RowKind
+from replica_cli.core.events import CASCADES_ARE_LOGGED, RowEvent, RowHead, RowKind
 from replica_cli.decoder.compile import EachBody
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class TableForm:
         bitmaps = len(head.present) + len(head.present_after)
         self._start = raw[: head.rows_start - bitmaps]
         self._insert_code = raw[_CODE] - head.kind
+        self._flags = head.flags & CASCADES_ARE_LOGGED
         self._heads = {kind: self._head(kind, head.present) for kind in RowKind}
 
     def event(self, kind: RowKind, images: Sequence[bytes]) -> RowEvent:
@@ -54,7 +55,7 @@ class TableForm:
 
     def _head(self, kind: RowKind, present: bytes) -> RowHead:
         after = present if kind is RowKind.UPDATE else b""
-        return RowHead(kind, self.table, 0, present, after, len(self._start) + len(present) + len(after))
+        return RowHead(kind, self.table, self._flags, present, after, len(self._start) + len(present) + len(after))
 
 
 @dataclass(slots=True, eq=False)

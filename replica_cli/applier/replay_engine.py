@@ -4,9 +4,9 @@ Replaying all changes of a row in order, idempotently, ends in the primary's sta
 moment between the window's start and its end and every later change is in the log. A row in the way on another unique
 key goes: it can only be there from the future, and its own later change puts it back.
 
-That every change is in the log does not hold for rows that foreign keys change (before MySQL 9.6): such tables are read
-in one snapshot and have no window. So nothing here may cascade, and foreign keys are not checked: a parent may not have
-come yet.
+That every change is in the log does not hold for rows that foreign keys change (unless MySQL logs them): such tables
+are read in one snapshot and have no window. So nothing here may cascade, and foreign keys are not checked: a parent
+may not have come yet.
 """
 
 from __future__ import annotations

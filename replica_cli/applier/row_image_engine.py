@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.compaction import counted
 from replica_cli.applier.target import target_of
 from replica_cli.applier.work import Work
-from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS
+from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ _PLACE = struct.Struct("<II")
 _FLAGS = struct.Struct("<H")
 _TABLE_MAP_EVENT = 19
 _STATEMENT_END = 0x0001
-_FOREIGN_KEY_FLAGS = 0x0006
+_CHECK_FLAGS = NO_FOREIGN_KEY_CHECKS | RELAXED_UNIQUE_CHECKS
 _CHECKSUM_ALGORITHM_OFF = b"\0"
 _CHECKSUM = bytes(4)
 
@@ -52,15 +52,12 @@ class RowImageEngine:
         *,
         format_event: Callable[[], bytes],
         statement_bytes: int,
-        cascades_are_logged: bool,
     ) -> None:
         self._session = session
         self._selection = selection
         self._counts = counts
         self._compaction = compaction
         self._format_event = format_event
-        # A session is no replica thread: MySQL cascades again in it, and what it logged comes once more.
-        self._added_flags = NO_FOREIGN_KEY_CHECKS if cascades_are_logged else 0
         # Base64 makes four bytes of three.
         self._group_bytes = statement_bytes * 3 // 4
         self._maps: dict[TableMap, tuple[bytes, bytes]] = {}
@@ -85,10 +82,10 @@ class RowImageEngine:
 
     def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         first = size = 0
-        flags = events[0].head.flags & _FOREIGN_KEY_FLAGS if events else 0
+        flags = _flags(events[0]) & _CHECK_FLAGS if events else 0
         for number, event in enumerate(events):
             length = len(event.raw)
-            wanted = event.head.flags & _FOREIGN_KEY_FLAGS
+            wanted = _flags(event) & _CHECK_FLAGS
             if number > first and (size + length > self._group_bytes or wanted != flags):
                 yield self._work(events[first:number])
                 first, size = number, 0
@@ -119,9 +116,10 @@ class RowImageEngine:
                 ids[event.table] = table_id
                 chunks.append(map_event)
         last = len(group) - 1
-        for number, (head, raw, _) in enumerate(group):
-            found = head.flags
-            flags = (found | _STATEMENT_END if number == last else found & ~_STATEMENT_END) | self._added_flags
+        for number, event in enumerate(group):
+            head, raw, _ = event
+            found = _flags(event)
+            flags = found | _STATEMENT_END if number == last else found & ~_STATEMENT_END
             # The header with the length of now; where the event stood means nothing here.
             chunks += (raw[:9], _PLACE.pack(len(raw), 0), raw[17:19], ids[head.table], _FLAGS.pack(flags), raw[27:])
         statement = b"BINLOG '" + b2a_base64(b"".join(chunks), newline=False) + b"'"
@@ -144,3 +142,12 @@ class RowImageEngine:
         schema = target.schema.encode()
         body = table_id + body[6:8] + bytes((len(schema),)) + schema + b"\0" + rest
         return _HEADER.pack(0, _TABLE_MAP_EVENT, 0, 19 + len(body), 0, 0) + body
+
+
+def _flags(event: RowEvent) -> int:
+    """Return an event's flags as our session needs them.
+
+    It is no replica thread: MySQL would cascade again in it, and the rows that the primary logged come once more.
+    """
+    flags = event.head.flags
+    return flags | NO_FOREIGN_KEY_CHECKS if flags & CASCADES_ARE_LOGGED else flags

@@ -9,7 +9,7 @@ from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
 from replica_cli.applier.target import definition_of, target_of
 from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions, value_lists
 from replica_cli.core.errors import UnsupportedEvent
-from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RowKind
+from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
     delete_by_key,
     delete_template,
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.sqlbuilder.rows import Literals
 
+# Where the primary logged what it cascaded, the secondary must not cascade too.
+_WITHOUT_CHECKS = NO_FOREIGN_KEY_CHECKS | CASCADES_ARE_LOGGED
+
 
 class SqlEngine:
     """Builds statements from row events; needs the secondary's definitions and nothing else of the server.
 
-    `cascades_are_logged`: the primary writes the rows that foreign keys cascade to, so the secondary must not cascade.
     `statement_bytes` limits one statement, unless one row alone is larger. Without `compaction` every event is carried
     out by itself, so that what fails can be told.
     """
@@ -43,13 +45,11 @@ class SqlEngine:
         definitions: Definitions,
         selection: Selection,
         *,
-        cascades_are_logged: bool,
         statement_bytes: int,
         compaction: Compaction | None = None,
     ) -> None:
         self._definitions = definitions
         self._selection = selection
-        self._cascades_are_logged = cascades_are_logged
         self._statement_bytes = statement_bytes
         self._compaction = compaction
         self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = {}
@@ -97,7 +97,7 @@ class SqlEngine:
 
     def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
         name, target = event.table.name, target_of(event.table, self._selection)
-        checks = not (self._cascades_are_logged or event.head.flags & NO_FOREIGN_KEY_CHECKS)
+        checks = not event.head.flags & _WITHOUT_CHECKS
         key = plan.found_by if plan.has_key else ()
 
         def work(count: int, statement: bytes, *, is_lenient: bool = False) -> Work:

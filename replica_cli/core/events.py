@@ -25,6 +25,9 @@ class RowKind(IntEnum):
 
 NO_FOREIGN_KEY_CHECKS = 0x0002
 RELAXED_UNIQUE_CHECKS = 0x0004
+# MySQL from 9.6 on, unless innodb_native_foreign_keys is on there: foreign keys were carried out above the storage
+# engine, and the rows that they changed are in the log too (USE_SQL_FOREIGN_KEY_F in the server's rows_event.h).
+CASCADES_ARE_LOGGED = 0x0010
 
 
 @dataclass(frozen=True, slots=True, eq=False)

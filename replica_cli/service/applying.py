@@ -61,7 +61,6 @@ def make_applier(
     """Return an applier that goes on from the saved position."""
     definitions = Definitions(sessions.catalog)
     limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
-    logged = primary_facts.logs_cascades
     selection = settings.selection
     references = References(sessions.catalog, selection)
 
@@ -71,7 +70,7 @@ def make_applier(
         return Compaction(definitions, selection, references, replaces=replaces)
 
     def sql_engine(found: Compaction | None) -> SqlEngine:
-        return SqlEngine(definitions, selection, cascades_are_logged=logged, statement_bytes=limit, compaction=found)
+        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found)
 
     exact, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
     replay = ReplayEngine(definitions, selection, statement_bytes=limit)
@@ -85,7 +84,6 @@ def make_applier(
             compaction(lambda _: False),
             format_event=format_event,
             statement_bytes=limit,
-            cascades_are_logged=logged,
         )
         strict = AutoEngine(
             images,

@@ -30,10 +30,11 @@ def _refers_to_itself(definition: TableDefinition) -> bool:
 def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefinition]) -> frozenset[TableName]:
     """Return the tables and all that hang on them by foreign keys that act, in either direction, however far.
 
-    What such a key does to a child is not in the binary log (before MySQL 9.6): it happens again on the secondary, when
-    the parent's change is applied there. That comes out right only where every row of both is of the moment of that
-    change. Over a copy of several moments a cascade misses children whose parent is not there yet, and takes others
-    that came to the parent later, by another cascade, and that nothing brings back.
+    What such a key does to a child is not in the binary log (unless `logs_cascades` of the primary's facts says so):
+    it happens again on the secondary, when the parent's change is applied there. That comes out right only where
+    every row of both is of the moment of that change. Over a copy of several moments a cascade misses children whose
+    parent is not there yet, and takes others that came to the parent later, by another cascade, and that nothing
+    brings back.
     """
     neighbours: dict[TableName, set[TableName]] = {}
     for name, definition in definitions.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import Ends
+from replica_cli.transfer.family import families
 from replica_cli.transfer.late import SinceThePlan, since_the_plan
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,20 @@ def _repeat(target: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
     target.commit()
 
 
+def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFacts) -> None:
+    """Let families be copied again if the primary was restarted meanwhile and logs their cascades no longer.
+
+    They were read at several moments, and the log of the replay window may not hold what a cascade did.
+    """
+    if not plan.origin.cascades_are_logged or facts.logs_cascades:
+        return
+    tied = {name for names in families({r.name: r.source.definition for r in runs}) for name in names}
+    for run in runs:
+        run.must_repeat = run.must_repeat or run.name in tied
+    if tied:
+        logger.warning("the primary was restarted and logs no cascades now: the tables tied by them are copied again")
+
+
 def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
     for run in runs:
         match run.planned.action:
@@ -193,6 +211,8 @@ def _finish(
     end = None
     if not is_stopped:
         with ends.open_primary() as source, ends.open_secondary() as target:
+            facts = read_facts(source)
+            _notice_other_cascades(plan, runs, facts)
             if any(r.must_repeat for r in runs):
                 _repeat(target, plan, runs)
                 finished = [r for r in runs if r.is_finished]
@@ -203,7 +223,7 @@ def _finish(
                     run.failure, run.is_finished = error.message, False
             finished = [r for r in finished if r.is_finished]
             # After the last row was read: every transaction that a chunk may have seen is before it in the log.
-            end = current_position(source, read_facts(source))
+            end = current_position(source, facts)
             close_tables(target, plan, finished, end, {r.name: meter.rows(str(r.name)) for r in finished})
     errors = tuple((str(r.name), r.failure) for r in runs if r.failure is not None)
     return CopyResult(

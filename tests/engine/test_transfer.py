@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -333,6 +333,24 @@ def test_what_is_made_between_the_plan_and_the_position_is_copied_too(copier: Co
     # A parent has to be of its child's moment.
     together = {"late", "renamed", "child"} | ({"parent"} if not plan.origin.cascades_are_logged else set())
     assert {n for n, r in records.items() if r.state is TableState.PENDING} >= together
+    copier.copy(TransferMode.RESUME)
+    copier.compare()
+
+
+@pytest.mark.servers("mariadb", "10.11")
+def test_families_are_copied_again_if_their_cascades_are_no_longer_logged(copier: Copier) -> None:
+    copier.on_primary(
+        f"CREATE TABLE parent {SIMPLE}",
+        "CREATE TABLE child (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES parent (id) ON DELETE CASCADE)",
+        "CREATE TABLE tree (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES tree (id) ON UPDATE CASCADE)",
+        f"CREATE TABLE alone {SIMPLE}",
+    )
+    plan = copier.plan()
+    # As a MySQL that logged cascades when the plan was made, and was restarted with innodb_native_foreign_keys.
+    plan = replace(plan, origin=replace(plan.origin, cascades_are_logged=True), families=())
+    assert copier.run(plan).must_repeat
+    pending = {name for name, record in copier.records().items() if record.state is TableState.PENDING}
+    assert pending == {"parent", "child", "tree"}
     copier.copy(TransferMode.RESUME)
     copier.compare()
 
