@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -16,8 +16,13 @@ from replica_cli.cli.invocation import Invocation
 from replica_cli.cli.options import META_FAILURE, META_INVOCATION, META_JSON, monitored
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.outlets import failed_output, open_outlets
 from replica_cli.core.errors import ConfigurationError, ExitCode, ReplicaError
+from replica_cli.core.printable import printable_lines
 from replica_cli.core.reports import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What the parser raises for a wrong command line. Newer typers carry their own click, older ones use the package:
 # the class is found through typer so that it is the right one.
@@ -33,7 +38,22 @@ class ErrorBoundary(TyperGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run the command. An answer that could not be written changes an exit code of 0: nobody can have read it."""
+        try:
+            result = self._invoke(ctx)
+        except typer.Exit as ended:
+            self._check_output(ctx, ended.exit_code)
+            raise
+        self._check_output(ctx, 0)
+        return result
+
+    def _check_output(self, ctx: Any, code: int) -> None:
+        if (failure := _lost_answer()) is not None:
+            _render(ctx, failure)
+            if code == 0:
+                raise typer.Exit(monitored(failure.exit_code, ctx.meta.get(META_FAILURE)))
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (typer.Exit, BrokenPipeError):
@@ -57,15 +77,9 @@ class ErrorBoundary(TyperGroup):
     @staticmethod
     def _end(ctx: Any, failure: Failure, error: BaseException) -> None:
         invocation: Invocation = ctx.meta.get(META_INVOCATION, Invocation())
-        if not invocation.is_silent:
-            if failure.code == "failure" and invocation.verbosity > 0:
-                remark("".join(traceback.format_exception(error)).rstrip())
-            render_failure(
-                failure,
-                is_json=ctx.meta[META_JSON],
-                paint=invocation.paint(to_stderr=True),
-                problems=error.problems if isinstance(error, ConfigurationError) else (),
-            )
+        if failure.code == "failure" and invocation.verbosity > 0:
+            remark(printable_lines("".join(traceback.format_exception(error)).rstrip()))
+        _render(ctx, failure, error.problems if isinstance(error, ConfigurationError) else ())
         raise typer.Exit(monitored(failure.exit_code, ctx.meta.get(META_FAILURE))) from error
 
     @staticmethod
@@ -74,6 +88,18 @@ class ErrorBoundary(TyperGroup):
             from replica_cli.logs import close_logging  # noqa: PLC0415 - never imported only to be closed
 
             close_logging()
+
+
+def _render(ctx: Any, failure: Failure, problems: Sequence[str] = ()) -> None:
+    invocation: Invocation = ctx.meta.get(META_INVOCATION, Invocation())
+    if not invocation.is_silent:
+        paint = invocation.paint(to_stderr=True)
+        render_failure(failure, is_json=ctx.meta[META_JSON], paint=paint, problems=problems)
+
+
+def _lost_answer() -> Failure | None:
+    reason = failed_output()
+    return None if reason is None else Failure("output", f"the answer could not be written to stdout: {reason}")
 
 
 def _unexpected(error: Exception) -> Failure:
@@ -91,7 +117,7 @@ app = typer.Typer(
     cls=ErrorBoundary,
     no_args_is_help=True,
     # Panels on a terminal, plain text in a pipe: boxes are for eyes, and rich takes its time to load.
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -119,4 +145,12 @@ app.command("demo", help=demo.HELP)(demo.demo)
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    app(prog_name="replica")
+    open_outlets()
+    try:
+        app(prog_name="replica")
+    except SystemExit as ended:
+        # What the parser itself answers, such as a help text.
+        if not ended.code and (failure := _lost_answer()) is not None:
+            remark(f"error: {failure.message}")
+            raise SystemExit(int(failure.exit_code)) from None
+        raise

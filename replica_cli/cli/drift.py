@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +13,12 @@ from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.tables import drift_text
+from replica_cli.core.commands import fill
 from replica_cli.core.errors import ExitCode
+from replica_cli.core.printable import printable, printable_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CHECK_HELP = help_text(
     "Compare the secondaries' tables with the primary's definitions",
@@ -59,8 +65,23 @@ def check(
     elif not invocation.is_silent:
         for instance, differences, statements in found:
             if sql:
-                answer("\n".join((f"-- {instance}", *(f"{s.rstrip().removesuffix(';')};" for s in statements))))
+                answer(_script(instance, statements, is_terminal=sys.stdout.isatty()))
             else:
                 answer(drift_text(instance, differences, invocation.paint()))
     if any(differences for _, differences, _ in found):
         raise typer.Exit(ExitCode.FOUND)
+
+
+def _script(instance: str, statements: Sequence[str], *, is_terminal: bool) -> str:
+    """Return the statements to run: raw for a file, so that names stay what they are, safe for a terminal."""
+    lines = [f"-- {printable(instance)}"]
+    for statement in statements:
+        text = f"{statement.rstrip().removesuffix(';')};".split("\n")
+        comments = next((i for i, line in enumerate(text) if not line.startswith("-- ")), len(text))
+        lines += [fill(line, instance) for line in text[:comments]]
+        sql = "\n".join(text[comments:])
+        if is_terminal and printable_lines(sql) != sql:
+            lines.append("-- do not run this from the screen: a name holds control characters; write it to a file")
+            sql = printable_lines(sql)
+        lines += [sql] if sql else []
+    return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.cli.output.console import ColorChoice, Painter, painter
 from replica_cli.cli.output.progress import ProgressForm, progress_form
+from replica_cli.core.commands import CommandLine, install_command_line
 from replica_cli.core.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ class Invocation:
 
         if self.env_file is not None and not _is_file(self.env_file):
             raise ConfigurationError((f"--env-file: {self.env_file} is not a file",))
+        install_command_line(self._command_line())
         configuration = read_configuration(overrides, None, self.env_file or Path(".env"))
         settings = configuration.settings
         install_redactor([settings.primary.password, *(s.password for s in settings.secondaries)])
         picked = self._pick(settings)
+        install_command_line(self._command_line(picked))
         form = self.start_logs(settings.logging, configuration.progress)
         for warning in configuration.warnings:
             log(_logger, logging.WARNING, Tag.WARN, "%s", warning)
@@ -69,6 +72,11 @@ class Invocation:
         form = progress_form(progress, is_json=self.is_json, verbosity=self.verbosity)
         setup_logging(settings, self.verbosity, level=logging.WARNING if form is ProgressForm.LIVE else None)
         return form
+
+    def _command_line(self, picked: tuple[Server, ...] = ()) -> CommandLine:
+        """Return what every command in a hint needs as well."""
+        secondary = picked[0].name if len(picked) == 1 else ""
+        return CommandLine("" if self.env_file is None else str(self.env_file), secondary)
 
     def _pick(self, settings: Settings) -> tuple[Server, ...]:
         # They stay the settings' own values: a worker's server id is its index among all of them.

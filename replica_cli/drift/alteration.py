@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.differences import Aspect, Difference
+from replica_cli.core.printable import printable
 from replica_cli.sqlbuilder.definition import check_clause, column_clause, key_clause
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
@@ -36,7 +37,7 @@ class Alteration:
         clauses = [*self._dropped(found), *self._columns(found), *self._added(found)]
         if not clauses:
             return first
-        lost = [f"-- {' '.join(w.split())}\n" for d in found if (w := _warning(d))]
+        lost = [f"-- {printable(w)}\n" for d in found if (w := _warning(d))]
         needs_copy = any(d.aspect is Aspect.MISSING_COLUMN or _is_to_be_filled(d) for d in found)
         comments = "".join(lost) + (copy_again if needs_copy else "")
         return [*first, f"{comments}ALTER TABLE {table}\n  " + ",\n  ".join(clauses)]

@@ -6,7 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.differences import Aspect, Difference
+from replica_cli.core.printable import printable
 from replica_cli.drift.alteration import Alteration
 from replica_cli.sqlbuilder.definition import CreateStatements, create_statements
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
@@ -47,13 +49,14 @@ def repair_statements(differences: Sequence[Difference], sources: Sources) -> tu
     says where values may be lost and which table must be copied again. What cannot be repaired is a comment only.
     """
     by_table: dict[TableName, list[Difference]] = defaultdict(list)
+    # `printable` in comments: a name may hold a line's end, which would end the comment and run what follows.
     for difference in differences:
         by_table[difference.secondary_table].append(difference)
     first, tables, last, extra = [], [], [], []
     for target, found in by_table.items():
         first += [_drop(d) for d in found if d.aspect is Aspect.TRIGGER or _is_foreign_key_in_the_way(d)]
         if found[0].aspect is Aspect.EXTRA_TABLE:
-            extra.append(f"-- only on the secondary: {_one_line(f'DROP TABLE {quote_table(target)}')}")
+            extra.append(f"-- only on the secondary: {printable(f'DROP TABLE {quote_table(target)}')}")
             continue
         if all(d.aspect is Aspect.TRIGGER for d in found):
             continue
@@ -61,7 +64,7 @@ def repair_statements(differences: Sequence[Difference], sources: Sources) -> tu
         try:
             made = _made(name, target, sources)
         except DefinitionRefused as refused:
-            tables.append(f"-- {_one_line(str(refused))}")
+            tables.append(f"-- {printable(str(refused))}")
             continue
         tables += _table_statements(found, made, sources)
         last += _foreign_keys(found, made)
@@ -80,12 +83,12 @@ def _made(name: TableName, target: TableName, sources: Sources) -> CreateStateme
 
 def _table_statements(found: list[Difference], made: CreateStatements, sources: Sources) -> list[str]:
     name, target = found[0].table, found[0].secondary_table
-    copy_again = f"-- then copy its rows: replica transfer --table {_one_line(str(name))}\n"
+    copy_again = f"-- then copy its rows: `replica transfer {table_options([name])}`\n"
     if found[0].aspect is Aspect.MISSING_TABLE:
-        notes = "".join(f"-- {_one_line(n)}\n" for n in made.notes)
+        notes = "".join(f"-- {printable(n)}\n" for n in made.notes)
         return [f"{notes}{copy_again}{made.create}"]
     if any(d.aspect is Aspect.KIND for d in found):
-        return [f"{copy_again}-- of another kind: {_one_line(f'DROP TABLE {quote_table(target)}')}"]
+        return [f"{copy_again}-- of another kind: {printable(f'DROP TABLE {quote_table(target)}')}"]
     alteration = Alteration(sources.primary[name], sources.secondary[target], made.create)
     return alteration.statements(found, copy_again)
 
@@ -112,8 +115,3 @@ def _missing_schemas(differences: Sequence[Difference], sources: Sources) -> lis
     there = {name.schema for name in sources.secondary}
     wanted = (d.secondary_table.schema for d in differences if d.aspect is Aspect.MISSING_TABLE)
     return [f"CREATE DATABASE IF NOT EXISTS {quote(s)}" for s in dict.fromkeys(wanted) if s not in there]
-
-
-def _one_line(text: str) -> str:
-    # A name may hold a line's end, which would end the comment and run what follows.
-    return " ".join(text.split())

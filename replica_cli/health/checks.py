@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
@@ -129,8 +130,7 @@ def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:
         return HealthCheck("quarantined-tables", OK, f"none{skipped}", value=0, unit="tables", instance=instance)
     first = state.quarantined[0]
     message = f"{_listed(names)}{skipped}; {first.name} stopped at {first.start or 'an unknown place'}: {first.reason}"
-    hint = "`replica transfer " + " ".join(f"--table {n}" for n in names[:_NAMED_TABLES])
-    hint += f" --secondary {instance}` copies them anew"
+    hint = f"`replica transfer {table_options(names[:_NAMED_TABLES])}` copies them again"
     return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
 
 

@@ -6,6 +6,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from replica_cli.core.commands import fill
+from replica_cli.core.printable import printable, printable_json
 from replica_cli.logs.records import fields_of, tag_of
 from replica_cli.logs.redaction import redact
 
@@ -28,7 +30,8 @@ class TextFormatter(logging.Formatter):
         trace = trace_of(record)
         if trace:
             parts.append(f"| {trace}")
-        return redact(one_line(" ".join(parts)))
+        # One record is one line, whatever a server's message or a table's name holds.
+        return printable(fill(redact(" ".join(parts)), instance_of(record)))
 
 
 class JsonFormatter(logging.Formatter):
@@ -46,14 +49,14 @@ class JsonFormatter(logging.Formatter):
             "tag": tag_of(record),
             "project": self._project,
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": fill(redact(record.getMessage()), instance_of(record)),
         }
         # Values are masked one by one: masking the finished line could eat a quote or a brace.
         document |= {n: redact(v) if isinstance(v, str) else v for n, v in fields_of(record).items()}
         trace = trace_of(record)
         if trace:
             document["trace"] = redact(trace)
-        return json.dumps(document, ensure_ascii=False, default=lambda value: redact(str(value)))
+        return printable_json(json.dumps(document, ensure_ascii=False, default=lambda value: redact(str(value))))
 
 
 def timestamp(seconds: float) -> str:
@@ -61,9 +64,9 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def one_line(text: str) -> str:
-    """Return the text with line ends written out: one record is one line, whatever a server's message holds."""
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+def instance_of(record: logging.LogRecord) -> str:
+    """Return whose record it is, empty if it is nobody's in particular."""
+    return str(fields_of(record).get("instance", ""))
 
 
 def trace_of(record: logging.LogRecord) -> str:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from graypy import GELFTCPHandler, GELFUDPHandler
 
-from replica_cli.logs.formats import trace_of
+from replica_cli.core.commands import fill
+from replica_cli.core.printable import printable, printable_lines
+from replica_cli.logs.formats import instance_of, trace_of
 from replica_cli.logs.records import fields_of, tag_of
 from replica_cli.logs.redaction import redact
 
@@ -98,13 +100,12 @@ class GraylogHandler(logging.Handler):
 
 def _flat(record: logging.LogRecord, project: str) -> logging.LogRecord:
     # Formatted here, in the caller's thread: arguments may change before the sender comes to them.
-    flat = logging.LogRecord(
-        record.name, record.levelno, record.pathname, record.lineno, redact(record.getMessage()), None, None
-    )
+    message = printable(fill(redact(record.getMessage()), instance_of(record)))
+    flat = logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, message, None, None)
     flat.created, flat.process, flat.threadName = record.created, record.process, record.threadName
-    flat.exc_text = redact(trace_of(record)) or None
+    flat.exc_text = printable_lines(redact(trace_of(record))) or None
     for name, value in fields_of(record).items():
-        setattr(flat, name, redact(value) if isinstance(value, str) else value)
+        setattr(flat, name, printable(redact(value)) if isinstance(value, str) else value)
     flat.__dict__.pop("stack_info", None)  # graypy would send it as a field that is null
     flat.tag = tag_of(record)
     flat.project = project

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import remark
+from replica_cli.core.commands import fill
+from replica_cli.core.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def render_failure(failure: Failure, *, is_json: bool, paint: Painter, problems: Sequence[str] = ()) -> None:
-    """Write one error; `problems` are listed one a line."""
+    """Write one error; `problems` are listed one a line, and commands in the hint are completed."""
+    failure = replace(failure, message=fill(failure.message), hint=failure.hint and fill(failure.hint))
     if is_json:
         documents.write(documents.failure_document(failure, problems), is_line=True, to_stderr=True)
         return
-    lines = [f"{paint.bad('error')}: {p}" for p in problems] or [f"{paint.bad('error')}: {failure.message}"]
+    lines = [f"{paint.bad('error')}: {printable(text)}" for text in problems or (failure.message,)]
     if failure.hint:
-        lines.append(f"{paint.bold('hint')}: {failure.hint}")
+        lines.append(f"{paint.bold('hint')}: {printable(failure.hint)}")
     remark("\n".join(lines))

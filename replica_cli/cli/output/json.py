@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from replica_cli.cli.output.completed import with_complete_commands
+from replica_cli.core.printable import printable_json
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ Document = dict[str, object]
 def dumps(document: Document, *, is_line: bool = False) -> str:
     """Return a document as text: indented, or as one line. Secrets are masked in its values."""
     # Before it becomes text: a password such as "type" must not eat a key, or a quote.
-    return json.dumps(_masked(document), ensure_ascii=False, indent=None if is_line else 2)
+    return printable_json(json.dumps(_masked(document), ensure_ascii=False, indent=None if is_line else 2))
 
 
 def write(document: Document, *, is_line: bool = False, to_stderr: bool = False) -> None:
@@ -74,11 +76,13 @@ def position_document(position: Position | None) -> Document | None:
     }
 
 
+@with_complete_commands
 def positions_document(reports: Sequence[PositionReport]) -> Document:
     """Return what `position show` answers."""
     return {"secondaries": [_position_report(r) for r in reports]}
 
 
+@with_complete_commands
 def pauses_document(reports: Sequence[PauseReport]) -> Document:
     """Return what `pause` and `resume` answer."""
     return {
@@ -95,6 +99,7 @@ def pauses_document(reports: Sequence[PauseReport]) -> Document:
     }
 
 
+@with_complete_commands
 def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document:
     """Return what `position reset` does, or would do."""
     return {
@@ -130,6 +135,7 @@ def drift_document(found: Sequence[tuple[str, Sequence[Difference], Sequence[str
     }
 
 
+@with_complete_commands
 def health_document(report: HealthReport) -> Document:
     """Return what `health` answers."""
     return {
@@ -151,6 +157,7 @@ def health_document(report: HealthReport) -> Document:
     }
 
 
+@with_complete_commands
 def plans_document(plans: Sequence[TransferPlan]) -> Document:
     """Return what `transfer --dry-run` answers."""
     return {
@@ -209,6 +216,7 @@ def note_line(instance: str, message: str) -> Document:
     return {"type": "note", "time": _time(datetime.now(UTC)), "instance": instance or None, "message": message}
 
 
+@with_complete_commands
 def stream_summary(report: StreamReport) -> Document:
     """Return the last line of `stream`."""
     return {
@@ -232,6 +240,7 @@ def stream_summary(report: StreamReport) -> Document:
     }
 
 
+@with_complete_commands
 def transfer_summary(report: TransferReport) -> Document:
     """Return the last line of `transfer`."""
     return {

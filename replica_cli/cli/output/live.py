@@ -15,6 +15,8 @@ from rich.text import Text
 
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
+from replica_cli.core.commands import fill
+from replica_cli.core.printable import printable
 from replica_cli.core.status import Phase, TableState
 from replica_cli.logs.redaction import redact
 
@@ -74,7 +76,7 @@ class LiveReporter:
         """Write the sentence above the display."""
         now = datetime.now(UTC).strftime("%H:%M:%S")
         owner = f"{instance}: " if instance else ""
-        self._console.print(Text.assemble((f"{now} ", "dim"), redact(f"{owner}{message}")))
+        self._console.print(Text.assemble((f"{now} ", "dim"), _plain(fill(f"{owner}{message}", instance))))
 
     def _render(self) -> RenderableType:
         with self._lock:
@@ -95,14 +97,15 @@ class LiveReporter:
 
     def _head(self) -> Text:
         elapsed = units.duration(time.monotonic() - self._start)
-        return Text.assemble((self._title, "bold"), (f"  {elapsed}  Ctrl-C stops", "dim"), overflow="ellipsis")
+        title = printable(self._title)
+        return Text.assemble((title, "bold"), (f"  {elapsed}  Ctrl-C stops", "dim"), overflow="ellipsis")
 
     def _bars(self, instance: str, progress: TransferProgress, lines: int) -> list[RenderableType]:
         done = sum(t.state is TableState.COPIED for t in progress.tables)
         estimated = sum(max(t.rows_estimated or 0, t.rows_copied) for t in progress.tables)
         eta = eta_seconds(progress.rows_copied, estimated, progress.rows_per_second)
         head = Text.assemble(
-            (instance, "bold"),
+            (printable(instance), "bold"),
             f"  {done}/{len(progress.tables)} tables  {units.count(progress.rows_copied)} of about "
             f"{units.count(estimated)} rows  {units.count(progress.rows_per_second)}/s",
             f"  ETA {units.duration(eta)}" if eta is not None else "",
@@ -130,7 +133,7 @@ class LiveReporter:
             eta = eta_seconds(table.rows_copied, table.rows_estimated, rate)
             whole = "?" if table.rows_estimated is None else units.count(table.rows_estimated)
             grid.add_row(
-                f"  {table.table}",
+                _plain(f"  {table.table}"),
                 ProgressBar(total=1.0 if part is not None else None, completed=part or 0.0, pulse=part is None),
                 "" if part is None else f"{part:.0%}",
                 f"{units.count(table.rows_copied)}/{whole}",
@@ -150,9 +153,9 @@ def _table_of(statuses: list[WorkerStatus]) -> Table:
         table.add_column(head, justify="right", no_wrap=True, min_width=width)
     for status in statuses:
         table.add_row(
-            status.instance,
+            _plain(status.instance),
             Text(status.phase.value.replace("_", " "), style=_STYLES.get(status.phase, "")),
-            units.place(status.position, _PLACE_WIDTH),
+            _plain(units.place(status.position, _PLACE_WIDTH)),
             "-" if status.lag_seconds is None else units.duration(status.lag_seconds),
             units.count(status.rows_per_second),
             units.count(status.transactions_per_second),
@@ -166,9 +169,14 @@ def _messages(statuses: list[WorkerStatus]) -> list[RenderableType]:
     found: list[RenderableType] = []
     for status in statuses:
         if status.message:
-            text = redact(f"{status.instance}: {status.message}")
+            text = _plain(fill(f"{status.instance}: {status.message}", status.instance)).plain
             found.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
         if status.quarantined:
-            text = f"{status.instance}: quarantined {', '.join(status.quarantined)}"
+            text = printable(f"{status.instance}: quarantined {', '.join(status.quarantined)}")
             found.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
     return found
+
+
+def _plain(text: str) -> Text:
+    """Return text that rich shows as it is: a bracket in a table's name is no markup."""
+    return Text(printable(redact(text)))

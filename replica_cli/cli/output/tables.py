@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from replica_cli.cli.output import units
+from replica_cli.cli.output.completed import filled
+from replica_cli.cli.output.console import Painter
+from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel
 from replica_cli.core.status import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from replica_cli.cli.output.console import Painter
     from replica_cli.core.differences import Difference
     from replica_cli.core.reports import (
         DemoReport,
@@ -23,6 +26,23 @@ if TYPE_CHECKING:
         TransferPlan,
         TransferReport,
     )
+
+P = ParamSpec("P")
+
+
+def _of_safe_texts(render: Callable[P, str]) -> Callable[P, str]:
+    """Give a function its reports with safe texts and complete commands: only the layout and our colours are raw."""
+
+    @functools.wraps(render)
+    def rendered(*args: P.args, **named: P.kwargs) -> str:
+        texts: Any = tuple(_safe(arg) for arg in args)
+        return render(*texts, **named)
+
+    return rendered
+
+
+def _safe(value: object) -> object:
+    return value if isinstance(value, Painter) else each_text(filled(value), printable)
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], paint: Painter, *, right: str = "") -> str:
@@ -36,11 +56,13 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], paint: Painter,
     return "\n".join([paint.bold(line(heads)), *(line(row) for row in rows)])
 
 
+@_of_safe_texts
 def positions_text(reports: Sequence[PositionReport], paint: Painter) -> str:
     """Return a block for each secondary: a position is too wide for a column."""
     return "\n\n".join(_position_block(r, paint) for r in reports)
 
 
+@_of_safe_texts
 def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
     """Return what a reset would do, a block for each secondary."""
     blocks = []
@@ -54,6 +76,7 @@ def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
     return "\n\n".join(blocks)
 
 
+@_of_safe_texts
 def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
     """Return a line for each secondary that could be asked."""
     lines = []
@@ -69,6 +92,7 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
     return "\n".join(lines)
 
 
+@_of_safe_texts
 def drift_text(instance: str, differences: Sequence[Difference], paint: Painter) -> str:
     """Return one secondary's table of differences, or that there are none."""
     if not differences:
@@ -82,6 +106,7 @@ def drift_text(instance: str, differences: Sequence[Difference], paint: Painter)
     return f"{head}\n{columns(('SEVERITY', 'TABLE', 'ASPECT', 'NAME', 'PRIMARY', 'SECONDARY'), rows, paint)}"
 
 
+@_of_safe_texts
 def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> str:
     """Return one line a check; a wrong one's hint stands under it."""
     painted = {
@@ -102,6 +127,7 @@ def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> st
     return "\n".join(lines)
 
 
+@_of_safe_texts
 def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
     """Return what a transfer would do, a table for each secondary."""
     blocks = []
@@ -129,6 +155,7 @@ def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
     return "\n\n".join(blocks)
 
 
+@_of_safe_texts
 def transfer_text(report: TransferReport, paint: Painter) -> str:
     """Return a transfer's statistics."""
     rows = [
@@ -146,6 +173,7 @@ def transfer_text(report: TransferReport, paint: Painter) -> str:
     return columns(("SECONDARY", "STATE", "TABLES", "ROWS", "MS", "ROWS/S", "ERRORS"), rows, paint, right="llrrrrr")
 
 
+@_of_safe_texts
 def stream_text(report: StreamReport, paint: Painter) -> str:
     """Return a stream's sums."""
     rows = [
@@ -164,6 +192,7 @@ def stream_text(report: StreamReport, paint: Painter) -> str:
     return columns(heads, rows, paint, right="lllrrrr")
 
 
+@_of_safe_texts
 def demo_text(report: DemoReport, paint: Painter) -> str:
     """Return the comparison, and what was moved in which time."""
     rows = [

@@ -1,0 +1,43 @@
+"""Reports whose hints and warnings hold complete commands: each belongs to the instance of the report that it is in."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from replica_cli.core.commands import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def with_complete_commands(render: Callable[P, T]) -> Callable[P, T]:
+    """Give a function that renders reports `filled` ones."""
+
+    @functools.wraps(render)
+    def rendered(*args: P.args, **named: P.kwargs) -> T:
+        reports: Any = filled(args)
+        return render(*reports, **named)
+
+    return rendered
+
+
+def filled(value: T) -> T:
+    """Return reports, nested in any way, in which commands have the options of their instance and command line."""
+    return cast("T", _filled(value, ""))
+
+
+def _filled(value: object, instance: str) -> object:
+    if isinstance(value, tuple | list):
+        return type(value)(_filled(each, instance) for each in value)
+    if type(value) is str:
+        return fill(value, instance)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        owner = getattr(value, "instance", "") or instance
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+        return dataclasses.replace(value, **{name: _filled(each, owner) for name, each in fields.items()})
+    return value

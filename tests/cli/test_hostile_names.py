@@ -1,0 +1,161 @@
+"""What a server says, such as names and errors, acts on no terminal and fakes no record, in no form of output."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from replica_cli.cli import drift
+from replica_cli.cli.output import json as documents
+from replica_cli.cli.output import live, tables
+from replica_cli.cli.output.console import Painter
+from replica_cli.cli.output.failures import render_failure
+from replica_cli.core.differences import Aspect, Difference, Severity
+from replica_cli.core.position import Position
+from replica_cli.core.reports import (
+    CopyMethod,
+    CopyReport,
+    DemoReport,
+    DemoTable,
+    Failure,
+    HealthCheck,
+    HealthLevel,
+    HealthReport,
+    PauseReport,
+    PlannedTable,
+    PositionReport,
+    ResetPlan,
+    StreamReport,
+    TableAction,
+    TableNote,
+    TransferPlan,
+    TransferReport,
+    WorkerReport,
+)
+from replica_cli.core.requests import ResetKind, TransferMode
+from replica_cli.core.settings import LogFormat, Logging
+from replica_cli.core.status import Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.table import TableName
+from replica_cli.logs import Tag, close_logging, log, setup_logging
+from replica_cli.logs.graylog import _flat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLAIN = Painter(is_on=False)
+EVIL = "a\x1b]0;x\x07\x9b2J\r\u202e\n2026-01-01T00:00:00.000Z [ERROR] [db1] forged"
+NAME = TableName("shop[/]", EVIL)
+PLACE = Position(EVIL, 4, EVIL)
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+FAILURE = Failure("x", EVIL, EVIL)
+
+TEXTS: dict[str, Callable[[], str]] = {
+    "position show": lambda: tables.positions_text(
+        [PositionReport(EVIL, PLACE, tables=(TableNote(NAME, TableState.QUARANTINED, EVIL, PLACE),))], PLAIN
+    ),
+    "position reset": lambda: tables.resets_text(
+        [ResetPlan(EVIL, ResetKind.FORGET, PLACE, None, EVIL, "x", (EVIL,))], PLAIN
+    ),
+    "pause": lambda: tables.pauses_text([PauseReport(EVIL, holder=EVIL)], PLAIN),
+    "drift": lambda: tables.drift_text(
+        EVIL, [Difference(NAME, NAME, Aspect.DEFAULT, EVIL, EVIL, EVIL, Severity.BREAKS)], PLAIN
+    ),
+    "health": lambda: tables.health_text(
+        HealthReport((HealthCheck("x", HealthLevel.CRITICAL, EVIL, EVIL, instance=EVIL),)), PLAIN, only_wrong=False
+    ),
+    "plan": lambda: tables.plans_text(
+        [
+            TransferPlan(
+                EVIL,
+                TransferMode.NEW,
+                (PlannedTable(NAME, NAME, TableAction.CREATE, CopyMethod.RANGES, (EVIL,)),),
+                1,
+                1,
+                (EVIL,),
+            )
+        ],
+        PLAIN,
+    ),
+    "transfer": lambda: tables.transfer_text(TransferReport((CopyReport(EVIL),)), PLAIN),
+    "stream": lambda: tables.stream_text(StreamReport((WorkerReport(EVIL, Phase.FAILED, PLACE),)), PLAIN),
+    "demo": lambda: tables.demo_text(DemoReport((DemoTable(EVIL, NAME, 1, 1, is_equal=False, detail=EVIL),)), PLAIN),
+}
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_no_text_holds_a_raw_control_character_or_a_forged_line(form: str) -> None:
+    text = TEXTS[form]()
+    assert not UNSAFE.search(text)
+    assert "\n2026" not in text
+    assert r"\x1b" in text
+
+
+def test_errors_are_safe_as_text_and_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    render_failure(FAILURE, is_json=False, paint=PLAIN)
+    render_failure(FAILURE, is_json=False, paint=PLAIN, problems=(EVIL,))
+    render_failure(FAILURE, is_json=True, paint=PLAIN)
+    *texts, document = capsys.readouterr().err.splitlines()
+    assert len(texts) == 4
+    assert not any(UNSAFE.search(line) for line in (*texts, document))
+    assert json.loads(document)["message"] == EVIL
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_a_record_is_one_line_and_says_the_name(form: LogFormat) -> None:
+    stream = io.StringIO()
+    logger = logging.getLogger("replica_cli.test")
+    setup_logging(Logging(format=form), stream=stream)
+    try:
+        log(logger, logging.ERROR, Tag.ERROR, "is set aside: %s", EVIL, instance="db1", schema="s", table=EVIL)
+    finally:
+        close_logging()
+        logging.captureWarnings(capture=False)
+    (line,) = stream.getvalue().splitlines()
+    assert not UNSAFE.search(line)
+    if form is LogFormat.JSON:
+        assert json.loads(line)["table"] == EVIL
+
+
+def test_graylog_gets_safe_texts_and_fields() -> None:
+    record = logging.makeLogRecord(
+        {"msg": "%s", "args": (EVIL,), "levelno": logging.ERROR, "table": EVIL, "position": EVIL}
+    )
+    flat: Any = _flat(record, "project")
+    for text in (flat.table, flat.position, flat.getMessage()):
+        assert not UNSAFE.search(text)
+        assert "\n" not in text
+
+
+def test_the_live_display_shows_names_as_they_are_written_and_not_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    reporter = live.LiveReporter("title", is_colored=False)
+    screen = Console(file=io.StringIO(), width=200, height=40, force_terminal=False)
+    monkeypatch.setattr(reporter, "_console", screen)
+    progress = TransferProgress("db[/]", (TableProgress(f"[/]{EVIL}", 1, 2, state=TableState.COPYING),))
+    status = WorkerStatus("db[/]", Phase.TRANSFERRING, PLACE, message=EVIL, quarantined=(EVIL,), transfer=progress)
+    reporter.on_status(status)
+    reporter.on_note("db[/]", EVIL)
+    screen.print(reporter._render())
+    output = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert not UNSAFE.search(output)
+    assert "\n2026" not in output
+    assert "db[/]" in output
+
+
+def test_sql_of_drift_is_raw_in_a_file_and_safe_on_a_terminal() -> None:
+    statement = f"-- values may be lost\nALTER TABLE `{EVIL}` ADD c INT"
+    assert drift._script("db1", [statement], is_terminal=False) == f"-- db1\n{statement};"
+    shown = drift._script("db1", [statement], is_terminal=True)
+    assert not UNSAFE.search(shown)
+    assert "write it to a file" in shown
+
+
+def test_documents_complete_the_commands_of_their_instance() -> None:
+    check = HealthCheck("x", HealthLevel.CRITICAL, "m", "`replica stream`", instance="db 2")
+    (found,) = documents.health_document(HealthReport((check,)))["checks"]  # type: ignore[misc, attr-defined]
+    assert found["hint"] == "`replica stream --secondary 'db 2'`"
