@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.window import Mode, TableChangedInWindow
+from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import Statement
@@ -24,6 +24,7 @@ from replica_cli.sqlbuilder.statement import (
     parse_statement,
     without_start_transaction,
 )
+from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class DdlApplier:
         """Carry a statement out, once, whatever happened to the process that tried before.
 
         The intent that this leaves goes with `IntentStore.forget_statement` in the position's transaction.
-        Raises ApplyRefused where the secondary refuses it.
+        Raises ApplyRefused where the secondary refuses it, StatementInDoubt where nothing tells whether it ran.
         """
         targets = self.targets(parsed)
         if (
@@ -202,6 +203,9 @@ class DdlApplier:
             self._finish_drop(parsed, targets)
             self._keep_transactional(targets)
             return
+        elif doubtful := self._tables_in_doubt(parsed):
+            reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
+            raise StatementInDoubt(doubtful, reason)
         self._run(statement, parsed, targets)
         self._keep_transactional(targets)
 
@@ -214,6 +218,9 @@ class DdlApplier:
             self._session.execute(enter)
             self._session.execute(self._text(statement, parsed, targets))
         except ServerError as error:
+            if not error.is_connection_lost and self._tables_in_doubt(parsed):
+                # The server says that it did not run: the next attempt is not in doubt.
+                self._intents.forget()
             if error.remedy is not Remedy.FATAL:
                 raise
             # The server's own words may quote a row's values.
@@ -260,6 +267,20 @@ class DdlApplier:
             exists = read_table(self._catalog, target) is not None
             parts.append(f"{target}\0{show_create(self._catalog, target) if exists else ''}")
         return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _tables_in_doubt(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
+        """Return the primary's names of the tables whose definitions are the same whether the statement ran or not."""
+        circle = renamed_in_a_circle(parsed)
+        is_same = bool(circle) and all(self._body(new) == self._body(old) for new, old in circle.items())
+        names = tuple(circle) if is_same else parsed.tables if swaps_in_place(parsed) else ()
+        return tuple(name for name in names if self._selection.target(name) is not None)
+
+    def _body(self, name: TableName) -> str:
+        """Return the definition of the secondary's table without its name, empty if it is not there."""
+        target = self._selection.target(name)
+        if target is None or read_table(self._catalog, target) is None:
+            return ""
+        return show_create(self._catalog, target).partition("(")[2]
 
     def _finish_drop(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         # Some of several tables may be gone and others not.

@@ -28,6 +28,12 @@ class TableChangedInWindow(ReplicaError):
         self.tables = tables
 
 
+class StatementInDoubt(TableChangedInWindow):
+    """Nothing tells whether a statement ran before a kill: its tables are copied again, and it is not run."""
+
+    code = "statement_in_doubt"
+
+
 class Mode(Enum):
     """How the rows of one table in one transaction are applied."""
 

@@ -55,6 +55,10 @@ class IntentStore:
             intent.statement_hash, intent.before_hash, intent.statement,
         )  # fmt: skip
 
+    def forget(self) -> None:
+        """Delete the intent of a statement that did not run, or that will not run again."""
+        self._session.execute(self.forget_statement())
+
     def forget_statement(self) -> bytes:
         """Return the DELETE that goes into the transaction of the position behind the statement."""
         return f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}".encode()

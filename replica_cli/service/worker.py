@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.beside import XaMet
 from replica_cli.applier.failures import NotExact
-from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.applier.window import StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.tables import TableRecord
@@ -280,6 +280,9 @@ class Worker:
         try:
             with self._open() as sessions:
                 ask_for_copies(self._settings, sessions.stores.tables, error.tables, error.message)
+                if isinstance(error, StatementInDoubt):
+                    # Only now: without it the statement would run a second time, if the marks were not there yet.
+                    sessions.stores.intents.forget()
         except ReplicaError as lost:
             return self._outlive(lost)
         return None

@@ -43,7 +43,9 @@ def context_statement(
     """
     flags = context.flags2 or 0
     parts = [
-        f"SET SESSION timestamp={timestamp}.{context.microseconds:06d}",
+        # The statement commits by itself, as on the primary: with autocommit off ALTER … EXCHANGE PARTITION waits for a
+        # lock that its own session holds.
+        f"SET SESSION autocommit=1, timestamp={timestamp}.{context.microseconds:06d}",
         f"foreign_key_checks={int(not flags & _NO_FOREIGN_KEY_CHECKS)}",
         f"unique_checks={int(not flags & _RELAXED_UNIQUE_CHECKS)}",
         f"sql_auto_is_null={int(bool(flags & _AUTO_IS_NULL))}",

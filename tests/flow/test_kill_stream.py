@@ -113,3 +113,29 @@ def test_a_killed_worker_is_started_again_by_the_supervisor(replica: Replica, ba
 def wait_for_worker(stream: Running) -> list[int]:
     wait_until(stream.worker_pids, "a worker process")
     return stream.worker_pids()
+
+
+def test_killed_behind_a_swap_of_equal_tables_they_are_copied_and_not_swapped_again(replica: Replica) -> None:
+    replica.on_primary(
+        "CREATE TABLE a (id INT PRIMARY KEY, v INT)", "CREATE TABLE b LIKE a",
+        "INSERT INTO a VALUES (1, 1)", "INSERT INTO b VALUES (2, 2)",
+    )  # fmt: skip
+    replica.catch_up()
+    running = replica.stream()
+    server = replica.secondaries["db1"]
+    with server.session(replica.schema) as reader, server.session(replica.state_schema) as holder:
+        reader.begin()
+        reader.rows("SELECT * FROM a")
+        replica.on_primary("RENAME TABLE a TO x, b TO a, x TO b")
+        wait_until(lambda: replica.state("SELECT 1 FROM ddl_intent"), "the statement to wait for the reader")
+        holder.begin()
+        holder.rows("SELECT * FROM binlog_position FOR UPDATE")
+        reader.rollback()
+        wait_until(lambda: replica.on_secondary("SELECT id FROM a") == [(2,)], "the tables to be swapped")
+        running.kill_all()
+        holder.rollback()
+    ended = replica.catch_up()
+    replica.assert_equal()
+    assert "in doubt" in ended.stderr
+    assert replica.state("SELECT * FROM ddl_intent") == []
+    replica.assert_nothing_is_noted()

@@ -18,7 +18,7 @@ def made(context: SessionContext, *, has_same_modes: bool = True) -> set[str]:
 
 def test_a_bare_statement() -> None:
     assert made(SessionContext()) == {
-        "timestamp=1700000000.000000", "foreign_key_checks=1", "unique_checks=1", "sql_auto_is_null=0",
+        "autocommit=1", "timestamp=1700000000.000000", "foreign_key_checks=1", "unique_checks=1", "sql_auto_is_null=0",
     }  # fmt: skip
 
 

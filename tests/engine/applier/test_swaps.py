@@ -1,0 +1,74 @@
+"""Statements that swap tables of equal definitions: killed behind one, nothing tells that it was carried out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.applier import ddl as ddl_module
+from replica_cli.applier.window import StatementInDoubt
+from replica_cli.core.errors import ApplyRefused, ReplicaError
+
+if TYPE_CHECKING:
+    from engine.applier.bench import Bench
+
+_PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
+SWAPS = {
+    "rename": "RENAME TABLE a TO x, b TO a, x TO b",
+    "exchange": "ALTER TABLE parts EXCHANGE PARTITION p0 WITH TABLE a",
+}
+
+
+class KilledError(ReplicaError):
+    """The process died here."""
+
+
+@pytest.fixture
+def equal(bench: Bench) -> Bench:
+    bench.on_both(
+        "CREATE TABLE a (id INT PRIMARY KEY, v INT)", "CREATE TABLE b LIKE a",
+        f"CREATE TABLE parts (id INT PRIMARY KEY, v INT) {_PARTS}",
+        "INSERT INTO a VALUES (1, 10)", "INSERT INTO b VALUES (2, 20)", "INSERT INTO parts VALUES (3, 30), (13, 31)",
+    )  # fmt: skip
+    bench.begin_here()
+    return bench
+
+
+@pytest.mark.parametrize("name", SWAPS)
+def test_a_swap_is_carried_out(equal: Bench, name: str) -> None:
+    equal.on_primary(SWAPS[name], "INSERT INTO a VALUES (5, 50)")
+    equal.stream()
+    equal.assert_equal()
+
+
+@pytest.mark.parametrize("name", SWAPS)
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_a_swap_that_a_kill_left_in_doubt_is_copied_and_not_repeated(
+    equal: Bench, name: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    equal.on_primary(SWAPS[name])
+    run = ddl_module.DdlApplier._run
+
+    def dying(applier: ddl_module.DdlApplier, *args: object) -> None:
+        if place == "behind":
+            run(applier, *args)  # type: ignore[arg-type]
+        raise KilledError("killed")
+
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", dying)
+    with pytest.raises(KilledError):
+        equal.stream()
+    monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
+    with pytest.raises(StatementInDoubt, match="in doubt") as error:
+        equal.stream()
+    assert set(error.value.tables) == {equal.name(t) for t in (("a", "b") if name == "rename" else ("a", "parts"))}
+
+
+def test_a_swap_that_the_server_refused_is_not_in_doubt(equal: Bench) -> None:
+    equal.on_primary(SWAPS["exchange"])
+    equal.on_secondary("INSERT INTO a VALUES (50, 1)")
+    with pytest.raises(ApplyRefused):
+        equal.stream()
+    equal.on_secondary("DELETE FROM a WHERE id = 50")
+    equal.stream()
+    equal.assert_equal()
