@@ -14,7 +14,7 @@ from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.privileges import check_primary_grants, check_secondary_grants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.facts import ServerFacts
@@ -28,9 +28,16 @@ _STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
 
 
 def check_primary(
-    session: Session, facts: ServerFacts, selection: Selection | None = None, *, server_ids: Sequence[int] = ()
+    session: Session,
+    facts: ServerFacts,
+    selection: Selection | None = None,
+    *,
+    server_ids: Sequence[int] = (),
+    absent: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Check the primary; `server_ids` are those that our dump connections will use.
+
+    `absent` are selected schemas that the primary does not have: no privilege is missing on them.
 
     Raises ServerError only where the connection is lost: what we may not see is a finding.
     """
@@ -44,7 +51,7 @@ def check_primary(
         _gtid_mode(facts),
         _retention(facts),
         _server_ids(facts, server_ids),
-        check_primary_grants(session, facts, grants, selection),
+        check_primary_grants(session, facts, grants, selection, absent=absent),
         *_semi_sync(session, facts),
         *_chained(session, facts),
         *_prepared(session),
@@ -63,8 +70,9 @@ def check_secondary(
     selection: Selection | None = None,
     server_ids: Sequence[int] = (),
     is_sql_wanted: bool = False,
+    absent: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out.
+    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out; `absent` as above.
 
     Raises ServerError only where the connection is lost.
     """
@@ -74,7 +82,7 @@ def check_secondary(
         _version("secondary", facts),
         _pair(facts, primary_facts),
         _identity(facts, primary_facts, selection, server_ids),
-        check_secondary_grants(facts, primary_facts, grants, selection, state_schema),
+        check_secondary_grants(facts, primary_facts, grants, selection, state_schema, absent=absent),
         _read_only(facts, can_write=any(grants.allows(p) for p in bypasses)),
         _packet(facts, primary_facts),
         _name_case(facts, primary_facts),

@@ -9,7 +9,7 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.facts import ServerFacts
@@ -76,9 +76,17 @@ class _Missing:
 
 
 def check_primary_grants(
-    session: Session, facts: ServerFacts, grants: Grants, selection: Selection | None = None
+    session: Session,
+    facts: ServerFacts,
+    grants: Grants,
+    selection: Selection | None = None,
+    *,
+    absent: Collection[str] = (),
 ) -> Finding:
-    """Return what our user lacks on the primary: to read the log, to say where it ends, to copy tables."""
+    """Return what our user lacks on the primary: to read the log, to say where it ends, to copy tables.
+
+    Nothing is asked for on `absent` schemas, which are not there.
+    """
     missing = _Missing(grants)
     missing.anywhere("REPLICATION SLAVE", why="to read the binary log")
     if facts.is_mariadb and facts.version >= (10, 5, 2):
@@ -87,6 +95,8 @@ def check_primary_grants(
         missing.anywhere("REPLICATION CLIENT", "SUPER", why="to see where the binary log ends")
     if selection is not None:
         for schema, table in _sources(selection):
+            if schema in absent:
+                continue
             if table:
                 missing.on_table("SELECT", TableName(schema, table), why="to copy it")
             else:
@@ -108,12 +118,21 @@ def _ask_for_log_status(missing: _Missing, *, has_gtids: bool) -> None:
 
 
 def check_secondary_grants(
-    facts: ServerFacts, primary_facts: ServerFacts, grants: Grants, selection: Selection | None, state_schema: str
+    facts: ServerFacts,
+    primary_facts: ServerFacts,
+    grants: Grants,
+    selection: Selection | None,
+    state_schema: str,
+    *,
+    absent: Collection[str] = (),
 ) -> Finding:
-    """Return what our user lacks on the secondary: to write rows and tables, and to keep its state."""
+    """Return what our user lacks on the secondary: to write rows and tables, and to keep its state.
+
+    Nothing is asked for where only `absent` schemas of the primary would go.
+    """
     missing = _Missing(grants)
     missing.on_schema(_STATE, state_schema, why="to keep position and progress")
-    for schema in _targets(selection) if selection is not None else ():
+    for schema in _targets(selection, absent) if selection is not None else ():
         missing.on_schema(_TARGET, schema, why="to write its tables")
         missing.on_schema(("TRIGGER",), schema, why="to see triggers that would fire", level=HealthLevel.WARNING)
     if facts.is_mariadb == primary_facts.is_mariadb:
@@ -137,10 +156,10 @@ def _sources(selection: Selection) -> tuple[tuple[str, str], ...]:
     return tuple((source, "") for source, _ in selection.schemas)
 
 
-def _targets(selection: Selection) -> tuple[str, ...]:
+def _targets(selection: Selection, absent: Collection[str]) -> tuple[str, ...]:
     if selection.takes_all_schemas:
         return ("",)
-    return tuple(dict.fromkeys(target for _, target in selection.schemas))
+    return tuple(dict.fromkeys(target for source, target in selection.schemas if source not in absent))
 
 
 def _locked_tables(session: Session, facts: ServerFacts, selection: Selection) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ from replica_cli.health.primary import PrimaryView, read_primary
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.preflight import check_primary, check_secondary
+from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
@@ -41,27 +42,37 @@ ANSWER_SECONDS = 30.0
 def check_health(settings: Settings, request: HealthRequest) -> HealthReport:
     """Check the primary and the secondaries asked for. Never raises for a server's sake: that is a check."""
     network = replace(settings.network, query_timeout=min(settings.network.query_timeout, ANSWER_SECONDS))
-    primary, checks = _look_at_primary(settings, network)
+    primary, checks, absent = _look_at_primary(settings, network)
     for server in request.secondaries:
-        checks.extend(_look_at_secondary(settings, network, server, primary, request.max_lag_seconds))
+        checks.extend(_look_at_secondary(settings, network, server, primary, request.max_lag_seconds, absent=absent))
     return HealthReport(tuple(checks))
 
 
-def _look_at_primary(settings: Settings, network: Network) -> tuple[PrimaryView, list[HealthCheck]]:
+def _look_at_primary(settings: Settings, network: Network) -> tuple[PrimaryView, list[HealthCheck], frozenset[str]]:
+    """Return what the primary shows, its checks, and the selected schemas that it does not have."""
     name = "primary-connection"
     try:
         with connect(settings.primary, network) as session:
             facts = read_facts(session)
             checks = [HealthCheck(name, HealthLevel.OK, f"{settings.primary} is {facts}")]
-            found = check_primary(session, facts, settings.selection, server_ids=settings.server_ids)
-            checks.extend(_checks(found, ""))
-            return read_primary(session, facts), checks
+            selected = look_at_selection(session, settings.selection)
+            found = check_primary(
+                session, facts, settings.selection, server_ids=settings.server_ids, absent=selected.absent
+            )
+            checks.extend(_checks((*found, selected.finding), ""))
+            return read_primary(session, facts), checks, selected.absent
     except ReplicaError as error:
-        return PrimaryView(error=error), [_down(name, settings.primary, error, "")]
+        return PrimaryView(error=error), [_down(name, settings.primary, error, "")], frozenset()
 
 
 def _look_at_secondary(
-    settings: Settings, network: Network, server: Server, primary: PrimaryView, max_lag_seconds: float
+    settings: Settings,
+    network: Network,
+    server: Server,
+    primary: PrimaryView,
+    max_lag_seconds: float,
+    *,
+    absent: frozenset[str],
 ) -> Iterator[HealthCheck]:
     name, instance = "secondary-connection", server.name
     try:
@@ -72,7 +83,7 @@ def _look_at_secondary(
                 found = check_secondary(
                     session, facts, primary.facts, settings.state_schema,
                     selection=settings.selection, server_ids=settings.server_ids,
-                    is_sql_wanted=settings.apply.engine is EngineChoice.SQL,
+                    is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=absent,
                 )  # fmt: skip
                 yield from _checks(found, instance)
             yield from _state_checks(settings, session, instance, primary, max_lag_seconds)

@@ -11,6 +11,7 @@ from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.preflight import check_primary, check_secondary
+from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ def check_before_start(settings: Settings, server: Server) -> None:
     selection = settings.selection
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
         facts, target_facts = read_facts(primary), read_facts(secondary)
-        ours = check_primary(primary, facts, selection, server_ids=server_ids)
+        selected = look_at_selection(primary, selection)
+        ours = (
+            *check_primary(primary, facts, selection, server_ids=server_ids, absent=selected.absent), selected.finding,
+        )  # fmt: skip
         theirs = check_secondary(
             secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
-            is_sql_wanted=settings.apply.engine is EngineChoice.SQL,
+            is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
         )  # fmt: skip
     for finding in (*ours, *theirs):
         if finding.level is HealthLevel.WARNING:

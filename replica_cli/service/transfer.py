@@ -14,10 +14,11 @@ from replica_cli.checkpoint.lock import LockGuard, WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
-from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
+from replica_cli.core.reports import CopyReport, Failure, HealthLevel, TransferPlan, TransferReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.logs import Tag, log
+from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
@@ -41,20 +42,23 @@ _PATIENCE_SECONDS = 15.0
 
 def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
     """Return what a transfer would do to each secondary. Writes nothing."""
+    with connect(settings.primary, settings.network) as primary:
+        selected = look_at_selection(primary, settings.selection).finding
+    warnings = () if selected.level is HealthLevel.OK else (f"{selected.message} ({selected.hint})",)
     return tuple(
-        _plan_value(make_plan(settings, server, request.mode, request.tables), request)
+        _plan_value(make_plan(settings, server, request.mode, request.tables), request, warnings)
         for server in request.secondaries
     )
 
 
-def _plan_value(plan: CopyPlan, request: TransferRequest) -> TransferPlan:
+def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) -> TransferPlan:
     return TransferPlan(
         instance=plan.instance,
         mode=plan.mode,
         tables=tuple(t.planned for t in plan.tables),
         workers=plan.settings.workers,
         chunk_rows=plan.settings.chunk_rows,
-        warnings=plan.warnings,
+        warnings=(*warnings, *plan.warnings),
         is_partial=bool(request.tables),
     )
 

@@ -92,7 +92,7 @@ def watched(primary: SandboxServer, secondary: SandboxServer, schema: str, state
         state_schema=state_schema, network=Network(connect_timeout=2.0),
     )  # fmt: skip
     made = Watched(primary, secondary, settings, schema)
-    made.on_primary(f"CREATE DATABASE {schema}")
+    made.on_primary(f"CREATE DATABASE {schema}", f"CREATE TABLE {schema}.t (id INT PRIMARY KEY)")
     with secondary.session() as session:
         create_state_schema(session, state_schema)
     made.save(made.end())

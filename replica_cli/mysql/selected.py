@@ -1,0 +1,100 @@
+"""Whether the filters select what they seem to: names that the primary does not have are said, with the nearest one.
+
+`health`, `stream` and `transfer` ask this question; without it everything is green while no table is replicated.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.reports import HealthLevel
+from replica_cli.core.selection import SYSTEM_SCHEMAS
+from replica_cli.core.table import TableName
+from replica_cli.mysql.findings import Finding
+from replica_cli.mysql.grants import read_grants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from replica_cli.core.selection import Selection
+    from replica_cli.mysql.grants import Grants
+    from replica_cli.mysql.session import Session
+
+NAME = "selected-tables"
+_TABLES = """SELECT table_schema, table_name FROM information_schema.tables
+ WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"""
+_NEAR = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The primary's side of the filters; `absent` are named schemas that are certainly not there."""
+
+    finding: Finding
+    absent: frozenset[str] = frozenset()
+
+
+def look_at_selection(session: Session, selection: Selection, grants: Grants | None = None) -> Selected:
+    """Compare the filters with the primary's schemas and tables. Raises ServerError."""
+    grants = grants or read_grants(session)
+    schemas = [s for row in session.rows("SHOW DATABASES") if (s := str(row[0])).lower() not in SYSTEM_SCHEMAS]
+    missing = [source for source, _ in selection.schemas if source not in schemas]
+    absent = frozenset(s for s in missing if _is_certain(s, schemas, grants))
+    tables = [TableName(str(s), str(t)) for s, t in session.rows(_TABLES) if selection.schema_target(str(s))]
+    count = sum(selection.target(table) is not None for table in tables)
+    faults = [
+        *(_schema_fault(s, schemas, is_certain=s in absent) for s in missing),
+        *_pattern_faults("REPLICA_TABLES", selection.tables, tables, missing),
+        *_pattern_faults("REPLICA_EXCLUDE_TABLES", selection.excluded_tables, tables, missing),
+    ]
+    if not count:
+        faults.insert(0, ("the filters select no table", ""))
+    if not faults:
+        return Selected(Finding(NAME, HealthLevel.OK, f"{count} tables", value=count, unit="tables"), absent)
+    message = "; ".join(text for text, _ in faults) + (f"; {count} tables are selected" if count else "")
+    hint = "; ".join(dict.fromkeys(hint for _, hint in faults if hint)) or "check REPLICA_SCHEMAS and REPLICA_TABLES"
+    return Selected(Finding(NAME, HealthLevel.WARNING, message, hint, count, "tables"), absent)
+
+
+def _is_certain(schema: str, schemas: Sequence[str], grants: Grants) -> bool:
+    """Return True if a schema that is not listed is not there: servers hide those on which a user has no privilege."""
+    is_misspelt = any(schema.lower() == there.lower() for there in schemas)
+    return is_misspelt or grants.allows("SHOW DATABASES") or grants.allows_on_schema("SELECT", schema)
+
+
+def _schema_fault(schema: str, schemas: Sequence[str], *, is_certain: bool) -> tuple[str, str]:
+    hidden = "" if is_certain else ", or this user may not see it"
+    near = _nearest(schema, schemas)
+    return (
+        f"schema {schema!r} is not on the primary{hidden}",
+        f"did you mean {near!r} in REPLICA_SCHEMAS?" if near else "",
+    )
+
+
+def _pattern_faults(
+    variable: str, patterns: Iterable[str], tables: Sequence[TableName], missing: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    names = [str(table) for table in tables]
+    for pattern in patterns:
+        if any(_matches(name, pattern) for name in names) or any(pattern.startswith(f"{s}.") for s in missing):
+            continue
+        has_wildcard = "*" in pattern or "?" in pattern
+        other_case = [n for n in names if _matches(n.lower(), pattern.lower())]
+        if variable == "REPLICA_EXCLUDE_TABLES" and has_wildcard and not other_case:
+            continue  # tables to be left out as soon as there are any
+        near = other_case[0] if other_case else None if has_wildcard else _nearest(pattern, names)
+        hint = f"did you mean {near!r} in {variable}?" if near else f"check {variable}"
+        yield f"no table matches {pattern!r} of {variable}", hint
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    by_lower = {n.lower(): n for n in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_NEAR)
+    return by_lower[found[0]] if found else None
