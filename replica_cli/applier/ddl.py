@@ -16,7 +16,6 @@ from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.sqlbuilder.context import ANSI_QUOTES
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.sqlbuilder.statement import (
     ParsedStatement,
@@ -83,10 +82,12 @@ class DdlApplier:
         self._policy = policy
 
     def parse(self, statement: Statement) -> ParsedStatement:
-        """Read a statement's text in its client's charset."""
-        mode = statement.context.sql_mode or 0
+        """Read a statement's text as the primary read it: in its client's charset, under its sql_mode."""
         text = statement.text.decode(self._codec(statement), "surrogateescape")
-        return parse_statement(text, statement.schema, ansi_quotes=bool(mode & ANSI_QUOTES))
+        parsed = parse_statement(text, statement.schema, self._statement_session.dialect(statement))
+        if self._statement_session.is_ambiguous(statement, text):
+            return replace(parsed, kind=StatementKind.UNKNOWN)
+        return parsed
 
     def decide(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision:
         """Say what becomes of a statement.
@@ -161,11 +162,23 @@ class DdlApplier:
             )
         elif self._policy is DdlPolicy.QUARANTINE:
             return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", selected)
+        self._check_names(parsed, selected, transaction)
         if len(selected) != len(parsed.tables) and parsed.kind is not StatementKind.DROP_TABLE:
             # A rename into or out of the filters, as an online schema change does when its tables are left out: rows
             # of the other table were never here.
             return Decision(Verdict.QUARANTINE, f"{parsed.kind} with a table outside the filters", selected)
         return Decision(Verdict.APPLY)
+
+    def _check_names(self, parsed: ParsedStatement, selected: tuple[TableName, ...], transaction: Transaction) -> None:
+        """Refuse a statement that may name a schema, which has another name here, where no schema is looked for."""
+        routed = sorted(n for n in parsed.unplaced if self._selection.schema_target(n) not in (None, n))
+        if routed:
+            raise ApplyRefused(
+                f"{parsed.kind} at {transaction.start} names {', '.join(routed)} where it cannot be routed: "
+                f"{_masked(parsed)}",
+                hint=f"`replica transfer --table {selected[0]}` copies the table again as it is now",
+                table=selected[0],
+            )
 
     def _check_window(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
         # TRUNCATE replays in its place: all later changes are in the log. CREATE is done already, or not yet.
@@ -216,7 +229,7 @@ class DdlApplier:
             if schema and self._has_schema(schema):
                 self._session.execute(f"USE {quote(schema)}")
             self._session.execute(enter)
-            self._session.execute(self._text(statement, parsed, targets))
+            self._session.execute_one(self._text(statement, parsed, targets))
         except ServerError as error:
             if not error.is_connection_lost and self._tables_in_doubt(parsed):
                 # The server says that it did not run: the next attempt is not in doubt.
@@ -314,7 +327,7 @@ def _is_same_place(one: Position, other: Position) -> bool:
 
 
 def _holds_several(parsed: ParsedStatement) -> bool:
-    # Our session takes several statements in one text: what a primary logs as one must be one.
+    # What a primary logs as one statement is one; the session that runs it would refuse more by a syntax error.
     solid = [t for t in parsed.tokens if not t.is_blank]
     return any(t.is_symbol(";") for t in solid[:-1])
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.mysql.collations import codec_of
+from replica_cli.mysql.collations import codec_of, has_one_byte, is_ambiguous
 from replica_cli.sqlbuilder.charsets import bare_charsets, named_collations, with_collations, with_names
-from replica_cli.sqlbuilder.context import APPLY_SESSION, EXPLICIT_DEFAULTS_FOR_TIMESTAMP, IF_EXISTS, context_statement
+from replica_cli.sqlbuilder.context import (
+    ANSI_QUOTES,
+    APPLY_SESSION,
+    EXPLICIT_DEFAULTS_FOR_TIMESTAMP,
+    IF_EXISTS,
+    NO_BACKSLASH_ESCAPES,
+    context_statement,
+)
 from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.tokens import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +63,23 @@ class StatementSession:
         """Return Python's codec for a statement's text."""
         found = self._collations.get(statement.context.character_set_client or 0)
         return codec_of(found[1]) if found else "utf-8"
+
+    def is_ambiguous(self, statement: Statement, text: str) -> bool:
+        """Say whether the servers may read a decoded text in another way than we do."""
+        found = self._collations.get(statement.context.character_set_client or 0)
+        return found is not None and is_ambiguous(text, found[1])
+
+    def dialect(self, statement: Statement) -> Dialect:
+        """Return how the primary read a statement's text, and how the secondary reads it in the session of `of`."""
+        mode = statement.context.sql_mode or 0
+        found = self._collations.get(statement.context.character_set_client or 0)
+        return Dialect(
+            is_mariadb=self._primary.is_mariadb,
+            has_ansi_quotes=bool(mode & ANSI_QUOTES),
+            has_backslash_escapes=not mode & NO_BACKSLASH_ESCAPES,
+            is_one_byte=found is not None and has_one_byte(found[1]),
+            folds_names=self._primary.lower_case_table_names > 0,
+        )
 
     def of(self, statement: Statement, parsed: ParsedStatement) -> tuple[ParsedStatement, str, str]:
         """Return the statement to run, the SET before it, and the one after it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES
 from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.tokens import Kind, Token, join, solid, string_literal, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, join, solid, string_literal, string_value, tokenise
 
 if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableDefinition
@@ -57,7 +57,7 @@ def rule(name: str) -> str:
 
 def compact(expression: str) -> str:
     """Return an expression without spaces and introducers, key words in lower case, outer parentheses off."""
-    tokens = solid(tokenise(expression))
+    tokens = solid(tokenise(expression, CATALOG))
     while len(tokens) > 1 and tokens[0].is_symbol("(") and _closes_last(tokens):
         tokens = tokens[1:-1]
     return join(_plain(t) for t in tokens if not _is_introducer(t))
@@ -65,7 +65,7 @@ def compact(expression: str) -> str:
 
 def loose(expression: str) -> str:
     """Return an expression without its parentheses too: MySQL keeps every pair, MariaDB those that are needed."""
-    tokens = (t for t in tokenise(compact(expression)) if not t.is_symbol("(", ")"))
+    tokens = (t for t in tokenise(compact(expression), CATALOG) if not t.is_symbol("(", ")"))
     return "".join(_FUNCTIONS.get(t.text, t.text) if t.kind is Kind.WORD else t.text for t in tokens).replace(
         "<>", "!="
     )

@@ -21,7 +21,7 @@ from replica_cli.mysql.catalog_rules import rules_of
 from replica_cli.mysql.catalog_text import unescaped
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
-from replica_cli.sqlbuilder.tokens import Kind, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import CATALOG, Kind, string_value, tokenise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ def _as_text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         # latin1 keeps every byte as one character, so the tokens' ends stay where they are.
-        tokens = tokenise(raw.decode("latin1"))
+        tokens = tokenise(raw.decode("latin1"), CATALOG)
         return "".join(_readable(t.text, is_string=t.kind is Kind.STRING) for t in tokens)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.tokens import closing, join, solid, split, tokenise
+from replica_cli.sqlbuilder.tokens import CATALOG, closing, join, solid, split, tokenise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ _UNSAID = "RESTRICT"  # as MariaDB's information_schema calls it
 
 def rules_of(create: str) -> dict[str, tuple[str, str]]:
     """Return ON UPDATE and ON DELETE of each foreign key by its name; RESTRICT where nothing is said."""
-    tokens = solid(tokenise(create))
+    tokens = solid(tokenise(create, CATALOG))
     start = next((place for place, token in enumerate(tokens) if token.is_symbol("(")), None)
     if start is None:
         return {}

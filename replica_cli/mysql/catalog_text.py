@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from replica_cli.sqlbuilder.tokens import Kind, join, solid, string_literal, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import CATALOG, Kind, join, solid, string_literal, string_value, tokenise
 
 NUMERIC_TYPES = frozenset(
     {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year"},
@@ -24,7 +24,7 @@ def mariadb_default(text: str | None, data_type: str) -> str | None:
         return text
     if now := _now(text):
         return now
-    tokens = solid(tokenise(text))
+    tokens = solid(tokenise(text, CATALOG))
     shape = [t.kind for t in tokens]
     if shape == [Kind.STRING]:
         value = string_value(text)
@@ -85,7 +85,7 @@ def _now(text: str) -> str | None:
 
 def _parenthesised(text: str) -> str:
     # One pair of parentheses is the mark of an expression, so a pair that the server kept is not doubled.
-    tokens = tokenise(text.strip())
+    tokens = tokenise(text.strip(), CATALOG)
     depth = 0
     for place, token in enumerate(tokens):
         depth += token.is_symbol("(") - token.is_symbol(")")

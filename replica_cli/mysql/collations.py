@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ _CODECS = {
     "big5": "big5", "euckr": "euc_kr", "koi8r": "koi8_r", "koi8u": "koi8_u", "greek": "iso8859_7",
     "hebrew": "iso8859_8", "tis620": "tis_620", "macroman": "mac_roman", "macce": "mac_latin2",
 }  # fmt: skip
+# Charsets in which a character's later bytes may be those of a backslash or a quote.
+_AMBIGUOUS = frozenset({"cp932", "sjis", "gbk", "gb18030", "big5"})
+_MANY_BYTES = _AMBIGUOUS | {"utf8mb4", "utf8mb3", "utf8", "ujis", "eucjpms", "gb2312", "euckr"}
 
 
 def read_collations(session: Session) -> dict[int, tuple[str, str]]:
@@ -34,6 +38,19 @@ def read_collations(session: Session) -> dict[int, tuple[str, str]]:
             return {int(i): (str(c), str(s)) for i, c, s in rows if i is not None}
     rows = session.rows("SELECT id, collation_name, character_set_name FROM information_schema.collations")
     return {int(i): (str(c), str(s)) for i, c, s in rows if i is not None}
+
+
+def has_one_byte(charset: str) -> bool:
+    """Say whether every character of a charset has one byte, and 0xA0 is its no-break space."""
+    return charset in _CODECS and charset not in _MANY_BYTES | {"binary", "ascii"}
+
+
+def is_ambiguous(text: str, charset: str) -> bool:
+    """Say whether a server may see other characters in a decoded text than Python does, a quote among them.
+
+    Of some charsets Python knows fewer characters than the servers; and these take the byte after a backslash alone.
+    """
+    return charset in _AMBIGUOUS and re.search(r"[\udc80-\udcff]|\\[^\x00-\x7f]", text) is not None
 
 
 def codec_of(charset: str) -> str:

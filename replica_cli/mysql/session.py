@@ -47,6 +47,8 @@ _UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
 # Whole numbers become int; all else stays text (or bytes): nothing is rounded or refused on the way.
 _WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
 _CONVERSIONS: dict[Any, Any] = {**encoders, **dict.fromkeys(_WHOLE, int)}
+_COM_SET_OPTION = 0x1B
+_MULTI_STATEMENTS_ON, _MULTI_STATEMENTS_OFF = b"\0\0", b"\1\0"
 # Open connections by their id: a standby that takes over from a frozen process has to know what to kill.
 _open: dict[int, Session] = {}
 _open_lock = threading.Lock()
@@ -127,6 +129,26 @@ class Session:
                     return int(cursor.execute(sql, args))  # type: ignore[arg-type]
             # Bytes go to the server untouched; pymysql would encode a str.
             return int(self._connection.query(sql))
+
+    def execute_one(self, sql: str | bytes) -> int:
+        """Run text that another server wrote: it is one statement, and a second one in it is a syntax error.
+
+        The session takes several at once before and after. Source: COM_SET_OPTION,
+        https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_set_option.html
+        """
+        self._take_several(is_on=False)
+        try:
+            return self.execute(sql)
+        finally:
+            # A connection that is lost takes the option with it, and its own error counts.
+            with contextlib.suppress(ServerError):
+                self._take_several(is_on=True)
+
+    def _take_several(self, *, is_on: bool) -> None:
+        option = _MULTI_STATEMENTS_ON if is_on else _MULTI_STATEMENTS_OFF
+        with self._translated():
+            self._connection._execute_command(_COM_SET_OPTION, option)  # type: ignore[attr-defined]  # noqa: SLF001
+            self._connection._read_packet()  # type: ignore[no-untyped-call]  # noqa: SLF001
 
     def load(self, statement: bytes, text: bytes) -> Loaded:
         """Run a LOAD DATA LOCAL and give it its text; the file that it names is not looked at.

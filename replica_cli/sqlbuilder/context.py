@@ -16,7 +16,10 @@ _RELAXED_UNIQUE_CHECKS = 1 << 27
 # MariaDB alone.
 EXPLICIT_DEFAULTS_FOR_TIMESTAMP = 1 << 24
 IF_EXISTS = 1 << 28
+# Bits of sql_mode that decide how a text is read, the same in both flavours.
 ANSI_QUOTES = 0x4
+NO_BACKSLASH_ESCAPES = 1 << 20
+_OF_BOTH_FLAVOURS = 0xF | NO_BACKSLASH_ESCAPES
 
 # A session of the applier: binary literals go unchanged into columns of any charset; nothing commits by itself.
 APPLY_SESSION = (
@@ -51,8 +54,8 @@ def context_statement(
         f"sql_auto_is_null={int(bool(flags & _AUTO_IS_NULL))}",
     ]
     if context.sql_mode is not None:
-        # The lowest bits, REAL_AS_FLOAT to NO_BACKSLASH_ESCAPES and the like, are common to both flavours.
-        parts.append(f"sql_mode={context.sql_mode if has_same_modes else context.sql_mode & 0xF}")
+        # The lowest bits, REAL_AS_FLOAT to IGNORE_SPACE, and those that decide how the text is read.
+        parts.append(f"sql_mode={context.sql_mode if has_same_modes else context.sql_mode & _OF_BOTH_FLAVOURS}")
     client = collations.get(context.character_set_client or 0)
     connection = collations.get(context.collation_connection or 0)
     server = collations.get(context.collation_server or 0)

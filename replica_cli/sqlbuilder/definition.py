@@ -12,7 +12,7 @@ from replica_cli.sqlbuilder.definition_keys import deferred_keys
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.sqlbuilder.tokens import Kind, Token, closing, join, solid, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, join, solid, string_value, tokenise
 
 Route = Callable[[TableName], TableName | None]
 
@@ -108,7 +108,7 @@ def check_clause(create_text: str, check: str) -> str | None:
 
 def schema_statement(schema: str, charset: str, collation: str) -> str:
     """Return the statement that makes a schema unless it is there."""
-    tokens = tokenise(charset), tokenise(collation)
+    tokens = tokenise(charset, CATALOG), tokenise(collation, CATALOG)
     if any([t.kind for t in text] != [Kind.WORD] for text in tokens):
         raise ValueError(f"{charset!r} and {collation!r} are no names of a charset and a collation")
     return f"CREATE DATABASE IF NOT EXISTS {quote(schema)} CHARACTER SET {charset} COLLATE {collation}"

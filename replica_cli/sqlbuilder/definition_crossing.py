@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
-from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, solid, tokenise
+from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths, join, solid, tokenise
 
 if TYPE_CHECKING:
     from replica_cli.core.table import TableName
@@ -205,13 +205,13 @@ class _Crossed:
         if not tokens[at].is_word("JSON"):
             return tokens
         name = tokens[0].text
-        longtext = tokenise("longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        return (*tokens[:at], *longtext, *tokens[at + 1 :], *tokenise(f" CHECK (json_valid({name}))"))
+        longtext = tokenise("longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", CATALOG)
+        return (*tokens[:at], *longtext, *tokens[at + 1 :], *tokenise(f" CHECK (json_valid({name}))", CATALOG))
 
     def _to_mysql(self, tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
         if binary := BINARY_TYPES.get(tokens[at].text.lower()):
-            tokens = (*tokens[:at], *tokenise(binary), *tokens[at + 1 :])
-        check = "".join(t.text for t in solid(tokenise(f"CHECK(json_valid({tokens[0].text}))")))
+            tokens = (*tokens[:at], *tokenise(binary, CATALOG), *tokens[at + 1 :])
+        check = "".join(t.text for t in solid(tokenise(f"CHECK(json_valid({tokens[0].text}))", CATALOG)))
         start = next((p for p, (d, t) in enumerate(depths(tokens)) if d == 0 and t.is_word("CHECK")), None)
         if start is not None and "".join(t.text for t in solid(tokens[start:])) == check:
             rest = tokens[_after_charset(tokens, at) : start - 1]

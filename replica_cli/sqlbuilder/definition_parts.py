@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, join, solid, split, tokenise
+from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths, join, solid, split, tokenise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ class TableText:
 
 def parse(create_text: str) -> TableText:
     """Take SHOW CREATE TABLE's text apart. Raises ValueError where it is not that."""
-    tokens = tokenise(create_text)
+    tokens = tokenise(create_text, CATALOG)
     start = next((p for p, t in enumerate(tokens) if t.is_symbol("(")), None)
     head = solid(tokens[:start])
     if start is None or not head or not head[0].is_word("CREATE"):

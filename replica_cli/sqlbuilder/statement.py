@@ -1,20 +1,23 @@
 """What a logged statement is, and which tables it names: by tokens, so that no comment, quote or name deceives.
 
-Only what must be known is read: the kind, the tables, and where their names stand, so that schemas can be routed.
+Only what must be known is read: the kind, the tables, and where their names stand, so that schemas can be routed. What
+is run is written from the same tokens, without comments: the secondary cannot read anything else into it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.cursor import Cursor, TableReference
 from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.tokens import Kind, Token, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import Dialect, Kind, Token, tokenise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from replica_cli.core.table import TableName
 
 
 class StatementKind(StrEnum):
@@ -36,19 +39,12 @@ class StatementKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TableReference:
-    """A table's name in a statement: places of its tokens, the schema's None where it is not written."""
-
-    name: TableName
-    schema_place: int | None
-    table_place: int
-
-
-@dataclass(frozen=True, slots=True)
 class ParsedStatement:
     """A statement and its tables. `references` are tables that are changed, `others` are only named (LIKE, REFERENCES).
 
     For a rename, old and new names follow each other in `references`. `schema` is what a schema statement is about.
+    `qualifiers` are the schemas of columns' names (schema.table.column) with their places. `unplaced` are the first
+    parts of other names that are no table of the statement. `replaces`: CREATE OR REPLACE.
     """
 
     kind: StatementKind
@@ -58,6 +54,9 @@ class ParsedStatement:
     schema: str = ""
     schema_place: int | None = None
     object_class: str = ""
+    qualifiers: tuple[tuple[int, str], ...] = ()
+    unplaced: frozenset[str] = frozenset()
+    replaces: bool = False
 
     @property
     def tables(self) -> tuple[TableName, ...]:
@@ -68,27 +67,33 @@ class ParsedStatement:
     def model(self) -> TableName | None:
         """Return the table that a CREATE TABLE … LIKE is made like."""
         for other in self.others:
-            place = other.table_place if other.schema_place is None else other.schema_place
-            before = next((t for t in reversed(self.tokens[:place]) if not t.is_blank), None)
+            before = next((t for t in reversed(self.tokens[: other.first]) if not t.is_blank), None)
             if before is not None and before.is_word("LIKE"):
                 return other.name
         return None
 
     def routed(self, route: Callable[[str], str]) -> str:
-        """Return the text with every written schema replaced by its name on the secondary."""
-        texts = [t.text for t in self.tokens]
+        """Return the text to run: tables by their full names on the secondary, and nothing that is a comment.
+
+        What an executable comment holds is run: for the primary it was no comment, else it would have been logged as a
+        plain one. The secondary's version or flavour could take it for one.
+        """
+        texts = [" " if t.is_blank or t.kind in (Kind.OPEN, Kind.CLOSE) else t.text for t in self.tokens]
         for reference in (*self.references, *self.others):
-            if reference.schema_place is not None:
-                texts[reference.schema_place] = quote(route(reference.name.schema))
+            if not reference.is_kept:
+                schema, table = route(reference.name.schema), reference.name.table
+                texts[reference.first : reference.last + 1] = [""] * (reference.last + 1 - reference.first)
+                texts[reference.first] = f"{quote(schema)}.{quote(table)}"
+        for place, schema in self.qualifiers:
+            texts[place] = quote(route(schema))
         if self.schema_place is not None:
             texts[self.schema_place] = quote(route(self.schema))
         return "".join(texts)
 
 
-def parse_statement(text: str, default_schema: str, *, ansi_quotes: bool = False) -> ParsedStatement:
+def parse_statement(text: str, default_schema: str, dialect: Dialect) -> ParsedStatement:
     """Classify a statement and find its tables. What cannot be placed is UNKNOWN: the caller decides, never a guess."""
-    tokens = tokenise(text)
-    return _Parser(tokens, default_schema, ansi_quotes=ansi_quotes).parse()
+    return _Parser(tokenise(text, dialect), default_schema, folds_names=dialect.folds_names).parse()
 
 
 _ROWS = ("INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "DO", "WITH", "SELECT")
@@ -103,19 +108,19 @@ _OTHER_OBJECTS = (
 )  # fmt: skip
 
 
-class _Parser:
-    def __init__(self, tokens: list[Token], default_schema: str, *, ansi_quotes: bool) -> None:
-        self._tokens = tokens
-        self._default_schema = default_schema
-        self._ansi_quotes = ansi_quotes
-        # Places of the tokens that mean something; the ends of executable comments mean nothing by themselves.
-        self._places = [i for i, t in enumerate(tokens) if not t.is_blank and t.kind not in (Kind.OPEN, Kind.CLOSE)]
-        self._at = 0
+class _Parser(Cursor):
+    def __init__(self, tokens: list[Token], default_schema: str, *, folds_names: bool) -> None:
+        super().__init__(tokens, default_schema, folds_names=folds_names)
         self._references: list[TableReference] = []
         self._others: list[TableReference] = []
+        self._qualifiers: list[tuple[int, str]] = []
+        self._pairs: set[str] = set()
+        self._replaces = False
 
-    def parse(self) -> ParsedStatement:  # noqa: PLR0911 - one return a kind of statement
-        self._skip_set_statement()
+    def parse(self) -> ParsedStatement:
+        return self._statement() if self._skip_set_statement() else self._made(StatementKind.UNKNOWN)
+
+    def _statement(self) -> ParsedStatement:  # noqa: PLR0911 - one return a kind of statement
         if self._take("CREATE"):
             return self._create()
         if self._take("ALTER"):
@@ -133,24 +138,30 @@ class _Parser:
             return self._made(StatementKind.ROWS)
         if self._is(*_WITHOUT_EFFECT):
             return self._made(StatementKind.WITHOUT_EFFECT, object_class=self._word().lower())
-        if not self._places or self._at >= len(self._places):
+        if not self._places or not self._has_more:
             # "# Dummy event replacing …" and the like: a comment alone.
             return self._made(StatementKind.WITHOUT_EFFECT, object_class="comment")
         return self._made(StatementKind.UNKNOWN)
 
-    def _skip_set_statement(self) -> None:
-        if self._is("SET") and self._word(1) == "STATEMENT":
-            while self._at < len(self._places) and not self._is("FOR"):
-                self._at += 1
+    def _skip_set_statement(self) -> bool:
+        """Go to the statement behind SET STATEMENT … FOR; return False where it cannot be known how that was read."""
+        if not (self._is("SET") and self._word(1) == "STATEMENT"):
+            return True
+        sets_mode, depth = False, 0
+        while self._has_more and not (depth == 0 and self._is("FOR")):
+            sets_mode |= self._is("SQL_MODE")
+            depth += self._token().is_symbol("(") - self._token().is_symbol(")")
             self._at += 1
+        self._at += 1
+        # The log has the mode that was set; the server read the text before it set that.
+        return not (sets_mode and any('"' in t.text or "\\" in t.text for t in self._tokens))
 
     def _create(self) -> ParsedStatement:
-        self._take_all("OR", "REPLACE")
+        self._replaces = self._take_all("OR", "REPLACE")
         self._skip_definer()
-        is_temporary = self._take("TEMPORARY")
+        if self._take("TEMPORARY"):
+            return self._made(StatementKind.WITHOUT_EFFECT, object_class="temporary table")
         if self._take("TABLE"):
-            if is_temporary:
-                return self._made(StatementKind.WITHOUT_EFFECT, object_class="temporary table")
             self._take_all("IF", "NOT", "EXISTS")
             if not self._table(self._references):
                 return self._made(StatementKind.UNKNOWN)
@@ -167,16 +178,16 @@ class _Parser:
     def _skip_definer(self) -> None:
         while self._is("ALGORITHM", "DEFINER", "SQL", "AGGREGATE") and not self._is("TABLE"):
             self._at += 1
-            while self._at < len(self._places) and not self._is(
+            while self._has_more and not self._is(
                 "TABLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SQL", "DEFINER", "PACKAGE", "AGGREGATE"
             ):
                 self._at += 1
 
     def _index_or_other(self) -> ParsedStatement:
-        while self._is("UNIQUE", "FULLTEXT", "SPATIAL", "ONLINE", "OFFLINE", "UNDO"):
+        while self._is("UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "ONLINE", "OFFLINE", "UNDO"):
             self._at += 1
         if self._take("INDEX"):
-            while self._at < len(self._places) and not self._take("ON"):
+            while self._has_more and not self._take("ON"):
                 self._at += 1
             return self._with_table(StatementKind.ALTER_TABLE)
         if self._is(*_OTHER_OBJECTS):
@@ -191,7 +202,7 @@ class _Parser:
             self._take_all("IF", "EXISTS")
             if not self._table(self._references):
                 return self._made(StatementKind.UNKNOWN)
-            self._rest_of_alter()
+            self._rest(is_alter=True)
             return self._made(StatementKind.ALTER_TABLE)
         if self._take("DATABASE", "SCHEMA"):
             return self._schema(StatementKind.ALTER_SCHEMA)
@@ -224,7 +235,7 @@ class _Parser:
             if not self._table(self._references):
                 return self._made(StatementKind.UNKNOWN)
             if self._take("WAIT", "NOWAIT"):
-                while self._at < len(self._places) and not self._is("TO"):
+                while self._has_more and not self._is("TO"):
                     self._at += 1
             if not self._take("TO") or not self._table(self._references):
                 return self._made(StatementKind.UNKNOWN)
@@ -238,109 +249,123 @@ class _Parser:
         return self._made(StatementKind.UNKNOWN)
 
     def _rest_of_table(self) -> None:
-        """Find LIKE and REFERENCES; the rest of a CREATE TABLE names no other table that matters."""
-        self._take_symbol("(")
+        self._at += self._is_symbol("(") and self._word(1) == "LIKE"
         if self._take("LIKE"):
             self._table(self._others)
-        self._find_references()
+        self._rest()
 
-    def _find_references(self) -> None:
-        while self._at < len(self._places):
+    def _rest(self, *, is_alter: bool = False) -> None:
+        """Find every other table that the rest of a statement names, and the schemas in columns' names."""
+        depth = 0
+        while self._has_more:
             if self._take("REFERENCES"):
-                self._table(self._others)
-            else:
+                # Without a schema it is the child's own, on either server.
+                self._table(self._others, is_kept=not self._is_dotted())
+                continue
+            is_known = depth == 0 and (self._names_parts() or (is_alter and self._names_changed()))
+            if not (is_known or self._names_sequence() or self._chain()):
+                depth += self._token().is_symbol("(") - self._token().is_symbol(")")
                 self._at += 1
 
-    def _rest_of_alter(self) -> None:
-        start = self._at
-        self._find_references()
-        self._at = start
-        depth = 0
-        while self._at < len(self._places):
-            token = self._token()
-            depth += token.is_symbol("(") - token.is_symbol(")")
-            if depth == 0 and self._take("RENAME"):
-                if self._is("COLUMN", "INDEX", "KEY"):
-                    continue
+    def _names_changed(self) -> bool:
+        """Take a clause of ALTER TABLE that changes or makes another table."""
+        if self._take("RENAME"):
+            if not self._is("COLUMN", "INDEX", "KEY"):
                 self._take("TO", "AS")
                 self._take_symbol("=")
                 self._table(self._references)
-            elif depth == 0 and self._take_all("EXCHANGE", "PARTITION"):
-                while self._at < len(self._places) and not self._take("TABLE"):
+        elif self._take_all("EXCHANGE", "PARTITION"):
+            self._skip_to("TABLE")
+            self._table(self._references)
+        elif self._take_all("CONVERT", "PARTITION"):
+            self._skip_to("TO")
+            self._take("TABLE")
+            self._table(self._references)
+        elif self._take_all("CONVERT", "TABLE"):
+            self._table(self._references)
+        else:
+            return False
+        return True
+
+    def _names_sequence(self) -> bool:
+        is_value = self._take_all("NEXT", "VALUE", "FOR") or self._take_all("PREVIOUS", "VALUE", "FOR")
+        if not is_value and not (self._is("NEXTVAL", "LASTVAL", "SETVAL") and self._is_symbol("(", ahead=1)):
+            return False
+        self._at += 0 if is_value else 2
+        self._table(self._others)
+        return True
+
+    def _names_parts(self) -> bool:
+        """Take UNION = (table, …) of a MERGE table."""
+        if not self._is("UNION"):
+            return False
+        start = 1 + self._is_symbol("=", ahead=1)
+        if not self._is_symbol("(", ahead=start) or self._word(start + 1) in ("SELECT", "WITH", "VALUES", "TABLE"):
+            return False
+        self._at += start + 1
+        while self._table(self._others) and self._take_symbol(","):
+            pass
+        return True
+
+    def _chain(self) -> bool:
+        """Take a name with points; where it has three parts the first is a schema, where it has two it may be one."""
+        if not self._has_more or not (self._is_dotted() or self._is_symbol(".")):
+            return False
+        places = []
+        while self._has_more and (self._is_name() or self._is_symbol(".")):
+            if self._is_name():
+                places.append(self._places[self._at])
+                if not self._is_symbol(".", ahead=1):
                     self._at += 1
-                self._table(self._references)
-            else:
-                self._at += 1
+                    break
+            self._at += 1
+        names = [self._name_at(place) for place in places]
+        if len(names) == 3:
+            self._qualifiers.append((places[0], names[0]))
+        elif len(names) == 2:
+            self._pairs.add(names[0])
+        return True
+
+    def _skip_to(self, word: str) -> None:
+        while self._has_more and not self._take(word):
+            self._at += 1
 
     def _with_table(self, kind: StatementKind) -> ParsedStatement:
-        found = self._table(self._references)
-        return self._made(kind if found else StatementKind.UNKNOWN)
+        if not self._table(self._references):
+            return self._made(StatementKind.UNKNOWN)
+        self._rest()
+        return self._made(kind)
 
     def _schema(self, kind: StatementKind) -> ParsedStatement:
-        if self._at < len(self._places) and self._is_name() and not self._names_an_option(kind):
+        if self._has_more and self._is_name() and not self._names_an_option(kind):
             place = self._places[self._at]
             return self._made(kind, schema=self._name_at(place), schema_place=place)
         return self._made(kind, schema=self._default_schema)
 
     def _names_an_option(self, kind: StatementKind) -> bool:
         # ALTER DATABASE without a name means the default one.
-        return kind is StatementKind.ALTER_SCHEMA and self._is("CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "COMMENT")
-
-    def _table(self, into: list[TableReference]) -> bool:
-        if self._at >= len(self._places) or not self._is_name():
+        if kind is not StatementKind.ALTER_SCHEMA:
             return False
-        first = self._places[self._at]
-        self._at += 1
-        if self._take_symbol(".") and self._at < len(self._places) and self._is_name():
-            second = self._places[self._at]
-            self._at += 1
-            into.append(TableReference(TableName(self._name_at(first), self._name_at(second)), first, second))
-        else:
-            into.append(TableReference(TableName(self._default_schema, self._name_at(first)), None, first))
-        return True
-
-    def _is_name(self) -> bool:
-        token = self._token()
-        is_quoted = self._ansi_quotes and token.kind is Kind.STRING and token.text.startswith('"')
-        return token.kind in (Kind.NAME, Kind.WORD, Kind.NUMBER) or is_quoted
-
-    def _name_at(self, place: int) -> str:
-        token = self._tokens[place]
-        return string_value(token.text) if token.kind is Kind.STRING else token.name
-
-    def _token(self) -> Token:
-        return self._tokens[self._places[self._at]]
-
-    def _word(self, ahead: int = 0) -> str:
-        at = self._at + ahead
-        if at >= len(self._places):
-            return ""
-        token = self._tokens[self._places[at]]
-        return token.text.upper() if token.kind is Kind.WORD else ""
-
-    def _is(self, *words: str) -> bool:
-        return self._word() in words
-
-    def _take(self, *words: str) -> bool:
-        found = self._is(*words)
-        self._at += found
-        return found
-
-    def _take_all(self, *words: str) -> bool:
-        found = all(self._word(i) == word for i, word in enumerate(words))
-        self._at += len(words) if found else 0
-        return found
-
-    def _take_symbol(self, symbol: str) -> bool:
-        found = self._at < len(self._places) and self._token().is_symbol(symbol)
-        self._at += found
-        return found
+        if self._is("ENCRYPTION"):
+            return self._has_more_behind(1) and (self._is_symbol("=", ahead=1) or self._kind(1) is Kind.STRING)
+        is_option = self._is("CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "COMMENT")
+        return is_option or (self._is("READ") and self._word(1) == "ONLY")
 
     def _made(
         self, kind: StatementKind, *, schema: str = "", schema_place: int | None = None, object_class: str = ""
     ) -> ParsedStatement:
+        tables = {r.name.table.lower() for r in (*self._references, *self._others)}
         return ParsedStatement(
-            kind, tuple(self._tokens), tuple(self._references), tuple(self._others), schema, schema_place, object_class
+            kind,
+            tuple(self._tokens),
+            tuple(self._references),
+            tuple(self._others),
+            schema,
+            schema_place,
+            object_class,
+            tuple(self._qualifiers),
+            frozenset(name for name in self._pairs if name.lower() not in tables),
+            self._replaces,
         )
 
 
@@ -351,8 +376,7 @@ def without_start_transaction(parsed: ParsedStatement) -> ParsedStatement:
         return parsed
     if not parsed.tokens[places[-2]].is_word("START"):
         return parsed
-    cut = parsed.tokens[: places[-2]]
-    return ParsedStatement(parsed.kind, cut, parsed.references, parsed.others)
+    return replace(parsed, tokens=parsed.tokens[: places[-2]])
 
 
 def savepoint_statement(parsed: ParsedStatement) -> str:

@@ -1,16 +1,38 @@
-"""SQL text as tokens: strings, names and comments stay whole, and joined again they are the text."""
+"""SQL text as tokens, read as the server read it: strings, names and comments stay whole.
+
+Joined again the tokens are the text. Sources: `MYSQLlex` of both servers, https://mariadb.com/kb/en/comment-syntax/,
+https://dev.mysql.com/doc/refman/9.7/en/identifiers.html and https://mariadb.com/kb/en/identifier-names/
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING
-
-from replica_cli.sqlbuilder.identifiers import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server reads a text: what its flavour, the session's sql_mode and the client's charset decide.
+
+    `is_one_byte`: the client's charset has one byte a character, so that a no-break space is a space. `folds_names`:
+    the server has lower_case_table_names, and names of schemas and tables mean those in lower case.
+    """
+
+    is_mariadb: bool
+    has_ansi_quotes: bool
+    has_backslash_escapes: bool
+    is_one_byte: bool = False
+    folds_names: bool = False
+
+
+# Texts that servers write for our own sessions: SHOW CREATE TABLE and the catalog, read with our sql_mode.
+CATALOG = Dialect(is_mariadb=True, has_ansi_quotes=False, has_backslash_escapes=True)
 
 
 class Kind(Enum):
@@ -49,30 +71,53 @@ class Token:
 
     @property
     def name(self) -> str:
-        """Return the name that the token stands for, without backticks."""
-        return unquote(self.text)
+        """Return the name that the token stands for, without its quotes."""
+        if self.kind is not Kind.NAME:
+            return self.text
+        mark = self.text[0]
+        return self.text[1:-1].replace(mark * 2, mark)
 
 
-# Double quotes are strings: our sessions never set ANSI_QUOTES. An unfinished string, name or comment is one SYMBOL.
-_TOKEN = re.compile(
-    r"""(?P<SPACE>\s+)
-      | (?P<OPEN>/\*M?!\d*)
-      | (?P<COMMENT>/\*.*?\*/ | --(?=\s)[^\n]* | \#[^\n]*)
-      | (?P<CLOSE>\*/)
-      | (?P<NAME>`(?:[^`]|``)*`)
-      | (?P<STRING>'(?:[^'\\]|''|\\.)*' | "(?:[^"\\]|""|\\.)*")
-      | (?P<NUMBER>(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?(?![\w$]))
-      | (?P<WORD>[\w$@]+)
-      | (?P<SYMBOL>.)""",
-    re.VERBOSE | re.DOTALL | re.IGNORECASE,
-)
+# A number that an identifier's letter follows is an identifier (2024x), unless it has a point or an exponent; behind a
+# point everything is a name (db.2024, db.1e5, t.select). An unfinished string, name or comment is one SYMBOL.
+_PATTERN = r"""(?P<SPACE>{blank}+)
+  | (?P<OPEN>/\*{open}(?:\d{{5,6}})?)
+  | (?P<COMMENT>/\*.*?\*/ | --(?=[\x00-\x20\x7f]|{blank}|\Z)[^\n\0]* | \#[^\n\0]*)
+  | (?P<CLOSE>\*/)
+  | (?P<NAME>`(?:[^`]|``)*`{names})
+  | (?P<STRING>{strings})
+  | (?P<PART>(?<=\.){letter}+)
+  | (?P<NUMBER>0x[0-9a-fA-F]+(?!{letter}) | 0b[01]+(?!{letter})
+      | \d+e[+-]?\d+ | \d+E[+-]?\d+ | \d+\.\d*(?:[eE][+-]?\d+)? | \d+(?!{letter}) | (?<!{letter})\.\d+(?:[eE][+-]?\d+)?)
+  | (?P<WORD>(?:{letter}|@)+)
+  | (?P<SYMBOL>.)"""
+
+
+@cache
+def _pattern(dialect: Dialect) -> re.Pattern[str]:
+    inside = r"(?:[^{0}\\]|{0}{0}|\\.)*" if dialect.has_backslash_escapes else "(?:[^{0}]|{0}{0})*"
+    single, double = (f"{mark}{inside.format(mark)}{mark}" for mark in "'\"")
+    text = _PATTERN.format(
+        blank=r"[ \t\n\v\f\r\xa0]" if dialect.is_one_byte else r"[ \t\n\v\f\r]",
+        letter=r"[0-9A-Za-z_$\x80-\x9f\xa1-\U0010ffff]" if dialect.is_one_byte else r"[0-9A-Za-z_$\x80-\U0010ffff]",
+        # What a version comment of a later version, or MySQL's reading of /*M!, holds was logged as a plain comment.
+        open="M?!" if dialect.is_mariadb else "!",
+        names=' | "(?:[^"]|"")*"' if dialect.has_ansi_quotes else "",
+        strings=single if dialect.has_ansi_quotes else f"{single} | {double}",
+    )
+    return re.compile(text, re.VERBOSE | re.DOTALL)
+
+
 _ESCAPE = re.compile(r"\\(.)|''|\"\"", re.DOTALL)
 _ESCAPED = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 
 
-def tokenise(text: str) -> list[Token]:
+_KINDS = {**{kind.name: kind for kind in Kind}, "PART": Kind.WORD}
+
+
+def tokenise(text: str, dialect: Dialect) -> list[Token]:
     """Split SQL text into tokens; `join` of them is the text again."""
-    return [Token(Kind[m.lastgroup or "SYMBOL"], m.group()) for m in _TOKEN.finditer(text)]
+    return [Token(_KINDS[m.lastgroup or "SYMBOL"], m.group()) for m in _pattern(dialect).finditer(text)]
 
 
 def join(tokens: Iterable[Token]) -> str:

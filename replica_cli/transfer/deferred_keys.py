@@ -38,7 +38,7 @@ def add_deferred_keys(secondary: Session, ends: Ends, run: TableRun, is_over: Ca
             try:
                 with _ended_when(is_over, session, ends):
                     added = ", ".join(f"ADD {clause}" for clause in missing)
-                    session.execute(f"ALTER TABLE {quote_table(run.target)} {added}")
+                    session.execute_one(f"ALTER TABLE {quote_table(run.target)} {added}")
             except ServerError as error:
                 if is_over():
                     raise Interrupted("stopped while indexes were made") from error

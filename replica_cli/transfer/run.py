@@ -114,7 +114,7 @@ def _begin(
     """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
     create_state_schema(target, plan.state_schema)
     for statement in plan.schema_statements:
-        target.execute(statement)
+        target.execute_one(statement)
     start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
     since = since_the_plan(source, plan) if plan.starts_position else SinceThePlan()
     _leave_out(target, runs, since)

@@ -87,12 +87,12 @@ def make_table(secondary: Session, run: TableRun) -> None:
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
     secondary.execute(f"USE {quote(run.target.schema)}")
     statements = run.source.statements
-    secondary.execute(statements.create)
+    secondary.execute_one(statements.create)
     if not statements.deferred_keys or run.source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
         return
     dropped = ", ".join(f"DROP KEY {quote(name)}" for name, _ in statements.deferred_keys)
     try:
-        secondary.execute(f"ALTER TABLE {quote_table(run.target)} {dropped}")
+        secondary.execute_one(f"ALTER TABLE {quote_table(run.target)} {dropped}")
     except ServerError as error:
         # A foreign key of a table that is not copied now may need one of them: then all stay.
         if error.errno != ER_DROP_INDEX_FK:
@@ -147,7 +147,7 @@ def add_foreign_keys(secondary: Session, run: TableRun) -> None:
     marks = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in there.foreign_keys] if there else []
     for statement in statements:
         if not any(mark in statement for mark in marks):
-            secondary.execute(statement)
+            secondary.execute_one(statement)
 
 
 def close_tables(

@@ -36,3 +36,15 @@ def test_a_writer_forgets_what_a_lost_connection_will_never_answer(primary: Sand
             writer.send(b"DO 3")
         writer.forget()
         assert not writer.is_begun
+
+
+def test_text_of_another_server_is_one_statement(primary: SandboxServer, schema: str) -> None:
+    with primary.session() as session:
+        session.execute(f"CREATE DATABASE {schema}")
+        with pytest.raises(ServerError) as refused:
+            session.execute_one(f"DO 1; DROP DATABASE {schema}".encode())
+        assert refused.value.errno == 1064
+        assert session.execute_one(b"DO 1;") == 0
+        assert (schema,) in session.rows("SHOW DATABASES")
+        # Packets of many statements go as before.
+        assert session.rows_of_each(["SELECT 1", "SELECT 2"]) == [[(1,)], [(2,)]]

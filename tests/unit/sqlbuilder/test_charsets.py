@@ -6,6 +6,7 @@ import pytest
 
 from replica_cli.sqlbuilder.charsets import bare_charsets, with_collations
 from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.tokens import CATALOG
 
 WRITTEN = {
     "CREATE TABLE t (v CHAR(3) CHARACTER SET utf8mb4)": "CREATE TABLE t (v CHAR(3) CHARACTER SET utf8mb4 COLLATE x)",
@@ -37,13 +38,13 @@ SETTLED = (
 
 @pytest.mark.parametrize("text", WRITTEN)
 def test_written_out(text: str) -> None:
-    parsed = parse_statement(text, "shop")
+    parsed = parse_statement(text, "shop", CATALOG)
     places = bare_charsets(parsed)
     assert set(places.values()) == {"utf8mb4"}
     made = with_collations(parsed, dict.fromkeys(places, "x"))
-    assert made.routed(lambda schema: schema) == WRITTEN[text]
+    assert "".join(t.text for t in made.tokens) == WRITTEN[text]
 
 
 @pytest.mark.parametrize("text", SETTLED)
 def test_nothing_to_write(text: str) -> None:
-    assert not bare_charsets(parse_statement(text, "shop"))
+    assert not bare_charsets(parse_statement(text, "shop", CATALOG))

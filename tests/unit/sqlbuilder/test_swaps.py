@@ -6,6 +6,7 @@ import pytest
 
 from replica_cli.sqlbuilder.statement import parse_statement
 from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
+from replica_cli.sqlbuilder.tokens import CATALOG
 
 CIRCLES = {
     "RENAME TABLE a TO x, b TO a, x TO b": "a=b b=a",
@@ -27,10 +28,10 @@ IN_PLACE = {
 
 @pytest.mark.parametrize("text", CIRCLES)
 def test_a_circle_of_renames(text: str) -> None:
-    found = renamed_in_a_circle(parse_statement(text, "d"))
+    found = renamed_in_a_circle(parse_statement(text, "d", CATALOG))
     assert " ".join(sorted(f"{new.table}={old.table}" for new, old in found.items())) == CIRCLES[text]
 
 
 @pytest.mark.parametrize("text", IN_PLACE)
 def test_an_alter_that_swaps_in_place(text: str) -> None:
-    assert swaps_in_place(parse_statement(text, "d")) == IN_PLACE[text]
+    assert swaps_in_place(parse_statement(text, "d", CATALOG)) == IN_PLACE[text]
