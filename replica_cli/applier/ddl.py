@@ -224,12 +224,12 @@ class DdlApplier:
 
     def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         schema = self._selection.schema_target(statement.schema) or statement.schema
-        parsed, enter, leave = self._statement_session.of(statement, parsed)
+        plan = self._statement_session.of(statement, parsed, targets)
         try:
             if schema and self._has_schema(schema):
                 self._session.execute(f"USE {quote(schema)}")
-            self._session.execute(enter)
-            self._session.execute_one(self._text(statement, parsed, targets))
+            self._session.execute(plan.enter)
+            self._session.execute_one(self._text(statement, plan.parsed, targets))
         except ServerError as error:
             if not error.is_connection_lost and self._tables_in_doubt(parsed):
                 # The server says that it did not run: the next attempt is not in doubt.
@@ -245,7 +245,7 @@ class DdlApplier:
                 table=parsed.tables[0] if parsed.tables else None,
             ) from error
         finally:
-            self._restore_session(leave)
+            self._restore_session(plan.leave)
 
     def _restore_session(self, leave: str) -> None:
         try:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.time_zones import TimeZones
+from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.collations import codec_of, has_one_byte, is_ambiguous
-from replica_cli.sqlbuilder.charsets import bare_charsets, named_collations, with_collations, with_names
+from replica_cli.sqlbuilder.charsets import (
+    bare_charsets,
+    named_collations,
+    names_table_charset,
+    with_collations,
+    with_names,
+    with_table_collation,
+    with_utf8_as_utf8mb4,
+)
 from replica_cli.sqlbuilder.context import (
     ANSI_QUOTES,
     APPLY_SESSION,
@@ -14,14 +25,19 @@ from replica_cli.sqlbuilder.context import (
     IF_EXISTS,
     NO_BACKSLASH_ESCAPES,
     context_statement,
+    crossed_mode,
 )
 from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.session_variables import UNTOLD, assignment, wanted_value
+from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from replica_cli.applier.time_zones import Ask
     from replica_cli.core.events import SessionContext, Statement
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
@@ -30,6 +46,8 @@ _UNICODE = ("utf8mb3", "ucs2", "utf8mb4", "utf16", "utf32")
 _UCA1400_SINCE = (11, 5, 0)
 # Before, explicit_defaults_for_timestamp was no session's own and not in the log.
 _LOGS_TIMESTAMP_DEFAULTS = (10, 10, 0)
+# Before, `utf8` was utf8mb3 always, and old_mode had no word for it.
+_UTF8_IS_A_CHOICE = (10, 6, 1)
 _MAP = "character_set_collations"
 _STEPS = ("auto_increment_increment", "auto_increment_offset")
 _EXPLICIT = "explicit_defaults_for_timestamp"
@@ -46,18 +64,50 @@ _UCA1400 = {
 }
 _MYSQLS_NAMES = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
 _PLAIN = "utf8mb3_general_ci"
+_SCHEMA_DEFAULT = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s"
+_USING_ZONES = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 _NATIONAL = ("NCHAR", "NVARCHAR", "NATIONAL")
 
 
-class StatementSession:
-    """Knows both servers; `collations` are the secondary's, by id: (collation, charset)."""
+@dataclass(frozen=True, slots=True)
+class StatementPlan:
+    """What is run for a statement, in this order.
 
-    def __init__(self, primary: ServerFacts, secondary: ServerFacts, collations: Mapping[int, tuple[str, str]]) -> None:
+    `enter` makes the session that of the statement, `leave` makes it the applier's again.
+    """
+
+    parsed: ParsedStatement
+    enter: str
+    leave: str
+
+
+class StatementSession:
+    """Knows both servers.
+
+    `collations` are the secondary's, by id: (collation, charset); `own` are the variables of the session in which
+    statements run. The questions go to other sessions.
+    """
+
+    def __init__(
+        self,
+        primary: ServerFacts,
+        secondary: ServerFacts,
+        collations: Mapping[int, tuple[str, str]],
+        own: Mapping[str, str],
+        *,
+        ask_primary: Ask,
+        ask_secondary: Ask,
+    ) -> None:
         self._primary = primary
         self._secondary = secondary
         self._collations = collations
-        restored = [f"{v}=DEFAULT" for v in (_MAP, "sql_if_exists") if v in secondary.variables]
-        self._leave = ", ".join((APPLY_SESSION, *restored))
+        self._own = own
+        self._ask_primary = ask_primary
+        self._ask_secondary = ask_secondary
+        self._zones = TimeZones(ask_primary, ask_secondary)
+        self._variables = dict(primary.variables)
+        if primary.is_mariadb and primary.version < _UTF8_IS_A_CHOICE:
+            self._variables["old_mode"] = "UTF8_IS_UTF8MB3," + primary.variables.get("old_mode", "")
 
     def codec(self, statement: Statement) -> str:
         """Return Python's codec for a statement's text."""
@@ -81,42 +131,89 @@ class StatementSession:
             folds_names=self._primary.lower_case_table_names > 0,
         )
 
-    def of(self, statement: Statement, parsed: ParsedStatement) -> tuple[ParsedStatement, str, str]:
-        """Return the statement to run, the SET before it, and the one after it.
+    def of(self, statement: Statement, parsed: ParsedStatement, targets: Sequence[TableName]) -> StatementPlan:
+        """Return how to run a statement; `targets` is what the secondary calls its tables.
 
-        Raises ApplyRefused where the statement means a collation that the secondary does not have.
+        Raises ApplyRefused where it means a collation that the secondary does not have, TableChangedInWindow where it
+        depends on a time zone that the secondary does not have.
         """
-        context = statement.context
-        more: dict[str, str] = {}
-        leave = self._leave
-        is_explicit = self._is_explicit(context)
-        if is_explicit is not None and is_explicit != self._secondary.is_on(_EXPLICIT):
-            # Set only where it has to be: MySQL wants a privilege for it, MariaDB before 10.8.2 has it global only.
-            more[_EXPLICIT] = str(int(is_explicit))
-            leave += f", {_EXPLICIT}=DEFAULT"
-        for name, wanted in zip(_STEPS, context.auto_increment or (1, 1), strict=True):
-            # Numbers that an ALTER gives to rows that are there. A privilege again.
-            if self._secondary.variables.get(name, "1") != str(wanted):
-                more[name] = str(wanted)
-                leave += f", {name}=DEFAULT"
         is_same = self._primary.is_mariadb == self._secondary.is_mariadb
+        context = replace(statement.context, time_zone=self._zone(statement, parsed))
         if not is_same:
             parsed = self._crossed(parsed)
+            if context.sql_mode is not None:
+                mode = crossed_mode(context.sql_mode, to_mariadb=self._secondary.is_mariadb)
+                context = replace(context, sql_mode=mode)
+        if parsed.kind is StatementKind.CREATE_TABLE and parsed.model is None and targets:
+            parsed = self._with_schema_default(parsed, targets[0])
+        parsed, logged = self._logged(context, parsed, is_same=is_same)
+        wanted = {**self._unlogged(parsed), **logged}
+        # Set only where it has to be: some need a privilege, or are no session's own in old versions.
+        differing = [name for name, value in wanted.items() if not _is_alike(self._own[name], value)]
+        more = [assignment(name, wanted[name]) for name in differing]
+        enter = context_statement(context, statement.timestamp, self._collations, more=more)
+        leave = ", ".join((APPLY_SESSION, *(assignment(name, self._own[name]) for name in differing)))
+        return StatementPlan(parsed, enter, leave)
+
+    def _logged(
+        self, context: SessionContext, parsed: ParsedStatement, *, is_same: bool
+    ) -> tuple[ParsedStatement, dict[str, str]]:
+        """Return what the event says in variables that not every server has, or in the statement's own text."""
+        found = {}
+        is_explicit = self._is_explicit(context)
+        if is_explicit is not None:
+            found[_EXPLICIT] = "ON" if is_explicit else "OFF"
+        for name, wanted in zip(_STEPS, context.auto_increment or (1, 1), strict=True):
+            found[name] = str(wanted)
         defaults = self._defaults(context)
-        if _MAP in self._secondary.variables:
-            pairs = ",".join(f"{charset}={collation}" for charset, collation in defaults.items() if collation)
-            more[_MAP] = f"'{pairs}'"
-        elif is_same and _UTF8MB4 in self._secondary.variables and defaults["utf8mb4"] in _MYSQLS_CHOICE:
-            # Set only where it has to be: that takes a privilege.
-            if self._secondary.variables[_UTF8MB4] != defaults["utf8mb4"]:
-                more[_UTF8MB4] = defaults["utf8mb4"]
-                leave += f", {_UTF8MB4}=DEFAULT"
+        if _MAP in self._own:
+            found[_MAP] = ",".join(f"{charset}={collation}" for charset, collation in defaults.items() if collation)
+        elif is_same and _UTF8MB4 in self._own and defaults["utf8mb4"] in _MYSQLS_CHOICE:
+            found[_UTF8MB4] = defaults["utf8mb4"]
         else:
-            parsed = _collated(parsed, defaults)
-        if self._primary.is_mariadb and "sql_if_exists" in self._secondary.variables:
-            more["sql_if_exists"] = str(int(bool((context.flags2 or 0) & IF_EXISTS)))
-        enter = context_statement(context, statement.timestamp, self._collations, has_same_modes=is_same, more=more)
-        return parsed, enter, leave
+            parsed = _collated(parsed, defaults, self._utf8)
+        if "sql_if_exists" in self._own:
+            found["sql_if_exists"] = "ON" if self._primary.is_mariadb and (context.flags2 or 0) & IF_EXISTS else "OFF"
+        return parsed, found
+
+    def _unlogged(self, parsed: ParsedStatement) -> dict[str, str]:
+        is_creating = parsed.kind is StatementKind.CREATE_TABLE
+        return {
+            name: wanted_value(name, self._variables, self._own[name])
+            for name, rule in UNTOLD.items()
+            if name in self._own and not rule.only_allows and (is_creating or not rule.only_creating)
+        }
+
+    def _with_schema_default(self, parsed: ParsedStatement, target: TableName) -> ParsedStatement:
+        """Write the collation of the primary's schema where a table gets it unsaid, and the secondary's has another.
+
+        No event tells it, and neither server takes it from a session.
+        """
+        if names_table_charset(parsed):
+            return parsed
+        ours = self._ask_primary(_SCHEMA_DEFAULT, parsed.tables[0].schema)
+        theirs = self._ask_secondary(_SCHEMA_DEFAULT, target.schema)
+        if not ours or not theirs:
+            return parsed
+        meant = self._here(str(ours[0][0]))
+        return parsed if meant in ("", str(theirs[0][0])) else with_table_collation(parsed, meant)
+
+    def _zone(self, statement: Statement, parsed: ParsedStatement) -> str | None:
+        logged = statement.context.time_zone
+        if not logged:
+            return None
+        found = self._zones.here(logged)
+        if found is None and parsed.kind in _USING_ZONES and parsed.tables:
+            raise TableChangedInWindow(
+                parsed.tables,
+                f"{parsed.kind} in the time zone {logged}, which the secondary does not know with the primary's rules",
+            )
+        return found or "+00:00"
+
+    @property
+    def _utf8(self) -> str:
+        is_short = not self._primary.is_mariadb or "UTF8_IS_UTF8MB3" in self._variables.get("old_mode", "")
+        return "utf8mb3" if is_short else "utf8mb4"
 
     def _is_explicit(self, context: SessionContext) -> bool | None:
         """Return explicit_defaults_for_timestamp: MySQL says it where a statement depends on it."""
@@ -148,6 +245,8 @@ class StatementSession:
 
     def _crossed(self, parsed: ParsedStatement) -> ParsedStatement:
         """Write the secondary's name of each collation that only the primary has; another it refuses by itself."""
+        if self._utf8 == "utf8mb4":
+            parsed = with_utf8_as_utf8mb4(parsed)
         written = {}
         for place, name in named_collations(parsed):
             if here := self._here(name):
@@ -159,11 +258,15 @@ class StatementSession:
         return self._collations.get(collation_id, ("", ""))[0] or self._here(_UCA1400.get(collation_id, ""))
 
 
-def _collated(parsed: ParsedStatement, defaults: Mapping[str, str]) -> ParsedStatement:
-    """Write out the collation of each charset that is named without one."""
+def _is_alike(shown: str, wanted: str) -> bool:
+    return shown.upper() == wanted.upper()
+
+
+def _collated(parsed: ParsedStatement, defaults: Mapping[str, str], utf8: str) -> ParsedStatement:
+    """Write out the collation of each charset that is named without one; `utf8` is the charset that this name means."""
     written = {}
     for place, named in bare_charsets(parsed).items():
-        charset = "utf8mb3" if named == "utf8" else named
+        charset = utf8 if named == "utf8" else named
         collation = defaults.get(charset)
         if collation == "":
             raise _refused(parsed, named)

@@ -98,6 +98,7 @@ class SessionContext:
     Collations are ids; None where the event does not say. `flags2` holds OPTION_* bits; `alter_flags` MariaDB's
     phases of an ALTER (2 started, 4 committed, 8 rolled back); `microseconds` the fraction of the statement's time.
     `charset_collations`: pairs of a charset's own default collation and what MariaDB's session had in its place.
+    `time_zone` is logged where the statement used it; `lc_time_names` is a number, logged where it is not English.
     """
 
     sql_mode: int | None = None
@@ -106,6 +107,7 @@ class SessionContext:
     collation_connection: int | None = None
     collation_server: int | None = None
     time_zone: str | None = None
+    lc_time_names: int | None = None
     auto_increment: tuple[int, int] | None = None
     explicit_defaults_for_timestamp: bool | None = None
     default_collation_for_utf8mb4: int | None = None

@@ -64,9 +64,10 @@ def _parse_status(status: bytes) -> SessionContext:
     return context
 
 
-# Variables of a fixed width that change nothing in how a statement is run here: names of days, table map for update,
-# master data written, DDL-XID, default table encryption, SQL_REQUIRE_PRIMARY_KEY and the like.
-_SKIPPED_WIDTHS = {7: 2, 8: 2, 9: 8, 10: 4, 17: 8, 19: 1, 20: 1, 21: 1, 129: 8}
+# Variables of a fixed width that change nothing in how a statement is run here: character_set_database (LOAD DATA alone
+# goes by it), table map for update, master data written, DDL-XID, default table encryption, SQL_REQUIRE_PRIMARY_KEY and
+# the like.
+_SKIPPED_WIDTHS = {8: 2, 9: 8, 10: 4, 17: 8, 19: 1, 20: 1, 21: 1, 129: 8}
 
 
 def _parse_variable(  # noqa: C901, PLR0911 - one case and return a code
@@ -88,6 +89,8 @@ def _parse_variable(  # noqa: C901, PLR0911 - one case and return a code
         case 5:
             end = at + 1 + status[at]
             return replace(found, time_zone=status[at + 1 : end].decode("ascii", "replace")), end
+        case 7:
+            return replace(found, lc_time_names=_number(status, at, 2)), at + 2
         case 16:
             return replace(found, explicit_defaults_for_timestamp=bool(status[at])), at + 1
         case 18:

@@ -31,6 +31,7 @@ from replica_cli.reader.kept import KeptEvents
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from replica_cli.applier.time_zones import Ask
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
     from replica_cli.checkpoint.positions import SavedPosition
@@ -53,6 +54,7 @@ def make_applier(
     windows: Windows,
     primary_facts: ServerFacts,
     read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
+    ask_primary: Ask,
     format_event: Callable[[], bytes],
     stop: StopToken,
     is_exact: bool = False,
@@ -98,7 +100,7 @@ def make_applier(
         sessions.catalog,
         sessions.stores.intents,
         settings.selection,
-        StatementSession(primary_facts, sessions.facts, read_collations(sessions.catalog)),
+        _statement_session(sessions, primary_facts, ask_primary),
         policy=settings.apply.ddl,
     )
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
@@ -117,6 +119,18 @@ def make_applier(
         stop=stop,
         is_mariadb=primary_facts.is_mariadb,
         is_exact=is_exact,
+    )
+
+
+def _statement_session(sessions: SecondarySessions, primary_facts: ServerFacts, ask_primary: Ask) -> StatementSession:
+    own = {str(name).lower(): str(value) for name, value in sessions.writer.rows("SHOW SESSION VARIABLES")}
+    return StatementSession(
+        primary_facts,
+        sessions.facts,
+        read_collations(sessions.catalog),
+        own,
+        ask_primary=ask_primary,
+        ask_secondary=sessions.catalog.rows,
     )
 
 

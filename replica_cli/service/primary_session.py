@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.mysql.catalog import read_tables
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
-    from replica_cli.mysql.session import Session
+    from replica_cli.mysql.session import Row, Session, Value
 
+_Answer = TypeVar("_Answer")
 _IDLE_SECONDS = 5.0
 
 
@@ -38,14 +39,21 @@ class PrimarySession:
 
     def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
         """Return the definitions of now of those tables that are there. Raises ServerError."""
+        return self._asked(lambda session: read_tables(session, names))
+
+    def ask(self, sql: str, *args: Value) -> list[Row]:
+        """Return the rows of a query. Raises ServerError."""
+        return self._asked(lambda session: session.rows(sql, *args))
+
+    def _asked(self, question: Callable[[Session], _Answer]) -> _Answer:
         was_open = self._session is not None
         try:
-            return read_tables(self.session, names)
+            return question(self.session)
         except ServerError as error:
             self.close()
             if not (was_open and error.is_connection_lost):
                 raise
-        return read_tables(self.session, names)
+        return question(self.session)
 
     def rest(self) -> None:
         """Close the session where nothing was asked for a while."""

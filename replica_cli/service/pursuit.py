@@ -198,6 +198,7 @@ class Pursuit:
             windows=Windows({r.name: r for r in self._group}, is_mariadb=self._facts.is_mariadb, is_beside=True),
             primary_facts=self._facts,
             read_primary=primary.read,
+            ask_primary=primary.ask,
             format_event=format_event,
             stop=self._end,
             ddl_class=DdlBeside,

@@ -15,6 +15,7 @@ from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.context import APPLY_SESSION
+from replica_cli.sqlbuilder.session_variables import allowing_statements
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,16 +30,17 @@ LOCK_PATIENCE_SECONDS = 10.0
 def prepare_to_apply(writer: Session, facts: ServerFacts) -> None:
     """Make a session one that applies the primary's rows as they are. Raises ServerError."""
     writer.execute(APPLY_SESSION)
-    if not facts.is_mariadb:
-        return
-    # The primary took these rows; a row event is not checked again either.
-    writer.execute("SET SESSION check_constraint_checks = 0")
-    try:
+    # Checks among them: the primary took these rows; a row event is not checked again either.
+    settings = allowing_statements(facts.variables)
+    if facts.is_mariadb:
         # Else each of our statements, all rows in it, stands in the secondary's binary log beside the rows themselves.
-        writer.execute("SET SESSION binlog_annotate_row_events = 0")
-    except ServerError as error:
-        if error.errno != ER_SPECIFIC_ACCESS_DENIED:
-            raise
+        settings.append("SET SESSION binlog_annotate_row_events = 0")
+    for setting in settings:
+        try:
+            writer.execute(setting)
+        except ServerError as error:
+            if error.errno != ER_SPECIFIC_ACCESS_DENIED:
+                raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class Streaming:
             windows=self._windows,
             primary_facts=self._primary_facts,
             read_primary=primary.read,
+            ask_primary=primary.ask,
             format_event=self._format_event,
             stop=stop,
             is_exact=is_exact,

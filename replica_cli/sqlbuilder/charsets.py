@@ -38,6 +38,54 @@ def named_collations(parsed: ParsedStatement) -> Iterator[tuple[int, str]]:
             yield rest[0], _text(parsed.tokens[rest[0]])
 
 
+def with_utf8_as_utf8mb4(parsed: ParsedStatement) -> ParsedStatement:
+    """Return the statement with utf8mb4 for each charset utf8, as MariaDB reads it without UTF8_IS_UTF8MB3."""
+    charsets = {place: "utf8mb4" for place, name, _ in _named(parsed.tokens) if name == "utf8"}
+    collations = {
+        place: name.replace("utf8_", "utf8mb4_", 1)
+        for place, name in named_collations(parsed)
+        if name.startswith("utf8_")
+    }
+    return with_names(parsed, {**charsets, **collations})
+
+
+def names_table_charset(parsed: ParsedStatement) -> bool:
+    """Say whether a CREATE TABLE names the table's own charset or collation."""
+    end = _end_of_columns(parsed)
+    if end is None:
+        return False
+    depth = 0
+    for token in parsed.tokens[end + 1 :]:
+        depth += token.is_symbol("(") - token.is_symbol(")")
+        if depth == 0 and token.is_word("PARTITION", "SELECT"):
+            return False
+        if depth == 0 and token.is_word("CHARSET", "CHARACTER", "COLLATE"):
+            return True
+    return False
+
+
+def with_table_collation(parsed: ParsedStatement, collation: str) -> ParsedStatement:
+    """Return a CREATE TABLE with the table's own collation written behind its columns, where it has a list of them."""
+    end = _end_of_columns(parsed)
+    if end is None:
+        return parsed
+    charset = collation.partition("_")[0]
+    return with_names(parsed, {end: f") DEFAULT CHARACTER SET {charset} COLLATE {collation}"})
+
+
+def _end_of_columns(parsed: ParsedStatement) -> int | None:
+    """Return the place of the parenthesis that ends the list of columns, None where there is no list."""
+    depth = 0
+    for place in range(parsed.references[0].last + 1, len(parsed.tokens)):
+        token = parsed.tokens[place]
+        if not (depth or token.is_blank or token.kind is Kind.OPEN or token.is_symbol("(")):
+            return None
+        depth += token.is_symbol("(") - token.is_symbol(")")
+        if not depth and token.is_symbol(")"):
+            return place
+    return None
+
+
 def with_names(parsed: ParsedStatement, names: Mapping[int, str]) -> ParsedStatement:
     """Return the statement with other words at these places."""
     tokens = tuple(replace(t, text=names[i]) if i in names else t for i, t in enumerate(parsed.tokens))

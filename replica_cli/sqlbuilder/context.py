@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from replica_cli.core.events import SessionContext
 
@@ -19,13 +19,17 @@ IF_EXISTS = 1 << 28
 # Bits of sql_mode that decide how a text is read, the same in both flavours.
 ANSI_QUOTES = 0x4
 NO_BACKSLASH_ESCAPES = 1 << 20
-_OF_BOTH_FLAVOURS = 0xF | NO_BACKSLASH_ESCAPES
+# Bits of sql_mode that both flavours have, with one meaning: REAL_AS_FLOAT to IGNORE_SPACE, NO_UNSIGNED_SUBTRACTION,
+# NO_AUTO_VALUE_ON_ZERO to ERROR_FOR_DIVISION_BY_ZERO, HIGH_NOT_PRECEDENCE to PAD_CHAR_TO_FULL_LENGTH.
+_COMMON_MODES = 0xF | 1 << 6 | 0xFF << 19 | 0b111 << 29
+# MySQL rounds fractions of a second unless told to cut them, MariaDB cuts them unless told to round.
+_MYSQL_CUTS, _MARIADB_ROUNDS = 1 << 32, 1 << 34
 
 # A session of the applier: binary literals go unchanged into columns of any charset; nothing commits by itself.
 APPLY_SESSION = (
     "SET SESSION autocommit=0, "
     "sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', "
-    "timestamp=DEFAULT, foreign_key_checks=1, unique_checks=1, sql_auto_is_null=0, "
+    "timestamp=DEFAULT, lc_time_names=0, foreign_key_checks=1, unique_checks=1, sql_auto_is_null=0, "
     "character_set_client=binary, collation_connection=binary, character_set_results=utf8mb4, collation_server=DEFAULT"
 )
 
@@ -35,14 +39,12 @@ def context_statement(
     timestamp: int,
     collations: Mapping[int, tuple[str, str]],
     *,
-    has_same_modes: bool,
-    more: Mapping[str, str] | None = None,
+    more: Iterable[str] = (),
 ) -> str:
-    """Return one SET that makes the session that of the statement.
+    """Return one SET that makes the session that of the statement; sql_mode and time_zone are the secondary's already.
 
     `collations` maps ids to (collation, charset) of the secondary; an id that it does not know is left as it is.
-    `has_same_modes` says whether both servers are of one flavour: only then do bits of sql_mode mean the same.
-    `more` are variables that one flavour or version has, with their values as SQL.
+    `more` are assignments of variables that one flavour or version has.
     """
     flags = context.flags2 or 0
     parts = [
@@ -52,10 +54,11 @@ def context_statement(
         f"foreign_key_checks={int(not flags & _NO_FOREIGN_KEY_CHECKS)}",
         f"unique_checks={int(not flags & _RELAXED_UNIQUE_CHECKS)}",
         f"sql_auto_is_null={int(bool(flags & _AUTO_IS_NULL))}",
+        # Not in the log: English, which has the number 0.
+        f"lc_time_names={context.lc_time_names or 0}",
     ]
     if context.sql_mode is not None:
-        # The lowest bits, REAL_AS_FLOAT to IGNORE_SPACE, and those that decide how the text is read.
-        parts.append(f"sql_mode={context.sql_mode if has_same_modes else context.sql_mode & _OF_BOTH_FLAVOURS}")
+        parts.append(f"sql_mode={context.sql_mode}")
     client = collations.get(context.character_set_client or 0)
     connection = collations.get(context.collation_connection or 0)
     server = collations.get(context.collation_server or 0)
@@ -67,8 +70,16 @@ def context_statement(
         parts.append(f"collation_server={server[0]}")
     if context.time_zone:
         parts.append(f"time_zone='{context.time_zone}'" if _is_plain(context.time_zone) else "time_zone='+00:00'")
-    parts.extend(f"{name}={value}" for name, value in (more or {}).items())
-    return ", ".join(parts)
+    return ", ".join((*parts, *more))
+
+
+def crossed_mode(sql_mode: int, *, to_mariadb: bool) -> int:
+    """Return a sql_mode of one flavour as the other one writes it: what both have, and how fractions are cut."""
+    cuts = not sql_mode & _MARIADB_ROUNDS if not to_mariadb else sql_mode & _MYSQL_CUTS
+    common = sql_mode & _COMMON_MODES
+    if to_mariadb:
+        return common if cuts else common | _MARIADB_ROUNDS
+    return common | _MYSQL_CUTS if cuts else common
 
 
 def _is_plain(zone: str) -> bool:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.charsets import bare_charsets, with_collations
+from replica_cli.sqlbuilder.charsets import (
+    bare_charsets,
+    names_table_charset,
+    with_collations,
+    with_table_collation,
+    with_utf8_as_utf8mb4,
+)
 from replica_cli.sqlbuilder.statement import parse_statement
-from replica_cli.sqlbuilder.tokens import CATALOG
+from replica_cli.sqlbuilder.tokens import CATALOG, join
 
 WRITTEN = {
     "CREATE TABLE t (v CHAR(3) CHARACTER SET utf8mb4)": "CREATE TABLE t (v CHAR(3) CHARACTER SET utf8mb4 COLLATE x)",
@@ -48,3 +54,41 @@ def test_written_out(text: str) -> None:
 @pytest.mark.parametrize("text", SETTLED)
 def test_nothing_to_write(text: str) -> None:
     assert not bare_charsets(parse_statement(text, "shop", CATALOG))
+
+
+OPTION = "DEFAULT CHARACTER SET latin1 COLLATE latin1_bin"
+COMPLETED = {
+    "CREATE TABLE t (v INT)": f"CREATE TABLE t (v INT) {OPTION}",
+    "create table if not exists `a`.t(v char(3) charset utf8 check (v > ')'), key (v))comment 'charset'": (
+        f"create table if not exists `a`.t(v char(3) charset utf8 check (v > ')'), key (v)) {OPTION}comment 'charset'"
+    ),
+    "CREATE TABLE t /* ( */ (v INT) -- COLLATE\n PARTITION BY LIST COLUMNS (v) (PARTITION p VALUES IN ('COLLATE'))": (
+        f"CREATE TABLE t /* ( */ (v INT) {OPTION} -- COLLATE\n "
+        "PARTITION BY LIST COLUMNS (v) (PARTITION p VALUES IN ('COLLATE'))"
+    ),
+    "CREATE TABLE t (id INT) SELECT 'x' COLLATE utf8mb4_bin AS v": (
+        f"CREATE TABLE t (id INT) {OPTION} SELECT 'x' COLLATE utf8mb4_bin AS v"
+    ),
+    # Without a list of columns there is no place that every server takes.
+    "CREATE TABLE t SELECT (1)": "CREATE TABLE t SELECT (1)",
+}
+
+
+@pytest.mark.parametrize("text", COMPLETED)
+def test_the_tables_collation_is_written_behind_its_columns(text: str) -> None:
+    parsed = parse_statement(text, "s", CATALOG)
+    assert not names_table_charset(parsed)
+    assert join(with_table_collation(parsed, "latin1_bin").tokens) == COMPLETED[text]
+
+
+@pytest.mark.parametrize(
+    "option", ["CHARSET=latin1", "ENGINE=InnoDB, DEFAULT CHARACTER SET latin1", "COLLATE latin1_bin"]
+)
+def test_a_table_that_names_its_charset(option: str) -> None:
+    assert names_table_charset(parse_statement(f"CREATE TABLE t (v INT) {option}", "s", CATALOG))
+
+
+def test_utf8_without_its_old_meaning() -> None:
+    text = "CREATE TABLE utf8 (v CHAR(3) CHARACTER SET utf8 COLLATE utf8_bin DEFAULT 'utf8') CHARSET=utf8mb3"
+    expected = "CREATE TABLE utf8 (v CHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT 'utf8') CHARSET=utf8mb3"
+    assert join(with_utf8_as_utf8mb4(parse_statement(text, "s", CATALOG)).tokens) == expected

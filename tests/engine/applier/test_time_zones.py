@@ -1,0 +1,153 @@
+"""Statements that depend on a time zone: the primary's own, a named one, and those that the secondary does not have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.applier.bench import Bench
+
+from replica_cli.applier.window import TableChangedInWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fix_servers import ServerFactory
+
+    from replica_cli.sandbox.binaries import ServerBinary
+    from replica_cli.sandbox.server import SandboxServer
+
+# As POSIX writes them: the servers need no files of zones.
+TOKYO, SUMMER_TIME = "JST-9", "CET-1CEST,M3.5.0,M10.5.0/3"
+TABLE = (
+    "CREATE TABLE t (id INT PRIMARY KEY, moment TIMESTAMP NULL, local DATETIME NULL, day DATE)",
+    """INSERT INTO t VALUES (1, '2024-07-01 12:00', '2024-07-01 12:00', '2024-07-01'),
+       (2, '1990-01-01 00:30', '1990-01-01 00:30', '1990-01-01')""",
+)
+CONVERSIONS = (
+    "ALTER TABLE t ADD made TIMESTAMP NOT NULL DEFAULT '2024-03-03 03:00'",
+    "ALTER TABLE t MODIFY moment DATETIME NULL, MODIFY local TIMESTAMP NULL",
+    "ALTER TABLE t MODIFY day TIMESTAMP NULL",
+    "ALTER TABLE t ADD entered DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP",
+    """CREATE TABLE parts (v TIMESTAMP NOT NULL) PARTITION BY RANGE (UNIX_TIMESTAMP(v))
+       (PARTITION old VALUES LESS THAN (UNIX_TIMESTAMP('2024-01-01')), PARTITION new VALUES LESS THAN MAXVALUE)""",
+    """ALTER TABLE parts REORGANIZE PARTITION new INTO
+       (PARTITION mid VALUES LESS THAN (UNIX_TIMESTAMP('2025-01-01')), PARTITION new VALUES LESS THAN MAXVALUE)""",
+    "INSERT INTO parts VALUES ('2023-12-31 23:00'), ('2024-01-01 00:00'), ('2026-01-01')",
+)
+
+
+class Zoned:
+    """Makes benches whose servers have zones of their own."""
+
+    def __init__(self, factory: ServerFactory, binary: ServerBinary, patch: pytest.MonkeyPatch) -> None:
+        self._factory, self._binary, self._patch = factory, binary, patch
+        self._benches: list[Bench] = []
+
+    def server(self, zone: str) -> SandboxServer:
+        self._patch.setenv("TZ", zone)
+        return self._factory(self._binary.flavour, str(self._binary).partition(":")[2], default_time_zone="SYSTEM")
+
+    def bench(self, primary: SandboxServer, secondary: SandboxServer) -> Bench:
+        bench = Bench(primary, secondary, f"zoned_{len(self._benches)}")
+        bench.on_both("SET SESSION time_zone = '+00:00'")
+        self._benches.append(bench)
+        return bench
+
+    def close(self) -> None:
+        for bench in self._benches:
+            bench.close()
+
+
+@pytest.fixture
+def zoned(
+    server_factory: ServerFactory, server_binary: ServerBinary, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Zoned]:
+    made = Zoned(server_factory, server_binary, monkeypatch)
+    yield made
+    made.close()
+
+
+def change(bench: Bench, statements: tuple[str, ...], zone: str = "SYSTEM") -> None:
+    with bench.primary.session(bench.schema) as session:
+        session.execute(f"SET SESSION time_zone = '{zone}', sql_mode = DEFAULT")
+        for statement in statements:
+            session.execute(statement)
+
+
+def make_zone(server: SandboxServer, name: str, winter: int, summer: int, since: int) -> None:
+    """Put a zone into the server's tables: an offset in seconds, and another one from a moment on."""
+    with server.session(database="mysql") as session:
+        session.execute("SET SESSION sql_log_bin = 0")
+        session.execute("INSERT INTO time_zone (use_leap_seconds) VALUES ('N')")
+        ((number,),) = session.rows("SELECT MAX(time_zone_id) FROM time_zone")
+        session.execute("INSERT INTO time_zone_name VALUES (%s, %s)", name, number)
+        for kind, offset in enumerate((winter, summer)):
+            sql = "INSERT INTO time_zone_transition_type VALUES (%s, %s, %s, %s, %s)"
+            session.execute(sql, number, kind, offset, kind, f"Z{kind}")
+        if winter != summer:
+            session.execute("INSERT INTO time_zone_transition VALUES (%s, 0, 0), (%s, %s, 1)", number, number, since)
+
+
+def test_system_is_the_primarys_own_zone(zoned: Zoned, secondary: SandboxServer) -> None:
+    bench = zoned.bench(zoned.server(TOKYO), secondary)
+    bench.begin_here()
+    change(bench, (*TABLE, *CONVERSIONS))
+    bench.stream()
+    bench.assert_equal()
+    assert bench.rows("SELECT moment FROM t WHERE id = 1") == [("2024-07-01 12:00:00",)]
+
+
+def test_a_zone_with_summer_time(zoned: Zoned, secondary: SandboxServer) -> None:
+    primary = zoned.server(SUMMER_TIME)
+    # Alike on both sides, it is what it says.
+    bench = zoned.bench(primary, zoned.server(SUMMER_TIME))
+    bench.begin_here()
+    change(bench, (*TABLE, *CONVERSIONS))
+    bench.stream()
+    bench.assert_equal()
+    # Elsewhere no statement says it: the table is copied, from behind the statement.
+    bench = zoned.bench(primary, secondary)
+    bench.begin_here()
+    change(bench, TABLE)
+    bench.stream()
+    change(bench, CONVERSIONS[1:2])
+    with pytest.raises(TableChangedInWindow, match=r"t: alter table in the time zone SYSTEM") as met:
+        bench.stream()
+    assert met.value.tables == (bench.name("t"),)
+    bench.on_secondary("DROP TABLE t")
+    bench.begin_here()
+    # What does not depend on it goes on.
+    change(
+        bench, ("DROP TABLE t", "CREATE TABLE u (id INT, v TIMESTAMP NULL)", "INSERT INTO u VALUES (1, '2024-07-01')")
+    )
+    bench.stream()
+    bench.assert_equal()
+
+
+ZONES = {
+    # Name; the primary's rules, and the secondary's: offsets in winter and in summer, and since when.
+    "one offset, known to the primary alone": ("Test/Nine", (32400, 32400, 0), None, True),
+    "two offsets, known to the primary alone": ("Test/Alone", (3600, 7200, 1711846800), None, False),
+    "two offsets, known to both": ("Test/Both", (3600, 7200, 1711846800), (3600, 7200, 1711846800), True),
+    "two offsets, of other years": ("Test/Years", (3600, 7200, 1711846800), (3600, 7200, 1712451600), False),
+}  # fmt: skip
+
+
+def test_a_named_zone(zoned: Zoned) -> None:
+    primary, secondary = zoned.server("UTC"), zoned.server("UTC")
+    for zone, ours, theirs, is_known in ZONES.values():
+        make_zone(primary, zone, *ours)
+        if theirs is not None:
+            make_zone(secondary, zone, *theirs)
+        bench = zoned.bench(primary, secondary)
+        bench.begin_here()
+        change(bench, TABLE)
+        bench.stream()
+        change(bench, CONVERSIONS[1:2], zone)
+        if is_known:
+            bench.stream()
+            bench.assert_equal()
+            continue
+        with pytest.raises(TableChangedInWindow, match=f"time zone {zone}"):
+            bench.stream()
