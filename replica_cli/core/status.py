@@ -86,5 +86,8 @@ class WorkerStatus:
     message: str = ""
     transfer: TransferProgress | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    # Worker processes that died one after the other before this one, and how the last one ended.
+    deaths: int = 0
+    death: str = ""
     # What the health watch found last: name, level and message of each check.
     findings: tuple[tuple[str, str, str], ...] = ()

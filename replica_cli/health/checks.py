@@ -26,6 +26,8 @@ RECONNECT_SECONDS = 60.0
 SHORT_RETENTION_SECONDS = 3600.0
 SHORT_RETENTION_SHARE = 0.25
 _NAMED_TABLES = 5
+MANY_DEATHS = 3
+_ENDED = frozenset({Phase.STOPPED, Phase.FAILED})
 _COPYING = frozenset({Phase.TRANSFERRING, Phase.STREAMING, Phase.CAUGHT_UP})
 
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
@@ -93,7 +95,7 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
         return HealthCheck("stream-alive", CRITICAL, "no stream has ever run", start, instance=instance)
     beat = state.beat
     level, message, hint = OK, f"{beat.holder} is {beat.phase}", ""
-    if beat.phase in (Phase.STOPPED, Phase.FAILED):
+    if beat.phase in _ENDED:
         reason = beat.snapshot.get("message") or ""
         ending = f": {reason}" if reason else ""
         level, hint = CRITICAL, start
@@ -107,6 +109,11 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
         silent = beat.snapshot.get("seconds_since_event")
         is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS
         level = CRITICAL if is_long else WARNING
+    deaths = beat.snapshot.get("deaths")
+    if level is not CRITICAL and isinstance(deaths, int) and deaths > 0 and beat.phase not in _ENDED:
+        level = CRITICAL if deaths >= MANY_DEATHS else max(level, WARNING)
+        message += f"; its worker process died {deaths} time(s) in a row ({beat.snapshot.get('death')}) before this one"
+        hint = "look at its log; SIGKILL is often the system's out-of-memory killer"
     return HealthCheck("stream-alive", level, message, hint, round(beat.age_seconds, 3), "s", instance)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import WorkerStatus
+from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.service.spawning import spawn
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
+# A process that lived longer than this was no part of a loop of deaths.
+QUIET_SECONDS = 600.0
 
 
 class Child:
@@ -32,15 +35,22 @@ class Child:
         self.orders = orders
         self.report: WorkerReport | None = None
         self.deaths = 0
+        self._started_at = 0.0
+        self._death = ""
         self.status = WorkerStatus(orders.server.name)
         self.start_at = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self.pipe: Connection | None = None
 
     def start(self) -> None:
-        """Start the process and give it its orders."""
-        self._process, self.pipe = spawn()
-        self.tell(self.orders)
+        """Start the process and give it its orders; one that cannot be started counts as one that died."""
+        self._started_at = time.monotonic()
+        try:
+            self._process, self.pipe = spawn()
+        except OSError as error:
+            self._note_death(f"it cannot be started: {error.strerror}")
+            return
+        self.tell(replace(self.orders, deaths=self.deaths, death=self._death))
 
     def take(self, settings: Settings) -> None:
         """Let the worker, and each that is started after it, go on with other settings."""
@@ -55,19 +65,35 @@ class Child:
             except OSError:
                 logger.debug("%s is gone already", self.orders.server.name)
 
-    def died(self) -> None:
-        """Take leave of a process that ended; without a report it is started again, later each time."""
+    def died(self) -> bool:
+        """Close the pipe of a process that ended; return True if it gave no report and will be started again.
+
+        The wait is longer each time, and `status` says so: what the process told last is over.
+        """
         if self.pipe is not None:
             self.pipe.close()
         self.pipe = None
         code = self._wait()
-        if self.report is None:
-            self.deaths += 1
-            self.start_at = time.monotonic() + min(_RESTART_SECONDS * self.deaths, 30.0)
-            log(
-                logger, logging.ERROR, Tag.PANIC, "the worker process died (exit code %s), starting it again", code,
-                instance=self.orders.server.name,
-            )  # fmt: skip
+        if self.report is not None:
+            return False
+        self._note_death(_ending(code))
+        return True
+
+    def _note_death(self, death: str) -> None:
+        now = time.monotonic()
+        # A death a week is not a loop.
+        self.deaths = 1 if now - self._started_at > QUIET_SECONDS else self.deaths + 1
+        seconds = min(_RESTART_SECONDS * self.deaths, 30.0)
+        self.start_at, self._death = now + seconds, death
+        message = f"the worker process died ({self._death}), it starts again in {seconds:.0f} s"
+        log(
+            logger, logging.ERROR, Tag.PANIC, "%s; death %d", message, self.deaths,
+            instance=self.orders.server.name, position=self.status.position,
+        )  # fmt: skip
+        self.status = replace(
+            self.status, phase=Phase.STARTING, message=message, lag_seconds=None, rows_per_second=0.0,
+            transactions_per_second=0.0,
+        )  # fmt: skip
 
     def kill(self) -> None:
         """End the process at once; what it has not committed is rolled back with its connection."""
@@ -84,3 +110,13 @@ class Child:
             # It closed its pipe and stays: its successor must not find it beside itself.
             self.kill()
             return self._process.returncode
+
+
+def _ending(code: int | None) -> str:
+    """Return how a process ended: by which signal, or with which exit code."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

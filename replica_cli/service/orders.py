@@ -14,10 +14,15 @@ STOP, ABORT = "stop", "abort"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker process is told at its start. Travels through a pipe: no secret is ever an argument."""
+    """What a worker process is told at its start. Travels through a pipe: no secret is ever an argument.
+
+    `deaths`: this many processes in a row died before this one, the last in the way that `death` says.
+    """
 
     settings: Settings
     request: StreamRequest
     server: Server
     server_id: int
     level: int
+    deaths: int = 0
+    death: str = ""

@@ -13,6 +13,7 @@ from replica_cli.core.reports import Failure, StreamReport, WorkerReport
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.service.asking import Asked
 from replica_cli.service.child import Child
+from replica_cli.service.fallen import Fallen
 from replica_cli.service.orders import ABORT, STOP, Orders
 from replica_cli.service.signals import stopping_on_signals
 from replica_cli.stop import StopToken
@@ -70,6 +71,7 @@ def _orders(settings: Settings, request: StreamRequest, index: int) -> Orders:
 def _supervise(children: Sequence[Child], stop: StopToken, reporter: Reporter, answer: Callable[[], None]) -> None:
     asked_at: float | None = None
     has_aborted = False
+    fallen = Fallen()
     while any(child.report is None for child in children):
         if stop.is_set and asked_at is None:
             asked_at = time.monotonic()
@@ -91,6 +93,7 @@ def _supervise(children: Sequence[Child], stop: StopToken, reporter: Reporter, a
                     child.start()
         answer()
         _hear(children, reporter)
+        fallen.say(child.report for child in children if child.report is not None)
 
 
 def _is_late(since: float, seconds: float = _ABORT_SECONDS) -> bool:
@@ -112,7 +115,8 @@ def _hear(children: Sequence[Child], reporter: Reporter) -> None:
         try:
             message = cast("Connection", pipe).recv()
         except (EOFError, OSError):
-            child.died()
+            if child.died():
+                reporter.on_status(child.status)
             continue
         if isinstance(message, WorkerStatus):
             child.status = message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 _WATCH_SECONDS = 30.0
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
+_QUIET_SECONDS = 600.0  # after this, deaths of earlier processes are over
 
 
 class HealthWatch:
@@ -61,7 +63,10 @@ class HealthWatch:
         self._thread.join(timeout=_LEAVE_SECONDS)
 
     def _run(self) -> None:
+        started_at = time.monotonic()
         while not self._end.wait(_WATCH_SECONDS):
+            if time.monotonic() - started_at > _QUIET_SECONDS:
+                self._board.set(deaths=0, death="")
             found = [check for check in self._look() if check is not None]
             self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in found))
             self._say(found)

@@ -85,6 +85,7 @@ def _run(orders: Orders, pipe: Connection) -> None:
     logging.getLogger("replica_cli").setLevel(orders.level)
     install_redactor([orders.settings.primary.password, orders.server.password])
     board = StatusBoard(orders.server.name, send)
+    board.set(deaths=orders.deaths, death=orders.death)
     worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
     heartbeat = Heartbeat(orders.settings, orders.server, board, stop, worker.abort)
     watch = HealthWatch(orders.settings, orders.server, board)

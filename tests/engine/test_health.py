@@ -315,3 +315,13 @@ def test_a_stream_that_advances_is_well(watched: Watched) -> None:
         statement = store.advance_statement(Advance(watched.end(), int(time.time()), 1, 1), token)
         store.check_advanced(session.execute(statement))
     assert watched.report().level is OK
+
+
+def test_a_worker_that_dies_again_and_again_is_not_healthy_while_it_is_up(watched: Watched) -> None:
+    watched.beat(Phase.STREAMING, deaths=1, death="SIGKILL")
+    check = watched.check("stream-alive")
+    assert (check.level, "died 1 time(s) in a row (SIGKILL)" in check.message) == (WARNING, True)
+    watched.beat(Phase.STREAMING, deaths=3, death="SIGKILL")
+    assert watched.check("stream-alive").level is CRITICAL
+    watched.beat(Phase.STREAMING)
+    assert watched.check("stream-alive").level is OK

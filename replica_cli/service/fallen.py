@@ -1,0 +1,64 @@
+"""Secondaries whose stream has ended while the process lives on for others: said as an error, and again and again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.logs import Tag, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from replica_cli.core.reports import WorkerReport
+
+logger = logging.getLogger(__name__)
+
+_FIRST_SECONDS = 30.0
+_LONGEST_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class _Fall:
+    since: float
+    next_at: float
+    interval: float = _FIRST_SECONDS
+
+
+class Fallen:
+    """Logs an error when a report says that a secondary failed, then after 30 s, later less often, at last each 10 min.
+
+    One record at the moment itself is soon out of sight, and nothing else of the process shows that a part is dead.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._falls: dict[str, _Fall] = {}
+
+    def say(self, reports: Iterable[WorkerReport]) -> None:
+        """Log what is due."""
+        now = self._clock()
+        for report in reports:
+            if report.failure is None:
+                continue
+            fall = self._falls.get(report.instance)
+            if fall is None:
+                self._falls[report.instance] = _Fall(now, now + _FIRST_SECONDS)
+                _log(report, "its stream has ended, it is not replicated any more")
+            elif now >= fall.next_at:
+                fall.interval = min(2 * fall.interval, _LONGEST_SECONDS)
+                fall.next_at = now + fall.interval
+                _log(report, f"its stream ended {now - fall.since:.0f} s ago, it is not replicated")
+
+
+def _log(report: WorkerReport, what: str) -> None:
+    failure = report.failure
+    if failure is None:
+        return
+    hint = f" (hint: {failure.hint})" if failure.hint else ""
+    log(
+        logger, logging.ERROR, Tag.ERROR, "%s: %s%s", what, failure.message, hint,
+        instance=report.instance, position=report.position,
+    )  # fmt: skip

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ExitCode
+from replica_cli.core.position import Position
+from replica_cli.core.reports import Failure, StreamReport, WorkerReport
+from replica_cli.core.requests import StreamRequest
+from replica_cli.core.selection import Selection
+from replica_cli.core.settings import Secret, Server, Settings
+from replica_cli.core.status import Phase
+from replica_cli.service import child as module
+from replica_cli.service.child import Child
+from replica_cli.service.fallen import Fallen
+from replica_cli.service.orders import Orders
+
+if TYPE_CHECKING:
+    import pytest
+
+
+FAILED = WorkerReport(
+    "db1", Phase.FAILED, Position("bin.000001", 4), failure=Failure("x", "row is missing", "`h`", ExitCode.REFUSED)
+)
+
+
+def test_a_dead_stream_is_an_error_at_once_and_again_less_and_less_often(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    fallen = Fallen(clock=lambda: now[0])
+    said = []
+    for second in range(3601):
+        now[0] = float(second)
+        caplog.clear()
+        fallen.say([FAILED, WorkerReport("db2", Phase.STOPPED)])
+        for record in caplog.records:
+            assert record.levelno == logging.ERROR
+            assert "row is missing (hint: `h`)" in record.getMessage()
+            assert vars(record)["instance"] == "db1"
+            said.append(second)
+    assert said[:4] == [0, 30, 90, 210]
+    assert max(b - a for a, b in itertools.pairwise(said)) <= 600
+    assert said[-1] > 3000
+
+
+def test_the_exit_code_of_the_whole_is_that_of_the_one_that_failed() -> None:
+    report = StreamReport((WorkerReport("db2", Phase.STOPPED), FAILED))
+    assert report.exit_code is ExitCode.REFUSED
+
+
+def test_a_process_that_cannot_be_started_is_a_death_and_not_the_end_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(module, "spawn", refuse)
+    server = Server("db1", "127.0.0.1", 3306, "u", Secret("p"))
+    settings = Settings(server, (server,), Selection(()))
+    child = Child(Orders(settings, StreamRequest((server,)), server, 100, logging.INFO))
+    for deaths in (1, 2, 3):
+        child.start()
+        assert (child.deaths, child.pipe, child.report) == (deaths, None, None)
+    assert "it cannot be started: Resource temporarily unavailable" in caplog.text
+    assert child.status.phase is Phase.STARTING
+    assert "starts again in 3 s" in child.status.message
