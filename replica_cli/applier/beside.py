@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl import DdlApplier, Decision, Verdict
+from replica_cli.applier.schemas import empties_schema
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.events import XaPhase
@@ -22,7 +23,8 @@ class DdlBeside(DdlApplier):
 
     def decide(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision:
         """Return IGNORE. Raises TableChangedInWindow for a statement on a joining table or its schema."""
-        touched = [t for t in windows.records if t in parsed.tables or t.schema == parsed.schema]
+        schema = parsed.schema if empties_schema(parsed) else ""
+        touched = [t for t in windows.records if t in parsed.tables or t.schema == schema]
         if touched:
             raise TableChangedInWindow(tuple(touched), f"{parsed.kind} at {transaction.start}, before it had joined")
         return Decision(Verdict.IGNORE, "the stream's")

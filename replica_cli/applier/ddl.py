@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
 from replica_cli.core.errors import ApplyRefused
@@ -105,9 +106,30 @@ class DdlApplier:
                 hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
             )
         if parsed.schema:
-            is_ours = self._selection.schema_target(parsed.schema) is not None
-            return Decision(Verdict.APPLY) if is_ours else Decision(Verdict.IGNORE, "schema outside the filters")
+            return self._decide_schema(parsed, transaction, windows)
         return self._decide_tables(parsed, transaction, windows)
+
+    def _decide_schema(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision:
+        """Say what becomes of a statement on a schema; the decision names the tables that go with it."""
+        if self._selection.schema_target(parsed.schema) is None:
+            return Decision(Verdict.IGNORE, "schema outside the filters")
+        tables: dict[TableName, Mode] = {}
+        if empties_schema(parsed):
+            here = selected_tables(self._catalog, self._selection, parsed.schema)
+            known = [n for n in windows.records if n.schema == parsed.schema]
+            tables = {name: windows.mode(name, transaction) for name in (*here, *known)}
+        if copied := tuple(name for name, mode in tables.items() if mode is Mode.IDEMPOTENT):
+            raise TableChangedInWindow(copied, f"{parsed.kind} while it was copied")
+        # A copy that began after the statement, or is still to come, has what the primary has now.
+        gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
+        if self._policy is DdlPolicy.STOP:
+            raise ApplyRefused(
+                f"{parsed.kind} at {transaction.start}, and REPLICA_DDL=stop: {_shown(parsed)}",
+                hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
+            )
+        if self._policy is DdlPolicy.QUARANTINE and gone:
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone)
+        return Decision(Verdict.APPLY, tables=gone)
 
     def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
         """Say why a statement inside a prepared transaction is nothing to us, None for a savepoint, which is kept.
@@ -185,6 +207,26 @@ class DdlApplier:
         if parsed.kind in (StatementKind.TRUNCATE, StatementKind.CREATE_TABLE):
             return
         raise TableChangedInWindow(selected, f"{parsed.kind} while it was copied")
+
+    def empty_schema(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, gone: tuple[TableName, ...]
+    ) -> None:
+        """Drop tables and their schema, and create it again for a CREATE OR REPLACE. After a kill it is done again.
+
+        Raises ApplyRefused where the secondary refuses it.
+        """
+        schema = self._selection.schema_target(parsed.schema) or parsed.schema
+        targets = tuple(t for t in map(self._selection.target, gone) if t is not None)
+        left = drop_schema(self._session, self._catalog, schema, targets) if self._has_schema(schema) else []
+        if left:
+            shown = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
+            log(
+                logger, logging.WARNING, Tag.WARN, "%s: the schema stays on this side, as it holds %d objects that "
+                "are not the primary's or are copied at this moment: %s", parsed.kind, len(left), shown,
+                instance=self._session.server.name, schema=schema, position=transaction.start,
+            )  # fmt: skip
+        if parsed.kind is StatementKind.CREATE_SCHEMA:
+            self._run(statement, without_replace(parsed), ())
 
     def apply(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, *, in_window: bool
