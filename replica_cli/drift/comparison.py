@@ -10,7 +10,7 @@ from replica_cli.core.table import ForeignKey, Index, TableDefinition, TableName
 from replica_cli.drift.columns import Pair, compare_columns
 from replica_cli.drift.description import describe_foreign_key, describe_index
 from replica_cli.drift.equivalence import charset, compact, is_json, rule
-from replica_cli.sqlbuilder.definition import CONVERTED_ENGINES
+from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
@@ -48,7 +48,7 @@ def compare_catalogs(
 
 def expected_engine(engine: str) -> str:
     """Return the engine that a table has on a secondary: one that rows and position commit in together."""
-    return "InnoDB" if engine.upper() in CONVERTED_ENGINES else engine
+    return "InnoDB" if kind_of(engine) is EngineKind.CONVERTED else engine
 
 
 def is_same_foreign_key(ours: ForeignKey, theirs: ForeignKey, selection: Selection) -> bool:
@@ -66,7 +66,7 @@ def _compare_tables(pair: Pair, selection: Selection) -> Iterator[Difference]:
         return
     engine = expected_engine(ours.engine)
     if engine.upper() != theirs.engine.upper():
-        is_unsafe = theirs.engine.upper() in CONVERTED_ENGINES
+        is_unsafe = kind_of(theirs.engine) is EngineKind.CONVERTED
         severity = Severity.BREAKS if is_unsafe else Severity.DIFFERS
         yield pair.difference(Aspect.ENGINE, "", engine, theirs.engine, severity)
     if pair.collation(ours.collation) != charset(theirs.collation):

@@ -11,17 +11,12 @@ from replica_cli.sqlbuilder.definition_crossing import Crossing, cross
 from replica_cli.sqlbuilder.definition_keys import deferred_keys
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
+from replica_cli.sqlbuilder.engines import EngineKind, kind_of, why_refused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, join, solid, string_value, tokenise
 
 Route = Callable[[TableName], TableName | None]
 
-# Rows and position commit together only where the engine can take rows back.
-CONVERTED_ENGINES = frozenset({"MYISAM", "ARIA", "MEMORY", "CSV", "ARCHIVE"})
-# These hold no rows of their own, or hold them elsewhere: a copy of such a table would be another thing.
-REFUSED_ENGINES = frozenset(
-    {"BLACKHOLE", "CONNECT", "FEDERATED", "MERGE", "MRG_MYISAM", "OQGRAPH", "S3", "SPHINX", "SPIDER"}
-)
 _OPTIONS_OF_OTHER_ENGINES = frozenset(
     {"TRANSACTIONAL", "PAGE_CHECKSUM", "CHECKSUM", "DELAY_KEY_WRITE", "PACK_KEYS", "ROW_FORMAT", "KEY_BLOCK_SIZE",
      "MIN_ROWS", "MAX_ROWS", "AVG_ROW_LENGTH"}
@@ -60,11 +55,12 @@ def create_statements(
     """
     table = parse(create_text)
     notes: list[str] = []
-    if table.engine.upper() in REFUSED_ENGINES:
-        raise DefinitionRefused(source, "", f"engine {table.engine} keeps its rows elsewhere")
+    engine = kind_of(table.engine)
+    if engine is EngineKind.REFUSED:
+        raise DefinitionRefused(source, "", why_refused(table.engine))
     if crossing is not None and crossing.is_needed:
         table = cross(table, source, crossing, notes)
-    if table.engine.upper() in CONVERTED_ENGINES:
+    if engine is EngineKind.CONVERTED:
         table = _as_innodb(table, source, notes)
     table = replace(table, tail=_placed(table.tail, notes, keeps_auto_increment=keeps_auto_increment))
     items = tuple(_routed_sequences(i, route) for i in table.items)

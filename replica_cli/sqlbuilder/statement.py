@@ -32,6 +32,7 @@ class StatementKind(StrEnum):
     ALTER_SCHEMA = "alter schema"
     DROP_SCHEMA = "drop schema"
     SEQUENCE = "sequence"
+    TEMPORARY_SEQUENCE = "temporary sequence"
     ROWS = "statement-format change of rows"
     SAVEPOINT = "savepoint"
     WITHOUT_EFFECT = "without effect on tables"
@@ -44,7 +45,8 @@ class ParsedStatement:
 
     For a rename, old and new names follow each other in `references`. `schema` is what a schema statement is about.
     `qualifiers` are the schemas of columns' names (schema.table.column) with their places. `unplaced` are the first
-    parts of other names that are no table of the statement. `replaces`: CREATE OR REPLACE.
+    parts of other names that are no table of the statement. `replaces`: CREATE OR REPLACE. `parts`: those of a MERGE
+    table, in UNION=(…).
     """
 
     kind: StatementKind
@@ -57,6 +59,7 @@ class ParsedStatement:
     qualifiers: tuple[tuple[int, str], ...] = ()
     unplaced: frozenset[str] = frozenset()
     replaces: bool = False
+    parts: tuple[TableName, ...] = ()
 
     @property
     def tables(self) -> tuple[TableName, ...]:
@@ -116,6 +119,7 @@ class _Parser(Cursor):
         self._qualifiers: list[tuple[int, str]] = []
         self._pairs: set[str] = set()
         self._replaces = False
+        self._parts: list[TableName] = []
 
     def parse(self) -> ParsedStatement:
         return self._statement() if self._skip_set_statement() else self._made(StatementKind.UNKNOWN)
@@ -134,7 +138,7 @@ class _Parser(Cursor):
             return self._with_table(StatementKind.TRUNCATE)
         if self._is("SAVEPOINT", "ROLLBACK", "RELEASE"):
             return self._made(StatementKind.SAVEPOINT)
-        if self._is(*_ROWS):
+        if self._is(*_ROWS) or self._runs_another():
             return self._made(StatementKind.ROWS)
         if self._is(*_WITHOUT_EFFECT):
             return self._made(StatementKind.WITHOUT_EFFECT, object_class=self._word().lower())
@@ -142,6 +146,12 @@ class _Parser(Cursor):
             # "# Dummy event replacing …" and the like: a comment alone.
             return self._made(StatementKind.WITHOUT_EFFECT, object_class="comment")
         return self._made(StatementKind.UNKNOWN)
+
+    def _runs_another(self) -> bool:
+        """Say whether it runs a change of rows in it (MariaDB's ANALYZE UPDATE …), or sets what a function returns."""
+        if self._is("ANALYZE"):
+            return self._word(1) not in ("TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG")
+        return self._is("SET") and self._word(1) not in ("PASSWORD", "DEFAULT", "ROLE", "RESOURCE")
 
     def _skip_set_statement(self) -> bool:
         """Go to the statement behind SET STATEMENT … FOR; return False where it cannot be known how that was read."""
@@ -159,7 +169,8 @@ class _Parser(Cursor):
     def _create(self) -> ParsedStatement:
         self._replaces = self._take_all("OR", "REPLACE")
         self._skip_definer()
-        if self._take("TEMPORARY"):
+        is_temporary = self._take("TEMPORARY")
+        if is_temporary and not self._is("SEQUENCE"):
             return self._made(StatementKind.WITHOUT_EFFECT, object_class="temporary table")
         if self._take("TABLE"):
             self._take_all("IF", "NOT", "EXISTS")
@@ -172,7 +183,7 @@ class _Parser(Cursor):
             return self._schema(StatementKind.CREATE_SCHEMA)
         if self._take("SEQUENCE"):
             self._take_all("IF", "NOT", "EXISTS")
-            return self._with_table(StatementKind.SEQUENCE)
+            return self._with_table(StatementKind.TEMPORARY_SEQUENCE if is_temporary else StatementKind.SEQUENCE)
         return self._index_or_other()
 
     def _skip_definer(self) -> None:
@@ -303,8 +314,10 @@ class _Parser(Cursor):
         if not self._is_symbol("(", ahead=start) or self._word(start + 1) in ("SELECT", "WITH", "VALUES", "TABLE"):
             return False
         self._at += start + 1
+        known = len(self._others)
         while self._table(self._others) and self._take_symbol(","):
             pass
+        self._parts += [r.name for r in self._others[known:]]
         return True
 
     def _chain(self) -> bool:
@@ -366,6 +379,7 @@ class _Parser(Cursor):
             tuple(self._qualifiers),
             frozenset(name for name in self._pairs if name.lower() not in tables),
             self._replaces,
+            tuple(self._parts),
         )
 
 

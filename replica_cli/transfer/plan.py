@@ -21,6 +21,7 @@ from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import packet_limit
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.family import families, family
+from replica_cli.transfer.merged import find_merged
 from replica_cli.transfer.source import Origin, SourceTable, read_source
 from replica_cli.transfer.strangers import find_strangers
 
@@ -181,7 +182,13 @@ def _existing(
 
 def _sources(primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition]) -> list[SourceTable]:
     sources, reasons = [], []
+    merged = find_merged(primary, definitions)
     for definition in definitions.values():
+        if (merge := merged.get(definition.name)) is not None:
+            reasons.append(
+                f"{definition.name}: what is changed through {merge} (engine MERGE) is logged as rows of that"
+            )
+            continue
         try:
             sources.append(read_source(primary, origin, definition))
         except ServerError as error:

@@ -11,8 +11,9 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
-from replica_cli.sqlbuilder.definition import CONVERTED_ENGINES, CreateStatements, column_kinds, create_statements
+from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements
 from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
+from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.transfer.documents import Care
 from replica_cli.transfer.family import acts
 
@@ -79,7 +80,7 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
         if since is not None and since > origin.to_version and origin.from_mariadb == origin.to_mariadb:
             raise ApplyRefused(f"column {column.name}: the secondary's release has no type {column.column_type}")
     text = show_create(primary, definition.name)
-    needs_lock = definition.engine.upper() in CONVERTED_ENGINES
+    needs_lock = kind_of(definition.engine) is EngineKind.CONVERTED
     target = origin.route(definition.name)
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
     key = None if needs_lock else paging_key(definition)

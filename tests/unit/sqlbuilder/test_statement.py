@@ -93,6 +93,7 @@ PLACED = {
     "TRUNCATE t": (Kind.TRUNCATE, "d.t"),
     "TRUNCATE TABLE s.t": (Kind.TRUNCATE, "s.t"),
     "CREATE SEQUENCE s.q START WITH 5": (Kind.SEQUENCE, "s.q"),
+    "CREATE OR REPLACE TEMPORARY SEQUENCE IF NOT EXISTS q": (Kind.TEMPORARY_SEQUENCE, "d.q"),
     "ALTER SEQUENCE IF EXISTS q RESTART": (Kind.SEQUENCE, "d.q"),
     "DROP SEQUENCE q, s.r": (Kind.SEQUENCE, "d.q s.r"),
 }
@@ -103,11 +104,6 @@ SCHEMAS = {
     "ALTER DATABASE CHARACTER SET latin1": (Kind.ALTER_SCHEMA, "d"),
     "ALTER SCHEMA COLLATE utf8mb4_bin": (Kind.ALTER_SCHEMA, "d"),
     "DROP DATABASE IF EXISTS s": (Kind.DROP_SCHEMA, "s"),
-}
-SCHEMAS |= {
-    "ALTER DATABASE ENCRYPTION = 'Y'": (Kind.ALTER_SCHEMA, "d"),
-    "ALTER DATABASE encryption ENCRYPTION = 'Y'": (Kind.ALTER_SCHEMA, "encryption"),
-    "ALTER SCHEMA READ ONLY = 1": (Kind.ALTER_SCHEMA, "d"),
 }
 WITHOUT_EFFECT = [
     "GRANT ALL ON *.* TO u",
@@ -122,7 +118,6 @@ WITHOUT_EFFECT = [
     "ANALYZE TABLE t",
     "OPTIMIZE TABLE t",
     "CREATE TEMPORARY TABLE t (a INT)",
-    "CREATE TEMPORARY SEQUENCE q",
     "DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `t`",
     "# Dummy event replacing event type 160 that slave cannot handle.",
     "CREATE VIEW v AS SELECT * FROM t",

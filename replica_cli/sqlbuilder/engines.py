@@ -1,0 +1,49 @@
+"""Storage engines: which keep a table's rows so that they can be copied and followed. One list for copy and stream."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class EngineKind(Enum):
+    """What becomes of a table of an engine on the secondary."""
+
+    KEPT = "kept"
+    CONVERTED = "converted"  # to InnoDB: rows and position commit together only where rows can be taken back
+    REFUSED = "refused"
+
+
+_KEPT = frozenset({"INNODB", "XTRADB", "ROCKSDB", "TOKUDB"})
+_CONVERTED = frozenset({"MYISAM", "ARIA", "MEMORY", "HEAP", "CSV", "ARCHIVE"})
+_MERGING = frozenset({"MERGE", "MRG_MYISAM"})
+# These throw rows away, or keep them in other tables, files or servers: a copy of such a table would be another thing.
+_ELSEWHERE = _MERGING | {
+    "BLACKHOLE", "CONNECT", "FEDERATED", "FEDERATEDX", "OQGRAPH", "S3", "SEQUENCE", "SPHINX", "SPIDER",
+}  # fmt: skip
+
+
+def kind_of(engine: str) -> EngineKind:
+    """Return what becomes of a table of an engine; one that is not known here is refused."""
+    name = engine.upper()
+    if name in _KEPT:
+        return EngineKind.KEPT
+    return EngineKind.CONVERTED if name in _CONVERTED else EngineKind.REFUSED
+
+
+def is_known_to_keep_nothing(engine: str) -> bool:
+    """Return True if a name stands for an engine without rows of its own, whatever a server makes of other names."""
+    return engine.upper() in _ELSEWHERE
+
+
+def merges_others(engine: str) -> bool:
+    """Return True if a change of rows through a table of the engine is one of another table of the same server."""
+    return engine.upper() in _MERGING
+
+
+def why_refused(engine: str) -> str:
+    """Return the reason, for a message."""
+    if engine.upper() == "BLACKHOLE":
+        return f"engine {engine} throws its rows away"
+    if is_known_to_keep_nothing(engine):
+        return f"engine {engine} keeps its rows elsewhere"
+    return f"engine {engine} is not known to keep its rows where they can be copied"
