@@ -120,13 +120,17 @@ class SessionContext:
 class Statement:
     """A query event that is not BEGIN, COMMIT or the like: DDL, or statement-format DML.
 
-    `text` is in the client's own charset (`context.character_set_client`).
+    `text` is in the client's own charset (`context.character_set_client`). `is_thread_specific`: the server says that
+    it depends on its connection; each TRUNCATE, ALTER or CREATE … LIKE that used a temporary table is marked so.
+    `error_code`: the error with which it failed on the primary, after it had changed something there.
     """
 
     text: bytes
     schema: str
     context: SessionContext
     timestamp: int = 0
+    is_thread_specific: bool = False
+    error_code: int = 0
 
 
 class XaPhase(Enum):
@@ -151,8 +155,9 @@ class Transaction(NamedTuple):
     A transaction arrives as one item with `is_start` and `is_end`, or as several in a row; only the last has the
     boundary in `end`. `size` counts bytes of binary log. `is_ddl` marks a group that is exactly one statement.
     An item without changes moves the position only (idle heartbeat, rotation, filtered transaction).
-    `is_rolled_back`: the pieces before it must not be kept. `xa` marks changes that count only once another group
-    commits them (PREPARE), and that other group (COMMIT with no changes of its own, or the last piece in one phase).
+    `is_rolled_back`: the rows of the pieces before it must not be kept; its own statements count all the same.
+    `xa` marks changes that count only once another group commits them (PREPARE), and that other group (COMMIT with no
+    changes of its own, or the last piece in one phase).
     """
 
     start: Position

@@ -225,7 +225,7 @@ class Assembler:
         elif code == EventType.XID:
             yield self._end(timestamp)
         elif code in (EventType.QUERY, EventType.MARIADB_QUERY_COMPRESSED):
-            yield from self._take_query(event, code, timestamp)
+            yield from self._take_query(event, code, timestamp, flags)
         elif code in (EventType.GTID, EventType.ANONYMOUS_GTID, EventType.GTID_TAGGED):
             # What follows decides: BEGIN opens a transaction, any other statement stands alone.
             self._open_group(mysql_gtid(event), is_standalone=True)
@@ -272,7 +272,7 @@ class Assembler:
         self._open_group(gtid, is_standalone=bool(flags & MARIADB_STANDALONE))
         self._xa = prepared_by_gtid(event[HEADER:], flags)
 
-    def _take_query(self, event: bytes, code: int, timestamp: int) -> Iterator[Transaction]:
+    def _take_query(self, event: bytes, code: int, timestamp: int, flags: int) -> Iterator[Transaction]:
         body = event[HEADER:]
         offset = query_text_offset(body)
         if code == EventType.MARIADB_QUERY_COMPRESSED:
@@ -285,6 +285,8 @@ class Assembler:
         elif text == b"COMMIT":
             yield self._end(timestamp)
         elif text == b"ROLLBACK":
+            # It undoes rows. A statement is in such a group because its effect stays (DDL, other engines than InnoDB).
+            self._changes = [c for c in self._changes if isinstance(c, Statement)]
             yield self._end(timestamp, is_rolled_back=True)
         elif text.startswith(b"XA "):
             self._is_standalone = False
@@ -293,7 +295,7 @@ class Assembler:
             if step is not None and step.phase is not XaPhase.PREPARE:
                 yield self._end(timestamp)
         else:
-            statement = parse_query(body, timestamp)
+            statement = parse_query(body, timestamp, flags)
             # Of an ALTER in two phases only the second is carried out: by then its outcome is known.
             if not statement.context.alter_flags & (START_ALTER | ROLLBACK_ALTER):
                 self._changes.append(statement)
@@ -310,6 +312,7 @@ class Assembler:
             raise CorruptEvent(f"{self._place.file} goes on in the next file inside a transaction")
         if not self._is_first_piece:
             # The primary died while it wrote this transaction: what is in the log of it never happened.
+            self._changes.clear()
             yield self._piece(is_end=True, is_rolled_back=True)
         self._close_group()
         is_first = not self._place.file
@@ -353,8 +356,6 @@ class Assembler:
     def _piece(
         self, *, is_end: bool, start: Position | None = None, timestamp: int = 0, is_rolled_back: bool = False
     ) -> Transaction:
-        if is_rolled_back:
-            self._changes.clear()
         piece = Transaction(
             start or self._boundary,
             self._boundary,

@@ -92,6 +92,7 @@ BETWEEN_GROUPS = frozenset(
     }
 )
 
+THREAD_SPECIFIC = 0x04  # a statement that depends on its connection: on temporary tables, CONNECTION_ID() and the like
 ARTIFICIAL = 0x20  # made by the server for this connection, not in its log
 IGNORABLE = 0x80  # a reader that does not know the type may pass over it
 

@@ -10,24 +10,25 @@ from dataclasses import replace
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 from replica_cli.core.events import SessionContext, Statement
+from replica_cli.reader.codes import THREAD_SPECIFIC
 
 _FIXED = 13
 START_ALTER, _COMMIT_ALTER, ROLLBACK_ALTER = 0x02, 0x04, 0x08
 
 
-def parse_query(body: bytes, timestamp: int) -> Statement:
-    """Read a query event's body (no checksum).
+def parse_query(body: bytes, timestamp: int, flags: int = 0) -> Statement:
+    """Read a query event's body (no checksum); `flags` are those of its header.
 
     Raises UnsupportedEvent where a status variable is unknown, CorruptEvent where one is cut.
     """
     try:
-        return _parse(body, timestamp)
+        return _parse(body, timestamp, flags)
     except (struct.error, IndexError, ValueError) as error:
         raise CorruptEvent(f"a query event of {len(body)} bytes cannot be read: {error}") from error
 
 
-def _parse(body: bytes, timestamp: int) -> Statement:
-    _, _, schema_length, _, status_length = struct.unpack_from("<IIBHH", body)
+def _parse(body: bytes, timestamp: int, flags: int) -> Statement:
+    _, _, schema_length, error_code, status_length = struct.unpack_from("<IIBHH", body)
     status_end = _FIXED + status_length
     schema_end = status_end + schema_length
     return Statement(
@@ -35,6 +36,8 @@ def _parse(body: bytes, timestamp: int) -> Statement:
         schema=body[status_end:schema_end].decode("utf-8", "surrogateescape"),
         context=_parse_status(body[_FIXED:status_end]),
         timestamp=timestamp,
+        is_thread_specific=bool(flags & THREAD_SPECIFIC),
+        error_code=error_code,
     )
 
 

@@ -29,7 +29,7 @@ from scenes import (  # beside this file: test folders are no packages
 )
 
 from replica_cli.core.errors import CorruptEvent, ReplicaError, UnsupportedEvent
-from replica_cli.core.events import RowEvent, XaPhase
+from replica_cli.core.events import RowEvent, Statement, XaPhase
 from replica_cli.core.position import Position
 
 if TYPE_CHECKING:
@@ -316,13 +316,16 @@ def _query(text: bytes, status: bytes = b"") -> bytes:
     return struct.pack("<IIBHH", 1, 0, 4, 0, len(status)) + status + b"shop\0" + text
 
 
-def test_a_rollback_drops_its_changes_and_has_an_end() -> None:
+def test_a_rollback_keeps_statements_whose_effects_stay_and_has_an_end() -> None:
     fresh = _ready(Position("b.000001", 1000))
     found = feed(fresh, [
-        event(162, _gtid(5), pos=1042), event(2, _query(b"INSERT INTO my VALUES (1)"), pos=1100),
+        event(162, _gtid(5), pos=1042), event(2, _query(b"DROP TABLE my"), pos=1100),
         event(2, _query(b"ROLLBACK"), pos=1200),
     ])  # fmt: skip
-    assert [(t.end.pos, t.changes) for t in found] == [(1200, ())]
+    ((end, is_rolled_back, (statement,)),) = [(t.end.pos, t.is_rolled_back, t.changes) for t in found]
+    assert (end, is_rolled_back) == (1200, True)
+    assert isinstance(statement, Statement)
+    assert statement.text == b"DROP TABLE my"
 
 
 def test_a_commit_query_ends_a_transaction() -> None:
