@@ -15,13 +15,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.builder import WorkBuilder
-from replica_cli.applier.ddl import Verdict
+from replica_cli.applier.decision import Verdict
 from replica_cli.applier.failures import NotExact, is_retryable, placed
 from replica_cli.applier.pace import Pace
 from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
-from replica_cli.applier.schemas import empties_schema
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused, ReplicaError
@@ -239,13 +238,14 @@ class Applier:
         try:
             if transaction.is_start or self._open is None:
                 self._open = Tally(transactions=1)
-            if transaction.xa is None:
-                self._apply_changes(transaction.changes, transaction, self._open)
-            else:
-                self._apply_xa(transaction, transaction.xa, self._open)
             if transaction.is_rolled_back:
+                # Rows of the pieces before it go first: the statements in it have to be run outside of a transaction.
                 self._rollback()
                 self._open = Tally(transactions=1)
+            if transaction.xa is None:
+                self._apply_changes(transaction.changes, transaction, self._open)
+            elif not transaction.is_rolled_back:
+                self._apply_xa(transaction, transaction.xa, self._open)
             if transaction.is_end:
                 tally, self._open = self._open, None
                 self._land(self._start([transaction], tally), waits=True)
@@ -294,9 +294,10 @@ class Applier:
     def _apply_statement(self, statement: Statement, transaction: Transaction, tally: Tally) -> None:
         parsed = self._ddl.parse(statement)
         if parsed.kind is StatementKind.SAVEPOINT:
-            self._writer.add(savepoint_statement(parsed).encode())
+            if not transaction.is_rolled_back:
+                self._writer.add(savepoint_statement(parsed).encode())
             return
-        decision = self._ddl.decide(parsed, transaction, self._windows)
+        decision = self._ddl.decide(statement, parsed, transaction, self._windows)
         if decision.verdict is Verdict.IGNORE:
             tally.ignored_statements[decision.reason] += 1
             return
@@ -308,12 +309,8 @@ class Applier:
             raise ApplyRefused(f"{parsed.kind} behind rows in one transaction", table=next(iter(parsed.tables), None))
         self._check_token()
         self._has_intent = True
-        if empties_schema(parsed):
-            self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
-            forget_dropped(decision.tables, self._stores.tables, self._windows)
-        else:
-            modes = {self._windows.mode(t, transaction) for t in parsed.tables}
-            self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
+        modes = {self._windows.mode(t, transaction) for t in parsed.tables}
+        self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
         if parsed.kind is StatementKind.DROP_TABLE:
             forget_dropped(parsed.tables, self._stores.tables, self._windows)
         self._writer.forget()
@@ -321,7 +318,7 @@ class Applier:
         self._engines.forget(parsed.tables)
         log(
             logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
-            table=", ".join(map(str, parsed.tables)) or parsed.schema, position=transaction.start,
+            table=", ".join(map(str, parsed.tables)), position=transaction.start,
         )  # fmt: skip
 
     def _check_token(self) -> None:

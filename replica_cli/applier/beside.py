@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.ddl import DdlApplier, Decision, Verdict
-from replica_cli.applier.schemas import empties_schema
+from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.events import XaPhase
@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from replica_cli.applier.window import Windows
-    from replica_cli.core.events import Transaction
+    from replica_cli.core.events import Statement, Transaction
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
 
 class DdlBeside(DdlApplier):
     """Runs no statement: others are the stream's, and one on a table that joins makes its copy begin anew."""
 
-    def decide(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision:
+    def decide(
+        self,
+        statement: Statement,  # noqa: ARG002 - the signature of all
+        parsed: ParsedStatement,
+        transaction: Transaction,
+        windows: Windows,
+    ) -> Decision:
         """Return IGNORE. Raises TableChangedInWindow for a statement on a joining table or its schema."""
-        schema = parsed.schema if empties_schema(parsed) else ""
-        touched = [t for t in windows.records if t in parsed.tables or t.schema == schema]
+        named = {*parsed.tables, *parsed.parts}
+        touched = [t for t in windows.records if t in named or t.schema == parsed.schema]
         if touched:
             raise TableChangedInWindow(tuple(touched), f"{parsed.kind} at {transaction.start}, before it had joined")
         return Decision(Verdict.IGNORE, "the stream's")

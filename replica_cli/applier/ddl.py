@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
+from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.core.events import Statement
 from replica_cli.core.settings import DdlPolicy
+from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.sqlbuilder.effects import touches_only_server_tables
+from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.sqlbuilder.statement import (
     ParsedStatement,
@@ -28,35 +29,16 @@ from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:
+    from replica_cli.applier.effects import StatementEffects
     from replica_cli.applier.statement_session import StatementSession
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
-    from replica_cli.core.events import Transaction
+    from replica_cli.core.events import Statement, Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
 
 logger = logging.getLogger(__name__)
-
-_TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "xtradb", ""})
-
-
-class Verdict(Enum):
-    """What becomes of a statement."""
-
-    IGNORE = "ignore"
-    APPLY = "apply"
-    QUARANTINE = "quarantine"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A verdict, its reason, and the primary's names of the tables it is about."""
-
-    verdict: Verdict
-    reason: str = ""
-    tables: tuple[TableName, ...] = ()
 
 
 class DdlApplier:
@@ -73,6 +55,7 @@ class DdlApplier:
         selection: Selection,
         statement_session: StatementSession,
         *,
+        effects: StatementEffects,
         policy: DdlPolicy,
     ) -> None:
         self._session = session
@@ -80,6 +63,7 @@ class DdlApplier:
         self._intents = intents
         self._selection = selection
         self._statement_session = statement_session
+        self._effects = effects
         self._policy = policy
 
     def parse(self, statement: Statement) -> ParsedStatement:
@@ -90,7 +74,9 @@ class DdlApplier:
             return replace(parsed, kind=StatementKind.UNKNOWN)
         return parsed
 
-    def decide(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision:
+    def decide(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
         """Say what becomes of a statement.
 
         Raises ApplyRefused where it cannot be placed or must stop the stream, TableChangedInWindow where a table has
@@ -99,37 +85,15 @@ class DdlApplier:
         if parsed.kind is StatementKind.WITHOUT_EFFECT:
             return Decision(Verdict.IGNORE, parsed.object_class)
         if parsed.kind is StatementKind.ROWS:
-            return self._decide_rows(parsed, transaction)
+            return self._decide_rows(statement, parsed, transaction)
         if parsed.kind is StatementKind.UNKNOWN or _holds_several(parsed):
             raise ApplyRefused(
                 f"a statement that cannot be placed, at {transaction.start}: {_masked(parsed)}",
                 hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
             )
         if parsed.schema:
-            return self._decide_schema(parsed, transaction, windows)
-        return self._decide_tables(parsed, transaction, windows)
-
-    def _decide_schema(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision:
-        """Say what becomes of a statement on a schema; the decision names the tables that go with it."""
-        if self._selection.schema_target(parsed.schema) is None:
-            return Decision(Verdict.IGNORE, "schema outside the filters")
-        tables: dict[TableName, Mode] = {}
-        if empties_schema(parsed):
-            here = selected_tables(self._catalog, self._selection, parsed.schema)
-            known = [n for n in windows.records if n.schema == parsed.schema]
-            tables = {name: windows.mode(name, transaction) for name in (*here, *known)}
-        if copied := tuple(name for name, mode in tables.items() if mode is Mode.IDEMPOTENT):
-            raise TableChangedInWindow(copied, f"{parsed.kind} while it was copied")
-        # A copy that began after the statement, or is still to come, has what the primary has now.
-        gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
-        if self._policy is DdlPolicy.STOP:
-            raise ApplyRefused(
-                f"{parsed.kind} at {transaction.start}, and REPLICA_DDL=stop: {_shown(parsed)}",
-                hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
-            )
-        if self._policy is DdlPolicy.QUARANTINE and gone:
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone)
-        return Decision(Verdict.APPLY, tables=gone)
+            return self._decide_schema(statement, parsed, transaction)
+        return self._decide_tables(statement, parsed, transaction, windows)
 
     def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
         """Say why a statement inside a prepared transaction is nothing to us, None for a savepoint, which is kept.
@@ -139,57 +103,120 @@ class DdlApplier:
         parsed = self.parse(statement)
         if parsed.kind is StatementKind.SAVEPOINT:
             return None
-        decision = self.decide(parsed, transaction, windows)
+        decision = self.decide(statement, parsed, transaction, windows)
         if decision.verdict is not Verdict.IGNORE:
             raise ApplyRefused(f"{parsed.kind} inside an XA transaction", table=next(iter(parsed.tables), None))
         return decision.reason
 
-    def _decide_rows(self, parsed: ParsedStatement, transaction: Transaction) -> Decision:
-        names = {t.name for t in parsed.tokens if t.kind in (Kind.NAME, Kind.WORD)}
-        ours = [
-            n for n in names if self._selection.schema_target(n) is not None and not self._selection.takes_all_schemas
-        ]
-        default = next((c.schema for c in transaction.changes if isinstance(c, Statement)), "")
-        if ours or self._selection.schema_target(default) is not None:
-            raise ApplyRefused(
-                f"a change of rows was logged as a statement, at {transaction.start}: {_masked(parsed)}",
-                hint="SET GLOBAL binlog_format=ROW on the primary, then `replica transfer --restart`",
-            )
-        return Decision(Verdict.IGNORE, "statement outside the filters")
+    def _decide_rows(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> Decision:
+        if touches_only_server_tables(parsed, statement.schema):
+            return Decision(Verdict.IGNORE, "statement on the server's own tables")
+        # Also one that names no table of ours: views, triggers, functions and foreign keys reach other tables.
+        raise ApplyRefused(
+            f"a change of rows was logged as a statement, at {transaction.start}: {_masked(parsed)}",
+            hint="have rows logged (binlog_format=ROW, in open sessions too); then "
+            f"{self._passing(transaction)}, and `replica transfer --secondary {self._session.server.name} --table` "
+            "copies each replicated table that it changed, also by a view, trigger or function",
+        )
 
-    def _decide_tables(  # noqa: PLR0911 - one return a reason
-        self, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    def _decide_tables(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
     ) -> Decision:
         selected = tuple(t for t in parsed.tables if self._selection.target(t) is not None)
-        if not selected:
-            return Decision(Verdict.IGNORE, f"{parsed.kind} outside the filters")
         modes = {windows.mode(t, transaction) for t in selected}
+        if not selected:
+            outside = Decision(Verdict.IGNORE, f"{parsed.kind} outside the filters")
+            return self._of_engine(parsed, transaction, windows) or outside
         if modes == {Mode.SKIPPED}:
             return Decision(Verdict.IGNORE, "before the copy")
         if Mode.QUARANTINED in modes:
             if parsed.kind is StatementKind.DROP_TABLE:
                 return Decision(Verdict.APPLY)
             return Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
+        are_live = modes == {Mode.STRICT}
+        if are_live and self._left_of(statement, transaction) is not None:
+            # It was judged before it was begun; what is on the secondary now may be what it has done.
+            return Decision(Verdict.APPLY)
+        found = self._effects.of_temporary(statement, parsed, selected, are_live=are_live)
+        if found is None and are_live:
+            found = self._by_policy(parsed, transaction, selected)
+        return found or self._decide_applied(statement, parsed, transaction, windows)
+
+    def _by_policy(
+        self, parsed: ParsedStatement, transaction: Transaction, selected: tuple[TableName, ...]
+    ) -> Decision | None:
+        if self._policy is DdlPolicy.STOP:
+            raise self._stopped(parsed, transaction)
+        if self._policy is DdlPolicy.QUARANTINE:
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", selected)
+        return None
+
+    def _of_engine(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
+        found = self._effects.of_engine(parsed)
+        if found is None:
+            return None
+        # A table that is copied beside the stream is its copy's: that refuses such a table by itself.
+        return replace(found, tables=tuple(t for t in found.tables if windows.mode(t, transaction) is not Mode.SKIPPED))
+
+    def _decide_applied(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
+        selected = tuple(t for t in parsed.tables if self._selection.target(t) is not None)
+        found = self._of_engine(parsed, transaction, windows)
+        if found is not None:
+            return found
         model = parsed.model
         if model is not None and windows.mode(model, transaction) is not Mode.STRICT:
             # Copied at another moment, or set aside: the secondary's one need not be what the new one was made like.
             raise TableChangedInWindow(selected, f"{parsed.kind} like {model}, which is not of that moment here")
-        if Mode.IDEMPOTENT in modes or Mode.SKIPPED in modes:
+        if any(windows.mode(t, transaction) is not Mode.STRICT for t in selected):
             self._check_window(parsed, selected)
-        elif self._policy is DdlPolicy.STOP:
-            raise ApplyRefused(
-                f"{parsed.kind} at {transaction.start}, and REPLICA_DDL=stop: {_shown(parsed)}",
-                hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
-                table=selected[0],
-            )
-        elif self._policy is DdlPolicy.QUARANTINE:
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", selected)
         self._check_names(parsed, selected, transaction)
         if len(selected) != len(parsed.tables) and parsed.kind is not StatementKind.DROP_TABLE:
             # A rename into or out of the filters, as an online schema change does when its tables are left out: rows
             # of the other table were never here.
             return Decision(Verdict.QUARANTINE, f"{parsed.kind} with a table outside the filters", selected)
-        return Decision(Verdict.APPLY)
+        return self._effects.of_rows(statement, parsed, selected) or Decision(Verdict.APPLY)
+
+    def _decide_schema(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> Decision:
+        target = self._selection.schema_target(parsed.schema)
+        if target is None:
+            return Decision(Verdict.IGNORE, "schema outside the filters")
+        if statement.error_code:
+            raise ApplyRefused(
+                f"{parsed.kind} failed on the primary with error {statement.error_code} after it had begun, at "
+                f"{transaction.start}: {_shown(parsed)}",
+                hint="`replica drift check` shows what differs: make it the same, then " + self._passing(transaction),
+            )
+        adds_only = parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces
+        if self._policy is DdlPolicy.APPLY or (adds_only and self._has_schema(target)):
+            return Decision(Verdict.APPLY)
+        if self._policy is DdlPolicy.STOP:
+            raise self._stopped(parsed, transaction)
+        if adds_only:
+            return Decision(Verdict.APPLY)
+        takes_tables = parsed.kind is not StatementKind.ALTER_SCHEMA
+        tables = self._tables_of(parsed.schema, target) if takes_tables else ()
+        return Decision(
+            Verdict.QUARANTINE if tables else Verdict.IGNORE, f"{parsed.kind}, and REPLICA_DDL=quarantine", tables
+        )
+
+    def _tables_of(self, schema: str, target: str) -> tuple[TableName, ...]:
+        """Return the primary's names of the replicated tables that the secondary has in a schema."""
+        sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type <> 'VIEW'"
+        names = (TableName(schema, str(name)) for (name,) in self._catalog.rows(sql, target))
+        return tuple(n for n in names if self._selection.target(n) is not None)
+
+    def _stopped(self, parsed: ParsedStatement, transaction: Transaction) -> ApplyRefused:
+        # It names no table: this is what the user asked for, not a failure that goes away or sets a table aside.
+        return ApplyRefused(
+            f"{parsed.kind} at {transaction.start}, and REPLICA_DDL=stop: {_shown(parsed)}",
+            hint=f"run it on {self._session.server.name} by hand, then {self._passing(transaction)}",
+        )
+
+    def _passing(self, transaction: Transaction) -> str:
+        """Return what to type so that the stream goes on after a transaction."""
+        return f"`replica position reset --secondary {self._session.server.name} --to {transaction.end}` passes it over"
 
     def _check_names(self, parsed: ParsedStatement, selected: tuple[TableName, ...], transaction: Transaction) -> None:
         """Refuse a statement that may name a schema, which has another name here, where no schema is looked for."""
@@ -203,30 +230,12 @@ class DdlApplier:
             )
 
     def _check_window(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
-        # TRUNCATE replays in its place: all later changes are in the log. CREATE is done already, or not yet.
-        if parsed.kind in (StatementKind.TRUNCATE, StatementKind.CREATE_TABLE):
+        # TRUNCATE replays in its place: all later changes are in the log. CREATE is done already, or not yet; but
+        # CREATE OR REPLACE takes away rows that the copy may have brought.
+        is_create = parsed.kind is StatementKind.CREATE_TABLE and not parsed.replaces
+        if parsed.kind is StatementKind.TRUNCATE or is_create:
             return
         raise TableChangedInWindow(selected, f"{parsed.kind} while it was copied")
-
-    def empty_schema(
-        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, gone: tuple[TableName, ...]
-    ) -> None:
-        """Drop tables and their schema, and create it again for a CREATE OR REPLACE. After a kill it is done again.
-
-        Raises ApplyRefused where the secondary refuses it.
-        """
-        schema = self._selection.schema_target(parsed.schema) or parsed.schema
-        targets = tuple(t for t in map(self._selection.target, gone) if t is not None)
-        left = drop_schema(self._session, self._catalog, schema, targets) if self._has_schema(schema) else []
-        if left:
-            shown = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
-            log(
-                logger, logging.WARNING, Tag.WARN, "%s: the schema stays on this side, as it holds %d objects that "
-                "are not the primary's or are copied at this moment: %s", parsed.kind, len(left), shown,
-                instance=self._session.server.name, schema=schema, position=transaction.start,
-            )  # fmt: skip
-        if parsed.kind is StatementKind.CREATE_SCHEMA:
-            self._run(statement, without_replace(parsed), ())
 
     def apply(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, *, in_window: bool
@@ -243,14 +252,12 @@ class DdlApplier:
             and all(read_table(self._catalog, t) for t in targets)
         ):
             return
-        digest = hashlib.sha256(statement.text).hexdigest()
         before = self._fingerprint(targets)
-        left = self._intents.load()
-        # The GTID is the transaction's own; the set executed before it is not always known here.
-        place = replace(transaction.start, gtid=transaction.gtid)
-        if left is None or left.statement_hash != digest or not _is_same_place(left.position, place):
-            self._intents.save(Intent(place, digest, before, _shown(parsed)))
-        elif left.before_hash != before:
+        left = self._left_of(statement, transaction)
+        if left is None:
+            intent = Intent(_place(transaction), _digest(statement), before, _shown(parsed))
+            self._intents.save(intent)
+        elif left.before_hash != before and not self._is_half_done(parsed, targets):
             log(
                 logger, logging.INFO, Tag.INFO, "finished before the restart: %s", _shown(parsed),
                 instance=self._session.server.name, position=transaction.start,
@@ -263,6 +270,17 @@ class DdlApplier:
             raise StatementInDoubt(doubtful, reason)
         self._run(statement, parsed, targets)
         self._keep_transactional(targets)
+
+    def _left_of(self, statement: Statement, transaction: Transaction) -> Intent | None:
+        """Return the intent that an attempt to run this very statement left."""
+        left = self._intents.load()
+        if left is None or left.statement_hash != _digest(statement):
+            return None
+        return left if _is_same_place(left.position, _place(transaction)) else None
+
+    def _is_half_done(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bool:
+        # CREATE OR REPLACE drops first: a secondary that refuses the rest of it has changed all the same.
+        return parsed.kind is StatementKind.CREATE_TABLE and not self._are_there(targets)
 
     def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         schema = self._selection.schema_target(statement.schema) or statement.schema
@@ -347,7 +365,7 @@ class DdlApplier:
         """Rows and position commit together only in a transactional engine."""
         for target in targets:
             definition = read_table(self._catalog, target)
-            if definition is not None and definition.engine.lower() not in _TRANSACTIONAL:
+            if definition is not None and definition.engine and kind_of(definition.engine) is not EngineKind.KEPT:
                 self._session.execute(f"ALTER TABLE {quote_table(target)} ENGINE=InnoDB")
                 log(
                     logger, logging.WARNING, Tag.WARN, "engine %s is not transactional, InnoDB takes its place here",
@@ -360,6 +378,15 @@ class DdlApplier:
 
     def _codec(self, statement: Statement) -> str:
         return self._statement_session.codec(statement)
+
+
+def _digest(statement: Statement) -> str:
+    return hashlib.sha256(statement.text).hexdigest()
+
+
+def _place(transaction: Transaction) -> Position:
+    # The GTID is the transaction's own; the set executed before it is not always known here.
+    return replace(transaction.start, gtid=transaction.gtid)
 
 
 def _is_same_place(one: Position, other: Position) -> bool:

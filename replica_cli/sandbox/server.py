@@ -75,8 +75,7 @@ class SandboxServer:
 
     def session(self, database: str | None = None) -> Session:
         """Open a session that may do everything. Raises ServerError."""
-        network = Network(connect_timeout=5.0, query_timeout=300.0)
-        return connect(self.address(), network, database=database, inherits=True)
+        return connect(self.address(), Network(connect_timeout=5.0, query_timeout=300.0), database=database)
 
     def start(self) -> None:
         """Start and wait until it answers. Raises ReplicaError with the end of its log."""

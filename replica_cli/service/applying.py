@@ -10,6 +10,7 @@ from replica_cli.applier.auto_engine import AutoEngine
 from replica_cli.applier.compaction import Compaction
 from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.effects import StatementEffects
 from replica_cli.applier.engines import Engines
 from replica_cli.applier.plan import can_join
 from replica_cli.applier.prepared import PreparedTransactions
@@ -101,6 +102,9 @@ def make_applier(
         sessions.stores.intents,
         settings.selection,
         _statement_session(sessions, primary_facts, ask_primary),
+        effects=StatementEffects(
+            sessions.catalog, settings.selection, read_primary, renames_temporary=primary_facts.is_mariadb
+        ),
         policy=settings.apply.ddl,
     )
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)

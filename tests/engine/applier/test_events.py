@@ -442,17 +442,6 @@ def test_rows_logged_as_statements_are_refused_by_name(
     assert table.rows("SELECT DISTINCT n FROM t") == [(100,)]
 
 
-def test_statements_on_what_is_not_replicated_pass(table: Bench, session: Session) -> None:
-    other = f"{table.schema}_other"
-    for statement in (
-        f"CREATE DATABASE {other}", f"USE {other}", "CREATE TABLE o (id INT AUTO_INCREMENT PRIMARY KEY)",
-        "SET SESSION binlog_format = STATEMENT", "INSERT INTO o VALUES (NULL)", "DELETE FROM o WHERE id > RAND()",
-    ):  # fmt: skip
-        session.execute(statement)
-    table.on_primary("UPDATE t SET n = 8")
-    equal(table)
-
-
 @pytest.mark.covers("partial JSON (MySQL)")
 @pytest.mark.servers("mysql")
 @pytest.mark.parametrize("size", [300, 700_000], ids=["small", "beyond a statement of many rows"])

@@ -1,0 +1,27 @@
+"""What becomes of a statement: the verdict that the DDL's rules come to, and what the applier does next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.table import TableName
+
+
+class Verdict(Enum):
+    """What becomes of a statement."""
+
+    IGNORE = "ignore"
+    APPLY = "apply"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, its reason, and the primary's names of the tables it is about."""
+
+    verdict: Verdict
+    reason: str = ""
+    tables: tuple[TableName, ...] = ()
