@@ -21,6 +21,7 @@ from replica_cli.applier.pace import Pace
 from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
+from replica_cli.applier.schemas import empties_schema
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused, ReplicaError
@@ -309,8 +310,12 @@ class Applier:
             raise ApplyRefused(f"{parsed.kind} behind rows in one transaction", table=next(iter(parsed.tables), None))
         self._check_token()
         self._has_intent = True
-        modes = {self._windows.mode(t, transaction) for t in parsed.tables}
-        self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
+        if empties_schema(parsed):
+            self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
+            forget_dropped(decision.tables, self._stores.tables, self._windows)
+        else:
+            modes = {self._windows.mode(t, transaction) for t in parsed.tables}
+            self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
         if parsed.kind is StatementKind.DROP_TABLE:
             forget_dropped(parsed.tables, self._stores.tables, self._windows)
         self._writer.forget()
@@ -318,7 +323,7 @@ class Applier:
         self._engines.forget(parsed.tables)
         log(
             logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
-            table=", ".join(map(str, parsed.tables)), position=transaction.start,
+            table=", ".join(map(str, parsed.tables)) or parsed.schema, position=transaction.start,
         )  # fmt: skip
 
     def _check_token(self) -> None:

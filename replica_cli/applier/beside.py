@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.schemas import empties_schema
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.events import XaPhase
@@ -29,8 +30,9 @@ class DdlBeside(DdlApplier):
         windows: Windows,
     ) -> Decision:
         """Return IGNORE. Raises TableChangedInWindow for a statement on a joining table or its schema."""
+        schema = parsed.schema if empties_schema(parsed) else ""
         named = {*parsed.tables, *parsed.parts}
-        touched = [t for t in windows.records if t in named or t.schema == parsed.schema]
+        touched = [t for t in windows.records if t in named or t.schema == schema]
         if touched:
             raise TableChangedInWindow(tuple(touched), f"{parsed.kind} at {transaction.start}, before it had joined")
         return Decision(Verdict.IGNORE, "the stream's")

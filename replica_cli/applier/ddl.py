@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import DdlPolicy
-from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Statement, Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
 
 logger = logging.getLogger(__name__)
@@ -92,8 +93,38 @@ class DdlApplier:
                 hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
             )
         if parsed.schema:
-            return self._decide_schema(statement, parsed, transaction)
+            return self._decide_schema(statement, parsed, transaction, windows)
         return self._decide_tables(statement, parsed, transaction, windows)
+
+    def _decide_schema(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
+        """Say what becomes of a statement on a schema; the decision names the tables that go with it."""
+        target = self._selection.schema_target(parsed.schema)
+        if target is None:
+            return Decision(Verdict.IGNORE, "schema outside the filters")
+        if statement.error_code:
+            raise ApplyRefused(
+                f"{parsed.kind} failed on the primary with error {statement.error_code} after it had begun, at "
+                f"{transaction.start}: {_shown(parsed)}",
+                hint="`replica drift check` shows what differs: make it the same, then " + self._passing(transaction),
+            )
+        tables: dict[TableName, Mode] = {}
+        if empties_schema(parsed):
+            here = selected_tables(self._catalog, self._selection, parsed.schema)
+            known = [n for n in windows.records if n.schema == parsed.schema]
+            tables = {name: windows.mode(name, transaction) for name in (*here, *known)}
+        if copied := tuple(name for name, mode in tables.items() if mode is Mode.IDEMPOTENT):
+            raise TableChangedInWindow(copied, f"{parsed.kind} while it was copied")
+        # A copy that began after the statement, or is still to come, has what the primary has now.
+        gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
+        # CREATE DATABASE IF NOT EXISTS is logged each time that somebody says it.
+        adds_nothing = parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces and self._has_schema(target)
+        if self._policy is DdlPolicy.STOP and not adds_nothing:
+            raise self._stopped(parsed, transaction)
+        if self._policy is DdlPolicy.QUARANTINE and gone:
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone)
+        return Decision(Verdict.APPLY, tables=gone)
 
     def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
         """Say why a statement inside a prepared transaction is nothing to us, None for a savepoint, which is kept.
@@ -178,35 +209,6 @@ class DdlApplier:
             return Decision(Verdict.QUARANTINE, f"{parsed.kind} with a table outside the filters", selected)
         return self._effects.of_rows(statement, parsed, selected) or Decision(Verdict.APPLY)
 
-    def _decide_schema(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> Decision:
-        target = self._selection.schema_target(parsed.schema)
-        if target is None:
-            return Decision(Verdict.IGNORE, "schema outside the filters")
-        if statement.error_code:
-            raise ApplyRefused(
-                f"{parsed.kind} failed on the primary with error {statement.error_code} after it had begun, at "
-                f"{transaction.start}: {_shown(parsed)}",
-                hint="`replica drift check` shows what differs: make it the same, then " + self._passing(transaction),
-            )
-        adds_only = parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces
-        if self._policy is DdlPolicy.APPLY or (adds_only and self._has_schema(target)):
-            return Decision(Verdict.APPLY)
-        if self._policy is DdlPolicy.STOP:
-            raise self._stopped(parsed, transaction)
-        if adds_only:
-            return Decision(Verdict.APPLY)
-        takes_tables = parsed.kind is not StatementKind.ALTER_SCHEMA
-        tables = self._tables_of(parsed.schema, target) if takes_tables else ()
-        return Decision(
-            Verdict.QUARANTINE if tables else Verdict.IGNORE, f"{parsed.kind}, and REPLICA_DDL=quarantine", tables
-        )
-
-    def _tables_of(self, schema: str, target: str) -> tuple[TableName, ...]:
-        """Return the primary's names of the replicated tables that the secondary has in a schema."""
-        sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type <> 'VIEW'"
-        names = (TableName(schema, str(name)) for (name,) in self._catalog.rows(sql, target))
-        return tuple(n for n in names if self._selection.target(n) is not None)
-
     def _stopped(self, parsed: ParsedStatement, transaction: Transaction) -> ApplyRefused:
         # It names no table: this is what the user asked for, not a failure that goes away or sets a table aside.
         return ApplyRefused(
@@ -236,6 +238,26 @@ class DdlApplier:
         if parsed.kind is StatementKind.TRUNCATE or is_create:
             return
         raise TableChangedInWindow(selected, f"{parsed.kind} while it was copied")
+
+    def empty_schema(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, gone: tuple[TableName, ...]
+    ) -> None:
+        """Drop tables and their schema, and create it again for a CREATE OR REPLACE. After a kill it is done again.
+
+        Raises ApplyRefused where the secondary refuses it.
+        """
+        schema = self._selection.schema_target(parsed.schema) or parsed.schema
+        targets = tuple(t for t in map(self._selection.target, gone) if t is not None)
+        left = drop_schema(self._session, self._catalog, schema, targets) if self._has_schema(schema) else []
+        if left:
+            shown = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
+            log(
+                logger, logging.WARNING, Tag.WARN, "%s: the schema stays on this side, as it holds %d objects that "
+                "are not the primary's or are copied at this moment: %s", parsed.kind, len(left), shown,
+                instance=self._session.server.name, schema=schema, position=transaction.start,
+            )  # fmt: skip
+        if parsed.kind is StatementKind.CREATE_SCHEMA:
+            self._run(statement, without_replace(parsed), ())
 
     def apply(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, *, in_window: bool

@@ -18,7 +18,7 @@ from replica_cli.mysql.errnos import (
     Remedy,
     ServerError,
 )
-from replica_cli.mysql.session import SQL_MODE
+from replica_cli.mysql.session_settings import SQL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -19,6 +19,7 @@ from replica_cli.core.errors import ExitCode, PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_SERVER_LOST, ServerError, remedy_of
 from replica_cli.mysql.lines import read_lines, send_text
+from replica_cli.mysql.session_settings import VALUES, apply_settings, assignments
 from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ class Loaded(NamedTuple):
 Value = Any  # what pymysql makes of a column: int, str, bytes, Decimal, datetime, None
 Row = tuple[Value, ...]
 
-# The session that changes no value on its way: no silent truncation, zero dates and 0 ids as they are, UTC.
-SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO"
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 _UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
 # Whole numbers become int; all else stays text (or bytes): nothing is rounded or refused on the way.
@@ -52,7 +51,6 @@ _MULTI_STATEMENTS_ON, _MULTI_STATEMENTS_OFF = b"\0\0", b"\1\0"
 # Open connections by their id: a standby that takes over from a frozen process has to know what to kill.
 _open: dict[int, Session] = {}
 _open_lock = threading.Lock()
-_SESSION = f"SET SESSION sql_mode='{SQL_MODE}', time_zone='+00:00'"
 
 
 class Session:
@@ -264,9 +262,18 @@ def _server_error(errno: int, text: str, server: Server) -> ServerError:
 
 
 def connect(
-    server: Server, network: Network, *, database: str | None = None, init: str | None = None, may_load: bool = False
+    server: Server,
+    network: Network,
+    *,
+    database: str | None = None,
+    init: str | None = None,
+    may_load: bool = False,
+    inherits: bool = False,
 ) -> Session:
-    """Open a session. `may_load`: `load` can be called; the driver itself gives a server no file all the same.
+    """Open a session with every variable set that could change what it reads or writes (session_settings).
+
+    `init` is a statement to run then. `may_load`: `load` can be called; the driver itself gives a server no file all
+    the same. `inherits`: all but sql_mode and time zone stays as the server gives it: the sandbox plays applications.
 
     Raises ServerError; PrimaryError or SecondaryError where TLS is asked for and not given, or the server is not the
     one that it must be, or where a package that its authentication needs is missing.
@@ -278,7 +285,10 @@ def connect(
     _notice_silence(connection)
     try:
         _check_encryption(connection, server)
-        session.execute(_SESSION)
+        if inherits:
+            session.execute(assignments(tuple(VALUES.items())))
+        else:
+            apply_settings(session)
         if init:
             session.execute(init)
     except BaseException:

@@ -21,6 +21,7 @@ from pymysqlreplication import BinLogStreamReader
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.gtid import MysqlGtids
 from replica_cli.mysql.session import connection_settings, translated
+from replica_cli.mysql.session_settings import assignments, settings_for
 from replica_cli.mysql.tls import ServerConnection
 
 if TYPE_CHECKING:
@@ -45,9 +46,16 @@ class _DumpStarted(Exception):
 
 
 class _DumpConnection(ServerConnection):
-    def __init__(self, *args: Any, gtids: bytes, **settings: Any) -> None:
+    def __init__(self, *args: Any, gtids: bytes, variables: str, **settings: Any) -> None:
         self._gtids = gtids
+        self._variables = variables
         super().__init__(*args, **settings)
+
+    def _request_authentication(self) -> None:
+        super()._request_authentication()  # type: ignore[misc]
+        # Sent next, in one statement: the library would take a round trip for each.
+        version = str(self.get_server_info())  # type: ignore[no-untyped-call]
+        self.init_command = f"{assignments(settings_for(version))}, {self._variables}"
 
     def _write_bytes(self, data: bytes) -> None:
         if len(data) > 4 and data[4] in (_COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID):
@@ -137,12 +145,12 @@ def open_dump(
     Raises ServerError where the primary refuses or does not answer.
     """
     settings = connection_settings(server, network)
-    settings |= {"read_timeout": network.read_timeout, "init_command": _dump_variables(network.heartbeat, server_id)}
+    settings["read_timeout"] = network.read_timeout
     gtids = b"" if is_mariadb or not by_gtid else MysqlGtids(start.gtid).encode()
     reader = BinLogStreamReader(
         connection_settings=settings,
         server_id=server_id,
-        pymysql_wrapper=partial(_DumpConnection, gtids=gtids),
+        pymysql_wrapper=partial(_DumpConnection, gtids=gtids, variables=_dump_variables(network.heartbeat, server_id)),
         blocking=waits,
         resume_stream=True,
         log_file=None if by_gtid else start.file,
@@ -166,13 +174,13 @@ def _hand_over(reader: BinLogStreamReader, server: Server) -> Connection[Any]:
 
 
 def _dump_variables(heartbeat: float, server_id: int) -> str:
-    # In one statement: the library would take a round trip for each. Both spellings: MySQL 8.4 renamed them. CRC32 is
-    # asked for always: a server whose log has none sends none, and the format description of each file says so.
+    # Both spellings: MySQL 8.4 renamed them. CRC32 is asked for always: a server whose log has none sends none, and the
+    # format description of each file says so.
     # Capability 4: MariaDB then sends GTID events instead of rewriting them.
     nanoseconds = int(heartbeat * 1_000_000_000)
     own_uuid = uuid.uuid5(uuid.NAMESPACE_DNS, f"replica-{server_id}.{socket.gethostname()}")
     return (
-        "SET @master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32', @mariadb_slave_capability=4, "
+        "@master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32', @mariadb_slave_capability=4, "
         f"@master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}, "
         f"@slave_uuid='{own_uuid}', @replica_uuid='{own_uuid}'"
     )

@@ -75,7 +75,8 @@ class SandboxServer:
 
     def session(self, database: str | None = None) -> Session:
         """Open a session that may do everything. Raises ServerError."""
-        return connect(self.address(), Network(connect_timeout=5.0, query_timeout=300.0), database=database)
+        network = Network(connect_timeout=5.0, query_timeout=300.0)
+        return connect(self.address(), network, database=database, inherits=True)
 
     def start(self) -> None:
         """Start and wait until it answers. Raises ReplicaError with the end of its log."""

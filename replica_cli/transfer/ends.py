@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.mysql.session import connect
+from replica_cli.mysql.session_settings import prepare_to_make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,6 @@ class Ends:
         session = connect(self.primary, self.network)
         for statement in _READING:
             session.execute(statement)
-        session.execute(f"SET SESSION {'max_statement_time' if session.is_mariadb else 'max_execution_time'} = 0")
         return session
 
     def open_writer(self) -> Session:
@@ -49,7 +49,7 @@ class Ends:
         for statement in _WRITING:
             session.execute(statement)
         if session.is_mariadb:
-            session.execute("SET SESSION check_constraint_checks = 0, max_statement_time = 0")
+            session.execute("SET SESSION check_constraint_checks = 0")
         return session
 
     def open_primary(self) -> Session:
@@ -58,14 +58,14 @@ class Ends:
 
     def open_secondary(self) -> Session:
         """Open a session for definitions and state, in utf8mb4; a parent may go before its children."""
-        return self._guarded(connect(self.secondary, self.network, init="SET SESSION foreign_key_checks = 0"))
+        session = self._guarded(connect(self.secondary, self.network, init="SET SESSION foreign_key_checks = 0"))
+        prepare_to_make_tables(session)
+        return session
 
     def open_altering(self) -> Session:
         """Open a session for a statement that may take long; a peer that is gone is noticed all the same."""
         session = self._guarded(connect(self.secondary, replace(self.network, query_timeout=_WEEK_SECONDS)))
         session.execute("SET SESSION foreign_key_checks = 0")
-        if session.is_mariadb:
-            session.execute("SET SESSION max_statement_time = 0")
         return session
 
     def open_unguarded(self) -> Session:

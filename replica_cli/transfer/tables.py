@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.reports import CopyMethod
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
 from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ServerError
 from replica_cli.sqlbuilder.chunks import after, join_literals
+from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.reading import RangeReader, noticing_ddl
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
-    from replica_cli.core.table import TableName
+    from replica_cli.core.table import Column, TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.chunks import KeyLiterals
@@ -82,12 +84,14 @@ def make_table(secondary: Session, run: TableRun) -> None:
     A large one is left without the indexes that `add_deferred_keys` makes when its rows are there. They are made and
     dropped first: what the server does not take of them shows before the first row.
     Foreign keys of other tables that point here stay, as the session does not check them.
+    Raises ApplyRefused if the server made another table than the statement says.
     """
     secondary.execute(f"DROP TABLE IF EXISTS {quote_table(run.target)}")
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
     secondary.execute(f"USE {quote(run.target.schema)}")
     statements = run.source.statements
     secondary.execute_one(statements.create)
+    _check_made(secondary, run)
     if not statements.deferred_keys or run.source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
         return
     dropped = ", ".join(f"DROP KEY {quote(name)}" for name, _ in statements.deferred_keys)
@@ -97,6 +101,41 @@ def make_table(secondary: Session, run: TableRun) -> None:
         # A foreign key of a table that is not copied now may need one of them: then all stay.
         if error.errno != ER_DROP_INDEX_FK:
             raise
+
+
+def _check_made(secondary: Session, run: TableRun) -> None:
+    """Compare what was made where settings of the server that our user may not change put something else.
+
+    They are an invisible primary key, an engine without transactions, and a TIMESTAMP that changes by itself.
+    """
+    made = read_table(secondary, run.target)
+    if made is None:
+        raise ApplyRefused("the table was made on the secondary and is not there")
+    if kind_of(made.engine) is not EngineKind.KEPT:
+        raise ApplyRefused(
+            f"the secondary made it with engine {made.engine}: its rows would not commit with the position",
+            hint="SET GLOBAL enforce_storage_engine = NULL on the secondary, then `replica transfer --resume`",
+        )
+    wanted, found = _columns(run.source.definition), _columns(made)
+    if wanted != found:
+        differing = ", ".join(sorted({name for name, _ in wanted ^ found}))
+        raise ApplyRefused(
+            f"the secondary made other columns than the primary has: {differing}",
+            hint="set sql_generate_invisible_primary_key=OFF and explicit_defaults_for_timestamp=ON on the secondary, "
+            "or give this user SESSION_VARIABLES_ADMIN there; then `replica transfer --resume`",
+        )
+
+
+def _columns(definition: TableDefinition) -> set[tuple[str, tuple[bool, bool] | None]]:
+    """Return the columns' names; of a TIMESTAMP NOT NULL whether it has a default, and changes by itself."""
+    return {
+        (c.name, (c.default is None, "on update" in c.extra.lower()) if _is_implicit(c) else None)
+        for c in definition.columns
+    }
+
+
+def _is_implicit(column: Column) -> bool:
+    return column.data_type == "timestamp" and not column.is_nullable and not column.is_generated
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Fenced
 from replica_cli.mysql.errnos import LOADING_IS_OFF, ServerError
-from replica_cli.mysql.session import SQL_MODE
+from replica_cli.mysql.session_settings import SQL_MODE
 from replica_cli.sqlbuilder.chunks import join_literals
 from replica_cli.sqlbuilder.loading import ROW_END, load_statement
 from replica_cli.sqlbuilder.rows import insert_head

@@ -105,6 +105,11 @@ SCHEMAS = {
     "ALTER SCHEMA COLLATE utf8mb4_bin": (Kind.ALTER_SCHEMA, "d"),
     "DROP DATABASE IF EXISTS s": (Kind.DROP_SCHEMA, "s"),
 }
+SCHEMAS |= {
+    "ALTER DATABASE ENCRYPTION = 'Y'": (Kind.ALTER_SCHEMA, "d"),
+    "ALTER DATABASE encryption ENCRYPTION = 'Y'": (Kind.ALTER_SCHEMA, "encryption"),
+    "ALTER SCHEMA READ ONLY = 1": (Kind.ALTER_SCHEMA, "d"),
+}
 WITHOUT_EFFECT = [
     "GRANT ALL ON *.* TO u",
     "REVOKE ALL ON t FROM u",
