@@ -17,7 +17,7 @@ from replica_cli.cli.options import META_FAILURE, META_INVOCATION, META_JSON, mo
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.outlets import failed_output, open_outlets
-from replica_cli.core.errors import ConfigurationError, ExitCode, ReplicaError
+from replica_cli.core.errors import MEMORY_HINT, ConfigurationError, ExitCode, ReplicaError
 from replica_cli.core.printable import printable_lines
 from replica_cli.core.reports import Failure
 
@@ -103,6 +103,8 @@ def _lost_answer() -> Failure | None:
 
 
 def _unexpected(error: Exception) -> Failure:
+    if isinstance(error, MemoryError):
+        return Failure("memory", "there is not enough memory", MEMORY_HINT)
     text = f"unexpected {type(error).__name__}: {error}".splitlines()[0]
     return Failure("failure", text, "run it again with -v to see the trace, and report it")
 

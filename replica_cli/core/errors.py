@@ -86,6 +86,9 @@ class PrimaryReplaced(ReplicaError):
     code = "primary_replaced"
 
 
+MEMORY_HINT = "give the process more memory, or lower REPLICA_TRANSFER_WORKERS and TRANSFER_BATCH_SIZE"
+
+
 class PrimaryError(ReplicaError):
     """The primary cannot be used: unreachable, refused, or configured so that rows would be lost."""
 

@@ -51,6 +51,7 @@ CR_CONNECTION_ERROR = 2002
 CR_CONN_HOST_ERROR = 2003
 CR_SERVER_GONE_ERROR = 2006
 CR_SERVER_LOST = 2013
+CR_MALFORMED_PACKET = 2027
 
 ER_DUP_ENTRY = 1062
 ER_DUP_ENTRY_WITH_KEY_NAME = 1586
@@ -89,6 +90,7 @@ _REMEDIES: dict[int, Remedy] = {
     CR_CONN_HOST_ERROR: Remedy.RECONNECT,
     CR_SERVER_GONE_ERROR: Remedy.RECONNECT,
     CR_SERVER_LOST: Remedy.RECONNECT,
+    CR_MALFORMED_PACKET: Remedy.RECONNECT,  # something on the way may have cut it
     2055: Remedy.RECONNECT,  # lost connection at a named stage
     0: Remedy.RECONNECT,  # pymysql: the connection was closed under it
     1053: Remedy.RECONNECT,  # server shutdown in progress

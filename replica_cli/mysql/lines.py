@@ -44,7 +44,10 @@ def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
     """
     source: Any = connection
     source._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001 - the driver has no way below its rows
-    columns = source._read_packet().read_length_encoded_integer()  # noqa: SLF001
+    first = source._read_packet()  # noqa: SLF001
+    if first.is_load_local_packet():
+        raise RuntimeError("LOAD_LOCAL")  # the driver's own way to say so
+    columns = first.read_length_encoded_integer()
     for _ in range(columns + 1):  # and the end of the columns
         source._read_packet()  # noqa: SLF001
     stream, rest, is_over = source._rfile, b"", False  # noqa: SLF001

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import struct
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -15,12 +14,13 @@ from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE
 from pymysql.converters import encoders
 from pymysql.cursors import Cursor, SSCursor
 
-from replica_cli.core.errors import ExitCode, PrimaryError, SecondaryError
+from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
-from replica_cli.mysql.errnos import CR_SERVER_LOST, ServerError, remedy_of
+from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError
 from replica_cli.mysql.lines import read_lines, send_text
 from replica_cli.mysql.session_settings import VALUES, apply_settings, assignments
 from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
+from replica_cli.mysql.translation import server_error, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,6 @@ Value = Any  # what pymysql makes of a column: int, str, bytes, Decimal, datetim
 Row = tuple[Value, ...]
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
-_UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
 # Whole numbers become int; all else stays text (or bytes): nothing is rounded or refused on the way.
 _WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
 _CONVERSIONS: dict[Any, Any] = {**encoders, **dict.fromkeys(_WHOLE, int)}
@@ -176,7 +175,7 @@ class Session:
         """
         if not self._connection.open:
             # The driver closed it when sending failed, and reads from nothing.
-            raise _server_error(CR_SERVER_LOST, "the connection is lost", self.server)
+            raise server_error(CR_SERVER_LOST, "the connection is lost", self.server)
         with self._translated():
             if is_first:
                 self._connection._next_seq_id = self._answers.popleft()  # type: ignore[attr-defined]  # noqa: SLF001
@@ -239,26 +238,14 @@ class Session:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        with translated(self.server):
-            yield
-
-
-@contextlib.contextmanager
-def translated(server: Server) -> Iterator[None]:
-    """Turn what pymysql and the socket raise into ServerError."""
-    try:
-        yield
-    except pymysql.err.MySQLError as error:
-        errno, text = _number_and_text(error)
-        raise _server_error(errno, text, server) from error
-    except (OSError, struct.error) as error:
-        raise _server_error(CR_SERVER_LOST, str(error), server) from error
-
-
-def _server_error(errno: int, text: str, server: Server) -> ServerError:
-    code = ExitCode.PRIMARY if server.is_primary else ExitCode.SECONDARY
-    hint = f"check {server.host}:{server.port}, the user and its password" if errno in _UNREACHABLE else None
-    return ServerError(errno, text, server.name, remedy=remedy_of(errno), exit_code=code, hint=hint)
+        try:
+            with translated(self.server):
+                yield
+        except ServerError as error:
+            if error.errno == CR_MALFORMED_PACKET:
+                # Nobody knows where the next packet begins.
+                self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
+            raise
 
 
 def connect(
@@ -317,9 +304,6 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
                 hint="check the CA of this side and the host's name, or set its TLS mode lower",
             ) from error
         raise
-    except RuntimeError as error:
-        # The driver's word for a package that an authentication plugin needs and that is not installed.
-        raise side(f"{server}: {error}", hint="`pip install 'replica-cli[ed25519]'`, or another plugin") from error
 
 
 def open_connection_ids(server: Server) -> list[int]:
@@ -345,6 +329,7 @@ def connection_settings(server: Server, network: Network) -> dict[str, Any]:
         "program_name": "replica",
         "ssl_disabled": server.tls.mode is TlsMode.OFF,
         "ssl": tls_context(server.tls),
+        "tls_mode": server.tls.mode,
     }
 
 
@@ -360,16 +345,3 @@ def _check_encryption(connection: Connection[Cursor], server: Server) -> None:
     if server.tls.mode not in (TlsMode.OFF, TlsMode.PREFERRED) and not is_encrypted(connection):
         side = PrimaryError if server.is_primary else SecondaryError
         raise side(f"{server}: the server does not offer TLS", hint="set the TLS mode of this side lower")
-
-
-def _number_and_text(error: Exception) -> tuple[int, str]:
-    match error.args:
-        case (0, *_):
-            # The driver has closed it before.
-            return CR_SERVER_LOST, "the connection is lost"
-        case (int(errno), str(text), *_):
-            return errno, text
-        case (int(errno), *_):
-            return errno, type(error).__name__
-        case _:
-            return CR_SERVER_LOST, str(error) or type(error).__name__

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pymysql.connections import Connection
+from pymysql.constants import CLIENT
 
 from replica_cli.core.settings import TlsMode
 
@@ -14,11 +15,69 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Tls
 
 
+# These never show the password itself: a server that asks for one proves nothing, but learns nothing either.
+_HASHED = frozenset({b"mysql_native_password", b"caching_sha2_password", b"sha256_password", b"client_ed25519"})
+_CLEAR = frozenset({b"mysql_clear_password", b"dialog"})
+_UNASKED = frozenset({TlsMode.OFF, TlsMode.PREFERRED})
+
+
+class LoginRefused(Exception):
+    """We do not log in: the password would be shown to whoever answers, or the connection is not what was asked for."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 class ServerConnection(Connection):
-    """The driver's connection. Where nothing is verified its own TLS context costs 30 ms of CPU a connection."""
+    """The driver's connection, for sessions and the dump: it shows its password to no one who may only ask for it.
+
+    Where nothing is verified the driver's own TLS context costs 30 ms of CPU a connection.
+    """
+
+    def __init__(self, *args: Any, tls_mode: TlsMode = TlsMode.PREFERRED, **settings: Any) -> None:
+        self._tls_mode = tls_mode
+        self._public_key: bytes | None = None
+        super().__init__(*args, **settings)
 
     def _create_ssl_ctx(self, sslp: ssl.SSLContext | dict[str, Any]) -> ssl.SSLContext:
         return sslp if isinstance(sslp, ssl.SSLContext) else _unverified()
+
+    def _request_authentication(self) -> None:
+        # Before the user's name leaves, and whatever the driver's version makes of it.
+        capabilities: int = self.server_capabilities  # type: ignore[attr-defined]
+        if self._tls_mode not in _UNASKED and not capabilities & CLIENT.SSL:
+            raise LoginRefused("the server does not offer TLS", "set the TLS mode of this side lower")
+        super()._request_authentication()  # type: ignore[misc]
+
+    def _process_auth(self, plugin_name: bytes, *args: Any) -> Any:
+        name = plugin_name.decode(errors="replace")
+        if plugin_name in _CLEAR and not is_encrypted(self):
+            raise LoginRefused(
+                f"the server asks for the password in clear text (plugin {name}) without TLS",
+                "set the TLS mode of this side to verify-identity or required, or give the user another plugin",
+            )
+        if plugin_name not in _CLEAR | _HASHED:
+            raise LoginRefused(
+                f"the server asks for the authentication plugin {name}, which is not supported",
+                "give the user caching_sha2_password, mysql_native_password or ed25519",
+            )
+        return super()._process_auth(plugin_name, *args)  # type: ignore[misc]
+
+    @property
+    def server_public_key(self) -> bytes | None:
+        """Return the key that the server sent, to encrypt the password with."""
+        return self._public_key
+
+    @server_public_key.setter
+    def server_public_key(self, key: bytes | None) -> None:
+        # Whoever stripped TLS can send a key as well, and read what is encrypted with it.
+        if key is not None and self._tls_mode is not TlsMode.OFF and not is_encrypted(self):
+            raise LoginRefused(
+                "the server wants the password encrypted with a key of its own, without TLS",
+                "let the server offer TLS; on a network that is trusted, set the TLS mode of this side to off",
+            )
+        self._public_key = key
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext | None:

@@ -20,9 +20,10 @@ from pymysqlreplication import BinLogStreamReader
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.gtid import MysqlGtids
-from replica_cli.mysql.session import connection_settings, translated
+from replica_cli.mysql.session import connection_settings
 from replica_cli.mysql.session_settings import assignments, settings_for
 from replica_cli.mysql.tls import ServerConnection
+from replica_cli.mysql.translation import translated
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -52,7 +53,7 @@ class _DumpConnection(ServerConnection):
         super().__init__(*args, **settings)
 
     def _request_authentication(self) -> None:
-        super()._request_authentication()  # type: ignore[misc]
+        super()._request_authentication()
         # Sent next, in one statement: the library would take a round trip for each.
         version = str(self.get_server_info())  # type: ignore[no-untyped-call]
         self.init_command = f"{assignments(settings_for(version))}, {self._variables}"

@@ -15,6 +15,7 @@ from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import (
+    MEMORY_HINT,
     ApplyRefused,
     CorruptEvent,
     Drift,
@@ -382,6 +383,7 @@ class Worker:
 
 
 def _bug(error: Exception) -> Panic:
-    panic = Panic(f"{type(error).__name__} outside of an event", hint="report it, with the trace that `-v` logs")
+    hint = MEMORY_HINT if isinstance(error, MemoryError) else "report it, with the trace that `-v` logs"
+    panic = Panic(f"{type(error).__name__} outside of an event", hint=hint)
     panic.__cause__ = error
     return panic

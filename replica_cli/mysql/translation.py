@@ -1,0 +1,88 @@
+"""What the driver and the socket raise, in our words: every call of the driver goes through `translated`."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import traceback
+from typing import TYPE_CHECKING
+
+from pymysql.err import MySQLError
+
+from replica_cli.core.errors import MEMORY_HINT, ExitCode, PrimaryError, SecondaryError
+from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError, remedy_of
+from replica_cli.mysql.tls import LoginRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.core.settings import Server
+
+_UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
+# Here the driver takes packets apart, and trusts what a server says of their lengths.
+_PACKET_READERS = ("pymysql/protocol.py", "pymysql/connections.py", "pymysql/_auth.py", "mysql/lines.py")
+_MISSING_PACKAGE = "package is required"
+_LOCAL_FILE = "LOAD_LOCAL"
+
+
+@contextlib.contextmanager
+def translated(server: Server) -> Iterator[None]:
+    """Turn what pymysql and the socket raise into ServerError.
+
+    Raises PrimaryError or SecondaryError if a login was refused by us, or the process has no memory for an answer.
+    """
+    side = PrimaryError if server.is_primary else SecondaryError
+    try:
+        yield
+    except LoginRefused as error:
+        raise side(f"{server}: {error}", hint=error.hint) from error
+    except MySQLError as error:
+        errno, text = _number_and_text(error)
+        raise server_error(errno, text, server) from error
+    except MemoryError as error:
+        raise side(f"{server}: not enough memory for what it answers", hint=MEMORY_HINT) from error
+    except OSError as error:
+        raise server_error(CR_SERVER_LOST, str(error), server) from error
+    except Exception as error:
+        if _MISSING_PACKAGE in str(error):
+            # The driver's word for a package that an authentication plugin needs and that is not installed.
+            raise side(f"{server}: {error}", hint="`pip install 'replica-cli[ed25519]'`, or another plugin") from error
+        if not _is_of_a_packet(error):
+            raise
+        raise server_error(CR_MALFORMED_PACKET, _malformed(error), server) from error
+
+
+def server_error(errno: int, text: str, server: Server) -> ServerError:
+    """Return an error of a server, by its number."""
+    code = ExitCode.PRIMARY if server.is_primary else ExitCode.SECONDARY
+    hint = None
+    if errno in _UNREACHABLE:
+        hint = f"check {server.host}:{server.port}, the user and its password"
+    elif errno == CR_MALFORMED_PACKET:
+        hint = f"check what answers at {server.host}:{server.port}: a MariaDB or MySQL server, and nothing in between"
+    return ServerError(errno, text, server.name, remedy=remedy_of(errno), exit_code=code, hint=hint)
+
+
+def _is_of_a_packet(error: Exception) -> bool:
+    """Say whether the exception comes from taking a packet apart: any other one is a bug of ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, struct.error) or (bool(frames) and frames[-1].filename.endswith(_PACKET_READERS))
+
+
+def _malformed(error: Exception) -> str:
+    if _LOCAL_FILE in str(error):
+        return "the server asks for a file of this machine in answer to a statement that names none; it gets none"
+    return f"the server sent a packet that is none ({type(error).__name__})"
+
+
+def _number_and_text(error: MySQLError) -> tuple[int, str]:
+    match error.args:
+        case (0, *_):
+            # The driver has closed it before.
+            return CR_SERVER_LOST, "the connection is lost"
+        case (int(errno), str(text), *_):
+            return errno, text
+        case (int(errno), *_):
+            return errno, type(error).__name__
+        case _:
+            return CR_SERVER_LOST, str(error) or type(error).__name__
