@@ -29,6 +29,7 @@ from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:
+    from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.effects import StatementEffects
     from replica_cli.applier.statement_session import StatementSession
     from replica_cli.applier.window import Windows
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Statement, Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import TableName
+    from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class DdlApplier:
         statement_session: StatementSession,
         *,
         effects: StatementEffects,
+        altered: AlteredTables,
         policy: DdlPolicy,
     ) -> None:
         self._session = session
@@ -65,6 +67,7 @@ class DdlApplier:
         self._selection = selection
         self._statement_session = statement_session
         self._effects = effects
+        self._altered = altered
         self._policy = policy
 
     def parse(self, statement: Statement) -> ParsedStatement:
@@ -290,8 +293,15 @@ class DdlApplier:
         elif doubtful := self._tables_in_doubt(parsed):
             reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
             raise StatementInDoubt(doubtful, reason)
+        defined = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
         self._run(statement, parsed, targets)
         self._keep_transactional(targets)
+        self._altered.note(parsed, defined)
+
+    def _definitions(self, parsed: ParsedStatement) -> dict[TableName, TableDefinition | None]:
+        """Return the secondary's definitions of a statement's tables, by the primary's names."""
+        targets = {name: self._selection.target(name) for name in parsed.tables}
+        return {n: read_table(self._catalog, target) for n, target in targets.items() if target is not None}
 
     def _left_of(self, statement: Statement, transaction: Transaction) -> Intent | None:
         """Return the intent that an attempt to run this very statement left."""

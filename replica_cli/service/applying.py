@@ -32,6 +32,7 @@ from replica_cli.reader.kept import KeptEvents
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.time_zones import Ask
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
@@ -58,6 +59,7 @@ def make_applier(
     ask_primary: Ask,
     format_event: Callable[[], bytes],
     stop: StopToken,
+    altered: AlteredTables,
     is_exact: bool = False,
     ddl_class: type[DdlApplier] = DdlApplier,
 ) -> Applier:
@@ -105,6 +107,7 @@ def make_applier(
         effects=StatementEffects(
             sessions.catalog, settings.selection, read_primary, renames_temporary=primary_facts.is_mariadb
         ),
+        altered=altered,
         policy=settings.apply.ddl,
     )
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.beside import DdlBeside, without_xa
 from replica_cli.applier.window import TableChangedInWindow, Windows
 from replica_cli.checkpoint.joining import JoinPositions, NoIntents
@@ -199,6 +200,8 @@ class Pursuit:
             primary_facts=self._facts,
             read_primary=primary.read,
             ask_primary=primary.ask,
+            # No statement is run here.
+            altered=AlteredTables(),
             format_event=format_event,
             stop=self._end,
             ddl_class=DdlBeside,

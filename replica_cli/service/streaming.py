@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import Windows
-from replica_cli.core.errors import CorruptEvent, PrimaryReplaced
+from replica_cli.core.errors import ApplyRefused, CorruptEvent, PrimaryReplaced
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.status import BESIDE, Phase, TableState
@@ -17,11 +17,13 @@ from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.reader import Reader, check_position
 from replica_cli.service.applying import make_applier
+from replica_cli.service.definition_check import DefinitionCheck
 from replica_cli.service.joining import Joining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.events import Transaction
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 0.25
 _ASKED_SECONDS = 1.0
+# How long a run up to the primary's end waits for definitions that do not rest.
+_COMPARE_SECONDS = 10.0
 # How often the secondary's tables are looked at for what somebody else did to them.
 WATCH_SECONDS = 30.0
 
@@ -50,6 +54,7 @@ class Streaming:
         saved: SavedPosition,
         *,
         server_id: int,
+        altered: AlteredTables,
         board: StatusBoard,
         stop: StopToken,
         is_exact: bool = False,
@@ -101,9 +106,19 @@ class Streaming:
             ask_primary=primary.ask,
             format_event=self._format_event,
             stop=stop,
+            altered=altered,
             is_exact=is_exact,
         )
+        self._check = DefinitionCheck(
+            altered,
+            settings.selection,
+            primary=primary,
+            primary_facts=self._primary_facts,
+            catalog=sessions.catalog,
+            windows=self._windows,
+        )
         self._asked_at = self._watched_at = time.monotonic()
+        self._reached_at: float | None = None
         self._file = start.file
 
     def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
@@ -122,13 +137,15 @@ class Streaming:
             self._reader.start()
             if self._joining is not None:
                 self._joining.start()
+            self._check.look(self._applier.position)
             while not self._stop.is_set:
                 transactions = self._reader.take(_TAKE_SECONDS)
                 if transactions:
-                    self._applier.apply(transactions, has_more=self._has_more)
+                    self._apply(transactions)
                 self._tell(transactions)
-                if until_caught_up and self._joining is None and self._has_reached_target():
+                if until_caught_up and self._joining is None and self._has_reached_target() and self._is_compared():
                     break
+                self._check.look(self._applier.position)
                 if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
                     is_over = False
                     break
@@ -139,6 +156,24 @@ class Streaming:
             self._reader.stop()
             self._board.set(position=self._applier.position)
         return is_over
+
+    def _apply(self, transactions: Sequence[Transaction]) -> None:
+        try:
+            self._applier.apply(transactions, has_more=self._has_more)
+        except ApplyRefused as error:
+            changed = self._check.explained(error)
+            if changed is None:
+                raise
+            raise changed from error
+
+    def _is_compared(self) -> bool:
+        """Say whether what statements made is compared with the primary's, as far as its statements let it rest."""
+        self._check.look(self._applier.position, is_asked=True)
+        self._reached_at = self._reached_at or time.monotonic()
+        if not self._check.is_over and time.monotonic() - self._reached_at < _COMPARE_SECONDS:
+            return False
+        self._check.give_up()
+        return True
 
     def _has_more(self) -> bool:
         # Tables that join meet the stream where it stands: then nothing is left on its way.

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.beside import XaMet
 from replica_cli.applier.failures import NotExact
 from replica_cli.applier.window import StatementInDoubt, TableChangedInWindow
@@ -89,6 +90,7 @@ class Worker:
         self._server_id = server_id
         self._board = board
         self._stop = stop
+        self._altered = AlteredTables()
         self._is_checked = False
         self._must_be_exact = False
         self._must_hold = False
@@ -154,6 +156,7 @@ class Worker:
                     primary,
                     saved,
                     server_id=self._server_id,
+                    altered=self._altered,
                     board=self._board,
                     stop=self._stop,
                     is_exact=self._must_be_exact,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from compare import assert_equal
 
+from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.failures import NotExact
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
@@ -52,6 +53,7 @@ class Bench:
     secondary: SandboxServer
     schema: str
     settings: Settings = field(init=False)
+    altered: AlteredTables = field(default_factory=AlteredTables)
     _sessions: dict[str, Session] = field(default_factory=dict)
     _primaries: list[PrimarySession] = field(default_factory=list)
 
@@ -168,6 +170,7 @@ class Bench:
             self._primaries[-1],
             self.saved(),
             server_id=4000,
+            altered=self.altered,
             board=board,
             stop=StopToken(),
             is_exact=is_exact,

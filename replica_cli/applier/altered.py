@@ -1,0 +1,52 @@
+"""Tables whose definition a statement of the stream made, and that nobody has compared with the primary's yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.statement import StatementKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.sqlbuilder.statement import ParsedStatement
+
+_DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
+
+
+class AlteredTables:
+    """Keeps them by the primary's names, with what the secondary's table was before the first statement, None for none.
+
+    A worker has one for all of its connections: what was not compared before an error is compared after it.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[TableName, TableDefinition | None] = {}
+
+    @property
+    def before(self) -> Mapping[TableName, TableDefinition | None]:
+        """Return the tables with what they were before."""
+        return self._before
+
+    @staticmethod
+    def has_definition(parsed: ParsedStatement) -> bool:
+        """Say whether a statement makes or changes what a table is."""
+        return parsed.kind in _DEFINING
+
+    def note(self, parsed: ParsedStatement, before: Mapping[TableName, TableDefinition | None]) -> None:
+        """Take in a statement that has run; `before` are its tables as they were, by the primary's names."""
+        tables = parsed.tables
+        if parsed.kind in _DEFINING:
+            for name in tables:
+                # What has its name from this statement was the first table before it.
+                former = self._before.get(tables[0], before.get(tables[0]))
+                self._before.setdefault(name, before.get(name) or former)
+        elif parsed.kind is StatementKind.RENAME_TABLE:
+            for old, new in zip(tables[::2], tables[1::2], strict=False):
+                if old in self._before:
+                    self._before[new] = self._before.pop(old)
+
+    def forget(self, name: TableName) -> None:
+        """Forget a table: it was compared, or is gone, or is copied."""
+        self._before.pop(name, None)

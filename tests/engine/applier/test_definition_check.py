@@ -1,0 +1,100 @@
+"""What a statement made is compared with what it made on the primary: no event tells all of its session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.core.settings import EngineChoice
+
+if TYPE_CHECKING:
+    from engine.applier.bench import Bench
+
+# A setting of one session that is not in the log, and a statement that it changes.
+UNTOLD = {
+    "mariadb": ("old_mode = ''", "CREATE TABLE t (id INT PRIMARY KEY, v TEXT CHARACTER SET utf8)", "charset v"),
+    "mysql": (
+        "default_week_format = 3",
+        "CREATE TABLE t (id INT PRIMARY KEY, v INT AS (WEEK('2024-01-07')) VIRTUAL)",
+        "generated v",
+    ),
+}
+
+
+def in_session(bench: Bench, setting: str, *statements: str) -> None:
+    with bench.primary.session(bench.schema) as session:
+        session.execute(f"SET SESSION {setting}")
+        for statement in statements:
+            session.execute(statement)
+
+
+def test_a_table_that_became_another_is_copied_again_and_once(bench: Bench) -> None:
+    setting, statement, difference = UNTOLD[bench.primary.binary.flavour]
+    bench.begin_here()
+    in_session(bench, setting, statement)
+    with pytest.raises(TableChangedInWindow, match=f"{difference}: the primary made .* of it, the secondary") as met:
+        bench.stream()
+    assert met.value.tables == (bench.name("t"),)
+    # As long as nobody alters it again: a copy that comes out the same is not made for ever.
+    bench.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
+    bench.stream()
+    assert bench.altered.before == {}
+
+
+def test_a_table_that_was_renamed_meanwhile(bench: Bench) -> None:
+    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
+    bench.begin_here()
+    in_session(bench, setting, statement, "RENAME TABLE t TO u", "ALTER TABLE u RENAME TO w, ADD x INT")
+    with pytest.raises(TableChangedInWindow) as met:
+        bench.stream()
+    assert met.value.tables == (bench.name("w"),)
+
+
+@pytest.mark.servers("mariadb")
+@pytest.mark.parametrize("engine", ["auto", "sql"])
+def test_rows_that_do_not_fit_what_a_statement_made_are_no_drift(bench: Bench, engine: str) -> None:
+    bench.begin_here()
+    in_session(
+        bench, "old_mode = ''", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8)",
+        "INSERT INTO t VALUES (1, 'x')", "CREATE TABLE u (id INT PRIMARY KEY)", "INSERT INTO u VALUES (1)",
+    )  # fmt: skip
+    with pytest.raises(TableChangedInWindow, match="after a statement of the stream") as met:
+        bench.stream(apply=replace(bench.settings.apply, engine=EngineChoice(engine)))
+    assert met.value.tables == (bench.name("t"),)
+
+
+def test_what_somebody_changed_on_the_secondary_is_left_alone(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL, w VARCHAR(9))")
+    bench.on_secondary("ALTER TABLE t MODIFY v BIGINT NULL, ADD KEY mine (v)")
+    bench.begin_here()
+    bench.on_primary("ALTER TABLE t ADD x VARCHAR(9) NOT NULL DEFAULT 'é'", "CREATE INDEX by_w ON t (w)")
+    bench.stream()
+    assert bench.altered.before == {}
+
+
+def test_statements_that_are_on_their_way_are_no_difference(bench: Bench) -> None:
+    bench.begin_here()
+    for number in range(12):
+        bench.on_primary(
+            f"CREATE TABLE t{number} (id INT PRIMARY KEY, v VARCHAR(9))",
+            f"ALTER TABLE t{number} MODIFY v TEXT NOT NULL",
+            f"ALTER TABLE t{number} ADD UNIQUE KEY (id), ADD w INT",
+            f"ALTER TABLE t{number} DROP w, DROP PRIMARY KEY",
+        )
+    bench.on_primary("DROP TABLE t1", "RENAME TABLE t2 TO moved")
+    bench.stream()
+    assert bench.altered.before == {}
+    bench.assert_equal()
+
+
+def test_a_schemas_default_that_a_later_statement_changed(bench: Bench) -> None:
+    # Of a default of then the primary tells nothing: the wrong guess is noticed.
+    bench.begin_here()
+    bench.on_primary(
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))", f"ALTER DATABASE `{bench.schema}` CHARACTER SET latin1"
+    )
+    with pytest.raises(TableChangedInWindow, match="t: table collation"):
+        bench.stream()
