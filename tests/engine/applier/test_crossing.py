@@ -78,3 +78,61 @@ def test_the_numbers_of_collations_that_one_flavour_has(primary: SandboxServer) 
     with primary.session() as session:
         known = {number: name for number, (name, _) in read_collations(session).items()}
     assert {number: known[number] for number in _UCA1400} == _UCA1400
+
+
+FRACTIONS = (
+    "CREATE TABLE t (id INT PRIMARY KEY, v DATETIME(6), w TIME(3))",
+    "INSERT INTO t VALUES (1, '2024-01-01 00:00:00.7', '10:00:00.5')",
+    "ALTER TABLE t MODIFY v DATETIME, MODIFY w TIME",
+)
+ESCAPES = (r"CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'a\', w VARCHAR(9) DEFAULT '\n')",
+           "INSERT INTO t (id) VALUES (1)")  # fmt: skip
+CUT = (
+    "CREATE TABLE t (id INT PRIMARY KEY, v INT, w VARCHAR(9))",
+    "INSERT INTO t VALUES (1, 300, 'long word')",
+    "ALTER TABLE t MODIFY v TINYINT UNSIGNED, MODIFY w CHAR(4)",
+)
+# What a session's mode decides, the flavours' own ways first.
+MODES = (
+    ("", FRACTIONS),
+    ("TIME_ROUND_FRACTIONAL", FRACTIONS),
+    ("TIME_TRUNCATE_FRACTIONAL", FRACTIONS),
+    ("NO_BACKSLASH_ESCAPES", ESCAPES),
+    ("NO_AUTO_VALUE_ON_ZERO", CUT),
+    ("STRICT_ALL_TABLES", ("CREATE TABLE t (id INT PRIMARY KEY, v DATE)", "INSERT INTO t VALUES (1, '2024-01-01')")),
+)
+
+
+@pytest.mark.parametrize("name", CROSSINGS)
+def test_a_statement_means_what_it_meant_in_its_mode(server_factory: ServerFactory, name: str) -> None:
+    source, target, *_ = CROSSINGS[name]
+    bench = Bench(server_factory(*source), server_factory(*target), "crossed")
+    for mode, statements in MODES:
+        if mode.endswith("_FRACTIONAL") and ("ROUND" in mode) != bench.is_mariadb:
+            continue
+        bench.begin_here()
+        with bench.primary.session("crossed") as session:
+            session.execute(f"SET SESSION sql_mode = '{mode}'")
+            for statement in statements:
+                session.execute(statement)
+        bench.stream()
+        bench.assert_equal()
+        bench.on_primary("DROP TABLE t")
+        bench.stream()
+    bench.close()
+
+
+def test_utf8_is_what_it_is_on_the_primary(server_factory: ServerFactory) -> None:
+    bench = Bench(server_factory("mariadb", "11.8", old_mode=""), server_factory("mysql"), "crossed")
+    bench.begin_here()
+    bench.on_primary(
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8 COLLATE utf8_bin, w TEXT CHARSET utf8)",
+        "INSERT INTO t VALUES (1, '🙂', '🙂')",
+    )
+    bench.stream()
+    asked = (
+        "SELECT character_set_name FROM information_schema.columns WHERE table_schema = 'crossed' AND table_name = 't'"
+    )
+    assert bench.rows(f"{asked} AND character_set_name IS NOT NULL") == [("utf8mb4",), ("utf8mb4",)]
+    assert bench.rows("SELECT v, w FROM t") == [("🙂", "🙂")]
+    bench.close()
