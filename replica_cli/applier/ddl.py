@@ -268,7 +268,8 @@ class DdlApplier:
         """Carry a statement out, once, whatever happened to the process that tried before.
 
         The intent that this leaves goes with `IntentStore.forget_statement` in the position's transaction.
-        Raises ApplyRefused where the secondary refuses it, StatementInDoubt where nothing tells whether it ran.
+        Raises ApplyRefused where the secondary refuses it, StatementInDoubt where nothing tells whether it ran,
+        TableChangedInWindow where another server may make other rows of it.
         """
         targets = self.targets(parsed)
         if (
@@ -280,6 +281,7 @@ class DdlApplier:
         before = self._fingerprint(targets)
         left = self._left_of(statement, transaction)
         if left is None:
+            self._check_outcome(statement, parsed, transaction)
             intent = Intent(_place(transaction), _digest(statement), before, _shown(parsed))
             self._intents.save(intent)
         elif left.before_hash != before and not self._is_half_done(parsed, targets):
@@ -313,6 +315,26 @@ class DdlApplier:
     def _is_half_done(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bool:
         # CREATE OR REPLACE drops first: a secondary that refuses the rest of it has changed all the same.
         return parsed.kind is StatementKind.CREATE_TABLE and not self._are_there(targets)
+
+    def _check_outcome(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> None:
+        """Raise TableChangedInWindow for an ALTER TABLE whose rows another server may not make the same."""
+        target = self._selection.target(parsed.references[0].name) if parsed.references else None
+        if parsed.kind is not StatementKind.ALTER_TABLE or target is None:
+            return
+        before = read_table(self._catalog, target)
+        if before is None:
+            return
+        rows = f"SELECT 1 FROM {quote_table(target)} WHERE {{}} LIMIT 1"
+        found = [
+            doubt
+            for doubt in self._statement_session.doubts(statement, parsed, before)
+            if self._catalog.row(rows.format(doubt.condition)) is not None
+        ]
+        if found:
+            names = (*parsed.tables, *(name for doubt in found for name in doubt.sequences))
+            selected = tuple(n for n in dict.fromkeys(names) if self._selection.target(n) is not None)
+            reason = "; ".join(doubt.reason for doubt in found)
+            raise TableChangedInWindow(selected, f"{parsed.kind} at {transaction.start}: {reason}")
 
     def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         schema = self._selection.schema_target(statement.schema) or statement.schema

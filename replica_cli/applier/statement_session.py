@@ -9,6 +9,7 @@ from replica_cli.applier.time_zones import TimeZones
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.collations import codec_of, has_one_byte, is_ambiguous
+from replica_cli.sqlbuilder.alteration import doubts
 from replica_cli.sqlbuilder.charsets import (
     bare_charsets,
     named_collations,
@@ -23,6 +24,7 @@ from replica_cli.sqlbuilder.context import (
     APPLY_SESSION,
     EXPLICIT_DEFAULTS_FOR_TIMESTAMP,
     IF_EXISTS,
+    NO_AUTO_VALUE_ON_ZERO,
     NO_BACKSLASH_ESCAPES,
     context_statement,
     crossed_mode,
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.time_zones import Ask
     from replica_cli.core.events import SessionContext, Statement
-    from replica_cli.core.table import TableName
+    from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.sqlbuilder.alteration import Doubt
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
 # MariaDB's charsets with a collation of their own since 11.5; its session says so in the log only where it differs.
@@ -129,6 +132,17 @@ class StatementSession:
             has_backslash_escapes=not mode & NO_BACKSLASH_ESCAPES,
             is_one_byte=found is not None and has_one_byte(found[1]),
             folds_names=self._primary.lower_case_table_names > 0,
+        )
+
+    def doubts(self, statement: Statement, parsed: ParsedStatement, before: TableDefinition) -> list[Doubt]:
+        """Return why an ALTER TABLE may leave other rows here than on the primary; `before` is the table as it is."""
+        return doubts(
+            parsed,
+            before,
+            schema=statement.schema,
+            from_mariadb=self._primary.is_mariadb,
+            to_mariadb=self._secondary.is_mariadb,
+            keeps_zeros=bool((statement.context.sql_mode or 0) & NO_AUTO_VALUE_ON_ZERO),
         )
 
     def of(self, statement: Statement, parsed: ParsedStatement, targets: Sequence[TableName]) -> StatementPlan:

@@ -18,6 +18,7 @@ EXPLICIT_DEFAULTS_FOR_TIMESTAMP = 1 << 24
 IF_EXISTS = 1 << 28
 # Bits of sql_mode that decide how a text is read, the same in both flavours.
 ANSI_QUOTES = 0x4
+NO_AUTO_VALUE_ON_ZERO = 0x80000
 NO_BACKSLASH_ESCAPES = 1 << 20
 # Bits of sql_mode that both flavours have, with one meaning: REAL_AS_FLOAT to IGNORE_SPACE, NO_UNSIGNED_SUBTRACTION,
 # NO_AUTO_VALUE_ON_ZERO to ERROR_FOR_DIVISION_BY_ZERO, HIGH_NOT_PRECEDENCE to PAD_CHAR_TO_FULL_LENGTH.

@@ -48,6 +48,7 @@ EVENTS = (
     "instant DDL",
     "DDL with quoted, commented and cross-schema names",
     "the session's context of a DDL",
+    "DDL whose result depends on the server",
     "online schema changes (gh-ost, pt-osc)",
     "DDL of other objects",
     "DML in statement format",

@@ -45,10 +45,6 @@ EFFECTS = {
     "character_set_client": ("character_set_client = latin1", b"CREATE TABLE `t\xe9` (`\xe4` INT COMMENT '\xfc')"),
     "explicit timestamps off": ("explicit_defaults_for_timestamp = 0", "CREATE TABLE t (v TIMESTAMP)"),
     "explicit timestamps on": ("explicit_defaults_for_timestamp = 1", "CREATE TABLE t (v TIMESTAMP)"),
-    "auto_increment": (
-        "auto_increment_increment = 7, SESSION auto_increment_offset = 3",
-        "ALTER TABLE old ADD COLUMN k INT NOT NULL AUTO_INCREMENT UNIQUE",
-    ),
     "unique_checks": ("unique_checks = 0", "CREATE TABLE t (id INT PRIMARY KEY, v INT UNIQUE)"),
     "nothing": ("timestamp = DEFAULT", "CREATE TABLE t (v VARCHAR(9) CHARACTER SET utf8mb4, w TIMESTAMP)"),
 }  # fmt: skip

@@ -1,0 +1,302 @@
+"""Whether a logged ALTER TABLE leaves the same rows on the secondary as on the primary, told from its text.
+
+What is known to is let through; a clause that is not understood counts as one that does not. Called before the
+statement runs: the table is then copied again instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.determinism import Setting, why_value_differs
+from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, solid, split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from replica_cli.core.table import Column, TableDefinition
+    from replica_cli.sqlbuilder.statement import ParsedStatement
+
+# Clauses after which each row holds what it held before, whatever else they change.
+_HARMLESS = frozenset(
+    {"ALGORITHM", "ALTER", "ANALYZE", "AUTOEXTEND_SIZE", "AUTO_INCREMENT", "AVG_ROW_LENGTH", "CHARACTER", "CHARSET",
+     "CHECK", "CHECKSUM", "COALESCE", "COLLATE", "COMMENT", "COMPRESSION", "CONVERT", "DATA", "DEFAULT",
+     "DELAY_KEY_WRITE", "DISABLE", "ENABLE", "ENCRYPTED", "ENCRYPTION", "ENCRYPTION_KEY_ID", "ENGINE",
+     "ENGINE_ATTRIBUTE", "FORCE", "INDEX", "INSERT_METHOD", "ITEF_QUOTES", "KEY_BLOCK_SIZE", "LOCK", "MAX_ROWS",
+     "MIN_ROWS", "OPTIMIZE", "PACK_KEYS", "PAGE_CHECKSUM", "PAGE_COMPRESSED", "PAGE_COMPRESSION_LEVEL", "PARTITION",
+     "REBUILD", "REMOVE", "RENAME", "REORGANIZE", "REPAIR", "ROW_FORMAT", "SECONDARY_ENGINE",
+     "SECONDARY_ENGINE_ATTRIBUTE", "STATS_AUTO_RECALC", "STATS_PERSISTENT", "STATS_SAMPLE_PAGES", "STORAGE",
+     "TABLESPACE", "TRANSACTIONAL", "WITHOUT"}
+)  # fmt: skip
+# Which rows are in a partition is the same on both servers as long as they compute the partition alike.
+_OF_PARTITIONS = frozenset({"DROP", "EXCHANGE", "TRUNCATE", "CONVERT"})
+_CONSTRAINTS = frozenset({"INDEX", "KEY", "UNIQUE", "PRIMARY", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"})
+# Words that end a default.
+_ATTRIBUTES = frozenset(
+    {"AFTER", "AS", "AUTO_INCREMENT", "CHECK", "COLLATE", "COLUMN_FORMAT", "COMMENT", "COMPRESSED", "CONSTRAINT",
+     "ENGINE_ATTRIBUTE", "FIRST", "GENERATED", "INVISIBLE", "KEY", "NOT", "NULL", "ON", "PRIMARY", "REF_SYSTEM_ID",
+     "REFERENCES", "SECONDARY_ENGINE_ATTRIBUTE", "STORAGE", "UNIQUE", "VISIBLE", "WITH", "WITHOUT"}
+)  # fmt: skip
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
+_TEMPORALS = ("date", "datetime", "time", "timestamp", "year")
+_TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
+_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
+_SYNONYMS = {
+    "bool": "tinyint", "boolean": "tinyint", "int1": "tinyint", "int2": "smallint", "int3": "mediumint", "int4": "int",
+    "int8": "bigint", "integer": "int", "middleint": "mediumint", "dec": "decimal", "numeric": "decimal",
+    "fixed": "decimal", "character": "char",
+}  # fmt: skip
+_NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why rows may come out differently. `condition` is SQL that is true for those rows, as the table is before.
+
+    `sequences` gave numbers to the rows: what that made of them is not in the log either.
+    """
+
+    reason: str
+    condition: str = "TRUE"
+    sequences: tuple[TableName, ...] = ()
+
+
+def doubts(
+    parsed: ParsedStatement,
+    before: TableDefinition,
+    *,
+    schema: str,
+    from_mariadb: bool,
+    to_mariadb: bool,
+    keeps_zeros: bool,
+) -> list[Doubt]:
+    """Return why an ALTER TABLE may leave other rows on another server; none for one that cannot.
+
+    `before` is the table on the secondary, as it is before the statement. `schema` is the statement's default one,
+    `keeps_zeros` its NO_AUTO_VALUE_ON_ZERO.
+    """
+    altered = parsed.references[0]
+    head = solid(parsed.tokens[: altered.first])
+    if not any(t.is_word("TABLE") for t in head):  # CREATE INDEX and DROP INDEX
+        return []
+    reading = _Alteration(
+        before, schema=schema, from_mariadb=from_mariadb, to_mariadb=to_mariadb, keeps_zeros=keeps_zeros
+    )
+    found = [d for clause in _clauses(parsed.tokens[altered.last + 1 :]) for d in reading.doubts(clause)]
+    if any(t.is_word("IGNORE") for t in head):
+        found.append(Doubt("IGNORE drops rows in the order in which the primary keeps them"))
+    return found
+
+
+def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
+    # What is in executable comments is SQL like any other.
+    kept = [t for t in solid(tokens) if t.kind not in (Kind.OPEN, Kind.CLOSE)]
+    if kept and kept[0].is_word("NOWAIT"):
+        kept = kept[1:]
+    elif kept and kept[0].is_word("WAIT"):
+        kept = kept[2:]
+    return [c for c in split(kept, ",") if c]
+
+
+class _Alteration:
+    def __init__(
+        self, before: TableDefinition, *, schema: str, from_mariadb: bool, to_mariadb: bool, keeps_zeros: bool
+    ) -> None:
+        self._schema = schema
+        self._columns: Mapping[str, Column] = {c.name.lower(): c for c in before.columns}
+        self._from_mariadb = from_mariadb
+        self._is_crossing = from_mariadb != to_mariadb
+        # sql_mode is not the same on the other flavour, and is not carried over.
+        self._keeps_zeros = keeps_zeros and not self._is_crossing
+        self._is_ordered = False
+
+    def doubts(self, clause: Sequence[Token]) -> list[Doubt]:
+        first = clause[0]
+        if first.is_word("ADD"):
+            return self._added(clause[1:])
+        if first.is_word("MODIFY", "CHANGE"):
+            rest = _without(clause[1:], "COLUMN", "IF", "EXISTS")
+            old, rest = _column_name(rest)
+            new = _column_name(rest)[1] if first.is_word("CHANGE") else rest
+            return self._changed(old, new) if old and new else _unknown(clause)
+        if first.is_word("ORDER") or (self._is_ordered and len(clause) <= 2):
+            # It moves rows and changes none. Each further column is a clause of its own here.
+            self._is_ordered = True
+            return []
+        return self._other(clause)
+
+    def _other(self, clause: Sequence[Token]) -> list[Doubt]:
+        first, second = clause[0], clause[1] if len(clause) > 1 else clause[0]
+        if any(t.is_word("VERSIONING") for t in clause):
+            return [Doubt("row versions begin at a time of each server's own")]
+        if first.is_word("DISCARD", "IMPORT") and second.is_word("TABLESPACE"):
+            return [Doubt(f"{first.text.upper()} TABLESPACE changes its rows by a file of the primary")]
+        if first.is_word(*_OF_PARTITIONS) and second.is_word("PARTITION") and self._is_crossing:
+            return [Doubt(f"{first.text.upper()} PARTITION: the other flavour may keep other rows in it")]
+        return [] if first.is_word(*_OF_PARTITIONS, *_HARMLESS) else _unknown(clause)
+
+    def _added(self, tokens: Sequence[Token]) -> list[Doubt]:
+        is_column = bool(tokens) and tokens[0].is_word("COLUMN")
+        rest = _without(tokens, "COLUMN", "IF", "NOT", "EXISTS")
+        if not rest:
+            return _unknown(tokens)
+        if rest[0].is_symbol("("):
+            parts = split(rest[1 : closing(rest, 0)], ",")
+            return [d for part in parts if part for d in self._added(part)]
+        if not is_column:
+            second = rest[1] if len(rest) > 1 else rest[0]
+            if rest[0].is_word("SYSTEM") and second.is_word("VERSIONING"):
+                return self._other(rest)
+            is_period = rest[0].is_word("PERIOD") and second.is_word("FOR")
+            is_vector = rest[0].is_word("VECTOR") and second.is_word("INDEX", "KEY")
+            if is_period or is_vector or rest[0].is_word(*_CONSTRAINTS, "PARTITION"):
+                return []
+        name, definition = _column_name(rest)
+        if not name or not definition:
+            return _unknown(rest)
+        found = [Doubt(f"column {name} numbers the rows in the order in which each server keeps them")]
+        found = found if _is_counter(definition) else []
+        return found + self._computed(name, definition) + self._default(name, definition)
+
+    def _default(self, name: str, definition: Sequence[Token]) -> list[Doubt]:
+        default = _default(definition)
+        if _is_constant(default):
+            if self._is_crossing and _data_type(definition) in _TEMPORALS and any("." in t.text for t in default):
+                # One flavour rounds the fraction of a second, the other one cuts it.
+                return [
+                    Doubt(f"column {name} is added with a fraction of a second, which each flavour cuts its own way")
+                ]
+            return []
+        # A statement brings the clock, the time zone and the sql_mode of its session, but not to the other flavour.
+        setting = Setting(self._columns, is_mariadb=self._from_mariadb, is_logged=not self._is_crossing)
+        if self._is_crossing:
+            setting = replace(setting, result=_data_type(definition))
+        reason = why_value_differs(default, setting)
+        if not reason:
+            return []
+        text = f"column {name} is added with DEFAULT {_text(default)}, and {reason}"
+        return [Doubt(text, sequences=_sequences(default, self._schema))]
+
+    def _changed(self, name: str, definition: Sequence[Token]) -> list[Doubt]:
+        before = self._columns.get(name.lower())
+        found = self._computed(name, definition)
+        was_counter = before is not None and "AUTO_INCREMENT" in before.extra.upper()
+        if _is_counter(definition) and not was_counter:
+            condition = "TRUE" if before is None else f"{quote(before.name)} IS NULL"
+            if before is not None and not self._keeps_zeros:
+                condition += f" OR {quote(before.name)} = 0"
+            reason = f"column {name} gives numbers to rows that have none, in the order in which each server keeps them"
+            found.append(Doubt(reason, condition))
+        if self._is_crossing and (before is None or not _is_converted_alike(before, definition)):
+            kind = _data_type(definition)
+            found.append(
+                Doubt(f"column {name} becomes {kind}, and the two flavours may convert its values differently")
+            )
+        return found
+
+    def _computed(self, name: str, definition: Sequence[Token]) -> list[Doubt]:
+        place = next((p for p, (d, t) in enumerate(depths(definition)) if d == 0 and t.is_word("AS")), None)
+        if place is None:
+            return []
+        if place + 1 >= len(definition) or not definition[place + 1].is_symbol("("):
+            return [Doubt("row versions begin at a time of each server's own")]
+        end = closing(definition, place + 1)
+        if not any(t.is_word("STORED", "PERSISTENT") for t in definition[end:]):
+            return []
+        setting = Setting(
+            self._columns, _data_type(definition), _fraction_digits(definition), is_mariadb=self._from_mariadb
+        )
+        reason = why_value_differs(definition[place + 2 : end], setting)
+        return [Doubt(f"column {name} is computed and stored, and {reason}")] if reason else []
+
+
+def _sequences(default: Sequence[Token], schema: str) -> tuple[TableName, ...]:
+    found = []
+    for place, token in enumerate(default):
+        is_call = token.is_word("NEXTVAL", "SETVAL")
+        if not is_call and not (token.is_word("FOR") and place and default[place - 1].is_word("VALUE")):
+            continue
+        first = place + 1 + is_call
+        name = default[first : first + 3]
+        if len(name) == 3 and name[1].is_symbol("."):
+            found.append(TableName(name[0].name, name[2].name))
+        elif name:
+            found.append(TableName(schema, name[0].name))
+    return tuple(found)
+
+
+def _without(tokens: Sequence[Token], *words: str) -> Sequence[Token]:
+    for word in words:
+        if tokens and tokens[0].is_word(word):
+            tokens = tokens[1:]
+    return tokens
+
+
+def _column_name(tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
+    """Return a column's name, its schema and table left out, and what follows; "" where there is none."""
+    while len(tokens) > 2 and tokens[1].is_symbol("."):
+        tokens = tokens[2:]
+    if not tokens or tokens[0].kind not in (Kind.NAME, Kind.WORD):
+        return "", tokens
+    return tokens[0].name, tokens[1:]
+
+
+def _is_counter(definition: Sequence[Token]) -> bool:
+    # SERIAL is a type, and SERIAL DEFAULT VALUE an attribute.
+    return any(depth == 0 and t.is_word("AUTO_INCREMENT", "SERIAL") for depth, t in depths(definition))
+
+
+def _default(definition: Sequence[Token]) -> list[Token]:
+    found: list[Token] | None = None
+    for depth, token in depths(definition):
+        if found is None:
+            found = [] if depth == 0 and token.is_word("DEFAULT") else None
+        elif found and depth == 0 and token.is_word(*_ATTRIBUTES):
+            break
+        else:
+            found.append(token)
+    return found or []
+
+
+def _is_constant(default: Sequence[Token]) -> bool:
+    """Say whether a default is a literal, or the statement's time, which comes with it; VALUE is that of SERIAL."""
+    if default and default[0].is_word(*_NOW) and len(default) <= 4:
+        return True
+    return all(
+        t.kind in (Kind.STRING, Kind.NUMBER)
+        or t.is_symbol("-", "+")
+        or t.is_word("NULL", "TRUE", "FALSE", "X", "B", "N", "VALUE")
+        or t.text.startswith("_")
+        for t in default
+    )
+
+
+def _data_type(definition: Sequence[Token]) -> str:
+    word = definition[0].text.lower()
+    return _SYNONYMS.get(word, word)
+
+
+def _fraction_digits(definition: Sequence[Token]) -> int:
+    is_given = len(definition) > 2 and definition[1].is_symbol("(") and definition[2].kind is Kind.NUMBER
+    return int(definition[2].text) if is_given else 0
+
+
+def _is_converted_alike(before: Column, definition: Sequence[Token]) -> bool:
+    old, new = before.data_type, _data_type(definition)
+    if old in _TEMPORALS:
+        return old == new and _fraction_digits(definition) >= before.fraction_digits
+    if old in _INTEGERS and new in ("decimal", *_INTEGERS):
+        return True
+    return old == new or any(old in family and new in family for family in (_TEXTS, _BYTES))
+
+
+def _text(tokens: Sequence[Token]) -> str:
+    # Values stay out of logs.
+    return "".join("?" if t.kind in (Kind.STRING, Kind.NUMBER) else t.text for t in tokens)
+
+
+def _unknown(clause: Sequence[Token]) -> list[Doubt]:
+    return [Doubt(f"it is not known what {' '.join(t.text for t in clause[:2])} … does to its rows")]
