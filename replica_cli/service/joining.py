@@ -30,6 +30,7 @@ from replica_cli.service.copying import ask_for_copies, copy_to_the_end
 from replica_cli.service.meeting import Meeting
 from replica_cli.service.pursuit import Pursuit
 from replica_cli.stop import StopToken
+from replica_cli.transfer.errors import TablesRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,6 +210,11 @@ class Joining:
                 self._settings, self._server, TransferMode.RESUME,
                 store=store, stop=self._end, report=self._tell, guard=self._guard, beside=self._names,
             )  # fmt: skip
+        except TablesRefused as error:
+            # What else waits is copied in the next turn.
+            for name, reason in error.refused.items():
+                self._set_aside(store, [name], reason)
+            return
         except ApplyRefused as error:
             self._set_aside(store, [r.name for r in self._records(store) if r.state in UNFINISHED], error.message)
             return

@@ -51,9 +51,11 @@ from replica_cli.service.primary_session import PrimarySession
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.standby import stand_by
 from replica_cli.service.streaming import Streaming
+from replica_cli.transfer.errors import TablesRefused
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.position import Position
     from replica_cli.core.requests import StreamRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.table import TableName
@@ -231,10 +233,21 @@ class Worker:
             )
         self._board.set(phase=Phase.TRANSFERRING)
         tables = sessions.stores.tables
-        copy_what_is_missing(
-            self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying,
-            guard=sessions.guard(self._settings),
-        )  # fmt: skip
+        while True:
+            try:
+                copy_what_is_missing(
+                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying,
+                    guard=sessions.guard(self._settings),
+                )  # fmt: skip
+                break
+            except TablesRefused as error:
+                saved = sessions.stores.positions.load()
+                if mode is TransferMode.NEW or saved is None or not saved.transaction_count:
+                    raise  # nothing streams yet: they can be left out, or mended
+                for name, reason in error.refused.items():
+                    self._set_aside(sessions, name, reason, saved.position)
+                if not any(r.state in UNFINISHED for r in tables.load().values()):
+                    break
         self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
 
     def _outlive(  # noqa: PLR0911 - one return a kind of trouble
@@ -290,6 +303,15 @@ class Worker:
         except ReplicaError as lost:
             return self._outlive(lost)
         return None
+
+    def _set_aside(self, sessions: SecondarySessions, table: TableName, reason: str, start: Position | None) -> None:
+        record = TableRecord(table, TableState.QUARANTINED, start=start, reason=reason)
+        sessions.stores.tables.save(record)
+        log(
+            logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer --table %s` brings it back",
+            reason.removeprefix(f"{table}: "), table,
+            instance=self._server.name, schema=table.schema, table=table.table, position=start,
+        )  # fmt: skip
 
     def _reconnect(self, error: ReplicaError) -> ReplicaError | None:
         if isinstance(error, ServerError) and error.remedy is Remedy.FATAL:
@@ -352,18 +374,10 @@ class Worker:
         try:
             with self._open() as sessions:
                 saved = sessions.stores.positions.load()
-                start = saved.position if saved else None
-                record = TableRecord(table, TableState.QUARANTINED, start=start, reason=error.message)
-                sessions.stores.tables.save(record)
+                self._set_aside(sessions, table, error.message, saved.position if saved else None)
         except ReplicaError as lost:
             return self._outlive(lost)
         del self._failures[table]
-        log(
-            logger, logging.ERROR, Tag.SKIPPED,
-            "is set aside: %s; `replica transfer --table %s` brings it back",
-            error.message.removeprefix(f"{table}: "), table,
-            instance=self._server.name, schema=table.schema, table=table.table, position=start,
-        )  # fmt: skip
         return None
 
     def _report(self, failure: ReplicaError | None, elapsed_seconds: float) -> WorkerReport:

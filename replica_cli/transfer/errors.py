@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from replica_cli.core.table import TableName
 
@@ -31,9 +31,11 @@ class TablesRefused(ApplyRefused):
 
     code = "tables_refused"
 
-    def __init__(self, reasons: Sequence[str]) -> None:
+    def __init__(self, refused: Mapping[TableName, str]) -> None:
+        reasons = tuple(t if t.startswith(str(name)) else f"{name}: {t}" for name, t in refused.items())
         super().__init__("; ".join(reasons), hint="leave these tables out with REPLICA_EXCLUDE_TABLES")
-        self.reasons = tuple(reasons)
+        self.refused = dict(refused)
+        self.reasons = reasons
 
 
 class RowTooLarge(ApplyRefused):

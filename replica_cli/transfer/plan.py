@@ -181,13 +181,11 @@ def _existing(
 
 
 def _sources(primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition]) -> list[SourceTable]:
-    sources, reasons = [], []
+    sources, refused = [], {}
     merged = find_merged(primary, definitions)
     for definition in definitions.values():
         if (merge := merged.get(definition.name)) is not None:
-            reasons.append(
-                f"{definition.name}: what is changed through {merge} (engine MERGE) is logged as rows of that"
-            )
+            refused[definition.name] = f"what is changed through {merge} (engine MERGE) is logged as rows of that"
             continue
         try:
             sources.append(read_source(primary, origin, definition))
@@ -196,10 +194,9 @@ def _sources(primary: Session, origin: Origin, definitions: dict[TableName, Tabl
                 raise
             # Dropped or renamed since the catalog was read: what it is called now is looked for behind the position.
         except ApplyRefused as error:
-            text = error.message
-            reasons.append(text if text.startswith(str(definition.name)) else f"{definition.name}: {text}")
-    if reasons:
-        raise TablesRefused(reasons)
+            refused[definition.name] = error.message
+    if refused:
+        raise TablesRefused(refused)
     return sources
 
 
