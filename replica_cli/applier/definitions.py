@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import Drift
 from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_tables
+from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,12 +25,17 @@ _SIGNATURES = """SELECT table_name, column_name, column_type, character_set_name
 
 
 class Definitions:
-    """A cache over the catalog, by the secondary's names; forgotten at each DDL."""
+    """A cache over the catalog, by the secondary's names; forgotten at each DDL.
 
-    def __init__(self, session: Session) -> None:
+    `from_mariadb`: the primary's flavour.
+    """
+
+    def __init__(self, session: Session, *, from_mariadb: bool) -> None:
         self._session = session
+        self._from_mariadb = from_mariadb
         self._tables: dict[TableName, TableDefinition] = {}
         self._sources: dict[TableName, TableName] = {}
+        self._refused: dict[TableName, str | None] = {}
 
     def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
         """Return a table's definition; `source` is the primary's name. Raises Drift where there is no such table."""
@@ -39,6 +45,15 @@ class Definitions:
         if found is None:
             raise Drift(f"{target} is missing on {self._session.server.name}")
         return found
+
+    def why_refused(self, target: TableName) -> str | None:
+        """Return why rows of a known table cannot be kept equal: it computes other values than the primary."""
+        if target not in self._refused:
+            found = why_computed_values_differ(
+                self._tables[target], from_mariadb=self._from_mariadb, to_mariadb=self._session.is_mariadb
+            )
+            self._refused[target] = found and f"{found[0]} is computed when a row is written, and {found[1]}"
+        return self._refused[target]
 
     def read(self, sources: Mapping[TableName, TableName]) -> None:
         """Read what is not known of some tables at once; those that are missing stay unknown.
@@ -84,6 +99,7 @@ class Definitions:
         """Forget some tables, or all: they changed."""
         for target in alike(self._tables, targets):
             del self._tables[target]
+            self._refused.pop(target, None)
 
 
 def _difference(before: _Columns, after: Sequence[tuple[str, str, str | None]]) -> str:

@@ -22,9 +22,16 @@ def target_of(table: TableMap, selection: Selection) -> TableName:
 
 
 def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
-    """Return the secondary's definition of an event's table. Raises Drift with the primary's name."""
+    """Return the secondary's definition of an event's table.
+
+    Raises Drift with the primary's name, also for a table that computes values of its own.
+    """
+    name, target = event.table.name, target_of(event.table, selection)
     try:
-        return definitions.get(target_of(event.table, selection), event.table.name)
+        found = definitions.get(target, name)
     except Drift as error:
-        hint = f"`replica transfer --table {event.table.name}` copies it anew"
-        raise Drift(error.message, hint=hint, table=event.table.name) from error
+        raise Drift(error.message, hint=f"`replica transfer --table {name}` copies it anew", table=name) from error
+    if reason := definitions.why_refused(target):
+        hint = f"write it otherwise on the primary (VIRTUAL, without an index), then `replica transfer --table {name}`"
+        raise Drift(f"{name}: {reason}", hint=hint, table=name)
+    return found

@@ -64,7 +64,7 @@ def make_applier(
     ddl_class: type[DdlApplier] = DdlApplier,
 ) -> Applier:
     """Return an applier that goes on from the saved position."""
-    definitions = Definitions(sessions.catalog)
+    definitions = Definitions(sessions.catalog, from_mariadb=primary_facts.is_mariadb)
     limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
     selection = settings.selection
     references = References(sessions.catalog, selection)

@@ -132,8 +132,6 @@ class _Alteration:
         first, second = clause[0], clause[1] if len(clause) > 1 else clause[0]
         if any(t.is_word("VERSIONING") for t in clause):
             return [Doubt("row versions begin at a time of each server's own")]
-        if first.is_word("DISCARD", "IMPORT") and second.is_word("TABLESPACE"):
-            return [Doubt(f"{first.text.upper()} TABLESPACE changes its rows by a file of the primary")]
         if first.is_word(*_OF_PARTITIONS) and second.is_word("PARTITION") and self._is_crossing:
             return [Doubt(f"{first.text.upper()} PARTITION: the other flavour may keep other rows in it")]
         return [] if first.is_word(*_OF_PARTITIONS, *_HARMLESS) else _unknown(clause)

@@ -13,6 +13,7 @@ from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
 from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements
 from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
+from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.transfer.documents import Care
 from replica_cli.transfer.family import acts
@@ -79,6 +80,8 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
         since = _TYPES_SINCE.get((column.data_type, origin.to_mariadb))
         if since is not None and since > origin.to_version and origin.from_mariadb == origin.to_mariadb:
             raise ApplyRefused(f"column {column.name}: the secondary's release has no type {column.column_type}")
+    if found := why_computed_values_differ(definition, from_mariadb=origin.from_mariadb, to_mariadb=origin.to_mariadb):
+        raise ApplyRefused(f"{definition.name}: {found[0]} is computed when a row is written, and {found[1]}")
     text = show_create(primary, definition.name)
     needs_lock = kind_of(definition.engine) is EngineKind.CONVERTED
     target = origin.route(definition.name)

@@ -55,8 +55,6 @@ OTHERS = {
     "ALTER TABLE t MODIFY v DATE GENERATED ALWAYS AS (DATE(ts)) STORED": "column v is computed and stored",
     "ALTER TABLE t ADD SYSTEM VERSIONING": "row versions",
     "ALTER TABLE t ADD rs TIMESTAMP(6) GENERATED ALWAYS AS ROW START": "row versions",
-    "ALTER TABLE t IMPORT TABLESPACE": "by a file of the primary",
-    "ALTER TABLE t DISCARD TABLESPACE": "by a file of the primary",
     "ALTER TABLE t SHUFFLE ROWS": "not known",
 }
 CROSSING = {
