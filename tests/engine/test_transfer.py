@@ -217,6 +217,21 @@ def test_a_table_that_goes_while_the_copy_is_planned_is_no_fault(
     copier.compare()
 
 
+@pytest.mark.parametrize("table", [SIMPLE, "(id INT, a INT, b INT)"], ids=["ranges", "whole"])
+def test_a_table_that_is_altered_while_the_copy_is_planned_is_copied_as_it_is_then(
+    copier: Copier, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {table}", "INSERT INTO t VALUES (1, 1, 1)")
+
+    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+        copier.on_primary("ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 7", "UPDATE t SET c = 8")
+        return read_source(session, origin, definition)
+
+    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    copier.copy()
+    copier.compare()
+
+
 def test_a_named_table_is_copied_again_and_the_position_stays(copier: Copier) -> None:
     copier.on_primary(
         f"CREATE TABLE parent {SIMPLE}",
