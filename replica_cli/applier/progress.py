@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.tally import Tally
 from replica_cli.checkpoint.positions import Advance
+from replica_cli.core.errors import PositionLost
 from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
 
@@ -64,12 +65,20 @@ class Progress:
         self._committed = Tally()
 
     def behind(self, run: Sequence[Transaction], tally: Tally) -> Mark:
-        """Return what holds behind the transactions that come next."""
+        """Return what holds behind the transactions that come next.
+
+        Raises PositionLost when one of them is in the GTID set already: then the position is not true.
+        """
         gtids = self._ahead.gtids.copy()
         position, source_time = self._ahead.position, self._ahead.source_time
         for transaction in run:
-            if transaction.gtid:
-                gtids.add(transaction.gtid)
+            if transaction.gtid and not gtids.add(transaction.gtid) and transaction.is_start:
+                raise PositionLost(
+                    f"{transaction.gtid} at {transaction.start} was applied before: the primary's log holds other "
+                    "transactions than those of the saved GTID set",
+                    hint="the log was reset, or the primary was restored: `replica drift check`, then "
+                    "`replica transfer --restart`",
+                )
             position = transaction.end
             source_time = transaction.timestamp or source_time
         return Mark(Position(position.file, position.pos, str(gtids)), gtids, source_time, tally)

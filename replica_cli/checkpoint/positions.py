@@ -98,10 +98,11 @@ class PositionStore:
         )  # fmt: skip
 
     def accept_primary(self, source_identity: str) -> None:
-        """Store another primary's identity with the position as it is."""
+        """Store another primary's identity with the GTID set; file and offset were the former primary's."""
         self._session.execute(
-            f"UPDATE {self._table} SET source_identity = %s WHERE instance = %s", source_identity, self._instance
-        )
+            f"UPDATE {self._table} SET source_identity = %s, file = '', pos = 0 WHERE instance = %s",
+            source_identity, self._instance,
+        )  # fmt: skip
 
     def take_token(self) -> int:
         """Raise the fencing token by one and return it: from here on every older writer's commit fails."""

@@ -79,6 +79,10 @@ class PositionLost(ReplicaError):
     code = "position_lost"
 
 
+class PositionPurged(PositionLost):
+    """What follows the saved position was purged; a live stream may have read it before."""
+
+
 class PrimaryReplaced(ReplicaError):
     """The primary that answers is not the server that the saved position belongs to."""
 

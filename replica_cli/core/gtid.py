@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _TAG = re.compile(r"^[a-z_][a-z0-9_]{0,31}$")
 _INTERVAL = re.compile(r"^([0-9]{1,19})(?:-([0-9]{1,19}))?$")
@@ -25,14 +29,18 @@ class MariadbGtids:
         for part in filter(None, (p.strip() for p in text.split(","))):
             self.add(part)
 
-    def add(self, gtid: str) -> None:
-        """Note one transaction as executed. Raises ValueError where the text is no GTID."""
+    def add(self, gtid: str) -> bool:
+        """Note one transaction as executed; always True, as a number may come again without gtid_strict_mode.
+
+        Raises ValueError where the text is no GTID.
+        """
         try:
             domain, server, sequence = map(int, gtid.split("-"))
         except ValueError:
             raise ValueError(f"{gtid!r} is not a MariaDB GTID, such as 0-1-100") from None
         # Not monotonic: without gtid_strict_mode a lower number may follow a higher one. The last executed counts.
         self._last[domain] = (server, sequence)
+        return True
 
     def copy(self) -> MariadbGtids:
         """Return a set of its own with the same transactions."""
@@ -43,6 +51,17 @@ class MariadbGtids:
     def contains(self, other: MariadbGtids) -> bool:
         """Say whether all of `other` was executed (by sequence number in each domain)."""
         return all(d in self._last and self._last[d][1] >= s for d, (_, s) in other._last.items())
+
+    @property
+    def domains(self) -> frozenset[int]:
+        """Return the domains that have a transaction."""
+        return frozenset(self._last)
+
+    def without(self, domains: Collection[int]) -> MariadbGtids:
+        """Return a set of its own that lacks some domains."""
+        twin = MariadbGtids()
+        twin._last = {d: last for d, last in self._last.items() if d not in domains}
+        return twin
 
     def __str__(self) -> str:
         return ",".join(f"{d}-{sid}-{seq}" for d, (sid, seq) in sorted(self._last.items()))
@@ -72,15 +91,18 @@ class MysqlGtids:
                 raise ValueError(f"{part!r} is not a MySQL GTID set, such as uuid:1-5")
             self._insert(source, low, high)
 
-    def add(self, gtid: str) -> None:
-        """Note one transaction as executed. Raises ValueError where the text is no GTID."""
+    def add(self, gtid: str) -> bool:
+        """Note one transaction as executed; False if it was in the set. Raises ValueError where the text is no GTID."""
         source, _, number = gtid.rpartition(":")
         intervals = self._intervals.get(source)
         value = int(number)
         if intervals and intervals[-1][1] + 1 == value:
             intervals[-1][1] = value
+        elif self.has(gtid):
+            return False
         else:
             self._parse(gtid)
+        return True
 
     def _insert(self, source: str, low: int, high: int) -> None:
         intervals = self._intervals.setdefault(source, [])
@@ -106,6 +128,23 @@ class MysqlGtids:
             for source, intervals in other._intervals.items()
             for start, end in intervals
         )
+
+    def has(self, gtid: str) -> bool:
+        """Return True if one transaction is in this set."""
+        source, _, number = gtid.rpartition(":")
+        return any(low <= int(number) <= high for low, high in self._intervals.get(source, []))
+
+    def minus(self, other: MysqlGtids) -> MysqlGtids:
+        """Return a set of its own with the transactions that the other set lacks."""
+        twin = MysqlGtids()
+        for source, intervals in self._intervals.items():
+            left = [list(i) for i in intervals]
+            for start, end in other._intervals.get(source, []):
+                pieces = [piece for a, b in left for piece in ([a, min(b, start - 1)], [max(a, end + 1), b])]
+                left = [piece for piece in pieces if piece[0] <= piece[1]]
+            if left:
+                twin._intervals[source] = left
+        return twin
 
     def encode(self) -> bytes:
         """Return the set as MySQL takes it in a dump request: sources, each with intervals that end before `end`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Three names for one statement: MySQL >= 8.2, MariaDB >= 10.5.2, and what all knew before.
 _STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
 _ER_TABLEACCESS_DENIED = 1142
+_GTID_NEXT = re.compile(r"GTID_NEXT= '([0-9a-fA-F-]{36}:[^']+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,20 @@ class BinlogFile:
 
     name: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextEvent:
+    """One event as `SHOW BINLOG EVENTS` names it."""
+
+    kind: str
+    info: str
+
+    @property
+    def gtid(self) -> str:
+        """Return the GTID of a MySQL transaction that begins with this event, "" for any other event."""
+        quoted = _GTID_NEXT.search(self.info)
+        return quoted[1].lower() if quoted else ""
 
 
 def current_position(session: Session, facts: ServerFacts) -> Position:
@@ -150,6 +166,15 @@ def table_snapshot(
         yield position
     finally:
         session.rollback()
+
+
+def next_event(session: Session, place: Position) -> NextEvent | None:
+    """Return the event that begins at a place of the log, None at the end of a file.
+
+    Raises ServerError (ER_ERROR_WHEN_EXECUTING_COMMAND) when no event begins there.
+    """
+    row = session.row("SHOW BINLOG EVENTS IN %s FROM %s LIMIT 1", place.file, place.pos)
+    return NextEvent(str(row[2]), str(row[5])) if row else None
 
 
 def binlog_files(session: Session) -> tuple[BinlogFile, ...]:

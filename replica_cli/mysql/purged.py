@@ -1,14 +1,14 @@
-"""Which transactions the primary's binary log no longer holds, and whether it can serve from a GTID set."""
+"""Which transactions the primary executed and no longer has in its log, and whether it can serve from a GTID set."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PositionLost, UsageError
-from replica_cli.core.gtid import covers, parse_gtids
+from replica_cli.core.gtid import MariadbGtids, MysqlGtids, covers, parse_gtids
 from replica_cli.core.position import Position
-from replica_cli.mysql.binlog import binlog_files, current_position
-from replica_cli.mysql.gtids import executed_gtids, gtids_at_head
+from replica_cli.mysql.binlog import binlog_files
+from replica_cli.mysql.gtids import gtids_at_head
 
 if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
@@ -27,8 +27,8 @@ def check_gtid_set(session: Session, facts: ServerFacts, wanted: str) -> Positio
         gtid = str(parse_gtids(wanted, is_mariadb=facts.is_mariadb))
     except ValueError as error:
         raise UsageError(str(error), hint=f"the primary is {facts.flavour}") from error
-    executed = executed_gtids(session) if facts.is_mariadb else current_position(session, facts).gtid
-    if not covers(executed, gtid, is_mariadb=facts.is_mariadb):
+    if unknown_gtids(session, facts, gtid):
+        executed = logged_gtids(session, facts)
         raise PositionLost(f"the primary has not executed all of {gtid}", hint=f"it has {executed or 'none'}")
     purged = purged_gtids(session, facts)
     if not covers(gtid, purged, is_mariadb=facts.is_mariadb):
@@ -46,3 +46,36 @@ def purged_gtids(session: Session, facts: ServerFacts) -> str:
         return str(row[0]).replace("\n", "") if row else ""
     files = binlog_files(session)
     return gtids_at_head(session, facts, files[0].name) if files else ""
+
+
+def logged_gtids(session: Session, facts: ServerFacts) -> str:
+    """Return the GTIDs of all that the primary executed (MariaDB: the last one of each domain and server)."""
+    name = "gtid_binlog_state" if facts.is_mariadb else "gtid_executed"
+    row = session.row(f"SELECT @@GLOBAL.{name}")
+    return str(row[0] or "").replace("\n", "") if row else ""
+
+
+def unknown_gtids(session: Session, facts: ServerFacts, wanted: str) -> str:
+    """Return what the primary never executed of a GTID set, "" when it executed all. Raises ValueError.
+
+    MariaDB: a number alone does not tell, as servers that were primary side by side count on from the same one; the
+    server's own last number has to reach it. A domain that the primary does not know at all may be one that it was
+    told to forget, as long as it knows another one of the set.
+    """
+    logged = logged_gtids(session, facts)
+    if not facts.is_mariadb:
+        return str(MysqlGtids(wanted).minus(MysqlGtids(logged)))
+    last: dict[tuple[str, str], int] = {}
+    for part in filter(None, (p.strip() for p in logged.split(","))):
+        domain, server, number = part.split("-")
+        last[domain, server] = int(number)
+    domains = {domain for domain, _ in last}
+    parts = [part.split("-") for part in filter(None, str(MariadbGtids(wanted)).split(","))]
+    is_other = domains.isdisjoint(domain for domain, _, _ in parts)
+    lacks = [p for p in parts if (is_other or p[0] in domains) and last.get((p[0], p[1]), -1) < int(p[2])]
+    if lacks:
+        # What it executed as a replica, or was restored with, before it wrote a log of its own.
+        row = session.row("SELECT @@GLOBAL.gtid_slave_pos")
+        restored = {p.strip() for p in str(row[0] or "").split(",")} if row else set()
+        lacks = [p for p in lacks if "-".join(p) not in restored]
+    return ",".join("-".join(p) for p in lacks)

@@ -47,6 +47,7 @@ _GTID = int(EventType.GTID)
 _QUERY = int(EventType.QUERY)
 _TABLE_MAP = int(EventType.TABLE_MAP)
 _XID = int(EventType.XID)
+_INSIDE = ROW_EVENTS | {EventType.TABLE_MAP, EventType.XID, EventType.XA_PREPARE}
 # CRC-32 of any bytes with their own CRC-32 behind them.
 _CRC_RESIDUE = 0x2144DF1C
 # The header and eight bytes: less is for the long way to complain about.
@@ -202,6 +203,7 @@ class Assembler:
             ):
                 # The head of a file and notes between transactions: the end of a log may consist of them.
                 self._boundary = self._place.position
+        self._check_begun(code)
         self._group_size += size
         try:
             yield from self._take(event, code, timestamp, flags)
@@ -211,6 +213,11 @@ class Assembler:
             error.args = (f"{error.message}; in the transaction that begins at {self._boundary}",)
             error.message = error.args[0]
             raise
+
+    def _check_begun(self, code: int) -> None:
+        if not self._is_open and code in _INSIDE:
+            # The reading began inside a transaction: the first part of it is missing.
+            raise CorruptEvent(f"{event_name(code)} comes before the begin of its transaction, at {self._boundary}")
 
     def _take(self, event: bytes, code: int, timestamp: int, flags: int) -> Iterator[Transaction]:
         if code in ROW_EVENTS:

@@ -9,7 +9,6 @@ events of one transaction have boundaries too.
 from __future__ import annotations
 
 import contextlib
-import random
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PositionLost, UsageError
@@ -17,28 +16,19 @@ from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
 from replica_cli.mysql.binlog import binlog_files
 from replica_cli.mysql.gtids import FIRST_EVENT, gtids_at_head
-from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, EventType
-from replica_cli.reader.dump import open_dump
+from replica_cli.reader.codes import EventType
 from replica_cli.reader.format import parse_format
-from replica_cli.reader.framing import Framer
-from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid
+from replica_cli.reader.peek import AT_BOUNDARIES, GTID_EVENTS, gtid_of, is_artificial, peek
 from replica_cli.reader.place import LogPlace
-from replica_cli.reader.rowevent import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from replica_cli.core.gtid import Gtids
     from replica_cli.core.settings import Network
     from replica_cli.mysql.binlog import BinlogFile
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
-
-_GTID_EVENTS = frozenset({EventType.GTID, EventType.GTID_TAGGED, EventType.MARIADB_GTID})
-# The start of a group, or what stands between groups.
-_AT_BOUNDARIES = _GTID_EVENTS | BETWEEN_GROUPS | {EventType.ANONYMOUS_GTID, EventType.ROTATE}
-# The dump goes by a number that no replica is given: with the worker's own it would end the worker's.
-_SERVER_IDS = (1 << 31, (1 << 32) - 1)
 
 
 def locate(session: Session, facts: ServerFacts, network: Network, wanted: Position) -> Position:
@@ -51,7 +41,8 @@ def locate(session: Session, facts: ServerFacts, network: Network, wanted: Posit
     if size is None or wanted.pos > size:
         raise PositionLost(f"{wanted} is not on the primary: {_span(files)}", hint="`SHOW BINARY LOGS` lists its files")
     gtids = parse_gtids(gtids_at_head(session, facts, wanted.file), is_mariadb=facts.is_mariadb)
-    with contextlib.closing(_events(session, facts, network, wanted.file)) as events:
+    start = Position(wanted.file, FIRST_EVENT)
+    with contextlib.closing(peek(session.server, network, start, is_mariadb=facts.is_mariadb)) as events:
         is_found = wanted.pos == FIRST_EVENT or _walk(events, wanted, gtids, is_end=wanted.pos == size)
     if not is_found:
         raise UsageError(
@@ -61,28 +52,13 @@ def locate(session: Session, facts: ServerFacts, network: Network, wanted: Posit
     return Position(wanted.file, wanted.pos, str(gtids) if facts.has_gtids else "")
 
 
-def _events(session: Session, facts: ServerFacts, network: Network, file: str) -> Generator[bytes, None, None]:
-    """Yield the events of the log from the start of one file; raises ServerError behind the last there is."""
-    stream = open_dump(
-        session.server,
-        network,
-        server_id=random.randint(*_SERVER_IDS),  # noqa: S311 - others of its kind have to differ, no more
-        start=Position(file, FIRST_EVENT),
-        by_gtid=False,
-        is_mariadb=facts.is_mariadb,
-        waits=False,
-    )
-    framer = Framer(stream, session.server.name)
-    with contextlib.closing(stream):
-        while True:
-            yield from (event for event in framer.read() if not _is_artificial(event))
-
-
 def _walk(events: Iterable[bytes], wanted: Position, gtids: Gtids, *, is_end: bool) -> bool:
     """Say whether the place is a boundary; `gtids` takes on what transactions before it add."""
     place = LogPlace(Position(wanted.file, FIRST_EVENT))
     checksum_size = 0
     for event in events:
+        if is_artificial(event):
+            continue
         code, begin = event[4], place.pos
         log_pos = int.from_bytes(event[13:17], "little")
         if code == EventType.FORMAT_DESCRIPTION:
@@ -91,22 +67,14 @@ def _walk(events: Iterable[bytes], wanted: Position, gtids: Gtids, *, is_end: bo
         if log_pos:
             begin = max(begin, place.pos - len(event))  # what the primary kept to itself lies between
         if begin >= wanted.pos:
-            return begin == wanted.pos and code in _AT_BOUNDARIES
-        if code in _GTID_EVENTS:
-            gtids.add(_gtid(event[: len(event) - checksum_size]))
+            return begin == wanted.pos and code in AT_BOUNDARIES
+        if code in GTID_EVENTS:
+            gtids.add(gtid_of(event[: len(event) - checksum_size]))
         if place.pos > wanted.pos:
             return False
         if is_end and place.pos == wanted.pos:
             return True
     return False
-
-
-def _gtid(event: bytes) -> str:
-    return mariadb_gtid(event)[0] if event[4] == EventType.MARIADB_GTID else mysql_gtid(event)
-
-
-def _is_artificial(event: bytes) -> bool:
-    return bool(int.from_bytes(event[HEADER - 2 : HEADER], "little") & ARTIFICIAL)
 
 
 def _span(files: Sequence[BinlogFile]) -> str:

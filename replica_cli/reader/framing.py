@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _WHOLE = 0xFFFFFF
 
 
+class DumpEnded(ServerError):
+    """The primary ended a dump that does not wait: its log has no more events."""
+
+
 class Framer:
     """Cuts what a dump stream gives into events (header and all, without the OK byte).
 
@@ -90,7 +94,7 @@ class Framer:
             text = payload[9:] if payload[3:4] == b"#" else payload[3:]
             raise ServerError(errno, text.decode("utf-8", "replace"), self._server_name, remedy=remedy_of(errno))
         if status != 0:
-            raise self._lost("the primary ended the dump")
+            raise DumpEnded(CR_SERVER_LOST, "the primary ended the dump", self._server_name, remedy=Remedy.RECONNECT)
 
     def _lost(self, text: str) -> ServerError:
         return ServerError(CR_SERVER_LOST, text, self._server_name, remedy=Remedy.RECONNECT)

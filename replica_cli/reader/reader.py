@@ -7,17 +7,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import CorruptEvent, PositionLost, ReplicaError, ServerIdTaken
-from replica_cli.core.gtid import covers
-from replica_cli.mysql.binlog import binlog_files
+from replica_cli.core.errors import CorruptEvent, ReplicaError, ServerIdTaken
 from replica_cli.mysql.errnos import ER_MASTER_FATAL_ERROR_READING_BINLOG, ER_SLAVE_SAME_ID, Remedy, ServerError
-from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.purged import purged_gtids
 from replica_cli.mysql.session import connect
 from replica_cli.reader.assembler import Assembler
 from replica_cli.reader.dump import DumpStream, open_dump, reported_name
 from replica_cli.reader.framing import Framer
 from replica_cli.reader.queue import TransactionQueue
+from replica_cli.reader.truth import PositionCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Server
     from replica_cli.core.table import TableName
-    from replica_cli.mysql.session import Session
     from replica_cli.reader.format import Format
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -60,7 +56,7 @@ class Reader:
         self._heard_at = time.monotonic()
 
     def start(self) -> None:
-        """Open the dump at the start position and begin to read; `check_position` says before whether it is there.
+        """Open the dump at the start position and begin to read; `PositionCheck` says before whether it is true.
 
         Raises ServerError where the primary cannot be reached.
         """
@@ -149,7 +145,7 @@ class Reader:
             return error
         try:
             with connect(self._server, self._network) as session:
-                check_position(session, self._assembler.boundary)
+                PositionCheck(session, self._network).check(self._assembler.boundary, is_thorough=False)
         except ReplicaError as explained:
             return explained
         # The position is there, so the primary speaks of the connection: another dump took the server id, or an event
@@ -165,34 +161,3 @@ def other_replica(server: Server, network: Network, server_id: int) -> str:
             if int(row[0]) == server_id and row[1] != reported_name():
                 return str(row[1] or "one without a name")
     return ""
-
-
-def check_position(session: Session, position: Position) -> None:
-    """Raise PositionLost where the primary's log no longer holds a position, or does not hold it yet."""
-    if not position.file:
-        _check_gtids(session, position.gtid)
-        return
-    server = session.server
-    files = {f.name: f.size for f in binlog_files(session)}
-    if position.file not in files:
-        oldest = next(iter(files), "none")
-        raise PositionLost(
-            f"{position.file} is no longer on {server.name}: what lies between {position} and {oldest}:4 is missing",
-            hint="run `replica transfer --restart`, or `replica position reset --to FILE:POS` to go on with a hole",
-        )
-    if position.pos > files[position.file]:
-        raise PositionLost(
-            f"{position} lies behind the end of {position.file} ({files[position.file]} bytes) on {server.name}",
-            hint="the primary lost the end of its log or is another server: `replica drift check`, then "
-            "`replica transfer --restart`",
-        )
-
-
-def _check_gtids(session: Session, executed: str) -> None:
-    facts, server = read_facts(session), session.server
-    purged = purged_gtids(session, facts)
-    if not covers(executed, purged, is_mariadb=facts.is_mariadb):
-        raise PositionLost(
-            f"{server.name} no longer has all transactions behind {executed or 'the beginning'}: it purged {purged}",
-            hint="run `replica transfer --restart`, or `replica position reset --gtid SET` to go on with a hole",
-        )

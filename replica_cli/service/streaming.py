@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import Windows
-from replica_cli.core.errors import ApplyRefused, CorruptEvent, PrimaryReplaced
+from replica_cli.core.errors import ApplyRefused, CorruptEvent
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
-from replica_cli.reader.reader import Reader, check_position
+from replica_cli.reader.reader import Reader
+from replica_cli.reader.truth import PositionCheck
 from replica_cli.service.applying import make_applier
 from replica_cli.service.definition_check import DefinitionCheck
 from replica_cli.service.joining import Joining
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings
     from replica_cli.service.board import StatusBoard
@@ -70,7 +72,7 @@ class Streaming:
         row = primary.session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
         self._clock_offset = float(row[0]) - time.time() if row else 0.0
         start = self._start_position(saved)
-        check_position(primary.session, start)
+        saved = replace(saved, position=start)
         records = sessions.stores.tables.load()
         self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
         self._joining: Joining | None = None
@@ -187,27 +189,26 @@ class Streaming:
 
     def _start_position(self, saved: SavedPosition) -> Position:
         """Return where to read from: by file on the server that the position belongs to, by GTID on another one."""
-        position, facts = saved.position, self._primary_facts
-        if saved.source_identity == facts.identity:
-            return position
-        if position.gtid and facts.has_gtids and covers(self._target.gtid, position.gtid, is_mariadb=facts.is_mariadb):
+        start = PositionCheck(self._primary.session, self._settings.network).start_of(saved)
+        identity = self._primary_facts.identity
+        if saved.source_identity != identity:
             log(
                 logger, logging.WARNING, Tag.WARN,
                 "the primary is another server now (%s, before %s): going on by GTID",
-                facts.identity, saved.source_identity, instance=self._instance, position=position,
+                identity, saved.source_identity, instance=self._instance, position=start,
             )  # fmt: skip
-            self._sessions.stores.positions.accept_primary(facts.identity)
-            # What was copied beside the stream has the former primary's places: it is copied anew.
-            tables = self._sessions.stores.tables
-            for record in tables.load().values():
-                if record.state in BESIDE:
-                    tables.save(replace(record, state=TableState.PENDING, start=None, end=None))
-            return Position("", 0, position.gtid)
-        raise PrimaryReplaced(
-            f"{self._settings.primary}: this is {facts.identity}, and the position {position} belongs to "
-            f"{saved.source_identity}",
-            hint="point the settings at the right server, or `replica transfer --restart`",
-        )
+            self._sessions.stores.positions.accept_primary(identity)
+            self._accept_primary(self._sessions.stores.tables)
+        return start
+
+    def _accept_primary(self, tables: TableStore) -> None:
+        """Keep nothing in the tables' records that is a file and an offset of the former primary."""
+        for record in tables.load().values():
+            if record.state in BESIDE:
+                # What was copied beside the stream is copied again.
+                tables.save(replace(record, state=TableState.PENDING, start=None, end=None))
+            elif record.state is TableState.COPIED:
+                tables.save(replace(record, start=_by_gtid(record.start), end=_by_gtid(record.end)))
 
     def _has_reached_target(self) -> bool:
         here, target = self._applier.position, self._target
@@ -271,3 +272,7 @@ class Streaming:
         return any(
             r.state is TableState.PENDING for n, r in self._sessions.stores.tables.load().items() if n not in known
         )
+
+
+def _by_gtid(position: Position | None) -> Position | None:
+    return Position("", 0, position.gtid) if position is not None else None

@@ -255,13 +255,13 @@ def test_a_purged_gtid_position(table: Log) -> None:
 
 
 def test_a_position_behind_the_end(table: Log) -> None:
-    with pytest.raises(PositionLost, match="behind the end"):
+    with pytest.raises(PositionLost, match="past the end"):
         table.read(Position(table.start.file, 10**9))
 
 
 def test_a_position_inside_of_an_event_is_no_transaction(table: Log) -> None:
     table.run("INSERT INTO t VALUES (1, REPEAT('x', 500))")
-    with pytest.raises(Exception, match=r"1236|CorruptEvent|checksum|bytes|table map"):
+    with pytest.raises(Exception, match=r"CorruptEvent|checksum|bytes|table map|not between two transactions"):
         table.read(Position(table.start.file, table.start.pos + 7))
 
 

@@ -52,6 +52,14 @@ def test_adding_in_any_order_and_its_text(members: set[tuple[str, int]]) -> None
     )
 
 
+@given(SETS, SETS)
+def test_what_one_set_has_and_another_lacks(one: set[tuple[str, int]], other: set[tuple[str, int]]) -> None:
+    assert numbers(str(made(one).minus(made(other)))) == one - other
+    source, number = SOURCES[2], 7
+    assert made(one).has(f"{source}:{number}") == ((source, number) in one)
+    assert made(one).add(f"{source}:{number}") == ((source, number) not in one)
+
+
 def test_the_form_of_a_dump_request() -> None:
     uuid = "00000000-0000-0000-0000-00000000000a"
     plain = MysqlGtids(f"{uuid}:1-5:7").encode()

@@ -227,14 +227,28 @@ def _ready(start: Position | None = None) -> Assembler:
     return made
 
 
+# MariaDB's begin of a transaction: number, domain, flags.
+_BEGIN = event(162, struct.pack("<QIB6x", 7, 0, 0))
+
+
 def test_an_event_without_its_table_map() -> None:
     rows = struct.pack("<IHH", 77, 0, 1) + b"\x01\xff\x00"
     with pytest.raises(CorruptEvent, match="table id 77"):
-        feed(_ready(), [event(23, rows)])
+        feed(_ready(), [_BEGIN, event(23, rows)])
 
 
 def test_the_dummy_table_id_ends_a_statement_and_means_nothing() -> None:
-    assert feed(_ready(), [event(23, (0xFFFFFF).to_bytes(6, "little") + b"\x01\x00\x01\xff\x00")]) == []
+    dummy = event(23, (0xFFFFFF).to_bytes(6, "little") + b"\x01\x00\x01\xff\x00")
+    assert feed(_ready(), [_BEGIN, dummy]) == []
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("code", [19, 16], ids=["table map", "end"])
+def test_what_was_begun_before_the_reading_began_is_no_transaction(server: str, code: int) -> None:
+    found = next(iter(files(server, "life").values()))
+    inside = next(n for n, raw in enumerate(found) if raw[4] == code)
+    with pytest.raises(CorruptEvent, match="before the begin of its transaction"):
+        feed(_ready(), [found[0], *found[inside:]])
 
 
 @pytest.mark.parametrize("forget", ["format", "rotation"])
