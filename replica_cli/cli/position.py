@@ -30,7 +30,8 @@ SHOW_HELP = help_text(
         ("Where does everything stand", "replica position show"),
         ("The distance of one secondary in bytes", "replica position show --secondary db2 --json"),
     ),
-    exit_codes=_CODES,
+    exit_codes=(*_CODES, ExitCode.POSITION),
+    meanings={11: "the primary's log does not go on from the saved position"},
 )
 RESET_HELP = help_text(
     "Forget or move the saved position",
@@ -61,7 +62,7 @@ def show(invocation: Invocation) -> None:
         documents.write(documents.positions_document(reports))
     elif not invocation.is_silent:
         answer(positions_text(reports, invocation.paint()))
-    failures = [r.failure for r in reports if r.failure]
+    failures = [f for r in reports if (f := r.failure or r.lost)]
     if failures:
         for failure in failures:
             render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))

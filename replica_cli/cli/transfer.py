@@ -39,7 +39,7 @@ HELP = help_text(
         ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.PRIMARY,
         ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.INTERRUPTED, ExitCode.TERMINATED,
     ),
-    meanings={11: "there is an unfinished transfer: `--resume` or `--restart`"},
+    meanings={11: "an unfinished transfer (`--resume`, `--restart`), or a lost position"},
 )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ class PositionReport:
     """Where one secondary stands. Times are aware and in UTC; None is unknown.
 
     `distance_bytes` counts binary log between `saved` and `primary`; `distance_seconds` is the age of the oldest
-    change not yet applied.
+    change not yet applied. Both are unknown when the saved position is not true on the primary: `lost` says why.
     """
 
     instance: str
@@ -169,6 +169,7 @@ class PositionReport:
     phase: Phase | None = None
     is_paused: bool = False
     failure: Failure | None = None
+    lost: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

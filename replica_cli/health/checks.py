@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.commands import table_options
-from replica_cli.core.gtid import covers
+from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import Phase, TableState
@@ -13,7 +13,7 @@ from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
 
 if TYPE_CHECKING:
-    from replica_cli.core.position import Position
+    from replica_cli.core.errors import ReplicaError
     from replica_cli.core.selection import Selection
     from replica_cli.health.distance import Distance
     from replica_cli.health.primary import PrimaryView
@@ -33,36 +33,30 @@ _COPYING = frozenset({Phase.TRANSFERRING, Phase.STREAMING, Phase.CAUGHT_UP})
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
 
 
-def check_position(primary: PrimaryView, state: InstanceState, instance: str) -> HealthCheck:
-    """Check that a position is saved, belongs to this primary, and is still in its binary log."""
+def check_position(
+    primary: PrimaryView, state: InstanceState, instance: str, *, error: ReplicaError | None = None
+) -> HealthCheck:
+    """Check that a position is saved and true on this primary; `error` is what the check of it raised."""
     if state.saved is None:
         hint = f"`replica transfer --secondary {instance}`"
         return HealthCheck("position", CRITICAL, "no position is saved", hint, instance=instance)
     saved = state.saved.position
-    if primary.facts is None or primary.position is None:
-        reason = f": {primary.error}" if primary.error else ""
+    error = error or primary.error
+    if isinstance(error, PositionPurged) and state.is_alive:
+        message = f"{error.message}, unless the stream has read it: it must not stop before it has applied that"
+        return HealthCheck("position", WARNING, message, instance=instance)
+    if isinstance(error, PositionLost | PrimaryReplaced):
+        # A live stream asks the same itself, and ends if the answer is the same: nothing is thrown away before.
+        hint = "the stream checks this by itself and ends: look at its log" if state.is_alive else error.hint or ""
+        return HealthCheck("position", CRITICAL, error.message, hint, instance=instance)
+    if error is not None or primary.facts is None or primary.position is None:
+        reason = f": {error}" if error else ""
         message = f"{saved} is saved; the primary cannot be asked for it{reason}"
         return HealthCheck("position", UNKNOWN, message, instance=instance)
     if state.saved.source_identity != primary.facts.identity:
-        message = f"{saved} belongs to {state.saved.source_identity}, and the primary is {primary.facts.identity}"
-        level = CRITICAL
-    else:
-        level, message = _judge_place(primary, saved, is_mariadb=primary.facts.is_mariadb)
-    hint = f"`replica transfer --restart --secondary {instance}` copies anew" if level is CRITICAL else ""
-    return HealthCheck("position", level, message, hint, instance=instance)
-
-
-def _judge_place(primary: PrimaryView, saved: Position, *, is_mariadb: bool) -> tuple[HealthLevel, str]:
-    has_gtid = bool(saved.gtid) and covers(saved.gtid, primary.purged, is_mariadb=is_mariadb)
-    size = next((f.size for f in primary.files if f.name == saved.file), None)
-    first = primary.files[0].name if primary.files else "nothing"
-    if (size is not None and saved.pos <= size) or (not saved.file and has_gtid):
-        return OK, f"{saved} is still on the primary"
-    if size is not None:
-        return CRITICAL, f"{saved} is past the end of its file ({size} bytes): the primary lost the rest"
-    if has_gtid:
-        return WARNING, f"{saved} is gone, what follows its GTID set is not; the primary's log begins with {first}"
-    return CRITICAL, f"{saved} is purged: the primary's log begins with {first}"
+        message = f"{saved} belongs to {state.saved.source_identity}; {primary.facts.identity} has executed all of it"
+        return HealthCheck("position", WARNING, f"{message}: the stream goes on by GTID", instance=instance)
+    return HealthCheck("position", OK, f"{saved} is still on the primary", instance=instance)
 
 
 def check_filters(state: InstanceState, selection: Selection, instance: str) -> HealthCheck | None:

@@ -26,9 +26,9 @@ class Distance:
     seconds: float | None = None
 
 
-def measure(primary: PrimaryView, state: InstanceState) -> Distance:
-    """Return how far an instance is behind its primary; all unknown where either is."""
-    if state.saved is None or primary.position is None or primary.facts is None:
+def measure(primary: PrimaryView, state: InstanceState, *, is_lost: bool = False) -> Distance:
+    """Return how far an instance is behind its primary; unknown when either is, or the saved position is not true."""
+    if is_lost or state.saved is None or primary.position is None or primary.facts is None:
         return Distance(is_reached=False)
     saved = state.saved.position
     if is_reached(saved, primary.position, is_mariadb=primary.facts.is_mariadb):
@@ -38,10 +38,13 @@ def measure(primary: PrimaryView, state: InstanceState) -> Distance:
 
 
 def is_reached(saved: Position, current: Position, *, is_mariadb: bool) -> bool:
-    """Say whether everything up to `current` is applied: by place, or by GTID (a rotation alone is no distance)."""
-    if saved.file and saved.order >= current.order:
-        return True
-    return bool(saved.gtid and current.gtid) and covers(saved.gtid, current.gtid, is_mariadb=is_mariadb)
+    """Return True if everything up to `current` is applied: by GTID when both have a set, else by file and offset.
+
+    A rotation alone is no distance, and an offset of a log that was reset says nothing.
+    """
+    if saved.gtid and current.gtid:
+        return covers(saved.gtid, current.gtid, is_mariadb=is_mariadb)
+    return bool(saved.file) and saved.order >= current.order
 
 
 def distance_bytes(files: Sequence[BinlogFile], saved: Position, current: Position) -> int | None:

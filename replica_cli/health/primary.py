@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import ReplicaError
 from replica_cli.mysql.binlog import BinlogFile, binlog_files, end_of_log
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.mysql.facts import ServerFacts, read_facts
-from replica_cli.mysql.purged import purged_gtids
-from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
-    from replica_cli.core.settings import Network, Server
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 
 
@@ -29,17 +26,7 @@ class PrimaryView:
     now: float = 0.0
     position: Position | None = None
     files: tuple[BinlogFile, ...] = ()
-    purged: str = ""
     error: ReplicaError | None = None
-
-
-def look_at_primary(server: Server, network: Network) -> PrimaryView:
-    """Connect and read, in one go. Never raises for a server's sake."""
-    try:
-        with connect(server, network) as session:
-            return read_primary(session, read_facts(session))
-    except ReplicaError as error:
-        return PrimaryView(error=error)
 
 
 def read_primary(session: Session, facts: ServerFacts) -> PrimaryView:
@@ -49,11 +36,10 @@ def read_primary(session: Session, facts: ServerFacts) -> PrimaryView:
     try:
         position = end_of_log(session, facts)
         files = binlog_files(session)
-        purged = purged_gtids(session, facts) if facts.has_gtids else ""
     except ServerError as error:
         if error.is_connection_lost:
             raise
         return PrimaryView(facts, now, error=error)
     except ReplicaError as error:
         return PrimaryView(facts, now, error=error)
-    return PrimaryView(facts, now, position, files, purged)
+    return PrimaryView(facts, now, position, files)

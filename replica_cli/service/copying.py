@@ -16,12 +16,14 @@ from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_catalog, read_table
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
+from replica_cli.reader.truth import PositionCheck
 from replica_cli.sqlbuilder.identifiers import quote_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from replica_cli.checkpoint.lock import LockGuard
+    from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
     from replica_cli.transfer.run import CopyResult
 
 logger = logging.getLogger(__name__)
+
+
+def check_saved(settings: Settings, saved: SavedPosition) -> None:
+    """Check that the primary's log goes on from the saved position. Raises PositionLost, PrimaryReplaced."""
+    with connect(settings.primary, settings.network) as session:
+        PositionCheck(session, settings.network).start_of(saved)
 
 
 def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tuple[TableName, ...] = ()) -> CopyPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,18 +21,20 @@ from replica_cli.health.checks import (
 )
 from replica_cli.health.distance import measure
 from replica_cli.health.movement import check_moving
-from replica_cli.health.primary import PrimaryView, read_primary
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.preflight import check_primary, check_secondary
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
+from replica_cli.service.judging import judge
+from replica_cli.service.primary_session import PrimarySession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from replica_cli.core.requests import HealthRequest
-    from replica_cli.core.settings import Network, Server, Settings
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.findings import Finding
     from replica_cli.mysql.session import Session
 
@@ -42,46 +45,51 @@ ANSWER_SECONDS = 30.0
 def check_health(settings: Settings, request: HealthRequest) -> HealthReport:
     """Check the primary and the secondaries asked for. Never raises for a server's sake: that is a check."""
     network = replace(settings.network, query_timeout=min(settings.network.query_timeout, ANSWER_SECONDS))
-    primary, checks, absent = _look_at_primary(settings, network)
-    for server in request.secondaries:
-        checks.extend(_look_at_secondary(settings, network, server, primary, request.max_lag_seconds, absent=absent))
+    settings = replace(settings, network=network)
+    with closing(PrimarySession(settings)) as primary:
+        facts, checks, absent = _look_at_primary(settings, primary)
+        for server in request.secondaries:
+            checks.extend(_look_at_secondary(settings, server, primary, facts, request.max_lag_seconds, absent=absent))
     return HealthReport(tuple(checks))
 
 
-def _look_at_primary(settings: Settings, network: Network) -> tuple[PrimaryView, list[HealthCheck], frozenset[str]]:
-    """Return what the primary shows, its checks, and the selected schemas that it does not have."""
+def _look_at_primary(
+    settings: Settings, primary: PrimarySession
+) -> tuple[ServerFacts | None, list[HealthCheck], frozenset[str]]:
+    """Return what the primary is, its checks, and the selected schemas that it does not have."""
     name = "primary-connection"
     try:
-        with connect(settings.primary, network) as session:
-            facts = read_facts(session)
-            checks = [HealthCheck(name, HealthLevel.OK, f"{settings.primary} is {facts}")]
-            selected = look_at_selection(session, settings.selection)
-            found = check_primary(
-                session, facts, settings.selection, server_ids=settings.server_ids, absent=selected.absent
-            )
-            checks.extend(_checks((*found, selected.finding), ""))
-            return read_primary(session, facts), checks, selected.absent
+        session = primary.session
+        facts = read_facts(session)
+        checks = [HealthCheck(name, HealthLevel.OK, f"{settings.primary} is {facts}")]
+        selected = look_at_selection(session, settings.selection)
+        found = check_primary(
+            session, facts, settings.selection, server_ids=settings.server_ids, absent=selected.absent
+        )
+        checks.extend(_checks((*found, selected.finding), ""))
     except ReplicaError as error:
-        return PrimaryView(error=error), [_down(name, settings.primary, error, "")], frozenset()
+        primary.close()
+        return None, [_down(name, settings.primary, error, "")], frozenset()
+    return facts, checks, selected.absent
 
 
 def _look_at_secondary(
     settings: Settings,
-    network: Network,
     server: Server,
-    primary: PrimaryView,
+    primary: PrimarySession,
+    primary_facts: ServerFacts | None,
     max_lag_seconds: float,
     *,
     absent: frozenset[str],
 ) -> Iterator[HealthCheck]:
     name, instance = "secondary-connection", server.name
     try:
-        with connect(server, network) as session:
+        with connect(server, settings.network) as session:
             facts = read_facts(session)
             yield HealthCheck(name, HealthLevel.OK, f"{server} is {facts}", instance=instance)
-            if primary.facts is not None:
+            if primary_facts is not None:
                 found = check_secondary(
-                    session, facts, primary.facts, settings.state_schema,
+                    session, facts, primary_facts, settings.state_schema,
                     selection=settings.selection, server_ids=settings.server_ids,
                     is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=absent,
                 )  # fmt: skip
@@ -92,17 +100,18 @@ def _look_at_secondary(
 
 
 def _state_checks(
-    settings: Settings, session: Session, instance: str, primary: PrimaryView, max_lag_seconds: float
+    settings: Settings, session: Session, instance: str, primary: PrimarySession, max_lag_seconds: float
 ) -> Iterator[HealthCheck]:
     try:
-        state = read_state(session, settings.state_schema, instance)
+        found = judge(lambda: read_state(session, settings.state_schema, instance), primary, settings.network)
     except ReplicaError as error:
         message = f"the state in `{settings.state_schema}` cannot be read: {error.message}"
         yield HealthCheck("state", HealthLevel.UNKNOWN, message, error.hint or "", instance=instance)
         return
-    distance = measure(primary, state)
+    state, view = found.state, found.primary
+    distance = measure(view, state, is_lost=found.is_lost)
     checks = (
-        check_position(primary, state, instance),
+        check_position(view, state, instance, error=found.error),
         check_filters(state, settings.selection, instance),
         check_lag(distance, max_lag_seconds, instance) if state.saved is not None else None,
         check_alive(state, instance),
@@ -110,7 +119,7 @@ def _state_checks(
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance),
         check_transfer(state, instance),
-        check_retention(primary, state, instance),
+        check_retention(view, state, instance),
     )
     yield from (check for check in checks if check is not None)
 

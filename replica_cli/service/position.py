@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.filters import accept_filters
@@ -28,7 +29,6 @@ from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNo
 from replica_cli.core.requests import ResetKind
 from replica_cli.core.status import Phase, TableState
 from replica_cli.health.distance import measure
-from replica_cli.health.primary import PrimaryView, look_at_primary
 from replica_cli.health.secondary import InstanceState, read_state
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.errnos import ServerError
@@ -36,6 +36,9 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.session import connect
 from replica_cli.reader.boundary import locate
+from replica_cli.reader.truth import PositionCheck
+from replica_cli.service.judging import Judgement, judge
+from replica_cli.service.primary_session import PrimarySession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,21 +57,26 @@ def show_positions(settings: Settings, secondaries: Sequence[Server]) -> tuple[P
 
     A secondary that is down is logged and its report is empty. Raises SecondaryError where all of them are.
     """
-    primary = look_at_primary(settings.primary, settings.network)
-    if primary.error is not None:
-        _log(logging.WARNING, settings.primary.name, "the primary's position is unknown: %s", primary.error)
     reports: list[PositionReport] = []
     failures: list[ReplicaError] = []
-    for server in secondaries:
-        try:
-            with connect(server, settings.network) as session:
-                state = read_state(session, settings.state_schema, server.name)
-        except ReplicaError as error:
-            failures.append(error)
-            _log(logging.ERROR, server.name, "its position cannot be read: %s", error)
-            reports.append(PositionReport(server.name, primary=primary.position, failure=Failure.of(error)))
-        else:
-            reports.append(_report(server.name, primary, state))
+    unknown: ReplicaError | None = None
+    with closing(PrimarySession(settings)) as primary:
+        for server in secondaries:
+            try:
+                with connect(server, settings.network) as session:
+                    found = judge(
+                        partial(read_state, session, settings.state_schema, server.name),
+                        primary, settings.network,
+                    )  # fmt: skip
+            except ReplicaError as error:
+                failures.append(error)
+                _log(logging.ERROR, server.name, "its position cannot be read: %s", error)
+                reports.append(PositionReport(server.name, failure=Failure.of(error)))
+            else:
+                unknown = unknown or found.primary.error
+                reports.append(_report(server.name, found))
+    if unknown is not None:
+        _log(logging.WARNING, settings.primary.name, "the primary's position is unknown: %s", unknown)
     if failures and len(failures) == len(reports):
         raise SecondaryError(failures[0].message, hint=failures[0].hint) from failures[0]
     return tuple(reports)
@@ -99,9 +107,10 @@ def run_reset(settings: Settings, plans: Sequence[ResetPlan]) -> None:
             _reset(settings, session, plan, identity)
 
 
-def _report(instance: str, primary: PrimaryView, state: InstanceState) -> PositionReport:
+def _report(instance: str, found: Judgement) -> PositionReport:
+    state, primary = found.state, found.primary
     saved, beat = state.saved, state.beat
-    distance = measure(primary, state)
+    distance = measure(primary, state, is_lost=found.is_lost)
     phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
     # A process that vanished had no time to say so: what it was busy with last is over, and no more is known.
     if not state.is_alive and phase not in (Phase.STOPPED, Phase.FAILED):
@@ -120,6 +129,7 @@ def _report(instance: str, primary: PrimaryView, state: InstanceState) -> Positi
         ),
         phase=phase,
         is_paused=beat is not None and (beat.is_pause_wanted or phase is Phase.PAUSED),
+        lost=Failure.of(found.error) if found.is_lost and found.error is not None else None,
     )
 
 
@@ -129,7 +139,8 @@ def _target(settings: Settings, request: ResetRequest) -> Position | None:
     with _blaming(PrimaryError), connect(settings.primary, settings.network) as session:
         facts = read_facts(session)
         if request.kind is ResetKind.CURRENT:
-            return current_position(session, facts)
+            check = PositionCheck(session, settings.network, facts=facts)
+            return check.exact(current_position(session, facts))
         if request.position is None:
             raise UsageError("no position to reset to")
         if request.kind is ResetKind.GTID:

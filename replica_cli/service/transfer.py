@@ -17,12 +17,13 @@ from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, Loc
 from replica_cli.core.reports import CopyReport, Failure, HealthLevel, TransferPlan, TransferReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import BESIDE, Phase, TableState
+from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
-from replica_cli.service.copying import ask_for_copies, copy_to_the_end, make_plan
+from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.service.signals import stopping_on_signals
@@ -41,7 +42,13 @@ _PATIENCE_SECONDS = 15.0
 
 
 def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
-    """Return what a transfer would do to each secondary. Writes nothing."""
+    """Return what a transfer would do to each secondary. Writes nothing.
+
+    Raises PositionLost when it would go on beside a saved position that is not true on the primary any more.
+    """
+    if request.mode is TransferMode.RESUME or request.tables:
+        for server in request.secondaries:
+            _check_saved(settings, server)
     with connect(settings.primary, settings.network) as primary:
         selected = look_at_selection(primary, settings.selection).finding
     warnings = () if selected.level is HealthLevel.OK else (f"{selected.message} ({selected.hint})",)
@@ -49,6 +56,13 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Transfe
         _plan_value(make_plan(settings, server, request.mode, request.tables), request, warnings)
         for server in request.secondaries
     )
+
+
+def _check_saved(settings: Settings, server: Server) -> None:
+    with connect(server, settings.network) as session:
+        saved = read_state(session, settings.state_schema, server.name).saved
+    if saved is not None:
+        check_saved(settings, saved)
 
 
 def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) -> TransferPlan:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.core.errors import ReplicaError
@@ -16,11 +18,13 @@ from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Server, Settings
     from replica_cli.health.columns import ColumnWatch
+    from replica_cli.health.primary import PrimaryView
     from replica_cli.health.secondary import InstanceState
     from replica_cli.service.board import StatusBoard
 
@@ -30,6 +34,7 @@ _WATCH_SECONDS = 30.0
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
 _QUIET_SECONDS = 600.0  # after this, deaths of earlier processes are over
+_MOVING = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
 
 
 class HealthWatch:
@@ -37,12 +42,19 @@ class HealthWatch:
 
     What it finds goes with the heartbeat into `stream_status`: there `replica health` reads it, from another machine
     and after this process is gone. A server that hangs holds up this thread alone.
+
+    `doubt` is called when the saved position is not true on the primary any more: the connection to a log that was
+    reset stays open and silent, so the stream has to be told to check its position again.
     """
 
-    def __init__(self, settings: Settings, server: Server, board: StatusBoard) -> None:
+    def __init__(
+        self, settings: Settings, server: Server, board: StatusBoard, doubt: Callable[[], None] = lambda: None
+    ) -> None:
         self._settings = settings
         self._server = server
         self._board = board
+        self._doubt = doubt
+        self._seen: Position | None = None
         self._end = StopToken()
         self._last: tuple[object, int] = (None, 0)
         self._columns: ColumnWatch | None = None
@@ -74,28 +86,43 @@ class HealthWatch:
     def _look(self) -> Iterator[HealthCheck | None]:
         # Half a minute after the start: that is spared these imports.
         from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
-        from replica_cli.health.primary import look_at_primary  # noqa: PLC0415
         from replica_cli.health.secondary import read_state  # noqa: PLC0415
+        from replica_cli.service.judging import judge  # noqa: PLC0415
+        from replica_cli.service.primary_session import PrimarySession  # noqa: PLC0415
 
         network = replace(
             self._settings.network, query_timeout=min(self._settings.network.query_timeout, _ANSWER_SECONDS)
         )
-        instance = self._server.name
-        primary = look_at_primary(self._settings.primary, network)
-        if primary.facts is None:
-            yield HealthCheck("primary-connection", HealthLevel.CRITICAL, str(primary.error), instance=instance)
+        settings, instance = replace(self._settings, network=network), self._server.name
         try:
-            with connect(self._server, network) as session:
-                state = read_state(session, self._settings.state_schema, instance)
+            with connect(self._server, network) as session, closing(PrimarySession(settings)) as primary:
+                read = partial(read_state, session, settings.state_schema, instance)
+                found = judge(read, primary, network, is_thorough=self._is_doubtful)
         except ReplicaError as error:
             yield HealthCheck("secondary-connection", HealthLevel.CRITICAL, error.message, instance=instance)
             return
+        state, view = found.state, found.primary
+        self._seen = state.saved.position if state.saved else None
+        if view.facts is None:
+            yield HealthCheck("primary-connection", HealthLevel.CRITICAL, str(view.error), instance=instance)
         if state.saved is not None:
-            yield check_position(primary, state, instance)
-            yield check_retention(primary, state, instance)
+            yield check_position(view, state, instance, error=found.error)
+            yield check_retention(view, state, instance)
         yield check_quarantine(state, instance)
-        if primary.facts is not None:
+        if found.is_lost:
+            self._doubt()
+        if view.facts is not None:
             yield self._look_at_columns(state, network)
+
+    def _is_doubtful(self, state: InstanceState, primary: PrimaryView) -> bool:
+        """Return True if a stream has not moved since the last look although the primary's GTID set is another one.
+
+        A stream that moves reads a log that is open. Only where it does not, the primary has to read its log for us.
+        """
+        if state.saved is None or primary.position is None or self._board.status.phase not in _MOVING:
+            return False
+        saved = state.saved.position
+        return saved == self._seen and saved.gtid != primary.position.gtid
 
     def _look_at_columns(self, state: InstanceState, network: Network) -> HealthCheck | None:
         from replica_cli.health.columns import ColumnWatch  # noqa: PLC0415 - as above

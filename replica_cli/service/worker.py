@@ -41,6 +41,7 @@ from replica_cli.retry import delay_after
 from replica_cli.service.copying import (
     ask_for_copies,
     can_join_later,
+    check_saved,
     copy_what_is_missing,
     has_any_table,
     is_on_neither_side,
@@ -96,6 +97,7 @@ class Worker:
         self._is_checked = False
         self._must_be_exact = False
         self._must_hold = False
+        self._is_doubted = False
         self._writer_id: int | None = None
         self._writer: Session | None = None
         self._new_settings: Settings | None = None
@@ -151,6 +153,7 @@ class Worker:
             while not is_over and not self._stop.is_set:
                 self._take_settings(sessions)
                 hold(sessions, self._board, self._stop)
+                self._is_doubted = False  # what is asked for comes with the beginning
                 saved = self._prepare(sessions)
                 streaming = Streaming(
                     self._settings,
@@ -177,8 +180,12 @@ class Worker:
         if self._writer is not None:
             self._writer.abort()
 
+    def doubt(self) -> None:
+        """Check the saved position against the primary's log again, between two transactions. From any thread."""
+        self._is_doubted = True
+
     def _is_interrupted(self) -> bool:
-        return self._stop.is_paused or self._new_settings is not None
+        return self._stop.is_paused or self._new_settings is not None or self._is_doubted
 
     def _take_settings(self, sessions: SecondarySessions) -> None:
         settings, self._new_settings = self._new_settings, None
@@ -203,6 +210,9 @@ class Worker:
                 "`replica transfer --table` copies what has come in",
             )
         unfinished = [r.name for r in stores.tables.load().values() if r.state in UNFINISHED]
+        if saved is not None and unfinished:
+            # Before a copy that would be for nothing; without one the stream checks as it begins.
+            check_saved(self._settings, saved)
         if saved is None or not has_any_table(self._settings, sessions.catalog):
             self._copy(sessions, TransferMode.NEW)
         elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):

@@ -88,7 +88,7 @@ def _run(orders: Orders, pipe: Connection) -> None:
     board.set(deaths=orders.deaths, death=orders.death)
     worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
     heartbeat = Heartbeat(orders.settings, orders.server, board, stop, worker.abort)
-    watch = HealthWatch(orders.settings, orders.server, board)
+    watch = HealthWatch(orders.settings, orders.server, board, worker.doubt)
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)

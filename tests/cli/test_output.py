@@ -14,6 +14,7 @@ from replica_cli.cli.output.lines import LineReporter, Thinning
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.position import Position
 from replica_cli.core.reports import (
+    Failure,
     HealthCheck,
     HealthLevel,
     HealthReport,
@@ -110,6 +111,13 @@ def test_health_text_and_document() -> None:
     }  # fmt: skip
 
 
+def test_a_lost_position_is_named_and_no_distance_is_told() -> None:
+    report = PositionReport("db2", PLACE, primary=PLACE, lost=Failure("position_lost", "the log was reset"))
+    text = tables.positions_text([report], PLAIN)
+    assert "lost     the log was reset" in text
+    assert documents.positions_document([report])["secondaries"][0]["lost"] == "the log was reset"
+
+
 def test_positions_in_json_have_null_for_unknown() -> None:
     note = TableNote(TableName("shop", "audit"), TableState.QUARANTINED, "row missing", PLACE)
     report = PositionReport("db2", PLACE, datetime(2026, 1, 1, tzinfo=UTC), tables=(note,), phase=Phase.STREAMING)
@@ -117,7 +125,8 @@ def test_positions_in_json_have_null_for_unknown() -> None:
     assert documents.positions_document([report]) == {
         "secondaries": [
             {
-                "instance": "db2", "phase": "streaming", "is_paused": False, "failure": None, "saved": place,
+                "instance": "db2", "phase": "streaming", "is_paused": False, "failure": None, "lost": None,
+                "saved": place,
                 "saved_at": "2026-01-01T00:00:00.000Z", "source_time": None, "primary": None,
                 "distance_bytes": None, "distance_seconds": None,
                 "tables": [

@@ -153,20 +153,32 @@ def test_no_position(watched: Watched) -> None:
 
 def test_position_of_another_primary(watched: Watched) -> None:
     watched.on_state("UPDATE binlog_position SET source_identity = 'server-id:4711'")
+    # It has executed all that was applied: the stream goes on by GTID.
+    assert watched.check("position").level is WARNING
+    assert "--restart" not in watched.check("position").hint
+    watched.on_state("UPDATE binlog_position SET gtid = ''")
     assert watched.check("position").level is CRITICAL
 
 
 def test_position_that_was_purged(watched: Watched) -> None:
     watched.save(replace(watched.end(), gtid=""))
     watched.on_state("UPDATE binlog_position SET file = 'binlog.000000'")
+    # A live stream may have read it before it was purged.
+    assert watched.check("position").level is WARNING
+    watched.age("beat_at", 3600)
     check = watched.check("position")
     assert check.level is CRITICAL
-    assert "purged" in check.message
+    assert "is missing" in check.message
 
 
 def test_position_past_the_end_of_its_file(watched: Watched) -> None:
     watched.on_state("UPDATE binlog_position SET pos = 99999999999")
-    assert "lost the rest" in watched.check("position").message
+    check = watched.check("position")
+    assert "past the end" in check.message
+    # A live stream looks by itself; only without one there is something to be done.
+    assert "--restart" not in check.hint
+    watched.age("beat_at", 3600)
+    assert "--restart" in watched.check("position").hint
 
 
 def test_changed_filters(watched: Watched) -> None:

@@ -4,8 +4,8 @@ Fields may be added, never renamed or removed.
 
 | command | form | documents |
 |---|---|---|
-| `position show` | one document | `secondaries`: instance, phase, is_paused, failure, saved, saved_at, source_time, |
-| | | primary, distance_bytes, distance_seconds, tables (table, state, reason, position) |
+| `position show` | one document | `secondaries`: instance, phase, is_paused, failure, lost, saved, saved_at, |
+| | | source_time, primary, distance_bytes, distance_seconds, tables (table, state, reason, position) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, warnings |
 | `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
@@ -305,6 +305,7 @@ def _position_report(report: PositionReport) -> Document:
         "phase": report.phase.value if report.phase else None,
         "is_paused": report.is_paused,
         "failure": report.failure.message if report.failure else None,
+        "lost": report.lost.message if report.lost else None,
         "saved": position_document(report.saved),
         "saved_at": _time(report.saved_at),
         "source_time": _time(report.source_time),

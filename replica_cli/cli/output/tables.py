@@ -233,6 +233,8 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
         f"  primary  {_full(report.primary)}",
         f"  behind   {units.size(report.distance_bytes)}, {units.duration(report.distance_seconds)}",
     ]
+    if report.lost:
+        lines.append(f"  {paint.bad('lost')}     {report.lost.message}")
     if report.source_time:
         lines.append(f"  last     change made at {units.moment(report.source_time)}")
     for note in report.tables:

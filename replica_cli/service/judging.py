@@ -1,0 +1,91 @@
+"""What both servers say of one instance, in an order in which a healthy stream never looks wrong.
+
+`health`, `position show` and the stream's own watch ask here. The secondary is read first: a position that is read
+after the primary's end may have passed it. What looks lost is asked again if the saved position moved meanwhile, as a
+file may be purged between the two looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced, ReplicaError
+from replica_cli.health.primary import PrimaryView, read_primary
+from replica_cli.mysql.facts import read_facts
+from replica_cli.reader.truth import PositionCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.settings import Network
+    from replica_cli.health.secondary import InstanceState
+    from replica_cli.service.primary_session import PrimarySession
+
+_LOOKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One instance's state, the primary a moment later, and what the check of the saved position raised."""
+
+    state: InstanceState
+    primary: PrimaryView
+    error: ReplicaError | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Return True if the saved position is not true on the primary.
+
+        Not so for one that is purged while a stream lives: what follows was read before it was purged.
+        """
+        if isinstance(self.error, PositionPurged) and self.state.is_alive:
+            return False
+        return isinstance(self.error, PositionLost | PrimaryReplaced)
+
+
+def judge(
+    read: Callable[[], InstanceState],
+    primary: PrimarySession,
+    network: Network,
+    *,
+    is_thorough: Callable[[InstanceState, PrimaryView], bool] = lambda _state, _primary: True,
+) -> Judgement:
+    """Read an instance's state, then the primary, and check the saved position.
+
+    `is_thorough` says whether to hold the log against the GTID set, which makes the primary read a file of its log.
+    Never raises for the primary's sake; what `read` raises is passed on.
+    """
+    state = read()
+    for _ in range(_LOOKS):
+        found = _look(state, primary, network, is_thorough)
+        if found.error is None:
+            break
+        again = read()
+        if (again.saved and again.saved.position) == (state.saved and state.saved.position):
+            break
+        state = again
+    return found
+
+
+def _look(
+    state: InstanceState,
+    primary: PrimarySession,
+    network: Network,
+    is_thorough: Callable[[InstanceState, PrimaryView], bool],
+) -> Judgement:
+    try:
+        session = primary.session
+        facts = read_facts(session)
+        view = read_primary(session, facts)
+    except ReplicaError as error:
+        primary.close()
+        return Judgement(state, PrimaryView(error=error))
+    if state.saved is None or view.position is None:
+        return Judgement(state, view)
+    try:
+        check = PositionCheck(session, network, facts=facts)
+        check.start_of(state.saved, is_thorough=is_thorough(state, view))
+    except ReplicaError as error:
+        return Judgement(state, view, error)
+    return Judgement(state, view)
