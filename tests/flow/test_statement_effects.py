@@ -69,7 +69,6 @@ def test_a_table_that_a_failed_statement_replaced_ends_as_on_the_primary(replica
 
 
 @pytest.mark.every_server
-@pytest.mark.covers("engines that keep no rows of their own", has_no_rows=True)
 def test_tables_of_engines_without_rows_of_their_own_are_set_aside_by_name(replica: Replica) -> None:
     replica.on_primary(
         *(f"CREATE TABLE {n} (id INT PRIMARY KEY, n INT)" for n in ("good", "thrown")),

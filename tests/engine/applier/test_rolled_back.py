@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.settings import Apply
 from replica_cli.mysql.errnos import ServerError
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from engine.applier.bench import Bench
 
+    from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
 
 pytestmark = pytest.mark.servers("mariadb")
@@ -40,16 +43,19 @@ def session(table: Bench) -> Iterator[Session]:
 
 
 @pytest.mark.covers("DDL in a rolled-back group (MariaDB)")
-@pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
-def test_a_table_that_a_failed_replacement_dropped_is_dropped(table: Bench, session: Session, engine: str) -> None:
-    with pytest.raises(ServerError, match="Duplicate"):
-        session.execute(f"CREATE OR REPLACE TABLE gone (id INT PRIMARY KEY) ENGINE={engine} {FAILS}")
-    session.execute("INSERT INTO t VALUES (2, 2)")
-    table.stream()
-    table.assert_equal()
-    assert table.rows("SHOW TABLES LIKE 'gone'") == []
-    session.execute("CREATE TABLE gone (id INT PRIMARY KEY, n INT)")
-    session.execute("INSERT INTO gone VALUES (1, 1)")
+def test_a_table_that_a_failed_replacement_dropped_is_dropped(
+    table: Bench, session: Session, engine_choice: EngineChoice
+) -> None:
+    table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
+    for number, engine in enumerate(("InnoDB", "MyISAM"), 2):
+        with pytest.raises(ServerError, match="Duplicate"):
+            session.execute(f"CREATE OR REPLACE TABLE gone (id INT PRIMARY KEY) ENGINE={engine} {FAILS}")
+        session.execute(f"INSERT INTO t VALUES ({number}, 2)")
+        table.stream()
+        table.assert_equal()
+        assert table.rows("SHOW TABLES LIKE 'gone'") == []
+        session.execute("CREATE TABLE gone (id INT PRIMARY KEY, n INT)")
+        session.execute("INSERT INTO gone VALUES (1, 1)")
     table.stream()
     table.assert_equal()
 

@@ -10,6 +10,7 @@ import pytest
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.selection import Selection
+from replica_cli.core.settings import Apply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from engine.applier.bench import Bench
     from fix_coverage import Refused
 
+    from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
 
 
@@ -55,7 +57,6 @@ THROUGH = {
     "a function in DO": ("DO f(51)",),
     "a function in SET": ("SET @x = f(51)",),
     "a function in an INSERT": ("INSERT INTO base VALUES (f(51))",),
-    "a function and the server's own tables": ("USE mysql", "DELETE FROM servers WHERE Server_name = {other}.f(51)"),
     "a view of the default schema mysql": ("USE mysql", "UPDATE {other}.seen SET n = 51"),
     "no table of ours, which cannot be known": ("DELETE FROM base",),
 }
@@ -66,35 +67,50 @@ MARIADB_THROUGH = {
 }
 
 
+def run(session: Session, statements: tuple[str, ...], other: str) -> None:
+    session.execute(f"USE {other}")
+    for statement in statements:
+        words = statement.replace("{other}", other)
+        session.rows(words) if words.startswith("SELECT") else session.execute(words)
+
+
 @pytest.mark.covers("statement format: rows changed through views, triggers and functions")
+def test_rows_changed_through_another_schema_are_refused(
+    table: Bench, session: Session, refused: Refused, engine_choice: EngineChoice
+) -> None:
+    table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
+    for what in ("a view", "a trigger", "a function in a query"):
+        place = table.begin_here()
+        run(session, THROUGH[what], f"{table.schema}_other")
+        with refused(ApplyRefused, "logged as a statement") as raised:
+            table.stream()
+        assert str(place) in raised.value.message, what
+        table.on_primary("DELETE FROM t WHERE id = 51")
+    assert table.rows("SELECT * FROM t ORDER BY id") == [(1, 1), (2, 2)]
+
+
 @pytest.mark.parametrize("takes_all", [False, True], ids=["one schema", "all schemas"])
 def test_a_statement_whose_tables_are_not_all_known_is_refused(
-    table: Bench, session: Session, refused: Refused, *, takes_all: bool
+    table: Bench, session: Session, *, takes_all: bool
 ) -> None:
     if takes_all:
-        # All of one server's tests: whatever is not this test's stays out.
-        table.settings = replace(
-            table.settings,
-            selection=Selection(
-                (), takes_all_schemas=True, tables=(f"{table.schema}.*",), state_schema=table.settings.state_schema
-            ),
+        # What other tests write on these servers stays out.
+        selection = Selection(
+            (), takes_all_schemas=True, tables=(f"{table.schema}.*",), state_schema=table.settings.state_schema
         )
-    place = table.begin_here()
+        table.settings = replace(table.settings, selection=selection)
     for what, statements in {**THROUGH, **(MARIADB_THROUGH if table.is_mariadb else {})}.items():
-        session.execute(f"USE {table.schema}_other")
-        for statement in statements:
-            words = statement.replace("{other}", f"{table.schema}_other")
-            session.rows(words) if words.startswith("SELECT") else session.execute(words)
-        with refused(ApplyRefused, "logged as a statement") as raised:
+        place = table.begin_here()
+        run(session, statements, f"{table.schema}_other")
+        with pytest.raises(ApplyRefused, match="logged as a statement") as raised:
             table.stream()
         assert str(place) in raised.value.message, what
         assert raised.value.table is None, what
         hint = str(raised.value.hint)
         assert "--restart" not in hint
         assert f"`replica position reset --secondary db1 --to {table.here()}`" in hint
-        assert table.rows("SELECT * FROM t ORDER BY id") == [(1, 1), (2, 2)]
         table.on_primary("DELETE FROM t WHERE id = 51", "UPDATE t SET n = id")
-        place = table.begin_here()
+    assert table.rows("SELECT * FROM t ORDER BY id") == [(1, 1), (2, 2)]
 
 
 def test_statements_on_the_servers_own_tables_pass(table: Bench, session: Session) -> None:
@@ -107,18 +123,41 @@ def test_statements_on_the_servers_own_tables_pass(table: Bench, session: Sessio
 
 
 @pytest.mark.covers("CREATE TABLE … SELECT in statement format")
-@pytest.mark.parametrize("binlog_format", ["MIXED", "STATEMENT"])
-def test_a_table_made_of_a_query_asks_for_a_copy(table: Bench, session: Session, binlog_format: str) -> None:
-    session.execute(f"SET SESSION binlog_format = {binlog_format}")
+def test_a_table_made_of_a_query_asks_for_a_copy(table: Bench, session: Session, engine_choice: EngineChoice) -> None:
+    table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
+    session.execute(f"USE {table.schema}")
     for number, query in enumerate(("SELECT 1 AS a", "SELECT UUID() AS a", "SELECT id, n FROM t")):
-        session.execute(f"USE {table.schema}")
+        table.begin_here()
         session.execute(f"CREATE TABLE made_{number} {query}")
-        if binlog_format == "MIXED" and "UUID" in query:
-            table.stream()  # logged as a definition and rows
-            assert table.rows(f"SELECT * FROM made_{number}") == table.source.rows(f"SELECT * FROM made_{number}")
-            continue
         with pytest.raises(TableChangedInWindow, match="logged as a statement without its rows") as raised:
             table.stream()
         assert raised.value.tables == (table.name(f"made_{number}"),)
         assert table.rows(f"SHOW TABLES LIKE 'made_{number}'") == []
-        table.begin_here()
+
+
+def test_a_table_made_of_a_query_in_mixed_format(table: Bench, session: Session) -> None:
+    session.execute(f"USE {table.schema}")
+    session.execute("SET SESSION binlog_format = MIXED")
+    session.execute("CREATE TABLE rows_logged SELECT UUID() AS a")
+    table.stream()
+    table.assert_equal()
+    session.execute("CREATE TABLE query_logged SELECT 1 AS a")
+    with pytest.raises(TableChangedInWindow, match="logged as a statement without its rows"):
+        table.stream()
+
+
+@pytest.mark.covers("engines that keep no rows of their own")
+def test_a_table_of_an_engine_without_rows_of_its_own_is_set_aside(table: Bench, engine_choice: EngineChoice) -> None:
+    table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
+    table.on_primary(
+        *(f"CREATE TABLE part_{n} (id INT, n INT) ENGINE=MyISAM" for n in range(3)),
+        "CREATE TABLE lost (id INT) ENGINE=BLACKHOLE",
+        "INSERT INTO lost VALUES (1)",
+        f"CREATE TABLE {table.schema}_other.whole (id INT, n INT) ENGINE=MERGE"
+        f" UNION=({table.schema}.part_0, {table.schema}.part_1) INSERT_METHOD=LAST",
+        f"INSERT INTO {table.schema}_other.whole VALUES (7, 7)",
+        "INSERT INTO part_2 VALUES (9, 9)",
+    )
+    table.stream()
+    assert sorted(name.table for name in table.tables.load()) == ["lost", "part_0", "part_1"]
+    assert table.rows("SELECT * FROM part_2") == [(9, 9)]
