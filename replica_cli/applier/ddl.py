@@ -15,7 +15,7 @@ from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
-from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, Remedy, ServerError
 from replica_cli.sqlbuilder.effects import touches_only_server_tables
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
@@ -31,7 +31,7 @@ from replica_cli.sqlbuilder.tokens import Kind
 if TYPE_CHECKING:
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.effects import StatementEffects
-    from replica_cli.applier.statement_session import StatementSession
+    from replica_cli.applier.statement_session import StatementPlan, StatementSession
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.core.events import Statement, Transaction
@@ -342,7 +342,7 @@ class DdlApplier:
         try:
             if schema and self._has_schema(schema):
                 self._session.execute(f"USE {quote(schema)}")
-            self._session.execute(plan.enter)
+            self._enter(plan)
             self._session.execute_one(self._text(statement, plan.parsed, targets))
         except ServerError as error:
             if not error.is_connection_lost and self._tables_in_doubt(parsed):
@@ -360,6 +360,20 @@ class DdlApplier:
             ) from error
         finally:
             self._restore_session(plan.leave)
+
+    def _enter(self, plan: StatementPlan) -> None:
+        try:
+            self._session.execute(plan.enter)
+        except ServerError as error:
+            if error.errno != ER_SPECIFIC_ACCESS_DENIED:
+                raise
+            names = ", ".join(plan.differing)
+            raise ApplyRefused(
+                f"our user on {error.server} may not set what a statement needs ({names}): {_shown(plan.parsed)}",
+                hint="GRANT SESSION_VARIABLES_ADMIN ON *.* TO this user (MariaDB: SUPER), or give the secondary the "
+                f"primary's global values of {names}",
+                table=plan.parsed.tables[0] if plan.parsed.tables else None,
+            ) from error
 
     def _restore_session(self, leave: str) -> None:
         try:

@@ -76,12 +76,14 @@ _NATIONAL = ("NCHAR", "NVARCHAR", "NATIONAL")
 class StatementPlan:
     """What is run for a statement, in this order.
 
-    `enter` makes the session that of the statement, `leave` makes it the applier's again.
+    `enter` makes the session that of the statement, `leave` makes it the applier's again. `differing` are the variables
+    in which the secondary's session is another one, and of which some need a privilege.
     """
 
     parsed: ParsedStatement
     enter: str
     leave: str
+    differing: tuple[str, ...]
 
 
 class StatementSession:
@@ -167,7 +169,7 @@ class StatementSession:
         more = [assignment(name, wanted[name]) for name in differing]
         enter = context_statement(context, statement.timestamp, self._collations, more=more)
         leave = ", ".join((APPLY_SESSION, *(assignment(name, self._own[name]) for name in differing)))
-        return StatementPlan(parsed, enter, leave)
+        return StatementPlan(parsed, enter, leave, tuple(differing))
 
     def _logged(
         self, context: SessionContext, parsed: ParsedStatement, *, is_same: bool

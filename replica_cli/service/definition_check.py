@@ -95,6 +95,8 @@ class DefinitionCheck:
         for name in [n for n in self._altered.before if n in self._windows.records]:
             # Set aside, or copied: what the copy makes is the primary's.
             self._altered.forget(name)
+        if not self._can_tell(place):
+            return
         differing = self._differing()
         self._looked_at = time.monotonic()
         certain = {}
@@ -126,6 +128,11 @@ class DefinitionCheck:
                 logger, logging.WARNING, Tag.WARN, "its definition is altered all the time and is not compared",
                 instance=self._catalog.server.name, schema=name.schema, table=name.table,
             )  # fmt: skip
+
+    def _can_tell(self, place: Position) -> bool:
+        """Say whether another look can tell more: a stream that is far behind does not ask for the same each second."""
+        waiting = [self._seen.get(name) for name in self._altered.before]
+        return any(seen is None or self._has_passed(place, seen.end) for seen in waiting)
 
     def _differing(self) -> dict[TableName, tuple[_Seen, str]]:
         ours = self._primary.read(list(self._altered.before))

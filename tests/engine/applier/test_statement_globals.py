@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.service.sessions import SecondarySessions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.applier.bench import Bench
 
+    from replica_cli.core.settings import Server
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
@@ -79,6 +83,11 @@ CASES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "", "auto_increment_increment = 1", "auto_increment_increment = 5",
         ("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (3), (4)",
          "ALTER TABLE t ADD k INT NOT NULL AUTO_INCREMENT UNIQUE"),
+    ),
+    "another row format on the secondary": (
+        "", "innodb_default_row_format = dynamic", "innodb_default_row_format = redundant",
+        ("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(80) CHARACTER SET utf8mb4, KEY (v))",
+         "INSERT INTO t VALUES (1, 'x')"),
     ),
     "a key that the secondary wants": (
         "mysql", "sql_require_primary_key = OFF", "sql_require_primary_key = ON", NO_KEY,
@@ -184,3 +193,48 @@ def test_a_definition_is_the_primarys_whatever_the_servers_are_set_to(bench: Ben
     assert definitions(bench, on_primary=False) == definitions(bench, on_primary=True)
     bench.assert_equal()
     assert all("ENGINE=InnoDB" in text for text in definitions(bench, on_primary=False).values())
+
+
+# As the README grants them; what the secondary is set to, and what a statement then needs a privilege for.
+GRANTS = (
+    "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER ON `{schema}%`.* TO {user}",
+    "GRANT {replay} ON *.* TO {user}",
+)
+PRIVILEGED = {
+    "mariadb": ("enforce_storage_engine = Aria", "BINLOG REPLAY"),
+    "mysql": ("sql_generate_invisible_primary_key = ON", "REPLICATION_APPLIER"),
+}
+
+
+@pytest.fixture
+def plain_user(bench: Bench) -> Iterator[Server]:
+    """Give the secondary by a user with the privileges that the README names, and no other."""
+    _, replay = PRIVILEGED[bench.secondary.binary.flavour]
+    user = f"u_{bench.schema}"
+    with bench.secondary.session() as session:
+        session.execute(f"CREATE USER {user}@'%' IDENTIFIED BY 'a-Long-enough-1'")
+        for grant in GRANTS:
+            session.execute(grant.format(schema=bench.schema, user=f"{user}@'%'", replay=replay))
+        yield bench.secondary.address(user, name=bench.target.name, password="a-Long-enough-1")
+        session.execute(f"DROP USER {user}@'%'")
+
+
+def test_a_user_who_may_set_nothing_special(bench: Bench, plain_user: Server) -> None:
+    hostile, _ = PRIVILEGED[bench.secondary.binary.flavour]
+
+    def stream() -> None:
+        with SecondarySessions.open(bench.settings, plain_user) as sessions:
+            bench.streaming(sessions, is_exact=True).run(until_caught_up=True)
+
+    bench.begin_here()
+    with globals_of(bench.secondary, "innodb_strict_mode = ON"):
+        bench.on_primary("CREATE TABLE t (v INT)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD w INT")
+        stream()
+        bench.assert_equal()
+    with globals_of(bench.secondary, hostile):
+        bench.on_primary("ALTER TABLE t DROP w" if bench.is_mariadb else "CREATE TABLE u (v INT)")
+        with pytest.raises(ApplyRefused, match=rf"our user on db1 may not set .*\({hostile.split()[0]}\)"):
+            stream()
+    # Once the secondary is as the primary, nothing has to be set.
+    stream()
+    bench.assert_equal()
