@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
+from replica_cli.core.errors import ReplicaError
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_TABLE_DEF_CHANGED, ServerError
 from replica_cli.mysql.lines import Lines
 from replica_cli.sqlbuilder.chunks import (
@@ -15,10 +16,12 @@ from replica_cli.sqlbuilder.chunks import (
     rows_query,
     split_literals,
     up_to,
+    where,
 )
+from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.chunk import Chunk
 from replica_cli.transfer.documents import Care, Documents
-from replica_cli.transfer.errors import RowTooLarge, TableAltered
+from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +36,8 @@ TARGET_BYTES = 1_500_000
 _ROWS_LIMIT = 50_000
 # Rows may be much wider than the catalog guesses: more than this is read again in smaller pieces.
 _CHUNK_BYTES = 8 * TARGET_BYTES
+# How often a chunk is read whose number of rows is another one: an engine without snapshots may have changed meanwhile.
+_COUNTS_LIMIT = 3
 _ER_KEY_DOES_NOT_EXIST = 1176
 _ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_BAD_DB, _ER_KEY_DOES_NOT_EXIST})
 
@@ -49,7 +54,11 @@ def noticing_ddl() -> Iterator[None]:
 
 
 class RangeReader:
-    """Reads one range of one table. `chunk_rows` is where it starts; then the rows' width decides."""
+    """Reads one range of one table. `chunk_rows` is where it starts; then the rows' width decides.
+
+    Each chunk is read in a transaction of its own, in which its rows are counted too; with `in_snapshot` the session's
+    open one is used.
+    """
 
     def __init__(
         self,
@@ -60,8 +69,10 @@ class RangeReader:
         chunk_rows: int,
         packet_limit: int,
         care: Care = Care.NONE,
+        in_snapshot: bool = False,
     ) -> None:
         self._session = session
+        self._in_snapshot = in_snapshot
         self._documents = Documents(session, definition, care, key)
         self._definition = definition
         self._key = key
@@ -91,9 +102,43 @@ class RangeReader:
         return tuple(bytes(literal).decode() for literal in row) if row else None
 
     def _next(self, start: str, end: str) -> Chunk | None:
-        # The boundary comes first and alone, from the index: so the chunk needs no sorted temporary table.
-        last_key = self.boundary(both(start, end), self._rows - 1)
-        condition = both(start, up_to(self._key, last_key) if last_key else end)
+        rows = self._rows
+        expected = found = 0
+        for _ in range(_COUNTS_LIMIT):
+            self._rows = rows
+            with self._snapshot():
+                # The boundary comes first and alone, from the index: so the chunk needs no sorted temporary table.
+                last_key = self.boundary(both(start, end), rows - 1)
+                condition = both(start, up_to(self._key, last_key) if last_key else end)
+                chunk = self._read(condition, last_key)
+                if chunk is None:
+                    return None
+                # A row behind so many others was there, so many must have come.
+                expected = rows if last_key else row_count(self._session, self._definition, condition)
+            if chunk.row_count == expected:
+                return chunk
+            found = chunk.row_count
+        raise _cut_short(self._definition, expected, found)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Let the queries of one chunk see one moment; it ends before the chunk waits for the secondary.
+
+        A DDL on the primary waits for open transactions.
+        """
+        if self._in_snapshot:
+            yield
+            return
+        self._session.begin()
+        try:
+            yield
+        except ReplicaError:
+            with suppress(ReplicaError):
+                self._session.rollback()
+            raise
+        self._session.commit()
+
+    def _read(self, condition: str, last_key: KeyLiterals | None) -> Chunk | None:
         if self._documents.check(condition):
             return self._wide_rows(last_key, self._documents.rows(condition))
         limit = self._packet_limit if self._rows == 1 else min(self._packet_limit, _CHUNK_BYTES)
@@ -136,6 +181,19 @@ class RangeReader:
         return value
 
 
+def row_count(session: Session, definition: TableDefinition, condition: str = "") -> int:
+    """Return the number of rows that the session's snapshot has of a table, or of a part of it."""
+    ((count,),) = session.rows(f"SELECT COUNT(*) FROM {quote_table(definition.name)}{where(condition)}")
+    return int(count)
+
+
+def _cut_short(definition: TableDefinition, expected: int, found: int) -> ChunkBroken:
+    return ChunkBroken(
+        f"{definition.name}: the primary counts {expected} rows in a part of the table and gave {found} of them",
+        hint="something limits its answers, such as a proxy or a rewriting plugin; nothing of this part was kept",
+    )
+
+
 def _rows_within(limit: int, lines: Iterable[Lines]) -> Lines | None:
     """Return all rows as one, None where they are more than so many bytes or one is NULL: longer than a packet."""
     rows, size, fits = Lines(), 0, True
@@ -156,9 +214,10 @@ def whole_table(
 ) -> Iterator[Chunk]:
     """Yield a whole table in the session's snapshot, rows in whatever order they come. Raises RowTooLarge."""
     lines: list[bytes] = []
-    size, zero = 0, False
+    size, count, zero = 0, 0, False
     with noticing_ddl():
         for found in _lines(session, definition, Documents(session, definition, care)):
+            count += len(found.texts)
             for line in found.texts:
                 if line is None or len(line) > packet_limit:
                     raise RowTooLarge(
@@ -171,6 +230,8 @@ def whole_table(
                 lines.append(line)
                 size += len(line) + 1
                 zero = zero or found.is_flagged
+        if (expected := row_count(session, definition)) != count:
+            raise _cut_short(definition, expected, count)
     yield Chunk((b",".join(lines),) if lines else (), len(lines), is_last=True, holds_enum_zero=zero)
 
 

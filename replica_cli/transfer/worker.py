@@ -217,7 +217,7 @@ class Worker:
         else:
             paging = RangeReader(
                 reader, run.source.definition, run.source.key, chunk_rows=self._plan.settings.chunk_rows,
-                packet_limit=limit, care=run.source.care,
+                packet_limit=limit, care=run.source.care, in_snapshot=True,
             )  # fmt: skip
             rows = paging.chunks(RangeProgress(1))
         self._write_all(run, chunks, RangeProgress(1), rows)

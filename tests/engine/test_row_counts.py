@@ -1,0 +1,94 @@
+"""A copy counts: what the primary gives of a table is as many rows as its snapshot has, or the copy does not go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.checkpoint.progress import RangeProgress
+from replica_cli.core.settings import Network
+from replica_cli.core.table import TableName
+from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.session import connect
+from replica_cli.sqlbuilder.chunks import paging_key
+from replica_cli.transfer.ends import Ends
+from replica_cli.transfer.errors import ChunkBroken
+from replica_cli.transfer.reading import RangeReader, whole_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.core.table import TableDefinition
+    from replica_cli.mysql.session import Session
+    from replica_cli.sandbox.server import SandboxServer
+    from replica_cli.transfer.chunk import Chunk
+
+ROWS = 50
+
+
+@pytest.fixture
+def definition(primary: SandboxServer, schema: str) -> TableDefinition:
+    with primary.session() as session:
+        session.execute(f"CREATE DATABASE `{schema}`")
+        session.execute(f"CREATE TABLE `{schema}`.t (id INT PRIMARY KEY, v TEXT)")
+        values = ", ".join(f"({n}, REPEAT('v', {n}))" for n in range(ROWS))
+        session.execute(f"INSERT INTO `{schema}`.t VALUES {values}")
+    with connect(primary.address(), Network()) as session:
+        found = read_table(session, TableName(schema, "t"))
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def reader(primary: SandboxServer, schema: str) -> Iterator[Session]:  # noqa: ARG001 - closed before the schema goes
+    address = primary.address()
+    with Ends(address, address, Network(), 1 << 20, lambda _: None).open_reader() as session:
+        yield session
+
+
+def chunks(reader: Session, definition: TableDefinition, chunk_rows: int, *, in_snapshot: bool) -> list[Chunk]:
+    key = paging_key(definition)
+    assert key is not None
+    paging = RangeReader(
+        reader, definition, key, chunk_rows=chunk_rows, packet_limit=1 << 20, in_snapshot=in_snapshot
+    )  # fmt: skip
+    return list(paging.chunks(RangeProgress(1)))
+
+
+@pytest.mark.parametrize("in_snapshot", [True, False])
+@pytest.mark.parametrize("chunk_rows", [1, 20, 50, 51, 1000])
+def test_a_range_has_all_of_its_rows_or_is_refused(
+    reader: Session, definition: TableDefinition, chunk_rows: int, *, in_snapshot: bool
+) -> None:
+    if in_snapshot:
+        reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    found = chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
+    assert sum(c.row_count for c in found) == ROWS
+    assert found[-1].is_last
+    # As a proxy or a plugin that limits answers would do it.
+    reader.execute("SET SESSION sql_select_limit = 3")
+    with pytest.raises(ChunkBroken, match="rows in a part of the table and gave 3"):
+        chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
+
+
+def test_no_transaction_is_open_while_a_chunk_waits(
+    primary: SandboxServer, reader: Session, definition: TableDefinition
+) -> None:
+    key = paging_key(definition)
+    assert key is not None
+    reading = RangeReader(reader, definition, key, chunk_rows=10, packet_limit=1 << 20).chunks(RangeProgress(1))
+    assert next(reading).row_count == 10
+    with primary.session() as session:
+        # Else a DDL of the primary would wait for as long as the secondary takes.
+        session.execute("SET SESSION lock_wait_timeout = 1")
+        session.execute(f"ALTER TABLE `{definition.name.schema}`.t COMMENT 'altered'")
+
+
+def test_a_whole_table_has_all_of_its_rows_or_is_refused(reader: Session, definition: TableDefinition) -> None:
+    reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    found = list(whole_table(reader, definition, packet_limit=1 << 20))
+    assert sum(c.row_count for c in found) == ROWS
+    reader.execute("SET SESSION sql_select_limit = 3")
+    with pytest.raises(ChunkBroken, match="counts 50 rows in a part of the table and gave 3"):
+        list(whole_table(reader, definition, packet_limit=1 << 20))
