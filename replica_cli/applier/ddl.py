@@ -11,6 +11,7 @@ from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
@@ -93,7 +94,7 @@ class DdlApplier:
         if parsed.kind is StatementKind.UNKNOWN or _holds_several(parsed):
             raise ApplyRefused(
                 f"a statement that cannot be placed, at {transaction.start}: {_masked(parsed)}",
-                hint="run it on the secondary by hand, then `replica position reset --to` the position behind it",
+                hint="run it on the secondary by hand, then `replica position reset --to FILE:POS` with its end",
             )
         if parsed.schema:
             return self._decide_schema(statement, parsed, transaction, windows)
@@ -230,7 +231,7 @@ class DdlApplier:
             raise ApplyRefused(
                 f"{parsed.kind} at {transaction.start} names {', '.join(routed)} where it cannot be routed: "
                 f"{_masked(parsed)}",
-                hint=f"`replica transfer --table {selected[0]}` copies the table again as it is now",
+                hint=f"`replica transfer {table_options([selected[0]])}` copies the table again as it is now",
                 table=selected[0],
             )
 
@@ -354,8 +355,8 @@ class DdlApplier:
             logger.debug("%s", error.text)
             raise ApplyRefused(
                 f"{error.server} refuses a statement (error {error.errno}): {_shown(parsed)}",
-                hint="mend the secondary so that it can run, or run it by hand and `replica position reset --to` the "
-                "position behind it",
+                hint="mend the secondary so that it can run, or run it by hand and "
+                "`replica position reset --to FILE:POS` with its end",
                 table=parsed.tables[0] if parsed.tables else None,
             ) from error
         finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import Drift
 from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_tables
@@ -90,7 +91,7 @@ class Definitions:
                 server, source = self._session.server.name, self._sources[target]
                 raise Drift(
                     f"{source}: {_difference(before, after)} on {server}, and no DDL of the primary did that",
-                    hint=f"`replica drift check`, then `replica transfer --table {source}`",
+                    hint=f"`replica drift check`, then `replica transfer {table_options([source])}`",
                     table=source,
                 )
         return altered

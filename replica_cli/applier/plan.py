@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
@@ -98,7 +99,7 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     elif definition.row_key:
         raise ApplyRefused(
             f"{table.name}: the row image has not the key ({', '.join(c.name for c in definition.row_key)})",
-            hint="set binlog_row_image=FULL on the primary, then `replica transfer --table " + str(table.name) + "`",
+            hint=f"set binlog_row_image=FULL on the primary, then `replica transfer {table_options([table.name])}`",
             table=table.name,
         )
     else:
@@ -150,6 +151,7 @@ def enum_places(columns: Sequence[Column], written: Sequence[str]) -> tuple[int,
 def _drift(table: TableMap, difference: str) -> Drift:
     return Drift(
         f"{table.name}: {difference}",
-        hint=f"`replica drift check --sql` shows the way back; `replica transfer --table {table.name}` copies it anew",
+        hint="`replica drift check --sql` shows the way back; "
+        f"`replica transfer {table_options([table.name])}` copies it again",
         table=table.name,
     )

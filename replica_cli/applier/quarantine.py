@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.commands import table_options
 from replica_cli.core.status import TableState
 from replica_cli.logs import Tag, log
 
@@ -33,8 +34,8 @@ def set_aside(
         tables.save(record)
         windows.records[name] = record
         log(
-            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; `replica transfer --table %s` brings it back",
-            decision.reason, name, instance=instance, schema=name.schema, table=name.table,
+            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
+            decision.reason, table_options([name]), instance=instance, schema=name.schema, table=name.table,
             position=transaction.start,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.time_zones import TimeZones
 from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.collations import codec_of, has_one_byte, is_ambiguous
 from replica_cli.sqlbuilder.alteration import doubts
@@ -298,6 +299,6 @@ def _refused(parsed: ParsedStatement, charset: str) -> ApplyRefused:
     return ApplyRefused(
         f"a definition with CHARACTER SET {charset} means a collation that the secondary cannot be told",
         hint=f"name a collation that both servers have (CHARACTER SET {charset} COLLATE …), then `replica transfer "
-        "--table` copies the table anew",
+        f"{table_options(parsed.tables[:1])}` copies it again",
         table=parsed.tables[0] if parsed.tables else None,
     )

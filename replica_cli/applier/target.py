@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, Drift
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ def definition_of(event: RowEvent, definitions: Definitions, selection: Selectio
     try:
         found = definitions.get(target, name)
     except Drift as error:
-        raise Drift(error.message, hint=f"`replica transfer --table {name}` copies it anew", table=name) from error
+        raise Drift(
+            error.message, hint=f"`replica transfer {table_options([name])}` copies it again", table=name
+        ) from error
     if reason := definitions.why_refused(target):
-        hint = f"write it otherwise on the primary (VIRTUAL, without an index), then `replica transfer --table {name}`"
+        command = f"`replica transfer {table_options([name])}`"
+        hint = f"write it otherwise on the primary (VIRTUAL, without an index), then {command}"
         raise Drift(f"{name}: {reason}", hint=hint, table=name)
     return found

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, ReplicaError, RowExists, RowMissing
 from replica_cli.core.events import RowKind
 from replica_cli.mysql.errnos import (
@@ -245,26 +246,26 @@ def explained(error: ServerError, work: Work) -> ReplicaError:
         key = f" on key {name[1]}" if name else ""
         return RowExists(
             f"{work.table}: {verb} meets a row that is already there{key}",
-            hint=f"`replica transfer --table {work.table}` copies the table anew",
+            hint=f"`replica transfer {table_options([work.table])}` copies it again",
             table=work.table,
         )
     if error.errno == ER_KEY_NOT_FOUND:
         return RowMissing(
             f"{work.table}: a row is not found",
-            hint=f"`replica transfer --table {work.table}` copies the table anew",
+            hint=f"`replica transfer {table_options([work.table])}` copies it again",
             table=work.table,
         )
     if error.errno in (ER_ROW_IS_REFERENCED, ER_NO_REFERENCED_ROW):
         return RowMissing(
             f"{work.table}: {verb} is refused by a foreign key: the related rows differ from the primary's",
-            hint=f"`replica transfer --table {work.table}` and its related tables",
+            hint=f"`replica transfer {table_options([work.table])}` and its related tables",
             table=work.table,
         )
     if error.remedy is not Remedy.FATAL:
         return error
     return ApplyRefused(
         f"{work.table}: {verb} is refused by {error.server} (error {error.errno})",
-        hint=f"`replica drift check`, then `replica transfer --table {work.table}`",
+        hint=f"`replica drift check`, then `replica transfer {table_options([work.table])}`",
         table=work.table,
     )
 
@@ -277,7 +278,7 @@ def _missing(work: Work, count: int) -> RowMissing:
         found = f"{count} of {expected} rows were written"
     return RowMissing(
         f"{work.table}: {work.kind.name}: {found}",
-        hint=f"`replica transfer --table {work.table}` copies the table anew",
+        hint=f"`replica transfer {table_options([work.table])}` copies it again",
         table=work.table,
     )
 

@@ -106,7 +106,7 @@ class LockGuard:
         if row is None or row[0] is None or int(row[0]) != self.writer_id:
             raise LockLost(
                 f"{self.instance}: the writer's lock was lost while this process stood still, or was cut off",
-                hint=f"`replica transfer --resume --secondary {self.instance}` goes on where nobody else does",
+                hint="`replica transfer --resume` goes on if no other process does",
             )
 
 

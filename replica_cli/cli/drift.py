@@ -59,7 +59,8 @@ def check(
     found = []
     for server in run.secondaries:
         report = check_drift(run.settings, server)
-        found.append((report.instance, report.differences, report.statements))
+        statements = [_with_commands(s, report.instance) for s in report.statements]
+        found.append((report.instance, report.differences, statements))
     if invocation.is_json:
         documents.write(documents.drift_document(found))
     elif not invocation.is_silent:
@@ -76,12 +77,16 @@ def _script(instance: str, statements: Sequence[str], *, is_terminal: bool) -> s
     """Return the statements to run: raw for a file, so that names stay what they are, safe for a terminal."""
     lines = [f"-- {printable(instance)}"]
     for statement in statements:
-        text = f"{statement.rstrip().removesuffix(';')};".split("\n")
-        comments = next((i for i, line in enumerate(text) if not line.startswith("-- ")), len(text))
-        lines += [fill(line, instance) for line in text[:comments]]
-        sql = "\n".join(text[comments:])
-        if is_terminal and printable_lines(sql) != sql:
+        text = f"{statement.rstrip().removesuffix(';')};"
+        if is_terminal and printable_lines(text) != text:
             lines.append("-- do not run this from the screen: a name holds control characters; write it to a file")
-            sql = printable_lines(sql)
-        lines += [sql] if sql else []
+            text = printable_lines(text)
+        lines.append(text)
     return "\n".join(lines)
+
+
+def _with_commands(statement: str, instance: str) -> str:
+    """Return a statement whose comments, which come first, hold complete commands; the SQL itself is not touched."""
+    lines = statement.split("\n")
+    count = next((i for i, line in enumerate(lines) if not line.startswith("-- ")), len(lines))
+    return "\n".join([*(fill(line, instance) for line in lines[:count]), *lines[count:]])

@@ -35,9 +35,9 @@ SHOW_HELP = help_text(
 )
 RESET_HELP = help_text(
     "Forget or move the saved position",
-    "Without a place the position is forgotten and the next `replica stream` transfers anew. With one, the next "
-    "`replica stream` goes on from there: what lies between is never applied. Prints the plan and asks; without a "
-    "terminal it needs `--yes` and an explicit target.",
+    "Without a place the position is forgotten: the way on is a new copy, which replaces the rows that are there. With "
+    "one, the next `replica stream` goes on from there: what lies between is never applied. Prints the plan and asks; "
+    "without a terminal it needs `--yes` and an explicit target.",
     examples=(
         ("Show what would change", "replica position reset --secondary db2 --dry-run"),
         ("Go on from a known point", "replica position reset --secondary db2 --to binlog.000042:1187 --yes"),

@@ -98,7 +98,10 @@ class PlannedTable:
 
 @dataclass(frozen=True, slots=True)
 class TransferPlan:
-    """What a transfer to one secondary would do; `warnings` are sentences for people, `is_partial`: tables by name."""
+    """What a transfer to one secondary would do; `warnings` are sentences for people, `is_partial`: tables by name.
+
+    `is_done`: everything is copied already and nothing is to be done.
+    """
 
     instance: str
     mode: TransferMode
@@ -107,6 +110,7 @@ class TransferPlan:
     chunk_rows: int
     warnings: tuple[str, ...] = ()
     is_partial: bool = False
+    is_done: bool = False
 
     @property
     def is_destructive(self) -> bool:

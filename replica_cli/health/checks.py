@@ -38,7 +38,7 @@ def check_position(
 ) -> HealthCheck:
     """Check that a position is saved and true on this primary; `error` is what the check of it raised."""
     if state.saved is None:
-        hint = f"`replica transfer --secondary {instance}`"
+        hint = "`replica transfer`"
         return HealthCheck("position", CRITICAL, "no position is saved", hint, instance=instance)
     saved = state.saved.position
     error = error or primary.error
@@ -66,7 +66,7 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
     if state.saved.filters == selection.fingerprint:
         return HealthCheck("filters", OK, str(selection), instance=instance)
     message = f"the filters changed: stored {state.saved.filters_text}; now {selection}"
-    hint = f"`replica position reset --accept-filters --secondary {instance}` accepts them"
+    hint = "`replica position reset --accept-filters` accepts them"
     return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
 
 
@@ -84,7 +84,7 @@ def check_lag(distance: Distance, max_lag_seconds: float, instance: str) -> Heal
 
 def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     """Check that a process beats, and that it does not say itself that something is wrong."""
-    start = f"`replica stream --secondary {instance}`"
+    start = "`replica stream`"
     if state.beat is None:
         return HealthCheck("stream-alive", CRITICAL, "no stream has ever run", start, instance=instance)
     beat = state.beat
@@ -144,7 +144,7 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
     is_running = state.is_alive and state.beat is not None and state.beat.phase in _COPYING
     # What was copied beside a stream only the stream can go on with.
     command = "stream" if all(t.state is TableState.JOINING for t in state.unfinished) else "transfer --resume"
-    hint = "" if is_running else f"`replica {command} --secondary {instance}`"
+    hint = "" if is_running else f"`replica {command}`"
     level = WARNING if is_running else CRITICAL
     return HealthCheck("unfinished-transfer", level, message, hint, len(names), "tables", instance)
 

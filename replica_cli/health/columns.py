@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import end_of_log
@@ -67,7 +68,7 @@ class ColumnWatch:
     ) -> HealthCheck | None:
         """Return what is wrong for certain, None where nothing is. Raises ServerError."""
         found = self._differences(primary, secondary, left_out)
-        certain = []
+        certain, names = [], []
         for name, now in found.items():
             before = self._seen.get(name)
             if before is None or (before.ours, before.theirs) != (now.ours, now.theirs):
@@ -75,6 +76,7 @@ class ColumnWatch:
             found[name] = before
             if place is not None and place.file and place.order >= before.end.order:
                 certain.append(f"{name} ({', '.join(before.missing)})")
+                names.append(name)
         self._seen = found
         if not certain:
             return None
@@ -82,7 +84,8 @@ class ColumnWatch:
             "columns",
             HealthLevel.WARNING,
             f"not on the secondary, and no statement on its way brings them: {'; '.join(certain)}",
-            hint="`replica drift check --sql` shows the way back, `replica transfer --table` copies a table anew",
+            hint="`replica drift check --sql` shows the way back, "
+            f"`replica transfer {table_options(names)}` copies the rows again",
             instance=self._instance,
         )
 

@@ -34,7 +34,7 @@ def check_gtid_set(session: Session, facts: ServerFacts, wanted: str) -> Positio
     if not covers(gtid, purged, is_mariadb=facts.is_mariadb):
         raise PositionLost(
             f"the primary has purged transactions that {gtid or 'an empty set'} lacks",
-            hint=f"it has purged {purged}; `replica transfer` copies anew",
+            hint=f"it has purged {purged}: name a set that covers this, such as that of `replica position show`",
         )
     return Position("", 0, gtid)
 

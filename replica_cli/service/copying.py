@@ -114,7 +114,10 @@ def copy_what_is_missing(
     if stop.is_set:
         raise Interrupted(f"{server.name}: stopped while copying; `replica transfer --resume` goes on")
     failed = ", ".join(f"{table}: {message}" for table, message in result.errors)
-    raise ApplyRefused(f"{server.name}: the copy is not complete: {failed}", hint="mend it, then start again")
+    raise ApplyRefused(
+        f"{server.name}: the copy is not complete: {failed}",
+        hint="mend that, then `replica transfer --resume` or `replica stream` goes on with the copy",
+    )
 
 
 def copy_to_the_end(

@@ -17,6 +17,7 @@ from replica_cli.applier.beside import XaMet
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.requests import TransferMode
@@ -267,8 +268,8 @@ class Joining:
             start = records[name].start if name in records else None
             store.save(TableRecord(name, TableState.QUARANTINED, start=start, reason=reason))
             log(
-                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer --table %s` brings it back",
-                reason.removeprefix(f"{name}: "), name, instance=self._server.name, schema=name.schema,
+                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
+                reason.removeprefix(f"{name}: "), table_options([name]), instance=self._server.name, schema=name.schema,
                 table=name.table, position=start,
             )  # fmt: skip
 

@@ -42,7 +42,7 @@ def hold(sessions: SecondarySessions, board: StatusBoard, stop: StopToken) -> No
 
 def _stand_still(sessions: SecondarySessions, board: StatusBoard, stop: StopToken) -> None:
     instance = board.status.instance
-    log(logger, logging.INFO, Tag.INFO, "paused; `replica resume --secondary %s` goes on", instance,
+    log(logger, logging.INFO, Tag.INFO, "paused; `replica resume` goes on",
         instance=instance, position=board.status.position)  # fmt: skip
     board.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
     looked_at = time.monotonic()
@@ -82,7 +82,7 @@ def _ask_on(session: Session, settings: Settings, server: Server, stop: StopToke
             server.name,
             failure=Failure(
                 "never_ran", f"{server.name}: no stream or transfer has ever run here",
-                f"`replica stream --secondary {server.name}`",
+                "`replica stream`",
             ),
         )  # fmt: skip
     lock = WriterLock(session, settings.state_schema, server.name)

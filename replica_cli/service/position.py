@@ -16,6 +16,7 @@ from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
     FiltersChanged,
     LockHeld,
@@ -39,6 +40,7 @@ from replica_cli.reader.boundary import locate
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.service.judging import Judgement, judge
 from replica_cli.service.primary_session import PrimarySession
+from replica_cli.service.occupied import has_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,9 +154,10 @@ def _plan(settings: Settings, request: ResetRequest, server: Server, after: Posi
     with _blaming(SecondaryError), connect(server, settings.network) as session:
         state = read_state(session, settings.state_schema, server.name)
         holder = _holder(settings, session, server.name)
+        holds_rows = request.kind is ResetKind.FORGET and has_rows(session, settings)
     saved = state.saved
     _check_filters(settings, request, server, saved)
-    warnings = list(_warnings(request.kind, state, after))
+    warnings = list(_warnings(request.kind, state, after, holds_rows=holds_rows))
     if holder:
         warnings.insert(0, f"{holder} writes to this instance: stop it first, the reset refuses until then")
     before = saved.filters_text if saved else ""
@@ -177,7 +180,7 @@ def _check_filters(settings: Settings, request: ResetRequest, server: Server, sa
     if request.kind is ResetKind.KEEP and saved is None:
         raise PositionMissing(
             f"{server.name}: there is no saved position whose filters could be changed",
-            hint=f"`replica transfer --secondary {server.name}` begins one with the filters of today",
+            hint="`replica transfer` begins one with the filters of today",
         )
     if saved is not None and not request.accepts_filters and saved.filters != settings.selection.fingerprint:
         raise FiltersChanged(
@@ -186,12 +189,17 @@ def _check_filters(settings: Settings, request: ResetRequest, server: Server, sa
         )
 
 
-def _warnings(kind: ResetKind, state: InstanceState, after: Position | None) -> Iterator[str]:
+def _warnings(kind: ResetKind, state: InstanceState, after: Position | None, *, holds_rows: bool) -> Iterator[str]:
     if kind is ResetKind.KEEP:
-        yield "tables that the filters select from now on are not copied: `replica transfer --table` does that"
+        yield "tables that the filters select now are not copied: `replica transfer --table SCHEMA.TABLE` copies one"
         return
     if kind is ResetKind.FORGET:
-        yield "the next `replica stream` or `replica transfer` copies every table anew"
+        yield (
+            "the tables hold rows: `replica stream` refuses from now on (exit code 14); `replica transfer --restart` "
+            "drops the tables and copies all of them again"
+            if holds_rows
+            else "the next `replica stream` copies every table"
+        )
     elif state.saved is not None and after is not None:
         yield from _direction(state.saved.position, after)
     else:
@@ -201,7 +209,7 @@ def _warnings(kind: ResetKind, state: InstanceState, after: Position | None) -> 
         hole = (
             ""
             if kind is ResetKind.FORGET
-            else "; rows that it missed stay missing: `replica transfer --table` copies it"
+            else f"; rows that it missed stay missing: `replica transfer {table_options([table.name])}` copies it"
         )
         yield f"{table.name} is no longer quarantined (it stopped{where}: {table.reason}){hole}"
     if state.unfinished:

@@ -54,7 +54,9 @@ def reloaded(old: Settings, new: Settings) -> Reloaded:
             selection = new.selection
             taken.append(_FILTERS)
         else:
-            refused.append(f"{_FILTERS} (they would let tables in: `replica position reset --accept-filters`)")
+            refused.append(
+                f"{_FILTERS} (they let tables in: stop the stream, then `replica position reset --accept-filters`)"
+            )
     settings = replace(
         old,
         logging=replace(old.logging, level=new.logging.level),

@@ -74,6 +74,7 @@ def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, .
         chunk_rows=plan.settings.chunk_rows,
         warnings=(*warnings, *plan.warnings),
         is_partial=bool(request.tables),
+        is_done=plan.is_done,
     )
 
 
@@ -94,6 +95,9 @@ def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
 
 def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, reporter: Reporter) -> CopyReport:
     started = time.monotonic()
+    if plan.is_done:
+        reporter.on_note(server.name, "every table is copied, nothing is to be done: `replica stream` keeps it in step")
+        return CopyReport(server.name)
     board = StatusBoard(server.name, reporter.on_status)
     try:
         with connect(server, settings.network) as session:
@@ -185,7 +189,7 @@ def _copy_ourselves(
 
 
 def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaError:
-    resume = f"`replica transfer --resume --secondary {server.name}` goes on with what is missing"
+    resume = "`replica transfer --resume` goes on with what is missing"
     if errors:
         text = "; ".join(f"{table}: {message}" for table, message in errors)
         return ReplicaError(f"{server.name}: {len(errors)} tables failed: {text}", hint=resume)
@@ -199,7 +203,7 @@ def _ask_the_stream(
     started = time.monotonic()
     store = TableStore(session, settings.state_schema, server.name)
     names = {t.name for t in plan.tables}
-    ask_for_copies(settings, store, names, "asked for by `replica transfer --table`")
+    ask_for_copies(settings, store, names, "asked for by `transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)
     held_at = time.monotonic()
     while True:
@@ -213,7 +217,11 @@ def _ask_the_stream(
         if lock.holder():
             held_at = time.monotonic()
         elif time.monotonic() - held_at > _PATIENCE_SECONDS:
-            raise LockHeld(f"{server.name}: the stream ended before the copy", hint="`replica transfer --resume`")
+            # What was copied beside the stream only a stream can bring up to the others.
+            command = "stream" if all(r.state is TableState.JOINING for r in waiting) else "transfer --resume"
+            raise LockHeld(
+                f"{server.name}: the stream ended before the copy", hint=f"`replica {command}` goes on with it"
+            )
     failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
     failure = Failure.of(ReplicaError("; ".join(f"{r.name}: {r.reason}" for r in failed))) if failed else None
     rows = sum(r.row_count for r in records.values() if r.name in names)

@@ -15,6 +15,7 @@ from replica_cli.applier.window import StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
     MEMORY_HINT,
     ApplyRefused,
@@ -206,8 +207,8 @@ class Worker:
             raise FiltersChanged(
                 f"{self._server.name}: the filters differ from those that the state was made with "
                 f"(before: {saved.filters_text}; now: {self._settings.selection})",
-                hint=f"`replica position reset --secondary {self._server.name} --accept-filters` accepts them, "
-                "`replica transfer --table` copies what has come in",
+                hint="`replica position reset --accept-filters` accepts them, "
+                "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
             )
         unfinished = [r.name for r in stores.tables.load().values() if r.state in UNFINISHED]
         if saved is not None and unfinished:
@@ -235,11 +236,11 @@ class Worker:
             if mode is TransferMode.RESUME:
                 raise UnfinishedTransfer(
                     f"{self._server.name}: a copy was begun and not finished",
-                    hint=f"run `replica transfer --resume --secondary {self._server.name}`",
+                    hint="run `replica transfer --resume`",
                 )
             raise PositionMissing(
                 f"{self._server.name}: there is no saved position, and --no-transfer was given",
-                hint=f"run `replica transfer --secondary {self._server.name}`",
+                hint="run `replica transfer`",
             )
         self._board.set(phase=Phase.TRANSFERRING)
         tables = sessions.stores.tables

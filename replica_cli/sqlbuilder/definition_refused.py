@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class DefinitionRefused(ApplyRefused):
         place = f"{table}: column {column}" if column else str(table)
         super().__init__(
             f"{place}: {reason}",
-            hint=f"make the table on the secondary by hand, then run `replica transfer --table {table}`, "
+            hint=f"make the table on the secondary by hand, then run `replica transfer {table_options([table])}`, "
             "or leave the table out",
         )
         self.table = table

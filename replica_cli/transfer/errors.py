@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 
 if TYPE_CHECKING:
@@ -17,13 +18,27 @@ class TablesOccupied(ApplyRefused):
 
     code = "tables_occupied"
 
-    def __init__(self, tables: Sequence[TableName]) -> None:
+    def __init__(self, instance: str, tables: Sequence[TableName]) -> None:
         names = ", ".join(map(str, tables))
         super().__init__(
-            f"these tables hold rows on the secondary: {names}",
-            hint="`replica transfer --restart` drops them and copies anew",
+            f"{instance}: no position is saved, and these tables hold rows: {names}",
+            hint="`replica position reset --to FILE:POS` goes on from a position whose rows they are; "
+            "`replica transfer --restart --dry-run` shows what a new copy would replace",
         )
         self.tables = tuple(tables)
+
+
+class TablesMissing(ApplyRefused):
+    """The first copy is done, and some tables of now are not among what was copied."""
+
+    code = "tables_missing"
+
+    def __init__(self, instance: str, tables: Sequence[TableName]) -> None:
+        names = ", ".join(map(str, tables))
+        super().__init__(
+            f"{instance}: the first copy is done; not on the secondary, or quarantined: {names}",
+            hint=f"`replica transfer {table_options(tables)}` copies them and no other",
+        )
 
 
 class TablesRefused(ApplyRefused):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
@@ -12,14 +13,14 @@ from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
-from replica_cli.core.status import UNFINISHED
+from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.mysql.catalog import read_catalog
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import packet_limit
-from replica_cli.transfer.errors import TablesOccupied, TablesRefused
+from replica_cli.transfer.errors import TablesMissing, TablesOccupied, TablesRefused
 from replica_cli.transfer.family import families, family
 from replica_cli.transfer.merged import find_merged
 from replica_cli.transfer.source import Origin, SourceTable, read_source
@@ -53,7 +54,7 @@ class CopyPlan:
     """A whole copy to one secondary. `is_full`: the instance's position starts with it.
 
     `families` are tables that are read in one snapshot. `joins`: a stream goes on meanwhile, and the tables have to be
-    brought up to it afterwards.
+    brought up to it afterwards. `is_done`: the first copy was made before, and nothing is to be done.
     """
 
     instance: str
@@ -69,6 +70,7 @@ class CopyPlan:
     packet_limit: int
     warnings: tuple[str, ...] = ()
     joins: bool = False
+    is_done: bool = False
 
     @property
     def starts_position(self) -> bool:
@@ -96,12 +98,13 @@ def plan_copy(
     origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb, facts.logs_cascades, target_facts.version)
     records, progress = _state(secondary, state_schema, instance)
     unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
-    if mode is TransferMode.RESUME and not tables and not records:
+    has_position = _has_position(secondary, state_schema, instance)
+    if mode is TransferMode.RESUME and not tables and not records and not has_position:
         mode = TransferMode.NEW
     if mode is TransferMode.NEW and not tables and unfinished:
         raise UnfinishedTransfer(
             f"{instance}: a copy was begun and not finished ({len(unfinished)} tables)",
-            hint="`replica transfer --resume` goes on with it, `--restart` begins anew",
+            hint="`replica transfer --resume` goes on with it",
         )
     definitions = selected_definitions(primary, selection, tables)
     if mode is TransferMode.RESUME:
@@ -114,8 +117,13 @@ def plan_copy(
     groups = () if facts.logs_cascades else families({s.definition.name: s.definition for s in sources})
     plans = _of_one_moment(plans, groups)
     occupied = [p.planned.target for p in plans if p.planned.action is TableAction.REPLACE and not may_replace]
-    if occupied and mode is TransferMode.NEW:
-        raise TablesOccupied(occupied)
+    is_done = mode is TransferMode.RESUME and not unfinished
+    if mode is TransferMode.NEW and not tables and has_position:
+        is_done = _is_done(instance, plans, records, occupied)
+    elif occupied and mode is TransferMode.NEW:
+        raise TablesOccupied(instance, occupied)
+    if is_done:
+        mode, plans = TransferMode.RESUME, ()
     is_whole = not tables and not is_resumed
     strangers = find_strangers(secondary, selection, definitions) if is_whole else []
     return CopyPlan(
@@ -123,6 +131,7 @@ def plan_copy(
         state_schema=state_schema,
         mode=mode,
         is_full=not tables,
+        is_done=is_done,
         tables=plans,
         schema_statements=_schema_statements(primary, selection, definitions, origin),
         origin=origin,
@@ -135,6 +144,26 @@ def plan_copy(
             *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),
         ),
     )
+
+
+def _has_position(secondary: Session, state_schema: str, instance: str) -> bool:
+    if "binlog_position" not in existing_state_tables(secondary, state_schema):
+        return False
+    return PositionStore(secondary, state_schema, instance).load() is not None
+
+
+def _is_done(
+    instance: str,
+    plans: Sequence[TablePlan],
+    records: dict[TableName, TableRecord],
+    occupied: Sequence[TableName],
+) -> bool:
+    """Return True if a first copy was made and every table is there. Raises TablesMissing if only some are."""
+    aside = [n for n, r in records.items() if r.state is TableState.QUARANTINED]
+    missing = [p.planned.name for p in plans if p.planned.action is TableAction.CREATE and p.planned.name not in aside]
+    if occupied and (missing or aside):
+        raise TablesMissing(instance, [*missing, *aside])
+    return not missing and not aside
 
 
 @dataclass(frozen=True, slots=True)

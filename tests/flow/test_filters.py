@@ -82,7 +82,7 @@ def test_changed_filters_are_refused_until_they_are_accepted(replica: Replica) -
     del replica.settings["REPLICA_EXCLUDE_TABLES"]
     refused = replica.run("stream", "--json", code=10)
     assert refused.error["error"] == "filters_changed"
-    assert "replica position reset --secondary db1 --accept-filters" in refused.error["hint"]
+    assert "replica position reset --accept-filters --secondary db1" in refused.error["hint"]
     place = replica.saved()
     replica.run("position", "reset", "--to-current", "--all", "--yes", code=10)
     replica.run("position", "reset", "--accept-filters", "--secondary", "db1", "--yes")

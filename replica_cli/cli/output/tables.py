@@ -67,7 +67,7 @@ def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
     """Return what a reset would do, a block for each secondary."""
     blocks = []
     for plan in plans:
-        after = "forgotten: the next `replica stream` transfers anew" if plan.after is None else _full(plan.after)
+        after = "forgotten" if plan.after is None else _full(plan.after)
         lines = [paint.bold(plan.instance), f"  position  {_full(plan.before)}", f"        ->  {after}"]
         if plan.filters_after != plan.filters_before:
             lines += [f"  filters   {plan.filters_before or '-'}", f"        ->  {plan.filters_after}"]

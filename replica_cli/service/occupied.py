@@ -1,0 +1,29 @@
+"""Whether a secondary's tables hold rows: then a first copy refuses, and a new one has to replace them knowingly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.selection import SYSTEM_SCHEMAS
+from replica_cli.core.table import TableName
+from replica_cli.sqlbuilder.identifiers import quote_table
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import Settings
+    from replica_cli.mysql.session import Session
+
+_TABLES = """SELECT table_schema, table_name FROM information_schema.tables
+ WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_rows DESC"""
+
+
+def has_rows(session: Session, settings: Settings) -> bool:
+    """Return True if a table in a schema of the secondary that the filters copy to holds a row. Raises ServerError."""
+    selection = settings.selection
+    for schema, table in session.rows(_TABLES):
+        name = TableName(str(schema), str(table))
+        is_ours = name.schema.lower() in SYSTEM_SCHEMAS or name.schema == settings.state_schema
+        if is_ours or not selection.is_target_schema(name.schema):
+            continue
+        if session.row(f"SELECT 1 FROM {quote_table(name)} LIMIT 1") is not None:
+            return True
+    return False
