@@ -11,7 +11,7 @@ from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent
-from replica_cli.core.commands import table_options
+from replica_cli.core.commands import shell_word, table_options
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
@@ -150,7 +150,7 @@ class DdlApplier:
         raise ApplyRefused(
             f"a change of rows was logged as a statement, at {transaction.start}: {_masked(parsed)}",
             hint="have rows logged (binlog_format=ROW, in open sessions too); then "
-            f"{self._passing(transaction)}, and `replica transfer --secondary {self._session.server.name} --table` "
+            f"{self._passing(transaction)}, and `replica transfer --table SCHEMA.TABLE` "
             "copies each replicated table that it changed, also by a view, trigger or function",
         )
 
@@ -222,7 +222,8 @@ class DdlApplier:
 
     def _passing(self, transaction: Transaction) -> str:
         """Return what to type so that the stream goes on after a transaction."""
-        return f"`replica position reset --secondary {self._session.server.name} --to {transaction.end}` passes it over"
+        name = shell_word(self._session.server.name)
+        return f"`replica position reset --secondary {name} --to {transaction.end}` passes it over"
 
     def _check_names(self, parsed: ParsedStatement, selected: tuple[TableName, ...], transaction: Transaction) -> None:
         """Refuse a statement that may name a schema, which has another name here, where no schema is looked for."""

@@ -39,8 +39,8 @@ from replica_cli.mysql.session import connect
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.service.judging import Judgement, judge
-from replica_cli.service.primary_session import PrimarySession
 from replica_cli.service.occupied import has_rows
+from replica_cli.service.primary_session import PrimarySession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

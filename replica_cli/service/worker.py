@@ -319,8 +319,8 @@ class Worker:
         record = TableRecord(table, TableState.QUARANTINED, start=start, reason=reason)
         sessions.stores.tables.save(record)
         log(
-            logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer --table %s` brings it back",
-            reason.removeprefix(f"{table}: "), table,
+            logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
+            reason.removeprefix(f"{table}: "), table_options([table]),
             instance=self._server.name, schema=table.schema, table=table.table, position=start,
         )  # fmt: skip
 
