@@ -84,18 +84,11 @@ class Cursor:
         return self._tokens[self._places[self._at]]
 
     def _word(self, ahead: int = 0) -> str:
-        """Return a key word in upper case. A bare word next to a point is a name, whatever the word is."""
+        """Return a key word in upper case, an empty text for anything else."""
         if not self._has_more_behind(ahead):
             return ""
-        place = self._places[self._at + ahead]
-        token = self._tokens[place]
-        if token.kind is not Kind.WORD or self._is_part(place):
-            return ""
-        return token.text.upper()
-
-    def _is_part(self, place: int) -> bool:
-        before, behind = self._tokens[max(0, place - 1)], self._tokens[place + 1 : place + 3]
-        return before.is_symbol(".") or (len(behind) == 2 and behind[0].is_symbol(".") and behind[1].kind is Kind.WORD)
+        token = self._tokens[self._places[self._at + ahead]]
+        return token.text.upper() if token.kind is Kind.WORD else ""
 
     def _is(self, *words: str) -> bool:
         return self._word() in words

@@ -72,14 +72,14 @@ class Token:
     @property
     def name(self) -> str:
         """Return the name that the token stands for, without its quotes."""
-        if self.kind is not Kind.NAME:
+        if self.kind is not Kind.NAME or self.text[0] not in '`"':
             return self.text
         mark = self.text[0]
         return self.text[1:-1].replace(mark * 2, mark)
 
 
-# A number that an identifier's letter follows is an identifier (2024x), unless it has a point or an exponent; behind a
-# point everything is a name (db.2024, db.1e5, t.select). An unfinished string, name or comment is one SYMBOL.
+# A number that an identifier's letter follows is an identifier (2024x), unless it has a point or an exponent; next to
+# a point every bare word is a name (db.2024, t.select, if.t). An unfinished string, name or comment is one SYMBOL.
 _PATTERN = r"""(?P<SPACE>{blank}+)
   | (?P<OPEN>/\*{open}(?:\d{{5,6}})?)
   | (?P<COMMENT>/\*.*?\*/ | --(?=[\x00-\x20\x7f]|{blank}|\Z)[^\n\0]* | \#[^\n\0]*)
@@ -89,6 +89,7 @@ _PATTERN = r"""(?P<SPACE>{blank}+)
   | (?P<PART>(?<=\.){letter}+)
   | (?P<NUMBER>0x[0-9a-fA-F]+(?!{letter}) | 0b[01]+(?!{letter})
       | \d+e[+-]?\d+ | \d+E[+-]?\d+ | \d+\.\d*(?:[eE][+-]?\d+)? | \d+(?!{letter}) | (?<!{letter})\.\d+(?:[eE][+-]?\d+)?)
+  | (?P<SCHEMA>{letter}+(?=\.{letter}))
   | (?P<WORD>(?:{letter}|@)+)
   | (?P<SYMBOL>.)"""
 
@@ -112,7 +113,7 @@ _ESCAPE = re.compile(r"\\(.)|''|\"\"", re.DOTALL)
 _ESCAPED = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 
 
-_KINDS = {**{kind.name: kind for kind in Kind}, "PART": Kind.WORD}
+_KINDS = {**{kind.name: kind for kind in Kind}, "PART": Kind.NAME, "SCHEMA": Kind.NAME}
 
 
 def tokenise(text: str, dialect: Dialect) -> list[Token]:
