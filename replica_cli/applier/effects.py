@@ -74,13 +74,9 @@ class StatementEffects:
         if parsed.kind is StatementKind.RENAME_TABLE and self._renames_temporary:
             is_known = are_live and len(selected) == len(parsed.tables)
             return self._of_rename(parsed, selected) if is_known else None
-        if not statement.is_thread_specific:
+        if not statement.is_thread_specific or parsed.kind not in (StatementKind.TRUNCATE, StatementKind.ALTER_TABLE):
             return None
-        if parsed.kind is StatementKind.CREATE_TABLE and parsed.model is not None:
-            raise TableChangedInWindow(selected, f"{parsed.kind} like {parsed.model}, which {_ONE_OF_TWO}")
-        if parsed.kind not in (StatementKind.TRUNCATE, StatementKind.ALTER_TABLE):
-            return None
-        if parsed.tables[0] in selected and not self._is_here(parsed.tables[0]):
+        if are_live and parsed.tables[0] in selected and not self._is_here(parsed.tables[0]):
             return Decision(Verdict.IGNORE, "temporary table")
         raise TableChangedInWindow(selected, f"{parsed.kind} {_ONE_OF_TWO}")
 
@@ -88,14 +84,14 @@ class StatementEffects:
         here = [n for n in dict.fromkeys(names) if self._is_here(n)]
         if not here and not self._read_primary(list(names)):
             return Decision(Verdict.IGNORE, "rename of what is no table on either server (temporary, or a view)")
-        # Where each table that is here would be, by its name of before, if the statement meant real tables only.
+        # The name of before of each table by its name of after, if the statement meant real tables only.
         origins = {name: name for name in here}
         for old, new in zip(names[::2], names[1::2], strict=True):
             if old not in origins or new in origins:
                 raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
             origins[new] = origins.pop(old)
-        # A name that is taken again in the same statement was free before: its table was real. Of the others the
-        # primary tells: a table that was renamed is where it went to, or has gone from there too.
+        # A name that is taken again in the same statement had become free: its table was real. About the others the
+        # primary is asked: a table that was renamed has its new name, or has neither any more.
         doubtful = {old: new for new, old in origins.items() if old not in origins}
         there = self._read_primary([*doubtful, *doubtful.values()]) if doubtful else {}
         if any(old in there and new not in there for old, new in doubtful.items()):
@@ -109,6 +105,8 @@ class StatementEffects:
 
         Raises TableChangedInWindow where only a copy can tell which rows are there now.
         """
+        if statement.is_thread_specific and parsed.kind is StatementKind.CREATE_TABLE and parsed.model is not None:
+            raise TableChangedInWindow(selected, f"{parsed.kind} like {parsed.model}, which {_ONE_OF_TWO}")
         if is_made_of_query(parsed):
             raise TableChangedInWindow(selected, f"{parsed.kind} from a query, logged as a statement without its rows")
         if statement.error_code:
@@ -139,11 +137,9 @@ class StatementEffects:
             return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {why_refused(engine)}", selected)
         # The log does not say which engine the session had as its default, nor that of a table that is a model.
         definitions = self._read_primary(list(_once(selected)))
-        refused = {n: d.engine for n, d in definitions.items() if d.engine and kind_of(d.engine) is EngineKind.REFUSED}
-        if refused:
-            reason = f"{parsed.kind}: {why_refused(next(iter(refused.values())))}"
-            return Decision(Verdict.QUARANTINE, reason, tuple(refused))
-        return None
+        engines = (d.engine for d in definitions.values() if d.engine)
+        refused = next((e for e in engines if kind_of(e) is EngineKind.REFUSED), None)
+        return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {why_refused(refused)}", selected) if refused else None
 
     def _is_here(self, name: TableName) -> bool:
         target = self._selection.target(name)
