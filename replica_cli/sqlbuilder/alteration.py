@@ -37,8 +37,9 @@ _CONSTRAINTS = frozenset({"INDEX", "KEY", "UNIQUE", "PRIMARY", "FULLTEXT", "SPAT
 # Words that end a default.
 _ATTRIBUTES = frozenset(
     {"AFTER", "AS", "AUTO_INCREMENT", "CHECK", "COLLATE", "COLUMN_FORMAT", "COMMENT", "COMPRESSED", "CONSTRAINT",
-     "ENGINE_ATTRIBUTE", "FIRST", "GENERATED", "INVISIBLE", "KEY", "NOT", "NULL", "ON", "PRIMARY", "REF_SYSTEM_ID",
-     "REFERENCES", "SECONDARY_ENGINE_ATTRIBUTE", "STORAGE", "UNIQUE", "VISIBLE", "WITH", "WITHOUT"}
+     "ENGINE_ATTRIBUTE", "FIRST", "GENERATED", "INVISIBLE", "KEY", "NOT", "NULL", "ON", "PARTITION", "PRIMARY",
+     "REFERENCES", "REF_SYSTEM_ID", "REMOVE", "SECONDARY_ENGINE_ATTRIBUTE", "STORAGE", "UNIQUE", "VISIBLE", "WITH",
+     "WITHOUT"}
 )  # fmt: skip
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _TEMPORALS = ("date", "datetime", "time", "timestamp", "year")
@@ -243,8 +244,10 @@ def _column_name(tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
 
 
 def _is_counter(definition: Sequence[Token]) -> bool:
-    # SERIAL is a type, and SERIAL DEFAULT VALUE an attribute.
-    return any(depth == 0 and t.is_word("AUTO_INCREMENT", "SERIAL") for depth, t in depths(definition))
+    # SERIAL is a type, and SERIAL DEFAULT VALUE an attribute; behind AFTER it is a column's name.
+    outside = [t for depth, t in depths(definition) if depth == 0]
+    names = [p + 1 for p, t in enumerate(outside) if t.is_word("AFTER")]
+    return any(t.is_word("AUTO_INCREMENT", "SERIAL") for p, t in enumerate(outside) if p not in names)
 
 
 def _default(definition: Sequence[Token]) -> list[Token]:
