@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from engine.applier.bench import Bench
+from fix_servers import covered_binaries
 
 from replica_cli.applier import ddl
 from replica_cli.core.errors import ApplyRefused
@@ -22,7 +24,7 @@ from replica_cli.sqlbuilder.context import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
+    from fix_servers import ServerFactory, ServerPool
 
     from replica_cli.core.events import Statement
     from replica_cli.mysql.session import Session
@@ -213,3 +215,58 @@ def test_nothing_but_the_statement_is_run(bench: Bench, monkeypatch: pytest.Monk
         with contextlib.suppress(ApplyRefused):
             bench.stream()
         assert (victim,) in bench.rows("SHOW DATABASES"), text
+
+
+@pytest.fixture(params=["mariadb", "mysql"])
+def across(request: pytest.FixtureRequest, server_pool: ServerPool, schema: str) -> Iterator[Bench]:
+    """The primary of one flavour, the secondary of the other."""
+    binaries = {binary.flavour.value: binary for binary in covered_binaries()}
+    if len(binaries) < 2:
+        pytest.skip("one flavour alone is covered")
+    other = next(flavour for flavour in binaries if flavour != request.param)
+    made = Bench(
+        server_pool.get(binaries[request.param], "primary"), server_pool.get(binaries[other], "secondary"), schema
+    )
+    yield made
+    made.close()
+
+
+def test_the_other_flavour_reads_what_the_primary_read(across: Bench) -> None:
+    # What is a comment for one is none for the other, by its version or by its name.
+    across.begin_here()
+    made = "CREATE TABLE t (id INT PRIMARY KEY) CHARACTER SET latin1"
+    across.on_primary(
+        made,
+        "ALTER TABLE t ADD a INT /*!80000 , ADD b INT */ /*!50701 , ADD c INT */ /*!100100 , ADD d INT */",
+        "ALTER TABLE t ADD e INT /*M!100100 , ADD f INT */ /*M! , ADD g INT */ /*!50000 , ADD h INT */",
+        "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'",
+        r"""ALTER TABLE "t" ADD v VARCHAR(9) DEFAULT 'x\', ADD w VARCHAR(9) DEFAULT ';\', ADD "y\" INT""",
+        "SET SESSION sql_mode = DEFAULT",
+        "INSERT INTO t (id) VALUES (1)",
+    )
+    across.stream()
+    across.assert_equal()
+    if across.is_mariadb:
+        across.on_primary(
+            f"CREATE OR REPLACE DATABASE {across.schema}", f"USE {across.schema}", made.replace("t (", "u (")
+        )
+        across.stream()
+        assert across.rows(f"SHOW TABLES FROM {across.schema}") == [("u",)]
+
+
+def test_names_mean_the_same_in_any_case_where_the_primary_folds_them(server_factory: ServerFactory) -> None:
+    options = {"lower-case-table-names": 1}
+    bench = Bench(server_factory(**options), server_factory(**options), "shop")
+    bench.begin_here()
+    bench.on_primary(
+        "CREATE TABLE Orders (id INT PRIMARY KEY)",
+        "INSERT INTO ORDERS VALUES (1)",
+        "ALTER TABLE SHOP.orders ADD v INT",
+        "CREATE TABLE `Items` LIKE Shop.`ORDERS`",
+        "TRUNCATE Shop.ORDERS",
+        "RENAME TABLE ITEMS TO sHop.Rows_Of",
+    )
+    bench.stream()
+    bench.assert_equal()
+    assert bench.rows("SELECT COUNT(*) FROM orders") == [(0,)]
+    bench.close()
