@@ -24,6 +24,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LINE = re.compile(
     r"\s*(?:export[^\S\r\n]+)?(?P<name>[^\s=#]*)[^\S\r\n]*(?P<equals>=?)[^\S\r\n]*(?P<value>.*)", re.DOTALL
 )
+# Another program's value may have several lines, such as a key; one of ours among them was swallowed by its quote.
+_OURS = re.compile(r"\n\s*(?:export\s+)?(?:MARIA|REPLICA|GRAYLOG|TRANSFER)_\w+\s*=")
 _REFERENCE = re.compile(r"\$\{\w+\}")
 _COMMENT = re.compile(r"\s#")
 _SECRETS = frozenset(v.name for v in VARIABLES if v.is_secret)
@@ -69,15 +71,17 @@ def read_dotfile(path: Path) -> DotFile:
 def warn_of_readers(path: Path) -> str | None:
     """Return a warning where every user of the machine can read or change a file with secrets, else None.
 
-    A file system that is mounted read-only, such as that of a container's secrets, takes no chmod.
+    A file system that is mounted read-only, such as that of a container's secrets, takes no chmod; a folder that others
+    may not enter hides its files.
     """
     try:
         mode = path.stat().st_mode
         is_fixed = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        is_reachable = all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
     except OSError:
         return None
     others = mode & (stat.S_IROTH | stat.S_IWOTH)
-    if not stat.S_ISREG(mode) or is_fixed or not others:
+    if not stat.S_ISREG(mode) or is_fixed or not others or not is_reachable:
         return None
     import shlex  # noqa: PLC0415 - only for this sentence
 
@@ -122,7 +126,7 @@ def _problem(binding: Binding, raw: str) -> str | None:
         text = "has no value: write NAME=value, or put a # before the line"
     elif binding.key is not None and not _NAME.fullmatch(binding.key):
         text = "what stands before the = is not the name of a variable"
-    elif binding.key is not None and "\n" in raw.strip():
+    elif binding.key is not None and "\n" in raw.strip() and (owner or _OURS.search(raw.strip())):
         text = "the quote that opens here is closed in another line: a value has one line"
     return None if text is None else owner + text
 

@@ -112,6 +112,8 @@ def _read_tls(sources: Sources, side: str) -> Tls:
     # Who names an authority wants it checked: "preferred" would encrypt and believe anyone.
     unset = TlsMode.VERIFY_CA if sources.text(f"{side}_TLS_CA") else TlsMode.PREFERRED
     mode = sources.parsed(f"{side}_TLS", choice(TlsMode), unset)
+    if ca is not None and mode not in (TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY):
+        sources.warnings.append(f"{side}_TLS_CA: is not used, as {side}_TLS={mode} checks no certificate")
     if sources.text(f"{side}_TLS_KEY") and not sources.text(f"{side}_TLS_CERT"):
         sources.complain(f"{side}_TLS_KEY", f"needs {side}_TLS_CERT as well")
     return Tls(mode, ca, cert, key)

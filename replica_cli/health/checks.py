@@ -66,7 +66,9 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
     if state.saved.filters == selection.fingerprint:
         return HealthCheck("filters", OK, str(selection), instance=instance)
     message = f"the filters changed: stored {state.saved.filters_text}; now {selection}"
-    hint = "`replica position reset --accept-filters` accepts them"
+    # A reset refuses while a process writes to the instance.
+    before = "stop the stream, then " if state.is_alive else ""
+    hint = f"{before}`replica position reset --accept-filters` accepts them"
     return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
+from replica_cli.service.orders import QUIET_SECONDS
 from replica_cli.service.spawning import spawn
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 _RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
-# A process that lived longer than this was no part of a loop of deaths.
-QUIET_SECONDS = 600.0
 
 
 class Child:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
 
 STOP, ABORT = "stop", "abort"
+# A process that lived longer than this was no part of a loop of deaths.
+QUIET_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)

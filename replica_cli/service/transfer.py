@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0
+_DONE = "every table is copied, nothing is to be done"
 
 
 def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
@@ -72,7 +73,7 @@ def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, .
         tables=tuple(t.planned for t in plan.tables),
         workers=plan.settings.workers,
         chunk_rows=plan.settings.chunk_rows,
-        warnings=(*warnings, *plan.warnings),
+        warnings=(*warnings, *plan.warnings, *((_DONE,) if plan.is_done else ())),
         is_partial=bool(request.tables),
         is_done=plan.is_done,
     )
@@ -96,7 +97,7 @@ def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
 def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, reporter: Reporter) -> CopyReport:
     started = time.monotonic()
     if plan.is_done:
-        reporter.on_note(server.name, "every table is copied, nothing is to be done: `replica stream` keeps it in step")
+        reporter.on_note(server.name, f"{_DONE}: `replica stream` keeps it in step")
         return CopyReport(server.name)
     board = StatusBoard(server.name, reporter.on_status)
     try:

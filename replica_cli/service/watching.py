@@ -15,6 +15,7 @@ from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
+from replica_cli.service.orders import QUIET_SECONDS
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ logger = logging.getLogger(__name__)
 _WATCH_SECONDS = 30.0
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
-_QUIET_SECONDS = 600.0  # after this, deaths of earlier processes are over
 _MOVING = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
 
 
@@ -77,7 +77,7 @@ class HealthWatch:
     def _run(self) -> None:
         started_at = time.monotonic()
         while not self._end.wait(_WATCH_SECONDS):
-            if time.monotonic() - started_at > _QUIET_SECONDS:
+            if time.monotonic() - started_at > QUIET_SECONDS:
                 self._board.set(deaths=0, death="")
             found = [check for check in self._look() if check is not None]
             self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in found))

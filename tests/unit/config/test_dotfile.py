@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from replica_cli.config.dotfile import read_dotfile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # The file, and for each problem the line in which it is and a part of what is said.
 UNREADABLE: list[tuple[bytes, list[tuple[int, str]]]] = [
@@ -16,6 +14,7 @@ UNREADABLE: list[tuple[bytes, list[tuple[int, str]]]] = [
     (b'MARIA_PASS="geheim\nB="2"\n', [(1, "MARIA_PASS: the quote")]),
     (b"MARIA_PASS='geheim\nB='\nC=3\n", [(1, "MARIA_PASS: the quote that opens here is closed in another line")]),
     (b"MARIA_PASS='geheim'x\r\nREPLICA_SCHEMAS\r\n", [(1, "text follows"), (2, "REPLICA_SCHEMAS: has no value")]),
+    (b"KEY='geheim\nMARIA_USER=r\nB='\nC=3\n", [(1, "the quote that opens here is closed in another line")]),
     (b"REPLICA_SCHEMAS=shop,\n  geheim\n", [(2, "has no value")]),
     (b"=geheim\n", [(1, "has no name")]),
     (b'"REPLICA_SCHEMAS"=geheim\n', [(1, "not the name of a variable")]),
@@ -52,6 +51,7 @@ READABLE = {
     b"REPLICA_TABLES=   # all of them\n": {"REPLICA_TABLES": ""},
     b"MARIA_PASS=#x\n": {"MARIA_PASS": "#x"},
     b"MARIA_USER=r\nMARIA_USER=r\nOTHER=1\nOTHER=2\n": {"MARIA_USER": "r", "OTHER": "2"},
+    b"KEY='-----BEGIN\nx\n-----END'\nMARIA_USER=r\n": {"KEY": "-----BEGIN\nx\n-----END", "MARIA_USER": "r"},
     b"": {},
     b"\n\n": {},
 }
@@ -84,15 +84,22 @@ def test_a_path_that_is_no_readable_file_is_a_problem_and_a_missing_one_is_not(t
     assert "a link to a file that is not there" in read_dotfile(link).problems[0]
 
 
-def test_a_file_with_a_password_that_every_user_can_read_is_warned_about_with_the_command(tmp_path: Path) -> None:
-    path = tmp_path / "my .env"
-    path.write_text("MARIA_PASS=x\n")
-    for mode, word in ((0o600, None), (0o640, None), (0o644, "read"), (0o602, "change")):
-        path.chmod(mode)
-        warnings = read_dotfile(path).warnings
-        assert len(warnings) == (word is not None)
-        if word is not None:
-            assert f"can {word} it" in warnings[0]
-            assert f"`chmod o-rwx '{path}'`" in warnings[0]
-    path.write_text("MARIA_USER=x\n")
-    assert read_dotfile(path).warnings == []
+def test_a_file_with_a_password_that_every_user_can_read_is_warned_about_with_the_command() -> None:
+    # pytest's own temporary folder is closed to others, which hides every file in it.
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "my .env"
+        path.write_text("MARIA_PASS=x\n")
+        folder.chmod(0o755)
+        for mode, word in ((0o600, None), (0o640, None), (0o644, "read"), (0o602, "change")):
+            path.chmod(mode)
+            warnings = read_dotfile(path).warnings
+            assert len(warnings) == (word is not None)
+            if word is not None:
+                assert f"can {word} it" in warnings[0]
+                assert f"`chmod o-rwx '{path}'`" in warnings[0]
+        folder.chmod(0o700)
+        assert read_dotfile(path).warnings == []
+        folder.chmod(0o755)
+        path.write_text("MARIA_USER=x\n")
+        assert read_dotfile(path).warnings == []

@@ -133,6 +133,14 @@ def test_naming_an_authority_asks_for_it_to_be_checked(tmp_path: Path) -> None:
     assert settings.secondaries[0].tls.mode is TlsMode.REQUIRED
 
 
+def test_an_authority_that_is_not_used_is_a_warning(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    environ = {**BASE, "MARIA_PRIMARY_TLS_CA": str(authority), "MARIA_PRIMARY_TLS": "required"}
+    (warning,) = read_configuration(None, environ, NOWHERE).warnings
+    assert warning == "MARIA_PRIMARY_TLS_CA: is not used, as MARIA_PRIMARY_TLS=required checks no certificate"
+
+
 def test_misspelt_variables_are_warned_about() -> None:
     configuration = read_configuration(None, {**BASE, "REPLICA_SCHEMA": "x", "PATH": "y"}, NOWHERE)
     assert configuration.warnings == ("REPLICA_SCHEMA: unknown variable, did you mean REPLICA_SCHEMAS",)
