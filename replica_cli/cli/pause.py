@@ -8,6 +8,7 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.completed import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.tables import pauses_text
@@ -61,7 +62,7 @@ def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
         documents.write(documents.pauses_document(reports))
     elif not invocation.is_silent and (text := pauses_text(reports, invocation.paint())):
         answer(text)
-    failures = [r.failure for r in reports if r.failure]
+    failures = failures_of(reports)
     for failure in failures if not invocation.is_silent else ():
         render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
     if failures:

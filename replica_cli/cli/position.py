@@ -11,6 +11,7 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import ALL, with_shared_options
 from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.completed import filled
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.tables import positions_text, resets_text
@@ -62,9 +63,9 @@ def show(invocation: Invocation) -> None:
         documents.write(documents.positions_document(reports))
     elif not invocation.is_silent:
         answer(positions_text(reports, invocation.paint()))
-    failures = [f for r in reports if (f := r.failure or r.lost)]
+    failures = [f for r in filled(reports) if (f := r.failure or r.lost)]
     if failures:
-        for failure in failures:
+        for failure in failures if not invocation.is_silent else ():
             render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
         raise typer.Exit(failures[0].exit_code)
 

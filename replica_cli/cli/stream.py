@@ -10,6 +10,7 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.completed import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.progress import open_reporter
@@ -83,6 +84,6 @@ def stream(
         documents.write(documents.stream_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(stream_text(report, invocation.paint()))
-    for failure in (w.failure for w in report.workers if w.failure and not invocation.is_silent):
+    for failure in failures_of(report.workers) if not invocation.is_silent else ():
         render_failure(failure, is_json=invocation.is_json, paint=paint)
     raise typer.Exit(report.exit_code)

@@ -11,6 +11,7 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import ALL, with_shared_options
 from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.completed import failures_of
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.progress import open_reporter
@@ -120,7 +121,7 @@ def _run(invocation: Invocation, run: Furnished, plans: tuple[TransferPlan, ...]
         documents.write(documents.transfer_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(transfer_text(report, invocation.paint()))
-    for failure in (c.failure for c in report.copies if c.failure and not invocation.is_silent):
+    for failure in failures_of(report.copies) if not invocation.is_silent else ():
         render_failure(failure, is_json=invocation.is_json, paint=paint)
     raise typer.Exit(report.exit_code)
 

@@ -32,8 +32,8 @@ def test_a_secondary_that_failed_is_an_error_in_log_health_and_exit_code(two_sec
     assert other["status"] == "ok"
     ended = running.end(signal.SIGTERM)
     assert ended.code == 14
-    assert "error: " in ended.stderr
-    assert "[db1]" in ended.stderr
+    assert "error: db1: " in ended.stderr
+    assert "--secondary db1` copies it again" in ended.stderr.rpartition("error: db1: ")[2]
 
 
 def test_a_worker_that_is_killed_is_seen_in_health_after_it_came_back(replica: Replica) -> None:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from replica_cli.core.commands import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from replica_cli.core.reports import CopyReport, Failure, PauseReport, PositionReport, WorkerReport
+
+    Reported = CopyReport | PauseReport | PositionReport | WorkerReport
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +33,19 @@ def with_complete_commands(render: Callable[P, T]) -> Callable[P, T]:
 def filled(value: T) -> T:
     """Return reports, nested in any way, in which commands have the options of their instance and command line."""
     return cast("T", _filled(value, ""))
+
+
+def failures_of(reports: Sequence[Reported]) -> list[Failure]:
+    """Return the failures of reports with complete commands, each with its instance where there are several."""
+    found = []
+    for report in filled(tuple(reports)):
+        failure = report.failure
+        if failure is None:
+            continue
+        if len(reports) > 1 and not failure.message.startswith(f"{report.instance}:"):
+            failure = dataclasses.replace(failure, message=f"{report.instance}: {failure.message}")
+        found.append(failure)
+    return found
 
 
 def _filled(value: object, instance: str) -> object:
