@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced, UsageError
@@ -58,6 +59,16 @@ _AT_BOUNDARIES = frozenset(
         "Stop",
     }
 )
+# The last event of a transaction tells its time.
+_WITH_TIME = frozenset(
+    {
+        EventType.XID,
+        EventType.QUERY,
+        EventType.MARIADB_QUERY_COMPRESSED,
+        EventType.XA_PREPARE,
+        EventType.EXECUTE_LOAD_QUERY,
+    }
+)
 # More transactions than can be on their way between the log and the storage engine.
 _IN_FLIGHT_LIMIT = 10_000
 # An event's header tells 32 bits of its position: in a larger file a dump that leaves transactions out cannot count on.
@@ -73,14 +84,19 @@ class PositionCheck:
         self._server = session.server
         self._facts = facts or read_facts(session)
 
-    def start_of(self, saved: SavedPosition, *, is_thorough: bool = True) -> Position:
+    def start_of(self, saved: SavedPosition, *, is_thorough: bool = True, by_time: bool = False) -> Position:
         """Return where to read from for a position row: by GTID set on another server than the one that it is of.
+
+        `by_time`: also look when the log was begun, on a dump connection that the primary may note in its error log.
 
         Raises PositionLost as `check` does, PrimaryReplaced when another server lacks some of what was applied.
         """
         position, facts = saved.position, self._facts
         if saved.source_identity == facts.identity:
-            return self.check(position, is_thorough=is_thorough)
+            start = self.check(position, is_thorough=is_thorough)
+            if by_time and saved.source_time and start.file == position.file and start.pos > FIRST_EVENT:
+                self._check_time(position, saved.source_time)
+            return start
         if not position.gtid or not facts.has_gtids:
             raise self._replaced(saved, "there is no GTID set to go on by")
         try:
@@ -167,6 +183,30 @@ class PositionCheck:
         if there != str(MysqlGtids(position.gtid)):
             raise self._contradiction(position, there)
 
+    def _check_time(self, position: Position, source_time: int) -> None:
+        """Raise PositionLost when the file was begun after the last applied transaction, and ends another one there.
+
+        A log that was reset and filled with as many transactions of the same sizes has the same GTID set at the same
+        place: only their times differ. A file that is older than the last applied transaction holds that one.
+        """
+        last = 0
+        for begin, event in self._events(Position(position.file, FIRST_EVENT)):
+            timestamp = int.from_bytes(event[:4], "little")
+            if event[4] == EventType.FORMAT_DESCRIPTION and timestamp <= source_time:
+                return
+            if begin.order >= position.order:
+                break
+            if event[4] in _WITH_TIME:
+                last = timestamp
+            elif event[4] == EventType.TRANSACTION_PAYLOAD:
+                last = 0  # its time is that of an event inside
+        if last and last != source_time:
+            raise PositionLost(
+                f"{position} on {self._server.name} is not the saved position: the transaction that ends there was "
+                f"made at {_moment(last)}, the one that was applied at {_moment(source_time)}",
+                hint=self._anew("the primary's log was reset, or the primary was restored or rebuilt"),
+            )
+
     def _check_purged(self, position: Position) -> None:
         purged = purged_gtids(self._session, self._facts)
         if not covers(position.gtid, purged, is_mariadb=self._facts.is_mariadb):
@@ -196,7 +236,7 @@ class PositionCheck:
     def _logged_without(self, gtids: str, end: Position) -> Iterator[str]:
         """Yield the GTIDs of the transactions that the log holds before `end` and a set lacks."""
         count = 0
-        for begin, event in self._events(gtids):
+        for begin, event in self._events(Position("", 0, gtids)):
             if begin.order >= end.order:
                 return
             if event[4] in GTID_EVENTS:
@@ -219,11 +259,11 @@ class PositionCheck:
         elif position.gtid and event.gtid and MysqlGtids(position.gtid).has(event.gtid):
             raise self._contradiction(position, f"{event.gtid} only after it")
 
-    def _events(self, gtids: str) -> Iterator[tuple[Position, bytes]]:
-        """Yield the log's events that follow a GTID set, without their checksums, each with where it begins."""
-        start, has_checksum = Position("", 0, gtids), False
-        place = LogPlace(start)
-        stream = peek(self._server, self._network, start, is_mariadb=self._facts.is_mariadb, by_gtid=True)
+    def _events(self, start: Position) -> Iterator[tuple[Position, bytes]]:
+        """Yield the log's events from a file's head or after a GTID set, each with where it begins, no checksums."""
+        place, has_checksum = LogPlace(start), False
+        is_mariadb, by_gtid = self._facts.is_mariadb, not start.file
+        stream = peek(self._server, self._network, start, is_mariadb=is_mariadb, by_gtid=by_gtid)
         with contextlib.closing(stream):
             for event in stream:
                 code, begin = event[4], place.pos
@@ -310,6 +350,10 @@ class PositionCheck:
 
     def _anew(self, cause: str) -> str:
         return f"{cause}: `replica drift check`, then `replica transfer --restart`"
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _rotation(event: bytes) -> tuple[str, int]:

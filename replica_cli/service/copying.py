@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 def check_saved(settings: Settings, saved: SavedPosition) -> None:
     """Check that the primary's log goes on from the saved position. Raises PositionLost, PrimaryReplaced."""
     with connect(settings.primary, settings.network) as session:
-        PositionCheck(session, settings.network).start_of(saved)
+        PositionCheck(session, settings.network).start_of(saved, by_time=True)
 
 
 def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tuple[TableName, ...] = ()) -> CopyPlan:

@@ -119,7 +119,7 @@ def _state_checks(
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance),
         check_transfer(state, instance),
-        check_retention(view, state, instance),
+        None if found.is_lost else check_retention(view, state, instance),
     )
     yield from (check for check in checks if check is not None)
 

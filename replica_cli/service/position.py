@@ -20,8 +20,11 @@ from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
     FiltersChanged,
     LockHeld,
+    PositionLost,
     PositionMissing,
+    PositionPurged,
     PrimaryError,
+    PrimaryReplaced,
     ReplicaError,
     SecondaryError,
     UsageError,
@@ -157,7 +160,8 @@ def _plan(settings: Settings, request: ResetRequest, server: Server, after: Posi
         holds_rows = request.kind is ResetKind.FORGET and has_rows(session, settings)
     saved = state.saved
     _check_filters(settings, request, server, saved)
-    warnings = list(_warnings(request.kind, state, after, holds_rows=holds_rows))
+    untrue = _untrue(settings, saved) if saved is not None and after is not None else None
+    warnings = list(_warnings(request.kind, state, after, untrue, holds_rows=holds_rows))
     if holder:
         warnings.insert(0, f"{holder} writes to this instance: stop it first, the reset refuses until then")
     before = saved.filters_text if saved else ""
@@ -172,6 +176,16 @@ def _plan(settings: Settings, request: ResetRequest, server: Server, after: Posi
         filters_after=str(settings.selection) if changes else before,
         warnings=tuple(warnings),
     )
+
+
+def _untrue(settings: Settings, saved: SavedPosition) -> ReplicaError | None:
+    """Return why the saved position is not one of the primary's log, None when it is."""
+    with _blaming(PrimaryError), connect(settings.primary, settings.network) as session:
+        try:
+            PositionCheck(session, settings.network).start_of(saved)
+        except (PositionLost, PrimaryReplaced) as error:
+            return None if isinstance(error, PositionPurged) else error
+    return None
 
 
 def _check_filters(settings: Settings, request: ResetRequest, server: Server, saved: SavedPosition | None) -> None:
@@ -189,7 +203,9 @@ def _check_filters(settings: Settings, request: ResetRequest, server: Server, sa
         )
 
 
-def _warnings(kind: ResetKind, state: InstanceState, after: Position | None, *, holds_rows: bool) -> Iterator[str]:
+def _warnings(
+    kind: ResetKind, state: InstanceState, after: Position | None, untrue: ReplicaError | None, *, holds_rows: bool
+) -> Iterator[str]:
     if kind is ResetKind.KEEP:
         yield "tables that the filters select now are not copied: `replica transfer --table SCHEMA.TABLE` copies one"
         return
@@ -200,6 +216,9 @@ def _warnings(kind: ResetKind, state: InstanceState, after: Position | None, *, 
             if holds_rows
             else "the next `replica stream` copies every table"
         )
+    elif untrue is not None:
+        yield f"the saved position is not one of the primary's log: {untrue.message}"
+        yield "the secondary must hold exactly the primary's rows as of the new position: nothing is copied"
     elif state.saved is not None and after is not None:
         yield from _direction(state.saved.position, after)
     else:

@@ -189,7 +189,7 @@ class Streaming:
 
     def _start_position(self, saved: SavedPosition) -> Position:
         """Return where to read from: by file on the server that the position belongs to, by GTID on another one."""
-        start = PositionCheck(self._primary.session, self._settings.network).start_of(saved)
+        start = PositionCheck(self._primary.session, self._settings.network).start_of(saved, by_time=True)
         identity = self._primary_facts.identity
         if saved.source_identity != identity:
             log(

@@ -73,3 +73,38 @@ def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_
     replica.wait_until_applied(again)
     assert "going on by GTID" not in again.stderr
     assert again.end(signal.SIGTERM).code == 0
+
+
+@pytest.mark.every_server
+def test_no_place_of_the_former_primary_counts_on_the_next_one(replica: Replica, server_factory: ServerFactory) -> None:
+    flavour, _, version = str(replica.primary.binary).partition(":")
+    first = server_factory(flavour, version, server_id=84, **{"log-slave-updates": None})
+    second = server_factory(flavour, version, server_id=85, **{"log-slave-updates": None})
+    replica.primary = first
+    follow(second, first)
+    with first.session() as session:
+        # Every file and offset of the second server's log lies before those of the first one's.
+        for _ in range(3):
+            session.execute("FLUSH BINARY LOGS")
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", "INSERT INTO t VALUES (1, 0), (2, 0)")
+    replica.run("transfer")
+    # The replay window of the copy is still open.
+    assert replica.state("SELECT start_file <> '' FROM table_status") == [(1,)]
+    replica.on_primary("INSERT INTO t VALUES (3, 0)")
+
+    def has_followed() -> bool:
+        with second.session() as session:
+            there = session.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = %s", replica.schema)
+            return bool(there) and bool(session.rows(f"SELECT 1 FROM {replica.schema}.t WHERE id = 3"))
+
+    wait_until(has_followed, "the second server to have it all")
+    first.kill()
+    replica.primary = second
+    # Accepted and stopped before any transaction came: the file and the offset of the first server must not be left.
+    stream = replica.stream()
+    stream.kill_all()
+    assert replica.saved() in {("", 0), replica.primary_end()}
+    replica.on_primary("UPDATE t SET n = n + 10", "DELETE FROM t WHERE id = 2")
+    replica.catch_up()
+    replica.assert_equal()
+    replica.assert_nothing_is_noted()

@@ -75,6 +75,8 @@ def test_the_same_place_in_a_log_that_began_again_is_not_the_saved_position(rese
     shown = reset.run("position", "show", "--json", code=11).document["secondaries"][0]
     assert shown["distance_bytes"] is None
     assert shown["lost"] is not None
+    plan = reset.run("position", "reset", "--to-current", "--secondary", "db1", "--dry-run", "--json").document
+    assert any("not one of the primary's log" in w for w in plan["plans"][0]["warnings"])
     for words in (("--resume",), ("--table", f"{reset.schema}.t")):
         refused = reset.run("transfer", *words, "--secondary", "db1", "--yes", "--json", code=11)
         assert refused.error["error"] == "position_lost"

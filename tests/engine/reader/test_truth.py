@@ -74,9 +74,10 @@ class Primary:
     def check(self, position: Position) -> Position:
         return PositionCheck(self.session, NETWORK).check(position)
 
-    def start_of(self, position: Position, identity: str) -> Position:
-        saved = SavedPosition(position, identity, 0, 0, 0, 0, "", "", 1, "")
-        return PositionCheck(self.session, NETWORK).start_of(saved)
+    def start_of(self, position: Position, identity: str = "", source_time: int = 0) -> Position:
+        identity = identity or read_facts(self.session).identity
+        saved = SavedPosition(position, identity, source_time, 0, 0, 0, "", "", 1, "")
+        return PositionCheck(self.session, NETWORK).start_of(saved, by_time=True)
 
     def refuses(self, position: Position, *words: str) -> None:
         with pytest.raises(PositionLost) as caught:
@@ -162,6 +163,25 @@ def test_a_log_that_was_reset_with_a_boundary_at_the_same_place(start: Callable[
         primary.refuses(saved, str(saved), saved.gtid)
         primary.session.execute("FLUSH BINARY LOGS")
         primary.refuses(saved, str(saved))
+
+
+def test_the_same_gtid_set_at_the_same_place_of_a_log_that_was_reset(start: Callable[..., Primary]) -> None:
+    primary = start()
+    for time, last in ((1_700_000_000, 1_700_000_001), (1_700_000_500, 1_700_000_600)):
+        primary.session.execute("SET TIMESTAMP = DEFAULT")  # the time of the file
+        primary.reset()
+        primary.session.execute(f"SET TIMESTAMP = {time}")
+        primary.write(times=9)
+        primary.session.execute(f"SET TIMESTAMP = {last}")
+        primary.write()
+        saved = primary.end()
+        # The file is younger than its transactions: that alone says nothing.
+        assert primary.start_of(saved, source_time=last) == saved
+        assert primary.start_of(saved) == saved
+        primary.write()
+    assert primary.check(saved) == saved
+    with pytest.raises(PositionLost, match="2023-11-14"):
+        primary.start_of(saved, source_time=1_700_000_001)
 
 
 def test_a_log_that_was_reset_and_is_shorter_or_has_fewer_transactions(start: Callable[..., Primary]) -> None:
