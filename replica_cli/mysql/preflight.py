@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports import HealthLevel
-from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
+from replica_cli.mysql.cascades import check_cascades
+from replica_cli.mysql.errnos import (
+    ER_OPTION_PREVENTS_STATEMENT,
+    ER_PARSE_ERROR,
+    ER_SPECIFIC_ACCESS_DENIED,
+    ServerError,
+)
 from replica_cli.mysql.findings import Finding
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.privileges import check_primary_grants, check_secondary_grants
@@ -58,6 +64,8 @@ def check_primary(
     ]
     if facts.is_on("log_bin") and any(grants.allows(p) for p in ("BINLOG MONITOR", "REPLICATION CLIENT", "SUPER")):
         found.extend(_log_filters(session, selection))
+    if selection is not None:
+        found.append(check_cascades(session, facts, selection))
     return tuple(found)
 
 
@@ -89,6 +97,7 @@ def check_secondary(
         *_partial_json(facts, primary_facts, is_sql_wanted=is_sql_wanted),
         _default_engine(facts),
         _logged_here(session, facts),
+        _statement_times(session),
     )
 
 
@@ -374,3 +383,16 @@ def _logged_here(session: Session, facts: ServerFacts) -> Finding:
     message = "sql_log_bin is off for our sessions: replicas of the secondary would not follow"
     hint = "SHOW GLOBAL VARIABLES LIKE 'init_connect'; take `sql_log_bin` out of it with SET GLOBAL init_connect = '…';"
     return Finding(name, HealthLevel.WARNING, message, hint)
+
+
+def _statement_times(session: Session) -> Finding:
+    name = "statement-times"
+    try:
+        session.execute("SET SESSION timestamp = 1")
+        session.execute("SET SESSION timestamp = DEFAULT")
+    except ServerError as error:
+        if error.errno not in (ER_OPTION_PREVENTS_STATEMENT, ER_SPECIFIC_ACCESS_DENIED):
+            raise
+        message = "our sessions may not set `timestamp` here (secure_timestamp): a definition's NOW() would differ"
+        return Finding(name, HealthLevel.CRITICAL, message, "start the secondary with secure_timestamp=NO")
+    return Finding(name, HealthLevel.OK, "a statement runs at the time that it had on the primary")

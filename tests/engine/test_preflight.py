@@ -237,3 +237,12 @@ def test_sessions_that_are_not_logged_are_told(secondary: SandboxServer) -> None
         finding = found(check_secondary(session, facts, facts, "s"), "sql-log-bin")
     assert finding.level is HealthLevel.WARNING
     assert "init_connect" in finding.hint
+
+
+@pytest.mark.servers("mariadb", "10.11")
+def test_a_secondary_that_lets_nobody_set_the_time(server_factory: ServerFactory) -> None:
+    with server_factory("mariadb", "10.11", secure_timestamp="YES").session() as session:
+        facts = read_facts(session)
+        finding = found(check_secondary(session, facts, facts, "s"), "statement-times")
+    assert finding.level is HealthLevel.CRITICAL
+    assert "secure_timestamp=NO" in finding.hint

@@ -56,6 +56,16 @@ def test_a_cascade_happens_once_whichever_side_does_it_and_whoever_logs_it(
     ]
     for replica in replicas:
         replica.on_primary(*TABLES, *changes(1))
+    elsewhere = f"{schema}_elsewhere"
+    replica.on_primary(
+        f"CREATE DATABASE {elsewhere}",
+        f"CREATE TABLE {elsewhere}.p (id INT PRIMARY KEY)",
+        f"CREATE TABLE odd (p INT PRIMARY KEY, FOREIGN KEY (p) REFERENCES {elsewhere}.p (id) ON DELETE CASCADE)",
+    )
+    health = replica.start("health", "--json").end().document
+    messages = {c["name"]: c["message"] for c in health["checks"] if c["level"] == 2}
+    assert f"{replica.schema}.odd by {elsewhere}.p" in messages["cascades"]
+    replica.on_primary("DROP TABLE odd")
     plan = replica.run("transfer", "--secondary", "native", "--dry-run", "--json").document
     methods = {table["table"].split(".")[1]: table["method"] for table in plan["plans"][0]["tables"]}
     # What a cascade does to a child is not in this primary's log: a family is of one moment.
