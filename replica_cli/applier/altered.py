@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.tokens import Kind, solid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +43,7 @@ class AlteredTables:
             for name in tables:
                 # What has its name from this statement was the first table before it.
                 former = self._before.get(tables[0], before.get(tables[0]))
-                self._before.setdefault(name, before.get(name) or former)
+                self._before[name] = _untouched(self._before.get(name, before.get(name) or former), parsed)
         elif parsed.kind is StatementKind.RENAME_TABLE:
             for old, new in zip(tables[::2], tables[1::2], strict=False):
                 if old in self._before:
@@ -50,3 +52,22 @@ class AlteredTables:
     def forget(self, name: TableName) -> None:
         """Forget a table: it was compared, or is gone, or is copied."""
         self._before.pop(name, None)
+
+
+def _untouched(table: TableDefinition | None, parsed: ParsedStatement) -> TableDefinition | None:
+    """Return what a statement left as it was: without the columns that it defines again, and without text it converts.
+
+    What a statement defines is the same on both sides behind it, whatever it was before.
+    """
+    if table is None or parsed.kind is not StatementKind.ALTER_TABLE:
+        return table
+    tokens = solid(parsed.tokens)
+    redefined = set()
+    for place, token in enumerate(tokens):
+        if token.is_word("MODIFY", "CHANGE"):
+            rest = [t for t in tokens[place + 1 : place + 6] if not t.is_word("COLUMN", "IF", "EXISTS")]
+            redefined |= {t.name.lower() for t in rest[:2] if t.kind in (Kind.NAME, Kind.WORD)}
+    columns = [c for c in table.columns if c.name.lower() not in redefined]
+    if not any(t.is_word("CONVERT", "CHARSET", "CHARACTER", "COLLATE") for t in tokens):
+        return replace(table, columns=tuple(columns))
+    return replace(table, columns=tuple(c for c in columns if c.charset is None), collation="")

@@ -12,6 +12,7 @@ from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.collations import codec_of, has_one_byte, is_ambiguous
 from replica_cli.sqlbuilder.alteration import doubts
 from replica_cli.sqlbuilder.charsets import (
+    asks_for_default_charset,
     bare_charsets,
     named_collations,
     names_table_charset,
@@ -69,7 +70,7 @@ _UCA1400 = {
 _MYSQLS_NAMES = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
 _PLAIN = "utf8mb3_general_ci"
 _SCHEMA_DEFAULT = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s"
-_USING_ZONES = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
+_DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 _NATIONAL = ("NCHAR", "NVARCHAR", "NATIONAL")
 
 
@@ -152,7 +153,7 @@ class StatementSession:
         """Return how to run a statement; `targets` is what the secondary calls its tables.
 
         Raises ApplyRefused where it means a collation that the secondary does not have, TableChangedInWindow where it
-        depends on a time zone that the secondary does not have.
+        depends on a time zone or a schema's default that the secondary does not have.
         """
         is_same = self._primary.is_mariadb == self._secondary.is_mariadb
         context = replace(statement.context, time_zone=self._zone(statement, parsed))
@@ -161,12 +162,12 @@ class StatementSession:
             if context.sql_mode is not None:
                 mode = crossed_mode(context.sql_mode, to_mariadb=self._secondary.is_mariadb)
                 context = replace(context, sql_mode=mode)
-        if parsed.kind is StatementKind.CREATE_TABLE and parsed.model is None and targets:
+        if parsed.kind in _DEFINING and parsed.model is None and targets:
             parsed = self._with_schema_default(parsed, targets[0])
         parsed, logged = self._logged(context, parsed, is_same=is_same)
         wanted = {**self._unlogged(parsed), **logged}
         # Set only where it has to be: some need a privilege, or are no session's own in old versions.
-        differing = [name for name, value in wanted.items() if not _is_alike(self._own[name], value)]
+        differing = [n for n, value in wanted.items() if n in self._own and not _is_alike(self._own[n], value)]
         more = [assignment(name, wanted[name]) for name in differing]
         enter = context_statement(context, statement.timestamp, self._collations, more=more)
         leave = ", ".join((APPLY_SESSION, *(assignment(name, self._own[name]) for name in differing)))
@@ -206,21 +207,29 @@ class StatementSession:
 
         No event tells it, and neither server takes it from a session.
         """
-        if names_table_charset(parsed):
+        defaulted = asks_for_default_charset(parsed)
+        is_unsaid = parsed.kind is StatementKind.CREATE_TABLE and not names_table_charset(parsed)
+        if not defaulted and not is_unsaid:
             return parsed
         ours = self._ask_primary(_SCHEMA_DEFAULT, parsed.tables[0].schema)
         theirs = self._ask_secondary(_SCHEMA_DEFAULT, target.schema)
         if not ours or not theirs:
             return parsed
         meant = self._here(str(ours[0][0]))
-        return parsed if meant in ("", str(theirs[0][0])) else with_table_collation(parsed, meant)
+        if meant in ("", str(theirs[0][0])):
+            return parsed
+        if defaulted:
+            # Which collation the word means is another one in each version of MariaDB; MySQL does not have it here.
+            reason = f"{parsed.kind} with CHARACTER SET DEFAULT, which the secondary's schema has another one for"
+            raise TableChangedInWindow(parsed.tables, reason)
+        return with_table_collation(parsed, meant)
 
     def _zone(self, statement: Statement, parsed: ParsedStatement) -> str | None:
         logged = statement.context.time_zone
         if not logged:
             return None
         found = self._zones.here(logged)
-        if found is None and parsed.kind in _USING_ZONES and parsed.tables:
+        if found is None and parsed.kind in _DEFINING and parsed.tables:
             raise TableChangedInWindow(
                 parsed.tables,
                 f"{parsed.kind} in the time zone {logged}, which the secondary does not know with the primary's rules",

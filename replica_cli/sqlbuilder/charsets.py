@@ -49,6 +49,11 @@ def with_utf8_as_utf8mb4(parsed: ParsedStatement) -> ParsedStatement:
     return with_names(parsed, {**charsets, **collations})
 
 
+def asks_for_default_charset(parsed: ParsedStatement) -> bool:
+    """Say whether a statement asks for the schema's charset by the word DEFAULT."""
+    return any(parsed.tokens[place].is_word("DEFAULT") for place, *_ in _named(parsed.tokens))
+
+
 def names_table_charset(parsed: ParsedStatement) -> bool:
     """Say whether a CREATE TABLE names the table's own charset or collation."""
     end = _end_of_columns(parsed)

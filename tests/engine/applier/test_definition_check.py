@@ -98,3 +98,12 @@ def test_a_schemas_default_that_a_later_statement_changed(bench: Bench) -> None:
     )
     with pytest.raises(TableChangedInWindow, match="t: table collation"):
         bench.stream()
+
+
+@pytest.mark.servers("mariadb", "10.11")
+def test_a_statement_that_changed_nothing_here(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v TEXT CHARACTER SET utf8mb3)")
+    bench.begin_here()
+    in_session(bench, "old_mode = ''", "ALTER TABLE t MODIFY v TEXT CHARACTER SET utf8")
+    with pytest.raises(TableChangedInWindow, match="t: charset v: the primary made utf8mb4 of it"):
+        bench.stream()

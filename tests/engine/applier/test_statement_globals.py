@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.service.sessions import SecondarySessions
 
@@ -193,6 +194,25 @@ def test_a_definition_is_the_primarys_whatever_the_servers_are_set_to(bench: Ben
     assert definitions(bench, on_primary=False) == definitions(bench, on_primary=True)
     bench.assert_equal()
     assert all("ENGINE=InnoDB" in text for text in definitions(bench, on_primary=False).values())
+
+
+@pytest.mark.servers("mariadb")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE u (id INT PRIMARY KEY, v VARCHAR(9)) CHARACTER SET = DEFAULT",
+        "ALTER TABLE t CONVERT TO CHARACTER SET DEFAULT",
+    ],
+)
+def test_a_default_by_its_word_is_not_guessed(bench: Bench, statement: str) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))")
+    bench.begin_here()
+    bench.on_primary(statement)
+    bench.stream()
+    bench.on_secondary(f"ALTER DATABASE `{bench.schema}` CHARACTER SET latin1")
+    bench.on_primary(statement.replace("TABLE u", "TABLE w"))
+    with pytest.raises(TableChangedInWindow, match="CHARACTER SET DEFAULT"):
+        bench.stream()
 
 
 # As the README grants them; what the secondary is set to, and what a statement then needs a privilege for.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from replica_cli.applier.altered import AlteredTables
-from replica_cli.core.table import TableDefinition, TableName
+from replica_cli.core.table import Column, TableDefinition, TableName
 from replica_cli.sqlbuilder.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG
 
@@ -33,6 +35,24 @@ def test_a_table_keeps_its_first_definition_under_another_name() -> None:
     assert after(("ALTER TABLE t RENAME TO u, ADD v INT", {T: definition(T), U: None}))[U] == definition(T)
     renamed = ("ALTER TABLE u RENAME TO w, ADD v INT", {U: definition(U), W: None})
     assert after(made, ("RENAME TABLE t TO u", {}), renamed)[W] is None
+
+
+def left(statement: str) -> tuple[str, list[str]]:
+    columns = (
+        Column("id", "int", "int"),
+        Column("V", "varchar", "varchar(9)", charset="utf8mb4"),
+        Column("w", "int", "int"),
+    )
+    found = after((statement, {T: replace(definition(T), columns=columns)}))[T]
+    assert found is not None
+    return found.collation, [c.name for c in found.columns]
+
+
+def test_what_a_statement_defines_again_is_not_as_it_was() -> None:
+    assert left("ALTER TABLE t ADD x INT, ADD KEY (v)") == ("utf8mb4_bin", ["id", "V", "w"])
+    assert left("ALTER TABLE t MODIFY COLUMN `v` INT, CHANGE COLUMN IF EXISTS w y INT") == ("utf8mb4_bin", ["id"])
+    assert left("ALTER TABLE t CONVERT TO CHARACTER SET DEFAULT") == ("", ["id", "w"])
+    assert left("CREATE INDEX v ON t (v)") == ("utf8mb4_bin", ["id", "V", "w"])
 
 
 def test_what_changes_no_definition() -> None:
