@@ -100,6 +100,7 @@ class Worker:
         self._must_hold = False
         self._is_doubted = False
         self._writer_id: int | None = None
+        self._token: int | None = None
         self._writer: Session | None = None
         self._new_settings: Settings | None = None
         self._lost = 0
@@ -203,6 +204,12 @@ class Worker:
             self._is_checked = True
         stores = sessions.stores
         saved = stores.positions.load()
+        if self._token is not None and saved is not None and saved.token != self._token:
+            # The lock is free for a moment while the other process connects anew: that does not give it back.
+            raise Fenced(
+                f"{self._server.name}: another process took over while this one stood still, or was cut off",
+                hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
+            )
         if saved is not None and saved.filters != self._settings.selection.fingerprint:
             raise FiltersChanged(
                 f"{self._server.name}: the filters differ from those that the state was made with "
@@ -219,7 +226,7 @@ class Worker:
         elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):
             self._copy(sessions, TransferMode.RESUME)
             self._must_hold = False
-        stores.positions.take_token()
+        self._token = stores.positions.take_token()
         saved = stores.positions.load()
         if saved is None:
             raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")

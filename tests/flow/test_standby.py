@@ -102,6 +102,21 @@ def test_a_frozen_holder_that_wakes_up_after_a_takeover_cannot_commit_one_row(le
     ledger.assert_equal()
 
 
+def test_a_frozen_holder_does_not_take_the_lock_back_where_it_is_free_again(ledger: Replica) -> None:
+    # The one that took over lets go of the lock for a moment at each new connection; here it has ended.
+    holder = ledger.stream()
+    standby = stand_by(ledger)
+    freeze(holder)
+    standby.wait_for_log("streaming from")
+    assert standby.end(signal.SIGTERM).code == 0
+    before = ledger.state("SELECT token FROM binlog_position")
+    wake(holder)
+    ended = holder.end(patience_seconds=60)
+    assert ended.code == 16
+    assert "another process took over" in ended.stderr
+    assert ledger.state("SELECT token FROM binlog_position") == before
+
+
 def test_a_holder_frozen_with_a_batch_in_hand_loses_it(ledger: Replica) -> None:
     holder = ledger.stream()
     standby = stand_by(ledger)
