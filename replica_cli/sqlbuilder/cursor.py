@@ -93,6 +93,9 @@ class Cursor:
     def _is(self, *words: str) -> bool:
         return self._word() in words
 
+    def _is_after(self, *words: str) -> bool:
+        return self._word(-1) in words
+
     def _take(self, *words: str) -> bool:
         found = self._is(*words)
         self._at += found

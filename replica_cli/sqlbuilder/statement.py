@@ -299,6 +299,8 @@ class _Parser(Cursor):
         return True
 
     def _names_sequence(self) -> bool:
+        if self._at and self._is_after("KEY", "INDEX"):
+            return False  # an index may be called so: INDEX nextval (column)
         is_value = self._take_all("NEXT", "VALUE", "FOR") or self._take_all("PREVIOUS", "VALUE", "FOR")
         if not is_value and not (self._is("NEXTVAL", "LASTVAL", "SETVAL") and self._is_symbol("(", ahead=1)):
             return False

@@ -219,6 +219,7 @@ ROUTED = {
     "CREATE TABLE t (a INT DEFAULT NEXTVAL(s.q), b INT DEFAULT (NEXT VALUE FOR q))": (
         "CREATE TABLE `d`.`t` (a INT DEFAULT NEXTVAL(`r`.`q`), b INT DEFAULT (NEXT VALUE FOR `d`.`q`))"
     ),
+    "CREATE TABLE t (a INT, KEY nextval (a))": "CREATE TABLE `d`.`t` (a INT, KEY nextval (a))",
     "CREATE TABLE t (a INT) UNION=(s.u, v)": "CREATE TABLE `d`.`t` (a INT) UNION=(`r`.`u`, `d`.`v`)",
     "ALTER TABLE s.t ADD a INT /*!100100 , ADD b INT */ -- c\n, ADD c INT #": (
         "ALTER TABLE `r`.`t` ADD a INT   , ADD b INT     , ADD c INT  "
