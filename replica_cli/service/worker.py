@@ -259,9 +259,13 @@ class Worker:
                 )  # fmt: skip
                 break
             except TablesRefused as error:
-                saved = sessions.stores.positions.load()
-                if mode is TransferMode.NEW or saved is None or not saved.transaction_count:
-                    raise  # nothing streams yet: they can be left out, or mended
+                saved, records = sessions.stores.positions.load(), tables.load()
+                # Those that were asked for again say why. In a first copy they can be left out, or mended.
+                was_there = {r.name for r in records.values() if r.reason}
+                if mode is TransferMode.NEW or saved is None:
+                    raise
+                if not saved.transaction_count and not was_there >= error.refused.keys():
+                    raise
                 for name, reason in error.refused.items():
                     self._set_aside(sessions, name, reason, saved.position)
                 if not any(r.state in UNFINISHED for r in tables.load().values()):

@@ -93,6 +93,15 @@ def test_what_cannot_be_copied_again_is_set_aside_by_name_and_nothing_else(repli
     replica.assert_equal()
 
 
+def test_the_first_statement_behind_a_first_copy_may_set_its_table_aside(replica: Replica) -> None:
+    replica.on_primary(*BASE)
+    replica.run("transfer")
+    with replica.primary.session(replica.schema) as session:  # nothing else is in the log
+        session.execute("ALTER TABLE plain ADD moment TIMESTAMP NULL, ADD day DATE AS (DATE(moment)) STORED")
+    replica.catch_up()
+    assert replica.state("SELECT table_name, state FROM table_status") == [("plain", "quarantined")]
+
+
 def test_killed_around_the_copies_that_they_ask_for_nothing_differs(replica: Replica) -> None:
     tables = [f"t{number}" for number in range(4)]
     replica.on_primary(
