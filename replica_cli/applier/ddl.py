@@ -122,9 +122,10 @@ class DdlApplier:
             raise TableChangedInWindow(copied, f"{parsed.kind} while it was copied")
         # A copy that began after the statement, or is still to come, has what the primary has now.
         gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
-        # CREATE DATABASE IF NOT EXISTS is logged each time that somebody says it.
-        adds_nothing = parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces and self._has_schema(target)
-        if self._policy is DdlPolicy.STOP and not adds_nothing:
+        if parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces and self._has_schema(target):
+            # CREATE DATABASE IF NOT EXISTS is logged each time that somebody says it.
+            return Decision(Verdict.IGNORE, "schema that is there")
+        if self._policy is DdlPolicy.STOP:
             raise self._stopped(parsed, transaction)
         if self._policy is DdlPolicy.QUARANTINE and gone:
             return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone)
@@ -393,7 +394,7 @@ class DdlApplier:
         if parsed.kind is StatementKind.CREATE_SCHEMA:
             target = self._selection.schema_target(parsed.schema) or parsed.schema
             if self._has_schema(target):
-                return b"DO 0"
+                return b"DO 0"  # replaced, and kept as it holds what is not the primary's
         text = parsed.routed(lambda schema: self._selection.schema_target(schema) or schema)
         return text.encode(self._codec(statement), "surrogateescape")
 
