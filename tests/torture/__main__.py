@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from replica_cli.sandbox.binaries import ServerBinary, find_binaries, select_binary
 from tests.torture.arena import Arena
 from tests.torture.faults import FAULTS
+from tests.torture.kinds import KINDS, Kind
 from tests.torture.report import Totals, line_of, table_of
 from tests.torture.rounds import Round, run_round
 
@@ -30,9 +32,21 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--round", type=int, default=0, help="only this round, once")
     parser.add_argument("--fault", action="append", default=[], choices=[f.name for f in FAULTS], metavar="NAME",
                         help="only faults of this name (repeatable)")  # fmt: skip
+    parser.add_argument("--kinds", type=_kinds, default=tuple(k for k in KINDS if k.is_on), metavar="NAME,NAME",
+                        help="kinds of definition statements, all or none (default: those that are on)")  # fmt: skip
     parser.add_argument("--folder", type=Path, help="where the logs of failing rounds stay (default: a new one)")
     parser.add_argument("--stop", action="store_true", help="stop at the first failing round")
     return parser.parse_args(words)
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    if text in ("all", "none"):
+        return KINDS if text == "all" else ()
+    known = {kind.name: kind for kind in KINDS}
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"no kind {', '.join(unknown)}; there are: {', '.join(known)}")
+    return tuple(known[name] for name in names)
 
 
 def _binaries(text: str) -> list[ServerBinary]:
@@ -63,7 +77,7 @@ class _Run:
         while not is_over:
             folder = self._folder / f"{self._binary}-from-{number}".replace(":", "-")
             folder.mkdir(parents=True)
-            arena = Arena(self._binary, folder, is_shared=self._options.shared)
+            arena = Arena(self._binary, folder, is_shared=self._options.shared, kinds=self._options.kinds)
             is_good = True
             try:
                 while is_good and not is_over:
@@ -95,6 +109,8 @@ class _Run:
     def _say_how(self, folder: Path, number: int) -> None:
         faults = "".join(f" --fault {name}" for name in self._options.fault)
         faults += " --shared" if self._options.shared else ""
+        if self._options.kinds != tuple(k for k in KINDS if k.is_on):
+            faults += f" --kinds {','.join(kind.name for kind in self._options.kinds) or 'none'}"
         flavour = str(self._binary)
         words = f"--seed {shlex.quote(self._options.seed)} --servers {flavour} --round {number}{faults}"
         print(f"  kept: {folder}\n  again: python -m tests.torture {words}", flush=True)
@@ -103,6 +119,9 @@ class _Run:
 def main(words: Sequence[str] | None = None) -> int:
     """Run, and return the exit code: 1 where a round failed."""
     options = _arguments(words)
+    # `health` is asked inside this process too: its log is no part of the report.
+    logging.getLogger("replica_cli").addHandler(logging.NullHandler())
+    logging.getLogger("replica_cli").propagate = False
     options.seed = options.seed or str(time.time_ns() % 1_000_000)
     binaries = _binaries(options.servers)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="torture-"))

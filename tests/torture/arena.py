@@ -11,12 +11,14 @@ from replica_cli.sandbox.binaries import Flavour, ServerBinary
 from replica_cli.sandbox.sandbox import Sandbox
 from tests.torture.disk import make_small_disk
 from tests.torture.site import Post, Site
-from tests.torture.tables import ROWS, SCHEMA, TABLES, account_statements
+from tests.torture.tables import OTHER_SCHEMA, ROWS, SCHEMA, SCHEMAS, TABLES, account_statements
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from replica_cli.sandbox.server import SandboxServer
+    from tests.torture.kinds import Kind
 
 _ENGINES = {"db1": "sql", "db2": "row-image"}
 _PRIMARY = {"max-binlog-size": "4M", "innodb-lock-wait-timeout": 3, "lock-wait-timeout": 10}
@@ -27,10 +29,16 @@ _DISK_MEBIBYTES = {Flavour.MARIADB: 320, Flavour.MYSQL: 512}
 
 
 class Arena:
-    """Running servers with the tables in place; `folder` gets the logs. `is_shared`: one supervisor feeds both."""
+    """Running servers with the tables in place; `folder` gets the logs. `is_shared`: one supervisor feeds both.
 
-    def __init__(self, binary: ServerBinary, folder: Path, *, is_shared: bool = False) -> None:
+    `kinds` are those of the definition statements that its primary can run.
+    """
+
+    def __init__(
+        self, binary: ServerBinary, folder: Path, *, is_shared: bool = False, kinds: Sequence[Kind] = ()
+    ) -> None:
         self.binary = binary
+        self.kinds = tuple(k for k in kinds if binary.flavour is Flavour.MARIADB or not k.is_mariadb_only)
         self.folder = folder
         self.is_shared = is_shared
         self.sites: list[Site] = []
@@ -75,10 +83,14 @@ class Arena:
 
     def drop_stale(self, site: Site) -> None:
         """Drop tables of a secondary that the primary has not: a copy begun anew leaves them alone, and says so."""
-        sql = f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{SCHEMA}'"
+        sql = (
+            "SELECT table_schema, table_name FROM information_schema.tables"
+            f" WHERE table_schema IN ('{SCHEMA}', '{OTHER_SCHEMA}')"
+        )
         with self.primary.session() as session:
-            there = {name for (name,) in session.rows(sql)}
-        site.execute("SET foreign_key_checks = 0", *(f"DROP TABLE `{n}`" for (n,) in site.rows(sql) if n not in there))
+            there = set(session.rows(sql))
+        stale = [f"`{row[0]}`.`{row[1]}`" for row in site.rows(sql) if row not in there]
+        site.execute("SET foreign_key_checks = 0", *(f"DROP TABLE {name}" for name in stale))
 
     def mend(self) -> None:
         """Undo what faults left: networks, servers, disks, modes. Raises what a server's start raises."""
@@ -133,8 +145,9 @@ class Arena:
                 for statement in account_statements(is_mariadb=is_mariadb, is_primary=server is self.primary):
                     session.execute(statement)
         with self.primary.session() as session:
-            session.execute(f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4")
-        self.on_primary(*TABLES, *ROWS)
+            for schema in SCHEMAS:
+                session.execute(f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
+        self.on_primary(*TABLES, *ROWS, *(statement for kind in self.kinds for statement in kind.setup))
 
 
 def set_read_only(server: SandboxServer, *, is_on: bool) -> None:

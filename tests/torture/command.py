@@ -30,9 +30,10 @@ class Command:
 
     def __init__(self, words: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> None:
         self.words = words
-        self._log = folder / f"replica-{next(_numbers):04d}-{words[0]}.log"
+        self.worker_kills = 0
+        self.log = folder / f"replica-{next(_numbers):04d}-{words[0]}.log"
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        with self._log.open("wb") as sink:
+        with self.log.open("wb") as sink:
             # A group of its own: signals to it reach its workers, and nobody else.
             self._process = subprocess.Popen(
                 [*guard, str(_COMMAND), *words],
@@ -57,7 +58,7 @@ class Command:
     @property
     def text(self) -> str:
         """Return what it wrote so far."""
-        return self._log.read_bytes().decode(errors="replace")
+        return self.log.read_bytes().decode(errors="replace")
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of its workers."""

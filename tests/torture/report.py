@@ -25,6 +25,8 @@ class Totals:
     rows: int = 0
     definitions: int = 0
     rollbacks: int = 0
+    questions: int = 0
+    refused: int = 0
     seconds: float = 0.0
     kinds: Counter[str] = field(default_factory=Counter)
 
@@ -38,6 +40,8 @@ class Totals:
         self.rows += done.counts.rows
         self.definitions += done.counts.definitions
         self.rollbacks += done.counts.rollbacks
+        self.questions += done.questions
+        self.refused += done.refused
         self.seconds += done.seconds
         self.kinds.update(done.kinds)
 
@@ -46,10 +50,10 @@ def line_of(done: Round, server: str) -> str:
     """Return a round's line."""
     verdict = "ok" if done.is_good else f"FAILED: {len(done.verdict.problems)} problem(s)"
     counts = done.counts
-    counts = done.counts
     return (
         f"round {done.number:3} {server}  {', '.join(done.faults) or 'no fault'}  {done.seconds:.1f} s,"
-        f" {counts.rows} rows in {counts.transactions} transactions, at rest {done.catch_up_seconds:.1f} s  {verdict}"
+        f" {counts.rows} rows in {counts.transactions} transactions, asked {done.questions} times,"
+        f" at rest {done.catch_up_seconds:.1f} s  {verdict}"
     )
 
 
@@ -59,6 +63,7 @@ def table_of(totals: list[Totals]) -> str:
         ("", [t.server for t in totals]),
         *((name, [getattr(t, name) for t in totals]) for name in (
             "rounds", "failures", "lost", "doubled", "transactions", "rows", "definitions", "rollbacks",
+            "questions", "refused",
         )),
         ("minutes", [f"{t.seconds / 60:.1f}" for t in totals]),
         *((f"  {f.name}", [t.kinds[f.name] for t in totals]) for f in FAULTS),

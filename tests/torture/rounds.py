@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
 from tests.torture.faults import FAULTS, Scene
+from tests.torture.inspector import Inspector
+from tests.torture.rest import check_rest, copy_refused_tables
 from tests.torture.verify import Verdict, check_place, settle, verify
 from tests.torture.waiting import Failed, pause
 from tests.torture.writer import Counts, Writer
@@ -32,6 +35,8 @@ class Round:
     kinds: list[str] = field(default_factory=list)
     seconds: float = 0.0
     catch_up_seconds: float = 0.0
+    questions: int = 0
+    refused: int = 0
     counts: Counts = field(default_factory=Counts)
     verdict: Verdict = field(default_factory=Verdict)
 
@@ -47,19 +52,26 @@ def run_round(arena: Arena, number: int, *, seed: str, only: Sequence[str] = ())
     result = Round(number)
     started = time.monotonic()
     _keep_ledger_small(arena)
-    writer = Writer(arena.primary.address(), seed=f"{seed}:{number}", round_number=number)
+    writer = Writer(arena.primary.address(), seed=f"{seed}:{number}", round_number=number, kinds=arena.kinds)
+    inspectors = [Inspector(site, arena.primary, writer) for site in arena.sites]
     writer.start()
-    try:
-        for fault in pick(arena, chance, only):
-            _suffer(arena, fault, chance, writer, result)
-        pause(chance.uniform(0.3, 1.5))
-    finally:
+    with ExitStack() as asking:
+        for inspector in inspectors:
+            asking.enter_context(inspector)
         try:
-            arena.mend()
+            for fault in pick(arena, chance, only):
+                _suffer(arena, fault, chance, writer, result)
+            pause(chance.uniform(0.3, 1.5))
         finally:
-            result.counts = writer.stop()
-    stopped = time.monotonic()
-    _check(arena, result)
+            try:
+                arena.mend()
+            finally:
+                result.counts = writer.stop()
+        stopped = time.monotonic()
+        _check(arena, result)
+    for inspector in inspectors:
+        result.questions += inspector.questions
+        result.verdict.problems += inspector.problems()
     result.catch_up_seconds = time.monotonic() - stopped
     result.seconds = time.monotonic() - started
     return result
@@ -99,9 +111,14 @@ def _suffer(arena: Arena, fault: Fault, chance: Random, writer: Writer, result: 
 def _check(arena: Arena, result: Round) -> None:
     try:
         settle(arena)
+        for site in arena.sites:
+            if refused := copy_refused_tables(site, arena.kinds):
+                result.refused += len(refused)
+                settle(arena)
         found = verify(arena)
         result.verdict.lost, result.verdict.doubled = found.lost, found.doubled
         result.verdict.problems += found.problems
+        result.verdict.problems += check_rest(arena.sites)
         for site in arena.sites:
             site.check_stream()
     except (Failed, ReplicaError) as error:

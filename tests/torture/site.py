@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from replica_cli.mysql.errnos import ServerError
 from tests.fix_proxy import Proxy
 from tests.torture.command import Command, tail
-from tests.torture.tables import PASSWORD, SCHEMA, STATE_SCHEMA, USER
+from tests.torture.tables import PASSWORD, SCHEMA, SCHEMAS, STATE_SCHEMA, USER
 from tests.torture.waiting import Failed, pause, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from replica_cli.sandbox.server import SandboxServer
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
 _LOCK_HELD = 15
+_BEAT_SECONDS = 3.0  # until a new stream has beaten, its predecessor's last words are what is shown
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0  # ten are promised; the machine may be busy with other tests
 # Small batches and queues: more moments between commits, and transactions that are larger than both.
@@ -39,6 +44,14 @@ _QUICK = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """Lines of one stream's log. `was_replaced`: another process was let to take over from that stream."""
+
+    lines: list[str]
+    was_replaced: bool
+
+
 class Post:
     """Where one supervisor works: its settings, its log, the stream that it runs for one site or for several."""
 
@@ -46,6 +59,7 @@ class Post:
         self.to_primary = Proxy(primary.port)
         self.sites: list[Site] = []
         self.stream: Command | None = None
+        self.replaced: list[Command] = []  # streams that another process was let to take over from
         self.folder = folder
         self.folder.mkdir()
         self._engine = engine
@@ -69,7 +83,7 @@ class Post:
             "MARIA_SECONDARY_HOSTS": ",".join("127.0.0.1" for _ in self.sites),
             "MARIA_SECONDARY_PORTS": ",".join(str(site.to_secondary.port) for site in self.sites),
             "MARIA_SECONDARY_NAMES": ",".join(map(str, self.sites)),
-            "REPLICA_SCHEMAS": SCHEMA,
+            "REPLICA_SCHEMAS": ",".join(SCHEMAS),
             "REPLICA_STATE_SCHEMA": STATE_SCHEMA,
             "REPLICA_ENGINE": self._engine,
             "REPLICA_PROGRESS_FOLDER": str(self.folder),
@@ -91,6 +105,8 @@ class Site:
         self.to_secondary = Proxy(server.port)
         self.others: list[Command] = []
         self._panics: set[str] = set()
+        self._read: dict[Path, int] = {}
+        self._lost: list[tuple[float, float]] = []
 
     def __str__(self) -> str:
         return self.name
@@ -190,6 +206,33 @@ class Site:
         new = [line for line in found if line not in self._panics]
         self._panics.update(new)
         return new
+
+    @contextmanager
+    def losing(self) -> Iterator[None]:
+        """Let alarms of a lost position be true while the context lasts: the harness takes the position away."""
+        self._lost.append((time.time(), float("inf")))
+        try:
+            yield
+        finally:
+            self._lost[-1] = (self._lost[-1][0], time.time() + _BEAT_SECONDS)
+
+    def lost_times(self) -> list[tuple[float, float]]:
+        """Return the times between which an alarm of a lost position is true."""
+        return self._lost[:]
+
+    def new_log_lines(self) -> list[LogLines]:
+        """Return the whole lines that each stream's log got since the last call."""
+        found = []
+        replaced = {command.log for command in self.post.replaced}
+        for log in sorted(self.post.folder.glob("replica-*-stream.log")):
+            with log.open("rb") as source:
+                source.seek(self._read.get(log, 0))
+                text = source.read()
+            whole = text[: text.rfind(b"\n") + 1]
+            self._read[log] = self._read.get(log, 0) + len(whole)
+            if whole:
+                found.append(LogLines(whole.decode(errors="replace").splitlines(), log in replaced))
+        return found
 
     def close(self) -> None:
         """End everything."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 SCHEMA = "torture"
+OTHER_SCHEMA = "torture_other"  # is dropped and made again
+SCHEMAS = (SCHEMA, OTHER_SCHEMA)
 STATE_SCHEMA = "torture_state"
 ACCOUNTS = 12  # few: hot rows
 PARENTS = 40
@@ -36,6 +38,7 @@ TABLES = (
     "CREATE TABLE bulk (id BIGINT PRIMARY KEY, grp INT NOT NULL, pad VARCHAR(1000) NOT NULL, KEY (grp))",
     "CREATE TABLE heap (n INT, word VARCHAR(30))",
     "CREATE TABLE shape (id INT PRIMARY KEY AUTO_INCREMENT, word VARCHAR(40) NOT NULL)",
+    f"CREATE TABLE {OTHER_SCHEMA}.guest (id INT PRIMARY KEY, word VARCHAR(30))",
     # The one that is changed behind replica's back: no definition of it changes on the primary.
     "CREATE TABLE plain (id INT PRIMARY KEY, n INT NOT NULL, note VARCHAR(60), KEY (n))",
 )
@@ -47,15 +50,26 @@ ROWS = (
     f"INSERT INTO child (parent, n) SELECT id, 1 FROM parent WHERE id < {PARENTS // 2}",
     f"INSERT INTO plain SELECT n, 0, 'as it was' FROM digits WHERE n < {PLAIN}",
     "INSERT INTO item (sku, slot, price, body) SELECT CONCAT('first-', n), n, n / 7, REPEAT('x', n) FROM digits",
+    f"INSERT INTO {OTHER_SCHEMA}.guest SELECT n, n FROM digits WHERE n < 20",
     "INSERT INTO bulk SELECT n, 0, REPEAT('first ', 30) FROM digits",
 )
 
+
+def _pattern(schema: str) -> str:
+    """Return a schema's name for a GRANT, in which an underscore alone stands for any character."""
+    return "`" + schema.replace("_", "\\_") + "`"
+
+
+_PATTERNS = tuple(map(_pattern, SCHEMAS))
 # As the README tells them, and nothing more: what needs more shall be seen here.
 _ON_SECONDARY = (
-    f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER ON `{SCHEMA}`.* TO {{0}}",
-    f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `{STATE_SCHEMA.replace('_', chr(92) + '_')}`.* TO {{0}}",
+    *(
+        f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER ON {name}.* TO {{0}}"
+        for name in _PATTERNS
+    ),
+    f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON {_pattern(STATE_SCHEMA)}.* TO {{0}}",
 )
-_ON_PRIMARY = f"GRANT SELECT, LOCK TABLES ON `{SCHEMA}`.* TO {{0}}"
+_ON_PRIMARY = tuple(f"GRANT SELECT, LOCK TABLES ON {name}.* TO {{0}}" for name in _PATTERNS)
 _FLAVOURED = {
     True: ("GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO {0}", "GRANT BINLOG REPLAY ON *.* TO {0}"),
     False: ("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {0}", "GRANT REPLICATION_APPLIER ON *.* TO {0}"),
@@ -69,5 +83,5 @@ def account_statements(*, is_mariadb: bool, is_primary: bool) -> list[str]:
     """Return what makes replica's account with the least privileges."""
     account = f"'{USER}'@'%'"
     on_primary, on_secondary = _FLAVOURED[is_mariadb]
-    grants = (_ON_PRIMARY, on_primary) if is_primary else (*_ON_SECONDARY, on_secondary)
+    grants = (*_ON_PRIMARY, on_primary) if is_primary else (*_ON_SECONDARY, on_secondary)
     return [f"CREATE USER {account} IDENTIFIED BY '{PASSWORD}'", *(grant.format(account) for grant in grants)]

@@ -11,7 +11,7 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.sandbox.compare import compare
 from tests.torture.boundary import is_followed_by_nothing, why_no_boundary
 from tests.torture.command import tail
-from tests.torture.tables import SCHEMA, STATE_SCHEMA
+from tests.torture.tables import SCHEMA, SCHEMAS, STATE_SCHEMA
 from tests.torture.waiting import Failed, pause
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def verify(arena: Arena) -> Verdict:
         verdict.problems += [f"{site}: left half done: {statement}" for (statement,) in intents]
         verdict.problems += check_place(arena, site, must_be_end=True)
         _count_ledger(arena, site, verdict)
-        results = compare(arena.primary.address(), site.server.address(), SCHEMA)
         verdict.problems += [
-            f"{site}: {r.table} differs, {r.rows_a} rows on the primary, {r.rows_b} here\n{r.detail}"
-            for r in results
+            f"{site}: {r.schema}.{r.table} differs, {r.rows_a} rows on the primary, {r.rows_b} here\n{r.detail}"
+            for schema in SCHEMAS
+            for r in compare(arena.primary.address(), site.server.address(), schema)
             if not r.is_equal
         ]
     return verdict

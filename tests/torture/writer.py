@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,10 +13,14 @@ from replica_cli.mysql.errnos import DUPLICATES, Remedy, ServerError
 from replica_cli.mysql.session import Session, connect
 from tests.torture.changes import WEIGHTS
 from tests.torture.definitions import change_definitions
+from tests.torture.kinds import Fails
 from tests.torture.tables import SCHEMA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.settings import Server
+    from tests.torture.kinds import Kind
 
 _NETWORK = Network(connect_timeout=5.0, query_timeout=60.0)
 _THREADS = 2
@@ -24,7 +29,11 @@ _PAUSE_SECONDS, _LATER_PAUSE_SECONDS = 0.015, 0.15
 _QUICK_TRANSACTIONS = 250
 _NUMBERS = 1_000_000  # a thread's own in a round
 # In each other's way, or a key that is taken: the transaction is taken back, as applications do.
-_ORDINARY = frozenset({*DUPLICATES, 1451, 1452, 1205, 1213, 1020, 1146, 1054, 1412, 1050, 1051, 1061, 1091, 1060, 1136})
+# What follows is of a definition that another thread changed, or that a crash left half done.
+_ORDINARY = frozenset({
+    *DUPLICATES, 1451, 1452, 1205, 1213, 1020, 1146, 1054, 1412, 1050, 1051, 1061, 1091, 1060, 1136,
+    1049, 1364, 1505, 1507, 1517, 1526, 1735, 1737, 1748,
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -41,11 +50,14 @@ class Counts:
 class Writer:
     """Writes from two threads, each with numbers of its own: no number is used twice, whatever became of its commit."""
 
-    def __init__(self, server: Server, *, seed: str, round_number: int) -> None:
+    def __init__(self, server: Server, *, seed: str, round_number: int, kinds: Sequence[Kind] = ()) -> None:
+        self.first_number = round_number * _THREADS * _NUMBERS
         self._server = server
+        self._kinds = kinds
         self._is_over = threading.Event()
         self._errors: list[Exception] = []
         self._counts = [Counts() for _ in range(_THREADS)]
+        self._acknowledged: list[tuple[int, float]] = []
         self._threads = [
             threading.Thread(target=self._run, args=(Random(f"{seed}:{index}"), round_number, index), daemon=True)
             for index in range(_THREADS)
@@ -55,6 +67,13 @@ class Writer:
     def transactions(self) -> int:
         """Return how many were committed so far."""
         return sum(c.transactions for c in self._counts)
+
+    def acknowledged(self) -> dict[int, float]:
+        """Return the ledger number of each transaction whose commit the primary has acknowledged, with the time.
+
+        The time is the wall clock's, taken after the acknowledgement: the row was on the primary at that moment.
+        """
+        return dict(self._acknowledged[:])
 
     def start(self) -> None:
         """Begin writing."""
@@ -82,8 +101,13 @@ class Writer:
                 try:
                     session = session or connect(self._server, _NETWORK, database=SCHEMA)
                     # One thread alone changes definitions: they need no luck with each other.
-                    if index == 0 and chance.random() < 0.02:
+                    dice = chance.random()
+                    if index == 0 and dice < 0.02:
                         self._define(session, chance, number, counts)
+                    elif index == 0 and self._kinds and dice < 0.07:
+                        self._define_kind(session, chance, number, counts)
+                    elif self._kinds and dice > 0.8:
+                        self._change_kind(session, chance, number, counts)
                     else:
                         self._write(session, chance, number, counts)
                 except ServerError as error:
@@ -104,6 +128,7 @@ class Writer:
             counts.rollbacks += 1
             return
         session.commit()
+        self._acknowledged.append((number, time.time()))
         counts.transactions += 1
         counts.rows += rows + 1
 
@@ -111,7 +136,34 @@ class Writer:
         for statement in change_definitions(session, chance, number):
             session.execute(statement)
             counts.definitions += 1
-        session.execute(f"INSERT INTO ledger VALUES ({number}, 'definition')")
+        self._log(session, number, "definition", counts)
+
+    def _define_kind(self, session: Session, chance: Random, number: int, counts: Counts) -> None:
+        kind = chance.choice(self._kinds)
+        # A session of its own: temporary tables and settings end with it.
+        with connect(self._server, _NETWORK, database=SCHEMA) as own:
+            for step in kind.define(own, chance, number):
+                try:
+                    own.execute(step.statement if isinstance(step, Fails) else step)
+                except ServerError as error:
+                    if not isinstance(step, Fails) or error.errno not in step.errnos:
+                        raise
+                counts.definitions += 1
+        self._log(session, number, kind.name, counts)
+
+    def _change_kind(self, session: Session, chance: Random, number: int, counts: Counts) -> None:
+        kind = chance.choice(self._kinds)
+        session.begin()
+        for statement in kind.change(chance, number):
+            session.execute(statement)
+        session.execute(f"INSERT INTO ledger VALUES ({number}, '{kind.name[:20]}')")
+        session.commit()
+        self._acknowledged.append((number, time.time()))
+        counts.transactions += 1
+
+    def _log(self, session: Session, number: int, kind: str, counts: Counts) -> None:
+        session.execute(f"INSERT INTO ledger VALUES ({number}, '{kind[:20]}')")
+        self._acknowledged.append((number, time.time()))
         counts.transactions += 1
 
     def _after(self, error: ServerError, session: Session | None, counts: Counts) -> Session | None:

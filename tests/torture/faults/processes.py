@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from tests.torture.command import tail
 from tests.torture.faults.fault import Fault, Scene
+from tests.torture.rest import check_that_death_is_told, check_that_end_is_told, check_that_silence_is_told
 from tests.torture.waiting import Failed, wait_until
 
 if TYPE_CHECKING:
     from tests.torture.arena import Arena
 
+_SILENCE_SECONDS = 11.0  # `health` takes a heartbeat of ten seconds for a fresh one
 _TAKEOVER_SECONDS = 60.0
 _STEP_BACK_SECONDS = 60.0
 _STEPPED_BACK = frozenset({15, 16})  # another holds the lock; another took over
@@ -25,7 +27,11 @@ def _kill_worker(scene: Scene) -> None:
     stream = scene.site.start_stream()
     begun = stream.text.count("streaming from")
     if stream.kill_worker():
+        stream.worker_kills += 1
         wait_until(lambda: stream.text.count("streaming from") > begun, "the supervisor to start another worker", 60)
+        if scene.chance.random() < 0.3:
+            scene.linger(1.5, 2.5)  # a heartbeat of the new one
+            check_that_death_is_told(scene.site)
 
 
 def _kill_supervisor(scene: Scene) -> None:
@@ -39,6 +45,10 @@ def _kill_all(scene: Scene) -> None:
         scene.site.start_stream().kill_all()
         scene.site.stream = None
         scene.linger(0, 0.5)
+    if scene.chance.random() < 0.2:
+        scene.detail = "and left dead"
+        scene.linger(_SILENCE_SECONDS, _SILENCE_SECONDS + 2)
+        check_that_silence_is_told(scene.site)
     scene.site.start_stream()
 
 
@@ -53,6 +63,7 @@ def _kill_at_start(scene: Scene) -> None:
 def _terminate(scene: Scene) -> None:
     scene.site.stop_stream()
     scene.linger(0, 2)
+    check_that_end_is_told(scene.site)
     scene.site.start_stream()
 
 
@@ -72,6 +83,7 @@ def _take_over(scene: Scene) -> None:
     scene.linger(2, 4)
     if not standby.is_running:
         raise Failed(f"{site}: the standby exited {standby.code} while another held the lock:\n{tail(standby.text)}")
+    site.post.replaced.append(frozen)
     frozen.signal_group(signal.SIGSTOP)
     try:
         wait_until(lambda: site.post.has_begun(standby), "the standby to take over", _TAKEOVER_SECONDS)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from replica_cli.mysql.errnos import ServerError
+from replica_cli.sandbox.binaries import Flavour
 from tests.torture.arena import set_read_only
+from tests.torture.command import tail
 from tests.torture.faults.fault import Fault, Scene
+from tests.torture.rest import check_that_loss_is_told
 from tests.torture.tables import SCHEMA, USER
-from tests.torture.waiting import wait_until
+from tests.torture.waiting import Failed, wait_until
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
     from tests.torture.arena import Arena
 
 _POSITION_LOST = 11
+_NOTICE_SECONDS = 75.0  # a stream's watch looks every half minute, and a busy machine takes its time
 
 
 def _restart(scene: Scene, server: SandboxServer) -> None:
@@ -69,7 +74,8 @@ def _purge_what_is_read(scene: Scene) -> None:
     arena.on_primary("FLUSH BINARY LOGS")
     end = arena.primary_end()[0]
     wait_until(lambda: other.saved()[0] >= end, f"{other} to be in {end}", 90)
-    arena.on_primary(f"PURGE BINARY LOGS TO '{end}'")
+    with site.losing():
+        arena.on_primary(f"PURGE BINARY LOGS TO '{end}'")
     with arena.primary.session() as session:
         there = [str(row[0]) for row in session.rows("SHOW BINARY LOGS")]
     if before in there:
@@ -77,10 +83,40 @@ def _purge_what_is_read(scene: Scene) -> None:
         scene.detail = "kept by the server"
         site.start_stream()
         return
-    site.run("stream", code=_POSITION_LOST)
-    arena.drop_stale(site)
-    site.run("transfer", "--restart", "--secondary", site.name, "--yes")
-    site.start_stream()
+    with site.losing():
+        site.run("stream", code=_POSITION_LOST)
+        check_that_loss_is_told(site)
+        arena.drop_stale(site)
+        site.run("transfer", "--restart", "--secondary", site.name, "--yes")
+        site.start_stream()
+
+
+def _reset_log(scene: Scene) -> None:
+    """Take the whole log away: each stream has to end with 11, and a new copy brings its secondary back."""
+    arena, chance = scene.arena, scene.chance
+    posts = list({id(site.post): site.post for site in arena.sites}.values())
+    is_stopped = chance.random() < 0.4
+    scene.detail = "while stopped" if is_stopped else "while streaming"
+    with ExitStack() as losing:
+        if is_stopped:
+            for post in posts:
+                post.sites[0].stop_stream()
+        for site in arena.sites:
+            losing.enter_context(site.losing())
+        arena.on_primary("RESET MASTER" if arena.binary.flavour is Flavour.MARIADB else "RESET BINARY LOGS AND GTIDS")
+        if is_stopped:
+            scene.wait_for_transactions(chance.randint(1, 60))
+        for post in posts:
+            site, stream = post.sites[0], post.stream or post.sites[0].command("stream")
+            code, post.stream = stream.wait(_NOTICE_SECONDS), None
+            if code != _POSITION_LOST:
+                raise Failed(f"{site}: the log was reset, and the stream exited {code}:\n{tail(stream.text)}")
+        for site in arena.sites:
+            check_that_loss_is_told(site)
+            arena.drop_stale(site)
+            site.run("transfer", "--restart", "--secondary", site.name, "--yes")
+        for post in posts:
+            post.sites[0].start_stream()
 
 
 def _shared(arena: Arena) -> str:
@@ -132,6 +168,7 @@ SERVER_FAULTS = (
     Fault("flush-logs", 3, _flush_logs),
     Fault("purge-behind", 3, _purge_behind_the_slowest),
     Fault("purge-what-is-read", 2, _purge_what_is_read, _shared),
+    Fault("reset-log", 1, _reset_log),
     Fault("disk-full", 3, _fill_disk, _without_disk),
     Fault("read-only", 3, _read_only),
     Fault("lock-rows", 3, _lock_rows),
