@@ -214,7 +214,7 @@ class Joining:
         except TablesRefused as error:
             # What else waits is copied in the next turn.
             for name, reason in error.refused.items():
-                self._set_aside(store, [name], reason)
+                self._set_aside(store, [name], reason, when="once that is changed, ")
             return
         except ApplyRefused as error:
             self._set_aside(store, [r.name for r in self._records(store) if r.state in UNFINISHED], error.message)
@@ -262,15 +262,15 @@ class Joining:
             raise ApplyRefused(error.message, hint=error.hint) from error
         self._set_aside(store, [table], error.message)
 
-    def _set_aside(self, store: TableStore, names: Sequence[TableName], reason: str) -> None:
+    def _set_aside(self, store: TableStore, names: Sequence[TableName], reason: str, when: str = "") -> None:
         records = store.load()
         for name in names:
             start = records[name].start if name in records else None
             store.save(TableRecord(name, TableState.QUARANTINED, start=start, reason=reason))
             log(
-                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
-                reason.removeprefix(f"{name}: "), table_options([name]), instance=self._server.name, schema=name.schema,
-                table=name.table, position=start,
+                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; %s`replica transfer %s` brings it back",
+                reason.removeprefix(f"{name}: "), when, table_options([name]), instance=self._server.name,
+                schema=name.schema, table=name.table, position=start,
             )  # fmt: skip
 
     def _again(self, names: Sequence[TableName], reason: str) -> None:

@@ -75,7 +75,7 @@ class Pursuit:
         self._facts = primary_facts
         self._meeting = meeting
         self._end = end
-        self._writer: Session | None = None
+        self._sessions: list[Session] = []
 
     def run(self) -> None:
         """Apply until the stream has taken the tables over, or until the end is asked for.
@@ -105,8 +105,8 @@ class Pursuit:
 
     def abort(self) -> None:
         """Cut the writing connection: what is not committed is rolled back. From any thread."""
-        if self._writer is not None:
-            self._writer.abort()
+        for session in self._sessions:
+            session.abort()
 
     def _approach(self, reader: Reader, applier: Applier) -> None:
         prepared: set[str] = set()
@@ -146,9 +146,11 @@ class Pursuit:
 
     def _open(self, start: Position) -> tuple[SavedPosition, SecondarySessions]:
         settings, place = self._settings, (self._settings.state_schema, self._server.name)
-        writer = self._writer = connect(self._server, settings.network)
+        writer = connect(self._server, settings.network)
+        self._sessions = [writer]
         try:
             catalog = connect(self._server, settings.network)
+            self._sessions.append(catalog)
         except BaseException:
             writer.close()
             raise

@@ -122,6 +122,7 @@ class Streaming:
         self._asked_at = self._watched_at = time.monotonic()
         self._reached_at: float | None = None
         self._file = start.file
+        self._has_met_target = False
 
     def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
         """Stream until a stop, or until the primary's position of the beginning is applied.
@@ -225,8 +226,7 @@ class Streaming:
             log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
         self._file = file
         self._log_rows(tally)
-        # Nothing came, or the last that came was a heartbeat: there is no more to read at the primary.
-        is_idle = not transactions or not transactions[-1].size
+        is_idle = self._is_idle(transactions)
         source_time = self._applier.source_time
         lag = 0.0 if is_idle else max(0.0, time.time() + self._clock_offset - source_time) if source_time else None
         if is_idle and self._reader.seconds_since_heard > self._settings.network.read_timeout:
@@ -239,6 +239,16 @@ class Streaming:
             quarantined=self._quarantined(),
         )
         self._board.count(sum(tally.rows.values()), tally.transactions, sum(tally.skipped_rows.values()))
+
+    def _is_idle(self, transactions: Sequence[Transaction]) -> bool:
+        """Return True if there is no more to read at the primary: nothing came, or no transaction was the last to come.
+
+        That alone says nothing before the end that the log had at the connect is applied: the first events may be late,
+        and a rotation is no transaction either.
+        """
+        self._has_met_target = self._has_met_target or self._has_reached_target()
+        has_rest = not transactions or (not transactions[-1].size and not self._reader.has_more)
+        return has_rest and self._has_met_target
 
     def _log_rows(self, tally: Tally) -> None:
         position = self._applier.position

@@ -101,7 +101,7 @@ class Worker:
         self._is_doubted = False
         self._writer_id: int | None = None
         self._token: int | None = None
-        self._writer: Session | None = None
+        self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
         self._lost = 0
         self._kicks: list[float] = []
@@ -148,7 +148,8 @@ class Worker:
                 return
         with self._open() as sessions, closing(PrimarySession(self._settings)) as primary:
             self._board.has_held_lock = True
-            self._writer = sessions.writer
+            # Both: what a statement made is looked up on the other one, which a half-open link holds up as well.
+            self._sessions = (sessions.writer, sessions.catalog)
             beats = BeatStore(sessions.catalog, self._settings.state_schema, self._server.name)
             self._stop.pause(is_wanted=beats.is_pause_wanted())
             is_over = False
@@ -178,9 +179,9 @@ class Worker:
         self._new_settings = settings
 
     def abort(self) -> None:
-        """Cut the writing connection: what is not committed is rolled back. From any thread."""
-        if self._writer is not None:
-            self._writer.abort()
+        """Cut the connections to the secondary: what is not committed is rolled back. From any thread."""
+        for session in self._sessions:
+            session.abort()
 
     def doubt(self) -> None:
         """Check the saved position against the primary's log again, between two transactions. From any thread."""
@@ -267,7 +268,8 @@ class Worker:
                 if not saved.transaction_count and not was_there >= error.refused.keys():
                     raise
                 for name, reason in error.refused.items():
-                    self._set_aside(sessions, name, reason, saved.position)
+                    advice = f"once that is changed, `replica transfer {table_options([name])}` brings it back"
+                    self._set_aside(sessions, name, reason, saved.position, advice)
                 if not any(r.state in UNFINISHED for r in tables.load().values()):
                     break
         self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
@@ -326,12 +328,14 @@ class Worker:
             return self._outlive(lost)
         return None
 
-    def _set_aside(self, sessions: SecondarySessions, table: TableName, reason: str, start: Position | None) -> None:
+    def _set_aside(
+        self, sessions: SecondarySessions, table: TableName, reason: str, start: Position | None, advice: str = ""
+    ) -> None:
         record = TableRecord(table, TableState.QUARANTINED, start=start, reason=reason)
         sessions.stores.tables.save(record)
+        advice = advice or f"`replica transfer {table_options([table])}` brings it back"
         log(
-            logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
-            reason.removeprefix(f"{table}: "), table_options([table]),
+            logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; %s", reason.removeprefix(f"{table}: "), advice,
             instance=self._server.name, schema=table.schema, table=table.table, position=start,
         )  # fmt: skip
 
@@ -396,7 +400,9 @@ class Worker:
         try:
             with self._open() as sessions:
                 saved = sessions.stores.positions.load()
-                self._set_aside(sessions, table, error.message, saved.position if saved else None)
+                # Only drift knows better: other hints are for a stream that stops at the table.
+                advice = error.hint if isinstance(error, Drift) else None
+                self._set_aside(sessions, table, error.message, saved.position if saved else None, advice or "")
         except ReplicaError as lost:
             return self._outlive(lost)
         del self._failures[table]

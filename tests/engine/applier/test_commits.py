@@ -10,6 +10,7 @@ import pytest
 from replica_cli.applier.writer import Writer
 from replica_cli.core.errors import RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret
+from replica_cli.core.status import Phase
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.service.applying import can_replay
 from replica_cli.service.sessions import SecondarySessions
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.applier.bench import Bench
+
+    from replica_cli.core.position import Position
 
 ROWS = 20
 
@@ -139,3 +142,24 @@ def test_the_right_to_binlog_statements_alone_is_not_enough(bench: Bench) -> Non
     with SecondarySessions.open(bench.settings, server) as sessions:
         assert can_replay(sessions)
     bench.other.execute(f"DROP USER {user}")
+
+
+def test_nothing_that_has_come_yet_is_not_caught_up(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
+    start = bench.begin_here()
+    bench.on_primary("INSERT INTO t VALUES (1)")
+    seen: list[tuple[Phase, Position | None]] = []
+    with bench.open() as sessions:
+        streaming = bench.streaming(sessions)
+        take, is_late = streaming._reader.take, iter((True, True))
+
+        def look() -> bool:
+            seen.append((streaming._board.status.phase, streaming._board.status.position))
+            return False
+
+        # What the primary has is late twice.
+        streaming._reader.take = lambda seconds: () if next(is_late, False) else take(seconds)  # type: ignore[method-assign]
+        streaming.run(until_caught_up=True, is_interrupted=look)
+        seen.append((streaming._board.status.phase, streaming._board.status.position))
+    assert (Phase.STREAMING, start) in seen
+    assert (Phase.CAUGHT_UP, start) not in seen
