@@ -84,7 +84,12 @@ def doubts(
     if not any(t.is_word("TABLE") for t in head):  # CREATE INDEX and DROP INDEX
         return []
     reading = _Alteration(
-        before, schema=schema, from_mariadb=from_mariadb, to_mariadb=to_mariadb, keeps_zeros=keeps_zeros
+        before,
+        altered.name,
+        schema=schema,
+        from_mariadb=from_mariadb,
+        to_mariadb=to_mariadb,
+        keeps_zeros=keeps_zeros,
     )
     found = [d for clause in _clauses(parsed.tokens[altered.last + 1 :]) for d in reading.doubts(clause)]
     if any(t.is_word("IGNORE") for t in head):
@@ -104,8 +109,16 @@ def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
 
 class _Alteration:
     def __init__(
-        self, before: TableDefinition, *, schema: str, from_mariadb: bool, to_mariadb: bool, keeps_zeros: bool
+        self,
+        before: TableDefinition,
+        table: TableName,
+        *,
+        schema: str,
+        from_mariadb: bool,
+        to_mariadb: bool,
+        keeps_zeros: bool,
     ) -> None:
+        self._table = table  # as the statement calls it; `before` has the secondary's name
         self._schema = schema
         self._columns: Mapping[str, Column] = {c.name.lower(): c for c in before.columns}
         self._from_mariadb = from_mariadb
@@ -170,7 +183,9 @@ class _Alteration:
                 ]
             return []
         # A statement brings the clock, the time zone and the sql_mode of its session, but not to the other flavour.
-        setting = Setting(self._columns, is_mariadb=self._from_mariadb, is_logged=not self._is_crossing)
+        setting = Setting(
+            self._columns, is_mariadb=self._from_mariadb, is_logged=not self._is_crossing, table=self._table
+        )
         if self._is_crossing:
             setting = replace(setting, result=_data_type(definition))
         reason = why_value_differs(default, setting)
@@ -206,7 +221,11 @@ class _Alteration:
         if not any(t.is_word("STORED", "PERSISTENT") for t in definition[end:]):
             return []
         setting = Setting(
-            self._columns, _data_type(definition), _fraction_digits(definition), is_mariadb=self._from_mariadb
+            self._columns,
+            _data_type(definition),
+            _fraction_digits(definition),
+            is_mariadb=self._from_mariadb,
+            table=self._table,
         )
         reason = why_value_differs(definition[place + 2 : end], setting)
         return [Doubt(f"column {name} is computed and stored, and {reason}")] if reason else []

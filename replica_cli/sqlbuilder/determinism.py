@@ -17,7 +17,7 @@ from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from replica_cli.core.table import Column, TableDefinition
+    from replica_cli.core.table import Column, TableDefinition, TableName
 
 # No variable of a session, no clock, no library of the server (regular expressions, zlib, libm) has a part in these.
 _SAFE = frozenset(
@@ -92,6 +92,7 @@ class Setting:
     """Where an expression is computed.
 
     `columns` are those of its table by lower-case names, `result` is the type of the column that takes the value.
+    `table` is what the expression may call that table before a column's name; without it such a name is unknown.
     `is_mariadb`: the primary's flavour; MariaDB refuses by itself to keep what depends on sql_mode. `is_logged`: a
     statement that brings its clock, time zone and sql_mode with it, not the sessions that write rows.
     """
@@ -101,6 +102,7 @@ class Setting:
     fraction_digits: int = 0
     is_mariadb: bool = True
     is_logged: bool = False
+    table: TableName | None = None
 
 
 def why_computed_values_differ(
@@ -112,6 +114,7 @@ def why_computed_values_differ(
     which may be a virtual column or an expression. A virtual column is computed by whoever reads it.
     """
     columns = {c.name.lower(): c for c in definition.columns}
+    plain = Setting(columns, table=definition.name)
     indexed = {part.name.lower() for index in definition.indexes for part in index.columns}
     for column in definition.columns:
         if not column.generation_expression:
@@ -122,15 +125,17 @@ def why_computed_values_differ(
         if is_stored or column.name.lower() in indexed:
             # What sql_mode does to a value matters where the row holds it, not where an index is ordered by it.
             is_mariadb = from_mariadb or not is_stored
-            setting = Setting(columns, column.data_type, column.fraction_digits, is_mariadb=is_mariadb)
+            setting = replace(
+                plain, result=column.data_type, fraction_digits=column.fraction_digits, is_mariadb=is_mariadb
+            )
             reason = why_value_differs(tokens, setting)
         elif from_mariadb != to_mariadb and any(t.is_symbol("/") for t in tokens):
-            reason = why_value_differs(tokens, Setting(columns, is_logged=True))
+            reason = why_value_differs(tokens, replace(plain, is_logged=True))
         if reason:
             return f"column {column.name}", reason
     for index in definition.indexes:
         for part in index.columns:
-            if part.expression and (reason := why_value_differs(tokenise(part.expression, CATALOG), Setting(columns))):
+            if part.expression and (reason := why_value_differs(tokenise(part.expression, CATALOG), plain)):
                 return f"index {index.name}", reason
     return None
 
@@ -138,7 +143,45 @@ def why_computed_values_differ(
 def why_value_differs(expression: Sequence[Token], setting: Setting) -> str | None:
     """Return why an expression may give another value on another server or in another session, None where it cannot."""
     tokens = [t for t in solid(expression) if t.kind not in (Kind.OPEN, Kind.CLOSE)]
-    return _Reading(tokens, setting).reason()
+    return _Reading(_unqualified(tokens, setting), setting).reason()
+
+
+def _unqualified(tokens: Sequence[Token], setting: Setting) -> list[Token]:
+    """Leave out the table before a column's name, with its schema, without one, or with a point alone before it."""
+    kept: list[Token] = []
+    place = 0
+    while place < len(tokens):
+        place += _qualifier(tokens, place, setting)
+        kept.append(tokens[place])
+        place += 1
+    return kept
+
+
+def _qualifier(tokens: Sequence[Token], place: int, setting: Setting) -> int:
+    """Return how many tokens from here on call the table before the name of one of its columns."""
+    if setting.table is None or (place and _may_belong(tokens[place - 1], tokens[place])):
+        return 0
+    # The server took the statement, so names of schemas and tables that differ in case alone mean the same there.
+    schema, table = setting.table.schema.lower(), setting.table.table.lower()
+    for names in ((schema, ".", table, "."), (".", table, "."), (table, ".")):
+        end = place + len(names)
+        is_last = end + 1 >= len(tokens) or not tokens[end + 1].is_symbol(".", "(")
+        if end < len(tokens) and is_last and tokens[end].name.lower() in setting.columns:
+            found = zip(tokens[place:end], names, strict=True)
+            if all(t.is_symbol(".") if name == "." else _is_named(t, name) for t, name in found):
+                return len(names)
+    return 0
+
+
+def _is_named(token: Token, name: str) -> bool:
+    return token.kind in (Kind.NAME, Kind.WORD) and token.name.lower() == name
+
+
+def _may_belong(before: Token, token: Token) -> bool:
+    """Say whether the token before is of the same name: a point, or a schema before a point."""
+    is_key_word = before.is_word(*_WORDS)
+    is_schema = token.is_symbol(".") and before.kind in (Kind.NAME, Kind.WORD) and not is_key_word
+    return is_schema or before.is_symbol(".")
 
 
 class _Reading:

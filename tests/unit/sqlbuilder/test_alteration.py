@@ -41,6 +41,7 @@ SAME = (
     "ALTER TABLE t ADD c INT DEFAULT 5 AFTER serial",
     "ALTER TABLE t RENAME TO u, RENAME COLUMN a TO b",
     "ALTER TABLE t NOWAIT ADD c INT AS (a * 2) STORED, ADD e DATE AS (DATE(ts)) VIRTUAL",
+    "ALTER TABLE s.t ADD c INT AS (s.t.a + `t`.a) STORED, ADD e INT DEFAULT (s . t.a + .t.a)",
     "CREATE UNIQUE INDEX i ON t (a)",
     "DROP INDEX i ON t",
 )
@@ -55,6 +56,7 @@ OTHERS = {
     "ALTER IGNORE TABLE t ADD UNIQUE (a)": "IGNORE drops rows",
     "ALTER TABLE t ADD c DATE AS (DATE(ts)) PERSISTENT": "column c is computed and stored",
     "ALTER TABLE t MODIFY v DATE GENERATED ALWAYS AS (DATE(ts)) STORED": "column v is computed and stored",
+    "ALTER TABLE t ADD c INT AS (u.a) STORED": "u is not a column of its table",
     "ALTER TABLE t ADD SYSTEM VERSIONING": "row versions",
     "ALTER TABLE t ADD rs TIMESTAMP(6) GENERATED ALWAYS AS ROW START": "row versions",
     "ALTER TABLE t SHUFFLE ROWS": "not known",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from replica_cli.core.table import Column, Index, IndexColumn, TableDefinition, TableName
@@ -57,6 +59,31 @@ def test_a_logged_statement_brings_its_clock_and_its_time_zone(text: str) -> Non
 def test_a_value_is_converted_to_the_columns_type(text: str) -> None:
     setting = Setting(COLUMNS, "datetime", is_mariadb=False)
     assert why_value_differs(tokenise(text, CATALOG), setting)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s.t.i + t.i", "`s`.`t`.`i` * `t`.`i`", "s . t . i - t /**/ . `i`", ".t.i + . t . i", "S.T.I", "i > 1 AND .t.i",
+     "g / t.g", "upper(s.t.v)"],
+)  # fmt: skip
+def test_a_column_may_be_called_with_its_table_and_its_schema(text: str) -> None:
+    setting = Setting(COLUMNS, "varchar", table=TableName("s", "t"))
+    assert why_value_differs(tokenise(text, CATALOG), setting) is None
+    assert why_value_differs(tokenise(text, CATALOG), replace(setting, table=TableName("s", "u")))
+
+
+@pytest.mark.parametrize(
+    "text", ["r.t.i", "`r` .t.i", "u.i", "s.i", "s.t.unknown", "t.t.i", "x.s.t.i", "t.i.i", "i.t.i", "t.i(1)"]
+)
+def test_a_name_of_another_table_is_no_column(text: str) -> None:
+    assert why_value_differs(tokenise(text, CATALOG), Setting(COLUMNS, "varchar", table=TableName("s", "t")))
+
+
+@pytest.mark.parametrize("text", ["s.t.ts", "t.ts", ".t.ts", "concat(s . t . ts)"])
+def test_a_columns_type_counts_however_it_is_called(text: str) -> None:
+    reason = why_value_differs(tokenise(text, CATALOG), Setting(COLUMNS, "varchar", table=TableName("s", "t")))
+    assert reason is not None
+    assert reason.startswith("ts is a TIMESTAMP")
 
 
 def _table(*columns: Column, indexes: tuple[Index, ...] = ()) -> TableDefinition:
