@@ -249,13 +249,17 @@ class Applier:
                 self._apply_xa(transaction, transaction.xa, self._open)
             if transaction.is_end:
                 tally, self._open = self._open, None
-                self._land(self._start([transaction], tally), waits=True)
-                self._builder.is_exact = False
+                batch = self._start([transaction], tally)
+                self._land(batch, waits=True)
+                if batch.is_saved:
+                    # What failed may be behind it: with no position saved, another attempt begins before it again.
+                    self._builder.is_exact = False
         except (ApplyRefused, TableChangedInWindow) as error:
             self._open = None
             self._rollback()
             if (
                 isinstance(error, ApplyRefused)
+                and _holds_rows(transaction)
                 and not self._builder.is_exact
                 and self._engines.strict is not self._engines.exact
             ):
@@ -405,3 +409,9 @@ class Applier:
             self._writer.forget()
         finally:
             self._session.rollback()
+
+
+def _holds_rows(transaction: Transaction) -> bool:
+    """Say whether rows of a transaction may be what failed: a statement's own refusal is the same with any engine."""
+    is_whole = transaction.is_start and transaction.is_end and transaction.xa is None
+    return not is_whole or not all(isinstance(c, Statement) for c in transaction.changes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, RowMissing
 from replica_cli.core.settings import Apply, DdlPolicy
 
 if TYPE_CHECKING:
@@ -99,3 +99,19 @@ def test_ddl_stop_stops_at_every_kind_and_names_no_table(table: Bench, statement
     assert raised.value.table is None
     assert f"--to {end}`" in str(raised.value.hint)
     assert table.rows("SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
+
+
+def test_what_fails_behind_a_statement_that_is_ignored_is_named_exactly(table: Bench) -> None:
+    table.stream()
+    table.on_secondary("DELETE FROM t WHERE id = 2")
+    with table.primary.session(table.schema) as session:
+        session.execute("XA START 'x'")
+        session.execute("UPDATE t SET n = 9 WHERE id = 2")
+        session.execute("XA END 'x'")
+        session.execute("XA PREPARE 'x'")
+        # Ignored, with no position saved behind it.
+        table.on_primary(f"CREATE DATABASE IF NOT EXISTS {table.schema}")
+        session.execute("XA COMMIT 'x'")
+    with pytest.raises(RowMissing) as raised:
+        table.stream()
+    assert raised.value.table == table.name("t")
