@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.commands import table_options
-from replica_cli.core.errors import ApplyRefused, Drift
+from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift
 
 if TYPE_CHECKING:
     from replica_cli.applier.definitions import Definitions
@@ -25,7 +25,7 @@ def target_of(table: TableMap, selection: Selection) -> TableName:
 def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
     """Return the secondary's definition of an event's table.
 
-    Raises Drift with the primary's name, also for a table that computes values of its own.
+    Raises Drift with the primary's name, ComputedOtherwise for a table that computes values of its own.
     """
     name, target = event.table.name, target_of(event.table, selection)
     try:
@@ -37,5 +37,5 @@ def definition_of(event: RowEvent, definitions: Definitions, selection: Selectio
     if reason := definitions.why_refused(target):
         command = f"`replica transfer {table_options([name])}`"
         hint = f"write it otherwise on the primary (VIRTUAL, without an index), then {command}"
-        raise Drift(f"{name}: {reason}", hint=hint, table=name)
+        raise ComputedOtherwise(f"{name}: {reason}", hint=hint, table=name)
     return found

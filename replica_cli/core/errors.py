@@ -149,6 +149,10 @@ class Drift(ApplyRefused):
     code = "drift"
 
 
+class ComputedOtherwise(Drift):
+    """The table computes values that depend on the session: where the primary's does too, a copy is refused as well."""
+
+
 class UnsupportedEvent(ApplyRefused):
     """The binary log holds something that is not fully understood; nothing after it was applied."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.differences import Aspect, Difference, Severity
-from replica_cli.core.errors import ApplyRefused, Drift
+from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift
 from replica_cli.core.gtid import covers
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.logs import Tag, log
@@ -116,7 +116,8 @@ class DefinitionCheck:
         name = error.table
         if name is None or name not in self._altered.before:
             return None
-        if not isinstance(error, Drift) and name not in self._seen:
+        contradicts = isinstance(error, Drift) and not isinstance(error, ComputedOtherwise)
+        if not contradicts and name not in self._seen:
             return None
         self._altered.forget(name)
         return TableChangedInWindow((name,), f"{error.message}, after a statement of the stream changed its definition")
