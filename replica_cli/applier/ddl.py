@@ -370,13 +370,25 @@ class DdlApplier:
         except ServerError as error:
             if error.errno != ER_SPECIFIC_ACCESS_DENIED:
                 raise
-            names = ", ".join(plan.differing)
+            names = ", ".join(self._refused(plan.differing) or plan.differing)
             raise ApplyRefused(
                 f"our user on {error.server} may not set what a statement needs ({names}): {_shown(plan.parsed)}",
                 hint="GRANT SESSION_VARIABLES_ADMIN ON *.* TO this user (MariaDB: SUPER), or give the secondary the "
                 f"primary's global values of {names}",
                 table=plan.parsed.tables[0] if plan.parsed.tables else None,
             ) from error
+
+    def _refused(self, names: tuple[str, ...]) -> list[str]:
+        """Return the variables that our user may not set: the server's refusal of all names the privilege only."""
+        found = []
+        for name in names:
+            try:
+                self._session.execute(f"SET SESSION {name} = @@SESSION.{name}")
+            except ServerError as error:
+                if error.errno != ER_SPECIFIC_ACCESS_DENIED:
+                    raise
+                found.append(name)
+        return found
 
     def _restore_session(self, leave: str) -> None:
         try:
