@@ -80,11 +80,6 @@ CASES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "", "character_set_server = latin1", "character_set_server = utf8mb4",
         ("CREATE DATABASE {schema}_two", "CREATE TABLE {schema}_two.t (v VARCHAR(9))"),
     ),
-    "steps of AUTO_INCREMENT": (
-        "", "auto_increment_increment = 1", "auto_increment_increment = 5",
-        ("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (3), (4)",
-         "ALTER TABLE t ADD k INT NOT NULL AUTO_INCREMENT UNIQUE"),
-    ),
     "another row format on the secondary": (
         "", "innodb_default_row_format = dynamic", "innodb_default_row_format = redundant",
         ("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(80) CHARACTER SET utf8mb4, KEY (v))",
