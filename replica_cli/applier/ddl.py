@@ -393,8 +393,11 @@ class DdlApplier:
     def _restore_session(self, leave: str) -> None:
         try:
             self._session.execute(leave)
-        except ServerError:
-            logger.debug("the session is gone", exc_info=True)
+        except ServerError as error:
+            if not error.is_connection_lost:
+                # Its statements would commit one by one: rows without their position, or an intent without either.
+                self._session.abort()
+            logger.debug("the session cannot be used any more", exc_info=True)
 
     def _text(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bytes:
         if parsed.kind is StatementKind.DROP_TABLE and (

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 30.0
+_AGAIN_SECONDS = 2.0
+_CONNECTIONS = frozenset({"primary-connection", "secondary-connection"})
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
 _MOVING = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
@@ -76,12 +78,18 @@ class HealthWatch:
 
     def _run(self) -> None:
         started_at = time.monotonic()
-        while not self._end.wait(_WATCH_SECONDS):
+        said_at, seconds = started_at, _WATCH_SECONDS
+        while not self._end.wait(seconds):
             if time.monotonic() - started_at > QUIET_SECONDS:
                 self._board.set(deaths=0, death="")
             found = [check for check in self._look() if check is not None]
             self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in found))
-            self._say(found)
+            # `health` repeats what is found: that a server is away must not be said for long after it is back.
+            is_away = any(c.name in _CONNECTIONS and c.level is not HealthLevel.OK for c in found)
+            seconds = _AGAIN_SECONDS if is_away else _WATCH_SECONDS
+            if time.monotonic() - said_at >= _WATCH_SECONDS or not is_away:
+                said_at = time.monotonic()
+                self._say(found)
 
     def _look(self) -> Iterator[HealthCheck | None]:
         # Half a minute after the start: that is spared these imports.

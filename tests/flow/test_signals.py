@@ -61,7 +61,7 @@ def test_sighup_takes_filters_that_only_shrink(copied: Replica) -> None:
     assert copied.on_secondary("SELECT COUNT(*) FROM other") == [(0,)]
     write_settings(copied)
     stream.process.send_signal(signal.SIGHUP)
-    stream.wait_for_log("they would let tables in")
+    stream.wait_for_log("they let tables in")
     copied.on_primary("INSERT INTO other VALUES (2)")
     copied.wait_until_applied(stream)
     assert copied.on_secondary("SELECT COUNT(*) FROM other") == [(0,)]
