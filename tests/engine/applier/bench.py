@@ -83,6 +83,16 @@ class Bench:
     def is_one_flavour(self) -> bool:
         return self.primary.binary.flavour == self.secondary.binary.flavour
 
+    @property
+    def is_one_release(self) -> bool:
+        return str(self.primary.binary) == str(self.secondary.binary)
+
+    @property
+    def default_charset(self) -> str:
+        """Options of a schema that give it the same default on both servers, as a copy of its tables would."""
+        # Releases differ in the collation that a charset means where none is named.
+        return "CHARACTER SET utf8mb4" + ("" if self.is_one_release else " COLLATE utf8mb4_general_ci")
+
     def name(self, table: str) -> TableName:
         return TableName(self.schema, table)
 
@@ -118,7 +128,7 @@ class Bench:
     def _session(self, server: SandboxServer, role: str) -> Session:
         if role not in self._sessions:
             self._sessions[role] = server.session()
-            self._sessions[role].execute(f"CREATE DATABASE IF NOT EXISTS `{self.schema}` CHARACTER SET utf8mb4")
+            self._sessions[role].execute(f"CREATE DATABASE IF NOT EXISTS `{self.schema}` {self.default_charset}")
             self._sessions[role].execute(f"USE `{self.schema}`")
         return self._sessions[role]
 

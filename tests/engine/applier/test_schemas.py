@@ -30,7 +30,7 @@ TABLES = (
 def here(request: pytest.FixtureRequest, bench: Bench) -> str:
     """Give the secondary's name of the schema; two tables are there on both sides."""
     name = bench.schema + ("_r" if request.param == "routed" else "")
-    bench.other.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
+    bench.other.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` {bench.default_charset}")
     selection = replace(
         bench.settings.selection, schemas=((bench.schema, name),), excluded_tables=(f"{bench.schema}.out*",)
     )

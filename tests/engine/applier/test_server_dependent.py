@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.settings import EngineChoice
 
-COLUMNS = "(id INT PRIMARY KEY, a INT, v VARCHAR(40), d DATETIME(6), ts TIMESTAMP NULL, f DOUBLE) CHARACTER SET utf8mb4"
+COLUMNS = "(id INT PRIMARY KEY, a INT, v VARCHAR(40), d DATETIME(6), ts TIMESTAMP NULL, f DOUBLE)"
 ROWS = (
     "(3, 30, 'x', '2024-01-01 23:30:00.123456', '2024-01-01 22:30:00', 0.5), (1, 10, 'y', '2024-05-05', NULL, 7),"
     " (2, NULL, 'X', NULL, '2024-06-01 00:00:00', NULL)"

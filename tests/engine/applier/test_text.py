@@ -152,8 +152,8 @@ def written(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Written]:
     ending = "_r" if request.param == "routed" else ""
     names = {name: f"{name}{ending}" for name in (bench.schema, f"{bench.schema}_two")}
     for source, target in names.items():
-        bench.source.execute(f"CREATE DATABASE IF NOT EXISTS `{source}` CHARACTER SET utf8mb4")
-        bench.other.execute(f"CREATE DATABASE IF NOT EXISTS `{target}` CHARACTER SET utf8mb4")
+        bench.source.execute(f"CREATE DATABASE IF NOT EXISTS `{source}` {bench.default_charset}")
+        bench.other.execute(f"CREATE DATABASE IF NOT EXISTS `{target}` {bench.default_charset}")
     selection = replace(bench.settings.selection, schemas=tuple(names.items()))
     bench.settings = replace(bench.settings, selection=selection)
     bench.begin_here()
