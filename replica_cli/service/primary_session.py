@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.mysql.catalog import read_tables
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 _IDLE_SECONDS = 5.0
+# The stream waits for the answer: on a half-open link it must not wait as long as a statement may take.
+_ANSWER_SECONDS = 30.0
 
 
 class PrimarySession:
@@ -34,7 +37,9 @@ class PrimarySession:
         self.rest()
         self._used_at = time.monotonic()
         if self._session is None:
-            self._session = connect(self._settings.primary, self._settings.network)
+            network = self._settings.network
+            network = replace(network, query_timeout=min(network.query_timeout, _ANSWER_SECONDS))
+            self._session = connect(self._settings.primary, network)
         return self._session
 
     def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
