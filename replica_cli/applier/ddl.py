@@ -342,10 +342,12 @@ class DdlApplier:
     def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         schema = self._selection.schema_target(statement.schema) or statement.schema
         plan = self._statement_session.of(statement, parsed, targets)
+        is_entered = False
         try:
             if schema and self._has_schema(schema):
                 self._session.execute(f"USE {quote(schema)}")
             self._enter(plan)
+            is_entered = True
             self._session.execute_one(self._text(statement, plan.parsed, targets))
         except ServerError as error:
             if not error.is_connection_lost and self._tables_in_doubt(parsed):
@@ -362,7 +364,9 @@ class DdlApplier:
                 table=parsed.tables[0] if parsed.tables else None,
             ) from error
         finally:
-            self._restore_session(plan.leave)
+            # A SET that is refused has set nothing.
+            if is_entered:
+                self._restore_session(plan.leave)
 
     def _enter(self, plan: StatementPlan) -> None:
         try:
