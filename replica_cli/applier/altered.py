@@ -1,4 +1,4 @@
-"""Tables whose definition a statement of the stream made, and that nobody has compared with the primary's yet."""
+"""Tables whose definition a statement of the stream made, and that are not yet compared with the primary's."""
 
 from __future__ import annotations
 

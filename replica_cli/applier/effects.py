@@ -7,7 +7,7 @@ statement means. What the servers do log, found on MariaDB 10.11 and 11.8 and My
   statement and mixed format, and always carry the flag "thread specific". Others may carry it too (in a procedure that
   used a temporary table before, and with CONNECTION_ID()): with the flag it may be so, without it is not.
 - RENAME TABLE of a temporary table (MariaDB) is in the log in every format, without the flag.
-- DROP TABLE is written anew by the servers: DROP TEMPORARY TABLE for temporary ones, DROP TABLE for real ones.
+- The servers rewrite DROP TABLE: DROP TEMPORARY TABLE for temporary ones, DROP TABLE for real ones.
 
 So nothing has to be remembered of connections, and a stream may begin anywhere. If no table of that name is on the
 secondary, the statement was about a temporary one. If one is, and the primary cannot tell, the table is copied again.

@@ -38,7 +38,7 @@ class ErrorBoundary(TyperGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. An answer that could not be written changes an exit code of 0: nobody can have read it."""
+        """Run the command. An answer that could not be written changes an exit code of 0, as it was not read."""
         try:
             result = self._invoke(ctx)
         except typer.Exit as ended:

@@ -84,7 +84,7 @@ class Sources:
     def unknown_names(self) -> list[str]:
         """Return names with one of our prefixes that mean nothing to us."""
         names = {n for layer in self._layers for n in layer if n.startswith(PREFIXES[:2])}
-        # Also in the wrong case, or with dashes: in a file that is ours nobody else means such a name.
+        # Also in the wrong case, or with dashes: in our own file such a name can only mean us.
         names |= {n for n in self._file if _as_variable(n).startswith(PREFIXES)}
         return sorted(n for n in names - NAMES if not n.startswith("REPLICA_TEST_"))
 

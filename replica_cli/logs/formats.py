@@ -65,7 +65,7 @@ def timestamp(seconds: float) -> str:
 
 
 def instance_of(record: logging.LogRecord) -> str:
-    """Return whose record it is, empty if it is nobody's in particular."""
+    """Return the instance of a record, empty if it has none."""
     return str(fields_of(record).get("instance", ""))
 
 

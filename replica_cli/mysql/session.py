@@ -243,7 +243,7 @@ class Session:
                 yield
         except ServerError as error:
             if error.errno == CR_MALFORMED_PACKET:
-                # Nobody knows where the next packet begins.
+                # Where the next packet begins is not known.
                 self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
             raise
 

@@ -21,7 +21,7 @@ from replica_cli.mysql.errnos import (
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
-# The session that changes no value on its way: no silent truncation, zero dates and 0 ids as they are, UTC.
+# The session that changes no value between the servers: no silent truncation, zero dates and 0 ids as they are, UTC.
 SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO"
 VALUES = {"sql_mode": f"'{SQL_MODE}'", "time_zone": "'+00:00'"}
 

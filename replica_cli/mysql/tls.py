@@ -22,7 +22,7 @@ _UNASKED = frozenset({TlsMode.OFF, TlsMode.PREFERRED})
 
 
 class LoginRefused(Exception):
-    """We do not log in: the password would be shown to whoever answers, or the connection is not what was asked for."""
+    """We do not log in: the password would be shown to the peer, or the connection is not what was asked for."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class ServerConnection(Connection):
 
     @server_public_key.setter
     def server_public_key(self, key: bytes | None) -> None:
-        # Whoever stripped TLS can send a key as well, and read what is encrypted with it.
+        # An attacker who stripped TLS can send a key as well, and read what is encrypted with it.
         if key is not None and self._tls_mode is not TlsMode.OFF and not is_encrypted(self):
             raise LoginRefused(
                 "the server wants the password encrypted with a key of its own, without TLS",

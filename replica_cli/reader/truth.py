@@ -127,7 +127,7 @@ class PositionCheck:
         if position.pos > size:
             raise PositionLost(
                 f"{position} is past the end of {position.file} ({size} bytes) on {self._server.name}",
-                hint=self._anew("the primary lost the end of its log, or the log was reset"),
+                hint=self._to_copy_again("the primary lost the end of its log, or the log was reset"),
             )
         if position.gtid and self._facts.has_gtids and is_thorough:
             self._check_transactions(position, size)
@@ -204,7 +204,7 @@ class PositionCheck:
             raise PositionLost(
                 f"{position} on {self._server.name} is not the saved position: the transaction that ends there was "
                 f"made at {_moment(last)}, the one that was applied at {_moment(source_time)}",
-                hint=self._anew("the primary's log was reset, or the primary was restored or rebuilt"),
+                hint=self._to_copy_again("the primary's log was reset, or the primary was restored or rebuilt"),
             )
 
     def _check_purged(self, position: Position) -> None:
@@ -290,7 +290,7 @@ class PositionCheck:
             raise PositionLost(
                 f"{position} on {self._server.name} is not between two transactions"
                 + (f"; {position.gtid} was applied up to there" if position.gtid else ""),
-                hint=self._anew("the primary's log was reset, or the primary was restored or replaced"),
+                hint=self._to_copy_again("the primary's log was reset, or the primary was restored or replaced"),
             ) from error
 
     def _check_gtids(self, executed: str) -> None:
@@ -298,7 +298,7 @@ class PositionCheck:
         if lacks := unknown_gtids(self._session, self._facts, executed):
             raise PositionLost(
                 f"{self._server.name} never executed {lacks}, which the saved GTID set {executed} holds",
-                hint=self._anew("the primary's log was reset, or the primary was restored or replaced"),
+                hint=self._to_copy_again("the primary's log was reset, or the primary was restored or replaced"),
             )
 
     def _after_purge(self, position: Position, files: Sequence[BinlogFile]) -> Position:
@@ -307,7 +307,7 @@ class PositionCheck:
         if not first or file_number(first) < file_number(position.file):
             raise PositionLost(
                 f"{position.file} is not on {self._server.name}, whose log begins with {first or 'nothing'}",
-                hint=self._anew("the primary's log was reset, or the primary was restored or replaced"),
+                hint=self._to_copy_again("the primary's log was reset, or the primary was restored or replaced"),
             )
         if position.gtid and self._facts.has_gtids:
             there = gtids_at_head(self._session, self._facts, first)
@@ -328,7 +328,7 @@ class PositionCheck:
         )
 
     def _contradiction(self, position: Position, there: str) -> PositionLost:
-        hint = self._anew("the primary's log was reset, or the primary was restored or rebuilt")
+        hint = self._to_copy_again("the primary's log was reset, or the primary was restored or rebuilt")
         if self._facts.is_mariadb:
             # Its identity is its server id, which many servers share: it may be a replica that was promoted.
             hint += (
@@ -348,7 +348,7 @@ class PositionCheck:
             hint="point the settings at the right server, or `replica transfer --restart`",
         )
 
-    def _anew(self, cause: str) -> str:
+    def _to_copy_again(self, cause: str) -> str:
         return f"{cause}: `replica drift check`, then `replica transfer --restart`"
 
 

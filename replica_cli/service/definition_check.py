@@ -54,9 +54,9 @@ class _Seen:
 class DefinitionCheck:
     """Compares each table that a statement altered, until both sides are alike or differ for certain.
 
-    The primary's definition is that of now: a difference may be a statement on its way. It counts once the stream has
-    passed the end that the log had when it was seen, and neither side has changed since. What differed in the same way
-    before the statement was somebody's own change of the secondary, and is left alone.
+    The primary's definition is that of now: a difference may be a statement that is not applied yet. It counts once the
+    stream has passed the end that the log had when it was seen, and neither side has changed since. What differed in
+    the same way before the statement was somebody's own change of the secondary, and is left alone.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class DefinitionCheck:
         for name, before in list(self._altered.before.items()):
             target = targets[name]
             one, other = ours.get(name), theirs.get(target) if target is not None else None
-            # One that is missing was dropped or renamed, or is on its way; its next row says where that is wrong.
+            # One that is missing was dropped or renamed, or is not made yet; its next row says if that is wrong.
             if one is not None and other is not None and (difference := self._difference(one, other, before)):
                 found[name] = (_Seen(one, other, end), difference)
                 continue

@@ -206,7 +206,7 @@ class Worker:
         stores = sessions.stores
         saved = stores.positions.load()
         if self._token is not None and saved is not None and saved.token != self._token:
-            # The lock is free for a moment while the other process connects anew: that does not give it back.
+            # The lock is free for a moment while the other process connects again: that does not give it back.
             raise Fenced(
                 f"{self._server.name}: another process took over while this one stood still, or was cut off",
                 hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",

@@ -111,7 +111,7 @@ def why_computed_values_differ(
     """Return a generated column, or an index, whose values may be others on the secondary, and why; None for none.
 
     What a server keeps is computed by the session that writes the row: a stored column, and what an index is made of,
-    which may be a virtual column or an expression. A virtual column is computed by whoever reads it.
+    which may be a virtual column or an expression. A virtual column is computed by the session that reads it.
     """
     columns = {c.name.lower(): c for c in definition.columns}
     plain = Setting(columns, table=definition.name)

@@ -16,7 +16,7 @@ _LEFT = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET})
 
 
 class _Outlet(io.FileIO):
-    """A descriptor whose writes always succeed; the first failure that is nobody's wish is kept."""
+    """A descriptor whose writes always succeed; the first failure that the caller did not ask for is kept."""
 
     failure: OSError | None = None
 
