@@ -24,6 +24,7 @@ from replica_cli.applier.quarantine import forget_dropped, set_aside
 from replica_cli.applier.schemas import empties_schema
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
+from replica_cli.checkpoint.intents import is_same_place, place_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.logs import Tag, log
@@ -90,7 +91,8 @@ class Applier:
         self._stop = stop
         self._progress = Progress(saved, is_mariadb=is_mariadb)
         asked_at = time.monotonic()
-        self._has_intent = stores.intents.load() is not None
+        left = stores.intents.load()
+        self._intent_place = None if left is None else left.position
         self._pace = Pace(batching, time.monotonic() - asked_at)
         self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
         self._is_prepared = False
@@ -313,7 +315,7 @@ class Applier:
         if self._writer.is_begun:
             raise ApplyRefused(f"{parsed.kind} behind rows in one transaction", table=next(iter(parsed.tables), None))
         self._check_token()
-        self._has_intent = True
+        self._intent_place = place_of(transaction)
         if empties_schema(parsed):
             self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
             forget_dropped(decision.tables, self._stores.tables, self._windows)
@@ -347,16 +349,22 @@ class Applier:
         except ReplicaError as error:
             failure = error
         mark = self._progress.behind(run, tally)
-        is_saved = must_save or self._has_intent or self._writer.is_begun or self._progress.is_due(mark)
+        ends_intent = self._ends_intent(run)
+        is_saved = must_save or ends_intent or self._writer.is_begun or self._progress.is_due(mark)
         if is_saved and failure is None:
             try:
-                if self._has_intent:
+                if ends_intent:
                     self._writer.add(self._stores.intents.forget_statement())
                 advance = self._progress.advance(mark)
                 self._writer.send(self._stores.positions.advance_statement(advance, self._token))
             except ReplicaError as error:
                 failure = error
         return Batch(run, mark, is_saved, failure, begun_at)
+
+    def _ends_intent(self, run: Sequence[Transaction]) -> bool:
+        """Say whether the transaction of the intent is among these: a position before it must leave the intent."""
+        place = self._intent_place
+        return place is not None and any(is_same_place(place, place_of(t)) for t in run)
 
     def _land(self, batch: Batch, *, waits: bool = False) -> None:
         """Take in every result of a batch, and ask for its commit; the next one waits for the answer, or this."""
@@ -369,7 +377,8 @@ class Applier:
             if waits:
                 # Nothing is behind it: a server that asks for the batch once more (Galera, at COMMIT) gets it.
                 self._writer.flush()
-            self._has_intent = False
+            if self._ends_intent(batch.run):
+                self._intent_place = None
         self._progress.expect(batch.mark, is_saved=batch.is_saved)
         if not batch.is_saved:
             self._landed(batch)

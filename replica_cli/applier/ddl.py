@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
-from replica_cli.checkpoint.intents import Intent
+from replica_cli.checkpoint.intents import Intent, is_same_place, place_of
 from replica_cli.core.commands import shell_word, table_options
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import DdlPolicy
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.core.events import Statement, Transaction
-    from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
@@ -285,7 +284,7 @@ class DdlApplier:
         left = self._left_of(statement, transaction)
         if left is None:
             self._check_outcome(statement, parsed, transaction)
-            intent = Intent(_place(transaction), _digest(statement), before, _shown(parsed))
+            intent = Intent(place_of(transaction), _digest(statement), before, _shown(parsed))
             self._intents.save(intent)
         elif left.before_hash != before and not self._is_half_done(parsed, targets):
             log(
@@ -313,7 +312,7 @@ class DdlApplier:
         left = self._intents.load()
         if left is None or left.statement_hash != _digest(statement):
             return None
-        return left if _is_same_place(left.position, _place(transaction)) else None
+        return left if is_same_place(left.position, place_of(transaction)) else None
 
     def _is_half_done(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bool:
         # CREATE OR REPLACE drops first: a secondary that refuses the rest of it has changed all the same.
@@ -472,17 +471,6 @@ class DdlApplier:
 
 def _digest(statement: Statement) -> str:
     return hashlib.sha256(statement.text).hexdigest()
-
-
-def _place(transaction: Transaction) -> Position:
-    # The GTID is the transaction's own; the set executed before it is not always known here.
-    return replace(transaction.start, gtid=transaction.gtid)
-
-
-def _is_same_place(one: Position, other: Position) -> bool:
-    if one.gtid or other.gtid:
-        return one.gtid == other.gtid
-    return one.order == other.order
 
 
 def _holds_several(parsed: ParsedStatement) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.position import Position
@@ -10,6 +10,7 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
+    from replica_cli.core.events import Transaction
     from replica_cli.mysql.session import Session
 
 
@@ -62,3 +63,18 @@ class IntentStore:
     def forget_statement(self) -> bytes:
         """Return the DELETE that goes into the transaction of the position behind the statement."""
         return f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}".encode()
+
+
+def place_of(transaction: Transaction) -> Position:
+    """Return the place that a transaction's intent names.
+
+    Its GTID is the transaction's own: the set executed before it is not always known.
+    """
+    return replace(transaction.start, gtid=transaction.gtid)
+
+
+def is_same_place(one: Position, other: Position) -> bool:
+    """Say whether two places of intents are one transaction, also after another server became the primary."""
+    if one.gtid or other.gtid:
+        return one.gtid == other.gtid
+    return one.order == other.order

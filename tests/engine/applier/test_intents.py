@@ -89,6 +89,26 @@ def test_killed_around_a_statement(altered: Bench, name: str, place: str, monkey
     assert altered.rows(_intents(altered)) == []
 
 
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("passed_over", ["CREATE DATABASE IF NOT EXISTS `{}`", "ANALYZE TABLE a"])
+def test_killed_around_a_statement_behind_one_that_is_passed_over(
+    altered: Bench, passed_over: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    altered.on_primary(passed_over.format(altered.schema), "ALTER TABLE a ADD COLUMN w INT DEFAULT 4")
+    before = altered.saved().position.order
+    killer = Killer(place)
+    killer.arm(monkeypatch)
+    with pytest.raises(KilledError):
+        altered.stream()
+    # The position of what was passed over is not worth a commit, so it comes again, before the statement.
+    assert altered.saved().position.order == before
+    runs = _counted(monkeypatch)
+    altered.stream()
+    altered.assert_equal()
+    assert len(runs) == (1 if place == "before" else 0)
+    assert altered.rows(_intents(altered)) == []
+
+
 @pytest.mark.parametrize("gone", [("a",), ("b",), ("a", "b"), ("a", "b", "c")], ids=" ".join)
 def test_killed_half_way_through_a_drop(altered: Bench, gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     altered.on_primary("DROP TABLE a, b, c", "CREATE TABLE rest (id INT PRIMARY KEY)")

@@ -2,21 +2,11 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
 
 from replica_cli.core.commands import CommandLine, fill, install_command_line, shell_word, table_options
 from replica_cli.core.table import TableName
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    yield
-    install_command_line(CommandLine())
 
 
 def test_a_command_gets_the_options_that_were_given_quoted_for_the_shell() -> None:
