@@ -9,7 +9,7 @@ from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, solid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.sqlbuilder.statement import ParsedStatement
@@ -20,11 +20,13 @@ _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 class AlteredTables:
     """Keeps them by the primary's names, with what the secondary's table was before the first statement, None for none.
 
-    A worker has one for all of its connections: what was not compared before an error is compared after it.
+    A worker has one for all of its connections: what was not compared before an error is compared after it. The names
+    are stored too (`checkpoint/uncompared.py`), for the process after this one.
     """
 
     def __init__(self) -> None:
         self._before: dict[TableName, TableDefinition | None] = {}
+        self._stored: set[TableName] = set()
 
     @property
     def before(self) -> Mapping[TableName, TableDefinition | None]:
@@ -36,6 +38,29 @@ class AlteredTables:
         """Say whether a statement makes or changes what a table is."""
         return parsed.kind in _DEFINING
 
+    def restore(self, names: Collection[TableName]) -> None:
+        """Take in what another process had not compared when it ended: what the tables were before is not known.
+
+        What this process has stored itself it knows better: a table that it found to differ waits for its copy.
+        """
+        for name in frozenset(names) - self._stored:
+            self._before.setdefault(name, None)
+        self._stored.update(names)
+
+    def to_store(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
+        """Return the tables that are to be compared behind a statement, which are stored before it runs."""
+        names = parsed.tables if parsed.kind in _DEFINING else ()
+        if parsed.kind is StatementKind.RENAME_TABLE:
+            names = tuple(new for old, new in _renames(parsed) if old in self._before)
+        self._stored.update(names)
+        return names
+
+    def take_settled(self) -> tuple[TableName, ...]:
+        """Return the tables that are stored and that nobody has to compare any more, once."""
+        settled = tuple(self._stored.difference(self._before))
+        self._stored.difference_update(settled)
+        return settled
+
     def note(self, parsed: ParsedStatement, before: Mapping[TableName, TableDefinition | None]) -> None:
         """Take in a statement that has run; `before` are its tables as they were, by the primary's names."""
         tables = parsed.tables
@@ -45,13 +70,17 @@ class AlteredTables:
                 former = self._before.get(tables[0], before.get(tables[0]))
                 self._before[name] = _untouched(self._before.get(name, before.get(name) or former), parsed)
         elif parsed.kind is StatementKind.RENAME_TABLE:
-            for old, new in zip(tables[::2], tables[1::2], strict=False):
+            for old, new in _renames(parsed):
                 if old in self._before:
                     self._before[new] = self._before.pop(old)
 
     def forget(self, name: TableName) -> None:
         """Forget a table: it was compared, or is gone, or is copied."""
         self._before.pop(name, None)
+
+
+def _renames(parsed: ParsedStatement) -> Iterator[tuple[TableName, TableName]]:
+    return zip(parsed.tables[::2], parsed.tables[1::2], strict=False)
 
 
 def _untouched(table: TableDefinition | None, parsed: ParsedStatement) -> TableDefinition | None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.statement_session import StatementPlan, StatementSession
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
+    from replica_cli.checkpoint.uncompared import UncomparedStore
     from replica_cli.core.events import Statement, Transaction
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -57,6 +58,7 @@ class DdlApplier:
         selection: Selection,
         statement_session: StatementSession,
         *,
+        uncompared: UncomparedStore,
         effects: StatementEffects,
         altered: AlteredTables,
         policy: DdlPolicy,
@@ -64,6 +66,7 @@ class DdlApplier:
         self._session = session
         self._catalog = catalog
         self._intents = intents
+        self._uncompared = uncompared
         self._selection = selection
         self._statement_session = statement_session
         self._effects = effects
@@ -297,6 +300,7 @@ class DdlApplier:
         elif doubtful := self._tables_in_doubt(parsed):
             reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
             raise StatementInDoubt(doubtful, reason)
+        self._uncompared.add(self._altered.to_store(parsed))
         defined = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
         self._run(statement, parsed, targets)
         self._keep_transactional(targets)

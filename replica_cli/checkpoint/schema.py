@@ -72,6 +72,15 @@ _DDL_INTENT = f"""
     started_at DATETIME(6) NOT NULL
 """
 
+# Tables that a statement made or changed, noted before it, until they were compared with the primary's.
+_UNCOMPARED_TABLE = f"""
+    instance {_NAME} NOT NULL,
+    schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    noted_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (instance, schema_name, table_name)
+"""
+
 # Changes of transactions that are prepared on the primary (XA), in chunks; gone with their COMMIT or ROLLBACK.
 _XA_PREPARED = f"""
     instance {_NAME} NOT NULL,
@@ -99,6 +108,7 @@ _TABLES = {
     "table_status": _TABLE_STATUS,
     "transfer_progress": _TRANSFER_PROGRESS,
     "ddl_intent": _DDL_INTENT,
+    "uncompared_table": _UNCOMPARED_TABLE,
     "xa_prepared": _XA_PREPARED,
     "stream_status": _STREAM_STATUS,
 }

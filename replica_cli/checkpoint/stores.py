@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.checkpoint.positions import PositionStore
     from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.checkpoint.uncompared import UncomparedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,4 @@ class Stores:
     positions: PositionStore
     tables: TableStore
     intents: IntentStore
+    uncompared: UncomparedStore

@@ -107,6 +107,7 @@ def make_applier(
         effects=StatementEffects(
             sessions.catalog, settings.selection, read_primary, renames_temporary=primary_facts.is_mariadb
         ),
+        uncompared=sessions.stores.uncompared,
         altered=altered,
         policy=settings.apply.ddl,
     )

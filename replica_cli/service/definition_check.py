@@ -23,6 +23,7 @@ from replica_cli.sqlbuilder.definition_crossing import Crossing
 if TYPE_CHECKING:
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.window import Windows
+    from replica_cli.checkpoint.uncompared import UncomparedStore
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -44,10 +45,10 @@ _ACROSS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Two definitions that differ, and the end of the primary's log a moment later."""
+    """Two definitions that differ, None where there is no table, and the end of the primary's log a moment later."""
 
-    ours: TableDefinition
-    theirs: TableDefinition
+    ours: TableDefinition | None
+    theirs: TableDefinition | None
     end: Position
 
 
@@ -67,6 +68,7 @@ class DefinitionCheck:
         primary: PrimarySession,
         primary_facts: ServerFacts,
         catalog: Session,
+        store: UncomparedStore,
         windows: Windows,
     ) -> None:
         self._altered = altered
@@ -74,7 +76,9 @@ class DefinitionCheck:
         self._primary = primary
         self._facts = primary_facts
         self._catalog = catalog
+        self._store = store
         self._windows = windows
+        altered.restore(store.load())
         crossing = Crossing(primary_facts.is_mariadb, catalog.is_mariadb)
         self._crossing = crossing if crossing.is_needed else None
         self._seen: dict[TableName, _Seen] = {}
@@ -88,8 +92,10 @@ class DefinitionCheck:
     def look(self, place: Position, *, is_asked: bool = False) -> None:
         """Compare what is not compared yet, once a second or where it `is_asked`; `place` is where the stream is.
 
-        Raises TableChangedInWindow where tables differ for certain, ServerError.
+        The process after this one begins with what is left. A table that differs stays noted until its copy is asked
+        for. Raises TableChangedInWindow where tables differ for certain, ServerError.
         """
+        self._store.forget(self._altered.take_settled())
         if self.is_over or (time.monotonic() - self._looked_at < _LOOK_SECONDS and not is_asked):
             return
         for name in [n for n in self._altered.before if n in self._windows.records]:
@@ -98,6 +104,7 @@ class DefinitionCheck:
         if not self._can_tell(place):
             return
         differing = self._differing()
+        self._store.forget(self._altered.take_settled())
         self._looked_at = time.monotonic()
         certain = {}
         for name, (now, difference) in differing.items():
@@ -106,9 +113,10 @@ class DefinitionCheck:
                 self._seen[name] = now
             elif self._has_passed(place, before.end):
                 certain[name] = difference
-        if certain:
-            for name in certain:
                 self._altered.forget(name)
+        # One that one side has not was dropped or renamed, by hand on the secondary perhaps: its next row tells.
+        certain = {name: difference for name, difference in certain.items() if difference}
+        if certain:
             raise TableChangedInWindow(tuple(certain), "; ".join(certain.values()))
 
     def explained(self, error: ApplyRefused) -> TableChangedInWindow | None:
@@ -145,18 +153,19 @@ class DefinitionCheck:
         for name, before in list(self._altered.before.items()):
             target = targets[name]
             one, other = ours.get(name), theirs.get(target) if target is not None else None
-            # One that is missing was dropped or renamed, or is not made yet; its next row says if that is wrong.
-            if one is not None and other is not None and (difference := self._difference(one, other, before)):
+            difference = self._difference(one, other, before) if one is not None and other is not None else ""
+            # With one side alone, a statement that is on its way drops, renames or makes it.
+            if difference or (one is None) != (other is None):
                 found[name] = (_Seen(one, other, end), difference)
                 continue
             self._altered.forget(name)
             self._seen.pop(name, None)
         return found
 
-    def _difference(self, ours: TableDefinition, theirs: TableDefinition, before: TableDefinition | None) -> str | None:
+    def _difference(self, ours: TableDefinition, theirs: TableDefinition, before: TableDefinition | None) -> str:
         known = {(d.aspect, d.name, d.secondary) for d in self._compared(ours, before)}
         counted = (d for d in self._compared(ours, theirs) if self._counts(d))
-        return ", ".join(_described(d) for d in counted if (d.aspect, d.name, d.secondary) not in known) or None
+        return ", ".join(_described(d) for d in counted if (d.aspect, d.name, d.secondary) not in known)
 
     def _compared(self, ours: TableDefinition, theirs: TableDefinition | None) -> tuple[Difference, ...]:
         target = self._selection.target(ours.name)

@@ -16,6 +16,7 @@ from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
     FiltersChanged,
@@ -268,7 +269,7 @@ def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str)
     positions = PositionStore(session, settings.state_schema, plan.instance)
     if plan.kind is ResetKind.KEEP:
         place = (session, settings.state_schema, plan.instance)
-        stores = Stores(positions, TableStore(*place), IntentStore(*place))
+        stores = Stores(positions, TableStore(*place), IntentStore(*place), UncomparedStore(*place))
         for name in accept_filters(stores, settings.selection):
             _log(logging.INFO, plan.instance, "%s is left out now: its record is forgotten", name)
         return

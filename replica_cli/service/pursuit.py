@@ -15,6 +15,7 @@ from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.core.errors import CorruptEvent, Fenced
 from replica_cli.core.gtid import covers
 from replica_cli.logs import Tag, log
@@ -163,7 +164,9 @@ class Pursuit:
             catalog.close()
             raise
         positions = JoinPositions(catalog, *place, self._names, start)
-        stores = Stores(positions, TableStore(catalog, *place), NoIntents(catalog, *place))
+        stores = Stores(
+            positions, TableStore(catalog, *place), NoIntents(catalog, *place), UncomparedStore(catalog, *place)
+        )
         return replace(saved, position=start), SecondarySessions(
             writer, catalog, facts, stores, WriterLock(writer, *place)
         )

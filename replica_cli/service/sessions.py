@@ -11,6 +11,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
@@ -78,7 +79,12 @@ class SecondarySessions:
             raise
         place = (settings.state_schema, server.name)
         # The position is written on the writer's session, by text that the store builds; all else on the other one.
-        stores = Stores(PositionStore(catalog, *place), TableStore(catalog, *place), IntentStore(catalog, *place))
+        stores = Stores(
+            PositionStore(catalog, *place),
+            TableStore(catalog, *place),
+            IntentStore(catalog, *place),
+            UncomparedStore(catalog, *place),
+        )
         return cls(writer, catalog, facts, stores, lock)
 
     def guard(self, settings: Settings) -> LockGuard:

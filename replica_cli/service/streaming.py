@@ -117,6 +117,7 @@ class Streaming:
             primary=primary,
             primary_facts=self._primary_facts,
             catalog=sessions.catalog,
+            store=sessions.stores.uncompared,
             windows=self._windows,
         )
         self._asked_at = self._watched_at = time.monotonic()

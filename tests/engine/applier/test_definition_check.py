@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from engine.applier.killer import KilledError, Killer
 
+from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.settings import EngineChoice
 
@@ -51,6 +53,27 @@ def test_a_table_that_was_renamed_meanwhile(bench: Bench) -> None:
     with pytest.raises(TableChangedInWindow) as met:
         bench.stream()
     assert met.value.tables == (bench.name("w"),)
+
+
+@pytest.mark.parametrize("place", ["before", "behind", "renamed"])
+def test_a_process_that_was_killed_leaves_it_to_the_next_one(
+    bench: Bench, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
+    bench.begin_here()
+    in_session(bench, setting, statement, "RENAME TABLE t TO u")
+    killer = Killer("before" if place == "before" else "behind", left=2 if place == "renamed" else 1)
+    with monkeypatch.context() as patched:
+        killer.arm(patched)
+        with pytest.raises(KilledError):
+            bench.stream()
+    bench.altered = AlteredTables()
+    with pytest.raises(TableChangedInWindow) as met:
+        bench.stream()
+    assert met.value.tables == (bench.name("u"),)
+    bench.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
+    bench.stream()
+    assert bench.rows(f"SELECT table_name FROM `{bench.settings.state_schema}`.uncompared_table") == []
 
 
 @pytest.mark.servers("mariadb")
