@@ -91,10 +91,11 @@ class StatementEffects:
                 raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
             origins[new] = origins.pop(old)
         # A name that is taken again in the same statement had become free: its table was real. About the others the
-        # primary is asked: a table that was renamed has its new name, or has neither any more.
+        # primary is asked. It has a table of the new name if a real one was renamed. Without one, the real table may
+        # have been renamed, or dropped under its old name: to a copy that is one and the same.
         doubtful = {old: new for new, old in origins.items() if old not in origins}
-        there = self._read_primary([*doubtful, *doubtful.values()]) if doubtful else {}
-        if any(old in there and new not in there for old, new in doubtful.items()):
+        there = self._read_primary(list(doubtful.values())) if doubtful else {}
+        if any(new not in there for new in doubtful.values()):
             raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
         return None
 

@@ -44,6 +44,23 @@ def test_tables_that_temporary_ones_hide_end_equal(replica: Replica) -> None:
 
 
 @pytest.mark.servers("mariadb")
+def test_a_stream_that_lags_and_a_rename_of_which_the_primary_has_neither_name_any_more(replica: Replica) -> None:
+    names = ("hidden", "moved", "kept")
+    replica.on_primary(*(f"CREATE TABLE {n} (id INT PRIMARY KEY)" for n in names), "INSERT INTO hidden VALUES (1)")
+    replica.run("transfer")
+    with replica.primary.session(replica.schema) as session:
+        session.execute("CREATE TEMPORARY TABLE hidden (id INT)")
+        session.execute("RENAME TABLE hidden TO away")  # the temporary one: the real one stays
+    replica.on_primary("INSERT INTO hidden VALUES (2)", "RENAME TABLE moved TO gone", "DROP TABLE hidden, gone")
+    replica.catch_up()
+    replica.assert_equal()
+    replica.on_primary("INSERT INTO kept VALUES (1)", "CREATE TABLE hidden (id INT)", "INSERT INTO hidden VALUES (3)")
+    replica.catch_up()
+    replica.assert_equal()
+    replica.assert_nothing_is_noted()
+
+
+@pytest.mark.servers("mariadb")
 def test_a_table_that_a_failed_statement_replaced_ends_as_on_the_primary(replica: Replica) -> None:
     names = ("gone", "refilled", "halfway")
     replica.on_primary(
