@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, Replica, wait_until_locked_out
+from fix_replica import Load, Replica, wait_until, wait_until_locked_out
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import Network

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
 
 
-def test_the_shop_loads_in_seconds_and_alike(primary: SandboxServer, secondary: SandboxServer, schema: str) -> None:
+def test_the_shop_loads_in_seconds_and_alike_and_its_writer_sees_no_error(
+    primary: SandboxServer, secondary: SandboxServer, schema: str
+) -> None:
     began = time.monotonic()
     with primary.session() as session:
         size = load_shop(session, schema)
@@ -30,12 +32,6 @@ def test_the_shop_loads_in_seconds_and_alike(primary: SandboxServer, secondary: 
         load_shop(session, schema)
     results = assert_equal(primary, secondary, schema)
     assert sum(r.rows_a or 0 for r in results) == size.rows
-
-
-def test_the_writer_writes_and_sees_no_error(primary: SandboxServer, secondary: SandboxServer, schema: str) -> None:
-    for server in (primary, secondary):
-        with server.session() as session:
-            load_shop(session, schema)
     writer = ShopWriter(primary.address(), schema, seed=1)
     writer.start()
     writer.wait_for(600)
