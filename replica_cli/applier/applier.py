@@ -27,6 +27,7 @@ from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import is_same_place, place_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
+from replica_cli.core.status import TableState
 from replica_cli.logs import Tag, log
 from replica_cli.retry import retrying
 from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
@@ -93,6 +94,7 @@ class Applier:
         asked_at = time.monotonic()
         left = stores.intents.load()
         self._intent_place = None if left is None else left.position
+        self._behind_intent: list[bytes] = []
         self._pace = Pace(batching, time.monotonic() - asked_at)
         self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
         self._is_prepared = False
@@ -318,12 +320,12 @@ class Applier:
         self._intent_place = place_of(transaction)
         if empties_schema(parsed):
             self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
-            forget_dropped(decision.tables, self._stores.tables, self._windows)
+            self._behind_intent += forget_dropped(decision.tables, self._stores.tables, self._windows)
         else:
             modes = {self._windows.mode(t, transaction) for t in parsed.tables}
             self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
         if parsed.kind is StatementKind.DROP_TABLE:
-            forget_dropped(parsed.tables, self._stores.tables, self._windows)
+            self._behind_intent += forget_dropped(parsed.tables, self._stores.tables, self._windows)
         self._writer.forget()
         self._definitions.forget(self._ddl.targets(parsed))
         self._engines.forget(parsed.tables)
@@ -350,11 +352,14 @@ class Applier:
             failure = error
         mark = self._progress.behind(run, tally)
         ends_intent = self._ends_intent(run)
-        is_saved = must_save or ends_intent or self._writer.is_begun or self._progress.is_due(mark)
+        # A window's record goes when its end is saved: without it, what the copy has already would be applied again.
+        is_needed = must_save or ends_intent or bool(self._windows.expired(mark.position))
+        is_saved = is_needed or self._writer.is_begun or self._progress.is_due(mark)
         if is_saved and failure is None:
             try:
                 if ends_intent:
-                    self._writer.add(self._stores.intents.forget_statement())
+                    for statement in (self._stores.intents.forget_statement(), *self._behind_intent):
+                        self._writer.add(statement)
                 advance = self._progress.advance(mark)
                 self._writer.send(self._stores.positions.advance_statement(advance, self._token))
             except ReplicaError as error:
@@ -378,16 +383,16 @@ class Applier:
                 # Nothing is behind it: a server that asks for the batch once more (Galera, at COMMIT) gets it.
                 self._writer.flush()
             if self._ends_intent(batch.run):
-                self._intent_place = None
+                self._intent_place, self._behind_intent = None, []
         self._progress.expect(batch.mark, is_saved=batch.is_saved)
         if not batch.is_saved:
             self._landed(batch)
 
     def _landed(self, batch: Batch) -> None:
+        self._progress.pass_to(batch.mark)
         if batch.is_saved:
             self._pace.landed(len(batch.run), batch.begun_at)
-        self._progress.pass_to(batch.mark)
-        self._forget_windows(batch.mark.position)
+            self._forget_windows(batch.mark.position)
 
     def _retrying(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
         """Attempt a batch, and do all of it again where the server asks for it, as after a deadlock or a lock wait."""
@@ -409,7 +414,7 @@ class Applier:
 
     def _forget_windows(self, position: Position) -> None:
         for record in self._windows.expired(position):
-            self._stores.tables.forget(record.name)
+            self._stores.tables.forget(record.name, TableState.COPIED)
             del self._windows.records[record.name]
             self._engines.replay.forget()
 

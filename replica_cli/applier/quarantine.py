@@ -25,13 +25,15 @@ logger = logging.getLogger(__name__)
 def set_aside(
     decision: Decision, transaction: Transaction, tables: TableStore, windows: Windows, *, instance: str
 ) -> None:
-    """Record the tables of a decision as quarantined."""
-    for name in decision.tables:
-        before = windows.records.get(name)
-        if before is not None and before.state is TableState.QUARANTINED:
-            continue  # where and why it stopped first is what counts
-        record = TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason)
-        tables.save(record)
+    """Record the tables of a decision as quarantined, all of them at once."""
+    # Where and why a table stopped first is what counts.
+    names = [name for name in decision.tables if not _is_quarantined(name, windows)]
+    records = [
+        TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason) for name in names
+    ]
+    tables.save(*records)
+    for record in records:
+        name = record.name
         windows.records[name] = record
         log(
             logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
@@ -40,10 +42,18 @@ def set_aside(
         )  # fmt: skip
 
 
-def forget_dropped(names: Sequence[TableName], tables: TableStore, windows: Windows) -> None:
-    """Take back the quarantine of tables that were dropped: gone on both sides they have no hole any more."""
-    for name in names:
-        record = windows.records.get(name)
-        if record is not None and record.state is TableState.QUARANTINED:
-            tables.forget(name)
-            del windows.records[name]
+def forget_dropped(names: Sequence[TableName], tables: TableStore, windows: Windows) -> list[bytes]:
+    """Take back the quarantine of tables that were dropped: gone on both sides they have no hole any more.
+
+    Return the statements that delete their records, for the transaction of the position behind the drop: after a kill
+    before that, rows of these tables come again, and are passed over again.
+    """
+    dropped = [name for name in names if _is_quarantined(name, windows)]
+    for name in dropped:
+        del windows.records[name]
+    return [tables.forget_statement(name, TableState.QUARANTINED) for name in dropped]
+
+
+def _is_quarantined(name: TableName, windows: Windows) -> bool:
+    record = windows.records.get(name)
+    return record is not None and record.state is TableState.QUARANTINED

@@ -9,6 +9,7 @@ from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Row, Session
@@ -44,27 +45,46 @@ class TableStore:
         records = (_record(row) for row in rows)
         return {r.name: r for r in records}
 
-    def save(self, record: TableRecord) -> None:
-        """Write one record, whole."""
-        start, end = record.start or Position("", 0), record.end or Position("", 0)
+    def save(self, *records: TableRecord) -> None:
+        """Write records, each whole: all of them or, if the process or the server dies, none."""
+        if not records:
+            return
+        row = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))"
+        values = (value for record in records for value in self._values(record))
         self._session.execute(
             f"REPLACE INTO {self._table} (instance, schema_name, table_name, state, start_file, start_pos, start_gtid,"
-            " end_file, end_pos, end_gtid, reason, row_count, updated_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
-            self._instance, record.name.schema, record.name.table, str(record.state),
-            start.file, start.pos, start.gtid, end.file, end.pos, end.gtid, record.reason, record.row_count,
-        )  # fmt: skip
+            f" end_file, end_pos, end_gtid, reason, row_count, updated_at) VALUES {', '.join([row] * len(records))}",
+            *values,
+        )
 
-    def forget(self, name: TableName) -> None:
-        """Delete one record: the table is live like any other."""
-        self._session.execute(
-            f"DELETE FROM {self._table} WHERE instance = %s AND schema_name = %s AND table_name = %s",
-            self._instance, name.schema, name.table,
-        )  # fmt: skip
+    def forget(self, name: TableName, only: TableState | None = None) -> None:
+        """Delete one record: the table is live like any other.
+
+        `only` in that state: a copy that somebody has asked for since the record was read is not forgotten.
+        """
+        self._session.execute(self._deletion(name, only))
+
+    def forget_statement(self, name: TableName, only: TableState) -> bytes:
+        """Return the DELETE of one record, for the transaction of the position from which on the table is live."""
+        return self._deletion(name, only).encode()
 
     def forget_all(self) -> None:
         """Delete every record of the instance."""
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
+
+    def _deletion(self, name: TableName, only: TableState | None) -> str:
+        state = f" AND state = '{only}'" if only is not None else ""
+        return (
+            f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)} "
+            f"AND schema_name = {text_literal(name.schema)} AND table_name = {text_literal(name.table)}{state}"
+        )
+
+    def _values(self, record: TableRecord) -> tuple[str | int, ...]:
+        start, end = record.start or Position("", 0), record.end or Position("", 0)
+        return (
+            self._instance, record.name.schema, record.name.table, str(record.state),
+            start.file, start.pos, start.gtid, end.file, end.pos, end.gtid, record.reason, record.row_count,
+        )  # fmt: skip
 
 
 def _record(row: Row) -> TableRecord:

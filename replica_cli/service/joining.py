@@ -140,7 +140,7 @@ class Joining:
             start = record.start if record.start and self._is_ahead(record.start, place) else place
             end = record.end if record.end and self._is_ahead(record.end, start) else start
             if not self._is_ahead(end, place):
-                tables.forget(name)
+                tables.forget(name, TableState.JOINING)
             else:
                 # The stream has still to come to where the copy is, or to the end of its window.
                 tables.save(replace(record, state=TableState.COPIED, start=start, end=end))
