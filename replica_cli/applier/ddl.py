@@ -170,7 +170,9 @@ class DdlApplier:
         if Mode.QUARANTINED in modes:
             if parsed.kind is StatementKind.DROP_TABLE:
                 return Decision(Verdict.APPLY)
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
+            merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
+            together = Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
+            return merged or together
         are_live = modes == {Mode.STRICT}
         if are_live and self._left_of(statement, transaction) is not None:
             # It was judged before it was begun; what is on the secondary now may be what it has done.

@@ -68,6 +68,20 @@ def test_a_table_set_aside_is_so_until_the_position_is_behind_its_drop(
     assert bench.tables.load() == {}
 
 
+def test_what_a_quarantined_merge_table_takes_in_is_set_aside_too(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
+    bench.begin_here()
+    bench.on_primary(
+        "CREATE TABLE one (id INT) ENGINE=MyISAM", "CREATE TABLE two (id INT) ENGINE=MyISAM",
+        "CREATE TABLE whole (id INT) ENGINE=MERGE UNION=(one) INSERT_METHOD=LAST",
+    )  # fmt: skip
+    bench.stream()
+    assert set(bench.tables.load()) == {bench.name("one"), bench.name("whole")}
+    bench.on_primary("ALTER TABLE whole UNION=(one, two)", "INSERT INTO whole VALUES (1)")
+    bench.stream()
+    assert set(bench.tables.load()) == {bench.name(t) for t in ("one", "two", "whole")}
+
+
 def test_a_copy_that_is_asked_for_while_a_window_ends_is_not_forgotten(bench: Bench) -> None:
     bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
     here = bench.begin_here()
