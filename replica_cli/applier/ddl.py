@@ -291,7 +291,7 @@ class DdlApplier:
             self._check_outcome(statement, parsed, transaction)
             intent = Intent(place_of(transaction), _digest(statement), before, _shown(parsed))
             self._intents.save(intent)
-        elif left.before_hash != before and not self._is_half_done(parsed, targets):
+        elif left.before_hash != before and not self._is_run_again(parsed, targets):
             log(
                 logger, logging.INFO, Tag.INFO, "finished before the restart: %s", _shown(parsed),
                 instance=self._session.server.name, position=transaction.start,
@@ -320,9 +320,11 @@ class DdlApplier:
             return None
         return left if is_same_place(left.position, place_of(transaction)) else None
 
-    def _is_half_done(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bool:
-        # CREATE OR REPLACE drops first: a secondary that refuses the rest of it has changed all the same.
-        return parsed.kind is StatementKind.CREATE_TABLE and not self._are_there(targets)
+    def _is_run_again(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bool:
+        # CREATE OR REPLACE drops first: a secondary that refuses the rest of it has changed all the same. A TRUNCATE
+        # may be done twice, and another definition than before it may be somebody's own doing.
+        is_half_done = parsed.kind is StatementKind.CREATE_TABLE and not self._are_there(targets)
+        return is_half_done or parsed.kind is StatementKind.TRUNCATE
 
     def _check_outcome(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> None:
         """Raise TableChangedInWindow for an ALTER TABLE whose rows another server may not make the same."""
@@ -355,8 +357,9 @@ class DdlApplier:
             is_entered = True
             self._session.execute_one(self._text(statement, plan.parsed, targets))
         except ServerError as error:
-            if not error.is_connection_lost and self._tables_in_doubt(parsed):
-                # The server says that it did not run: the next attempt is not in doubt.
+            if not error.is_connection_lost:
+                # The server says that it did not run. An intent that stayed would take what somebody does to the table,
+                # so that it can run, for its outcome.
                 self._intents.forget()
             if error.remedy is not Remedy.FATAL:
                 raise

@@ -10,6 +10,9 @@ from replica_cli.core.errors import ReplicaError
 
 if TYPE_CHECKING:
     import pytest
+    from engine.applier.bench import Bench
+
+    from replica_cli.mysql.session import Session
 
 ORIGINAL = ddl_module.DdlApplier._run
 
@@ -38,3 +41,18 @@ class Killer:
         ORIGINAL(applier, *args)  # type: ignore[arg-type]
         if self.left == 0 and self.place == "behind":
             raise KilledError("killed behind")
+
+
+def die_behind(session: Session, bench: Bench, statement: str, *, before_its_answer: bool = False) -> None:
+    """Let a session's connection be killed as soon as a statement with this text has run in it."""
+    execute = session.execute
+
+    def dying(sql: str | bytes, *args: object) -> int:
+        found = execute(sql, *args)
+        if statement.encode() in (sql if isinstance(sql, bytes) else sql.encode()):
+            bench.other.execute(f"KILL {session.connection_id}")
+            if before_its_answer:
+                execute("DO 0")
+        return found
+
+    session.execute = dying  # type: ignore[method-assign]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.killer import ORIGINAL, KilledError, Killer
+from engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
 
 from replica_cli.applier import ddl as ddl_module
-from replica_cli.core.errors import ReplicaError
+from replica_cli.core.errors import ApplyRefused, ReplicaError
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
-
-    from replica_cli.mysql.session import Session
 
 STATEMENTS = {
     "add": ("ALTER TABLE a ADD COLUMN w INT DEFAULT 4",),
@@ -112,11 +110,34 @@ def test_the_connection_dies_between_the_statement_and_the_position(altered: Ben
     altered.on_primary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4", "INSERT INTO a VALUES (3, 30, 300)")
     with altered.open() as sessions:
         streaming = altered.streaming(sessions)
-        _die_behind(sessions.writer, altered, b"ALTER TABLE")
+        die_behind(sessions.writer, altered, "ALTER TABLE")
         with pytest.raises(ReplicaError):
             streaming.run(until_caught_up=True)
     altered.stream()
     altered.assert_equal()
+
+
+def test_what_was_done_so_that_a_refused_statement_can_run_is_not_its_outcome(altered: Bench) -> None:
+    altered.on_secondary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4")
+    altered.on_primary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4", "INSERT INTO a VALUES (3, 30, 300)")
+    with pytest.raises(ApplyRefused):
+        altered.stream()
+    altered.on_secondary("ALTER TABLE a DROP COLUMN w")
+    altered.stream()
+    altered.assert_equal()
+
+
+def test_a_truncate_runs_whatever_somebody_did_to_the_table_meanwhile(
+    altered: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    altered.on_primary("TRUNCATE TABLE a", "INSERT INTO a VALUES (3, 30)")
+    with monkeypatch.context() as patched:
+        Killer("before").arm(patched)
+        with pytest.raises(KilledError):
+            altered.stream()
+    altered.on_secondary("ALTER TABLE a ADD KEY mine (v)")
+    altered.stream()
+    assert altered.rows("SELECT id FROM a") == [(3,)]
 
 
 def test_ddl_and_rows_in_turn(altered: Bench) -> None:
@@ -153,15 +174,3 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
     return runs
-
-
-def _die_behind(session: Session, bench: Bench, statement: bytes) -> None:
-    execute = session.execute
-
-    def dying(sql: str | bytes, *args: object) -> int:
-        found = execute(sql, *args)
-        if statement in (sql if isinstance(sql, bytes) else sql.encode()):
-            bench.other.execute(f"KILL {session.connection_id}")
-        return found
-
-    session.execute = dying  # type: ignore[method-assign]
