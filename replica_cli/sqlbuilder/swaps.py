@@ -27,10 +27,14 @@ def renamed_in_a_circle(parsed: ParsedStatement) -> dict[TableName, TableName]:
 
 
 def swaps_in_place(parsed: ParsedStatement) -> bool:
-    """Return True for an ALTER with EXCHANGE PARTITION, or with two columns that get names: maybe each other's."""
+    """Return True for an ALTER with EXCHANGE PARTITION, or one that may give a column the name that another one had.
+
+    That is one that names two columns, or one that names a column, drops one and adds one: columns that move on.
+    """
     if parsed.kind is not StatementKind.ALTER_TABLE:
         return False
     solid = [t for t in parsed.tokens if not t.is_blank]
     pairs = list(pairwise(solid))
     named = sum(a.is_word("CHANGE") or (a.is_word("RENAME") and b.is_word("COLUMN")) for a, b in pairs)
-    return named > 1 or any(a.is_word("EXCHANGE") and b.is_word("PARTITION") for a, b in pairs)
+    moves_on = bool(named) and all(any(t.is_word(word) for t in solid) for word in ("ADD", "DROP"))
+    return named > 1 or moves_on or any(a.is_word("EXCHANGE") and b.is_word("PARTITION") for a, b in pairs)
