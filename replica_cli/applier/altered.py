@@ -49,11 +49,19 @@ class AlteredTables:
 
     def to_store(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
         """Return the tables that are to be compared behind a statement, which are stored before it runs."""
-        names = parsed.tables if parsed.kind in _DEFINING else ()
-        if parsed.kind is StatementKind.RENAME_TABLE:
-            names = tuple(new for old, new in _renames(parsed) if old in self._before)
-        self._stored.update(names)
-        return names
+        if parsed.kind is not StatementKind.RENAME_TABLE:
+            return parsed.tables if parsed.kind in _DEFINING else ()
+        known, names = set(self._before), []
+        for old, new in _renames(parsed):
+            if old in known:
+                known.remove(old)
+                known.add(new)
+                names.append(new)
+        return tuple(names)
+
+    def stored_in_vain(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
+        """Return the tables that were stored for a statement that did not run, and for no other one."""
+        return tuple(name for name in self.to_store(parsed) if name not in self._stored)
 
     def take_settled(self) -> tuple[TableName, ...]:
         """Return the tables that are stored and that nobody has to compare any more, once."""
@@ -62,8 +70,13 @@ class AlteredTables:
         return settled
 
     def note(self, parsed: ParsedStatement, before: Mapping[TableName, TableDefinition | None]) -> None:
-        """Take in a statement that has run; `before` are its tables as they were, by the primary's names."""
+        """Take in a statement that has run; `before` are its tables as they were, by the primary's names.
+
+        What was stored for a statement that nothing tells the outcome of, as its connection was lost, is not taken in:
+        `restore` does that.
+        """
         tables = parsed.tables
+        self._stored.update(self.to_store(parsed))
         if parsed.kind in _DEFINING:
             for name in tables:
                 # What has its name from this statement was the first table before it.

@@ -298,6 +298,8 @@ class DdlApplier:
             )  # fmt: skip
             self._finish_drop(parsed, targets)
             self._keep_transactional(targets)
+            self._uncompared.add(self._altered.to_store(parsed))
+            self._altered.note(parsed, {})
             return
         elif doubtful := self._tables_in_doubt(parsed):
             reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
@@ -361,6 +363,7 @@ class DdlApplier:
                 # The server says that it did not run. An intent that stayed would take what somebody does to the table,
                 # so that it can run, for its outcome.
                 self._intents.forget()
+                self._uncompared.forget(self._altered.stored_in_vain(parsed))
             if error.remedy is not Remedy.FATAL:
                 raise
             # The server's own words may quote a row's values.

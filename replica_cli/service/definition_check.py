@@ -92,8 +92,8 @@ class DefinitionCheck:
     def look(self, place: Position, *, is_asked: bool = False) -> None:
         """Compare what is not compared yet, once a second or where it `is_asked`; `place` is where the stream is.
 
-        The process after this one begins with what is left. A table that differs stays noted until its copy is asked
-        for. Raises TableChangedInWindow where tables differ for certain, ServerError.
+        The process after this one begins with what is left. A table that differs stays noted until the caller has asked
+        for its copy and forgets it. Raises TableChangedInWindow where tables differ for certain, ServerError.
         """
         self._store.forget(self._altered.take_settled())
         if self.is_over or (time.monotonic() - self._looked_at < _LOOK_SECONDS and not is_asked):
@@ -111,11 +111,11 @@ class DefinitionCheck:
             before = self._seen.get(name)
             if before is None or (before.ours, before.theirs) != (now.ours, now.theirs):
                 self._seen[name] = now
-            elif self._has_passed(place, before.end):
+            elif self._has_passed(place, before.end) and difference:
                 certain[name] = difference
+            elif self._has_passed(place, before.end):
+                # One side has no such table: dropped or renamed, perhaps by hand on the secondary. Its next row tells.
                 self._altered.forget(name)
-        # One that one side has not was dropped or renamed, by hand on the secondary perhaps: its next row tells.
-        certain = {name: difference for name, difference in certain.items() if difference}
         if certain:
             raise TableChangedInWindow(tuple(certain), "; ".join(certain.values()))
 
@@ -127,7 +127,6 @@ class DefinitionCheck:
         contradicts = isinstance(error, Drift) and not isinstance(error, ComputedOtherwise)
         if not contradicts and name not in self._seen:
             return None
-        self._altered.forget(name)
         return TableChangedInWindow((name,), f"{error.message}, after a statement of the stream changed its definition")
 
     def give_up(self) -> None:

@@ -321,6 +321,8 @@ class Worker:
         try:
             with self._open() as sessions:
                 ask_for_copies(self._settings, sessions.stores.tables, error.tables, error.message)
+                for name in error.tables:
+                    self._altered.forget(name)
                 if isinstance(error, StatementInDoubt):
                     # Only now: without it the statement would run a second time, if the marks were not there yet.
                     sessions.stores.intents.forget()

@@ -13,6 +13,7 @@ from replica_cli.applier.failures import NotExact
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.requests import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Batching, Network, Retry, Settings
 from replica_cli.core.status import TableState
@@ -23,6 +24,7 @@ from replica_cli.service.board import StatusBoard
 from replica_cli.service.primary_session import PrimarySession
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.streaming import Streaming
+from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
+    from replica_cli.core.reports import WorkerReport
     from replica_cli.core.settings import Server
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
@@ -200,6 +203,13 @@ class Bench:
         finally:
             while self._primaries:
                 self._primaries.pop().close()
+
+    def work(self, **changes: object) -> WorkerReport:
+        """Let the service's worker stream to the primary's end of now, with copies: it outlives what it can."""
+        settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        request = StreamRequest((self.target,), until_caught_up=True)
+        board = StatusBoard(INSTANCE, lambda _: None)
+        return Worker(settings, request, self.target, server_id=4000, board=board, stop=StopToken()).run()
 
     def assert_equal(self) -> None:
         assert_equal(self.primary, self.secondary, self.schema)

@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.killer import KilledError, Killer
+from engine.applier.killer import KilledError, Killer, die_behind
 
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import EngineChoice
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.service import worker as worker_module
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -41,6 +44,7 @@ def test_a_table_that_became_another_is_copied_again_and_once(bench: Bench) -> N
         bench.stream()
     assert met.value.tables == (bench.name("t"),)
     # As long as nobody alters it again: a copy that comes out the same is not made for ever.
+    bench.altered.forget(bench.name("t"))
     bench.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
     bench.stream()
     assert bench.altered.before == {}
@@ -49,7 +53,7 @@ def test_a_table_that_became_another_is_copied_again_and_once(bench: Bench) -> N
 def test_a_table_that_was_renamed_meanwhile(bench: Bench) -> None:
     setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
     bench.begin_here()
-    in_session(bench, setting, statement, "RENAME TABLE t TO u", "ALTER TABLE u RENAME TO w, ADD x INT")
+    in_session(bench, setting, statement, "ALTER TABLE t RENAME TO u, ADD x INT", "ALTER TABLE u RENAME TO w")
     with pytest.raises(TableChangedInWindow) as met:
         bench.stream()
     assert met.value.tables == (bench.name("w"),)
@@ -71,9 +75,45 @@ def test_a_process_that_was_killed_leaves_it_to_the_next_one(
     with pytest.raises(TableChangedInWindow) as met:
         bench.stream()
     assert met.value.tables == (bench.name("u"),)
+    bench.altered.forget(bench.name("u"))
     bench.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
     bench.stream()
     assert bench.rows(f"SELECT table_name FROM `{bench.settings.state_schema}`.uncompared_table") == []
+
+
+@pytest.mark.parametrize("place", ["CREATE TABLE", "RENAME TABLE"])
+def test_a_connection_that_was_lost_behind_the_statement(bench: Bench, place: str) -> None:
+    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
+    bench.begin_here()
+    in_session(bench, setting, statement, "RENAME TABLE t TO u")
+    with bench.open() as sessions:
+        streaming = bench.streaming(sessions)
+        die_behind(sessions.writer, bench, place, before_its_answer=True)
+        with pytest.raises(ReplicaError):
+            streaming.run(until_caught_up=True)
+    with pytest.raises(TableChangedInWindow) as met:
+        bench.stream()
+    assert met.value.tables == (bench.name("u"),)
+
+
+def test_a_copy_that_could_not_be_asked_for_is_asked_for_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
+    bench.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
+    bench.begin_here()
+    in_session(bench, setting, statement)
+    asked: list[object] = []
+    ask = worker_module.ask_for_copies
+
+    def failing(*args: object) -> None:
+        asked.append(args)
+        if len(asked) == 1:
+            raise ServerError(2013, "lost", "primary", remedy=Remedy.RECONNECT)
+        ask(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker_module, "ask_for_copies", failing)
+    assert bench.work().failure is None
+    assert len(asked) == 2
+    bench.assert_equal()
 
 
 @pytest.mark.servers("mariadb")

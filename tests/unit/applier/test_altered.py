@@ -37,6 +37,23 @@ def test_a_table_keeps_its_first_definition_under_another_name() -> None:
     assert after(made, ("RENAME TABLE t TO u", {}), renamed)[W] is None
 
 
+def test_what_is_stored_before_a_rename_is_what_waits_behind_it() -> None:
+    altered = AlteredTables()
+    altered.note(parse_statement("CREATE TABLE t (id INT)", "s", CATALOG), {T: None})
+    rename = parse_statement("RENAME TABLE t TO u, u TO w, x TO y", "s", CATALOG)
+    assert W in altered.to_store(rename)
+    altered.note(rename, {})
+    assert set(altered.before) == {W}
+
+
+def test_what_was_stored_for_a_statement_that_was_not_noted_is_restored() -> None:
+    altered = AlteredTables()
+    stored = altered.to_store(parse_statement("CREATE TABLE t (id INT)", "s", CATALOG))
+    assert altered.take_settled() == ()
+    altered.restore(stored)
+    assert dict(altered.before) == {T: None}
+
+
 def left(statement: str) -> tuple[str, list[str]]:
     columns = (
         Column("id", "int", "int"),
