@@ -150,9 +150,9 @@ def copy_to_the_end(
 
 
 def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[TableName], reason: str) -> None:
-    """Note that tables, and those that hang on them, have to be copied anew.
+    """Note that tables, and those that hang on them, have to be copied anew: all of them at once.
 
-    Whoever holds the lock does it next, also after a restart.
+    Whoever holds the lock does it next, also after a restart. A family that were noted in part would be copied in part.
     """
     from replica_cli.transfer.family import family  # noqa: PLC0415 - as above
 
@@ -160,8 +160,7 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[Table
         schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
         definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)])
     selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
-    for name in sorted(family(tables, selected)):
-        store.save(TableRecord(name, TableState.PENDING, reason=reason))
+    store.save(*(TableRecord(n, TableState.PENDING, reason=reason) for n in sorted(family(tables, selected))))
 
 
 def forget_dropped(

@@ -199,8 +199,11 @@ class Streaming:
                 "the primary is another server now (%s, before %s): going on by GTID",
                 identity, saved.source_identity, instance=self._instance, position=start,
             )  # fmt: skip
-            self._sessions.stores.positions.accept_primary(identity)
+            # At once: records that were left with places of the former primary would be read as places of this one.
+            self._sessions.catalog.begin()
             self._accept_primary(self._sessions.stores.tables)
+            self._sessions.stores.positions.accept_primary(identity)
+            self._sessions.catalog.commit()
         return start
 
     def _accept_primary(self, tables: TableStore) -> None:

@@ -191,12 +191,17 @@ class Worker:
         return self._stop.is_paused or self._new_settings is not None or self._is_doubted
 
     def _take_settings(self, sessions: SecondarySessions) -> None:
-        settings, self._new_settings = self._new_settings, None
+        settings = self._new_settings
         if settings is None:
             return
         if settings.selection.fingerprint != self._settings.selection.fingerprint:
+            # Filters that are stored without the records would leave a table set aside, or open, that nobody selects.
+            sessions.catalog.begin()
             accept_filters(sessions.stores, settings.selection)
+            sessions.catalog.commit()
         self._settings = settings
+        if self._new_settings is settings:  # not until then: after a lost connection they are taken again
+            self._new_settings = None
 
     def _prepare(self, sessions: SecondarySessions) -> SavedPosition:
         """Return the position to stream from, after the copies that are missing."""

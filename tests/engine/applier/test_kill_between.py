@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,11 +11,19 @@ from engine.applier.killer import KilledError
 from replica_cli.applier import progress
 from replica_cli.applier.applier import Applier
 from replica_cli.applier.writer import Writer
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.position import Position
+from replica_cli.core.requests import StreamRequest
 from replica_cli.core.status import TableState
+from replica_cli.service.board import StatusBoard
+from replica_cli.service.copying import ask_for_copies
+from replica_cli.service.worker import Worker
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
+
+    from replica_cli.mysql.session import Session
 
 
 def killed(*_: object) -> None:
@@ -82,6 +91,26 @@ def test_what_a_quarantined_merge_table_takes_in_is_set_aside_too(bench: Bench) 
     assert set(bench.tables.load()) == {bench.name(t) for t in ("one", "two", "whole")}
 
 
+def test_a_family_is_noted_whole(bench: Bench) -> None:
+    bench.on_both(
+        "CREATE TABLE parent (id INT PRIMARY KEY)",
+        "CREATE TABLE child (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES parent (id) ON DELETE CASCADE)",
+    )
+    bench.begin_here()
+    session: Session = bench.secondary.session()
+    execute = session.execute
+
+    def dying(sql: str | bytes, *args: object) -> int:
+        execute(sql, *args)
+        raise KilledError("killed behind the first write")
+
+    session.execute = dying  # type: ignore[method-assign]
+    store = TableStore(session, bench.settings.state_schema, "db1")
+    with session, pytest.raises(KilledError):
+        ask_for_copies(bench.settings, store, [bench.name("parent")], "a test")
+    assert set(bench.tables.load()) == {bench.name("parent"), bench.name("child")}
+
+
 def test_a_copy_that_is_asked_for_while_a_window_ends_is_not_forgotten(bench: Bench) -> None:
     bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
     here = bench.begin_here()
@@ -93,3 +122,42 @@ def test_a_copy_that_is_asked_for_while_a_window_ends_is_not_forgotten(bench: Be
         bench.tables.save(asked)
         streaming.run(until_caught_up=True)
     assert bench.tables.load() == {asked.name: asked}
+
+
+def test_no_place_of_the_former_primary_is_left(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
+    bench.begin_here()
+    bench.on_primary("INSERT INTO t VALUES (1)")
+    bench.copy("t")
+    former = Position("former-bin.999999", 4, bench.here().gtid)
+    bench.save_window("t", former, former)
+    bench.on_secondary(f"UPDATE `{bench.settings.state_schema}`.binlog_position SET source_identity = 'former'")
+    bench.on_primary("INSERT INTO t VALUES (2)")
+    with monkeypatch.context() as patched:
+        patched.setattr(TableStore, "save", killed)
+        with pytest.raises(KilledError):
+            bench.stream()
+    bench.stream()
+    bench.assert_equal()
+    assert bench.tables.load() == {}
+
+
+def test_filters_are_accepted_with_all_that_hangs_on_them(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE live (id INT PRIMARY KEY)")
+    here = bench.begin_here()
+    bench.tables.save(TableRecord(bench.name("t"), TableState.QUARANTINED, start=here, reason="a test"))
+    before = bench.saved().filters
+    settings = replace(bench.settings, selection=replace(bench.settings.selection, excluded_tables=("*.t",)))
+    request = StreamRequest((bench.target,), until_caught_up=True)
+    board = StatusBoard("db1", lambda _: None)
+    worker = Worker(bench.settings, request, bench.target, server_id=4000, board=board, stop=StopToken())
+    worker.take(settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(TableStore, "forget", killed)
+        with bench.open() as sessions, pytest.raises(KilledError):
+            worker._take_settings(sessions)
+    assert (bench.saved().filters, set(bench.tables.load())) == (before, {bench.name("t")})
+    # After a lost connection the same process does it again.
+    assert worker.run().failure is None
+    assert bench.saved().filters == settings.selection.fingerprint
+    assert bench.tables.load() == {}
