@@ -12,7 +12,7 @@ from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog import visible_position
 from replica_cli.mysql.catalog import read_catalog, read_table
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
@@ -168,19 +168,23 @@ def forget_dropped(
 ) -> None:
     """Give up copies of tables that the primary has dropped: up to now their events are skipped, then nothing is left.
 
-    Without this a table that was dropped while it was copied would be waited for for ever.
+    Without this a table that was dropped while it was copied would be waited for for ever. Beside a stream, which skips
+    all events of such a table, it has still to join: it may be made again before the stream looks at its record.
     """
     waiting = [r for r in store.load().values() if r.state in UNFINISHED and (not beside or r.name in beside)]
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+        facts = read_facts(primary)
         for record in waiting:
+            # First, so that a table that is made behind the look is made behind the position.
+            now = visible_position(primary, facts)
             if read_table(primary, record.name) is not None:
                 continue
-            now = current_position(primary, read_facts(primary))
             target = settings.selection.target(record.name)
             if target is not None:
                 secondary.execute("SET SESSION foreign_key_checks=0")
                 secondary.execute(f"DROP TABLE IF EXISTS {quote_table(target)}")
-            store.save(replace(record, state=TableState.COPIED, start=now, end=now))
+            state = TableState.JOINING if beside else TableState.COPIED
+            store.save(replace(record, state=state, start=now, end=now))
             log(
                 logger, logging.INFO, Tag.TRANSFER, "%s is gone from the primary", record.name,
                 instance=server.name, table=str(record.name),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from engine.applier.bench import wait_until
 from engine.applier.killer import KilledError
 
 from replica_cli.applier import progress
@@ -15,6 +16,7 @@ from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.position import Position
 from replica_cli.core.requests import StreamRequest
 from replica_cli.core.status import TableState
+from replica_cli.service import copying
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.copying import ask_for_copies
 from replica_cli.service.worker import Worker
@@ -138,6 +140,31 @@ def test_no_place_of_the_former_primary_is_left(bench: Bench, monkeypatch: pytes
         with pytest.raises(KilledError):
             bench.stream()
     bench.stream()
+    bench.assert_equal()
+    assert bench.tables.load() == {}
+
+
+def test_a_table_that_is_made_again_before_the_stream_sees_that_it_was_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
+    bench.begin_here()
+    bench.on_secondary(f"UPDATE `{bench.settings.state_schema}`.binlog_position SET transaction_count = 1")
+    bench.tables.save(TableRecord(bench.name("t"), TableState.PENDING, reason="a test"))
+    plan, plans = copying.make_plan, []
+
+    def waiting(*args: object) -> object:
+        # The joining thread has found that there is no such table; it is busy with others until the stream is behind.
+        plans.append(args)
+        if len(plans) == 1:
+            bench.on_primary(
+                "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "INSERT INTO live VALUES (1)"
+            )
+            wait_until(lambda: bool(bench.rows("SELECT * FROM live")))
+        return plan(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(copying, "make_plan", waiting)
+    assert bench.work().failure is None
     bench.assert_equal()
     assert bench.tables.load() == {}
 
