@@ -223,11 +223,14 @@ class Worker:
                 hint="`replica position reset --accept-filters` accepts them, "
                 "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
             )
-        unfinished = [r.name for r in stores.tables.load().values() if r.state in UNFINISHED]
+        records = stores.tables.load()
+        unfinished = [r.name for r in records.values() if r.state in UNFINISHED]
         if saved is not None and unfinished:
             # Before a copy that would be for nothing; without one the stream checks as it begins.
             check_saved(self._settings, saved)
-        if saved is None or not has_any_table(self._settings, sessions.catalog):
+        # A first copy that was ended before it had made a table has begun all the same.
+        has_begun = saved is not None and not saved.transaction_count and 0 < len(unfinished) == len(records)
+        if saved is None or not (has_begun or has_any_table(self._settings, sessions.catalog)):
             self._copy(sessions, TransferMode.NEW)
         elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):
             self._copy(sessions, TransferMode.RESUME)

@@ -21,6 +21,7 @@ from replica_cli.service.board import StatusBoard
 from replica_cli.service.copying import ask_for_copies
 from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
+from replica_cli.transfer.work import WorkQueue
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -187,4 +188,19 @@ def test_filters_are_accepted_with_all_that_hangs_on_them(bench: Bench, monkeypa
     # After a lost connection the same process does it again.
     assert worker.run().failure is None
     assert bench.saved().filters == settings.selection.fingerprint
+    assert bench.tables.load() == {}
+
+
+def test_a_first_copy_that_was_killed_before_its_first_table_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    with monkeypatch.context() as patched:
+        patched.setattr(WorkQueue, "put", killed)
+        failure = bench.work().failure
+    assert failure is not None
+    assert failure.message == "killed"
+    assert bench.saved().transaction_count == 0
+    assert bench.work().failure is None
+    bench.assert_equal()
     assert bench.tables.load() == {}
