@@ -50,7 +50,7 @@ class PositionStore:
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
         self._table = f"{quote(state_schema)}.binlog_position"
-        self._prepared = f"{quote(state_schema)}.xa_prepared"
+        self._hanging = tuple(f"{quote(state_schema)}.{table}" for table in ("xa_prepared", "ddl_intent"))
         self._instance = instance
 
     def load(self) -> SavedPosition | None:
@@ -73,10 +73,10 @@ class PositionStore:
     def start(self, position: Position, *, source_identity: str, selection: Selection) -> None:
         """Write the row anew at a start position; an existing row keeps its token, so that old writers stay fenced.
 
-        What was kept of prepared transactions belongs to the old position: behind the new one the same XA id may be
-        another transaction.
+        What was kept of prepared transactions, and of a statement that was begun, belongs to the old position: behind
+        the new one the same XA id, or GTID, may be another transaction.
         """
-        self._session.execute(f"DELETE FROM {self._prepared} WHERE instance = %s", self._instance)
+        self._forget_hanging()
         self._session.execute(
             f"INSERT INTO {self._table}"
             " (instance, file, pos, gtid, source_identity, filters, filters_text, token, updated_at) VALUES"
@@ -111,9 +111,13 @@ class PositionStore:
         return saved.token if saved else 0
 
     def forget(self) -> None:
-        """Delete the row, and what was kept of prepared transactions up to it."""
-        self._session.execute(f"DELETE FROM {self._prepared} WHERE instance = %s", self._instance)
+        """Delete the row, and what was kept of prepared transactions, and of a statement that was begun, up to it."""
+        self._forget_hanging()
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
+
+    def _forget_hanging(self) -> None:
+        for table in self._hanging:
+            self._session.execute(f"DELETE FROM {table} WHERE instance = %s", self._instance)
 
     def advance_statement(self, advance: Advance, token: int) -> bytes:
         """Return the UPDATE that moves the row, for the same packet as the rows; it must find exactly one row.

@@ -275,7 +275,6 @@ def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str)
         return
     TableStore(session, settings.state_schema, plan.instance).forget_all()
     ProgressStore(session, settings.state_schema, plan.instance).forget_all()
-    session.execute(IntentStore(session, settings.state_schema, plan.instance).forget_statement())
     if plan.after is None:
         positions.forget()
     else:
