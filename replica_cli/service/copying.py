@@ -203,13 +203,13 @@ def is_on_neither_side(settings: Settings, server: Server, name: TableName) -> b
         return read_table(primary, name) is None
 
 
-def has_any_table(settings: Settings, secondary: Session) -> bool:
-    """Say whether the secondary has any of the primary's selected tables, or the primary has none."""
+def has_any_table(settings: Settings, secondary: Session, unfinished: Iterable[TableName]) -> bool:
+    """Say whether the secondary has any of the primary's selected tables, or the primary has only `unfinished` ones."""
     sql = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type <> 'VIEW'"
     with connect(settings.primary, settings.network) as primary:
-        names = (TableName(str(schema), str(table)) for schema, table in primary.rows(sql))
-        targets = {t for t in map(settings.selection.target, names) if t is not None}
+        names = {TableName(str(schema), str(table)) for schema, table in primary.rows(sql)}
     there = {TableName(str(schema), str(table)) for schema, table in secondary.rows(sql)}
+    targets = {t for t in map(settings.selection.target, names.difference(unfinished)) if t is not None}
     return not targets or bool(targets & there)
 
 

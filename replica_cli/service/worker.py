@@ -230,7 +230,7 @@ class Worker:
             check_saved(self._settings, saved)
         # A first copy that was ended before it had made a table has begun all the same.
         has_begun = saved is not None and not saved.transaction_count and 0 < len(unfinished) == len(records)
-        if saved is None or not (has_begun or has_any_table(self._settings, sessions.catalog)):
+        if saved is None or not (has_begun or has_any_table(self._settings, sessions.catalog, unfinished)):
             self._copy(sessions, TransferMode.NEW)
         elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):
             self._copy(sessions, TransferMode.RESUME)
