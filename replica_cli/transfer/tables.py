@@ -203,8 +203,7 @@ def close_tables(
     secondary.begin()
     for run in runs:
         progress.forget(run.name)
-        if run.start is None:  # gone from the primary before its copy began
-            tables.forget(run.name)
+        if run.start is None:  # gone from the primary before its copy began: it is copied in another turn
             continue
         # A snapshot saw one moment: nothing in the log overlaps it.
         closing = run.start if run.reads_whole else end

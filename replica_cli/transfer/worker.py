@@ -300,7 +300,11 @@ class Worker:
         # Definition first, position second: a DDL between the two shows as another fingerprint at the end.
         source = reread_source(self._connections.primary, self._plan.origin, run.name)
         if source is None:
-            run.is_altered, run.is_finished = False, True
+            if run.start is None:
+                # From where on its events count is not known: another turn looks whether it is there again.
+                run.must_repeat = True
+            else:
+                run.is_altered, run.is_finished = False, True
             return
         if len(run.group) > 1:
             # The moment of its relatives no longer fits: all of them begin anew, together.

@@ -15,12 +15,15 @@ from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.position import Position
 from replica_cli.core.requests import StreamRequest
+from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 from replica_cli.service import copying
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.copying import ask_for_copies
 from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
+from replica_cli.transfer import run as run_module
+from replica_cli.transfer import worker as transfer_worker
 from replica_cli.transfer.work import WorkQueue
 
 if TYPE_CHECKING:
@@ -213,5 +216,32 @@ def test_a_table_copied_again_that_was_killed_behind_its_drop_goes_on(bench: Ben
     # The only table of the filters: its copy had dropped it, and not made it yet.
     bench.tables.save(TableRecord(bench.name("t"), TableState.COPYING, start=here))
     assert bench.work().failure is None
+    bench.assert_equal()
+    assert bench.tables.load() == {}
+
+
+def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without a key: its copy begins behind the position, at a moment of its own.
+    bench.on_primary("CREATE TABLE k (v INT)", "CREATE TABLE live (id INT PRIMARY KEY)")
+    fill, close = transfer_worker.Worker._fill_whole, run_module.close_tables
+    calls: list[object] = []
+
+    def dropped(worker: transfer_worker.Worker, *args: object) -> None:
+        bench.on_primary(*(() if calls else ("INSERT INTO k VALUES (1)", "DROP TABLE k")))
+        calls.append(args)
+        fill(worker, *args)  # type: ignore[arg-type]
+
+    def made_again(*args: object) -> None:
+        close(*args)  # type: ignore[arg-type]
+        bench.on_primary(*(() if len(calls) > 1 else ("CREATE TABLE k (v INT)", "INSERT INTO k VALUES (2)")))
+        calls.append(args)
+
+    monkeypatch.setattr(transfer_worker.Worker, "_fill_whole", dropped)
+    monkeypatch.setattr(run_module, "close_tables", made_again)
+    # Its rows of before are no failure of the table.
+    apply = replace(bench.settings.apply, on_table_failure=TableFailurePolicy.STOP)
+    assert bench.work(apply=apply).failure is None
     bench.assert_equal()
     assert bench.tables.load() == {}
