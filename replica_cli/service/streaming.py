@@ -191,7 +191,8 @@ class Streaming:
 
     def _start_position(self, saved: SavedPosition) -> Position:
         """Return where to read from: by file on the server that the position belongs to, by GTID on another one."""
-        start = PositionCheck(self._primary.session, self._settings.network).start_of(saved, by_time=True)
+        check = PositionCheck(self._primary.session, self._settings.network, facts=self._primary_facts)
+        start = check.start_of(saved, by_time=True)
         identity = self._primary_facts.identity
         if saved.source_identity != identity:
             log(

@@ -111,7 +111,7 @@ def test_killed_around_definitions_each_is_done_once(replica: Replica) -> None:
     replica.on_primary(*BASE, *(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(4)))
     replica.run("transfer")
     statements = []
-    for number in range(60):
+    for number in range(40):
         table = f"t{number % 4}"
         statements += [
             # A second run of any of these fails: the column, the row or the table is there already, or gone.
@@ -124,7 +124,7 @@ def test_killed_around_definitions_each_is_done_once(replica: Replica) -> None:
             gone = [f"moved_{number - n}" for n in range(4)]
             statements.append("DROP TABLE " + ", ".join(gone))
     replica.on_primary(*statements)
-    for _ in range(12):
+    for _ in range(8):
         stream = replica.start("stream")
         stream.wait_for_log("streaming from")
         threading.Event().wait(chance.uniform(0, 0.3))

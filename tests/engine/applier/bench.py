@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from compare import assert_equal
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.reports import WorkerReport
     from replica_cli.core.settings import Server
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
@@ -135,8 +137,13 @@ class Bench:
             self._sessions[role].execute(f"USE `{self.schema}`")
         return self._sessions[role]
 
+    @cached_property
+    def facts(self) -> ServerFacts:
+        """What the primary is."""
+        return read_facts(self.source)
+
     def here(self) -> Position:
-        return current_position(self.source, read_facts(self.source))
+        return current_position(self.source, self.facts)
 
     @property
     def positions(self) -> PositionStore:
@@ -149,8 +156,7 @@ class Bench:
     def begin_here(self, position: Position | None = None) -> Position:
         """Save the primary's position of now as the one to stream from."""
         position = position or self.here()
-        identity = read_facts(self.source).identity
-        self.positions.start(position, source_identity=identity, selection=self.settings.selection)
+        self.positions.start(position, source_identity=self.facts.identity, selection=self.settings.selection)
         return position
 
     def save_window(self, table: str, start: Position, end: Position) -> None:
