@@ -360,10 +360,7 @@ class DdlApplier:
             self._session.execute_one(self._text(statement, plan.parsed, targets))
         except ServerError as error:
             if not error.is_connection_lost:
-                # The server says that it did not run. An intent that stayed would take what somebody does to the table,
-                # so that it can run, for its outcome.
-                self._intents.forget()
-                self._uncompared.forget(self._altered.stored_in_vain(parsed))
+                self._take_back(parsed, targets)
             if error.remedy is not Remedy.FATAL:
                 raise
             # The server's own words may quote a row's values.
@@ -378,6 +375,17 @@ class DdlApplier:
             # A SET that is refused has set nothing.
             if is_entered:
                 self._restore_session(plan.leave)
+
+    def _take_back(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
+        """Forget what was noted for a statement that the server refused: the intent, if the tables are as before it.
+
+        An intent that stayed would take what somebody does to a table, so that the statement can run, for its outcome.
+        Where the tables are others in spite of the error, the next attempt ends what was done of it.
+        """
+        self._uncompared.forget(self._altered.stored_in_vain(parsed))
+        left = self._intents.load()
+        if left is not None and left.before_hash == self._fingerprint(targets):
+            self._intents.forget()
 
     def _enter(self, plan: StatementPlan) -> None:
         try:

@@ -9,6 +9,8 @@ from engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
 
 from replica_cli.applier import ddl as ddl_module
 from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.mysql.session import Session
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -123,6 +125,25 @@ def test_what_was_done_so_that_a_refused_statement_can_run_is_not_its_outcome(al
     with pytest.raises(ApplyRefused):
         altered.stream()
     altered.on_secondary("ALTER TABLE a DROP COLUMN w")
+    altered.stream()
+    altered.assert_equal()
+
+
+def test_a_statement_that_was_carried_out_in_spite_of_an_error_is_not_repeated(
+    altered: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    altered.on_primary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4", "INSERT INTO a VALUES (3, 30, 300)")
+    execute = Session.execute_one
+
+    def failing(session: Session, sql: str | bytes) -> int:
+        execute(session, sql)
+        # As a server says it that could not write the statement into its own log.
+        raise ServerError(1026, "error writing a file", "db1", remedy=Remedy.WAIT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "execute_one", failing)
+        with pytest.raises(ServerError):
+            altered.stream()
     altered.stream()
     altered.assert_equal()
 
