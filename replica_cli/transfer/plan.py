@@ -14,16 +14,16 @@ from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.mysql.catalog import read_catalog
+from replica_cli.mysql.catalog import read_catalog, read_tables
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import packet_limit
-from replica_cli.transfer.errors import TablesMissing, TablesOccupied, TablesRefused
+from replica_cli.transfer.errors import TableAltered, TablesMissing, TablesOccupied, TablesRefused
 from replica_cli.transfer.family import families, family
 from replica_cli.transfer.merged import find_merged
-from replica_cli.transfer.source import Origin, SourceTable, read_source
+from replica_cli.transfer.source import Origin, SourceTable, read_source, reread_source
 from replica_cli.transfer.strangers import find_strangers
 
 if TYPE_CHECKING:
@@ -210,23 +210,33 @@ def _existing(
 
 
 def _sources(primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition]) -> list[SourceTable]:
-    sources, refused = [], {}
+    sources: dict[TableName, SourceTable | None] = {}
+    refused = {}
     merged = find_merged(primary, definitions)
     for definition in definitions.values():
         if (merge := merged.get(definition.name)) is not None:
             refused[definition.name] = f"what is changed through {merge} (engine MERGE) is logged as rows of that"
             continue
         try:
-            sources.append(read_source(primary, origin, definition))
+            sources[definition.name] = read_source(primary, origin, definition)
+        except TableAltered:
+            sources[definition.name] = None
         except ServerError as error:
             if error.errno != ER_NO_SUCH_TABLE:
                 raise
             # Dropped or renamed since the catalog was read: what it is called now is looked for behind the position.
         except ApplyRefused as error:
             refused[definition.name] = error.message
+    # Columns and statements belong together only if no table was altered between the two questions.
+    now = read_tables(primary, list(sources))
+    for name in [n for n in sources if sources[n] is None or now.get(n) != definitions[n]]:
+        try:
+            sources[name] = reread_source(primary, origin, name)
+        except ApplyRefused as error:
+            refused[name] = error.message
     if refused:
         raise TablesRefused(refused)
-    return sources
+    return [source for source in sources.values() if source is not None]
 
 
 def _of_one_moment(plans: tuple[TablePlan, ...], groups: tuple[frozenset[TableName], ...]) -> tuple[TablePlan, ...]:

@@ -16,6 +16,7 @@ from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.transfer.documents import Care
+from replica_cli.transfer.errors import TableAltered
 from replica_cli.transfer.family import acts
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 
+# Of a table that is altered between any two of them.
+_LOOKS_LIMIT = 20
 # From which release on servers have a type; whether it is MariaDB's.
 _TYPES_SINCE = {
     ("inet6", True): (10, 5, 0),
@@ -72,7 +75,11 @@ class SourceTable:
 
 
 def read_source(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
-    """Read what makes a table. Raises ApplyRefused where it cannot be copied exactly, ServerError."""
+    """Read what makes a table.
+
+    Raises ApplyRefused where it cannot be copied exactly, TableAltered where its columns are others now than in the
+    definition, ServerError.
+    """
     if definition.kind != "BASE TABLE":
         raise ApplyRefused(f"a table of kind {definition.kind} cannot be copied exactly")
     for column in definition.written_columns:
@@ -86,6 +93,8 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     needs_lock = kind_of(definition.engine) is EngineKind.CONVERTED
     target = origin.route(definition.name)
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
+    if column_kinds(text).keys() != {c.name for c in definition.columns}:
+        raise TableAltered(f"{definition.name}: the table was altered on the primary")
     key = None if needs_lock else paging_key(definition)
     definition = _as_made(definition, statements)
     _check_parents(origin, definition)
@@ -126,14 +135,24 @@ def _check_parents(origin: Origin, definition: TableDefinition) -> None:
 
 
 def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTable | None:
-    """Read a table as it is now, None where it is gone."""
-    try:
-        definition = read_table(primary, name)
-        return read_source(primary, origin, definition) if definition else None
-    except ServerError as error:
-        if error.errno in (ER_NO_SUCH_TABLE, ER_BAD_DB):
-            return None
-        raise
+    """Read a table as it is now, None where it is gone.
+
+    Its columns and the statement that makes it are two questions, so a table that is altered between them is read
+    again. Raises TableAltered where that never ends, and as `read_source` does.
+    """
+    for _ in range(_LOOKS_LIMIT):
+        try:
+            definition = read_table(primary, name)
+            source = read_source(primary, origin, definition) if definition else None
+        except TableAltered:
+            continue
+        except ServerError as error:
+            if error.errno in (ER_NO_SUCH_TABLE, ER_BAD_DB):
+                return None
+            raise
+        if source is None or read_table(primary, name) == definition:
+            return source
+    raise TableAltered(f"{name}: altered all the time on the primary", hint="copy it when its DDL is over")
 
 
 def current_fingerprint(primary: Session, origin: Origin, name: TableName) -> str | None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.core.errors import ApplyRefused, Interrupted, LockHeld, ReplicaError
+from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
 from replica_cli.core.reports import TableAction
 from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
 from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DUPLICATES, Remedy, ServerError
@@ -141,23 +141,13 @@ class Worker:
         self._connections.ends.guard(secondary)
         # Progress goes before the rows do: a death between the two must not leave ranges that look done.
         self._store(secondary).forget(run.name)
-        self._make(secondary, run)
+        make_table(secondary, run)
         with noticing_ddl():
             ranges = split(self._connections.reader, run, self._plan)
         begin_table(secondary, self._plan, run, ranges)
         with run.lock:
             run.open_ranges = len(ranges)
         self._queue.put(*(Task(run, r.number) for r in ranges))
-
-    def _make(self, secondary: Session, run: TableRun) -> None:
-        try:
-            make_table(secondary, run)
-        except ApplyRefused as error:
-            # Its columns were read before its CREATE: what an ALTER between the two adds is no fault of the secondary.
-            now = reread_source(self._connections.primary, self._plan.origin, run.name)
-            if now is None or now.definition.columns != run.source.definition.columns:
-                raise TableAltered(f"{run.name}: the table was altered on the primary") from error
-            raise
 
     def _copy_range(self, run: TableRun, number: int) -> None:
         writer, store = self._connections.writer, self._store(self._connections.writer)
@@ -205,7 +195,7 @@ class Worker:
         secondary = self._connections.secondary
         self._connections.ends.guard(secondary)
         self._store(secondary).forget(run.name)
-        self._make(secondary, run)
+        make_table(secondary, run)
         begin_table(secondary, self._plan, run, (RangeProgress(1),))
         self._meter.start_over(str(run.name))
         reader.execute("SET NAMES binary")

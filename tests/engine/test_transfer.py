@@ -20,6 +20,7 @@ from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
+from replica_cli.mysql.catalog import show_create
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.plan import CopyPlan, plan_copy
@@ -235,6 +236,26 @@ def test_a_table_that_is_altered_while_the_copy_is_planned_is_copied_as_it_is_th
         return read_source(session, origin, definition)
 
     monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    copier.copy()
+    copier.compare()
+
+
+def test_a_table_that_is_altered_there_and_back_while_the_copy_looks_at_it_is_copied_as_it_is_then(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", "INSERT INTO t VALUES (1, 1, 1)")
+    looks = []
+
+    def altered_around(session: Session, name: TableName) -> str:
+        looks.append(name)
+        if len(looks) > 1:
+            return show_create(session, name)
+        copier.on_primary("ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 7")
+        text = show_create(session, name)
+        copier.on_primary("ALTER TABLE t DROP COLUMN c")
+        return text
+
+    monkeypatch.setattr("replica_cli.transfer.source.show_create", altered_around)
     copier.copy()
     copier.compare()
 
