@@ -25,6 +25,9 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+ENDED = frozenset({Phase.STOPPED, Phase.FAILED})
+
+
 class TableState(StrEnum):
     """Where a table stands on a secondary."""
 

@@ -8,7 +8,7 @@ from replica_cli.core.commands import table_options
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
 
@@ -27,7 +27,6 @@ SHORT_RETENTION_SECONDS = 3600.0
 SHORT_RETENTION_SHARE = 0.25
 _NAMED_TABLES = 5
 MANY_DEATHS = 3
-_ENDED = frozenset({Phase.STOPPED, Phase.FAILED})
 _COPYING = frozenset({Phase.TRANSFERRING, Phase.STREAMING, Phase.CAUGHT_UP})
 
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
@@ -91,7 +90,7 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
         return HealthCheck("stream-alive", CRITICAL, "no stream has ever run", start, instance=instance)
     beat = state.beat
     level, message, hint = OK, f"{beat.holder} is {beat.phase}", ""
-    if beat.phase in _ENDED:
+    if beat.phase in ENDED:
         reason = beat.snapshot.get("message") or ""
         ending = f": {reason}" if reason else ""
         level, hint = CRITICAL, start
@@ -106,7 +105,7 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
         is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS
         level = CRITICAL if is_long else WARNING
     deaths = beat.snapshot.get("deaths")
-    if level is not CRITICAL and isinstance(deaths, int) and deaths > 0 and beat.phase not in _ENDED:
+    if level is not CRITICAL and isinstance(deaths, int) and deaths > 0 and beat.phase not in ENDED:
         level = CRITICAL if deaths >= MANY_DEATHS else max(level, WARNING)
         message += f"; its worker process died {deaths} time(s) in a row ({beat.snapshot.get('death')}) before this one"
         hint = "look at its log; SIGKILL is often the system's out-of-memory killer"

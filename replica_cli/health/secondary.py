@@ -10,7 +10,7 @@ from replica_cli.checkpoint.beats import Beat, BeatStore
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.status import BESIDE, TableState
+from replica_cli.core.status import BESIDE, ENDED, TableState
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class InstanceState:
 
     @property
     def is_alive(self) -> bool:
-        """Say whether a process has beaten just now."""
-        return self.beat is not None and self.beat.age_seconds < FRESH_SECONDS
+        """Say whether a process has beaten just now, and does not say that its stream has ended."""
+        return self.beat is not None and self.beat.age_seconds < FRESH_SECONDS and self.beat.phase not in ENDED
 
     @property
     def quarantined(self) -> tuple[TableRecord, ...]:

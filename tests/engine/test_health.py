@@ -165,6 +165,10 @@ def test_position_that_was_purged(watched: Watched) -> None:
     watched.on_state("UPDATE binlog_position SET file = 'binlog.000000'")
     # A live stream may have read it before it was purged.
     assert watched.check("position").level is WARNING
+    # One that says at this moment that it has ended reads nothing any more.
+    watched.beat(Phase.FAILED)
+    assert watched.check("position").level is CRITICAL
+    watched.beat(Phase.STREAMING)
     watched.age("beat_at", 3600)
     check = watched.check("position")
     assert check.level is CRITICAL
