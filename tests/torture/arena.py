@@ -11,7 +11,7 @@ from replica_cli.sandbox.binaries import Flavour, ServerBinary
 from replica_cli.sandbox.sandbox import Sandbox
 from tests.torture.disk import make_small_disk
 from tests.torture.site import Post, Site
-from tests.torture.tables import OTHER_SCHEMA, ROWS, SCHEMA, SCHEMAS, TABLES, account_statements
+from tests.torture.tables import ROWS, SCHEMA, SCHEMAS, TABLES, account_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,17 +80,6 @@ class Arena:
             if row is None:  # the log is on
                 raise AssertionError
             return str(row[0]), int(row[1])
-
-    def drop_stale(self, site: Site) -> None:
-        """Drop tables of a secondary that the primary has not: a copy begun anew leaves them alone, and says so."""
-        sql = (
-            "SELECT table_schema, table_name FROM information_schema.tables"
-            f" WHERE table_schema IN ('{SCHEMA}', '{OTHER_SCHEMA}')"
-        )
-        with self.primary.session() as session:
-            there = set(session.rows(sql))
-        stale = [f"`{row[0]}`.`{row[1]}`" for row in site.rows(sql) if row not in there]
-        site.execute("SET foreign_key_checks = 0", *(f"DROP TABLE {name}" for name in stale))
 
     def mend(self) -> None:
         """Undo what faults left: networks, servers, disks, modes. Raises what a server's start raises."""

@@ -134,6 +134,17 @@ class Site:
             raise Failed(f"{self}: `replica {' '.join(words)}` exited {found}, not {code}:\n{tail(command.text)}")
         return command
 
+    def copy_again(self) -> None:
+        """Copy everything anew, and drop the tables that the primary has not. Raises Failed."""
+        self.drop_strangers(self.run("transfer", "--restart", "--secondary", self.name, "--yes"))
+
+    def drop_strangers(self, copying: Command) -> None:
+        """Drop the tables of which a whole copy says that the primary has them not, and that it leaves them alone."""
+        named = re.findall(
+            r"(?:^warning:|\[WARN\] \[\w+\]) ([\w.]+): not on the primary, it stays", copying.text, re.MULTILINE
+        )
+        self.execute("SET foreign_key_checks = 0", *(f"DROP TABLE IF EXISTS {name}" for name in named))
+
     def start_stream(self) -> Command:
         """Start the stream where none runs, and wait until it streams. Raises Failed where it ends by itself."""
         held = 0

@@ -86,8 +86,7 @@ def _purge_what_is_read(scene: Scene) -> None:
     with site.losing():
         site.run("stream", code=_POSITION_LOST)
         check_that_loss_is_told(site)
-        arena.drop_stale(site)
-        site.run("transfer", "--restart", "--secondary", site.name, "--yes")
+        site.copy_again()
         site.start_stream()
 
 
@@ -113,8 +112,7 @@ def _reset_log(scene: Scene) -> None:
                 raise Failed(f"{site}: the log was reset, and the stream exited {code}:\n{tail(stream.text)}")
         for site in arena.sites:
             check_that_loss_is_told(site)
-            arena.drop_stale(site)
-            site.run("transfer", "--restart", "--secondary", site.name, "--yes")
+            site.copy_again()
         for post in posts:
             post.sites[0].start_stream()
 

@@ -80,13 +80,14 @@ def _copy_all_killed(scene: Scene) -> None:
     """Begin a whole copy anew, kill it, resume it, kill that too, and let one of them finish."""
     site = scene.site
     site.stop_stream()
-    scene.arena.drop_stale(site)
     words = ("transfer", "--restart", "--secondary", site.name, "--yes")
     for _ in range(scene.chance.randint(1, 3)):
         copying = site.command(*words)
         if _has_begun_and_lasts(scene, copying):
             copying.signal_group(signal.SIGKILL)
         copying.wait(30)
+        if "--restart" in words:
+            site.drop_strangers(copying)
         words = ("transfer", "--resume", "--secondary", site.name)
         if copying.code == 0:
             break
