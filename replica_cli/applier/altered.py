@@ -9,7 +9,7 @@ from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, solid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.sqlbuilder.statement import ParsedStatement
@@ -27,6 +27,7 @@ class AlteredTables:
     def __init__(self) -> None:
         self._before: dict[TableName, TableDefinition | None] = {}
         self._stored: set[TableName] = set()
+        self._unproven: dict[TableName, TableName] = {}
 
     @property
     def before(self) -> Mapping[TableName, TableDefinition | None]:
@@ -77,6 +78,7 @@ class AlteredTables:
         """
         tables = parsed.tables
         self._stored.update(self.to_store(parsed))
+        self._follow_unproven(parsed)
         if parsed.kind in _DEFINING:
             for name in tables:
                 # What has its name from this statement was the first table before it.
@@ -86,6 +88,35 @@ class AlteredTables:
             for old, new in _renames(parsed):
                 if old in self._before:
                     self._before[new] = self._before.pop(old)
+
+    def take_unproven(self, renames: Mapping[TableName, TableName]) -> None:
+        """Take in renames, new names by old ones, of which the log does not tell whether they meant real tables."""
+        self._unproven.update(renames)
+
+    def is_unproven(self, name: TableName) -> bool:
+        """Say whether the only table of this name was renamed, unless that meant a temporary one."""
+        return name in self._unproven
+
+    def with_unproven(self, names: Sequence[TableName]) -> tuple[TableName, ...]:
+        """Return tables that are to be copied again with those that are theirs by another name, once."""
+        return tuple(dict.fromkeys((*names, *(self._unproven[n] for n in names if n in self._unproven))))
+
+    def forget_copied(self, names: Sequence[TableName]) -> None:
+        """Forget tables whose copy is asked for."""
+        for name in names:
+            self.forget(name)
+            self._unproven.pop(name, None)
+
+    def _follow_unproven(self, parsed: ParsedStatement) -> None:
+        if parsed.kind is StatementKind.CREATE_TABLE:
+            for name in parsed.tables:
+                self._unproven.pop(name, None)
+        elif parsed.kind is StatementKind.DROP_TABLE:
+            self._unproven = {old: new for old, new in self._unproven.items() if new not in parsed.tables}
+        elif parsed.kind is StatementKind.RENAME_TABLE:
+            for before, after in _renames(parsed):
+                self._unproven.pop(after, None)
+                self._unproven = {old: after if new == before else new for old, new in self._unproven.items()}
 
     def forget(self, name: TableName) -> None:
         """Forget a table: it was compared, or is gone, or is copied."""

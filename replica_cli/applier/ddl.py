@@ -167,6 +167,7 @@ class DdlApplier:
             return self._of_engine(parsed, transaction, windows) or outside
         if modes == {Mode.SKIPPED}:
             return Decision(Verdict.IGNORE, "before the copy")
+        self._effects.check_dropped(parsed, selected)
         if Mode.QUARANTINED in modes:
             if parsed.kind is StatementKind.DROP_TABLE:
                 return Decision(Verdict.APPLY)

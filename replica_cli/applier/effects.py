@@ -27,6 +27,7 @@ from replica_cli.sqlbuilder.statement import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from replica_cli.applier.altered import AlteredTables
     from replica_cli.core.events import Statement
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -49,12 +50,20 @@ class StatementEffects:
         selection: Selection,
         read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
         *,
+        altered: AlteredTables,
         renames_temporary: bool,
     ) -> None:
         self._catalog = catalog
         self._selection = selection
         self._read_primary = read_primary
+        self._altered = altered
         self._renames_temporary = renames_temporary
+
+    def check_dropped(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
+        """Raise TableChangedInWindow for a DROP TABLE of what a RENAME TABLE had taken away: that meant another one."""
+        names = tuple(n for n in selected if self._altered.is_unproven(n))
+        if parsed.kind is StatementKind.DROP_TABLE and names:
+            raise TableChangedInWindow(names, f"a RENAME TABLE before this {parsed.kind} meant a temporary table")
 
     def of_temporary(
         self, statement: Statement, parsed: ParsedStatement, selected: tuple[TableName, ...], *, are_live: bool
@@ -91,12 +100,13 @@ class StatementEffects:
                 raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
             origins[new] = origins.pop(old)
         # A name that is taken again in the same statement had become free: its table was real. About the others the
-        # primary is asked. It has a table of the new name if a real one was renamed. Without one, the real table may
-        # have been renamed, or dropped under its old name: to a copy that is one and the same.
+        # primary is asked: a table that was renamed has its new name, or has neither any more.
         doubtful = {old: new for new, old in origins.items() if old not in origins}
-        there = self._read_primary(list(doubtful.values())) if doubtful else {}
-        if any(new not in there for new in doubtful.values()):
+        there = self._read_primary([*doubtful, *doubtful.values()]) if doubtful else {}
+        if any(old in there and new not in there for old, new in doubtful.items()):
             raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
+        # With neither name there, what comes next of the old one tells: a row of it, or its DROP, proves it wrong.
+        self._altered.take_unproven({old: new for old, new in doubtful.items() if new not in there})
         return None
 
     def of_rows(

@@ -328,9 +328,9 @@ class Worker:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
         try:
             with self._open() as sessions:
-                ask_for_copies(self._settings, sessions.stores.tables, error.tables, error.message)
-                for name in error.tables:
-                    self._altered.forget(name)
+                tables = self._altered.with_unproven(error.tables)
+                ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
+                self._altered.forget_copied(tables)
                 if isinstance(error, StatementInDoubt):
                     # Only now: without it the statement would run a second time, if the marks were not there yet.
                     sessions.stores.intents.forget()
