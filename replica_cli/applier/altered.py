@@ -65,7 +65,7 @@ class AlteredTables:
         return tuple(name for name in self.to_store(parsed) if name not in self._stored)
 
     def take_settled(self) -> tuple[TableName, ...]:
-        """Return the tables that are stored and that nobody has to compare any more, once."""
+        """Return the stored tables that need no comparison any more. A table is returned only once."""
         settled = tuple(self._stored.difference(self._before))
         self._stored.difference_update(settled)
         return settled
@@ -94,11 +94,11 @@ class AlteredTables:
         self._unproven.update(renames)
 
     def is_unproven(self, name: TableName) -> bool:
-        """Say whether the only table of this name was renamed, unless that meant a temporary one."""
+        """Say whether a RENAME TABLE took this name away, and may have meant a temporary table."""
         return name in self._unproven
 
     def with_unproven(self, names: Sequence[TableName]) -> tuple[TableName, ...]:
-        """Return tables that are to be copied again with those that are theirs by another name, once."""
+        """Return tables to copy again, each once, with the new names that unproven renames gave to them."""
         return tuple(dict.fromkeys((*names, *(self._unproven[n] for n in names if n in self._unproven))))
 
     def forget_copied(self, names: Sequence[TableName]) -> None:

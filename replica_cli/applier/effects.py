@@ -11,6 +11,7 @@ statement means. What the servers do log, found on MariaDB 10.11 and 11.8 and My
 
 So nothing has to be remembered of connections, and a stream may begin anywhere. If no table of that name is on the
 secondary, the statement was about a temporary one. If one is, and the primary cannot tell, the table is copied again.
+Only a rename of which the primary has neither name is run and remembered: a later statement or row proves it wrong.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which tables a statement of the stream has made or changed, and nobody compared with the primary's since."""
+"""Tables that a statement of the stream made or changed, and that are not yet compared with the primary's."""
 
 from __future__ import annotations
 

@@ -150,9 +150,9 @@ def copy_to_the_end(
 
 
 def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[TableName], reason: str) -> None:
-    """Note that tables, and those that hang on them, have to be copied anew: all of them at once.
+    """Record that tables, and their relatives by foreign keys, must be copied again. All are recorded at once.
 
-    Whoever holds the lock does it next, also after a restart. A family that were noted in part would be copied in part.
+    The process that holds the lock copies them next, also after a restart. Part of a family is never recorded alone.
     """
     from replica_cli.transfer.family import family  # noqa: PLC0415 - as above
 

@@ -153,7 +153,7 @@ class DefinitionCheck:
             target = targets[name]
             one, other = ours.get(name), theirs.get(target) if target is not None else None
             difference = self._difference(one, other, before) if one is not None and other is not None else ""
-            # With one side alone, a statement that is on its way drops, renames or makes it.
+            # A table that only one side has: a statement that is not applied yet may drop, rename or create it.
             if difference or (one is None) != (other is None):
                 found[name] = (_Seen(one, other, end), difference)
                 continue

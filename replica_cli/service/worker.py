@@ -195,7 +195,7 @@ class Worker:
         if settings is None:
             return
         if settings.selection.fingerprint != self._settings.selection.fingerprint:
-            # Filters that are stored without the records would leave a table set aside, or open, that nobody selects.
+            # In one transaction: else a kill between the two leaves records of tables that the filters leave out.
             sessions.catalog.begin()
             accept_filters(sessions.stores, settings.selection)
             sessions.catalog.commit()

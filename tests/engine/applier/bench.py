@@ -179,7 +179,7 @@ class Bench:
 
     def streaming(self, sessions: SecondarySessions, *, is_exact: bool = False, **changes: object) -> Streaming:
         """Make a stream with everything as the service makes it: its token is the newest."""
-        settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # fields by their names
         sessions.stores.positions.take_token()
         board = StatusBoard(INSTANCE, lambda _: None)
         self._primaries.append(PrimarySession(settings))
@@ -212,7 +212,7 @@ class Bench:
 
     def work(self, **changes: object) -> WorkerReport:
         """Let the service's worker stream to the primary's end of now, with copies: it outlives what it can."""
-        settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # fields by their names
         request = StreamRequest((self.target,), until_caught_up=True)
         board = StatusBoard(INSTANCE, lambda _: None)
         return Worker(settings, request, self.target, server_id=4000, board=board, stop=StopToken()).run()

@@ -38,7 +38,7 @@ class Killer:
         self.left -= 1
         if self.left == 0 and self.place == "before":
             raise KilledError("killed before")
-        ORIGINAL(applier, *args)  # type: ignore[arg-type]
+        ORIGINAL(applier, *args)  # type: ignore[arg-type]  # passed on as they came
         if self.left == 0 and self.place == "behind":
             raise KilledError("killed behind")
 
@@ -55,4 +55,4 @@ def die_behind(session: Session, bench: Bench, statement: str, *, before_its_ans
                 execute("DO 0")
         return found
 
-    session.execute = dying  # type: ignore[method-assign]
+    session.execute = dying  # type: ignore[method-assign]  # for this one session

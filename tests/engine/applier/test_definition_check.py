@@ -108,7 +108,7 @@ def test_a_copy_that_could_not_be_asked_for_is_asked_for_again(bench: Bench, mon
         asked.append(args)
         if len(asked) == 1:
             raise ServerError(2013, "lost", "primary", remedy=Remedy.RECONNECT)
-        ask(*args)  # type: ignore[arg-type]
+        ask(*args)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(worker_module, "ask_for_copies", failing)
     assert bench.work().failure is None

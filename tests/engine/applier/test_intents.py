@@ -191,7 +191,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     def run(self: ddl_module.DdlApplier, *args: object) -> None:
         runs.append(args)
-        ORIGINAL(self, *args)  # type: ignore[arg-type]
+        ORIGINAL(self, *args)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
     return runs

@@ -61,7 +61,7 @@ def test_a_window_outlives_a_position_that_is_not_saved(
 @pytest.mark.parametrize("whole", [False, True], ids=["table", "schema"])
 def test_a_table_set_aside_is_so_until_the_position_is_behind_its_drop(
     bench: Bench,
-    whole: bool,  # noqa: FBT001
+    whole: bool,  # noqa: FBT001 - pytest passes it by its name
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench.on_both("CREATE TABLE q (id INT PRIMARY KEY)")
@@ -110,7 +110,7 @@ def test_a_family_is_noted_whole(bench: Bench) -> None:
         execute(sql, *args)
         raise KilledError("killed behind the first write")
 
-    session.execute = dying  # type: ignore[method-assign]
+    session.execute = dying  # type: ignore[method-assign]  # for this one session
     store = TableStore(session, bench.settings.state_schema, "db1")
     with session, pytest.raises(KilledError):
         ask_for_copies(bench.settings, store, [bench.name("parent")], "a test")
@@ -165,7 +165,7 @@ def test_a_table_that_is_made_again_before_the_stream_sees_that_it_was_gone(
                 "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "INSERT INTO live VALUES (1)"
             )
             wait_until(lambda: bool(bench.rows("SELECT * FROM live")))
-        return plan(*args)  # type: ignore[arg-type]
+        return plan(*args)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(copying, "make_plan", waiting)
     assert bench.work().failure is None
@@ -231,10 +231,10 @@ def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
     def dropped(worker: transfer_worker.Worker, *args: object) -> None:
         bench.on_primary(*(() if calls else ("INSERT INTO k VALUES (1)", "DROP TABLE k")))
         calls.append(args)
-        fill(worker, *args)  # type: ignore[arg-type]
+        fill(worker, *args)  # type: ignore[arg-type]  # passed on as they came
 
     def made_again(*args: object) -> None:
-        close(*args)  # type: ignore[arg-type]
+        close(*args)  # type: ignore[arg-type]  # passed on as they came
         bench.on_primary(*(() if len(calls) > 1 else ("CREATE TABLE k (v INT)", "INSERT INTO k VALUES (2)")))
         calls.append(args)
 
