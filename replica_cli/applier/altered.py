@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.unproven import UnprovenRenames, renames
 from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, solid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.sqlbuilder.statement import ParsedStatement
@@ -27,7 +28,7 @@ class AlteredTables:
     def __init__(self) -> None:
         self._before: dict[TableName, TableDefinition | None] = {}
         self._stored: set[TableName] = set()
-        self._unproven: dict[TableName, TableName] = {}
+        self.renames = UnprovenRenames()
 
     @property
     def before(self) -> Mapping[TableName, TableDefinition | None]:
@@ -53,7 +54,7 @@ class AlteredTables:
         if parsed.kind is not StatementKind.RENAME_TABLE:
             return parsed.tables if parsed.kind in _DEFINING else ()
         known, names = set(self._before), []
-        for old, new in _renames(parsed):
+        for old, new in renames(parsed):
             if old in known:
                 known.remove(old)
                 known.add(new)
@@ -78,53 +79,20 @@ class AlteredTables:
         """
         tables = parsed.tables
         self._stored.update(self.to_store(parsed))
-        self._follow_unproven(parsed)
+        self.renames.follow(parsed)
         if parsed.kind in _DEFINING:
             for name in tables:
                 # What has its name from this statement was the first table before it.
                 former = self._before.get(tables[0], before.get(tables[0]))
                 self._before[name] = _untouched(self._before.get(name, before.get(name) or former), parsed)
         elif parsed.kind is StatementKind.RENAME_TABLE:
-            for old, new in _renames(parsed):
+            for old, new in renames(parsed):
                 if old in self._before:
                     self._before[new] = self._before.pop(old)
-
-    def take_unproven(self, renames: Mapping[TableName, TableName]) -> None:
-        """Take in renames, new names by old ones, of which the log does not tell whether they meant real tables."""
-        self._unproven.update(renames)
-
-    def is_unproven(self, name: TableName) -> bool:
-        """Say whether a RENAME TABLE took this name away, and may have meant a temporary table."""
-        return name in self._unproven
-
-    def with_unproven(self, names: Sequence[TableName]) -> tuple[TableName, ...]:
-        """Return tables to copy again, each once, with the new names that unproven renames gave to them."""
-        return tuple(dict.fromkeys((*names, *(self._unproven[n] for n in names if n in self._unproven))))
-
-    def forget_copied(self, names: Sequence[TableName]) -> None:
-        """Forget tables whose copy is asked for."""
-        for name in names:
-            self.forget(name)
-            self._unproven.pop(name, None)
-
-    def _follow_unproven(self, parsed: ParsedStatement) -> None:
-        if parsed.kind is StatementKind.CREATE_TABLE:
-            for name in parsed.tables:
-                self._unproven.pop(name, None)
-        elif parsed.kind is StatementKind.DROP_TABLE:
-            self._unproven = {old: new for old, new in self._unproven.items() if new not in parsed.tables}
-        elif parsed.kind is StatementKind.RENAME_TABLE:
-            for before, after in _renames(parsed):
-                self._unproven.pop(after, None)
-                self._unproven = {old: after if new == before else new for old, new in self._unproven.items()}
 
     def forget(self, name: TableName) -> None:
         """Forget a table: it was compared, or is gone, or is copied."""
         self._before.pop(name, None)
-
-
-def _renames(parsed: ParsedStatement) -> Iterator[tuple[TableName, TableName]]:
-    return zip(parsed.tables[::2], parsed.tables[1::2], strict=False)
 
 
 def _untouched(table: TableDefinition | None, parsed: ParsedStatement) -> TableDefinition | None:

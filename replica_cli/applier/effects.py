@@ -28,7 +28,7 @@ from replica_cli.sqlbuilder.statement import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from replica_cli.applier.altered import AlteredTables
+    from replica_cli.applier.unproven import UnprovenRenames
     from replica_cli.core.events import Statement
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -50,19 +50,19 @@ class StatementEffects:
         catalog: Session,
         selection: Selection,
         read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
+        renames: UnprovenRenames,
         *,
-        altered: AlteredTables,
         renames_temporary: bool,
     ) -> None:
         self._catalog = catalog
         self._selection = selection
         self._read_primary = read_primary
-        self._altered = altered
+        self._renames = renames
         self._renames_temporary = renames_temporary
 
     def check_dropped(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
         """Raise TableChangedInWindow for a DROP TABLE of what a RENAME TABLE had taken away: that meant another one."""
-        names = tuple(n for n in selected if self._altered.is_unproven(n))
+        names = tuple(n for n in selected if n in self._renames)
         if parsed.kind is StatementKind.DROP_TABLE and names:
             raise TableChangedInWindow(names, f"a RENAME TABLE before this {parsed.kind} meant a temporary table")
 
@@ -107,7 +107,7 @@ class StatementEffects:
         if any(old in there and new not in there for old, new in doubtful.items()):
             raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
         # With neither name there, what comes next of the old one tells: a row of it, or its DROP, proves it wrong.
-        self._altered.take_unproven({old: new for old, new in doubtful.items() if new not in there})
+        self._renames.add({old: new for old, new in doubtful.items() if new not in there})
         return None
 
     def of_rows(

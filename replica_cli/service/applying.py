@@ -105,7 +105,7 @@ def make_applier(
         settings.selection,
         _statement_session(sessions, primary_facts, ask_primary),
         effects=StatementEffects(
-            sessions.catalog, selection, read_primary, altered=altered, renames_temporary=primary_facts.is_mariadb
+            sessions.catalog, selection, read_primary, altered.renames, renames_temporary=primary_facts.is_mariadb
         ),
         uncompared=sessions.stores.uncompared,
         altered=altered,

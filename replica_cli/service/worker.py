@@ -328,9 +328,11 @@ class Worker:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
         try:
             with self._open() as sessions:
-                tables = self._altered.with_unproven(error.tables)
+                tables = self._altered.renames.with_news(error.tables)
                 ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
-                self._altered.forget_copied(tables)
+                for name in tables:
+                    self._altered.forget(name)
+                    self._altered.renames.forget(name)
                 if isinstance(error, StatementInDoubt):
                     # Only now: without it the statement would run a second time, if the marks were not there yet.
                     sessions.stores.intents.forget()
