@@ -18,7 +18,7 @@ from replica_cli.mysql.binlog import binlog_files
 from replica_cli.mysql.gtids import FIRST_EVENT, gtids_at_head
 from replica_cli.reader.codes import EventType
 from replica_cli.reader.format import parse_format
-from replica_cli.reader.peek import AT_BOUNDARIES, GTID_EVENTS, gtid_of, is_artificial, peek
+from replica_cli.reader.peek import AT_BOUNDARIES, GTID_EVENTS, gtid_of, is_artificial, peek, size_of
 from replica_cli.reader.place import LogPlace
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def _walk(events: Iterable[bytes], wanted: Position, gtids: Gtids, *, is_end: bo
         log_pos = int.from_bytes(event[13:17], "little")
         if code == EventType.FORMAT_DESCRIPTION:
             checksum_size = 4 if parse_format(event).has_checksum else 0
-        place.advance(code, log_pos, len(event), is_inside=True)
+        place.advance(code, log_pos, size_of(event), is_inside=True)
         if log_pos:
-            begin = max(begin, place.pos - len(event))  # what the primary kept to itself lies between
+            begin = max(begin, place.pos - size_of(event))  # what the primary kept to itself lies between
         if begin >= wanted.pos:
             return begin == wanted.pos and code in AT_BOUNDARIES
         if code in GTID_EVENTS:

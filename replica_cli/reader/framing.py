@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from replica_cli.reader.dump import DumpStream
 
 _WHOLE = 0xFFFFFF
+_SKIMMED_BYTES = 16 * 1024
 
 
 class DumpEnded(ServerError):
@@ -43,7 +44,7 @@ class Framer:
         """
         data = self._stream.read()
         if not data:
-            raise self._lost("the primary closed the dump connection")
+            raise _lost("the primary closed the dump connection", self._server_name)
         self.last_size = len(data)
         rest = self._rest
         if rest:
@@ -60,7 +61,7 @@ class Framer:
         while missing > 0:
             more = self._stream.read()
             if not more:
-                raise self._lost("the primary closed the dump connection inside an event")
+                raise _lost("the primary closed the dump connection inside an event", self._server_name)
             pieces.append(more)
             missing -= len(more)
         return b"".join(pieces)
@@ -79,22 +80,68 @@ class Framer:
                     self._parts = []
                     yield whole
             elif length == _WHOLE:
-                self._check_status(data[at + 4], data[at + 4 : stop])
+                _check_status(data[at + 4 : stop], self._server_name)
                 self._parts.append(data[at + 5 : stop])
             else:
                 if not length or data[at + 4]:
-                    self._check_status(data[at + 4] if length else 0xFE, data[at + 4 : stop])
+                    _check_status(data[at + 4 : stop], self._server_name)
                 yield data[at + 5 : stop]
             at = stop
         self._rest = data[at:]
 
-    def _check_status(self, status: int, payload: bytes) -> None:
-        if status == 0xFF:
-            errno = int.from_bytes(payload[1:3], "little")
-            text = payload[9:] if payload[3:4] == b"#" else payload[3:]
-            raise ServerError(errno, text.decode("utf-8", "replace"), self._server_name, remedy=remedy_of(errno))
-        if status != 0:
-            raise DumpEnded(CR_SERVER_LOST, "the primary ended the dump", self._server_name, remedy=Remedy.RECONNECT)
 
-    def _lost(self, text: str) -> ServerError:
-        return ServerError(CR_SERVER_LOST, text, self._server_name, remedy=Remedy.RECONNECT)
+class Skimmer:
+    """Cuts out the beginnings of events: of a large one no more than the first 16 KiB, the rest is never kept.
+
+    For those who look at headers. An event's header tells its whole size.
+    """
+
+    def __init__(self, stream: DumpStream, server_name: str) -> None:
+        self._stream = stream
+        self._server_name = server_name
+        self._rest = b""
+        self._to_skip = 0
+        self._goes_on = False
+
+    def read(self) -> Iterator[bytes]:
+        """Wait for bytes once and yield the beginnings of events that are there, in order.
+
+        Raises ServerError when the primary ends the dump, says an error, or closes the connection.
+        """
+        data = self._stream.read()
+        if not data:
+            raise _lost("the primary closed the dump connection", self._server_name)
+        data = self._rest + data
+        at, end = 0, len(data)
+        while True:
+            passed = min(self._to_skip, end - at)
+            self._to_skip -= passed
+            at += passed
+            if end - at < 4:
+                break
+            length = int.from_bytes(data[at : at + 3], "little")
+            kept = 0 if self._goes_on else min(length, 1 + _SKIMMED_BYTES)
+            if end - at - 4 < kept:
+                break
+            if not self._goes_on:
+                _check_status(data[at + 4 : at + 4 + kept], self._server_name)
+                yield data[at + 5 : at + 4 + kept]
+            at += 4 + kept
+            self._to_skip = length - kept
+            self._goes_on = length == _WHOLE
+        self._rest = data[at:]
+
+
+def _check_status(payload: bytes, server_name: str) -> None:
+    """Raise what the primary says instead of an event; nothing where an event follows."""
+    status = payload[0] if payload else 0xFE
+    if status == 0xFF:
+        errno = int.from_bytes(payload[1:3], "little")
+        text = payload[9:] if payload[3:4] == b"#" else payload[3:]
+        raise ServerError(errno, text.decode("utf-8", "replace"), server_name, remedy=remedy_of(errno))
+    if status != 0:
+        raise DumpEnded(CR_SERVER_LOST, "the primary ended the dump", server_name, remedy=Remedy.RECONNECT)
+
+
+def _lost(text: str, server_name: str) -> ServerError:
+    return ServerError(CR_SERVER_LOST, text, server_name, remedy=Remedy.RECONNECT)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, EventType
 from replica_cli.reader.dump import open_dump
-from replica_cli.reader.framing import DumpEnded, Framer
+from replica_cli.reader.framing import DumpEnded, Skimmer
 from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid
 from replica_cli.reader.rowevent import HEADER
 
@@ -33,6 +33,8 @@ def peek(
 ) -> Generator[bytes, None, None]:
     """Yield the events from `start` to the end that the log has now, those made for this connection among them.
 
+    A large event is cut to its beginning (`Skimmer`): `size_of` tells how large it is.
+
     Raises ServerError when the primary refuses, or the connection is lost.
     """
     stream = open_dump(
@@ -44,10 +46,15 @@ def peek(
         is_mariadb=is_mariadb,
         waits=False,
     )
-    framer = Framer(stream, server.name)
+    skimmer = Skimmer(stream, server.name)
     with contextlib.closing(stream), contextlib.suppress(DumpEnded):
         while True:
-            yield from framer.read()
+            yield from skimmer.read()
+
+
+def size_of(event: bytes) -> int:
+    """Return the size of an event in the log, bytes."""
+    return int.from_bytes(event[9:13], "little")
 
 
 def is_artificial(event: bytes) -> bool:

@@ -32,7 +32,7 @@ from replica_cli.mysql.purged import logged_gtids, purged_gtids, unknown_gtids
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.codes import EventType
 from replica_cli.reader.format import parse_format
-from replica_cli.reader.peek import GTID_EVENTS, gtid_of, is_artificial, peek
+from replica_cli.reader.peek import GTID_EVENTS, gtid_of, is_artificial, peek, size_of
 from replica_cli.reader.place import LogPlace
 from replica_cli.reader.rowevent import HEADER
 
@@ -274,9 +274,9 @@ class PositionCheck:
                 if code == EventType.FORMAT_DESCRIPTION:
                     has_checksum = parse_format(event).has_checksum
                 log_pos = int.from_bytes(event[13:17], "little")
-                place.advance(code, log_pos, len(event), is_inside=True)
+                place.advance(code, log_pos, size_of(event), is_inside=True)
                 if log_pos:
-                    begin = max(begin, place.pos - len(event))
+                    begin = max(begin, place.pos - size_of(event))
                 yield Position(place.file, begin), event[:-4] if has_checksum else event
 
     def _located(self, position: Position) -> Position:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,25 @@ def test_what_is_true_stays_true(start: Callable[..., Primary]) -> None:
         if place.gtid:
             assert start_position == place
             assert primary.check(Position("", 0, place.gtid)) == Position("", 0, place.gtid)
+
+
+def test_large_events_before_a_place_cost_no_memory(start: Callable[..., Primary]) -> None:
+    primary = start(max_allowed_packet=1 << 30)
+    primary.session.execute("CREATE TABLE d.large (v LONGBLOB)")
+    primary.session.execute("INSERT INTO d.large VALUES (REPEAT('x', 40000000))")
+    # Older than the file, as after a reset: then the file is read for the transaction's time.
+    primary.session.execute("SET SESSION timestamp = 1700000000")
+    primary.write(times=2)
+    place = primary.end()
+    primary.session.execute("INSERT INTO d.large VALUES (REPEAT('x', 20000000))")
+    facts = read_facts(primary.session)
+    tracemalloc.start()
+    try:
+        assert locate(primary.session, facts, NETWORK, Position(place.file, place.pos)) == place
+        assert primary.start_of(place, source_time=1_700_000_000) == place
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_other_place_with_the_same_gtid_set_is_not(start: Callable[..., Primary]) -> None:

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.reader.framing import Framer
+from replica_cli.reader.framing import Framer, Skimmer
 
 if TYPE_CHECKING:
     from replica_cli.reader.dump import DumpStream
 
 WHOLE = 0xFFFFFF
+SKIMMED = 16 * 1024
+BOTH = pytest.mark.parametrize("kind", [Framer, Skimmer])
 
 
 class Pieces:
@@ -31,9 +33,9 @@ def packet(payload: bytes, sequence: int = 0) -> bytes:
     return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
 
 
-def frame(*pieces: bytes) -> list[bytes]:
+def frame(*pieces: bytes, kind: type[Framer | Skimmer] = Framer) -> list[bytes]:
     """Return all events until the stream ends."""
-    framer = Framer(cast("DumpStream", Pieces(*pieces)), "primary")
+    framer = kind(cast("DumpStream", Pieces(*pieces)), "primary")
     found: list[bytes] = []
     while True:
         try:
@@ -54,6 +56,7 @@ def test_any_cut_gives_the_same_events(events: list[bytes], sizes: list[int]) ->
             pieces.append(data[at : at + size])
         at += size
     assert frame(*pieces) == events
+    assert frame(*pieces, kind=Skimmer) == events
 
 
 def test_every_single_cut() -> None:
@@ -61,7 +64,9 @@ def test_every_single_cut() -> None:
     data = b"".join(packet(b"\0" + e) for e in events)
     for cut in range(1, len(data)):
         assert frame(data[:cut], data[cut:]) == events
+        assert frame(data[:cut], data[cut:], kind=Skimmer) == events
     assert frame(*(bytes([b]) for b in data)) == events
+    assert frame(*(bytes([b]) for b in data), kind=Skimmer) == events
 
 
 @pytest.mark.parametrize("extra", [-2, -1, 0, 1, 5])
@@ -77,17 +82,31 @@ def test_events_around_the_size_of_a_packet(extra: int) -> None:
     for cut in (WHOLE + 3, WHOLE + 4, WHOLE + 5, WHOLE + 7, WHOLE + 8):
         if 0 < cut < len(data):
             assert frame(data[:cut], data[cut:]) == [event, b"next"]
+            assert frame(data[:cut], data[cut:], kind=Skimmer) == [event[:SKIMMED], b"next"]
+
+
+@pytest.mark.parametrize("size", [SKIMMED - 1, SKIMMED, SKIMMED + 1, 3 * SKIMMED])
+def test_of_a_large_event_the_beginning_is_skimmed(size: int) -> None:
+    event = bytes(range(256)) * (size // 256 + 1)
+    data = packet(b"\0" + event[:size]) + packet(b"\0next") + packet(b"\0")
+    wanted = [event[: min(size, SKIMMED)], b"next", b""]
+    for cut in (4, 5, SKIMMED, SKIMMED + 5, size + 4, size + 5, size + 6, size + 9):
+        assert frame(data[:cut], data[cut:], kind=Skimmer) == wanted
+    assert frame(*(data[at : at + 1000] for at in range(0, len(data), 1000)), kind=Skimmer) == wanted
 
 
 def test_an_event_of_several_whole_packets() -> None:
     payload = b"\0" + b"x" * (2 * WHOLE - 1)
     data = packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1) + packet(b"", 2) + packet(b"\0next")
     assert frame(data) == [payload[1:], b"next"]
+    assert frame(data, kind=Skimmer) == [payload[1 : SKIMMED + 1], b"next"]
     # A continuation that looks like an error or an end is neither.
     payload = b"\0" + b"x" * (WHOLE - 1) + b"\xff\xfe rest"
     assert frame(packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1)) == [payload[1:]]
+    assert frame(packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1), kind=Skimmer) == [payload[1 : SKIMMED + 1]]
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("payload", "errno", "text"),
     [
@@ -96,8 +115,8 @@ def test_an_event_of_several_whole_packets() -> None:
         (b"\xff\x15\x04#28000Acc\xe9s", 1045, "Acc\ufffds"),
     ],
 )
-def test_an_error_packet(payload: bytes, errno: int, text: str) -> None:
-    framer = Framer(cast("DumpStream", Pieces(packet(b"\0good") + packet(payload))), "primary")
+def test_an_error_packet(kind: type[Framer | Skimmer], payload: bytes, errno: int, text: str) -> None:
+    framer = kind(cast("DumpStream", Pieces(packet(b"\0good") + packet(payload))), "primary")
     found = framer.read()
     assert next(found) == b"good"  # what came before it is delivered
     with pytest.raises(ServerError) as raised:
@@ -105,17 +124,20 @@ def test_an_error_packet(payload: bytes, errno: int, text: str) -> None:
     assert (raised.value.errno, raised.value.text) == (errno, text)
 
 
+@BOTH
 @pytest.mark.parametrize("payload", [b"\xfe", b"\xfe\0\0\2\0", b""])
-def test_the_end_of_the_dump(payload: bytes) -> None:
-    framer = Framer(cast("DumpStream", Pieces(packet(payload))), "primary")
+def test_the_end_of_the_dump(kind: type[Framer | Skimmer], payload: bytes) -> None:
+    framer = kind(cast("DumpStream", Pieces(packet(payload))), "primary")
     with pytest.raises(ServerError) as raised:
         list(framer.read())
     assert raised.value.remedy is Remedy.RECONNECT
 
 
+@BOTH
 @pytest.mark.parametrize("pieces", [[], [packet(b"\0" + b"x" * 50)[:30]]], ids=["between events", "inside an event"])
-def test_a_closed_connection(pieces: list[bytes]) -> None:
-    framer = Framer(cast("DumpStream", Pieces(*pieces)), "primary")
+def test_a_closed_connection(kind: type[Framer | Skimmer], pieces: list[bytes]) -> None:
+    framer = kind(cast("DumpStream", Pieces(*pieces)), "primary")
     with pytest.raises(ServerError) as raised:
-        list(framer.read())
+        for _ in range(2):
+            list(framer.read())
     assert raised.value.is_connection_lost
