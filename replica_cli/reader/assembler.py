@@ -145,6 +145,7 @@ class Assembler:
                     passed = 0
                     place.advance(code, log_pos, length, is_inside=True)
                     start, self._boundary = self._boundary, place.position
+                    size -= self._piece_start
                     ready.append(Transaction(start, self._boundary, self._gtid, timestamp, tuple(changes), size))
                     is_open, changes, size = False, [], 0
                     continue
@@ -223,6 +224,8 @@ class Assembler:
         if code in ROW_EVENTS:
             if (found := self._tables.rows(event)) is not None:
                 self._changes.append(found)
+                # Of a compressed one counts what it takes in memory, not what it took in the log.
+                self._piece_start -= max(0, len(found.raw) - len(event))
             if self._group_size - self._piece_start > self._piece_bytes and self._changes:
                 yield self._piece(is_end=False)
         elif code == EventType.TABLE_MAP:

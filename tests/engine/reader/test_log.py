@@ -11,6 +11,7 @@ from engine.reader.log import Log, changing, read_to, rows_of, shown
 from replica_cli.core.errors import PositionLost
 from replica_cli.core.events import RowEvent, Statement
 from replica_cli.core.position import Position
+from replica_cli.reader.reader import PIECE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,24 @@ def test_compressed_events_of_mariadb(table: Log) -> None:
     assert [s.split()[0] for s in shown(found)] == ["INSERT", "UPDATE", "DELETE", "ALTER"]
     assert b"abc" * 3000 in rows_of(found)[0]
     assert b"def" * 3000 in rows_of(found)[1]
-    # The log itself is smaller than what it holds.
-    assert sum(t.size for t in found) < 9000
+    # The log is smaller than what it holds, and memory is what a size is for.
+    assert found[-1].end.pos - found[0].start.pos < 9000
+    assert sum(t.size for t in found) > 36_000
+
+
+@pytest.mark.servers("mariadb")
+def test_pieces_of_compressed_events_are_no_larger(table: Log) -> None:
+    with (
+        globally(table, log_bin_compress=1, log_bin_compress_min_len=10),
+        table.server.session(table.schema) as session,
+    ):
+        session.execute("INSERT INTO t SELECT seq, REPEAT(MD5(seq), 60) FROM seq_1_to_8000")
+    found = changing(table.read())
+    assert found[-1].end.pos - found[0].start.pos < PIECE_BYTES
+    sizes = [sum(map(len, rows_of([piece]))) for piece in found]
+    assert sum(sizes) > 8000 * 60 * 32
+    assert max(sizes) < PIECE_BYTES + 20_000
+    assert all(piece.size >= size for piece, size in zip(found, sizes, strict=True))
 
 
 @pytest.mark.servers("mysql")
