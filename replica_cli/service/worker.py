@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import Counter
@@ -154,6 +155,9 @@ class Worker:
             self._stop.pause(is_wanted=beats.is_pause_wanted())
             is_over = False
             while not is_over and not self._stop.is_set:
+                # The stretch before this one lies in cycles, with batches of megabytes in few objects: the collector
+                # goes by the number of objects, and is set to look rarely (worker_process).
+                gc.collect()
                 self._take_settings(sessions)
                 hold(sessions, self._board, self._stop)
                 self._is_doubted = False  # what is asked for comes with the beginning

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fix_replica import wait_until_written
 
 from replica_cli.sandbox.shop import load_shop
 from replica_cli.sandbox.writer import ShopWriter
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from fix_replica import Replica, Running
 
 
 def load(replica: Replica, seed: int) -> ShopWriter:
@@ -93,10 +94,39 @@ def test_a_transaction_larger_than_memory_streams_within_bounds(replica: Replica
     stream = replica.stream()
     replica.on_primary("INSERT INTO big SELECT seq, REPEAT(MD5(seq), 6), seq / 7 FROM seq_1_to_300000")
     replica.wait_until_applied(stream)
+    # The transaction is 60 MB in the binary log, and more as statements.
+    assert peak_memory(stream) < 200_000_000
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()
+
+
+@pytest.mark.servers("mariadb")
+def test_connections_that_are_lost_leave_nothing_in_memory(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE big (id INT PRIMARY KEY, a VARCHAR(200) NOT NULL, b DOUBLE)")
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.on_primary("INSERT INTO big SELECT seq, REPEAT(MD5(seq), 6), seq / 7 FROM seq_1_to_300000")
+    peaks = []
+    with replica.secondaries["db1"].session() as session:
+        for count in range(1, 6):
+            wait_until_written(session, 50_000)
+            peaks.append(peak_memory(stream))
+            ((writer,),) = session.rows(
+                "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_rows_modified >= 50000"
+            )
+            session.execute(f"KILL {writer}")
+            stream.wait_for_log(r"\[RECONNECT\] \[db1\]", times=count)
+    replica.wait_until_applied(stream)
+    peaks.append(peak_memory(stream))
+    # What one of them had in hand is 20 MB.
+    assert peaks[-1] - peaks[0] < 50_000_000, peaks
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()
+
+
+def peak_memory(stream: Running) -> int:
+    """Return the most memory that the only worker of a stream has had, bytes."""
     (pid,) = stream.worker_pids()
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
-    # The transaction is 60 MB in the binary log, and more as statements.
-    assert int(found[1]) < 200_000
-    assert stream.end(signal.SIGTERM).code == 0
-    replica.assert_equal()
+    return int(found[1]) * 1024
