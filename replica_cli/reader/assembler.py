@@ -224,7 +224,7 @@ class Assembler:
         if code in ROW_EVENTS:
             if (found := self._tables.rows(event)) is not None:
                 self._changes.append(found)
-                # Of a compressed one counts what it takes in memory, not what it took in the log.
+                # A compressed event counts by the memory that it takes, not by its size in the log.
                 self._piece_start -= max(0, len(found.raw) - len(event))
             if self._group_size - self._piece_start > self._piece_bytes and self._changes:
                 yield self._piece(is_end=False)

@@ -42,9 +42,7 @@ class Framer:
 
         Raises ServerError when the primary ends the dump, says an error, or closes the connection.
         """
-        data = self._stream.read()
-        if not data:
-            raise _lost("the primary closed the dump connection", self._server_name)
+        data = _received(self._stream, self._server_name)
         self.last_size = len(data)
         rest = self._rest
         if rest:
@@ -59,9 +57,7 @@ class Framer:
     def _read_on(self, data: bytes, missing: int) -> bytes:
         pieces = [data]
         while missing > 0:
-            more = self._stream.read()
-            if not more:
-                raise _lost("the primary closed the dump connection inside an event", self._server_name)
+            more = _received(self._stream, self._server_name, where=" inside an event")
             pieces.append(more)
             missing -= len(more)
         return b"".join(pieces)
@@ -91,9 +87,9 @@ class Framer:
 
 
 class Skimmer:
-    """Cuts out the beginnings of events: of a large one no more than the first 16 KiB, the rest is never kept.
+    """Cuts what a dump stream gives into the beginnings of events: at most 16 KiB of each, the rest is not kept.
 
-    For those who look at headers. An event's header tells its whole size.
+    For readers that need headers only. The header of an event tells its whole size.
     """
 
     def __init__(self, stream: DumpStream, server_name: str) -> None:
@@ -108,32 +104,39 @@ class Skimmer:
 
         Raises ServerError when the primary ends the dump, says an error, or closes the connection.
         """
-        data = self._stream.read()
-        if not data:
-            raise _lost("the primary closed the dump connection", self._server_name)
-        data = self._rest + data
-        at, end = 0, len(data)
-        while True:
-            passed = min(self._to_skip, end - at)
-            self._to_skip -= passed
-            at += passed
-            if end - at < 4:
-                break
-            length = int.from_bytes(data[at : at + 3], "little")
+        data = self._rest + _received(self._stream, self._server_name)
+        end = len(data)
+        at = min(self._to_skip, end)
+        self._to_skip -= at
+        while end - at >= 4:
+            length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
+            # Of the packets in which a large event goes on nothing is kept.
             kept = 0 if self._goes_on else min(length, 1 + _SKIMMED_BYTES)
-            if end - at - 4 < kept:
+            payload = at + 4
+            if end - payload < kept:
                 break
             if not self._goes_on:
-                _check_status(data[at + 4 : at + 4 + kept], self._server_name)
-                yield data[at + 5 : at + 4 + kept]
-            at += 4 + kept
-            self._to_skip = length - kept
+                if not length or data[payload]:
+                    _check_status(data[payload : payload + kept], self._server_name)
+                yield data[payload + 1 : payload + kept]
             self._goes_on = length == _WHOLE
+            at = payload + length
+            if at > end:
+                self._to_skip, at = at - end, end
         self._rest = data[at:]
 
 
+def _received(stream: DumpStream, server_name: str, *, where: str = "") -> bytes:
+    """Wait for bytes and return them. Raises ServerError where the primary closed the connection."""
+    data = stream.read()
+    if not data:
+        text = f"the primary closed the dump connection{where}"
+        raise ServerError(CR_SERVER_LOST, text, server_name, remedy=Remedy.RECONNECT)
+    return data
+
+
 def _check_status(payload: bytes, server_name: str) -> None:
-    """Raise what the primary says instead of an event; nothing where an event follows."""
+    """Raise the error, or the end of the dump, that a packet holds in place of an event."""
     status = payload[0] if payload else 0xFE
     if status == 0xFF:
         errno = int.from_bytes(payload[1:3], "little")
@@ -141,7 +144,3 @@ def _check_status(payload: bytes, server_name: str) -> None:
         raise ServerError(errno, text.decode("utf-8", "replace"), server_name, remedy=remedy_of(errno))
     if status != 0:
         raise DumpEnded(CR_SERVER_LOST, "the primary ended the dump", server_name, remedy=Remedy.RECONNECT)
-
-
-def _lost(text: str, server_name: str) -> ServerError:
-    return ServerError(CR_SERVER_LOST, text, server_name, remedy=Remedy.RECONNECT)

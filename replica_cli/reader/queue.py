@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TransactionQueue:
-    """Holds transactions up to a size in bytes of binary log; one producer, one consumer.
+    """Holds transactions up to a size in bytes (`Transaction.size`); one producer, one consumer.
 
     An error ends the queue: it is raised to the consumer after everything before it was taken.
     """

@@ -260,7 +260,10 @@ class PositionCheck:
             raise self._contradiction(position, f"{event.gtid} only after it")
 
     def _events(self, start: Position) -> Iterator[tuple[Position, bytes]]:
-        """Yield the log's events from a file's head or after a GTID set, each with where it begins, no checksums."""
+        """Yield the log's events from a file's head or after a GTID set, each with where it begins, no checksums.
+
+        Of a large event the beginning alone (`peek`).
+        """
         place, has_checksum = LogPlace(start), False
         is_mariadb, by_gtid = self._facts.is_mariadb, not start.file
         stream = peek(self._server, self._network, start, is_mariadb=is_mariadb, by_gtid=by_gtid)

@@ -155,8 +155,8 @@ class Worker:
             self._stop.pause(is_wanted=beats.is_pause_wanted())
             is_over = False
             while not is_over and not self._stop.is_set:
-                # The stretch before this one lies in cycles, with batches of megabytes in few objects: the collector
-                # goes by the number of objects, and is set to look rarely (worker_process).
+                # Objects of an attempt that failed refer to each other and hold its batch: megabytes, but few objects.
+                # The collector counts objects and is set to run rarely (worker_process), so it is called here.
                 gc.collect()
                 self._take_settings(sessions)
                 hold(sessions, self._board, self._stop)

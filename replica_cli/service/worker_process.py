@@ -58,8 +58,9 @@ def main() -> None:
 
 
 def _rest_the_collector() -> None:
-    # Row events come and go by the hundred thousand, and none of them is ever part of a cycle: looked through at
-    # Python's own pace they cost a third of all our time. What is loaded by now stays.
+    # Row events come and go by the hundred thousand, and while a stream runs none of them is part of a cycle: looked
+    # through at Python's own pace they cost a third of all our time. What is loaded by now stays. The worker collects
+    # what a failed attempt leaves.
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
