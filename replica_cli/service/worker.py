@@ -332,7 +332,7 @@ class Worker:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
         try:
             with self._open() as sessions:
-                tables = self._altered.renames.with_news(error.tables)
+                tables = self._altered.renames.with_new_names(error.tables)
                 ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
                 for name in tables:
                     self._altered.forget(name)
