@@ -16,6 +16,10 @@ from replica_cli.sandbox.writer import ShopWriter
 if TYPE_CHECKING:
     from fix_replica import Replica, Running
 
+BIG = "CREATE TABLE big (id INT PRIMARY KEY, a VARCHAR(200) NOT NULL, b DOUBLE)"
+# One transaction: 60 MB in the binary log, and more as statements.
+FILLED = "INSERT INTO big SELECT seq, REPEAT(MD5(seq), 6), seq / 7 FROM seq_1_to_300000"
+
 
 def load(replica: Replica, seed: int) -> ShopWriter:
     with replica.primary.session() as session:
@@ -89,12 +93,11 @@ def test_a_stopped_secondary_does_not_slow_the_other_and_catches_up(two_secondar
 
 @pytest.mark.servers("mariadb")
 def test_a_transaction_larger_than_memory_streams_within_bounds(replica: Replica) -> None:
-    replica.on_primary("CREATE TABLE big (id INT PRIMARY KEY, a VARCHAR(200) NOT NULL, b DOUBLE)")
+    replica.on_primary(BIG)
     replica.run("transfer")
     stream = replica.stream()
-    replica.on_primary("INSERT INTO big SELECT seq, REPEAT(MD5(seq), 6), seq / 7 FROM seq_1_to_300000")
+    replica.on_primary(FILLED)
     replica.wait_until_applied(stream)
-    # The transaction is 60 MB in the binary log, and more as statements.
     assert peak_memory(stream) < 200_000_000
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()
@@ -102,15 +105,15 @@ def test_a_transaction_larger_than_memory_streams_within_bounds(replica: Replica
 
 @pytest.mark.servers("mariadb")
 def test_connections_that_are_lost_leave_nothing_in_memory(replica: Replica) -> None:
-    replica.on_primary("CREATE TABLE big (id INT PRIMARY KEY, a VARCHAR(200) NOT NULL, b DOUBLE)")
+    replica.on_primary(BIG)
     replica.run("transfer")
     stream = replica.stream()
     peaks = []
     with replica.secondaries["db1"].session(database=replica.schema) as other:
-        # Whoever writes this row first holds up the transaction there, each time that it is applied again.
+        # The transaction waits for this row of another session each time that it is applied.
         other.begin()
         other.execute("INSERT INTO big VALUES (40000, '', 0)")
-        replica.on_primary("INSERT INTO big SELECT seq, REPEAT(MD5(seq), 6), seq / 7 FROM seq_1_to_300000")
+        replica.on_primary(FILLED)
         for count in range(1, 5):
             wait_until_locked_out(other)
             peaks.append(peak_memory(stream))
@@ -122,7 +125,7 @@ def test_connections_that_are_lost_leave_nothing_in_memory(replica: Replica) -> 
         other.rollback()
     replica.wait_until_applied(stream)
     peaks.append(peak_memory(stream))
-    # Each had 20 MB in hand.
+    # Each attempt had 20 MB in hand.
     assert peaks[-1] - peaks[0] < 20_000_000, peaks
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()

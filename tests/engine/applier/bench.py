@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compare import assert_equal
 
@@ -177,9 +177,9 @@ class Bench:
     def open(self) -> SecondarySessions:
         return SecondarySessions.open(self.settings, self.target)
 
-    def streaming(self, sessions: SecondarySessions, *, is_exact: bool = False, **changes: object) -> Streaming:
+    def streaming(self, sessions: SecondarySessions, *, is_exact: bool = False, **changes: Any) -> Streaming:
         """Make a stream with everything as the service makes it: its token is the newest."""
-        settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # fields by their names
+        settings = replace(self.settings, **changes)
         sessions.stores.positions.take_token()
         board = StatusBoard(INSTANCE, lambda _: None)
         self._primaries.append(PrimarySession(settings))
@@ -195,14 +195,14 @@ class Bench:
             is_exact=is_exact,
         )
 
-    def stream(self, **changes: object) -> None:
+    def stream(self, **changes: Any) -> None:
         """Stream to the primary's end of now. Raises what ends it, named exactly, as the service does."""
         try:
             self._stream(is_exact=False, **changes)
         except NotExact:
             self._stream(is_exact=True, **changes)
 
-    def _stream(self, *, is_exact: bool, **changes: object) -> None:
+    def _stream(self, *, is_exact: bool, **changes: Any) -> None:
         try:
             with self.open() as sessions:
                 self.streaming(sessions, is_exact=is_exact, **changes).run(until_caught_up=True)
@@ -210,9 +210,9 @@ class Bench:
             while self._primaries:
                 self._primaries.pop().close()
 
-    def work(self, **changes: object) -> WorkerReport:
+    def work(self, **changes: Any) -> WorkerReport:
         """Let the service's worker stream to the primary's end of now, with copies: it outlives what it can."""
-        settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # fields by their names
+        settings = replace(self.settings, **changes)
         request = StreamRequest((self.target,), until_caught_up=True)
         board = StatusBoard(INSTANCE, lambda _: None)
         return Worker(settings, request, self.target, server_id=4000, board=board, stop=StopToken()).run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from replica_cli.applier import ddl as ddl_module
 from replica_cli.core.errors import ReplicaError
@@ -29,16 +29,16 @@ class Killer:
     left: int = 1
 
     def arm(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def run(applier: ddl_module.DdlApplier, *args: object) -> None:
+        def run(applier: ddl_module.DdlApplier, *args: Any) -> None:
             self.run(applier, *args)
 
         monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
 
-    def run(self, applier: ddl_module.DdlApplier, *args: object) -> None:
+    def run(self, applier: ddl_module.DdlApplier, *args: Any) -> None:
         self.left -= 1
         if self.left == 0 and self.place == "before":
             raise KilledError("killed before")
-        ORIGINAL(applier, *args)  # type: ignore[arg-type]  # passed on as they came
+        ORIGINAL(applier, *args)
         if self.left == 0 and self.place == "behind":
             raise KilledError("killed behind")
 
@@ -47,7 +47,7 @@ def die_behind(session: Session, bench: Bench, statement: str, *, before_its_ans
     """Let a session's connection be killed as soon as a statement with this text has run in it."""
     execute = session.execute
 
-    def dying(sql: str | bytes, *args: object) -> int:
+    def dying(sql: str | bytes, *args: Any) -> int:
         found = execute(sql, *args)
         if statement.encode() in (sql if isinstance(sql, bytes) else sql.encode()):
             bench.other.execute(f"KILL {session.connection_id}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine.applier.killer import KilledError, Killer, die_behind
@@ -104,11 +104,11 @@ def test_a_copy_that_could_not_be_asked_for_is_asked_for_again(bench: Bench, mon
     asked: list[object] = []
     ask = worker_module.ask_for_copies
 
-    def failing(*args: object) -> None:
+    def failing(*args: Any) -> None:
         asked.append(args)
         if len(asked) == 1:
             raise ServerError(2013, "lost", "primary", remedy=Remedy.RECONNECT)
-        ask(*args)  # type: ignore[arg-type]  # passed on as they came
+        ask(*args)
 
     monkeypatch.setattr(worker_module, "ask_for_copies", failing)
     assert bench.work().failure is None

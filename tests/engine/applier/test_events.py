@@ -366,7 +366,7 @@ def test_a_hole_in_the_log_stops_the_stream(table: Bench, refused: Refused) -> N
         with table.primary.session(table.schema) as session, pytest.raises(ServerError):
             session.execute("INSERT INTO my SELECT seq FROM seq_1_to_100000")
     finally:
-        # The server is shared: another's dump by GTID is sent the hole as well, if it begins in the same file.
+        # The server is shared: a dump by GTID that begins in the same file would be sent the hole in another test too.
         table.on_primary("SET GLOBAL max_binlog_stmt_cache_size = DEFAULT", "FLUSH BINARY LOGS")
     with refused(UnsupportedEvent, "its binary log has a hole here (INCIDENT)") as raised:
         table.stream()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
@@ -189,9 +189,9 @@ def _intents(bench: Bench) -> str:
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     runs: list[object] = []
 
-    def run(self: ddl_module.DdlApplier, *args: object) -> None:
+    def run(self: ddl_module.DdlApplier, *args: Any) -> None:
         runs.append(args)
-        ORIGINAL(self, *args)  # type: ignore[arg-type]  # passed on as they came
+        ORIGINAL(self, *args)
 
     monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
     return runs

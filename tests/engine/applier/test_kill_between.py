@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine.applier.bench import wait_until
@@ -61,8 +61,9 @@ def test_a_window_outlives_a_position_that_is_not_saved(
 @pytest.mark.parametrize("whole", [False, True], ids=["table", "schema"])
 def test_a_table_set_aside_is_so_until_the_position_is_behind_its_drop(
     bench: Bench,
-    whole: bool,  # noqa: FBT001 - pytest passes it by its name
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    whole: bool,
 ) -> None:
     bench.on_both("CREATE TABLE q (id INT PRIMARY KEY)")
     here = bench.begin_here()
@@ -106,7 +107,7 @@ def test_a_family_is_noted_whole(bench: Bench) -> None:
     session: Session = bench.secondary.session()
     execute = session.execute
 
-    def dying(sql: str | bytes, *args: object) -> int:
+    def dying(sql: str | bytes, *args: Any) -> int:
         execute(sql, *args)
         raise KilledError("killed behind the first write")
 
@@ -157,7 +158,7 @@ def test_a_table_that_is_made_again_before_the_stream_sees_that_it_was_gone(
     bench.tables.save(TableRecord(bench.name("t"), TableState.PENDING, reason="a test"))
     plan, plans = copying.make_plan, []
 
-    def waiting(*args: object) -> object:
+    def waiting(*args: Any) -> object:
         # The joining thread has found that there is no such table; it is busy with others until the stream is behind.
         plans.append(args)
         if len(plans) == 1:
@@ -165,7 +166,7 @@ def test_a_table_that_is_made_again_before_the_stream_sees_that_it_was_gone(
                 "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "INSERT INTO live VALUES (1)"
             )
             wait_until(lambda: bool(bench.rows("SELECT * FROM live")))
-        return plan(*args)  # type: ignore[arg-type]  # passed on as they came
+        return plan(*args)
 
     monkeypatch.setattr(copying, "make_plan", waiting)
     assert bench.work().failure is None
@@ -228,13 +229,13 @@ def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
     fill, close = transfer_worker.Worker._fill_whole, run_module.close_tables
     calls: list[object] = []
 
-    def dropped(worker: transfer_worker.Worker, *args: object) -> None:
+    def dropped(worker: transfer_worker.Worker, *args: Any) -> None:
         bench.on_primary(*(() if calls else ("INSERT INTO k VALUES (1)", "DROP TABLE k")))
         calls.append(args)
-        fill(worker, *args)  # type: ignore[arg-type]  # passed on as they came
+        fill(worker, *args)
 
-    def made_again(*args: object) -> None:
-        close(*args)  # type: ignore[arg-type]  # passed on as they came
+    def made_again(*args: Any) -> None:
+        close(*args)
         bench.on_primary(*(() if len(calls) > 1 else ("CREATE TABLE k (v INT)", "INSERT INTO k VALUES (2)")))
         calls.append(args)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from fix_servers import ServerFactory
 
+    from replica_cli.mysql.session import Session
+
 LIFE = (
     "INSERT INTO t VALUES (1, 'one'), (2, 'two')",
     "UPDATE t SET v = 'ONE' WHERE id = 1",
@@ -39,6 +41,13 @@ def globally(log: Log, **values: str | int) -> Iterator[None]:
     finally:
         for name, value in before.items():
             log.run(f"SET GLOBAL {name} = {value!r}")
+
+
+@contextmanager
+def compressing(log: Log) -> Iterator[Session]:
+    """Give a session on a MariaDB that compresses all events of its log."""
+    with globally(log, log_bin_compress=1, log_bin_compress_min_len=10), log.server.session(log.schema) as session:
+        yield session
 
 
 @pytest.fixture
@@ -75,10 +84,7 @@ def test_where_transactions_begin_and_end_is_what_the_server_says(table: Log) ->
 
 @pytest.mark.servers("mariadb")
 def test_compressed_events_of_mariadb(table: Log) -> None:
-    with (
-        globally(table, log_bin_compress=1, log_bin_compress_min_len=10),
-        table.server.session(table.schema) as session,
-    ):
+    with compressing(table) as session:
         session.execute("INSERT INTO t VALUES (10, REPEAT('abc', 3000))")
         session.execute("UPDATE t SET v = REPEAT('def', 3000)")
         session.execute("DELETE FROM t")
@@ -94,10 +100,7 @@ def test_compressed_events_of_mariadb(table: Log) -> None:
 
 @pytest.mark.servers("mariadb")
 def test_pieces_of_compressed_events_are_no_larger(table: Log) -> None:
-    with (
-        globally(table, log_bin_compress=1, log_bin_compress_min_len=10),
-        table.server.session(table.schema) as session,
-    ):
+    with compressing(table) as session:
         session.execute("INSERT INTO t SELECT seq, REPEAT(MD5(seq), 60) FROM seq_1_to_8000")
     found = changing(table.read())
     assert found[-1].end.pos - found[0].start.pos < PIECE_BYTES
