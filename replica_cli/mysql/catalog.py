@@ -1,5 +1,8 @@
 """Table definitions read from a server's information_schema: a handful of queries a schema, whatever its tables.
 
+MariaDB lists a schema by its files. ALTER TABLE puts new files in the place of the old ones one by one, so a list that
+is read in between has no such table: what is read for a table asked for by name waits for the statement instead.
+
 Hidden columns are not in it, though row events carry them: MariaDB's DB_ROW_HASH_n of a UNIQUE on a BLOB, and MySQL's
 columns under functional indexes. Characters outside the basic plane come as `?` in defaults, ENUM members and comments.
 Sources: https://mariadb.com/kb/en/information-schema-tables/ and MySQL's INFORMATION_SCHEMA reference.
@@ -12,7 +15,7 @@ import itertools
 import re
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.core.table import TableDefinition, TableName
 from replica_cli.mysql.catalog_keys import requoted
@@ -24,11 +27,12 @@ from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, string_value, tokenise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
 _TABLES_AT_ONCE = 100
+_NAMES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema = %s"
 # Equality on schema (and table) is what MariaDB looks up without opening every table of every schema.
 _TABLES = """SELECT table_schema, table_name, table_type, engine, table_collation, table_rows, data_length,
  create_options, table_comment FROM information_schema.tables WHERE table_schema = %s"""
@@ -53,18 +57,37 @@ _MYSQL_CHECKS = """SELECT c.table_schema, c.table_name, c.constraint_name, k.che
  WHERE c.constraint_type = 'CHECK' AND c.table_schema = %s"""
 
 
-def read_catalog(session: Session, schemas: Sequence[str]) -> dict[TableName, TableDefinition]:
+def read_catalog(
+    session: Session, schemas: Sequence[str], expected: Iterable[TableName] = ()
+) -> dict[TableName, TableDefinition]:
     """Read every table of some schemas, views left out; `kind` marks SEQUENCE and SYSTEM VERSIONED ones.
 
+    `expected` are tables that are asked for by name if they are not listed. A table that nobody expects, and that is
+    altered at this moment, may be missing all the same.
     In order of names, sequences first. Names are spelled as the server spells them.
     A schema that is not there has no tables. Raises ServerError.
     """
     _prepare(session)
     found: dict[TableName, TableDefinition] = {}
+    doubtful: set[TableName] = set()
+    names = set(expected)
     for schema in dict.fromkeys(schemas):
-        found.update(_read(session, [(schema, None)]))
+        read = _read(session, [(schema, None)])
+        found |= read.definitions
+        doubtful |= read.doubtful
+        # Once more: a table that was missing before may be back.
+        names |= list_names(session, [schema]) - read.views
+    found |= _read_named(session, sorted(doubtful | (names - found.keys())))
     # A column's default may ask a sequence, so these are made first.
     return dict(sorted(found.items(), key=lambda item: (item[1].kind != "SEQUENCE", item[0])))
+
+
+def list_names(session: Session, schemas: Iterable[str]) -> set[TableName]:
+    """Return the names of the tables and views of some schemas, but for a table that is altered at this moment.
+
+    Opens no table. Raises ServerError.
+    """
+    return {_name(row) for schema in schemas for row in session.rows(_NAMES, schema)}
 
 
 def read_table(session: Session, name: TableName) -> TableDefinition | None:
@@ -75,9 +98,7 @@ def read_table(session: Session, name: TableName) -> TableDefinition | None:
 def read_tables(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
     """Read some tables, those that are there, in few round trips; by the names asked for. Raises ServerError."""
     _prepare(session)
-    found: dict[TableName, TableDefinition] = {}
-    for first in range(0, len(names), _TABLES_AT_ONCE):
-        found |= _read(session, [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]])
+    found = _read_named(session, names)
     if found.keys() - set(names):
         # The server may spell names its own way; the caller goes on with those that it knows.
         (row,) = session.rows("SELECT @@lower_case_table_names")
@@ -145,7 +166,22 @@ def _prepare(session: Session) -> None:
         session.execute(f"SET SESSION {', '.join(wanted)}")
 
 
-def _read(session: Session, places: Sequence[tuple[str, str | None]]) -> dict[TableName, TableDefinition]:
+class _Found(NamedTuple):
+    """What was read. `doubtful` are names that some of the queries have, and others that should have them have not."""
+
+    definitions: dict[TableName, TableDefinition]
+    views: set[TableName]
+    doubtful: set[TableName]
+
+
+def _read_named(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+    found: dict[TableName, TableDefinition] = {}
+    for first in range(0, len(names), _TABLES_AT_ONCE):
+        found |= _read(session, [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]).definitions
+    return found
+
+
+def _read(session: Session, places: Sequence[tuple[str, str | None]]) -> _Found:
     """Read tables: a schema and one of its tables, or all."""
     parts: dict[TableName, Parts] = defaultdict(Parts)
     is_mariadb = session.is_mariadb
@@ -174,9 +210,14 @@ def _read(session: Session, places: Sequence[tuple[str, str | None]]) -> dict[Ta
         parts[_name(row)].checks.append((str(row[2]), clause if row[4] == "YES" else f"{clause} NOT ENFORCED"))
     for row in triggers:
         parts[_name(row)].triggers.append(str(row[2]))
-    # A table that went between two queries has no columns any more.
-    kept = [row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")]
-    return {n: definition(n, row, parts[n]) for row in kept if parts[n := _name(row)].columns}
+    kept = {_name(row): row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")}
+    views = {_name(row) for row in tables}.difference(kept)
+    # One that went between two queries has no columns any more, or was not listed while there were columns.
+    doubtful = {n for n in parts.keys() | kept.keys() if n not in kept or not parts[n].columns} - views
+    # A foreign key has rules for everybody who is shown the rules.
+    doubtful |= {n for n in kept if parts[n].rules.keys() - parts[n].keys.keys()}
+    definitions = {n: definition(n, row, parts[n]) for n, row in kept.items() if parts[n].columns}
+    return _Found(definitions, views, doubtful)
 
 
 def _of(session: Session, sql: str, table_column: str, schema: str, table: str | None) -> str:

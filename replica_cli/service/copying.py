@@ -20,7 +20,7 @@ from replica_cli.reader.truth import PositionCheck
 from replica_cli.sqlbuilder.identifiers import quote_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from replica_cli.checkpoint.lock import LockGuard
     from replica_cli.checkpoint.positions import SavedPosition
@@ -149,7 +149,7 @@ def copy_to_the_end(
         mode, tables = TransferMode.RESUME, ()
 
 
-def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[TableName], reason: str) -> None:
+def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[TableName], reason: str) -> None:
     """Record that tables, and their relatives by foreign keys, must be copied again. All are recorded at once.
 
     The process that holds the lock copies them next, also after a restart. Part of a family is never recorded alone.
@@ -158,7 +158,7 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Iterable[Table
 
     with connect(settings.primary, settings.network) as primary:
         schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
-        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)])
+        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)], tables)
     selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
     store.save(*(TableRecord(n, TableState.PENDING, reason=reason) for n in sorted(family(tables, selected))))
 
@@ -218,10 +218,10 @@ def can_join_later(settings: Settings, names: Iterable[TableName]) -> bool:
 
     While rows of one are missing, or older than those of the other, the secondary refuses what the primary allowed.
     """
+    wanted = set(names)
     with connect(settings.primary, settings.network) as primary:
         schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
-        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)])
-    wanted = set(names)
+        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)], wanted)
     linked = {d.name for d in definitions.values() if d.foreign_keys}
     linked |= {key.parent for d in definitions.values() for key in d.foreign_keys}
     return not wanted & linked

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.mysql.catalog import list_names, read_tables
 from replica_cli.transfer.family import family
-from replica_cli.transfer.plan import selected_definitions
+from replica_cli.transfer.plan import selected_definitions, selected_schemas
 
 if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
+
+# Longer than MariaDB takes to put the files of an altered table in their place.
+_APART_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +27,20 @@ class SinceThePlan:
     gone: frozenset[TableName] = frozenset()
 
 
-def since_the_plan(primary: Session, plan: CopyPlan) -> SinceThePlan:
-    """Compare the primary's tables with a full plan's. The position must have been read before."""
+def since_the_plan(primary: Session, plan: CopyPlan, stop: StopToken) -> SinceThePlan:
+    """Compare the primary's tables with a full plan's. The position must have been read before.
+
+    A list of names may lack a table that is altered at its moment. So none counts as gone that is found by its name,
+    and two lists, with the plan's three, are looked through for tables that the plan does not know.
+    """
+    selection = plan.origin.selection
     planned = {table.planned.name for table in plan.tables}
-    now = selected_definitions(primary, plan.origin.selection, ())
-    late = frozenset(now.keys() - planned)
+    listed = list_names(primary, selected_schemas(primary, selection))
+    if primary.is_mariadb:
+        stop.wait(_APART_SECONDS)
+        listed |= list_names(primary, selected_schemas(primary, selection))
+    there = read_tables(primary, sorted(n for n in listed ^ planned if selection.target(n) is not None))
+    late = frozenset(there.keys() - planned)
     if late and not plan.origin.cascades_are_logged:
-        late = family(late, now)
-    return SinceThePlan(late, frozenset(planned - now.keys()))
+        late = family(late, selected_definitions(primary, selection, (), planned | late))
+    return SinceThePlan(late, frozenset(planned - listed - there.keys()))

@@ -27,7 +27,7 @@ from replica_cli.transfer.source import Origin, SourceTable, read_source, reread
 from replica_cli.transfer.strangers import find_strangers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
@@ -106,7 +106,7 @@ def plan_copy(
             f"{instance}: a copy was begun and not finished ({len(unfinished)} tables)",
             hint="`replica transfer --resume` goes on with it",
         )
-    definitions = selected_definitions(primary, selection, tables)
+    definitions = selected_definitions(primary, selection, tables, unfinished)
     if mode is TransferMode.RESUME:
         definitions = {n: d for n, d in definitions.items() if n in unfinished}
     known = _Known(records, progress, _existing(secondary, selection, definitions))
@@ -185,13 +185,21 @@ def _state(
     return records, ProgressStore(secondary, state_schema, instance).load()
 
 
+def selected_schemas(primary: Session, selection: Selection) -> list[str]:
+    """Return the primary's schemas that are replicated. Raises ServerError."""
+    names = (str(row[0]) for row in primary.rows("SHOW DATABASES"))
+    return [n for n in names if selection.schema_target(n) and n not in SYSTEM_SCHEMAS]
+
+
 def selected_definitions(
-    primary: Session, selection: Selection, tables: Sequence[TableName]
+    primary: Session, selection: Selection, tables: Sequence[TableName], expected: Iterable[TableName] = ()
 ) -> dict[TableName, TableDefinition]:
-    """Return the selected tables, or those of `tables` with their families. Raises UsageError for one that is not."""
-    names = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
-    schemas = [n for n in names if selection.schema_target(n) and n not in SYSTEM_SCHEMAS]
-    found = {n: d for n, d in read_catalog(primary, schemas).items() if selection.target(n)}
+    """Return the selected tables, or those of `tables` with their families. Raises UsageError for one that is not.
+
+    `expected`: as `read_catalog` takes it.
+    """
+    read = read_catalog(primary, selected_schemas(primary, selection), {*tables, *expected})
+    found = {n: d for n, d in read.items() if selection.target(n)}
     missing = [str(t) for t in tables if t not in found]
     if missing:
         raise UsageError(f"not among the selected tables of the primary: {', '.join(missing)}")

@@ -85,7 +85,7 @@ def run_copy(
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
-        start, late = _begin(source, target, facts, plan, runs)
+        start, late = _begin(source, target, facts, plan, runs, stop=stop)
         _group(plan, runs)
         _put_tasks(queue, runs)
     threads = [
@@ -109,14 +109,14 @@ def run_copy(
 
 
 def _begin(
-    source: Session, target: Session, facts: ServerFacts, plan: CopyPlan, runs: list[TableRun]
+    source: Session, target: Session, facts: ServerFacts, plan: CopyPlan, runs: list[TableRun], *, stop: StopToken
 ) -> tuple[Position | None, frozenset[TableName]]:
     """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
     create_state_schema(target, plan.state_schema)
     for statement in plan.schema_statements:
         target.execute_one(statement)
     start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
-    since = since_the_plan(source, plan) if plan.starts_position else SinceThePlan()
+    since = since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
     _leave_out(target, runs, since)
     tables = TableStore(target, plan.state_schema, plan.instance)
     progress = ProgressStore(target, plan.state_schema, plan.instance)

@@ -1,0 +1,102 @@
+"""A table that is altered again and again: a server that lists its tables in between may not name it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.test_transfer import Copier
+from fix_replica import Load
+
+from replica_cli.core.differences import Aspect
+from replica_cli.core.selection import Selection
+from replica_cli.core.settings import Settings
+from replica_cli.core.table import TableName
+from replica_cli.mysql.catalog import list_names, read_catalog
+from replica_cli.service.drift import check_drift
+from replica_cli.stop import StopToken
+from replica_cli.transfer import late
+from replica_cli.transfer.late import SinceThePlan, since_the_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.mysql.session import Session
+    from replica_cli.sandbox.server import SandboxServer
+
+SECONDS = 3.0
+
+
+def alter(session: Session) -> None:
+    session.execute("ALTER TABLE altered ADD COLUMN id INT NOT NULL AUTO_INCREMENT PRIMARY KEY")
+    session.execute("ALTER TABLE altered DROP COLUMN id")
+
+
+@pytest.fixture
+def altered(primary: SandboxServer, schema: str) -> Iterator[TableName]:
+    with primary.session() as session:
+        session.execute(f"CREATE DATABASE {schema}")
+        session.execute(f"CREATE TABLE {schema}.altered (word VARCHAR(30), n INT)")
+        session.execute(f"CREATE TABLE {schema}.other (id INT PRIMARY KEY)")
+        session.execute(f"INSERT INTO {schema}.altered VALUES ('one', 1), ('two', 2)")
+    load = Load(primary, schema, alter)
+    yield TableName(schema, "altered")
+    load.stop()
+    assert load.rounds
+
+
+def looks() -> Iterator[int]:
+    """Count looks, for as long as many of them meet the table between two files; at least ten."""
+    end, count = time.monotonic() + SECONDS, 0
+    while count < 10 or time.monotonic() < end:
+        count += 1
+        yield count
+
+
+def test_an_expected_table_is_found(primary: SandboxServer, altered: TableName) -> None:
+    with primary.session() as session:
+        for _ in looks():
+            assert altered in read_catalog(session, [altered.schema], [altered])
+
+
+def test_a_list_of_names_can_lack_it_and_knows_all_others(primary: SandboxServer, altered: TableName) -> None:
+    names = {altered, TableName(altered.schema, "other")}
+    with primary.session() as session:
+        for _ in looks():
+            assert names - list_names(session, [altered.schema]) <= {altered}
+
+
+def test_it_is_not_gone_since_the_plan(primary: SandboxServer, secondary: SandboxServer, altered: TableName) -> None:
+    copier = Copier(primary, secondary, altered.schema)
+    plan = copier.plan()
+    while altered not in {t.planned.name for t in plan.tables}:  # missing in the plan is another matter
+        plan = copier.plan()
+    with primary.session() as session:
+        for _ in looks():
+            assert since_the_plan(session, plan, StopToken()) == SinceThePlan()
+
+
+def test_one_list_of_two_is_enough_for_a_table_that_the_plan_lacks(
+    primary: SandboxServer, secondary: SandboxServer, altered: TableName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Copier(primary, secondary, altered.schema).plan()
+    plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name != altered))
+    other = TableName(altered.schema, "other")
+    lists = [{other}, {other, altered}] if primary.binary.flavour == "mariadb" else [{other, altered}]
+    monkeypatch.setattr(late, "list_names", lambda *_: lists.pop(0))
+    with primary.session() as session:
+        assert since_the_plan(session, plan, StopToken()) == SinceThePlan(late=frozenset({altered}))
+
+
+def test_drift_check_does_not_miss_it(primary: SandboxServer, secondary: SandboxServer, altered: TableName) -> None:
+    with secondary.session() as session:
+        session.execute(f"CREATE DATABASE {altered.schema}")
+        session.execute(f"CREATE TABLE {altered.schema}.altered (word VARCHAR(30), n INT)")
+        session.execute(f"CREATE TABLE {altered.schema}.other (id INT PRIMARY KEY)")
+    there = secondary.address(name="there")
+    settings = Settings(primary.address(), (there,), Selection(((altered.schema, altered.schema),)))
+    for _ in looks():
+        found = check_drift(settings, there).differences
+        assert not [d for d in found if d.aspect in (Aspect.MISSING_TABLE, Aspect.EXTRA_TABLE)]
