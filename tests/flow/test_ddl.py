@@ -45,6 +45,8 @@ SHAPES = (
     "CREATE TABLE gone_1 (id INT)",
     "CREATE TABLE gone_2 (id INT)",
     "DROP TABLE IF EXISTS gone_1, never_there, gone_2",
+    "CREATE TABLE gone_3 (id INT)",
+    "DROP /*x*/ /*!TABLE*/ gone_3",
     "CREATE OR REPLACE VIEW seen AS SELECT id FROM created",
     "DROP VIEW seen",
     "ALTER TABLE created CONVERT TO CHARACTER SET latin1",
