@@ -110,17 +110,18 @@ def _state_checks(
         return
     state, view = found.state, found.primary
     distance = measure(view, state, is_lost=found.is_lost)
-    checks = (
+    checks = [
         check_position(view, state, instance, error=found.error),
         check_filters(state, settings.selection, instance),
         check_lag(distance, max_lag_seconds, instance) if state.saved is not None else None,
         check_alive(state, instance),
-        check_watch(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance),
         check_transfer(state, instance),
         None if found.is_lost else check_retention(view, state, instance),
-    )
+    ]
+    answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}
+    checks.append(check_watch(state, instance, answered=answered))
     yield from (check for check in checks if check is not None)
 
 

@@ -101,7 +101,23 @@ def test_a_purged_position(watched: Watched) -> None:
     watched.save(Position("binlog.999999", 4))
     found = _look(watched, lambda s: any(level == "CRITICAL" for _, level, _ in s.findings)).findings
     assert ("position", "CRITICAL") in {(name, level) for name, level, _ in found}
-    assert watched.check("stream-watch").level is HealthLevel.CRITICAL
+    assert watched.check("position").level is HealthLevel.CRITICAL
+
+
+def test_what_health_has_looked_at_itself_is_not_told_from_an_older_look(watched: Watched) -> None:
+    watched.beat(
+        Phase.CAUGHT_UP,
+        findings=(("quarantined-tables", "CRITICAL", "s.t, and copied again since"), ("columns", "WARNING", "t (c)")),
+    )
+    assert watched.check("quarantined-tables").level is HealthLevel.OK
+    check = watched.check("stream-watch")
+    assert check.level is HealthLevel.WARNING
+    assert "s.t" not in check.message
+    assert "columns: t (c)" in check.message
+    away = replace(watched.settings, primary=replace(watched.settings.primary, port=1))
+    watched.settings = away
+    watched.beat(Phase.CAUGHT_UP, findings=(("position", "CRITICAL", "was lost"),))
+    assert "position: was lost" in watched.check("stream-watch").message
 
 
 @pytest.fixture
