@@ -71,6 +71,8 @@ class Inspector:
         found = self._problems[:_MOST]
         for log in self.site.new_log_lines():
             found += wrong_in_log(log.lines, self.site.name, self.site.lost_times(), was_replaced=log.was_replaced)
+            if log.was_replaced:
+                continue  # awake again, it writes what it knew before, until it hears of the other one
             found += [
                 f"untrue: caught_up in the log, while transactions of {at - since:.0f} s before were missing"
                 for at in caught_up_times(log.lines, self.site.name)

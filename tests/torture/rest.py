@@ -26,8 +26,8 @@ _ASK_SECONDS = 60.0
 _NAMED_TABLES = 5  # `health` lists as many
 # A stream's watch looks every half minute: what it saw of a server that was down is told, with its age, until then.
 _OF_THE_WATCH = "`health` at rest, critical: stream-watch: "
-# The death of a worker is told for ten minutes.
-_DEATH = re.compile(r"`health` at rest, warning: stream-alive: \S+ is caught_up; its worker process died \d+ time")
+# The death of a worker is told for ten minutes, three in that time as critical.
+_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: \S+ is caught_up; its worker process died \d+ time")
 _OUTAGES = ("primary-connection: ", "secondary-connection: ")
 
 
