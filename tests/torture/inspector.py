@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from dataclasses import replace
@@ -70,14 +71,16 @@ class Inspector:
         """Return what was untrue, in the answers and in the log since the last round."""
         found = self._problems[:_MOST]
         for log in self.site.new_log_lines():
-            found += wrong_in_log(log.lines, self.site.name, self.site.lost_times(), was_replaced=log.was_replaced)
-            if log.was_replaced:
-                continue  # awake again, it writes what it knew before, until it hears of the other one
+            found += wrong_in_log(
+                log.lines, self.site.name, self.site.lost_times(), was_replaced=log.frozen_at is not None
+            )
+            # A frozen stream that wakes up writes what it knew before, until it learns that another one took over.
+            known_until = math.inf if log.frozen_at is None else log.frozen_at
             found += [
                 f"untrue: caught_up in the log, while transactions of {at - since:.0f} s before were missing"
                 for at in caught_up_times(log.lines, self.site.name)
                 for since, until in self._behind
-                if since + LOG_STALE_SECONDS < at <= until
+                if since + LOG_STALE_SECONDS < at <= min(until, known_until)
             ][:1]
         return [f"{self.site}: {each}" for each in found]
 

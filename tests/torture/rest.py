@@ -26,8 +26,8 @@ _ASK_SECONDS = 60.0
 _NAMED_TABLES = 5  # `health` lists as many
 # A stream's watch looks every half minute: what it saw of a server that was down is told, with its age, until then.
 _OF_THE_WATCH = "`health` at rest, critical: stream-watch: "
-# The death of a worker is told for ten minutes, three in that time as critical.
-_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: \S+ is caught_up; its worker process died \d+ time")
+# `health` tells the deaths of workers for ten minutes: a warning, and critical if there are three.
+_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: \S+ is caught_up; its worker process died (\d+) time")
 _OUTAGES = ("primary-connection: ", "secondary-connection: ")
 
 
@@ -104,7 +104,8 @@ def _wrong_at_rest(site: Site, health_command: Command, positions_command: Comma
 
 def _is_old(wrong: str, stream: Command | None) -> bool:
     """Return True for what `health` tells of a while ago: a server that was down, a worker that the harness killed."""
-    if stream is not None and stream.worker_kills and _DEATH.match(wrong):
+    deaths = _DEATH.match(wrong)
+    if stream is not None and deaths and int(deaths[1]) <= stream.worker_kills:
         return True
     if not wrong.startswith(_OF_THE_WATCH):
         return False

@@ -46,10 +46,10 @@ _QUICK = {
 
 @dataclass(frozen=True, slots=True)
 class LogLines:
-    """Lines of one stream's log. `was_replaced`: another process was let to take over from that stream."""
+    """Lines of one stream's log. `frozen_at`: since when that stream stood still, so that another one took over."""
 
     lines: list[str]
-    was_replaced: bool
+    frozen_at: float | None
 
 
 class Post:
@@ -59,7 +59,8 @@ class Post:
         self.to_primary = Proxy(primary.port)
         self.sites: list[Site] = []
         self.stream: Command | None = None
-        self.replaced: list[Command] = []  # streams that another process was let to take over from
+        # The logs of streams that were frozen until another one took over, with the time of that.
+        self.frozen: dict[Path, float] = {}
         self.folder = folder
         self.folder.mkdir()
         self._engine = engine
@@ -234,7 +235,6 @@ class Site:
     def new_log_lines(self) -> list[LogLines]:
         """Return the whole lines that each stream's log got since the last call."""
         found = []
-        replaced = {command.log for command in self.post.replaced}
         for log in sorted(self.post.folder.glob("replica-*-stream.log")):
             with log.open("rb") as source:
                 source.seek(self._read.get(log, 0))
@@ -242,7 +242,7 @@ class Site:
             whole = text[: text.rfind(b"\n") + 1]
             self._read[log] = self._read.get(log, 0) + len(whole)
             if whole:
-                found.append(LogLines(whole.decode(errors="replace").splitlines(), log in replaced))
+                found.append(LogLines(whole.decode(errors="replace").splitlines(), self.post.frozen.get(log)))
         return found
 
     def close(self) -> None:

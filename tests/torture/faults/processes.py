@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +84,7 @@ def _take_over(scene: Scene) -> None:
     scene.linger(2, 4)
     if not standby.is_running:
         raise Failed(f"{site}: the standby exited {standby.code} while another held the lock:\n{tail(standby.text)}")
-    site.post.replaced.append(frozen)
+    site.post.frozen[frozen.log] = time.time()
     frozen.signal_group(signal.SIGSTOP)
     try:
         wait_until(lambda: site.post.has_begun(standby), "the standby to take over", _TAKEOVER_SECONDS)
