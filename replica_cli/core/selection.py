@@ -33,6 +33,10 @@ class Selection:
         return dict(self.schemas)
 
     @cached_property
+    def _sources(self) -> dict[str, str]:
+        return {target: source for source, target in self.schemas}
+
+    @cached_property
     def _wanted(self) -> re.Pattern[str]:
         return _any_of(self.tables or ("*",))
 
@@ -61,6 +65,11 @@ class Selection:
     def is_target_schema(self, schema: str) -> bool:
         """Say whether a schema of the secondary may hold replicated tables."""
         return schema in self._routes.values() or (self.takes_all_schemas and schema not in SYSTEM_SCHEMAS)
+
+    def source(self, target: TableName) -> TableName | None:
+        """Return the primary's name of the secondary's table, None where the filters copy nothing to that name."""
+        name = TableName(self._sources.get(target.schema, target.schema), target.table)
+        return name if self.target(name) == target else None
 
     def target(self, name: TableName) -> TableName | None:
         """Return the secondary's name of the primary's table, None where it is not replicated."""

@@ -37,12 +37,11 @@ def compare_catalogs(
             )  # fmt: skip
         else:
             found += _compare_tables(Pair(primary[name], other, crossing), selection)
-    origins = {selection.schema_target(n.schema): n.schema for n in primary} | {t: s for s, t in selection.schemas}
     for target in sorted(secondary):
-        name = TableName(origins.get(target.schema, target.schema), target.table)
-        if target not in wanted and selection.target(name) == target:
+        source = selection.source(target)
+        if target not in wanted and source is not None:
             kind = secondary[target].kind
-            found.append(Difference(name, target, Aspect.EXTRA_TABLE, "", None, kind, Severity.DIFFERS))
+            found.append(Difference(source, target, Aspect.EXTRA_TABLE, "", None, kind, Severity.DIFFERS))
     return tuple(found)
 
 

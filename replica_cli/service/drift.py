@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.differences import DriftReport
 from replica_cli.core.selection import SYSTEM_SCHEMAS
-from replica_cli.core.table import TableName
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.drift.repair import Sources, repair_statements, tables_to_show
 from replica_cli.mysql.catalog import read_catalog, read_tables, show_create
@@ -31,12 +30,10 @@ def check_drift(settings: Settings, secondary: Server) -> DriftReport:
         schemas = replicated_schemas(source, selection)
         primary = read_catalog(source, schemas)
         targets = [t for s in schemas if (t := selection.schema_target(s)) is not None]
-        wanted = {own for name in primary if (own := selection.target(name)) is not None}
-        theirs = read_catalog(target, targets, wanted)
-        # A table that is altered at this moment may not be listed: it must not look like one that is gone.
-        origins = {selection.schema_target(schema): schema for schema in schemas}
-        extra = [TableName(origins.get(n.schema, n.schema), n.table) for n in theirs if n not in wanted]
-        primary |= read_tables(source, extra)
+        theirs = read_catalog(target, targets, filter(None, map(selection.target, primary)))
+        # What the primary does not list may be there all the same: see `read_catalog`.
+        names = {name for name in map(selection.source, theirs) if name is not None}
+        primary |= read_tables(source, sorted(names - primary.keys()))
         crossing = Crossing(source.is_mariadb, target.is_mariadb)
         differences = compare_catalogs(primary, theirs, selection, crossing if crossing.is_needed else None)
         texts = {name: show_create(source, name) for name in tables_to_show(differences)}

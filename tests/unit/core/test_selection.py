@@ -87,3 +87,14 @@ def test_a_changed_copy_decides_anew() -> None:
     assert one.target(name) == name
     assert replace(one, excluded_tables=("shop.t",)).target(name) is None
     assert one.target(name) == name
+
+
+def test_the_primarys_name_of_a_secondarys_table() -> None:
+    routed = Selection((("shop", "shop_copy"),), excluded_tables=("shop.left",))
+    assert routed.source(TableName("shop_copy", "orders")) == TableName("shop", "orders")
+    assert routed.source(TableName("shop_copy", "left")) is None
+    assert routed.source(TableName("shop", "orders")) is None
+    everything = Selection((("shop", "shop_copy"),), takes_all_schemas=True)
+    assert everything.source(TableName("other", "t")) == TableName("other", "t")
+    assert everything.source(TableName("shop", "orders")) is None
+    assert everything.source(TableName("mysql", "user")) is None
