@@ -114,16 +114,15 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     return HealthCheck("stream-alive", level, message, hint, round(beat.age_seconds, 3), "s", instance)
 
 
-def check_watch(state: InstanceState, instance: str, *, answered: Collection[str] = ()) -> HealthCheck | None:
+def check_watch(state: InstanceState, instance: str, *, answered: Collection[str]) -> HealthCheck | None:
     """Check what the stream's own watch found last, of the servers as the stream sees them; None where it never did.
 
-    `answered` are the names of checks that were made just now: what the watch found of those is older, and left out.
+    `answered`: the names of checks that were just made; what the watch found for them is older, so it is left out.
     """
     found = state.beat.snapshot.get("findings") if state.beat is not None else None
     if state.beat is None or not isinstance(found, list) or not found:
         return None
-    told = [(name, HealthLevel[level], message) for name, level, message in found if name not in answered]
-    bad = [finding for finding in told if finding[1] is not OK]
+    bad = [(n, HealthLevel[level], text) for n, level, text in found if level != OK.name and n not in answered]
     level = worst([OK, *(level for _, level, _ in bad)])
     message = "; ".join(f"{name}: {message}" for name, _, message in bad) or "nothing wrong"
     message = f"{state.beat.holder} found, up to half a minute before its last sign: {message}"

@@ -1,7 +1,7 @@
 """Table definitions read from a server's information_schema: a handful of queries a schema, whatever its tables.
 
-MariaDB lists a schema by its files. ALTER TABLE puts new files in the place of the old ones one by one, so a list that
-is read in between has no such table: what is read for a table asked for by name waits for the statement instead.
+MariaDB lists the tables of a schema by reading its folder. While ALTER TABLE replaces the files of a table, the list
+lacks that table. A query for one table by its name waits until the statement has ended.
 
 Hidden columns are not in it, though row events carry them: MariaDB's DB_ROW_HASH_n of a UNIQUE on a BLOB, and MySQL's
 columns under functional indexes. Characters outside the basic plane come as `?` in defaults, ENUM members and comments.
@@ -29,6 +29,7 @@ from replica_cli.sqlbuilder.tokens import CATALOG, Kind, string_value, tokenise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Row, Session
 
 _TABLES_AT_ONCE = 100
@@ -62,30 +63,34 @@ def read_catalog(
 ) -> dict[TableName, TableDefinition]:
     """Read every table of some schemas, views left out; `kind` marks SEQUENCE and SYSTEM VERSIONED ones.
 
-    `expected` are tables that are asked for by name if they are not listed. A table that nobody expects, and that is
-    altered at this moment, may be missing all the same.
+    `expected`: tables that may be there; those that the lists lack are looked up by name. Any other table may be
+    missing from the result if it is altered at this moment.
     In order of names, sequences first. Names are spelled as the server spells them.
     A schema that is not there has no tables. Raises ServerError.
     """
     _prepare(session)
     found: dict[TableName, TableDefinition] = {}
-    doubtful: set[TableName] = set()
-    names = set(expected)
+    again: set[TableName] = set()
     for schema in dict.fromkeys(schemas):
         read = _read(session, [(schema, None)])
         found |= read.definitions
-        doubtful |= read.doubtful
-        # Once more: a table that was missing before may be back.
-        names |= list_names(session, [schema]) - read.views
-    found |= _read_named(session, sorted(doubtful | (names - found.keys())))
+        again |= read.doubtful
+    again |= set(expected) - found.keys()
+    found |= _read_named(session, sorted(again))
     # A column's default may ask a sequence, so these are made first.
     return dict(sorted(found.items(), key=lambda item: (item[1].kind != "SEQUENCE", item[0])))
 
 
-def list_names(session: Session, schemas: Iterable[str]) -> set[TableName]:
-    """Return the names of the tables and views of some schemas, but for a table that is altered at this moment.
+def selected_schemas(primary: Session, selection: Selection) -> list[str]:
+    """Return the primary's schemas that are replicated. Raises ServerError."""
+    names = (str(row[0]) for row in primary.rows("SHOW DATABASES"))
+    return [name for name in names if selection.schema_target(name)]
 
-    Opens no table. Raises ServerError.
+
+def list_names(session: Session, schemas: Iterable[str]) -> set[TableName]:
+    """Return the names of the tables and views of some schemas; a table that is altered at this moment may be missing.
+
+    Raises ServerError.
     """
     return {_name(row) for schema in schemas for row in session.rows(_NAMES, schema)}
 
@@ -167,10 +172,9 @@ def _prepare(session: Session) -> None:
 
 
 class _Found(NamedTuple):
-    """What was read. `doubtful` are names that some of the queries have, and others that should have them have not."""
+    """What was read. `doubtful`: tables that one query named and another one lacked."""
 
     definitions: dict[TableName, TableDefinition]
-    views: set[TableName]
     doubtful: set[TableName]
 
 
@@ -194,12 +198,17 @@ def _read(session: Session, places: Sequence[tuple[str, str | None]]) -> _Found:
         _MARIADB_CHECKS if is_mariadb else _MYSQL_CHECKS: "table_name" if is_mariadb else "c.table_name",
         _TRIGGERS: "event_object_table",
     }
+    texts = [_of(session, sql, col, *place) for sql, col in queries.items() for place in places]
+    end = len(texts)
+    # A whole schema is listed once more at the end: a table that the first queries lacked may be there again.
+    texts += [_of(session, _NAMES, "table_name", schema, None) for schema, table in places if table is None]
     # In one packet: a link of 20 ms is waited for once.
-    answers = session.rows_of_each([_of(session, sql, col, *place) for sql, col in queries.items() for place in places])
+    answers = session.rows_of_each(texts)
     tables, columns, statistics, keys, rules, checks, triggers = (
         list(itertools.chain.from_iterable(answers[first : first + len(places)]))
-        for first in range(0, len(answers), len(places))
+        for first in range(0, end, len(places))
     )
+    listed = itertools.chain.from_iterable(answers[end:])
     for row in columns:
         parts[_name(row)].columns.append(column(row, is_mariadb=is_mariadb))
     for row in statistics:
@@ -212,12 +221,12 @@ def _read(session: Session, places: Sequence[tuple[str, str | None]]) -> _Found:
         parts[_name(row)].triggers.append(str(row[2]))
     kept = {_name(row): row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")}
     views = {_name(row) for row in tables}.difference(kept)
-    # One that went between two queries has no columns any more, or was not listed while there were columns.
-    doubtful = {n for n in parts.keys() | kept.keys() if n not in kept or not parts[n].columns} - views
-    # A foreign key has rules for everybody who is shown the rules.
-    doubtful |= {n for n in kept if parts[n].rules.keys() - parts[n].keys.keys()}
+    # A table that was dropped between two queries has no columns any more.
     definitions = {n: definition(n, row, parts[n]) for n, row in kept.items() if parts[n].columns}
-    return _Found(definitions, views, doubtful)
+    named = {*kept, *parts, *map(_name, listed)} - views
+    # A key's rules without its columns: the query for keys lacked the table.
+    without_keys = {n for n in definitions if parts[n].rules.keys() - parts[n].keys.keys()}
+    return _Found(definitions, named - definitions.keys() | without_keys)
 
 
 def _of(session: Session, sql: str, table_column: str, schema: str, table: str | None) -> str:

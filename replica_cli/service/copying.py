@@ -13,7 +13,7 @@ from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import visible_position
-from replica_cli.mysql.catalog import read_catalog, read_table
+from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.truth import PositionCheck
@@ -157,8 +157,7 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[Tab
     from replica_cli.transfer.family import family  # noqa: PLC0415 - as above
 
     with connect(settings.primary, settings.network) as primary:
-        schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
-        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)], tables)
+        definitions = read_catalog(primary, selected_schemas(primary, settings.selection), tables)
     selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
     store.save(*(TableRecord(n, TableState.PENDING, reason=reason) for n in sorted(family(tables, selected))))
 
@@ -220,8 +219,7 @@ def can_join_later(settings: Settings, names: Iterable[TableName]) -> bool:
     """
     wanted = set(names)
     with connect(settings.primary, settings.network) as primary:
-        schemas = [str(row[0]) for row in primary.rows("SHOW DATABASES")]
-        definitions = read_catalog(primary, [s for s in schemas if settings.selection.schema_target(s)], wanted)
+        definitions = read_catalog(primary, selected_schemas(primary, settings.selection), wanted)
     linked = {d.name for d in definitions.values() if d.foreign_keys}
     linked |= {key.parent for d in definitions.values() for key in d.foreign_keys}
     return not wanted & linked

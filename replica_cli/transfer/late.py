@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.mysql.catalog import list_names, read_tables
+from replica_cli.mysql.catalog import list_names, read_tables, selected_schemas
 from replica_cli.transfer.family import family
-from replica_cli.transfer.plan import selected_definitions, selected_schemas
+from replica_cli.transfer.plan import selected_definitions
 
 if TYPE_CHECKING:
     from replica_cli.core.table import TableName
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
 
-# Longer than MariaDB takes to put the files of an altered table in their place.
+# MariaDB usually replaces the files of an altered table in less time.
 _APART_SECONDS = 0.05
 
 
@@ -30,17 +30,20 @@ class SinceThePlan:
 def since_the_plan(primary: Session, plan: CopyPlan, stop: StopToken) -> SinceThePlan:
     """Compare the primary's tables with a full plan's. The position must have been read before.
 
-    A list of names may lack a table that is altered at its moment. So none counts as gone that is found by its name,
-    and two lists, with the plan's three, are looked through for tables that the plan does not know.
+    A list of names may lack a table that is being altered. So a planned table is gone only if it is not found by its
+    name either, and the names are listed twice to find the tables that the plan does not know.
     """
     selection = plan.origin.selection
     planned = {table.planned.name for table in plan.tables}
-    listed = list_names(primary, selected_schemas(primary, selection))
+    schemas = selected_schemas(primary, selection)
+    listed = list_names(primary, schemas)
     if primary.is_mariadb:
         stop.wait(_APART_SECONDS)
-        listed |= list_names(primary, selected_schemas(primary, selection))
-    there = read_tables(primary, sorted(n for n in listed ^ planned if selection.target(n) is not None))
-    late = frozenset(there.keys() - planned)
+        listed |= list_names(primary, schemas)
+    unplanned = {name for name in listed - planned if selection.target(name) is not None}
+    unlisted = planned - listed
+    there = read_tables(primary, sorted(unplanned | unlisted)).keys()
+    late = frozenset(unplanned & there)
     if late and not plan.origin.cascades_are_logged:
         late = family(late, selected_definitions(primary, selection, (), planned | late))
-    return SinceThePlan(late, frozenset(planned - listed - there.keys()))
+    return SinceThePlan(late, frozenset(unlisted - there))

@@ -12,9 +12,8 @@ from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
-from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.mysql.catalog import read_catalog, read_tables
+from replica_cli.mysql.catalog import read_catalog, read_tables, selected_schemas
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.definition import schema_statement
@@ -185,18 +184,12 @@ def _state(
     return records, ProgressStore(secondary, state_schema, instance).load()
 
 
-def selected_schemas(primary: Session, selection: Selection) -> list[str]:
-    """Return the primary's schemas that are replicated. Raises ServerError."""
-    names = (str(row[0]) for row in primary.rows("SHOW DATABASES"))
-    return [n for n in names if selection.schema_target(n) and n not in SYSTEM_SCHEMAS]
-
-
 def selected_definitions(
     primary: Session, selection: Selection, tables: Sequence[TableName], expected: Iterable[TableName] = ()
 ) -> dict[TableName, TableDefinition]:
     """Return the selected tables, or those of `tables` with their families. Raises UsageError for one that is not.
 
-    `expected`: as `read_catalog` takes it.
+    `expected`: see `read_catalog`.
     """
     read = read_catalog(primary, selected_schemas(primary, selection), {*tables, *expected})
     found = {n: d for n, d in read.items() if selection.target(n)}
