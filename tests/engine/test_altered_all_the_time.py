@@ -48,7 +48,7 @@ def altered(primary: SandboxServer, schema: str) -> Iterator[TableName]:
 
 
 def looks() -> Iterator[int]:
-    """Count looks, for as long as many of them meet the table between two files; at least ten."""
+    """Count looks for some seconds, at least ten: enough for some of them to come in the middle of an ALTER."""
     end, count = time.monotonic() + SECONDS, 0
     while count < 10 or time.monotonic() < end:
         count += 1
@@ -71,7 +71,7 @@ def test_a_list_of_names_can_lack_it_and_knows_all_others(primary: SandboxServer
 def test_it_is_not_gone_since_the_plan(primary: SandboxServer, secondary: SandboxServer, altered: TableName) -> None:
     copier = Copier(primary, secondary, altered.schema)
     plan = copier.plan()
-    while altered not in {t.planned.name for t in plan.tables}:  # missing in the plan is another matter
+    while altered not in {t.planned.name for t in plan.tables}:  # the plan may lack it: another test is about that
         plan = copier.plan()
     with primary.session() as session:
         for _ in looks():

@@ -125,7 +125,7 @@ def test_connections_that_are_lost_leave_nothing_in_memory(replica: Replica) -> 
         other.rollback()
     replica.wait_until_applied(stream)
     peaks.append(peak_memory(stream))
-    # Each attempt had 20 MB in hand.
+    # Each attempt held 20 MB.
     assert peaks[-1] - peaks[0] < 20_000_000, peaks
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()

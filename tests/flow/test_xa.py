@@ -30,8 +30,9 @@ class Branch(NamedTuple):
 class Branches:
     """Prepares transactions, writes others between, and completes them later; up to four are open at a time.
 
-    Each is completed by the session that prepared it. Another one could come while that session leaves: MariaDB then
-    says that it is done, logs it, and keeps the transaction with its locks (10.11: 1 of 6,000 with eight at a time).
+    The session that prepared a transaction completes it. If another session does so just after that one has closed,
+    MariaDB 10.11 may answer with success and log it, but keep the transaction and its locks: 1 of 6,000, measured with
+    eight such pairs of sessions at a time.
     """
 
     def __init__(self, replica: Replica) -> None:

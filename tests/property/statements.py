@@ -99,7 +99,8 @@ class Catalog:
         for place in range(self.chance.randrange(1, 4)):
             words += [","] if place else []
             column = f"c{self.number}_{place}"
-            # MySQL 9.7 breaks a table that ALTER TABLE … RENAME gives the unnamed check of another one.
+            # MySQL makes the names of unnamed checks from the table's name. If ALTER TABLE … RENAME then meets a name
+            # in use, MySQL 9.7 leaves the table without its tablespace.
             named = () if self.is_mariadb else ("CONSTRAINT", f"only_{column}")
             words += self.chance.choice(
                 (
