@@ -103,7 +103,7 @@ class ReplayEngine:
         kind, name = event.kind, event.table.name
         return Work(
             kind, name, plan.definition.name, plan.rows.found_by, statement, (Part(kind, name, rows),), None,
-            checks_foreign_keys=False, is_lenient=is_lenient,
+            checks_foreign_keys=False, is_lenient=is_lenient, is_replayed=True,
         )  # fmt: skip
 
     def _plan(self, event: RowEvent) -> ReplayPlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import ReplicaError
+from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.status import BESIDE, TableState
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
+
+
+# A refusal that so many copies do not end is no matter of the window.
+REFUSALS_LIMIT = 5
 
 
 class TableChangedInWindow(ReplicaError):
@@ -32,6 +36,16 @@ class StatementInDoubt(TableChangedInWindow):
     """Nothing tells whether a statement ran before a kill: its tables are copied again, and it is not run."""
 
     code = "statement_in_doubt"
+
+
+class RefusedInWindow(ApplyRefused):
+    """The secondary refuses a row inside its table's window.
+
+    The row may be of another definition than the copy was made by: the table was altered before the copy's position and
+    altered back behind it, so that both looks of the copy saw the same. A few copies later it is no such row.
+    """
+
+    code = "refused_in_window"
 
 
 class Mode(Enum):

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.window import RefusedInWindow
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, ReplicaError, RowExists, RowMissing
 from replica_cli.core.events import RowKind
@@ -216,7 +217,7 @@ class Writer:
                 self._spoilt = error
                 if error.remedy is Remedy.RETRY:
                     error.remedy = Remedy.RECONNECT
-            raise (explained(error, work) if work is not None else error) from error
+            raise (refusal(error, work) if work is not None else error) from error
         packet.answered += 1
         if packet.answered == len(packet.entries):
             self._sent.popleft()
@@ -233,6 +234,14 @@ class Writer:
             self._is_lenient = work.is_lenient
             mode = _LENIENT_MODE if work.is_lenient else SQL_MODE
             self._add(f"SET SESSION sql_mode='{mode}'".encode(), None)
+
+
+def refusal(error: ServerError, work: Work) -> ReplicaError:
+    """Return what a server's error on some work is to the applier: a row inside a replay window is told apart."""
+    found = explained(error, work)
+    if work.is_replayed and isinstance(found, ApplyRefused):
+        return RefusedInWindow(found.message, hint=found.hint, table=found.table)
+    return found
 
 
 def explained(error: ServerError, work: Work) -> ReplicaError:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.beside import XaMet
-from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, TableChangedInWindow
 from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.commands import table_options
@@ -251,10 +251,15 @@ class Joining:
         self._failures[table] += 1
         count, limit = self._failures[table], self._settings.apply.table_failures
         tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
+        if isinstance(error, RefusedInWindow):
+            limit = REFUSALS_LIMIT
         log(
             logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message.removeprefix(f"{table}: "),
             instance=self._server.name, schema=table.schema, table=table.table,
         )  # fmt: skip
+        if isinstance(error, RefusedInWindow) and count < limit:
+            self._again((table,), error.message)
+            return
         if count < limit and not isinstance(error, Drift | Panic):
             self._end.wait(delay_after(count, self._settings.retry))
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.beside import XaMet
 from replica_cli.applier.failures import NotExact
-from replica_cli.applier.window import StatementInDoubt, TableChangedInWindow
+from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.tables import TableRecord
@@ -403,14 +403,22 @@ class Worker:
             # The same bug meets the same event: once more is enough.
             tag, limit = Tag.PANIC, _PANICS_LIMIT
             logger.debug("the trace of it", exc_info=error)
+        if isinstance(error, RefusedInWindow):
+            limit = REFUSALS_LIMIT
         log(
             logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message.removeprefix(f"{table}: "),
             instance=self._server.name, schema=table.schema, table=table.table, position=self._board.status.position,
         )  # fmt: skip
+        if isinstance(error, RefusedInWindow) and count < limit:
+            return self._ask_for_copies(TableChangedInWindow((table,), error.message.removeprefix(f"{table}: ")))
         # Drift does not go away by trying again.
         if count < limit and not isinstance(error, Drift):
             self._stop.wait(delay_after(count, self._settings.retry))
             return None
+        return self._give_up(error, table)
+
+    def _give_up(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
+        """Set a table aside that keeps failing, or return the error where the user wants the stream to end by it."""
         if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
             return error
         try:

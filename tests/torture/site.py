@@ -219,6 +219,13 @@ class Site:
         self._panics.update(new)
         return new
 
+    def said_of(self, table: str, lines: int = 12) -> str:
+        """Return the last lines that its commands logged about a table, each below the one before it."""
+        name = re.compile(rf"\b{re.escape(table)}\b")
+        logs = sorted(self.post.folder.glob("replica-*.log"))
+        found = [line for log in logs for line in log.read_text(errors="replace").splitlines() if name.search(line)]
+        return "".join(f"\n    {line[:400]}" for line in sorted(found)[-lines:])
+
     @contextmanager
     def losing(self) -> Iterator[None]:
         """Let alarms of a lost position be true while the context lasts: the harness takes the position away."""

@@ -52,13 +52,16 @@ def verify(arena: Arena) -> Verdict:
     """Compare everything with the primary, at rest. Raises ServerError for a server that does not answer."""
     verdict = Verdict()
     for site in arena.sites:
-        verdict.problems += [f"{site}: {table} is {state}: {reason}" for table, state, reason in site.noted()]
+        verdict.problems += [
+            f"{site}: {table} is {state}: {reason}{site.said_of(table)}" for table, state, reason in site.noted()
+        ]
         intents = site.rows(f"SELECT statement FROM {STATE_SCHEMA}.ddl_intent WHERE instance = '{site.name}'")
         verdict.problems += [f"{site}: left half done: {statement}" for (statement,) in intents]
         verdict.problems += check_place(arena, site, must_be_end=True)
         _count_ledger(arena, site, verdict)
         verdict.problems += [
             f"{site}: {r.schema}.{r.table} differs, {r.rows_a} rows on the primary, {r.rows_b} here\n{r.detail}"
+            + site.said_of(r.table)
             for schema in SCHEMAS
             for r in compare(arena.primary.address(), site.server.address(), schema)
             if not r.is_equal
