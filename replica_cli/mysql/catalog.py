@@ -87,6 +87,15 @@ def selected_schemas(primary: Session, selection: Selection) -> list[str]:
     return [name for name in names if selection.schema_target(name)]
 
 
+def replicated_schemas(primary: Session, selection: Selection) -> list[str]:
+    """Return the primary's names of the schemas that are replicated, also of named ones that are not there.
+
+    Raises ServerError.
+    """
+    named = (source for source, _ in selection.schemas)
+    return list(dict.fromkeys([*named, *selected_schemas(primary, selection)]))
+
+
 def list_names(session: Session, schemas: Iterable[str]) -> set[TableName]:
     """Return the names of the tables and views of some schemas; a table that is altered at this moment may be missing.
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.differences import DriftReport
-from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.drift.repair import Sources, repair_statements, tables_to_show
-from replica_cli.mysql.catalog import read_catalog, read_tables, show_create
+from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, show_create
 from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.definition_crossing import Crossing
 
 if TYPE_CHECKING:
-    from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.mysql.session import Session
 
 __all__ = ["DriftReport", "check_drift"]
 
@@ -39,14 +36,3 @@ def check_drift(settings: Settings, secondary: Server) -> DriftReport:
         texts = {name: show_create(source, name) for name in tables_to_show(differences)}
         statements = repair_statements(differences, Sources(primary, theirs, texts, selection, crossing))
     return DriftReport(secondary.name, differences, statements)
-
-
-def replicated_schemas(session: Session, selection: Selection) -> list[str]:
-    """Return the primary's schemas that are selected; all but the server's own where the selection is `*`."""
-    named = [source for source, _ in selection.schemas]
-    if not selection.takes_all_schemas:
-        return named
-    rows = session.rows("SELECT schema_name FROM information_schema.schemata ORDER BY schema_name")
-    there = (str(row[0]) for row in rows)
-    found = [s for s in there if s.lower() not in SYSTEM_SCHEMAS and selection.schema_target(s) is not None]
-    return list(dict.fromkeys([*named, *found]))

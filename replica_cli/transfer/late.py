@@ -35,15 +35,16 @@ def since_the_plan(primary: Session, plan: CopyPlan, stop: StopToken) -> SinceTh
     """
     selection = plan.origin.selection
     planned = {table.planned.name for table in plan.tables}
+    known = planned | plan.vanished
     schemas = selected_schemas(primary, selection)
     listed = list_names(primary, schemas)
     if primary.is_mariadb:
         stop.wait(_APART_SECONDS)
         listed |= list_names(primary, schemas)
     unplanned = {name for name in listed - planned if selection.target(name) is not None}
-    unlisted = planned - listed
+    unlisted = known - listed
     there = read_tables(primary, sorted(unplanned | unlisted)).keys()
-    late = frozenset(unplanned & there)
+    late = frozenset((unplanned | plan.vanished) & there)
     if late and not plan.origin.cascades_are_logged:
         late = family(late, selected_definitions(primary, selection, (), planned | late))
     return SinceThePlan(late, frozenset(unlisted - there))

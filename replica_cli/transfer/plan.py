@@ -13,7 +13,7 @@ from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.mysql.catalog import read_catalog, read_tables, selected_schemas
+from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.definition import schema_statement
@@ -53,7 +53,8 @@ class CopyPlan:
     """A whole copy to one secondary. `is_full`: the instance's position starts with it.
 
     `families` are tables that are read in one snapshot. `joins`: a stream goes on meanwhile, and the tables have to be
-    brought up to it afterwards. `is_done`: the first copy was made before, and nothing is to be done.
+    brought up to it afterwards. `is_done`: the first copy was made before, and nothing is to be done. `vanished` are
+    tables that may be replaced and that the primary dropped or renamed while the plan was made.
     """
 
     instance: str
@@ -67,6 +68,7 @@ class CopyPlan:
     families: tuple[frozenset[TableName], ...]
     settings: TransferSettings
     packet_limit: int
+    vanished: frozenset[TableName] = frozenset()
     warnings: tuple[str, ...] = ()
     joins: bool = False
     is_done: bool = False
@@ -123,8 +125,12 @@ def plan_copy(
         raise TablesOccupied(instance, occupied)
     if is_done:
         mode, plans = TransferMode.RESUME, ()
-    is_whole = not tables and not is_resumed
-    strangers = find_strangers(secondary, selection, definitions) if is_whole else []
+    names = {source.definition.name for source in sources}
+    # A first copy replaces nothing, and cannot know whose rows they are.
+    vanished = frozenset(definitions.keys() - names) if mode is TransferMode.RESTART else frozenset()
+    strangers = []
+    if not tables and not is_resumed:
+        strangers = find_strangers(secondary, selection, replicated_schemas(primary, selection), names | vanished)
     return CopyPlan(
         instance=instance,
         state_schema=state_schema,
@@ -138,6 +144,7 @@ def plan_copy(
         families=groups,
         settings=settings,
         packet_limit=packet_limit(facts.max_allowed_packet, target_facts.max_allowed_packet),
+        vanished=vanished,
         warnings=(
             *(f"{s.definition.name}: {note}" for s in sources for note in s.statements.notes),
             *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),

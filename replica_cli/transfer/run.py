@@ -117,7 +117,7 @@ def _begin(
         target.execute_one(statement)
     start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
     since = since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
-    _leave_out(target, runs, since)
+    _leave_out(target, plan, runs, since)
     tables = TableStore(target, plan.state_schema, plan.instance)
     progress = ProgressStore(target, plan.state_schema, plan.instance)
     target.begin()
@@ -147,13 +147,12 @@ def _is_fresh(run: TableRun) -> bool:
     return run.planned.action not in (TableAction.CONTINUE, TableAction.DONE)
 
 
-def _leave_out(target: Session, runs: list[TableRun], since: SinceThePlan) -> None:
-    for run in tuple(runs):
-        if run.name in since.gone:
+def _leave_out(target: Session, plan: CopyPlan, runs: list[TableRun], since: SinceThePlan) -> None:
+    for name in map(plan.origin.selection.target, sorted(since.gone)):
+        if name is not None:
             # No DROP of it is in the log behind the position.
-            target.execute(f"DROP TABLE IF EXISTS {quote_table(run.planned.target)}")
-        if run.name in since.gone | since.late:
-            runs.remove(run)
+            target.execute(f"DROP TABLE IF EXISTS {quote_table(name)}")
+    runs[:] = [run for run in runs if run.name not in since.gone | since.late]
 
 
 def _group(plan: CopyPlan, runs: list[TableRun]) -> None:

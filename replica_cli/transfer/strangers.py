@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 
-def find_strangers(secondary: Session, selection: Selection, names: Collection[TableName]) -> list[TableName]:
-    """Return the secondary's tables that belong to none of the primary's `names`, in schemas that these have."""
-    schemas = {target.schema: name.schema for name in names if (target := selection.target(name))}
+def find_strangers(
+    secondary: Session, selection: Selection, schemas: Collection[str], names: Collection[TableName]
+) -> list[TableName]:
+    """Return the secondary's tables that belong to none of the primary's `names`, in what it calls the `schemas`."""
+    targets = {selection.schema_target(schema) for schema in schemas}
     # The secondary may keep names in small letters.
     ours = {str(selection.target(name)).lower() for name in names}
     rows = secondary.rows(
         "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
     )
-    found = (TableName(str(schema), str(table)) for schema, table in rows if str(schema) in schemas)
-    return sorted(
-        t for t in found if str(t).lower() not in ours and selection.target(TableName(schemas[t.schema], t.table)) == t
-    )
+    found = (TableName(str(schema), str(table)) for schema, table in rows if str(schema) in targets)
+    return sorted(t for t in found if str(t).lower() not in ours and selection.source(t) is not None)

@@ -208,6 +208,62 @@ def test_tables_that_the_primary_has_no_longer_are_named(copier: Copier) -> None
     assert copier.plan(TransferMode.RESTART, "one").warnings == ()
 
 
+def test_tables_of_a_schema_that_has_none_on_the_primary_are_named(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE one {SIMPLE}")
+    copier.copy()
+    one = f"{copier.schema}.one: not on the primary, it stays on db2 as it is"
+    copier.on_primary("DROP TABLE one")
+    assert copier.plan(TransferMode.RESTART).warnings == (one,)
+    copier.on_primary(f"DROP DATABASE {copier.schema}")
+    assert copier.plan(TransferMode.RESTART).warnings == (one,)
+
+
+def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(
+        f"CREATE TABLE goes {SIMPLE}", f"CREATE TABLE returns {SIMPLE}", f"CREATE TABLE stays {SIMPLE}",
+        "INSERT INTO goes VALUES (1, 1, 1)", "INSERT INTO returns VALUES (1, 1, 1)",
+    )  # fmt: skip
+    copier.copy()
+
+    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+        if definition.name.table == "goes":
+            copier.on_primary("DROP TABLE goes, returns")
+        return read_source(session, origin, definition)
+
+    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    plan = copier.plan(TransferMode.RESTART)
+    assert ([t.planned.name.table for t in plan.tables], plan.warnings) == (["stays"], ())
+    copier.on_primary(f"CREATE TABLE returns {SIMPLE}", "INSERT INTO returns VALUES (2, 2, 2)")
+    # No DROP of either is in the log behind the position.
+    assert copier.run(plan).must_repeat
+    assert {t: r.state for t, r in copier.records().items() if t != "stays"} == {"returns": TableState.PENDING}
+    copier.copy(TransferMode.RESUME)
+    copier.compare()
+
+
+def test_a_table_of_the_secondary_alone_stays_if_a_first_copy_cannot_know_it(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(f"CREATE TABLE goes {SIMPLE}", f"CREATE TABLE stays {SIMPLE}")
+    with copier.secondary.session() as session:
+        session.execute(f"CREATE DATABASE {copier.schema}")
+        session.execute(f"CREATE TABLE {copier.schema}.goes {SIMPLE}")
+        session.execute(f"INSERT INTO {copier.schema}.goes VALUES (1, 1, 1)")
+
+    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+        if definition.name.table == "goes":
+            copier.on_primary("DROP TABLE goes")
+        return read_source(session, origin, definition)
+
+    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    plan = copier.plan()
+    assert plan.warnings == (f"{copier.schema}.goes: not on the primary, it stays on db2 as it is",)
+    copier.run(plan)
+    assert copier.count(copier.secondary, "goes") == 1
+
+
 def test_a_table_that_goes_while_the_copy_is_planned_is_no_fault(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
