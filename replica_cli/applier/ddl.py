@@ -17,6 +17,7 @@ from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, Remedy, ServerError
+from replica_cli.sqlbuilder.definition import without_counter
 from replica_cli.sqlbuilder.effects import touches_only_server_tables
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
@@ -445,10 +446,12 @@ class DdlApplier:
         return all(read_table(self._catalog, t) is not None for t in targets)
 
     def _fingerprint(self, targets: tuple[TableName, ...]) -> str:
+        # Without the counters: a row that somebody else inserts here is no sign that a statement ran.
         parts = []
         for target in targets:
             exists = read_table(self._catalog, target) is not None
-            parts.append(f"{target}\0{show_create(self._catalog, target) if exists else ''}")
+            text = without_counter(show_create(self._catalog, target)) if exists else ""
+            parts.append(f"{target}\0{text}")
         return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _tables_in_doubt(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
@@ -463,7 +466,7 @@ class DdlApplier:
         target = self._selection.target(name)
         if target is None or read_table(self._catalog, target) is None:
             return ""
-        return show_create(self._catalog, target).partition("(")[2]
+        return without_counter(show_create(self._catalog, target)).partition("(")[2]
 
     def _finish_drop(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         # Some of several tables may be gone and others not.

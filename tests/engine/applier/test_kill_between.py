@@ -11,6 +11,7 @@ from engine.applier.killer import KilledError
 
 from replica_cli.applier import progress
 from replica_cli.applier.applier import Applier
+from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.position import Position
@@ -82,6 +83,22 @@ def test_a_table_set_aside_is_so_until_the_position_is_behind_its_drop(
     bench.stream()
     bench.assert_equal()
     assert bench.tables.load() == {}
+
+
+def test_a_counter_that_moves_after_a_kill_is_no_sign_that_the_statement_ran(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (100), PARTITION p1 VALUES LESS THAN MAXVALUE)"
+    bench.on_both(f"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY) {parts}", "INSERT INTO t VALUES (1), (2), (300)")
+    bench.begin_here()
+    bench.on_primary("ALTER TABLE t TRUNCATE PARTITION p0")
+    with monkeypatch.context() as patched:
+        patched.setattr(DdlApplier, "_run", killed)
+        with pytest.raises(KilledError):
+            bench.stream()
+    bench.on_secondary("INSERT INTO t VALUES (NULL)", "DELETE FROM t WHERE id > 300")
+    bench.stream()
+    assert bench.rows("SELECT id FROM t") == [(300,)]
 
 
 def test_what_a_quarantined_merge_table_takes_in_is_set_aside_too(bench: Bench) -> None:

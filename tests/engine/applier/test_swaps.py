@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 _PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
 SWAPS = {
     "rename": "RENAME TABLE a TO x, b TO a, x TO b",
+    "counters": "RENAME TABLE c TO x, d TO c, x TO d",
     "exchange": "ALTER TABLE parts EXCHANGE PARTITION p0 WITH TABLE a",
     "columns": "ALTER TABLE turns DROP COLUMN was, CHANGE COLUMN `is` was INT, ADD COLUMN `is` INT AFTER id",
 }
 
 
-CHANGED = {"rename": ("a", "b"), "exchange": ("a", "parts"), "columns": ("turns",)}
+CHANGED = {"rename": ("a", "b"), "counters": ("c", "d"), "exchange": ("a", "parts"), "columns": ("turns",)}
 
 
 class KilledError(ReplicaError):
@@ -34,6 +35,7 @@ def equal(bench: Bench) -> Bench:
         "CREATE TABLE a (id INT PRIMARY KEY, v INT)", "CREATE TABLE b LIKE a",
         f"CREATE TABLE parts (id INT PRIMARY KEY, v INT) {_PARTS}",
         "CREATE TABLE turns (id INT PRIMARY KEY, `is` INT, was INT)", "INSERT INTO turns VALUES (1, 2, 1)",
+        "CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY)", "CREATE TABLE d LIKE c", "INSERT INTO d VALUES (7)",
         "INSERT INTO a VALUES (1, 10)", "INSERT INTO b VALUES (2, 20)", "INSERT INTO parts VALUES (3, 30), (13, 31)",
     )  # fmt: skip
     bench.begin_here()

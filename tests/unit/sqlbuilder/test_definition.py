@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.sqlbuilder.definition import CreateStatements, create_statements, schema_statement
+from replica_cli.sqlbuilder.definition import CreateStatements, create_statements, schema_statement, without_counter
 from replica_cli.sqlbuilder.definition_crossing import Crossing
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 
@@ -188,3 +188,9 @@ def test_a_schema_statement_takes_names_only() -> None:
 def test_what_is_no_table_is_said() -> None:
     with pytest.raises(ValueError):
         made("DROP TABLE x")
+
+
+def test_a_definition_without_its_counter_is_that_of_a_table_that_had_no_row_yet() -> None:
+    start = "CREATE TABLE `a` (\n  `AUTO_INCREMENT` int NOT NULL AUTO_INCREMENT DEFAULT '='\n) ENGINE=InnoDB "
+    end = "DEFAULT CHARSET=utf8mb4 COMMENT='AUTO_INCREMENT=5'"
+    assert without_counter(f"{start}AUTO_INCREMENT=8 {end}") == without_counter(start + end) == start + end
