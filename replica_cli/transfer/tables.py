@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.positions import PositionStore
@@ -71,6 +72,12 @@ class TableRun:
     def reads_whole(self) -> bool:
         """Say whether all of its rows are read at one moment: such a copy has no replay window."""
         return self.planned.method is CopyMethod.SNAPSHOT
+
+    def begin_anew(self, source: SourceTable) -> None:
+        """Take another definition for the next attempt. A table that has no key any more is read at one moment."""
+        self.source, self.is_altered = source, False
+        if source.key is None:
+            self.planned = replace(self.planned, method=CopyMethod.SNAPSHOT, ranges=1, key=())
 
     @property
     def is_given_up(self) -> bool:

@@ -270,7 +270,9 @@ class Worker:
             self._restart(run)
             return
         if not self._is_all_there(run):
-            return  # stopped on the way
+            if not self._is_cut_short(run):
+                self._restart(run)
+            return
         fingerprint = current_fingerprint(self._connections.primary, self._plan.origin, run.name)
         # Gone is no reason to begin again: its end is in the log behind `start`.
         if fingerprint not in (None, run.source.fingerprint):
@@ -308,9 +310,13 @@ class Worker:
             )
         logger.info("%s: its copy begins anew, as the table was altered on the primary", run.name)
         run.start = visible_position(self._connections.primary, self._facts)
-        run.source, run.is_altered = source, False
+        run.begin_anew(source)
         self._meter.start_over(str(run.name))
         self._queue.put(Task(run))
+
+    def _is_cut_short(self, run: TableRun) -> bool:
+        """Say whether rows are missing because somebody ended the copy, or a relative of the table was altered."""
+        return self._stop.is_set or self._queue.is_over or run.must_repeat
 
     def _is_all_there(self, run: TableRun) -> bool:
         progress = self._store(self._connections.secondary).load().get(run.name)

@@ -26,6 +26,7 @@ from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.plan import CopyPlan, plan_copy
 from replica_cli.transfer.run import CopyResult, run_copy
 from replica_cli.transfer.source import read_source
+from replica_cli.transfer.tables import make_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.source import Origin, SourceTable
+    from replica_cli.transfer.tables import TableRun
 
 
 @dataclass
@@ -387,6 +389,35 @@ def test_writes_during_the_copy_do_not_break_it(copier: Copier) -> None:
     assert result.end.order > result.start.order or not result.start.file
     record = copier.records()["t"]
     assert (record.state, record.start, record.end) == (TableState.COPIED, result.start, result.end)
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("PRIMARY KEY", "ALTER TABLE t DROP PRIMARY KEY"),
+        ("UNIQUE", "ALTER TABLE t MODIFY id INT NULL"),
+        ("PRIMARY KEY", "ALTER TABLE t ENGINE=MyISAM"),
+        ("NULL", "ALTER TABLE t ADD PRIMARY KEY (id)"),
+    ],
+)
+def test_a_table_whose_way_of_being_read_changes_begins_anew(
+    copier: Copier, key: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(
+        f"CREATE TABLE t (id INT NOT NULL {key.replace('NULL', '')}, a INT, b INT)", numbers("t", 100, "n, n, n"),
+        f"CREATE TABLE other {SIMPLE}", numbers("other", 100, "n, n, n"),
+    )  # fmt: skip
+    changed = []
+
+    def make_late(secondary: Session, run: TableRun) -> None:
+        if run.name.table == "t" and not changed:
+            changed.append(change)
+            copier.on_primary(change, "INSERT INTO t VALUES (1000, 1, 1)")
+        make_table(secondary, run)
+
+    monkeypatch.setattr("replica_cli.transfer.worker.make_table", make_late)
+    copier.copy()
+    copier.compare()
 
 
 def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
