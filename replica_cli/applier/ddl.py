@@ -446,7 +446,7 @@ class DdlApplier:
         return all(read_table(self._catalog, t) is not None for t in targets)
 
     def _fingerprint(self, targets: tuple[TableName, ...]) -> str:
-        # Without the counters: a row that somebody else inserts here is no sign that a statement ran.
+        # Without the counters: they change when somebody else inserts a row here, also if the statement did not run.
         parts = []
         for target in targets:
             exists = read_table(self._catalog, target) is not None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
 
 
-# A refusal that so many copies do not end is no matter of the window.
+# The fifth refusal quarantines the table: four new copies did not help, so the window is not the cause.
 REFUSALS_LIMIT = 5
 
 
@@ -41,8 +41,8 @@ class StatementInDoubt(TableChangedInWindow):
 class RefusedInWindow(ApplyRefused):
     """The secondary refuses a row inside its table's window.
 
-    The row may be of another definition than the copy was made by: the table was altered before the copy's position and
-    altered back behind it, so that both looks of the copy saw the same. A few copies later it is no such row.
+    The row may have been written for another definition. If a table is altered before the copy's position and altered
+    back after it, the copy reads the same definition both times and does not notice. The next copy begins later.
     """
 
     code = "refused_in_window"

@@ -237,7 +237,7 @@ class Writer:
 
 
 def refusal(error: ServerError, work: Work) -> ReplicaError:
-    """Return what a server's error on some work is to the applier: a row inside a replay window is told apart."""
+    """Return the error to raise for a server's error on some work: RefusedInWindow for a row of a replay window."""
     found = explained(error, work)
     if work.is_replayed and isinstance(found, ApplyRefused):
         return RefusedInWindow(found.message, hint=found.hint, table=found.table)

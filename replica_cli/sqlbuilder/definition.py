@@ -140,15 +140,8 @@ def _without_hash(item: Item) -> Item:
 
 def without_counter(text: str) -> str:
     """Return SHOW CREATE TABLE's text without the AUTO_INCREMENT counter, which every inserted row moves."""
-    tokens = tokenise(text, CATALOG)
-    solid = [i for i, t in enumerate(tokens) if not t.is_blank]
-    for place, equals, value in zip(solid, solid[1:], solid[2:], strict=False):
-        if tokens[place].is_word("AUTO_INCREMENT") and tokens[equals].is_symbol("="):
-            # With the blank behind it: a table that had no row yet has no counter in its text.
-            blank = 1 if tokens[value + 1 : value + 2] and tokens[value + 1].is_blank else 0
-            tokens[place : value + 1 + blank] = []
-            break
-    return "".join(t.text for t in tokens)
+    tokens = tuple(tokenise(text, CATALOG))
+    return join(without(tokens, [(o.start, o.end) for o in options(tokens) if o.name == "AUTO_INCREMENT"]))
 
 
 def _placed(tail: tuple[Token, ...], notes: list[str], *, keeps_auto_increment: bool) -> tuple[Token, ...]:

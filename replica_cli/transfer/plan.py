@@ -126,7 +126,7 @@ def plan_copy(
     if is_done:
         mode, plans = TransferMode.RESUME, ()
     names = {source.definition.name for source in sources}
-    # A first copy replaces nothing, and cannot know whose rows they are.
+    # Only a copy that may replace tables may drop these. A first copy names them in a warning.
     vanished = frozenset(definitions.keys() - names) if mode is TransferMode.RESTART else frozenset()
     strangers = []
     if not tables and not is_resumed:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def find_strangers(
     secondary: Session, selection: Selection, schemas: Collection[str], names: Collection[TableName]
 ) -> list[TableName]:
-    """Return the secondary's tables that belong to none of the primary's `names`, in what it calls the `schemas`."""
+    """Return the secondary's tables in `schemas` that are none of `names`; both are what the primary calls them."""
     targets = {selection.schema_target(schema) for schema in schemas}
     # The secondary may keep names in small letters.
     ours = {str(selection.target(name)).lower() for name in names}

@@ -310,12 +310,12 @@ class Worker:
             )
         logger.info("%s: its copy begins anew, as the table was altered on the primary", run.name)
         run.start = visible_position(self._connections.primary, self._facts)
-        run.begin_anew(source)
+        run.begin_again(source)
         self._meter.start_over(str(run.name))
         self._queue.put(Task(run))
 
     def _is_cut_short(self, run: TableRun) -> bool:
-        """Say whether rows are missing because somebody ended the copy, or a relative of the table was altered."""
+        """Say whether rows are missing because the copy ends early, or because the whole family is copied again."""
         return self._stop.is_set or self._queue.is_over or run.must_repeat
 
     def _is_all_there(self, run: TableRun) -> bool:

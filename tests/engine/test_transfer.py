@@ -220,6 +220,17 @@ def test_tables_of_a_schema_that_has_none_on_the_primary_are_named(copier: Copie
     assert copier.plan(TransferMode.RESTART).warnings == (one,)
 
 
+def run_while_planned(copier: Copier, monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
+    """Run a statement on the primary when the definition of the table `goes` is about to be read for a plan."""
+
+    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+        if definition.name.table == "goes":
+            copier.on_primary(statement)
+        return read_source(session, origin, definition)
+
+    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+
+
 def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,13 +239,7 @@ def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too
         "INSERT INTO goes VALUES (1, 1, 1)", "INSERT INTO returns VALUES (1, 1, 1)",
     )  # fmt: skip
     copier.copy()
-
-    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
-        if definition.name.table == "goes":
-            copier.on_primary("DROP TABLE goes, returns")
-        return read_source(session, origin, definition)
-
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    run_while_planned(copier, monkeypatch, "DROP TABLE goes, returns")
     plan = copier.plan(TransferMode.RESTART)
     assert ([t.planned.name.table for t in plan.tables], plan.warnings) == (["stays"], ())
     copier.on_primary(f"CREATE TABLE returns {SIMPLE}", "INSERT INTO returns VALUES (2, 2, 2)")
@@ -253,13 +258,7 @@ def test_a_table_of_the_secondary_alone_stays_if_a_first_copy_cannot_know_it(
         session.execute(f"CREATE DATABASE {copier.schema}")
         session.execute(f"CREATE TABLE {copier.schema}.goes {SIMPLE}")
         session.execute(f"INSERT INTO {copier.schema}.goes VALUES (1, 1, 1)")
-
-    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
-        if definition.name.table == "goes":
-            copier.on_primary("DROP TABLE goes")
-        return read_source(session, origin, definition)
-
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    run_while_planned(copier, monkeypatch, "DROP TABLE goes")
     plan = copier.plan()
     assert plan.warnings == (f"{copier.schema}.goes: not on the primary, it stays on db2 as it is",)
     copier.run(plan)
@@ -272,13 +271,7 @@ def test_a_table_that_goes_while_the_copy_is_planned_is_no_fault(
     copier.on_primary(
         f"CREATE TABLE goes {SIMPLE}", f"CREATE TABLE stays {SIMPLE}", "INSERT INTO stays VALUES (1, 1, 1)"
     )
-
-    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
-        if definition.name.table == "goes":
-            copier.on_primary("DROP TABLE goes")
-        return read_source(session, origin, definition)
-
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    run_while_planned(copier, monkeypatch, "DROP TABLE goes")
     copier.copy()
     copier.compare()
 
@@ -397,14 +390,14 @@ def test_writes_during_the_copy_do_not_break_it(copier: Copier) -> None:
         ("PRIMARY KEY", "ALTER TABLE t DROP PRIMARY KEY"),
         ("UNIQUE", "ALTER TABLE t MODIFY id INT NULL"),
         ("PRIMARY KEY", "ALTER TABLE t ENGINE=MyISAM"),
-        ("NULL", "ALTER TABLE t ADD PRIMARY KEY (id)"),
+        ("", "ALTER TABLE t ADD PRIMARY KEY (id)"),
     ],
 )
-def test_a_table_whose_way_of_being_read_changes_begins_anew(
+def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
     copier: Copier, key: str, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copier.on_primary(
-        f"CREATE TABLE t (id INT NOT NULL {key.replace('NULL', '')}, a INT, b INT)", numbers("t", 100, "n, n, n"),
+        f"CREATE TABLE t (id INT NOT NULL {key}, a INT, b INT)", numbers("t", 100, "n, n, n"),
         f"CREATE TABLE other {SIMPLE}", numbers("other", 100, "n, n, n"),
     )  # fmt: skip
     changed = []

@@ -1,7 +1,6 @@
-"""A definition that changes around a copy's position and back again: the copy's two looks at it see the same.
+"""A table that is altered before a copy's position and altered back after it: the copy reads one definition twice.
 
-The copy makes the table as it was before the position and as it is behind the last row. In between it was another
-one, and the first rows of the replay window were written for that one.
+Between the two statements the table had another definition. The first rows of the replay window were written for that.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from replica_cli.transfer.tables import TableRun
 
 _ONE_PART = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (100))"
-# By name: the table, what makes it another one, rows that only that one takes, what makes it the first one again.
+# By name: the table; statements that alter it; rows that fit only then; statements that alter it back.
 CHANGES = {
     "partition": (
         f"CREATE TABLE t (id INT PRIMARY KEY, n INT) {_ONE_PART}",
@@ -74,13 +73,11 @@ CHANGES = {
 
 
 def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy everything to db1; statements run on the primary between the plan and the position, and behind that."""
-    settings = TransferSettings()
-    replica.run("position", "show")
+    """Copy everything to db1, and run statements on the primary `before` the copy's position and `behind` it."""
     with replica.primary.session() as primary, replica.secondaries["db1"].session() as secondary:
         plan = plan_copy(
             primary, secondary, Selection(((replica.schema, replica.schema),)), instance="db1",
-            state_schema=replica.state_schema, settings=settings, mode=TransferMode.NEW,
+            state_schema=replica.state_schema, settings=TransferSettings(), mode=TransferMode.NEW,
         )  # fmt: skip
     replica.on_primary(*before)
     split, is_first = worker.split, True
@@ -103,13 +100,13 @@ def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monke
 @pytest.mark.every_server
 @pytest.mark.parametrize("state", ["copied", "joining"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_rows_of_a_definition_in_between_make_the_copy_begin_anew(
+def test_rows_for_the_definition_in_between_have_the_table_copied_again(
     replica: Replica, change: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, altered, rows, back = CHANGES[change]
     replica.on_primary(table, *(f"INSERT INTO t (id, n) VALUES ({n}, {n})" for n in range(5)))
     copy_and_alter(replica, altered, [*rows, *back], monkeypatch)
-    # Beside a stream that went on meanwhile the copy leaves its table to the thread that brings it up.
+    # If a stream runs during the copy, the table joins it later: a thread of the stream applies the window.
     replica.on_secondary(f"UPDATE table_status SET state = '{state}'", schema=replica.state_schema)
     stream = replica.stream()
     replica.on_primary("UPDATE t SET n = n + 1 WHERE id = 4")
