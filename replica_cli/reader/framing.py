@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.errors import CorruptEvent
 from replica_cli.mysql.errnos import CR_SERVER_LOST, Remedy, ServerError, remedy_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Framer:
     def read(self) -> Iterator[bytes]:
         """Wait for bytes once and yield the events that are complete with them, in order.
 
-        Raises ServerError when the primary ends the dump, says an error, or closes the connection.
+        Raises ServerError when the primary ends the dump, says an error, or closes the connection; CorruptEvent where
+        an event is longer than it announces.
         """
         data = _received(self._stream, self._server_name)
         self.last_size = len(data)
@@ -71,6 +73,7 @@ class Framer:
                 break
             if self._parts:
                 self._parts.append(data[at + 4 : stop])
+                self._check_size()
                 if length < _WHOLE:
                     whole = b"".join(self._parts)
                     self._parts = []
@@ -84,6 +87,13 @@ class Framer:
                 yield data[at + 5 : stop]
             at = stop
         self._rest = data[at:]
+
+    def _check_size(self) -> None:
+        """Refuse an event that goes on in packet after packet behind the size that its header announces."""
+        announced = int.from_bytes(self._parts[0][9:13], "little")
+        received = sum(map(len, self._parts))
+        if received > announced:
+            raise CorruptEvent(f"{self._server_name} sends {received} bytes of an event of {announced} bytes")
 
 
 class Skimmer:

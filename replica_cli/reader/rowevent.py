@@ -109,7 +109,9 @@ def unpack_mariadb(data: bytes) -> bytes:
         raise CorruptEvent(f"unknown compression algorithm {first:#x}")
     width = first & 0x07
     length = int.from_bytes(data[1 : 1 + width], "big")
-    unpacked = zlib.decompress(data[1 + width :])
-    if len(unpacked) != length:
-        raise CorruptEvent(f"a compressed event holds {len(unpacked)} bytes and says {length}")
+    unpacking = zlib.decompressobj()
+    # One byte more than announced shows that there is more; the rest of it is never made.
+    unpacked = unpacking.decompress(data[1 + width :], length + 1)
+    if len(unpacked) != length or not unpacking.eof:
+        raise CorruptEvent(f"a compressed event does not hold the {length} bytes that it announces")
     return unpacked

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replica_cli.core.errors import CorruptEvent
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.reader.framing import Framer, Skimmer
 
@@ -31,6 +32,11 @@ class Pieces:
 
 def packet(payload: bytes, sequence: int = 0) -> bytes:
     return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
+
+
+def event_of(size: int) -> bytes:
+    """Return an event whose header announces its size."""
+    return bytes(9) + size.to_bytes(4, "little") + b"x" * (size - 13)
 
 
 def frame(*pieces: bytes, kind: type[Framer | Skimmer] = Framer) -> list[bytes]:
@@ -71,7 +77,7 @@ def test_every_single_cut() -> None:
 
 @pytest.mark.parametrize("extra", [-2, -1, 0, 1, 5])
 def test_events_around_the_size_of_a_packet(extra: int) -> None:
-    event = b"x" * (WHOLE + extra)
+    event = event_of(WHOLE + extra)
     payload = b"\0" + event
     parts = [payload[:WHOLE], payload[WHOLE:]] if len(payload) >= WHOLE else [payload]
     data = b"".join(packet(p, n) for n, p in enumerate(parts)) + packet(b"\0next")
@@ -96,14 +102,21 @@ def test_of_a_large_event_the_beginning_is_skimmed(size: int) -> None:
 
 
 def test_an_event_of_several_whole_packets() -> None:
-    payload = b"\0" + b"x" * (2 * WHOLE - 1)
+    payload = b"\0" + event_of(2 * WHOLE - 1)
     data = packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1) + packet(b"", 2) + packet(b"\0next")
     assert frame(data) == [payload[1:], b"next"]
     assert frame(data, kind=Skimmer) == [payload[1 : SKIMMED + 1], b"next"]
     # A continuation that looks like an error or an end is neither.
-    payload = b"\0" + b"x" * (WHOLE - 1) + b"\xff\xfe rest"
+    payload = b"\0" + event_of(WHOLE + 6)[:-7] + b"\xff\xfe rest"
     assert frame(packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1)) == [payload[1:]]
     assert frame(packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1), kind=Skimmer) == [payload[1 : SKIMMED + 1]]
+
+
+def test_an_event_that_never_ends_is_refused_where_it_should_end() -> None:
+    payload = b"\0" + event_of(2 * WHOLE)
+    framer = Framer(cast("DumpStream", Pieces(packet(payload[:WHOLE]), *[packet(bytes(WHOLE))] * 9)), "primary")
+    with pytest.raises(CorruptEvent, match="of an event of 33554430 bytes"):
+        [*framer.read(), *framer.read(), *framer.read()]
 
 
 @BOTH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -213,9 +214,10 @@ def test_broken_compression(packed: bytes) -> None:
         parse_row_event(row_event(166, body), TWO)
 
 
-def payload(data: bytes, algorithm: int = 0) -> bytes:
+def payload(data: bytes, algorithm: int = 0, announced: int | None = None) -> bytes:
     packed = zstandard.ZstdCompressor().compress(data) if algorithm == 0 else data
-    return b"\x02" + lenenc(len(lenenc(algorithm))) + lenenc(algorithm) + b"\x01\x01\x05" + b"\x00" + packed
+    fields = {2: lenenc(algorithm), 3: lenenc(len(data) if announced is None else announced), 1: lenenc(len(packed))}
+    return b"".join(lenenc(n) + lenenc(len(v)) + v for n, v in fields.items()) + b"\0" + packed
 
 
 INNER = [row_event(16, b"12345678"), row_event(23, b"x" * 3_000_000), row_event(19, b"")]
@@ -237,9 +239,33 @@ def test_a_broken_payload() -> None:
         whole[:-1],
         payload(b"".join(INNER) + b"rest"),
         payload(INNER[0][:-1]),
+        payload(b"".join(INNER), announced=sum(map(len, INNER)) - 1),
+        payload(b"".join(INNER), announced=sum(map(len, INNER)) + 1),
+        payload(b"".join(INNER), announced=0),
+        payload(INNER[0] + b"\0" * 9 + (2**31).to_bytes(4, "little") + bytes(6)),
+        b"\x02\x01\0\0" + zstandard.ZstdCompressor().compress(INNER[0]),
     ):
         with pytest.raises(CorruptEvent):
             list(unpack_payload(bad))
+
+
+def test_what_is_packed_takes_no_more_memory_than_it_announces() -> None:
+    hundred_million = bytes(100_000_000)
+    large = row_event(16, hundred_million)
+    packed = {
+        payload: payload(large, announced=1000),
+        row_event: row_event(166, struct.pack("<IHH", 77, 0, 1) + b"\x02\x03\x81\x04" + zlib.compress(hundred_million)),
+    }
+    del large, hundred_million
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptEvent):
+            list(unpack_payload(packed[payload]))
+        with pytest.raises(CorruptEvent):
+            parse_row_event(packed[row_event], TWO)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.integers(0, 2**64 - 1), st.binary(max_size=3))
