@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,11 @@ from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
 from replica_cli.core.requests import ResetKind, ResetRequest
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.reports import Failure, PositionReport
+
 _CODES = (
     ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.PRIMARY, ExitCode.SECONDARY,
 )  # fmt: skip
@@ -26,7 +32,7 @@ _CODES = (
 SHOW_HELP = help_text(
     "Show saved position, the primary's, and the distance",
     "Also lists every table that is not simply live: being copied, or quarantined with the reason and the position "
-    "at which it stopped.",
+    "at which it stopped. What cannot be read is unknown, and the exit code says which side did not answer.",
     examples=(
         ("Where does everything stand", "replica position show"),
         ("The distance of one secondary in bytes", "replica position show --secondary db2 --json"),
@@ -63,7 +69,7 @@ def show(invocation: Invocation) -> None:
         documents.write(documents.positions_document(reports))
     elif not invocation.is_silent:
         answer(positions_text(reports, invocation.paint()))
-    failures = [f for r in filled(reports) if (f := r.failure or r.lost)]
+    failures = _failures(filled(reports))
     if failures:
         for failure in failures if not invocation.is_silent else ():
             render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
@@ -117,6 +123,15 @@ def reset(
         run_reset(run.settings, plans)
     if invocation.is_json:
         documents.write(documents.resets_document(plans, is_dry_run=dry_run))
+
+
+def _failures(reports: Sequence[PositionReport]) -> list[Failure]:
+    """Return what could not be read, or is wrong, once each: the primary first, as all secondaries share it."""
+    primary = [f for r in reports if (f := r.primary_failure)]
+    found = [(r.instance, f) for r in reports if (f := r.failure or r.lost)]
+    return primary[:1] + [
+        f if f.message.startswith(f"{i}:") else replace(f, message=f"{i}: {f.message}") for i, f in found
+    ]
 
 
 def _target(

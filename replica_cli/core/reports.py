@@ -35,6 +35,17 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """What stands for a value that could not be read; None stands for one that is not there.
+
+    `is_reachable`: the server answers, but not this question.
+    """
+
+    failure: Failure
+    is_reachable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerReport:
     """What one secondary's stream did; `position` is the last one committed."""
 
@@ -156,24 +167,36 @@ class TableNote:
 
 @dataclass(frozen=True, slots=True)
 class PositionReport:
-    """Where one secondary stands. Times are aware and in UTC; None is unknown.
+    """The position of one secondary and the primary's. Times are aware and in UTC; None is unknown.
 
-    `distance_bytes` counts binary log between `saved` and `primary`; `distance_seconds` is the age of the oldest
-    change not yet applied. Both are unknown when the saved position is not true on the primary: `lost` says why.
+    `saved` is None if no position is saved, and Unknown if the secondary could not be asked: then nothing else is known
+    of it. `distance_bytes` counts binary log between `saved` and `primary`; `distance_seconds` is the age of the oldest
+    change not yet applied. Both are None when the saved position is not true on the primary (`lost` says why), when the
+    primary could not be asked, and before the first copy is done (`is_copied` is False).
     """
 
     instance: str
-    saved: Position | None = None
+    saved: Position | Unknown | None = None
     saved_at: datetime | None = None
     source_time: datetime | None = None
-    primary: Position | None = None
+    primary: Position | Unknown | None = None
     distance_bytes: int | None = None
     distance_seconds: float | None = None
     tables: tuple[TableNote, ...] = ()
     phase: Phase | None = None
     is_paused: bool = False
-    failure: Failure | None = None
     lost: Failure | None = None
+    is_copied: bool = True
+
+    @property
+    def failure(self) -> Failure | None:
+        """Return why the secondary could not be asked, None if it answered."""
+        return self.saved.failure if isinstance(self.saved, Unknown) else None
+
+    @property
+    def primary_failure(self) -> Failure | None:
+        """Return why the primary's position is not known, None if it is."""
+        return self.primary.failure if isinstance(self.primary, Unknown) else None
 
 
 @dataclass(frozen=True, slots=True)

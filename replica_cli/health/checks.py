@@ -73,8 +73,10 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
     return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
 
 
-def check_lag(distance: Distance, max_lag_seconds: float, instance: str) -> HealthCheck:
+def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_first_copy: bool = False) -> HealthCheck:
     """Check the age of the oldest change that is not applied."""
+    if is_first_copy:
+        return HealthCheck("lag", WARNING, "not known before the first copy is done", instance=instance)
     size = "" if distance.size_bytes is None else f", {distance.size_bytes} bytes of binary log"
     if distance.seconds is None:
         return HealthCheck("lag", UNKNOWN, f"how far it is behind cannot be read{size}", instance=instance)

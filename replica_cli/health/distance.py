@@ -27,8 +27,12 @@ class Distance:
 
 
 def measure(primary: PrimaryView, state: InstanceState, *, is_lost: bool = False) -> Distance:
-    """Return how far an instance is behind its primary; unknown when either is, or the saved position is not true."""
-    if is_lost or state.saved is None or primary.position is None or primary.facts is None:
+    """Return how far an instance is behind its primary.
+
+    It is unknown when either position is, when the saved one is not true, and before the first copy is done: the
+    position that is saved then is where the copy began, and the rows up to there are not all copied.
+    """
+    if is_lost or state.saved is None or primary.position is None or primary.facts is None or state.is_first_copy:
         return Distance(is_reached=False)
     saved = state.saved.position
     if is_reached(saved, primary.position, is_mariadb=primary.facts.is_mariadb):

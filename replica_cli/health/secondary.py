@@ -36,6 +36,11 @@ class InstanceState:
         return self.beat is not None and self.beat.age_seconds < FRESH_SECONDS and self.beat.phase not in ENDED
 
     @property
+    def is_first_copy(self) -> bool:
+        """Return True while the first copy is not finished: the saved position is where that began, nothing more."""
+        return self.saved is not None and not self.saved.transaction_count and bool(self.unfinished)
+
+    @property
     def quarantined(self) -> tuple[TableRecord, ...]:
         """Return the tables that are set aside."""
         return tuple(t for t in self.tables if t.state is TableState.QUARANTINED)

@@ -113,7 +113,7 @@ def _state_checks(
     checks = [
         check_position(view, state, instance, error=found.error),
         check_filters(state, settings.selection, instance),
-        check_lag(distance, max_lag_seconds, instance) if state.saved is not None else None,
+        check_lag(distance, max_lag_seconds, instance, is_first_copy=state.is_first_copy) if state.saved else None,
         check_alive(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance),

@@ -68,23 +68,27 @@ def judge(
     return found
 
 
+def look_at_primary(primary: PrimarySession) -> PrimaryView:
+    """Return where the primary's log ends, or the error that says why that cannot be read; never raise it."""
+    try:
+        session = primary.session
+        return read_primary(session, read_facts(session))
+    except ReplicaError as error:
+        primary.close()
+        return PrimaryView(error=error)
+
+
 def _look(
     state: InstanceState,
     primary: PrimarySession,
     network: Network,
     is_thorough: Callable[[InstanceState, PrimaryView], bool],
 ) -> Judgement:
-    try:
-        session = primary.session
-        facts = read_facts(session)
-        view = read_primary(session, facts)
-    except ReplicaError as error:
-        primary.close()
-        return Judgement(state, PrimaryView(error=error))
-    if state.saved is None or view.position is None:
+    view = look_at_primary(primary)
+    if state.saved is None or view.position is None or view.facts is None:
         return Judgement(state, view)
     try:
-        check = PositionCheck(session, network, facts=facts)
+        check = PositionCheck(primary.session, network, facts=view.facts)
         check.start_of(state.saved, is_thorough=is_thorough(state, view))
     except ReplicaError as error:
         return Judgement(state, view, error)

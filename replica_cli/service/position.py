@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from replica_cli.checkpoint.tables import TableStore
 from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
+    ExitCode,
     FiltersChanged,
     LockHeld,
     PositionLost,
@@ -30,7 +32,7 @@ from replica_cli.core.errors import (
     SecondaryError,
     UsageError,
 )
-from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNote
+from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNote, Unknown
 from replica_cli.core.requests import ResetKind
 from replica_cli.core.status import Phase, TableState
 from replica_cli.health.distance import measure
@@ -42,7 +44,7 @@ from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.session import connect
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.truth import PositionCheck
-from replica_cli.service.judging import Judgement, judge
+from replica_cli.service.judging import Judgement, judge, look_at_primary
 from replica_cli.service.occupied import has_rows
 from replica_cli.service.primary_session import PrimarySession
 
@@ -53,39 +55,32 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.requests import ResetRequest
     from replica_cli.core.settings import Server, Settings
+    from replica_cli.health.primary import PrimaryView
     from replica_cli.mysql.session import Session
 
 logger = logging.getLogger(__name__)
 
 
 def show_positions(settings: Settings, secondaries: Sequence[Server]) -> tuple[PositionReport, ...]:
-    """Return where each secondary stands, with `primary` None while the primary is down.
-
-    A secondary that is down is logged and its report is empty. Raises SecondaryError where all of them are.
-    """
-    reports: list[PositionReport] = []
-    failures: list[ReplicaError] = []
-    unknown: ReplicaError | None = None
+    """Return the position of each secondary. A server that cannot be asked is Unknown in the report, never an error."""
     with closing(PrimarySession(settings)) as primary:
-        for server in secondaries:
-            try:
-                with connect(server, settings.network) as session:
-                    found = judge(
-                        partial(read_state, session, settings.state_schema, server.name),
-                        primary, settings.network,
-                    )  # fmt: skip
-            except ReplicaError as error:
-                failures.append(error)
-                _log(logging.ERROR, server.name, "its position cannot be read: %s", error)
-                reports.append(PositionReport(server.name, failure=Failure.of(error)))
-            else:
-                unknown = unknown or found.primary.error
-                reports.append(_report(server.name, found))
-    if unknown is not None:
-        _log(logging.WARNING, settings.primary.name, "the primary's position is unknown: %s", unknown)
-    if failures and len(failures) == len(reports):
-        raise SecondaryError(failures[0].message, hint=failures[0].hint) from failures[0]
-    return tuple(reports)
+        return tuple(_shown(settings, server, primary) for server in secondaries)
+
+
+def _shown(settings: Settings, server: Server, primary: PrimarySession) -> PositionReport:
+    is_reachable = False
+    try:
+        with connect(server, settings.network) as session:
+            is_reachable = True
+            found = judge(
+                partial(read_state, session, settings.state_schema, server.name),
+                primary, settings.network,
+            )  # fmt: skip
+    except ReplicaError as error:
+        is_reachable = is_reachable and not _is_lost_connection(error)
+        end = _end_of_log(look_at_primary(primary))
+        return PositionReport(server.name, Unknown(Failure.of(error), is_reachable=is_reachable), primary=end)
+    return _report(server.name, found)
 
 
 def plan_reset(settings: Settings, request: ResetRequest) -> tuple[ResetPlan, ...]:
@@ -126,7 +121,7 @@ def _report(instance: str, found: Judgement) -> PositionReport:
         saved=saved.position if saved else None,
         saved_at=state.saved_at,
         source_time=datetime.fromtimestamp(saved.source_time, UTC) if saved and saved.source_time else None,
-        primary=primary.position,
+        primary=_end_of_log(primary),
         distance_bytes=distance.size_bytes,
         distance_seconds=distance.seconds,
         tables=tuple(
@@ -136,7 +131,19 @@ def _report(instance: str, found: Judgement) -> PositionReport:
         phase=phase,
         is_paused=beat is not None and (beat.is_pause_wanted or phase is Phase.PAUSED),
         lost=Failure.of(found.error) if found.is_lost and found.error is not None else None,
+        is_copied=not state.is_first_copy,
     )
+
+
+def _end_of_log(primary: PrimaryView) -> Position | Unknown | None:
+    if primary.error is None:
+        return primary.position
+    failure = replace(Failure.of(primary.error), exit_code=ExitCode.PRIMARY)
+    return Unknown(failure, is_reachable=primary.facts is not None)
+
+
+def _is_lost_connection(error: ReplicaError) -> bool:
+    return isinstance(error, ServerError) and error.is_connection_lost
 
 
 def _target(settings: Settings, request: ResetRequest) -> Position | None:

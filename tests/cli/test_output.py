@@ -125,8 +125,8 @@ def test_positions_in_json_have_null_for_unknown() -> None:
     assert documents.positions_document([report]) == {
         "secondaries": [
             {
-                "instance": "db2", "phase": "streaming", "is_paused": False, "failure": None, "lost": None,
-                "saved": place,
+                "instance": "db2", "phase": "streaming", "is_paused": False, "failure": None,
+                "primary_failure": None, "lost": None, "saved": place,
                 "saved_at": "2026-01-01T00:00:00.000Z", "source_time": None, "primary": None,
                 "distance_bytes": None, "distance_seconds": None,
                 "tables": [

@@ -14,6 +14,7 @@ from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import (
+    ExitCode,
     FiltersChanged,
     LockHeld,
     PositionLost,
@@ -24,6 +25,7 @@ from replica_cli.core.errors import (
 )
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
+from replica_cli.core.reports import Unknown
 from replica_cli.core.requests import ResetKind, ResetRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
@@ -107,7 +109,7 @@ def pair(primary: SandboxServer, secondary: SandboxServer, schema: str, state_sc
 def test_show_measures_the_distance_over_a_rotation(pair: Pair) -> None:
     (report,) = show_positions(pair.settings, (pair.db1,))
     assert report.saved == pair.start
-    assert report.primary is not None
+    assert isinstance(report.primary, Position)
     with pair.primary.session() as session:
         sizes = {str(r[0]): int(r[1]) for r in session.rows("SHOW BINARY LOGS")}
     assert report.distance_bytes == sizes[pair.start.file] - pair.start.pos + report.primary.pos
@@ -146,7 +148,10 @@ def test_show_works_while_the_primary_is_down(pair: Pair) -> None:
     )  # fmt: skip
     (report,) = show_positions(pair.settings, (pair.db1,))
     assert report.saved == pair.start
-    assert (report.primary, report.distance_bytes, report.distance_seconds) == (None, None, None)
+    assert isinstance(report.primary, Unknown)
+    assert report.primary_failure is not None
+    assert report.primary_failure.exit_code is ExitCode.PRIMARY
+    assert (report.distance_bytes, report.distance_seconds) == (None, None)
 
 
 def test_reset_blames_the_side_that_is_down(pair: Pair) -> None:
@@ -158,14 +163,35 @@ def test_reset_blames_the_side_that_is_down(pair: Pair) -> None:
         plan_reset(pair.settings, ResetRequest((_elsewhere(pair.db1),), ResetKind.FORGET))
 
 
-def test_show_with_one_secondary_down_tells_of_the_other(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+def test_show_with_one_secondary_down_tells_of_the_other_and_of_the_primary(pair: Pair) -> None:
     down = _elsewhere(pair.db1, name="db2")
     one, two = show_positions(pair.settings, (pair.db1, down))
     assert one.saved == pair.start
-    assert (two.instance, two.saved) == ("db2", None)
-    assert "db2" in caplog.text
-    with pytest.raises(SecondaryError):
-        show_positions(pair.settings, (down,))
+    assert isinstance(two.saved, Unknown)
+    assert (two.instance, two.saved.is_reachable, two.primary) == ("db2", False, one.primary)
+    assert two.failure is not None
+    assert two.failure.exit_code is ExitCode.SECONDARY
+
+
+def test_a_state_that_may_not_be_read_is_unknown_on_a_server_that_answers(pair: Pair) -> None:
+    with pair.secondary.session(pair.settings.state_schema) as session:
+        session.execute("ALTER TABLE binlog_position DROP COLUMN gtid")
+    (report,) = show_positions(pair.settings, (pair.db1,))
+    assert isinstance(report.saved, Unknown)
+    assert report.saved.is_reachable
+
+
+def test_an_unfinished_first_copy_is_behind_by_an_unknown_distance(pair: Pair) -> None:
+    pair.save(pair.end())
+    with pair.secondary.session() as session:
+        tables = TableStore(session, pair.settings.state_schema, "db1")
+        tables.save(TableRecord(NAME, TableState.COPYING, start=pair.start))
+        (report,) = show_positions(pair.settings, (pair.db1,))
+        assert (report.is_copied, report.distance_bytes, report.distance_seconds) == (False, None, None)
+        # A table that is copied again beside a stream says nothing of the position.
+        session.execute(f"UPDATE `{pair.settings.state_schema}`.binlog_position SET transaction_count = 1")
+    (report,) = show_positions(pair.settings, (pair.db1,))
+    assert (report.is_copied, report.distance_bytes, report.distance_seconds) == (True, 0, 0.0)
 
 
 def test_reset_to_a_boundary(pair: Pair) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.sandbox.process import free_port
+
 if TYPE_CHECKING:
     from fix_replica import Replica
 
@@ -110,6 +112,28 @@ def test_refused_while_a_stream_runs(copied: Replica) -> None:
     copied.run("position", "reset", "--to-current", *YES)
     copied.catch_up()
     copied.assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("away", "code", "said"),
+    [
+        (("MARIA_PRIMARY_PORT",), 12, ("db1  stopped", "primary  unreachable: ", "behind   unknown\n")),
+        (("MARIA_SECONDARY_PORTS",), 13, ("db1  unreachable", "saved    unreachable: ", "behind   unknown\n")),
+        (("MARIA_PRIMARY_PORT", "MARIA_SECONDARY_PORTS"), 12, ("db1  unreachable", "primary  unreachable: ")),
+    ],
+)
+def test_a_server_that_does_not_answer_is_unreachable_and_nothing_of_it_is_none(
+    copied: Replica, away: tuple[str, ...], code: int, said: tuple[str, ...]
+) -> None:
+    copied.settings |= {name: str(free_port()) for name in away}
+    shown = copied.run("position", "show", code=code)
+    for text in said:
+        assert text in f"{shown.stdout}\n"
+    assert "none" not in shown.stdout
+    assert shown.stderr.count("error: ") == len(away)
+    document = copied.run("position", "show", "--json", code=code).document["secondaries"][0]
+    assert bool(document["primary_failure"]) == (document["primary"] is None) == ("MARIA_PRIMARY_PORT" in away)
+    assert bool(document["failure"]) == (document["saved"] is None) == ("MARIA_SECONDARY_PORTS" in away)
 
 
 def test_shown_distance_shrinks_to_nothing(copied: Replica) -> None:

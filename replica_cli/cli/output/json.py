@@ -4,8 +4,8 @@ Fields may be added, never renamed or removed.
 
 | command | form | documents |
 |---|---|---|
-| `position show` | one document | `secondaries`: instance, phase, is_paused, failure, lost, saved, saved_at, |
-| | | source_time, primary, distance_bytes, distance_seconds, tables (table, state, reason, position) |
+| `position show` | one document | `secondaries`: instance, phase, is_paused, failure, primary_failure, lost, saved, |
+| | | saved_at, source_time, primary, distance_bytes, distance_seconds, tables (table, state, reason, position) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, warnings |
 | `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
@@ -30,6 +30,7 @@ import typer
 
 from replica_cli.cli.output.completed import with_complete_commands
 from replica_cli.core.printable import printable_json
+from replica_cli.core.reports import Unknown
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
@@ -305,11 +306,12 @@ def _position_report(report: PositionReport) -> Document:
         "phase": report.phase.value if report.phase else None,
         "is_paused": report.is_paused,
         "failure": report.failure.message if report.failure else None,
+        "primary_failure": report.primary_failure.message if report.primary_failure else None,
         "lost": report.lost.message if report.lost else None,
-        "saved": position_document(report.saved),
+        "saved": _known(report.saved),
         "saved_at": _time(report.saved_at),
         "source_time": _time(report.source_time),
-        "primary": position_document(report.primary),
+        "primary": _known(report.primary),
         "distance_bytes": report.distance_bytes,
         "distance_seconds": report.distance_seconds,
         "tables": [
@@ -322,6 +324,10 @@ def _position_report(report: PositionReport) -> Document:
             for t in report.tables
         ],
     }
+
+
+def _known(position: Position | Unknown | None) -> Document | None:
+    return None if isinstance(position, Unknown) else position_document(position)
 
 
 def _transfer_progress(progress: TransferProgress) -> Document:

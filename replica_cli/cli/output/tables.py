@@ -9,13 +9,14 @@ from replica_cli.cli.output import units
 from replica_cli.cli.output.completed import filled
 from replica_cli.cli.output.console import Painter
 from replica_cli.core.printable import each_text, printable
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports import HealthLevel, Unknown
 from replica_cli.core.status import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from replica_cli.core.differences import Difference
+    from replica_cli.core.position import Position
     from replica_cli.core.reports import (
         DemoReport,
         HealthReport,
@@ -221,17 +222,14 @@ def demo_text(report: DemoReport, paint: Painter) -> str:
 
 
 def _position_block(report: PositionReport, paint: Painter) -> str:
-    phase = report.phase.value if report.phase else "not running"
-    if report.is_paused and report.phase is not Phase.PAUSED:
-        phase += ", pausing"
-    saved = _full(report.saved)
+    saved = _known(report.saved)
     if report.saved_at:
         saved += f", saved {units.moment(report.saved_at)}"
     lines = [
-        f"{paint.bold(report.instance)}  {phase}",
+        f"{paint.bold(report.instance)}  {_phase(report, paint)}",
         f"  saved    {saved}",
-        f"  primary  {_full(report.primary)}",
-        f"  behind   {units.size(report.distance_bytes)}, {units.duration(report.distance_seconds)}",
+        f"  primary  {_known(report.primary)}",
+        f"  behind   {_distance(report)}",
     ]
     if report.lost:
         lines.append(f"  {paint.bad('lost')}     {report.lost.message}")
@@ -242,6 +240,30 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
         reason = f": {note.reason}" if note.reason else ""
         lines.append(f"  {paint.doubtful('table')}    {note.table} {note.state.value}{where}{reason}")
     return "\n".join(lines)
+
+
+def _phase(report: PositionReport, paint: Painter) -> str:
+    if isinstance(report.saved, Unknown):
+        return paint.bad("not readable" if report.saved.is_reachable else "unreachable")
+    phase = report.phase.value.replace("_", " ") if report.phase else "not running"
+    return f"{phase}, pausing" if report.is_paused and report.phase is not Phase.PAUSED else phase
+
+
+def _distance(report: PositionReport) -> str:
+    if not report.is_copied:
+        return "unknown until the first copy is done"
+    known = []
+    if report.distance_bytes is not None:
+        known.append(units.size(report.distance_bytes))
+    if report.distance_seconds is not None:
+        known.append(units.duration(report.distance_seconds))
+    return ", ".join(known) or "unknown"
+
+
+def _known(position: Position | Unknown | None) -> str:
+    if isinstance(position, Unknown):
+        return f"{'unknown' if position.is_reachable else 'unreachable'}: {position.failure.message}"
+    return _full(position)
 
 
 def _full(position: object) -> str:
