@@ -8,16 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import LockHeld, LockLost
+from replica_cli.core.errors import Interrupted, LockHeld, LockLost
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
 
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_SAY_SECONDS = 30.0
+# MariaDB tells it in both, MySQL in the engine's table.
+_ROLLING_BACK = (
+    "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Killed'",
+    "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s AND trx_state = 'ROLLING BACK'",
+)
 # It beats once a second.
 SILENT_SECONDS = 10
 
@@ -36,16 +49,45 @@ class WriterLock:
         row = self._session.row("SELECT GET_LOCK(%s, %s)", self._name, timeout)
         return bool(row and row[0] == 1)
 
-    def acquire(self, timeout: float, *, former: int | None = None) -> None:
-        """Take the lock. Raises LockHeld with the holder's name.
+    def acquire(self, timeout: float, *, former: int | None = None, stop: StopToken | None = None) -> None:
+        """Take the lock, waiting at most `timeout` seconds for a connection that works.
 
-        `former` is the connection on which this process held it before: cut on the way, it may live on at the server.
+        A connection that is gone keeps the lock until the server has rolled back what it had begun: that is waited for
+        however long it takes, until a stop. `former` is the connection on which this process held the lock before: cut
+        on the way, it may live on at the server.
+
+        Raises LockHeld with the holder's name, Interrupted.
         """
         if former is not None and self.holder_id() == former:
             with contextlib.suppress(ServerError):
                 self._session.execute(f"KILL {former}")
-        if not self.try_acquire(timeout):
-            raise self.refusal()
+        said_at = None
+        while not self.try_acquire(timeout):
+            holder = self.holder_id()
+            if holder is None:
+                continue
+            if holder != former and not self._is_rolling_back(holder):
+                raise self.refusal()
+            if stop is not None and stop.is_set:
+                raise Interrupted(f"{self._instance}: asked to stop while waiting for the writer's lock")
+            timeout = _LOOK_SECONDS
+            if said_at is None or time.monotonic() - said_at > _SAY_SECONDS:
+                said_at = time.monotonic()
+                log(
+                    logger, logging.WARNING, Tag.RETRY, "waits for the writer's lock: the server still rolls back the "
+                    "transaction of %s, which is closed (connection %d)",
+                    "this worker's former connection" if holder == former else "the connection that held it", holder,
+                    instance=self._instance,
+                )  # fmt: skip
+
+    def _is_rolling_back(self, holder: int) -> bool:
+        """Say whether a connection is gone, and the server is still busy with the rollback of its transaction."""
+        for question in _ROLLING_BACK:
+            # The engine's table wants the right PROCESS; an account sees its own connections without it.
+            with contextlib.suppress(ServerError):
+                if self._session.row(question, holder) is not None:
+                    return True
+        return False
 
     def refusal(self) -> LockHeld:
         """Return the error that names who holds the lock, and for how long it has been silent."""

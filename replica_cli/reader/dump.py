@@ -36,6 +36,7 @@ _COM_BINLOG_DUMP_GTID = 0x1E
 # A set that the library accepts: ours takes its place in the request.
 _PLACEHOLDER = "00000000-0000-0000-0000-000000000001:1"
 _READ_SIZE = 256 * 1024
+_WRITE_SECONDS = 3600
 
 
 class _DumpStarted(Exception):
@@ -183,5 +184,7 @@ def _dump_variables(heartbeat: float, server_id: int) -> str:
     return (
         "@master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32', @mariadb_slave_capability=4, "
         f"@master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}, "
-        f"@slave_uuid='{own_uuid}', @replica_uuid='{own_uuid}'"
+        f"@slave_uuid='{own_uuid}', @replica_uuid='{own_uuid}', "
+        # While the secondary works on a long batch nothing is read here, and the primary would hang up.
+        f"@@SESSION.net_write_timeout={_WRITE_SECONDS}"
     )

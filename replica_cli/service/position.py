@@ -255,11 +255,11 @@ def _direction(before: Position, after: Position) -> Iterator[str]:
 def _reset(settings: Settings, session: Session, plan: ResetPlan, identity: str) -> None:
     create_state_schema(session, settings.state_schema)
     lock = WriterLock(session, settings.state_schema, plan.instance)
-    if not lock.try_acquire():
-        raise LockHeld(
-            f"{plan.instance}: {lock.holder()} writes to this instance",
-            hint="stop it (SIGTERM: it commits what it has in hand), then reset",
-        )
+    try:
+        lock.acquire(0)
+    except LockHeld as error:
+        hint = "stop it (SIGTERM: it commits what it has in hand), then reset"
+        raise LockHeld(error.message, hint=hint) from error
     try:
         session.begin()
         try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
 
 LOCK_PATIENCE_SECONDS = 10.0
 
@@ -55,10 +56,13 @@ class SecondarySessions:
     lock: WriterLock
 
     @classmethod
-    def open(cls, settings: Settings, server: Server, *, former: int | None = None) -> Self:
-        """Connect and take the writer's lock. Raises LockHeld, ServerError.
+    def open(
+        cls, settings: Settings, server: Server, *, former: int | None = None, stop: StopToken | None = None
+    ) -> Self:
+        """Connect and take the writer's lock. Raises LockHeld, ServerError, Interrupted.
 
-        `former` is the id of the writer's connection that this process had before.
+        `former` is the id of the writer's connection that this process had before; `stop` ends the wait for what the
+        server still rolls back of it.
         """
         writer = connect(server, settings.network)
         try:
@@ -70,7 +74,7 @@ class SecondarySessions:
             create_state_schema(catalog, settings.state_schema)
             lock = WriterLock(writer, settings.state_schema, server.name)
             # The server notices a killed process when its running statement ends: give it a moment.
-            lock.acquire(LOCK_PATIENCE_SECONDS, former=former)
+            lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
         except BaseException:

@@ -105,13 +105,12 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
             create_state_schema(session, settings.state_schema)
             lock = WriterLock(session, settings.state_schema, server.name)
             check_before_start(settings, server)
-            if lock.try_acquire():
-                former = session.connection_id
-                copy = _copy_under(session, settings, server, plan, stop=stop, board=board)
-            elif plan.is_partial:
-                return _ask_the_stream(settings, server, plan, session, stop)
-            else:
-                raise lock.refusal()
+            if not lock.try_acquire():
+                if plan.is_partial:
+                    return _ask_the_stream(settings, server, plan, session, stop)
+                lock.acquire(0, stop=stop)
+            former = session.connection_id
+            copy = _copy_under(session, settings, server, plan, stop=stop, board=board)
         while copy is None:
             former, copy = _go_on(settings, server, plan, stop, board, former=former)
     except ReplicaError as error:
@@ -141,7 +140,7 @@ def _go_on(
     with connect(server, settings.network) as session:
         lock = WriterLock(session, settings.state_schema, server.name)
         try:
-            lock.acquire(LOCK_PATIENCE_SECONDS, former=former)
+            lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
         except LockHeld as error:
             raise Fenced(
                 f"{error.message}: it took over while this process stood still, or was cut off",

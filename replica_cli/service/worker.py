@@ -128,7 +128,7 @@ class Worker:
 
     def _open(self) -> SecondarySessions:
         try:
-            sessions = SecondarySessions.open(self._settings, self._server, former=self._writer_id)
+            sessions = SecondarySessions.open(self._settings, self._server, former=self._writer_id, stop=self._stop)
         except LockHeld as error:
             if self._writer_id is None:
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from fix_replica import wait_until
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import LockGuard, WriterLock
@@ -57,3 +58,29 @@ def test_a_guard_lets_pass_only_while_the_lock_is_the_writers(
     assert WriterLock(other, state_schema, "db1").try_acquire()
     with pytest.raises(LockLost, match="lost"):
         guard.check(other)
+
+
+@pytest.mark.parametrize("knows", ["its own", "another's"])
+def test_a_connection_that_is_gone_is_waited_for_while_it_rolls_back(
+    primary: SandboxServer, state_schema: str, caplog: pytest.LogCaptureFixture, knows: str
+) -> None:
+    with primary.session() as other:
+        create_state_schema(other, state_schema)
+        other.execute(
+            f"CREATE TABLE `{state_schema}`.work (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100), KEY (v))"
+        )
+        with primary.session(database=state_schema) as writer:
+            former = writer.connection_id
+            lock = WriterLock(writer, state_schema, "db1")
+            assert lock.try_acquire()
+            writer.begin()
+            writer.execute("INSERT INTO work (v) VALUES (RAND())")
+            for _ in range(15):
+                writer.execute("INSERT INTO work (v) SELECT RAND() FROM work AS w")
+        own = WriterLock(other, state_schema, "db1")
+        wait_until(lambda: own._is_rolling_back(former) or own.holder_id() is None, "the rollback")
+        own.acquire(0, former=former if knows == "its own" else None)
+        assert own.is_ours()
+        assert other.rows(f"SELECT COUNT(*) FROM `{state_schema}`.work") == [(0,)]
+    who = "this worker's former connection" if knows == "its own" else "the connection that held it"
+    assert f"still rolls back the transaction of {who}, which is closed (connection {former})" in caplog.text
