@@ -75,7 +75,7 @@ class StatementEffects:
         Raises TableChangedInWindow where it may be about a temporary or a real one.
         """
         if parsed.kind is StatementKind.TEMPORARY_SEQUENCE:
-            # ALTER SEQUENCE carries no flag: from here on it may mean either, and a sequence cannot be copied again.
+            # ALTER SEQUENCE carries no flag: from here on it may mean either, and a copy of now would not change that.
             hidden = tuple(n for n in selected if self._is_here(n))
             reason = "a temporary sequence of that name hides it: the log does not tell which of the two changes"
             if hidden:
@@ -132,9 +132,14 @@ class StatementEffects:
         return None
 
     def of_engine(self, parsed: ParsedStatement) -> Decision | None:
-        """Return QUARANTINE where rows of the tables, or of those that they merge, cannot be followed by the log."""
+        """Return QUARANTINE where rows of the tables, or of those that they merge, cannot be followed by the log.
+
+        Also for a sequence on MySQL, which has none.
+        """
         selected = tuple(n for n in parsed.tables if self._selection.target(n) is not None)
         merged = tuple(n for n in parsed.parts if self._selection.target(n) is not None)
+        if parsed.kind is StatementKind.SEQUENCE and selected and not self._catalog.is_mariadb:
+            return Decision(Verdict.QUARANTINE, "MySQL has no sequences", selected)
         if merged:
             reason = f"{parsed.kind} of a MERGE table: what is changed through it is not logged as rows of its tables"
             return Decision(Verdict.QUARANTINE, reason, _once((*selected, *merged)))

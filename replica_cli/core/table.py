@@ -117,6 +117,11 @@ class TableDefinition:
     estimated_rows: int = field(default=0, compare=False)
     estimated_bytes: int = field(default=0, compare=False)
 
+    @property
+    def is_sequence(self) -> bool:
+        """Say whether this is a sequence: a table of one row, which each write replaces and no rollback takes back."""
+        return self.kind == "SEQUENCE"
+
     @cached_property
     def primary_key(self) -> Index | None:
         """Return the primary key, None where there is none."""

@@ -78,7 +78,7 @@ def read_catalog(
     again |= set(expected) - found.keys()
     found |= _read_named(session, sorted(again))
     # A column's default may ask a sequence, so these are made first.
-    return dict(sorted(found.items(), key=lambda item: (item[1].kind != "SEQUENCE", item[0])))
+    return dict(sorted(found.items(), key=lambda item: (not item[1].is_sequence, item[0])))
 
 
 def selected_schemas(primary: Session, selection: Selection) -> list[str]:
@@ -127,15 +127,24 @@ def show_create(session: Session, name: TableName) -> str:
     Needs the session's own sql_mode: no ANSI_QUOTES, no NO_BACKSLASH_ESCAPES, no mode of another product.
     Raises ServerError, 1146 among them.
     """
+    return _with_keys(session, name, _shown(session, "TABLE", name))
+
+
+def show_create_sequence(session: Session, name: TableName) -> str:
+    """Return SHOW CREATE SEQUENCE's text; the rest is as with `show_create`, which shows a sequence as a table."""
+    return _shown(session, "SEQUENCE", name)
+
+
+def _shown(session: Session, kind: str, name: TableName) -> str:
     _prepare(session)
     # MariaDB before 11 writes a binary default's bytes as they are: not text in any charset. So ask for bytes.
     session.execute("SET SESSION sql_quote_show_create = 1, character_set_results = binary")
     try:
-        row = session.row(f"SHOW CREATE TABLE {quote_table(name)}")
+        row = session.row(f"SHOW CREATE {kind} {quote_table(name)}")
     finally:
         session.execute("SET SESSION character_set_results = utf8mb4")
     text = row[1] if row else b""
-    return _with_keys(session, name, _as_text(text) if isinstance(text, bytes) else str(text))
+    return _as_text(text) if isinstance(text, bytes) else str(text)
 
 
 def _with_keys(session: Session, name: TableName, create: str) -> str:

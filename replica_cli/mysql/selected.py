@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "selected-tables"
 _TABLES = """SELECT table_schema, table_name FROM information_schema.tables
- WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"""
+ WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')"""
 _NEAR = 0.7
 
 

@@ -243,7 +243,8 @@ class _Parser(Cursor):
             return self._schema(StatementKind.DROP_SCHEMA)
         if self._take("SEQUENCE"):
             self._take_all("IF", "EXISTS")
-            return self._table_list(StatementKind.SEQUENCE)
+            # It is dropped as a table is; one that is temporary is logged with that word.
+            return self._table_list(StatementKind.DROP_TABLE)
         return self._index_or_other()
 
     def _rename(self) -> ParsedStatement:

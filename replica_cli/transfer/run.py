@@ -26,7 +26,7 @@ from replica_cli.transfer.work import Task, WorkQueue
 from replica_cli.transfer.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from replica_cli.core.position import Position
@@ -81,31 +81,42 @@ def run_copy(
     ends = Ends(primary, secondary, network, plan.packet_limit, guard or _trust)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
-    queue = WorkQueue(stop)
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
         start, late = _begin(source, target, facts, plan, runs, stop=stop)
         _group(plan, runs)
-        _put_tasks(queue, runs)
+    sequences = [r for r in runs if r.source.definition.is_sequence]
+    # A table whose default asks a sequence can be made only when that is there.
+    error: BaseException | None = None
+    for portion in (sequences, [r for r in runs if r not in sequences]):
+        queue = WorkQueue(stop)
+        workers = [
+            Worker(plan, ends, queue, meter, facts=facts, retry=retry, stop=stop)
+            for _ in range(max(1, plan.settings.workers))
+        ]
+        if portion and error is None:
+            _put_tasks(queue, portion)
+            _work_off(workers, plan.instance)
+            error = queue.error
+    meter.close()
+    if error is not None:
+        raise error
+    is_stopped = stop.is_set and not all(r.is_finished for r in runs)
+    result = _finish(ends, plan, runs, meter, start, is_stopped=is_stopped)
+    return replace(result, is_complete=False, must_repeat=True) if late else result
+
+
+def _work_off(workers: Sequence[Worker], instance: str) -> None:
+    """Let the workers work until their queue is over."""
     threads = [
-        threading.Thread(
-            target=Worker(plan, ends, queue, meter, facts=facts, retry=retry, stop=stop).run,
-            name=f"transfer-{plan.instance}-{number}",
-            daemon=True,
-        )
-        for number in range(max(1, plan.settings.workers))
+        threading.Thread(target=worker.run, name=f"transfer-{instance}-{number}", daemon=True)
+        for number, worker in enumerate(workers)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    meter.close()
-    if queue.error is not None:
-        raise queue.error
-    is_stopped = stop.is_set and not all(r.is_finished for r in runs)
-    result = _finish(ends, plan, runs, meter, start, is_stopped=is_stopped)
-    return replace(result, is_complete=False, must_repeat=True) if late else result
 
 
 def _begin(

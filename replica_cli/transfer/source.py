@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table, show_create
+from replica_cli.mysql.catalog import read_table, show_create, show_create_sequence
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
 from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements
 from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
+from replica_cli.sqlbuilder.sequences import TYPED_SINCE, is_sequence, sequence_statement
 from replica_cli.transfer.documents import Care
 from replica_cli.transfer.errors import TableAltered
 from replica_cli.transfer.family import acts
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # Of a table that is altered between any two of them.
 _LOOKS_LIMIT = 20
+_SEQUENCE = "CREATE SEQUENCE "
 # From which release on servers have a type; whether it is MariaDB's.
 _TYPES_SINCE = {
     ("inet6", True): (10, 5, 0),
@@ -80,6 +82,8 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     Raises ApplyRefused where it cannot be copied exactly, TableAltered where its columns are others now than in the
     definition, ServerError.
     """
+    if definition.is_sequence:
+        return _read_sequence(primary, origin, definition)
     if definition.kind != "BASE TABLE":
         raise ApplyRefused(f"a table of kind {definition.kind} cannot be copied exactly")
     for column in definition.written_columns:
@@ -100,6 +104,21 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     _check_parents(origin, definition)
     fingerprint = _fingerprint(text, origin, definition.name)
     return SourceTable(definition, target, statements, fingerprint, key, needs_lock, _care(definition, origin))
+
+
+def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+    """Read what makes a sequence.
+
+    No snapshot holds its row still, and need not: a row of the log sets all of it, so the stream comes out right from
+    any later state.
+    """
+    if not origin.to_mariadb:
+        raise ApplyRefused("MySQL has no sequences", hint=f"exclude {definition.name}")
+    name, target = definition.name, origin.route(definition.name)
+    text = show_create_sequence(primary, name)
+    create, notes = sequence_statement(text, target, source=name, knows_types=origin.to_version >= TYPED_SINCE)
+    statements = CreateStatements(create, notes=notes)
+    return SourceTable(definition, target, statements, _fingerprint(text, origin, name), None, needs_lock=False)
 
 
 def _as_made(definition: TableDefinition, statements: CreateStatements) -> TableDefinition:
@@ -158,7 +177,8 @@ def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTa
 def current_fingerprint(primary: Session, origin: Origin, name: TableName) -> str | None:
     """Return the fingerprint of a table as it is now, None where it is gone."""
     try:
-        return _fingerprint(show_create(primary, name), origin, name)
+        text = show_create(primary, name)
+        return _fingerprint(show_create_sequence(primary, name) if is_sequence(text) else text, origin, name)
     except ServerError as error:
         if error.errno in (ER_NO_SUCH_TABLE, ER_BAD_DB):
             return None
@@ -166,6 +186,8 @@ def current_fingerprint(primary: Session, origin: Origin, name: TableName) -> st
 
 
 def _fingerprint(text: str, origin: Origin, name: TableName) -> str:
+    if text.startswith(_SEQUENCE):
+        return hashlib.sha256(f"{origin.selection.fingerprint}\0{text}".encode()).hexdigest()
     bare = create_statements(text, name, source=name, route=lambda n: n, keeps_auto_increment=False)
     parts = (origin.selection.fingerprint, bare.create, *bare.foreign_keys)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -34,7 +34,8 @@ class ChunkWriter:
         self._insert = insert_head(target, names)
         self._replace = insert_head(target, names, replaces=True)
         # Until it does not work, such as where the server forbids it.
-        self._load = load_statement(target, definition.written_columns)
+        # A sequence takes INSERT alone.
+        self._load = None if definition.is_sequence else load_statement(target, definition.written_columns)
 
     def write(self, before: RangeProgress, chunk: Chunk, *, replaces: bool = False) -> RangeProgress:
         """Write a chunk and return where its range stands then; both or neither are on the secondary.

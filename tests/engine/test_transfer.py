@@ -509,13 +509,11 @@ def test_a_failing_table_does_not_stop_the_others(copier: Copier) -> None:
 def test_what_cannot_be_copied_is_refused_by_name(copier: Copier) -> None:
     copier.on_primary(
         "CREATE TABLE history (a INT PRIMARY KEY) WITH SYSTEM VERSIONING",
-        "CREATE SEQUENCE ids",
         "CREATE TABLE fine (a INT PRIMARY KEY)",
     )
     with pytest.raises(TablesRefused) as refused:
         copier.plan()
     assert "history" in str(refused.value)
-    assert "ids" in str(refused.value)
     assert "fine" not in str(refused.value)
 
 

@@ -99,7 +99,7 @@ PLACED = {
     "CREATE SEQUENCE s.q START WITH 5": (Kind.SEQUENCE, "s.q"),
     "CREATE OR REPLACE TEMPORARY SEQUENCE IF NOT EXISTS q": (Kind.TEMPORARY_SEQUENCE, "d.q"),
     "ALTER SEQUENCE IF EXISTS q RESTART": (Kind.SEQUENCE, "d.q"),
-    "DROP SEQUENCE q, s.r": (Kind.SEQUENCE, "d.q s.r"),
+    "DROP SEQUENCE q, s.r": (Kind.DROP_TABLE, "d.q s.r"),
 }
 SCHEMAS = {
     "CREATE DATABASE s": (Kind.CREATE_SCHEMA, "s"),
