@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import Fenced
+from replica_cli.checkpoint.layout import set_aside_hint
+from replica_cli.checkpoint.schema import existing_state_tables
+from replica_cli.core.errors import Fenced, StateBroken
+from replica_cli.core.gtid import MariadbGtids, MysqlGtids
 from replica_cli.core.position import Position
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from replica_cli.core.selection import Selection
-    from replica_cli.mysql.session import Session
+    from replica_cli.mysql.session import Row, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,26 @@ class PositionStore:
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
+        self._schema = state_schema
         self._table = f"{quote(state_schema)}.binlog_position"
         self._hanging = tuple(f"{quote(state_schema)}.{table}" for table in ("xa_prepared", "ddl_intent"))
         self._instance = instance
 
     def load(self) -> SavedPosition | None:
-        """Return the row, None where there is none."""
+        """Return the row, None if there is none. Raises StateBroken if it holds what this tool never writes."""
         row = self._session.row(
             "SELECT file, pos, gtid, source_identity, source_time, row_count, transaction_count, skipped_count, "
             f"filters, filters_text, token, updated_at FROM {self._table} WHERE instance = %s",
             self._instance,
         )
-        if row is None:
-            return None
-        file, pos, gtid, identity, source_time, *counts, filters, filters_text, token, updated_at = row
-        rows, transactions, skipped = (int(c) for c in counts)
-        position = Position(str(file), int(pos), str(gtid))
-        return SavedPosition(
-            position, str(identity), int(source_time), rows, transactions, skipped, str(filters), str(filters_text),
-            int(token), str(updated_at),
-        )  # fmt: skip
+        try:
+            return None if row is None else _saved(row)
+        except ValueError as error:
+            raise StateBroken(
+                f"{self._session.server.name}: {self._table} holds a position of {self._instance} that cannot be read: "
+                f"{error}",
+                hint=set_aside_hint(self._schema, existing_state_tables(self._session, self._schema)),
+            ) from error
 
     def start(self, position: Position, *, source_identity: str, selection: Selection) -> None:
         """Write the row anew at a start position; an existing row keeps its token, so that old writers stay fenced.
@@ -148,3 +150,25 @@ class PositionStore:
                 f"{self._instance}: another process took over this instance while this one stood still",
                 hint="nothing of the last batch was kept; this process stops, the other goes on",
             )
+
+
+def _saved(row: Row) -> SavedPosition:
+    file, pos, gtid, identity, source_time, *counts, filters, filters_text, token, updated_at = row
+    rows, transactions, skipped = (int(c) for c in counts)
+    _check_gtids(str(gtid))
+    datetime.fromisoformat(str(updated_at))
+    return SavedPosition(
+        Position(str(file), int(pos), str(gtid)), str(identity), int(source_time), rows, transactions, skipped,
+        str(filters), str(filters_text), int(token), str(updated_at),
+    )  # fmt: skip
+
+
+def _check_gtids(text: str) -> None:
+    """Raise ValueError unless the text is a GTID set of either flavour; which one it is of the row does not say."""
+    try:
+        MariadbGtids(text)
+    except ValueError:
+        try:
+            MysqlGtids(text)
+        except ValueError:
+            raise ValueError(f"{text[:60]!r} is no GTID set") from None

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.errors import StateBroken
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
@@ -58,7 +59,7 @@ class ProgressStore:
         self._instance = instance
 
     def load(self) -> dict[TableName, CopyProgress]:
-        """Return all tables' progress by the primary's names."""
+        """Return all tables' progress by the primary's names. Raises StateBroken for what this tool never writes."""
         rows = self._session.rows(
             "SELECT schema_name, table_name, range_number, last_key, high_key, row_count, byte_count, is_done "
             f"FROM {self._table} WHERE instance = {text_literal(self._instance)} ORDER BY range_number"
@@ -66,7 +67,17 @@ class ProgressStore:
         tables: dict[TableName, list[Row]] = defaultdict(list)
         for schema, table, *rest in rows:
             tables[TableName(_text(schema), _text(table))].append(tuple(rest))
-        return {name: _progress(found) for name, found in tables.items()}
+        return {name: self._progress(name, found) for name, found in tables.items()}
+
+    def _progress(self, name: TableName, rows: list[Row]) -> CopyProgress:
+        try:
+            return _progress(rows)
+        except ValueError as error:
+            raise StateBroken(
+                f"{self._session.server.name}: {self._table} has a row of {name} that cannot be read: {error}",
+                hint=f"DELETE FROM {self._table} WHERE {self._where(name)};  -- on the secondary; then "
+                "`replica transfer --resume` copies that table from its beginning",
+            ) from error
 
     def load_range(self, name: TableName, number: int) -> RangeProgress | None:
         """Return one range as it was committed last: the truth after an error."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.layout import read_layout, set_aside_hint
+from replica_cli.core.errors import StateBroken
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -112,10 +114,15 @@ _TABLES = {
     "xa_prepared": _XA_PREPARED,
     "stream_status": _STREAM_STATUS,
 }
+# Every version made these together, so one that is missing beside a position was dropped.
+_FIRST_TABLES = frozenset({"binlog_position", "table_status", "transfer_progress", "ddl_intent", "stream_status"})
 
 
 def create_state_schema(session: Session, state_schema: str) -> None:
-    """Make what is missing of the state schema; an existing one is left as it is."""
+    """Make what is missing of the state schema; an existing one is left as it is.
+
+    Raises StateBroken if it is not as this version writes it, ServerError.
+    """
     session.execute(f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     existing = existing_state_tables(session, state_schema)
     for name, columns in _TABLES.items():
@@ -126,7 +133,27 @@ def create_state_schema(session: Session, state_schema: str) -> None:
             )
 
 
+def state_tables() -> frozenset[str]:
+    """Return the names of all tables that `create_state_schema` makes."""
+    return frozenset(_TABLES)
+
+
 def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]:
-    """Return which of the state tables are there."""
-    sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
-    return frozenset(str(row[0]) for row in session.rows(sql, state_schema)) & frozenset(_TABLES)
+    """Return which of the state tables exist.
+
+    Raises StateBroken if one has another layout, or was dropped beside a saved position: without the tables' records
+    the stream would go on as if none was quarantined or half copied. Raises ServerError.
+    """
+    existing = read_layout(session, state_schema, _TABLES)
+    missing = sorted(_FIRST_TABLES - existing)
+    if missing and "binlog_position" in existing and _has_positions(session, state_schema):
+        raise StateBroken(
+            f"{session.server.name}: the state schema {quote(state_schema)} has saved positions and no table "
+            f"{', '.join(missing)}: what it held is lost",
+            hint=set_aside_hint(state_schema, existing),
+        )
+    return existing
+
+
+def _has_positions(session: Session, state_schema: str) -> bool:
+    return session.row(f"SELECT 1 FROM {quote(state_schema)}.binlog_position LIMIT 1") is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import table_options
+from replica_cli.core.errors import StateBroken
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
@@ -36,13 +38,13 @@ class TableStore:
         self._instance = instance
 
     def load(self) -> dict[TableName, TableRecord]:
-        """Return all records by the primary's table names."""
+        """Return all records by the primary's table names. Raises StateBroken for what this tool never writes."""
         rows = self._session.rows(
             "SELECT schema_name, table_name, state, start_file, start_pos, start_gtid, end_file, end_pos, end_gtid, "
             f"reason, row_count FROM {self._table} WHERE instance = %s ORDER BY schema_name, table_name",
             self._instance,
         )
-        records = (_record(row) for row in rows)
+        records = (self._record(row) for row in rows)
         return {r.name: r for r in records}
 
     def save(self, *records: TableRecord) -> None:
@@ -78,6 +80,19 @@ class TableStore:
             f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)} "
             f"AND schema_name = {text_literal(name.schema)} AND table_name = {text_literal(name.table)}{state}"
         )
+
+    def _record(self, row: Row) -> TableRecord:
+        try:
+            return _record(row)
+        except ValueError as error:
+            name = TableName(str(row[0]), str(row[1]))
+            raise StateBroken(
+                f"{self._session.server.name}: {self._table} has a record of {name} that cannot be read: {error}",
+                hint=f"UPDATE {self._table} SET state = '{TableState.QUARANTINED}' WHERE instance = "
+                f"{text_literal(self._instance)} AND schema_name = {text_literal(name.schema)} AND table_name = "
+                f"{text_literal(name.table)};  -- on the secondary; then `replica transfer {table_options([name])}` "
+                "copies it again",
+            ) from error
 
     def _values(self, record: TableRecord) -> tuple[str | int, ...]:
         start, end = record.start or Position("", 0), record.end or Position("", 0)

@@ -113,6 +113,12 @@ class SecondaryError(ReplicaError):
     code = "secondary"
 
 
+class StateBroken(SecondaryError):
+    """The state schema on a secondary is not as this version writes it: a table, a column, a row or a value."""
+
+    code = "state_broken"
+
+
 class UnfinishedTransfer(ReplicaError):
     """A first copy was begun and not finished."""
 

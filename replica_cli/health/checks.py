@@ -124,11 +124,20 @@ def check_watch(state: InstanceState, instance: str, *, answered: Collection[str
     found = state.beat.snapshot.get("findings") if state.beat is not None else None
     if state.beat is None or not isinstance(found, list) or not found:
         return None
-    bad = [(n, HealthLevel[level], text) for n, level, text in found if level != OK.name and n not in answered]
+    told = [finding for each in found if (finding := _finding(each)) is not None]
+    bad = [finding for finding in told if finding[0] not in answered and finding[1] is not OK]
     level = worst([OK, *(level for _, level, _ in bad)])
     message = "; ".join(f"{name}: {message}" for name, _, message in bad) or "nothing wrong"
     message = f"{state.beat.holder} found, up to half a minute before its last sign: {message}"
     return HealthCheck("stream-watch", level, message, instance=instance)
+
+
+def _finding(found: object) -> tuple[str, HealthLevel, str] | None:
+    """Return name, level and message of a finding in a heartbeat, None for what no version of ours has written."""
+    if not isinstance(found, list) or len(found) != 3:
+        return None
+    name, level, message = map(str, found)
+    return (name, HealthLevel[level], message) if level in HealthLevel.__members__ else None
 
 
 def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:

@@ -55,10 +55,11 @@ def read_state(session: Session, state_schema: str, instance: str) -> InstanceSt
     """Read all state rows of an instance; a schema that is not there yet is an empty state.
 
     Raises ServerError, also where our user may not look: servers hide a table from those, so asking is the only way.
+    Raises StateBroken if what is there is not as this version writes it.
     """
     try:
-        saved = PositionStore(session, state_schema, instance).load()
         existing = existing_state_tables(session, state_schema)
+        saved = PositionStore(session, state_schema, instance).load()
     except ServerError as error:
         if error.errno not in (ER_NO_SUCH_TABLE, ER_BAD_DB):
             raise

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.beats import BeatStore, this_holder
 from replica_cli.checkpoint.lock import WriterLock
-from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, log
@@ -83,7 +82,6 @@ class Heartbeat:
                     network = self._settings.network
                     self._had.clear()  # a server that was restarted counts anew
                     session = connect(self._server, replace(network, query_timeout=network.read_timeout))
-                    create_state_schema(session, self._settings.state_schema)
                     store = BeatStore(session, self._settings.state_schema, self._server.name)
                     lock = WriterLock(session, self._settings.state_schema, self._server.name)
                 self._beat(store, lock, session)

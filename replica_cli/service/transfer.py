@@ -23,6 +23,7 @@ from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
+from replica_cli.service.broken_state import explained
 from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
@@ -115,7 +116,8 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
             former, copy = _go_on(settings, server, plan, stop, board, former=former)
     except ReplicaError as error:
         milliseconds = int((time.monotonic() - started) * 1000)
-        return CopyReport(server.name, elapsed_milliseconds=milliseconds, failure=Failure.of(error))
+        failure = Failure.of(explained(error, settings, server) if board.has_held_lock else error)
+        return CopyReport(server.name, elapsed_milliseconds=milliseconds, failure=failure)
     else:
         return copy
 

@@ -40,6 +40,7 @@ from replica_cli.core.status import UNFINISHED, Phase, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
+from replica_cli.service.broken_state import explained, state_lost
 from replica_cli.service.copying import (
     ask_for_copies,
     can_join_later,
@@ -119,12 +120,18 @@ class Worker:
             except Interrupted:
                 break
             except Exception as error:  # noqa: BLE001 - a bug is tried once more, from the saved position
-                failure = self._outlive(error if isinstance(error, ReplicaError) else _bug(error))
+                failure = self._outlive(self._named(error))
                 if failure is not None:
                     break
             else:
                 break
         return self._report(failure, time.monotonic() - started)
+
+    def _named(self, error: Exception) -> ReplicaError:
+        """Return an error in our words; one of the state that this worker has used before says what became of that."""
+        if not isinstance(error, ReplicaError):
+            return _bug(error)
+        return error if self._token is None else explained(error, self._settings, self._server)
 
     def _open(self) -> SecondarySessions:
         try:
@@ -227,6 +234,9 @@ class Worker:
                 hint="`replica position reset --accept-filters` accepts them, "
                 "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
             )
+        if self._token is not None and saved is None:
+            # Not a first start: what is missing here was there, and a new first copy is nobody's wish.
+            raise state_lost(self._settings, self._server, f"has no position row of {self._server.name}")
         records = stores.tables.load()
         unfinished = [r.name for r in records.values() if r.state in UNFINISHED]
         if saved is not None and unfinished:

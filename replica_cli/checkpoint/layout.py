@@ -1,0 +1,111 @@
+"""Whether the tables of a state schema are those that this version reads and writes.
+
+Called wherever a command looks which of them exist: a column that is missing would end a command with an error of the
+server, and an engine without transactions would part the position from its rows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import StateBroken
+from replica_cli.sqlbuilder.identifiers import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from replica_cli.mysql.session import Row, Session
+
+_COLUMN = re.compile(r"[,\n]\s*(?P<name>[a-z_]+) (?P<type>[A-Z]+)(?:\((?P<length>\d+)\))?(?P<rest>[^,\n]*)")
+_KEY = re.compile(r"PRIMARY KEY \((?P<names>[^)]*)\)")
+_CHARACTERS = frozenset({"char", "varchar"})
+_LOOK = """SELECT t.table_name, t.engine, c.column_name, c.data_type, c.character_maximum_length, c.column_key,
+ c.is_nullable = 'NO' AND c.column_default IS NULL AND c.extra = ''
+ FROM information_schema.tables t JOIN information_schema.columns c
+ ON c.table_schema = t.table_schema AND c.table_name = t.table_name WHERE t.table_schema = %s"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column as it is wanted, or as the server has it; `length` counts characters, 0 where that is no matter."""
+
+    kind: str
+    length: int
+    is_key: bool
+    must_be_given: bool = False
+
+
+def read_layout(session: Session, state_schema: str, tables: Mapping[str, str]) -> frozenset[str]:
+    """Return which of the tables exist; `tables` are the column lists of their CREATE TABLE by name.
+
+    Raises StateBroken if one of them is not the table that this version made, ServerError.
+    """
+    rows: dict[str, list[Row]] = {}
+    for row in session.rows(_LOOK, state_schema):
+        rows.setdefault(str(row[0]), []).append(row)
+    existing = sorted(rows.keys() & tables.keys())
+    for name in existing:
+        if fault := _fault(str(rows[name][0][1] or "no engine"), _wanted(tables[name]), _found(rows[name])):
+            raise StateBroken(
+                f"{session.server.name}: {quote(state_schema)}.{name} is not the table that this version of replica "
+                f"makes: {fault}",
+                hint=f"put it right, or run the version that made it; {set_aside_hint(state_schema, existing)}",
+            )
+    return frozenset(existing)
+
+
+def set_aside_hint(state_schema: str, tables: Iterable[str]) -> str:
+    """Return what to type to begin without the state: nothing of it is lost, and every row is copied again.
+
+    All of its tables go together: a position without the tables' records would leave gaps that are not seen.
+    """
+    schema = quote(state_schema)
+    pairs = ", ".join(f"{schema}.{table} TO {schema}.{table}_old" for table in sorted(tables))
+    rename = f"RENAME TABLE {pairs};  -- on the secondary, sets the state aside; then " if pairs else ""
+    return f"{rename}`replica transfer --restart` copies every table again"
+
+
+def _wanted(definition: str) -> dict[str, _Column]:
+    key = _KEY.search(definition)
+    keys = frozenset(n.strip() for n in key["names"].split(",")) if key else frozenset()
+    found = {}
+    for match in _COLUMN.finditer(definition):
+        kind = match["type"].lower()
+        length = int(match["length"]) if kind in _CHARACTERS else 0
+        found[match["name"]] = _Column(kind, length, match["name"] in keys or "PRIMARY KEY" in match["rest"])
+    return found
+
+
+def _found(rows: list[Row]) -> dict[str, _Column]:
+    return {
+        str(name): _Column(
+            str(kind).lower(),
+            int(length) if str(kind).lower() in _CHARACTERS else 0,
+            str(key) == "PRI",
+            bool(must_be_given),
+        )
+        for _, _, name, kind, length, key, must_be_given in rows
+    }
+
+
+def _fault(engine: str, wanted: dict[str, _Column], found: dict[str, _Column]) -> str:
+    if engine.upper() != "INNODB":
+        return f"its engine is {engine}, so that it would not commit with the rows"
+    if missing := [n for n in wanted if n not in found]:
+        return f"it has no column {', '.join(missing)}"
+    if unknown := [n for n, c in found.items() if n not in wanted and c.must_be_given]:
+        return f"its column {', '.join(unknown)} has no default, and this version does not fill it"
+    keys = [n for n, c in found.items() if c.is_key]
+    if set(keys) != {n for n, c in wanted.items() if c.is_key}:
+        return f"its primary key is ({', '.join(keys)})"
+    return next((fault for name, column in wanted.items() if (fault := _column_fault(name, column, found[name]))), "")
+
+
+def _column_fault(name: str, wanted: _Column, found: _Column) -> str:
+    if found.kind != wanted.kind:
+        return f"column {name} is {found.kind}, not {wanted.kind}"
+    if found.length < wanted.length:
+        return f"column {name} holds {found.length} characters, not {wanted.length}"
+    return ""

@@ -1,0 +1,46 @@
+"""Whether an error comes from a state schema that somebody dropped, emptied or altered while a process used it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.layout import set_aside_hint
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.schema import existing_state_tables, state_tables
+from replica_cli.core.errors import Fenced, ReplicaError, StateBroken
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import Server, Settings
+
+
+def explained(error: ReplicaError, settings: Settings, server: Server) -> ReplicaError:
+    """Return what is wrong with the state schema if that explains an error, else the error itself.
+
+    The caller has used the state before: a table or a position row that is missing now was there. An error of the
+    server alone would not say what to do, and a row that is gone would look like one that another process took.
+    """
+    if not (isinstance(error, Fenced) or (isinstance(error, ServerError) and error.remedy is Remedy.FATAL)):
+        return error
+    try:
+        with connect(server, settings.network) as session:
+            existing = existing_state_tables(session, settings.state_schema)
+            if missing := sorted(state_tables() - existing):
+                return state_lost(settings, server, f"has no table {', '.join(missing)}")
+            if PositionStore(session, settings.state_schema, server.name).load() is None:
+                return state_lost(settings, server, f"has no position row of {server.name}")
+    except StateBroken as broken:
+        return broken
+    except ReplicaError:
+        return error
+    return error
+
+
+def state_lost(settings: Settings, server: Server, what: str) -> StateBroken:
+    """Return the error of a state that was there a moment ago."""
+    return StateBroken(
+        f"{server.name}: the state schema `{settings.state_schema}` {what} any more: somebody dropped or "
+        "emptied it while this process used it",
+        hint=f"nothing after the last commit was applied; {set_aside_hint(settings.state_schema, ())}",
+    )
