@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.refusals import refusal
 from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent, is_same_place, place_of
@@ -31,6 +33,8 @@ from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.effects import StatementEffects
     from replica_cli.applier.statement_session import StatementPlan, StatementSession
@@ -204,7 +208,7 @@ class DdlApplier:
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
     ) -> Decision:
         selected = tuple(t for t in parsed.tables if self._selection.target(t) is not None)
-        found = self._of_engine(parsed, transaction, windows)
+        found = self._of_engine(parsed, transaction, windows) or self._with_outside(parsed, transaction, windows)
         if found is not None:
             return found
         model = parsed.model
@@ -214,11 +218,27 @@ class DdlApplier:
         if any(windows.mode(t, transaction) is not Mode.STRICT for t in selected):
             self._check_window(parsed, selected)
         self._check_names(parsed, selected, transaction)
-        if len(selected) != len(parsed.tables) and parsed.kind is not StatementKind.DROP_TABLE:
-            # A rename into or out of the filters, as an online schema change does when its tables are left out: rows
-            # of the other table were never here.
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind} with a table outside the filters", selected)
         return self._effects.of_rows(statement, parsed, selected) or Decision(Verdict.APPLY)
+
+    def _with_outside(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
+        """Say what becomes of a statement that takes rows or a definition from a table outside the filters, or to one.
+
+        As an online schema change does whose tables are left out. A table that is there after it is copied again
+        (TableChangedInWindow), as the rows or the definition of the other one are not here. A table that is gone is set
+        aside: nobody has dropped its rows. Returns None for another statement.
+        """
+        if parsed.kind is StatementKind.DROP_TABLE:
+            return None
+        named = [n for n in (parsed.model, *parsed.parents) if n is not None]
+        outside = next((n for n in (*parsed.tables, *named) if self._selection.target(n) is None), None)
+        if outside is None:
+            return None
+        selected = dict.fromkeys(t for t in parsed.tables if self._selection.target(t) is not None)
+        live = [t for t in selected if windows.mode(t, transaction) is not Mode.SKIPPED]
+        reason = f"{parsed.kind} with {outside}, which is outside the filters"
+        if stays := tuple(t for t in live if t not in parsed.gone):
+            raise TableChangedInWindow(stays, f"{reason}, at {transaction.start}")
+        return Decision(Verdict.QUARANTINE, reason, tuple(live))
 
     def _stopped(self, parsed: ParsedStatement, transaction: Transaction) -> ApplyRefused:
         # It names no table: this is what the user asked for, not a failure that goes away or sets a table aside.
@@ -258,6 +278,12 @@ class DdlApplier:
 
         Raises ApplyRefused where the secondary refuses it.
         """
+        with self._refusing(parsed, transaction):
+            self._empty_schema(statement, parsed, transaction, gone)
+
+    def _empty_schema(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, gone: tuple[TableName, ...]
+    ) -> None:
         schema = self._selection.schema_target(parsed.schema) or parsed.schema
         targets = tuple(t for t in map(self._selection.target, gone) if t is not None)
         left = drop_schema(self._session, self._catalog, schema, targets) if self._has_schema(schema) else []
@@ -287,6 +313,15 @@ class DdlApplier:
             and all(read_table(self._catalog, t) for t in targets)
         ):
             return
+        is_new = parsed.kind is StatementKind.CREATE_TABLE and all(
+            read_table(self._catalog, t) is None for t in targets
+        )
+        with self._refusing(parsed, transaction, is_new=is_new):
+            self._apply(statement, parsed, transaction, targets)
+
+    def _apply(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, targets: tuple[TableName, ...]
+    ) -> None:
         before = self._fingerprint(targets)
         left = self._left_of(statement, transaction)
         if left is None:
@@ -311,6 +346,20 @@ class DdlApplier:
         self._run(statement, parsed, targets)
         self._keep_transactional(targets)
         self._altered.note(parsed, defined)
+
+    @contextlib.contextmanager
+    def _refusing(self, parsed: ParsedStatement, transaction: Transaction, *, is_new: bool = False) -> Iterator[None]:
+        """Make an error of the secondary one of the statement's table: another one would end the stream for all."""
+        try:
+            yield
+        except ServerError as error:
+            if error.server != self._session.server.name or error.remedy is not Remedy.FATAL:
+                raise
+            # The server's own words may quote a row's values.
+            logger.debug("%s", error.text)
+            selected = [t for t in parsed.tables if self._selection.target(t) is not None]
+            hint = "mend the secondary so that it can run, or run it by hand; then " + self._passing(transaction)
+            raise refusal(error, parsed, _shown(parsed), selected, is_new=is_new, hint=hint) from error
 
     def _definitions(self, parsed: ParsedStatement) -> dict[TableName, TableDefinition | None]:
         """Return the secondary's definitions of a statement's tables, by the primary's names."""
@@ -363,16 +412,7 @@ class DdlApplier:
         except ServerError as error:
             if not error.is_connection_lost:
                 self._take_back(parsed, targets)
-            if error.remedy is not Remedy.FATAL:
-                raise
-            # The server's own words may quote a row's values.
-            logger.debug("%s", error.text)
-            raise ApplyRefused(
-                f"{error.server} refuses a statement (error {error.errno}): {_shown(parsed)}",
-                hint="mend the secondary so that it can run, or run it by hand and "
-                "`replica position reset --to FILE:POS` with its end",
-                table=parsed.tables[0] if parsed.tables else None,
-            ) from error
+            raise
         finally:
             # A SET that is refused has set nothing.
             if is_entered:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.tables import TableRecord
-from replica_cli.core.errors import ApplyRefused, Interrupted
+from replica_cli.core.errors import Interrupted
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.table import TableName
@@ -18,6 +18,7 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.transfer.errors import CopyIncomplete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -106,18 +107,14 @@ def copy_what_is_missing(
 ) -> None:
     """Make or finish the copy that a stream needs before it can go on.
 
-    Raises Interrupted where a stop came first, ApplyRefused where a table could not be copied.
+    Raises Interrupted where a stop came first, CopyIncomplete where a table could not be copied.
     """
     result = copy_to_the_end(settings, server, mode, store=store, stop=stop, report=report, guard=guard)
     if result.is_complete:
         return
     if stop.is_set:
         raise Interrupted(f"{server.name}: stopped while copying; `replica transfer --resume` goes on")
-    failed = ", ".join(f"{table}: {message}" for table, message in result.errors)
-    raise ApplyRefused(
-        f"{server.name}: the copy is not complete: {failed}",
-        hint="mend that, then `replica transfer --resume` or `replica stream` goes on with the copy",
-    )
+    raise CopyIncomplete(server.name, dict(result.errors))
 
 
 def copy_to_the_end(

@@ -55,9 +55,11 @@ from replica_cli.service.primary_session import PrimarySession
 from replica_cli.service.sessions import SecondarySessions
 from replica_cli.service.standby import stand_by
 from replica_cli.service.streaming import Streaming
-from replica_cli.transfer.errors import TablesRefused
+from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
     from replica_cli.core.requests import StreamRequest
@@ -282,19 +284,37 @@ class Worker:
                 )  # fmt: skip
                 break
             except TablesRefused as error:
-                saved, records = sessions.stores.positions.load(), tables.load()
-                # Those that were asked for again say why. In a first copy they can be left out, or mended.
-                was_there = {r.name for r in records.values() if r.reason}
-                if mode is TransferMode.NEW or saved is None:
-                    raise
-                if not saved.transaction_count and not was_there >= error.refused.keys():
-                    raise
-                for name, reason in error.refused.items():
-                    advice = f"once that is changed, `replica transfer {table_options([name])}` brings it back"
-                    self._set_aside(sessions, name, reason, saved.position, advice)
-                if not any(r.state in UNFINISHED for r in tables.load().values()):
-                    break
+                again = "once that is changed, `replica transfer {}` brings it back"
+                advice = {name: again.format(table_options([name])) for name in error.refused}
+                self._set_aside_uncopied(sessions, mode, error, error.refused, advice)
+            except CopyIncomplete as error:
+                failed = {n: error.failed[str(n)] for n in tables.load() if str(n) in error.failed}
+                self._set_aside_uncopied(sessions, mode, error, failed)
+            if not any(r.state in UNFINISHED for r in tables.load().values()):
+                break
         self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
+
+    def _set_aside_uncopied(
+        self,
+        sessions: SecondarySessions,
+        mode: TransferMode,
+        error: ApplyRefused,
+        reasons: Mapping[TableName, str],
+        advice: Mapping[TableName, str] | None = None,
+    ) -> None:
+        """Set tables aside whose copy failed, so that the others stream on.
+
+        Raises the error for a first copy: there they can be left out, or mended. Tables that were asked for again say
+        why.
+        """
+        saved, records = sessions.stores.positions.load(), sessions.stores.tables.load()
+        was_there = {r.name for r in records.values() if r.reason}
+        if mode is TransferMode.NEW or saved is None or not reasons:
+            raise error
+        if not saved.transaction_count and not was_there >= reasons.keys():
+            raise error
+        for name, reason in reasons.items():
+            self._set_aside(sessions, name, reason, saved.position, (advice or {}).get(name, ""))
 
     def _outlive(  # noqa: PLR0911 - one return a kind of trouble
         self, error: ReplicaError

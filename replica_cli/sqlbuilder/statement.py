@@ -47,7 +47,7 @@ class ParsedStatement:
     For a rename, old and new names follow each other in `references`. `schema` is what a schema statement is about.
     `qualifiers` are the schemas of columns' names (schema.table.column) with their places. `unplaced` are the first
     parts of other names that are no table of the statement. `replaces`: CREATE OR REPLACE. `parts`: those of a MERGE
-    table, in UNION=(…).
+    table, in UNION=(…). `gone`: tables that no longer have their name after a rename, or became part of another table.
     """
 
     kind: StatementKind
@@ -61,6 +61,7 @@ class ParsedStatement:
     unplaced: frozenset[str] = frozenset()
     replaces: bool = False
     parts: tuple[TableName, ...] = ()
+    gone: frozenset[TableName] = frozenset()
 
     @property
     def tables(self) -> tuple[TableName, ...]:
@@ -70,11 +71,20 @@ class ParsedStatement:
     @property
     def model(self) -> TableName | None:
         """Return the table that a CREATE TABLE … LIKE is made like."""
+        return next(iter(self._named_after("LIKE")), None)
+
+    @property
+    def parents(self) -> tuple[TableName, ...]:
+        """Return the tables that foreign keys of the statement refer to."""
+        return self._named_after("REFERENCES")
+
+    def _named_after(self, word: str) -> tuple[TableName, ...]:
+        names = []
         for other in self.others:
             before = next((t for t in reversed(self.tokens[: other.first]) if not t.is_blank), None)
-            if before is not None and before.is_word("LIKE"):
-                return other.name
-        return None
+            if before is not None and before.is_word(word):
+                names.append(other.name)
+        return tuple(names)
 
     def routed(self, route: Callable[[str], str]) -> str:
         """Return the text to run: tables by their full names on the secondary, and nothing that is a comment.
@@ -130,6 +140,7 @@ class _Parser(Cursor):
         self._pairs: set[str] = set()
         self._replaces = False
         self._parts: list[TableName] = []
+        self._gone: set[TableName] = set()
 
     def parse(self) -> ParsedStatement:
         return self._statement() if self._skip_set_statement() else self._made(StatementKind.UNKNOWN)
@@ -261,6 +272,7 @@ class _Parser(Cursor):
                     self._at += 1
             if not self._take("TO") or not self._table(self._references):
                 return self._made(StatementKind.UNKNOWN)
+            self._note_rename(self._references[-2].name)
             if not self._take_symbol(","):
                 return self._ended(StatementKind.RENAME_TABLE)
 
@@ -298,13 +310,18 @@ class _Parser(Cursor):
                 depth += self._token().is_symbol("(") - self._token().is_symbol(")")
                 self._at += 1
 
+    def _note_rename(self, old: TableName) -> None:
+        self._gone.add(old)
+        self._gone.discard(self._references[-1].name)
+
     def _names_changed(self) -> bool:
         """Take a clause of ALTER TABLE that changes or makes another table."""
         if self._take("RENAME"):
             if not self._is("COLUMN", "INDEX", "KEY"):
                 self._take("TO", "AS")
                 self._take_symbol("=")
-                self._table(self._references)
+                if self._table(self._references):
+                    self._note_rename(self._references[0].name)
         elif self._take_all("EXCHANGE", "PARTITION"):
             self._skip_to("TABLE")
             self._table(self._references)
@@ -313,7 +330,8 @@ class _Parser(Cursor):
             self._take("TABLE")
             self._table(self._references)
         elif self._take_all("CONVERT", "TABLE"):
-            self._table(self._references)
+            if self._table(self._references):
+                self._gone.add(self._references[-1].name)
         else:
             return False
         return True
@@ -402,6 +420,7 @@ class _Parser(Cursor):
             frozenset(name for name in self._pairs if name.lower() not in tables),
             self._replaces,
             tuple(self._parts),
+            frozenset(self._gone),
         )
 
 

@@ -53,6 +53,20 @@ class TablesRefused(ApplyRefused):
         self.reasons = reasons
 
 
+class CopyIncomplete(ApplyRefused):
+    """Tables failed while they were copied; `failed` has the message of each by its name as text."""
+
+    code = "copy_incomplete"
+
+    def __init__(self, instance: str, failed: Mapping[str, str]) -> None:
+        reasons = ", ".join(f"{table}: {message}" for table, message in failed.items())
+        super().__init__(
+            f"{instance}: the copy is not complete: {reasons}",
+            hint="mend that, then `replica transfer --resume` or `replica stream` goes on with the copy",
+        )
+        self.failed = dict(failed)
+
+
 class RowTooLarge(ApplyRefused):
     """One row does not fit a packet."""
 

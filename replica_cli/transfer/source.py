@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_table, show_create, show_create_sequence
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
@@ -22,7 +21,7 @@ from replica_cli.transfer.family import acts
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import TableDefinition
+    from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
 
 
@@ -54,10 +53,9 @@ class Origin:
         """Return from which flavour to which."""
         return Crossing(self.from_mariadb, self.to_mariadb)
 
-    def route(self, name: TableName) -> TableName:
-        """Return the secondary's name of any table; one that is not replicated keeps what its schema has."""
-        schema = self.selection.schema_target(name.schema) or name.schema
-        return self.selection.target(name) or TableName(schema, name.table)
+    def route(self, name: TableName) -> TableName | None:
+        """Return the secondary's name of any table, None for one that is not replicated."""
+        return self.selection.target(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
         raise ApplyRefused(f"{definition.name}: {found[0]} is computed when a row is written, and {found[1]}")
     text = show_create(primary, definition.name)
     needs_lock = kind_of(definition.engine) is EngineKind.CONVERTED
-    target = origin.route(definition.name)
+    target = origin.route(definition.name) or definition.name
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
     if column_kinds(text).keys() != {c.name for c in definition.columns}:
         raise TableAltered(f"{definition.name}: the table was altered on the primary")
@@ -114,7 +112,7 @@ def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition
     """
     if not origin.to_mariadb:
         raise ApplyRefused("MySQL has no sequences", hint=f"exclude {definition.name}")
-    name, target = definition.name, origin.route(definition.name)
+    name, target = definition.name, origin.route(definition.name) or definition.name
     text = show_create_sequence(primary, name)
     create, notes = sequence_statement(text, target, source=name, knows_types=origin.to_version >= TYPED_SINCE)
     statements = CreateStatements(create, notes=notes)

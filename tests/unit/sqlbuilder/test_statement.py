@@ -101,6 +101,16 @@ PLACED = {
     "ALTER SEQUENCE IF EXISTS q RESTART": (Kind.SEQUENCE, "d.q"),
     "DROP SEQUENCE q, s.r": (Kind.DROP_TABLE, "d.q s.r"),
 }
+GONE = {
+    "RENAME TABLE t TO u, v TO w": "d.t d.v",
+    "RENAME TABLE t TO old, new TO t": "d.new",
+    "ALTER TABLE t RENAME COLUMN a TO b": "",
+    "ALTER TABLE t ADD b INT, RENAME TO s.u": "d.t",
+    "ALTER TABLE t RENAME TO t": "",
+    "ALTER TABLE t CONVERT TABLE u TO PARTITION p VALUES LESS THAN (9)": "d.u",
+    "ALTER TABLE t CONVERT PARTITION p TO TABLE u": "",
+    "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u": "",
+}
 SCHEMAS = {
     "CREATE DATABASE s": (Kind.CREATE_SCHEMA, "s"),
     "CREATE OR REPLACE SCHEMA IF NOT EXISTS `s x` DEFAULT CHARSET utf8mb4": (Kind.CREATE_SCHEMA, "s x"),
@@ -341,3 +351,13 @@ def test_savepoints(text: str, made: str) -> None:
     parsed = parse(text)
     assert parsed.kind is Kind.SAVEPOINT
     assert savepoint_statement(parsed) == made
+
+
+@pytest.mark.parametrize("text", GONE)
+def test_tables_that_no_longer_have_their_name(text: str) -> None:
+    assert " ".join(sorted(map(str, parse(text).gone))) == GONE[text]
+
+
+def test_parents_are_what_foreign_keys_refer_to() -> None:
+    found = parse("CREATE TABLE t (a INT REFERENCES u (a), FOREIGN KEY (a) REFERENCES s.v (a), CHECK (nextval(q) > 1))")
+    assert [str(name) for name in found.parents] == ["d.u", "s.v"]

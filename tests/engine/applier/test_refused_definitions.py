@@ -1,0 +1,108 @@
+"""Definitions that the secondary refuses: a matter of their tables, which are copied as they are now or set aside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.core.status import TableState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.applier.bench import Bench
+
+
+@pytest.fixture
+def followed(bench: Bench) -> Iterator[Bench]:
+    """Give a bench whose stream has followed two tables; afterwards it must have followed `last` to its end."""
+    bench.settings = replace(bench.settings, apply=replace(bench.settings.apply, table_failures=2))
+    bench.begin_here()
+    bench.on_primary(
+        "CREATE TABLE t (a INT, b INT, PRIMARY KEY (a, b)) ENGINE=MyISAM",
+        "INSERT INTO t VALUES (1, 1)",
+        "CREATE TABLE last (id INT PRIMARY KEY)",
+    )
+    assert bench.work().failure is None
+    yield bench
+    bench.on_primary("INSERT INTO last VALUES (1)")
+    assert bench.work().failure is None
+    assert bench.rows("SELECT id FROM last") == [(1,)]
+
+
+def set_aside(bench: Bench) -> dict[str, str]:
+    """Return the reasons of the tables that are set aside; there must be no other record."""
+    records = bench.tables.load().values()
+    assert {r.state for r in records} <= {TableState.QUARANTINED}
+    return {r.name.table: r.reason for r in records}
+
+
+@pytest.mark.parametrize("made", ["create", "alter"])
+def test_a_counter_that_innodb_cannot_keep_sets_its_table_aside(followed: Bench, made: str) -> None:
+    table = "(a INT, b INT AUTO_INCREMENT, PRIMARY KEY (a, b)) ENGINE=MyISAM"
+    statement = f"CREATE TABLE c {table}" if made == "create" else "ALTER TABLE t MODIFY b INT AUTO_INCREMENT"
+    followed.on_primary(statement, f"INSERT INTO {'c' if made == 'create' else 't'} VALUES (1, 2)")
+    assert followed.work().failure is None
+    ((name, reason),) = set_aside(followed).items()
+    assert name == ("c" if made == "create" else "t")
+    assert "InnoDB needs an AUTO_INCREMENT column to lead an index" in reason
+
+
+@pytest.mark.servers("mysql")
+def test_a_tablespace_of_the_primary_is_left_out(followed: Bench) -> None:
+    space = f"{followed.schema}_s"
+    followed.on_primary(f"CREATE TABLESPACE {space} ADD DATAFILE '{space}.ibd'")
+    try:
+        followed.on_primary(
+            f"CREATE TABLE made (id INT PRIMARY KEY) TABLESPACE {space}",
+            "INSERT INTO made VALUES (1)",
+            f"ALTER TABLE last TABLESPACE {space}",
+        )
+        assert followed.work().failure is None
+        assert set_aside(followed) == {}
+        followed.assert_equal()
+    finally:
+        followed.on_primary("DROP TABLE IF EXISTS made", "ALTER TABLE last TABLESPACE innodb_file_per_table")
+        followed.on_primary(f"DROP TABLESPACE {space}")
+
+
+def test_a_table_that_only_the_secondary_has_is_never_replaced(followed: Bench) -> None:
+    followed.on_secondary("CREATE TABLE stranger (id INT PRIMARY KEY)", "INSERT INTO stranger VALUES (77)")
+    followed.on_primary("CREATE TABLE stranger (id INT PRIMARY KEY)", "INSERT INTO stranger VALUES (1)")
+    assert followed.work().failure is None
+    assert "error 1050" in set_aside(followed)["stranger"]
+    assert followed.rows("SELECT id FROM stranger") == [(77,)]
+
+
+def test_a_table_that_somebody_altered_is_set_aside_and_not_copied(followed: Bench) -> None:
+    followed.on_secondary("ALTER TABLE t ADD n VARCHAR(10)")
+    followed.on_primary("ALTER TABLE t ADD n INT", "INSERT INTO t VALUES (2, 2, 2)")
+    assert followed.work().failure is None
+    assert "error 1060" in set_aside(followed)["t"]
+
+
+def test_a_copy_that_is_refused_as_well_sets_the_table_aside(followed: Bench) -> None:
+    # The name of a foreign key is taken, by a table that the filters leave out. Tables with foreign keys are copied
+    # while the stream waits: that copy must not end it.
+    selection = replace(followed.settings.selection, excluded_tables=(f"{followed.schema}.out_*",))
+    followed.settings = replace(followed.settings, selection=selection)
+    followed.begin_here()
+    followed.on_secondary(
+        "CREATE TABLE out_up (id INT PRIMARY KEY)",
+        "CREATE TABLE out_child (id INT PRIMARY KEY, CONSTRAINT fk_of_both FOREIGN KEY (id) REFERENCES out_up (id))",
+    )
+    followed.on_primary(
+        "CREATE TABLE up (id INT PRIMARY KEY)",
+        "INSERT INTO up VALUES (1)",
+        "CREATE TABLE child (id INT PRIMARY KEY, CONSTRAINT fk_of_both FOREIGN KEY (id) REFERENCES up (id))",
+        "INSERT INTO child VALUES (1)",
+    )
+    assert followed.work().failure is None
+    reasons = set_aside(followed)
+    assert reasons.keys() == {"child"}
+    # MariaDB's number, MySQL's.
+    assert re.search(r"\(error (1823|1826)\)", reasons["child"])
+    assert followed.rows("SELECT id FROM up") == [(1,)]
