@@ -30,6 +30,7 @@ from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.core.status import TableState
 from replica_cli.logs import Tag, log
 from replica_cli.retry import retrying
+from replica_cli.sqlbuilder.effects import changes_references
 from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
 
 if TYPE_CHECKING:
@@ -328,7 +329,8 @@ class Applier:
             self._behind_intent += forget_dropped(parsed.tables, self._stores.tables, self._windows)
         self._writer.forget()
         self._definitions.forget(self._ddl.targets(parsed))
-        self._engines.forget(parsed.tables)
+        named = (*parsed.tables, *(other.name for other in parsed.others)) if parsed.tables else ()
+        self._engines.forget(named, are_keys_new=not parsed.tables or changes_references(parsed))
         log(
             logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
             table=", ".join(map(str, parsed.tables)) or parsed.schema, position=transaction.start,

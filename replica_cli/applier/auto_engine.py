@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.definitions import alike
 from replica_cli.applier.plan import columns_for
+from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 
@@ -48,7 +48,7 @@ class AutoEngine:
         self._selection = selection
         self._read_primary = read_primary
         self._is_same_release = is_same_release
-        self._takes_images: dict[TableMap, bool] = {}
+        self._takes_images: TableCache[TableMap, bool] = TableCache()
         self._said: dict[TableName, str] = {}
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
@@ -57,15 +57,13 @@ class AutoEngine:
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget what was decided for tables, or for all: their definitions changed."""
-        # A decision asks both servers' catalogs: those of the other tables are kept.
-        gone = alike({m.name for m in self._takes_images}, tables)
-        self._takes_images = {m: takes for m, takes in self._takes_images.items() if m.name not in gone}
-        self._images.forget()
-        self._sql.forget()
+        self._takes_images.forget(tables)
+        self._images.forget(tables)
+        self._sql.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         """Yield the work for consecutive row events, in source order across the engines."""
-        takes_images, fits = self._takes_images, self._images.fits
+        takes_images, fits = self._takes_images.entries, self._images.fits
         first, engine = 0, None
         ours: Mapping[TableName, TableDefinition] | None = None
         for number, event in enumerate(events):
@@ -73,7 +71,7 @@ class AutoEngine:
             if takes_image is None:
                 if ours is None:
                     ours = self._look_up(events[number:])
-                takes_image = takes_images[event.table] = self._decide(event, ours)
+                takes_image = self._takes_images.keep(event.table.name, event.table, self._decide(event, ours))
             # SQL takes large rows, which it writes shorter; of a partial document it knows nothing.
             wanted = self._images if takes_image and (event.head.is_partial_json or fits(event)) else self._sql
             if engine is not wanted and engine is not None:
@@ -85,7 +83,7 @@ class AutoEngine:
 
     def _look_up(self, events: Sequence[RowEvent]) -> Mapping[TableName, TableDefinition]:
         """Return the primary's definitions of all tables that are new here, and have the secondary's ones read too."""
-        names = {m.name for m in {e.table for e in events} if m not in self._takes_images}
+        names = {m.name for m in {e.table for e in events} if m not in self._takes_images.entries}
         targets = {name: self._selection.target(name) for name in sorted(names)}
         self._definitions.read({target: name for name, target in targets.items() if target is not None})
         return self._read_primary(list(targets))

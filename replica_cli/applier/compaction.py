@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.folding import Contradiction, Folding, Kind, TableForm, folding_body
 from replica_cli.applier.plan import columns_for, is_present
+from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS, RowKind
 from replica_cli.decoder.compile import compile_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.work import Part, Work
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.selection import Selection
-    from replica_cli.core.table import Column, TableDefinition
+    from replica_cli.core.table import Column, TableDefinition, TableName
     from replica_cli.mysql.references import References
 
 # Fewer are not worth the search; an event above these bytes holds many rows already, or large ones.
@@ -65,12 +66,11 @@ class Compaction:
         self._selection = selection
         self._references = references
         self._replaces = replaces
-        self._kinds: dict[RowHead, Kind | None] = {}
+        self._kinds: TableCache[RowHead, Kind | None] = TableCache()
 
-    def forget(self) -> None:
-        """Forget the tables: a definition changed."""
-        self._kinds.clear()
-        self._references.forget()
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget tables, or all: definitions changed."""
+        self._kinds.forget(tables)
 
     def compact(self, events: Sequence[RowEvent]) -> Compacted:
         """Return fewer events where that can be. Raises CorruptEvent."""
@@ -81,13 +81,13 @@ class Compaction:
             self._fold(events, folding)
         except Contradiction:
             return Compacted(events)
-        folding.end((head, kind.count) for head, kind in self._kinds.items() if kind is not None)
+        folding.end((head, kind.count) for head, kind in self._kinds.entries.items() if kind is not None)
         return Compacted(folding.events, folding.parts)
 
     def _fold(self, events: Sequence[RowEvent], folding: Folding) -> None:
-        kinds, rows_of = self._kinds, folding.rows
+        kinds, rows_of = self._kinds.entries, folding.rows
         if len(kinds) > _KINDS_KEPT:
-            kinds.clear()
+            self._kinds.forget()
         for known in kinds.values():
             if known is not None:
                 known.count = 0
@@ -96,7 +96,7 @@ class Compaction:
             try:
                 kind = kinds[head]
             except KeyError:
-                kind = kinds[head] = self._learn(event)
+                kind = self._kinds.keep(head.table.name, head, self._learn(event))
             length = len(raw)
             if kind is None or length > _SMALL_BYTES:
                 folding.keep(event)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.table_cache import TableCache
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import Drift
 from replica_cli.core.table import TableName
@@ -14,7 +15,7 @@ from replica_cli.mysql.catalog import read_tables
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
@@ -34,38 +35,39 @@ class Definitions:
     def __init__(self, session: Session, *, from_mariadb: bool) -> None:
         self._session = session
         self._from_mariadb = from_mariadb
-        self._tables: dict[TableName, TableDefinition] = {}
+        self._tables: TableCache[TableName, TableDefinition] = TableCache()
         self._sources: dict[TableName, TableName] = {}
-        self._refused: dict[TableName, str | None] = {}
+        self._refused: TableCache[TableName, str | None] = TableCache()
 
     def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
         """Return a table's definition; `source` is the primary's name. Raises Drift where there is no such table."""
-        if target not in self._tables:
+        if target not in self._tables.entries:
             self.read({target: source or target})
-        found = self._tables.get(target)
+        found = self._tables.entries.get(target)
         if found is None:
             raise Drift(f"{target} is missing on {self._session.server.name}")
         return found
 
     def why_refused(self, target: TableName) -> str | None:
         """Return why rows of a known table cannot be kept equal: it computes other values than the primary."""
-        if target not in self._refused:
+        if target not in self._refused.entries:
             found = why_computed_values_differ(
-                self._tables[target], from_mariadb=self._from_mariadb, to_mariadb=self._session.is_mariadb
+                self._tables.entries[target], from_mariadb=self._from_mariadb, to_mariadb=self._session.is_mariadb
             )
-            self._refused[target] = found and f"{found[0]} is computed when a row is written, and {found[1]}"
-        return self._refused[target]
+            reason = found and f"{found[0]} is computed when a row is written, and {found[1]}"
+            self._refused.keep(target, target, reason)
+        return self._refused.entries[target]
 
     def read(self, sources: Mapping[TableName, TableName]) -> None:
         """Read what is not known of some tables at once; those that are missing stay unknown.
 
         `sources` tells the primary's name of each.
         """
-        wanted = [target for target in sources if target not in self._tables]
+        wanted = [target for target in sources if target not in self._tables.entries]
         if not wanted:
             return
         for target, found in read_tables(self._session, wanted).items():
-            self._tables[target] = found
+            self._tables.keep(target, target, found)
             self._sources[target] = sources[target]
 
     def check(self) -> list[TableName]:
@@ -74,11 +76,11 @@ class Definitions:
         Columns that came are no harm. Raises Drift where one that is in use went, moved, or has another type.
         """
         now: dict[TableName, list[tuple[str, str, str | None]]] = {}
-        for schema in {target.schema for target in self._tables}:
+        for schema in {target.schema for target in self._tables.entries}:
             for table, *column in self._session.rows(_SIGNATURES, schema):
                 now.setdefault(TableName(schema, table), []).append(tuple(column))
         altered = []
-        for target, known in list(self._tables.items()):
+        for target, known in list(self._tables.entries.items()):
             before = tuple((c.name, c.column_type, c.charset) for c in known.columns)
             after = now.get(target)
             if after is None or tuple(after) == before:
@@ -98,9 +100,8 @@ class Definitions:
 
     def forget(self, targets: Collection[TableName] = ()) -> None:
         """Forget some tables, or all: they changed."""
-        for target in alike(self._tables, targets):
-            del self._tables[target]
-            self._refused.pop(target, None)
+        self._tables.forget(targets)
+        self._refused.forget(targets)
 
 
 def _difference(before: _Columns, after: Sequence[tuple[str, str, str | None]]) -> str:
@@ -112,12 +113,3 @@ def _difference(before: _Columns, after: Sequence[tuple[str, str, str | None]]) 
         if (now_kind, now_charset) != (kind, charset):
             return f"column {name} is {now_kind}{f' {now_charset}' if now_charset else ''} now, not {kind}"
     return "columns have moved"
-
-
-def alike(known: Iterable[TableName], wanted: Collection[TableName]) -> set[TableName]:
-    """Return those of the known names that are meant by the wanted ones, or all of them where none are wanted.
-
-    A statement may spell a name as its server does not: capitals say nothing, better too many than one too few.
-    """
-    spelled = {str(name).lower() for name in wanted}
-    return {name for name in known if not spelled or str(name).lower() in spelled}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.work import RowEngine
     from replica_cli.core.table import TableName
+    from replica_cli.mysql.references import References
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,14 @@ class Engines:
     strict: RowEngine
     replay: RowEngine
     exact: RowEngine
+    references: References
 
-    def forget(self, tables: Collection[TableName]) -> None:
-        """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed."""
+    def forget(self, tables: Collection[TableName], *, are_keys_new: bool = True) -> None:
+        """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed.
+
+        Not `are_keys_new`: no foreign key points at another table than before.
+        """
+        if are_keys_new:
+            self.references.forget()
         for engine in (self.strict, self.replay, self.exact):
             engine.forget(tables)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero, is_present, written_columns
 from replica_cli.applier.sql_engine import decoded
+from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions, value_lists
 from replica_cli.core.errors import ApplyRefused
@@ -49,15 +50,15 @@ class ReplayEngine:
         self._definitions = definitions
         self._selection = selection
         self._statement_bytes = statement_bytes
-        self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], ReplayPlan] = {}
+        self._plans: TableCache[tuple[TableMap, RowKind, bytes, bytes], ReplayPlan] = TableCache()
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
         """Return nothing: statements need no preparation."""
         return ()
 
-    def forget(self, tables: Collection[TableName] = ()) -> None:  # noqa: ARG002 - plans are made again in no time
-        """Forget the plans: definitions changed."""
-        self._plans.clear()
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget the plans of tables, or all: definitions changed."""
+        self._plans.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         """Yield the statements for consecutive row events, in order."""
@@ -108,9 +109,9 @@ class ReplayEngine:
 
     def _plan(self, event: RowEvent) -> ReplayPlan:
         key = (event.table, event.kind, event.head.present, event.head.present_after)
-        plan = self._plans.get(key)
+        plan = self._plans.entries.get(key)
         if plan is None:
-            plan = self._plans[key] = self._compile(event)
+            plan = self._plans.keep(event.table.name, key, self._compile(event))
         return plan
 
     def _compile(self, event: RowEvent) -> ReplayPlan:

@@ -6,13 +6,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import columns_for
+from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.applier.work import Part
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import compile_partial_scan, compile_rows, compile_updates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
@@ -27,23 +28,23 @@ class RowCounts:
     def __init__(self, definitions: Definitions, selection: Selection) -> None:
         self._definitions = definitions
         self._selection = selection
-        self._scans: dict[tuple[TableMap, RowKind, bytes, bytes, bool], RowsFunction] = {}
+        self._scans: TableCache[tuple[TableMap, RowKind, bytes, bytes, bool], RowsFunction] = TableCache()
 
-    def forget(self) -> None:
-        """Forget the compiled scans: a definition changed."""
-        self._scans.clear()
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget the compiled scans of tables, or all: definitions changed."""
+        self._scans.forget(tables)
 
     def parts(self, events: Sequence[RowEvent]) -> tuple[Part, ...]:
         """Return the rows of events, summed. Raises CorruptEvent where an event does not end with its last row."""
         found: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
-        scans = self._scans
+        scans = self._scans.entries
         for event in events:
             head, raw, count = event
             if not count:
                 shape = (head.table, head.kind, head.present, head.present_after, head.is_partial_json)
                 scan = scans.get(shape)
                 if scan is None:
-                    scan = scans[shape] = self._compile(event)
+                    scan = self._scans.keep(head.table.name, shape, self._compile(event))
                 count = len(scan(raw, head.rows_start, len(raw)))
             found[head.kind, head.table] += count
         # Several maps may be of one table: ids and details change.

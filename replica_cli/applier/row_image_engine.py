@@ -8,22 +8,25 @@ Sources: https://mariadb.com/kb/en/binlog/ and mysqlbinlog's output, which this 
 
 from __future__ import annotations
 
+import itertools
 import struct
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import counted
+from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import target_of
 from replica_cli.applier.work import Work
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from replica_cli.applier.compaction import Compaction
     from replica_cli.applier.row_counts import RowCounts
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
 
 _HEADER = struct.Struct("<IBIIIH")
@@ -60,14 +63,15 @@ class RowImageEngine:
         self._format_event = format_event
         # Base64 makes four bytes of three.
         self._group_bytes = statement_bytes * 3 // 4
-        self._maps: dict[TableMap, tuple[bytes, bytes]] = {}
+        self._maps: TableCache[TableMap, tuple[bytes, bytes]] = TableCache()
+        self._ids = itertools.count(1)
 
-    def forget(self) -> None:
-        """Forget the tables: a definition changed."""
-        self._maps.clear()
-        self._counts.forget()
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget tables, or all: definitions changed."""
+        self._maps.forget(tables)
+        self._counts.forget(tables)
         if self._compaction is not None:
-            self._compaction.forget()
+            self._compaction.forget(tables)
 
     def fits(self, event: RowEvent) -> bool:
         """Say whether an event is small enough for one statement."""
@@ -129,10 +133,10 @@ class RowImageEngine:
         return Work(kind, table.name, target, (), statement, parts, None, checks_foreign_keys=None, ends_packet=True)
 
     def _map(self, table: TableMap) -> tuple[bytes, bytes]:
-        found = self._maps.get(table)
+        found = self._maps.entries.get(table)
         if found is None:
-            table_id = (len(self._maps) + 1).to_bytes(6, "little")
-            found = self._maps[table] = (table_id, self._map_event(table, table_id))
+            table_id = next(self._ids).to_bytes(6, "little")
+            found = self._maps.keep(table.name, table, (table_id, self._map_event(table, table_id)))
         return found
 
     def _map_event(self, table: TableMap, table_id: bytes) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import counted
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
+from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of, target_of
 from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions, value_lists
 from replica_cli.core.errors import UnsupportedEvent
@@ -52,17 +53,17 @@ class SqlEngine:
         self._selection = selection
         self._statement_bytes = statement_bytes
         self._compaction = compaction
-        self._plans: dict[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = {}
+        self._plans: TableCache[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = TableCache()
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
         """Return nothing: statements need no preparation."""
         return ()
 
-    def forget(self, tables: Collection[TableName] = ()) -> None:  # noqa: ARG002 - plans are made again in no time
-        """Forget the plans: definitions changed."""
-        self._plans.clear()
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget the plans of tables, or all: definitions changed."""
+        self._plans.forget(tables)
         if self._compaction is not None:
-            self._compaction.forget()
+            self._compaction.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         """Yield the statements for consecutive row events; neighbours of one kind become one statement."""
@@ -90,10 +91,13 @@ class SqlEngine:
 
     def _plan(self, event: RowEvent) -> RowPlan:
         key = (event.table, event.kind, event.head.present, event.head.present_after)
-        plan = self._plans.get(key)
+        plan = self._plans.entries.get(key)
         if plan is None:
-            plan = self._plans[key] = plan_rows(event, definition_of(event, self._definitions, self._selection))
+            plan = self._plans.keep(event.table.name, key, self._learn(event))
         return plan
+
+    def _learn(self, event: RowEvent) -> RowPlan:
+        return plan_rows(event, definition_of(event, self._definitions, self._selection))
 
     def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
         name, target = event.table.name, target_of(event.table, self._selection)

@@ -116,7 +116,7 @@ def make_applier(
         sessions.writer,
         saved,
         writer=writer,
-        engines=Engines(strict, replay, exact),
+        engines=Engines(strict, replay, exact, references),
         ddl=ddl,
         prepared=_prepared(settings, sessions, writer, primary_facts),
         definitions=definitions,

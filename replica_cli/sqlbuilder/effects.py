@@ -56,6 +56,16 @@ def is_made_of_query(parsed: ParsedStatement) -> bool:
     return False
 
 
+def changes_references(parsed: ParsedStatement) -> bool:
+    """Return True if a foreign key may point at another table behind a statement than before it.
+
+    One that only goes is none of them: a table that nothing points at any more may still be taken for a parent.
+    """
+    return parsed.kind is StatementKind.RENAME_TABLE or any(
+        t.is_word("REFERENCES", "FOREIGN", "RENAME") for t in parsed.tokens
+    )
+
+
 def is_of_tablespace(parsed: ParsedStatement, verb: str) -> bool:
     """Return True for ALTER TABLE … DISCARD (or IMPORT) [PARTITION …] TABLESPACE, by the verb in upper case."""
     words = _solid(parsed)

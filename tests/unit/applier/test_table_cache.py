@@ -1,0 +1,39 @@
+"""What is kept of tables goes with them, and with no other."""
+
+from __future__ import annotations
+
+from replica_cli.applier.table_cache import TableCache
+from replica_cli.core.table import TableName
+
+ONE, TWO = TableName("s", "one"), TableName("s", "two")
+
+
+def filled() -> TableCache[int, str]:
+    cache: TableCache[int, str] = TableCache()
+    for key, (table, value) in enumerate([(ONE, "a"), (TWO, "b"), (ONE, "c")]):
+        assert cache.keep(table, key, value) == value
+    return cache
+
+
+def test_a_table_is_forgotten_with_all_its_entries_however_it_is_spelled() -> None:
+    cache = filled()
+    cache.forget([TableName("S", "One"), TableName("s", "unknown")])
+    assert cache.entries == {1: "b"}
+    cache.keep(ONE, 0, "again")
+    cache.forget([ONE])
+    assert cache.entries == {1: "b"}
+
+
+def test_without_names_all_are_forgotten() -> None:
+    cache = filled()
+    cache.forget()
+    assert cache.entries == {}
+    cache.forget([ONE])
+
+
+def test_an_entry_that_is_replaced_is_forgotten_once() -> None:
+    cache = filled()
+    cache.keep(ONE, 0, "z")
+    assert cache.entries[0] == "z"
+    cache.forget([ONE])
+    assert cache.entries == {1: "b"}
