@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import MEMORY_HINT, Panic, ReplicaError
+from replica_cli.core.errors import Panic, ReplicaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,8 +43,4 @@ def noticing_bugs(transaction: Transaction) -> Iterator[None]:
 def _panic(error: Exception, what: str, table: TableName | None) -> Panic:
     owner = f"{table}: " if table else ""
     # The exception's own text may quote a row's values: they stay out of logs.
-    return Panic(
-        f"{owner}{type(error).__name__} while a {what} was handled",
-        hint=MEMORY_HINT if isinstance(error, MemoryError) else "report it, with the trace that `-v` logs",
-        table=table,
-    )
+    return Panic(f"{owner}{type(error).__name__} while a {what} was handled", error=error, table=table)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from replica_cli.core.places import places_of
+
 if TYPE_CHECKING:
     from replica_cli.core.table import TableName
 
@@ -90,6 +92,7 @@ class PrimaryReplaced(ReplicaError):
     code = "primary_replaced"
 
 
+BUG_HINT = "report it, with the [PANIC] lines of the log, which say where it was raised; `-v` logs the whole trace"
 MEMORY_HINT = "give the process more memory, or lower REPLICA_TRANSFER_WORKERS and TRANSFER_BATCH_SIZE"
 
 
@@ -173,9 +176,13 @@ class CorruptEvent(UnsupportedEvent):
 
 
 class Panic(ApplyRefused):
-    """A bug of ours met one event; nothing of its transaction was kept."""
+    """A bug of ours met one event; nothing of its transaction was kept. `where` are the places of our code."""
 
     code = "panic"
+
+    def __init__(self, message: str, *, error: Exception, table: TableName | None = None) -> None:
+        super().__init__(message, hint=MEMORY_HINT if isinstance(error, MemoryError) else BUG_HINT, table=table)
+        self.where = places_of(error)
 
 
 class LockHeld(ReplicaError):

@@ -161,7 +161,7 @@ class Joining:
             except ReplicaError as error:
                 self._outlive(error)
             except Exception as error:  # noqa: BLE001 - the top of a thread: the stream raises it
-                self._error = Panic(f"{type(error).__name__} while tables joined")
+                self._error = Panic(f"{type(error).__name__} while tables joined", error=error)
                 self._error.__cause__ = error
             else:
                 self._has_ended.set()

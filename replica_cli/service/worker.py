@@ -18,7 +18,6 @@ from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
-    MEMORY_HINT,
     ApplyRefused,
     CorruptEvent,
     Drift,
@@ -352,8 +351,8 @@ class Worker:
         """Try once more from the saved position; where no table can be told, the second time ends the stream."""
         self._failures[None] += 1
         log(
-            logger, logging.CRITICAL, Tag.PANIC, "%d/%d %s", self._failures[None], _PANICS_LIMIT, error.message,
-            instance=self._server.name, position=self._board.status.position,
+            logger, logging.CRITICAL, Tag.PANIC, "%d/%d %s; raised in %s", self._failures[None], _PANICS_LIMIT,
+            error.message, error.where, instance=self._server.name, position=self._board.status.position,
         )  # fmt: skip
         logger.debug("the trace of it", exc_info=error)
         return error if self._failures[None] >= _PANICS_LIMIT else None
@@ -429,14 +428,15 @@ class Worker:
         self._failures[table] += 1
         count, limit = self._failures[table], self._settings.apply.table_failures
         tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
+        where = ""
         if isinstance(error, Panic):
             # The same bug meets the same event: once more is enough.
-            tag, limit = Tag.PANIC, _PANICS_LIMIT
+            tag, limit, where = Tag.PANIC, _PANICS_LIMIT, f"; raised in {error.where}"
             logger.debug("the trace of it", exc_info=error)
         if isinstance(error, RefusedInWindow):
             limit = REFUSALS_LIMIT
         log(
-            logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message.removeprefix(f"{table}: "),
+            logger, logging.ERROR, tag, "%d/%d %s%s", count, limit, error.message.removeprefix(f"{table}: "), where,
             instance=self._server.name, schema=table.schema, table=table.table, position=self._board.status.position,
         )  # fmt: skip
         if isinstance(error, RefusedInWindow) and count < limit:
@@ -482,7 +482,6 @@ class Worker:
 
 
 def _bug(error: Exception) -> Panic:
-    hint = MEMORY_HINT if isinstance(error, MemoryError) else "report it, with the trace that `-v` logs"
-    panic = Panic(f"{type(error).__name__} outside of an event", hint=hint)
+    panic = Panic(f"{type(error).__name__} outside of an event", error=error)
     panic.__cause__ = error
     return panic

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.cursor import Cursor, TableReference
 from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.tokens import Dialect, Kind, Token, tokenise
+from replica_cli.sqlbuilder.tokens import Dialect, Kind, Token, solid, tokenise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replica_cli.core.table import TableName
 
@@ -158,7 +158,8 @@ class _Parser(Cursor):
             self._take("TABLE")
             return self._with_table(StatementKind.TRUNCATE)
         if self._is("SAVEPOINT", "ROLLBACK", "RELEASE"):
-            return self._made(StatementKind.SAVEPOINT)
+            is_named = _name_of_savepoint(self._tokens) is not None
+            return self._made(StatementKind.SAVEPOINT if is_named else StatementKind.UNKNOWN)
         if self._is(*_ROWS) or self._runs_another():
             return self._made(StatementKind.ROWS)
         if self._is(*_WITHOUT_EFFECT):
@@ -439,9 +440,22 @@ def savepoint_statement(parsed: ParsedStatement) -> str:
 
     Raises ValueError where the text is none of them.
     """
-    solid = [t for t in parsed.tokens if not t.is_blank]
-    words = [t.text.upper() for t in solid if t.kind is Kind.WORD]
+    words = [t.text.upper() for t in solid(parsed.tokens) if t.kind is Kind.WORD]
     verb = {"SAVEPOINT": "SAVEPOINT", "RELEASE": "RELEASE SAVEPOINT", "ROLLBACK": "ROLLBACK TO"}.get(words[0])
-    if verb is None or solid[-1].kind not in (Kind.NAME, Kind.WORD):
+    name = _name_of_savepoint(parsed.tokens)
+    if verb is None or name is None:
         raise ValueError("not a savepoint statement")
-    return f"{verb} {quote(solid[-1].name)}"
+    return f"{verb} {quote(name)}"
+
+
+def _name_of_savepoint(tokens: Sequence[Token]) -> str | None:
+    """Return the name at the end of a savepoint statement, None where there is none (ROLLBACK alone)."""
+    words = solid(tokens)
+    last = words[-1]
+    if len(words) < 2 or (words[0].is_word("ROLLBACK") and not any(t.is_word("TO") for t in words[1:-1])):
+        return None
+    if last.kind in (Kind.NAME, Kind.WORD):
+        return last.name
+    # No string can stand there: the session quoted names so, whatever the event says of its sql_mode.
+    is_quoted = last.kind is Kind.STRING and last.text[0] == '"'
+    return last.text[1:-1].replace('""', '"') if is_quoted else None

@@ -61,6 +61,7 @@ def test_its_table_is_set_aside_and_the_others_go_on(broken: Bench, caplog: pyte
     panics = [r for r in caplog.records if getattr(r, "tag", "") == "PANIC"]
     assert [r.getMessage().split()[0] for r in panics] == ["1/2", "2/2"]
     assert "ZeroDivisionError while a INSERT event was handled" in panics[0].getMessage()
+    assert "; raised in test_panic.py:" in panics[0].getMessage()
     assert ":" in panics[0].position  # type: ignore[attr-defined]
     assert "secret" not in caplog.text
     (record,) = [r for r in broken.tables.load().values() if r.state is TableState.QUARANTINED]
@@ -98,3 +99,13 @@ def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
     assert "IndexError while a statement at" in failure.message
     assert sum(getattr(r, "tag", "") == "PANIC" for r in caplog.records) == 2
     assert "secret" not in caplog.text
+
+
+def test_the_trace_that_the_hint_speaks_of_is_logged_at_debug(broken: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    broken.on_primary("INSERT INTO bad VALUES (1, 'x')")
+    with caplog.at_level(logging.DEBUG, "replica_cli"):
+        failure = run(broken, TableFailurePolicy.STOP).failure
+    assert failure is not None
+    assert "`-v` logs the whole trace" in (failure.hint or "")
+    traces = [r.exc_text or logging.Formatter().formatException(r.exc_info) for r in caplog.records if r.exc_info]
+    assert any("ZeroDivisionError: a secret value" in trace for trace in traces)

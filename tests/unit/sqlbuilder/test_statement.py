@@ -345,12 +345,22 @@ def test_the_start_of_a_transaction_is_cut_off(text: str, kept: str) -> None:
         ("ROLLBACK TO `s`", "ROLLBACK TO `s`"),
         ("ROLLBACK WORK TO SAVEPOINT s", "ROLLBACK TO `s`"),
         ("RELEASE SAVEPOINT s", "RELEASE SAVEPOINT `s`"),
+        # Written by a session with ANSI_QUOTES, read without.
+        ('SAVEPOINT "a""`b"', 'SAVEPOINT `a"``b`'),
+        ('ROLLBACK TO "a"', "ROLLBACK TO `a`"),
+        ("SAVEPOINT work", "SAVEPOINT `work`"),
+        ("ROLLBACK TO savepoint work", "ROLLBACK TO `work`"),
     ],
 )
 def test_savepoints(text: str, made: str) -> None:
     parsed = parse(text)
     assert parsed.kind is Kind.SAVEPOINT
     assert savepoint_statement(parsed) == made
+
+
+@pytest.mark.parametrize("text", ["ROLLBACK", "ROLLBACK WORK", "SAVEPOINT", "SAVEPOINT 'a'", 'SAVEPOINT "a\\"'])
+def test_a_savepoint_without_a_name_cannot_be_placed(text: str) -> None:
+    assert parse(text).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize("text", GONE)
