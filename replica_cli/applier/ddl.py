@@ -341,11 +341,31 @@ class DdlApplier:
         elif doubtful := self._tables_in_doubt(parsed):
             reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
             raise StatementInDoubt(doubtful, reason)
+        self._make_schemas(parsed, transaction)
         self._uncompared.add(self._altered.to_store(parsed))
         defined = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
         self._run(statement, parsed, targets)
         self._keep_transactional(targets)
         self._altered.note(parsed, defined)
+
+    def _make_schemas(self, parsed: ParsedStatement, transaction: Transaction) -> None:
+        """Make the schemas that a statement makes or alters something in, and that the secondary does not have.
+
+        The primary had them without a table when the copy was made, or when they came into the filters.
+        """
+        names = {name.schema for name in parsed.tables if self._selection.target(name) is not None}
+        if parsed.kind is StatementKind.ALTER_SCHEMA:
+            names.add(parsed.schema)
+        if parsed.kind is StatementKind.DROP_TABLE:
+            return
+        for name in sorted(names):
+            target = self._selection.schema_target(name) or name
+            if not self._has_schema(target):
+                self._session.execute_one(self._statement_session.schema_statement(name, target))
+                log(
+                    logger, logging.INFO, Tag.INFO, "the schema was missing and is made",
+                    instance=self._session.server.name, schema=target, position=transaction.start,
+                )  # fmt: skip
 
     @contextlib.contextmanager
     def _refusing(self, parsed: ParsedStatement, transaction: Transaction, *, is_new: bool = False) -> Iterator[None]:

@@ -31,7 +31,9 @@ from replica_cli.sqlbuilder.context import (
     context_statement,
     crossed_mode,
 )
+from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.session_variables import UNTOLD, assignment, wanted_value
 from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Dialect
@@ -70,6 +72,9 @@ _UCA1400 = {
 _MYSQLS_NAMES = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
 _PLAIN = "utf8mb3_general_ci"
 _SCHEMA_DEFAULT = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s"
+_SCHEMA = (
+    "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = %s"
+)
 _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 _NATIONAL = ("NCHAR", "NVARCHAR", "NATIONAL")
 
@@ -172,6 +177,17 @@ class StatementSession:
         enter = context_statement(context, statement.timestamp, self._collations, more=more)
         leave = ", ".join((APPLY_SESSION, *(assignment(name, self._own[name]) for name in differing)))
         return StatementPlan(parsed, enter, leave, tuple(differing))
+
+    def schema_statement(self, source: str, target: str) -> str:
+        """Return what makes a schema of the primary on the secondary with its default of now, as a copy does.
+
+        A schema that the primary has dropped by now is dropped here later.
+        """
+        found = self._ask_primary(_SCHEMA, source)
+        if not found:
+            return f"CREATE DATABASE IF NOT EXISTS {quote(target)}"
+        charset, collation = map(str, found[0])
+        return schema_statement(target, charset, self._here(collation) or "utf8mb4_bin")
 
     def _logged(
         self, context: SessionContext, parsed: ParsedStatement, *, is_same: bool

@@ -138,7 +138,7 @@ def plan_copy(
         is_full=not tables,
         is_done=is_done,
         tables=plans,
-        schema_statements=_schema_statements(primary, selection, definitions, origin),
+        schema_statements=_schema_statements(primary, selection, definitions, origin, is_whole=is_whole),
         origin=origin,
         source_identity=facts.identity,
         families=groups,
@@ -295,12 +295,20 @@ def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is
 
 
 def _schema_statements(
-    primary: Session, selection: Selection, definitions: dict[TableName, TableDefinition], origin: Origin
+    primary: Session,
+    selection: Selection,
+    definitions: dict[TableName, TableDefinition],
+    origin: Origin,
+    *,
+    is_whole: bool,
 ) -> tuple[str, ...]:
     rows = primary.rows(
         "SELECT schema_name, default_character_set_name, default_collation_name FROM information_schema.schemata"
     )
     wanted = {n.schema for n in definitions}
+    if is_whole and not selection.tables:
+        # Also those without a table: the first one may come with the stream. Patterns of tables may mean none of them.
+        wanted |= {str(schema) for schema, *_ in rows if str(schema) not in SYSTEM_SCHEMAS}
     statements = []
     for schema, charset, collation in rows:
         target = selection.schema_target(str(schema))

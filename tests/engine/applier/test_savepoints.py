@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 # By the session's variables: names as its user writes them.
 NAMES = {
-    "sql_mode = ''": ("plain", "`a \"b``\\`", "1a", "`select`", "`1`", "é", "`ab'`"),
-    "sql_mode = 'ANSI_QUOTES'": ("plain", '"a"', '"a ""b`\\"', "`a \"b``\\`", '"\\"', '"it\'s"'),
+    "sql_mode = ''": ("plain", '`a "b``\\`', "1a", "`select`", "`1`", "é", "`ab'`"),
+    "sql_mode = 'ANSI_QUOTES'": ("plain", '"a"', '"a ""b`\\"', '`a "b``\\`', '"\\"', '"it\'s"'),
     "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'": ('"a ""b`\\"', '"\\"', "`x\\`"),
     "sql_mode = 'ANSI_QUOTES', sql_quote_show_create = 0": ('"sel ect"', "1a", '"a""b"', '"select"'),
     "sql_mode = '', character_set_client = latin1": ("`a b`",),
