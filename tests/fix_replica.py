@@ -31,7 +31,7 @@ _COMMAND = Path(sys.executable).with_name("replica")
 _MARKER = "CREATE TABLE IF NOT EXISTS marker (id INT PRIMARY KEY)"
 _ORDINARY = re.compile(
     r"\[(INSERT|UPDATE|DELETE)\]|image engine|(create|alter|rename|drop) table at "
-    r"|\b(starting|streaming|caught_up) at |streaming from|rows/s"
+    r"|\b(starting|streaming|caught up) at |streaming from|rows/s"
 )
 _markers = itertools.count(1)
 

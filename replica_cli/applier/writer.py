@@ -12,6 +12,7 @@ from replica_cli.applier.window import RefusedInWindow
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, ReplicaError, RowExists, RowMissing
 from replica_cli.core.events import RowKind
+from replica_cli.core.wording import counted
 from replica_cli.mysql.errnos import (
     DUPLICATES,
     ER_KEY_NOT_FOUND,
@@ -280,9 +281,11 @@ def explained(error: ServerError, work: Work) -> ReplicaError:
 
 
 def _missing(work: Work, count: int) -> RowMissing:
-    key = f"by its key ({', '.join(work.key)})" if work.key else "by its whole image"
+    columns = f"its key, {', '.join(work.key)}" if work.key else "all columns"
     expected = work.expected or 0
-    found = f"{expected - count} of {expected} rows are not found {key}"
+    missing = expected - count
+    number = counted(expected, "row") if missing == expected else f"{missing} of {counted(expected, 'row')}"
+    found = f"{number} not found (compared by {columns})"
     if work.kind is RowKind.INSERT:
         found = f"{count} of {expected} rows were written"
     return RowMissing(

@@ -8,6 +8,7 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from replica_cli.core.status import CopyStep, TableProgress, TableState, TransferProgress
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -36,6 +37,15 @@ class Beat:
     snapshot: dict[str, Any]
     age_seconds: float
     moved_age_seconds: float | None
+
+    @property
+    def transfer(self) -> TransferProgress | None:
+        """Return the copy that the process told of last, None if it told none, or in words that are not ours."""
+        found = self.snapshot.get("transfer")
+        try:
+            return None if found is None else _transfer(found)
+        except (KeyError, TypeError, ValueError):
+            return None
 
 
 def this_holder() -> str:
@@ -123,7 +133,29 @@ class BeatStore:
 
 def _progress(status: WorkerStatus) -> tuple[object, ...]:
     copied = status.transfer.rows_copied if status.transfer else None
-    return (status.position, status.rows_total, status.transactions_total, copied)
+    # A step that begins is work that moves; what it takes is told by `step_seconds`.
+    steps = tuple((t.table, t.step) for t in status.transfer.status.steps) if status.transfer else ()
+    return (status.position, status.rows_total, status.transactions_total, copied, steps)
+
+
+def _transfer(found: Any) -> TransferProgress:
+    tables = tuple(
+        TableProgress(
+            str(t["table"]),
+            int(t["rows_copied"]),
+            None if t["rows_estimated"] is None else int(t["rows_estimated"]),
+            int(t["bytes_copied"]),
+            TableState(t["state"]),
+            # Older versions did not tell it.
+            CopyStep(t.get("step", CopyStep.ROWS)),
+            float(t.get("step_seconds", 0.0)),
+        )
+        for t in found["tables"]
+    )
+    return TransferProgress(
+        str(found["instance"]), tables, float(found["elapsed_seconds"]), float(found["rows_per_second"]),
+        int(found["errors"]),
+    )  # fmt: skip
 
 
 def _snapshot(text: object) -> dict[str, Any]:

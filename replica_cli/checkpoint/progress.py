@@ -50,6 +50,15 @@ class CopyProgress:
         return sum(r.row_count for r in self.ranges)
 
 
+@dataclass(frozen=True, slots=True)
+class TableCount:
+    """How much of one table is copied; `has_all_rows`: what may be missing is an index or a foreign key."""
+
+    row_count: int
+    byte_count: int
+    has_all_rows: bool
+
+
 class ProgressStore:
     """One instance's rows in `transfer_progress`. Its literals do not depend on the session's charset."""
 
@@ -68,6 +77,18 @@ class ProgressStore:
         for schema, table, *rest in rows:
             tables[TableName(_text(schema), _text(table))].append(tuple(rest))
         return {name: self._progress(name, found) for name, found in tables.items()}
+
+    def counts(self) -> dict[TableName, TableCount]:
+        """Return how many rows of each table are copied, without the keys: they may be many and long."""
+        rows = self._session.rows(
+            "SELECT schema_name, table_name, SUM(row_count), SUM(byte_count), "
+            f"MAX(CASE WHEN range_number = {_DEFINITION} THEN is_done END) FROM {self._table} "
+            f"WHERE instance = {text_literal(self._instance)} GROUP BY schema_name, table_name"
+        )
+        return {
+            TableName(_text(schema), _text(table)): TableCount(int(count or 0), int(size or 0), bool(int(done or 0)))
+            for schema, table, count, size, done in rows
+        }
 
     def _progress(self, name: TableName, rows: list[Row]) -> CopyProgress:
         try:

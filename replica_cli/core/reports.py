@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
     from replica_cli.core.requests import ResetKind
-    from replica_cli.core.status import Phase, TableState
+    from replica_cli.core.status import CopyStatus, Phase, TableProgress, TableState
     from replica_cli.core.table import TableName
 
 
@@ -157,12 +157,16 @@ class TransferReport:
 
 @dataclass(frozen=True, slots=True)
 class TableNote:
-    """A table that is not simply live; `position` is where it stopped, for a quarantined one."""
+    """A table that is not simply live; `position` is where it stopped, for a quarantined one.
+
+    `progress` is set while its copy is not finished.
+    """
 
     table: TableName
     state: TableState
     reason: str = ""
     position: Position | None = None
+    progress: TableProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,8 @@ class PositionReport:
     `saved` is None if no position is saved, and Unknown if the secondary could not be asked: then nothing else is known
     of it. `distance_bytes` counts binary log between `saved` and `primary`; `distance_seconds` is the age of the oldest
     change not yet applied. Both are None when the saved position is not true on the primary (`lost` says why), when the
-    primary could not be asked, and before the first copy is done (`is_copied` is False).
+    primary could not be asked, and before the first copy is done (`is_copied` is False). `copy` is of a first copy, or
+    one beside the stream, that is not finished.
     """
 
     instance: str
@@ -187,6 +192,7 @@ class PositionReport:
     is_paused: bool = False
     lost: Failure | None = None
     is_copied: bool = True
+    copy: CopyStatus | None = None
 
     @property
     def failure(self) -> Failure | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.position import Position
 
 
@@ -43,15 +45,38 @@ UNFINISHED = frozenset({TableState.PENDING, TableState.COPYING})
 BESIDE = UNFINISHED | {TableState.JOINING}
 
 
+class CopyStep(StrEnum):
+    """What the copy of a table is busy with; its count of rows moves in ROWS alone."""
+
+    PREPARING = "preparing"  # the table is made, and cut into ranges
+    ROWS = "rows"
+    INDEXES = "indexes"
+    FOREIGN_KEYS = "foreign_keys"
+
+
+# How far a copy is at the most that is not done: estimates are often too low.
+ALMOST = 0.99
+
+
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """How far one table's copy is; `rows_estimated` is the primary's guess, None where it has none."""
+    """How far one table's copy is; `rows_estimated` is the primary's guess, None where it has none.
+
+    `step_seconds` is the time since `step` began.
+    """
 
     table: str
     rows_copied: int = 0
     rows_estimated: int | None = None
     bytes_copied: int = 0
     state: TableState = TableState.PENDING
+    step: CopyStep = CopyStep.ROWS
+    step_seconds: float = 0.0
+
+    @property
+    def is_counted(self) -> bool:
+        """Return True while nothing but its rows is being worked on."""
+        return self.state is not TableState.COPYING or self.step is CopyStep.ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +93,68 @@ class TransferProgress:
     def rows_copied(self) -> int:
         """Return the rows copied so far, all tables."""
         return sum(t.rows_copied for t in self.tables)
+
+    @property
+    def status(self) -> CopyStatus:
+        """Return the whole in a few numbers."""
+        return CopyStatus.of(self.tables, self.rows_per_second)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStatus:
+    """A whole copy in a few numbers. `rows_per_second` is None while no process copies.
+
+    `steps` are the tables that are being worked on without a count that moves.
+    """
+
+    tables: int
+    tables_done: int
+    rows_copied: int
+    rows_estimated: int | None = None
+    rows_per_second: float | None = None
+    steps: tuple[TableProgress, ...] = ()
+
+    @classmethod
+    def of(cls, tables: Sequence[TableProgress], rows_per_second: float | None) -> Self:
+        """Add up tables. An estimate that was passed counts as what is there."""
+        has_estimate = any(t.rows_estimated is not None for t in tables)
+        return cls(
+            tables=len(tables),
+            tables_done=sum(t.state is TableState.COPIED for t in tables),
+            rows_copied=sum(t.rows_copied for t in tables),
+            rows_estimated=sum(_whole(t) for t in tables) if has_estimate else None,
+            rows_per_second=rows_per_second,
+            steps=tuple(t for t in tables if not t.is_counted),
+        )
+
+    @property
+    def share(self) -> float | None:
+        """Return how much of the rows is copied, from 0 to 1, below 1 before all tables are done; None if unknown."""
+        if not self.rows_estimated:
+            return None
+        return (
+            self.rows_copied / self.rows_estimated
+            if self.is_done
+            else min(ALMOST, self.rows_copied / self.rows_estimated)
+        )
+
+    @property
+    def is_done(self) -> bool:
+        """Return True if every table is copied."""
+        return self.tables_done == self.tables
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Return the seconds until all rows are copied at the rate of now, None if that is unknown."""
+        if self.rows_estimated is None or not self.rows_per_second or self.rows_copied >= self.rows_estimated:
+            return None
+        return (self.rows_estimated - self.rows_copied) / self.rows_per_second
+
+
+def _whole(table: TableProgress) -> int:
+    if table.state is TableState.COPIED:
+        return table.rows_copied
+    return max(table.rows_estimated or 0, table.rows_copied)
 
 
 @dataclass(frozen=True, slots=True)

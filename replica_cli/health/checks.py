@@ -9,12 +9,14 @@ from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplace
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
+from replica_cli.core.wording import copy_text, duration, size, told_once
 from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from replica_cli.checkpoint.beats import Beat
     from replica_cli.core.errors import ReplicaError
     from replica_cli.core.selection import Selection
     from replica_cli.health.distance import Distance
@@ -77,13 +79,13 @@ def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_f
     """Check the age of the oldest change that is not applied."""
     if is_first_copy:
         return HealthCheck("lag", WARNING, "not known before the first copy is done", instance=instance)
-    size = "" if distance.size_bytes is None else f", {distance.size_bytes} bytes of binary log"
+    behind = "" if distance.size_bytes is None else f", {size(distance.size_bytes)} of binary log"
     if distance.seconds is None:
-        return HealthCheck("lag", UNKNOWN, f"how far it is behind cannot be read{size}", instance=instance)
+        return HealthCheck("lag", UNKNOWN, f"unknown{behind}", instance=instance)
     level = OK
     if distance.seconds > max_lag_seconds:
         level = CRITICAL if distance.seconds > CRITICAL_LAG_FACTOR * max_lag_seconds else WARNING
-    message = "caught up" if distance.is_reached else f"{distance.seconds:.0f} s behind{size}"
+    message = "caught up" if distance.is_reached else f"{duration(distance.seconds)} behind{behind}"
     return HealthCheck("lag", level, message, value=round(distance.seconds, 3), unit="s", instance=instance)
 
 
@@ -93,17 +95,18 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     if state.beat is None:
         return HealthCheck("stream-alive", CRITICAL, "no stream has ever run", start, instance=instance)
     beat = state.beat
-    level, message, hint = OK, f"{beat.holder} is {beat.phase}", ""
+    level, message, hint = OK, f"{_named(beat)} is {beat.phase.replace('_', ' ')}", ""
+    age = duration(beat.age_seconds)
     if beat.phase in ENDED:
         reason = beat.snapshot.get("message") or ""
         ending = f": {reason}" if reason else ""
         level, hint = CRITICAL, start
-        message = f"{beat.holder} has {beat.phase} {beat.age_seconds:.0f} s ago{ending}"
+        message = f"{_named(beat)} {beat.phase} {age} ago{ending}"
     elif beat.age_seconds >= FRESH_SECONDS:
         level = CRITICAL if beat.age_seconds >= DEAD_SECONDS else WARNING
-        message, hint = f"no sign of {beat.holder} for {beat.age_seconds:.0f} s", start
+        message, hint = f"no sign of {_named(beat)} for {age}", start
     elif beat.is_pause_wanted or beat.phase == Phase.PAUSED:
-        level, message, hint = WARNING, f"{beat.holder} is paused", ""
+        level, message, hint = WARNING, f"{_named(beat)} is paused", ""
     elif beat.phase == Phase.RECONNECTING:
         silent = beat.snapshot.get("seconds_since_event")
         is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS
@@ -128,8 +131,15 @@ def check_watch(state: InstanceState, instance: str, *, answered: Collection[str
     bad = [finding for finding in told if finding[0] not in answered and finding[1] is not OK]
     level = worst([OK, *(level for _, level, _ in bad)])
     message = "; ".join(f"{name}: {message}" for name, _, message in bad) or "nothing wrong"
-    message = f"{state.beat.holder} found, up to half a minute before its last sign: {message}"
+    ended = "" if state.is_alive else f", {duration(state.beat.age_seconds)} ago"
+    message = f"the stream's own last check{ended}: {message}"
     return HealthCheck("stream-watch", level, message, instance=instance)
+
+
+def _named(beat: Beat) -> str:
+    """Return who beats: `host:pid` in words."""
+    host, _, pid = beat.holder.rpartition(":")
+    return f"the process (host {host}, pid {pid})" if host and pid.isdigit() else beat.holder
 
 
 def _finding(found: object) -> tuple[str, HealthLevel, str] | None:
@@ -147,7 +157,8 @@ def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:
     if not names:
         return HealthCheck("quarantined-tables", OK, f"none{skipped}", value=0, unit="tables", instance=instance)
     first = state.quarantined[0]
-    message = f"{_listed(names)}{skipped}; {first.name} stopped at {first.start or 'an unknown place'}: {first.reason}"
+    why = f"stopped at {first.start or 'an unknown position'}: {told_once(first.reason, first.name, first.start)}"
+    message = f"{_listed(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
     hint = f"`replica transfer {table_options(names[:_NAMED_TABLES])}` copies them again"
     return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
 
@@ -157,7 +168,9 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
     names = [str(t.name) for t in state.unfinished]
     if not names:
         return HealthCheck("unfinished-transfer", OK, "none", value=0, unit="tables", instance=instance)
-    message = f"{len(names)} of {len(state.tables)} tables are not copied: {_listed(names)}"
+    message = f"not copied yet: {_listed(names)}"
+    if state.copy is not None:
+        message += f"; {copy_text(state.copy)}"
     is_running = state.is_alive and state.beat is not None and state.beat.phase in _COPYING
     # What was copied beside a stream only the stream can go on with.
     command = "stream" if all(t.state is TableState.JOINING for t in state.unfinished) else "transfer --resume"
@@ -177,7 +190,8 @@ def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -
     saved = state.saved.position
     limit = expiry_seconds(primary.facts)
     if saved.file == primary.position.file:
-        return HealthCheck("retention-left", OK, f"{saved.file} is being written: it cannot go", instance=instance)
+        message = f"{saved.file} is the active file, not purgeable yet"
+        return HealthCheck("retention-left", OK, message, instance=instance)
     if by_size := _size_left(primary, saved.file, instance):
         return by_size
     if limit is None:
@@ -193,7 +207,7 @@ def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -
         "binlog_expire_logs_seconds" if "binlog_expire_logs_seconds" in primary.facts.variables else "expire_logs_days"
     )
     hint = f"SET GLOBAL {name} = 0;  -- on the primary, until it has caught up" if level else ""
-    message = f"{saved.file or saved} may be purged in {max(left, 0):.0f} s (kept for {limit} s)"
+    message = f"{saved.file or saved} may be purged in {duration(max(left, 0))} (kept for {duration(limit)})"
     return HealthCheck("retention-left", level, message, hint, round(max(left, 0.0), 3), "s", instance)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
+from replica_cli.core.wording import duration, step_text
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 STALL_SECONDS = 30.0
-# A copy builds indexes and foreign keys in single statements.
+# The primary may take long to find the next rows of a copy.
 COPY_STALL_SECONDS = 300.0
 CONFIRM_SECONDS = 3.0
 _CONFIRM_STEP_SECONDS = 0.25
+_NAMED_STEPS = 3
 _MUST_MOVE = frozenset({Phase.STARTING, Phase.STREAMING, Phase.CAUGHT_UP})
 
 
@@ -34,6 +36,10 @@ def check_moving(
         return None
     age = beat.moved_age_seconds
     is_copying = beat.phase == Phase.TRANSFERRING
+    if is_copying and (steps := state.copy.steps if state.copy is not None else ()):
+        # One statement that may take hours: what it takes is told, and no count moves meanwhile.
+        message = ", ".join(f"{step_text(t)} {t.table} for {duration(t.step_seconds)}" for t in steps[:_NAMED_STEPS])
+        return HealthCheck("stream-moving", HealthLevel.OK, message, value=round(age, 3), unit="s", instance=instance)
     if not is_copying and beat.phase not in _MUST_MOVE:
         return None
     if distance.is_reached and not is_copying:

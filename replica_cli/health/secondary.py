@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import Beat, BeatStore
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
+from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.status import BESIDE, ENDED, TableState
+from replica_cli.health.copying import copy_status, read_progress
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
 if TYPE_CHECKING:
+    from replica_cli.core.status import CopyStatus, TableProgress
     from replica_cli.mysql.session import Session
 
 # Beaten about once a second; a long statement or a stopped machine may delay one, but not ten.
@@ -22,18 +25,27 @@ FRESH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """One instance's state rows. `saved_at` is aware, UTC; `saved_age_seconds` is how long ago that was."""
+    """One instance's state rows. `saved_at` is aware, UTC; `saved_age_seconds` is how long ago that was.
+
+    `progress` is of the tables of a copy that is not finished, empty if there is none.
+    """
 
     saved: SavedPosition | None = None
     saved_at: datetime | None = None
     saved_age_seconds: float | None = None
     beat: Beat | None = None
     tables: tuple[TableRecord, ...] = ()
+    progress: tuple[TableProgress, ...] = ()
 
     @property
     def is_alive(self) -> bool:
         """Say whether a process has beaten just now, and does not say that its stream has ended."""
         return self.beat is not None and self.beat.age_seconds < FRESH_SECONDS and self.beat.phase not in ENDED
+
+    @property
+    def copy(self) -> CopyStatus | None:
+        """Return the copy that is not finished in a few numbers, None if there is none."""
+        return copy_status(self.progress, self.beat, is_alive=self.is_alive)
 
     @property
     def is_first_copy(self) -> bool:
@@ -66,12 +78,16 @@ def read_state(session: Session, state_schema: str, instance: str) -> InstanceSt
         return InstanceState()
     beat = BeatStore(session, state_schema, instance).load() if "stream_status" in existing else None
     records = TableStore(session, state_schema, instance).load() if "table_status" in existing else {}
+    found = InstanceState(beat=beat, tables=tuple(records.values()))
+    if found.unfinished:
+        counts = ProgressStore(session, state_schema, instance).counts()
+        found = replace(found, progress=read_progress(found.tables, counts, beat, is_alive=found.is_alive))
     if saved is None:
-        return InstanceState(beat=beat, tables=tuple(records.values()))
+        return found
     row = session.row("SELECT UTC_TIMESTAMP(6)")
     saved_at = _utc(saved.updated_at)
     age = (_utc(row[0]) - saved_at).total_seconds() if row else None
-    return InstanceState(saved, saved_at, age, beat, tuple(records.values()))
+    return replace(found, saved=saved, saved_at=saved_at, saved_age_seconds=age)
 
 
 def _utc(value: object) -> datetime:

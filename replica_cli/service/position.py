@@ -34,7 +34,7 @@ from replica_cli.core.errors import (
 )
 from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNote, Unknown
 from replica_cli.core.requests import ResetKind
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import InstanceState, read_state
 from replica_cli.mysql.binlog import current_position
@@ -52,9 +52,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.tables import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.requests import ResetRequest
     from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.status import TableProgress
     from replica_cli.health.primary import PrimaryView
     from replica_cli.mysql.session import Session
 
@@ -112,6 +114,7 @@ def _report(instance: str, found: Judgement) -> PositionReport:
     state, primary = found.state, found.primary
     saved, beat = state.saved, state.beat
     distance = measure(primary, state, is_lost=found.is_lost)
+    progress = {table.table: table for table in state.progress}
     phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
     # A process that vanished had no time to say so: what it was busy with last is over, and no more is known.
     if not state.is_alive and phase not in (Phase.STOPPED, Phase.FAILED):
@@ -124,15 +127,18 @@ def _report(instance: str, found: Judgement) -> PositionReport:
         primary=_end_of_log(primary),
         distance_bytes=distance.size_bytes,
         distance_seconds=distance.seconds,
-        tables=tuple(
-            TableNote(t.name, t.state, t.reason, t.start if t.state is TableState.QUARANTINED else None)
-            for t in state.tables
-        ),
+        tables=tuple(_note(table, progress.get(str(table.name))) for table in state.tables),
         phase=phase,
         is_paused=beat is not None and (beat.is_pause_wanted or phase is Phase.PAUSED),
         lost=Failure.of(found.error) if found.is_lost and found.error is not None else None,
         is_copied=not state.is_first_copy,
+        copy=state.copy,
     )
+
+
+def _note(table: TableRecord, progress: TableProgress | None) -> TableNote:
+    start = table.start if table.state is TableState.QUARANTINED else None
+    return TableNote(table.name, table.state, table.reason, start, progress if table.state in BESIDE else None)
 
 
 def _end_of_log(primary: PrimaryView) -> Position | Unknown | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
+from replica_cli.core.wording import copy_text, phase_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.service.orders import QUIET_SECONDS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Server, Settings
+    from replica_cli.core.status import WorkerStatus
     from replica_cli.health.columns import ColumnWatch
     from replica_cli.health.primary import PrimaryView
     from replica_cli.health.secondary import InstanceState
@@ -37,6 +39,8 @@ _CONNECTIONS = frozenset({"primary-connection", "secondary-connection"})
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
 _MOVING = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
+# A pause, a standby and a stop stand still on purpose.
+_MUST = frozenset({Phase.STARTING, Phase.STREAMING, Phase.RECONNECTING})
 
 
 class HealthWatch:
@@ -58,7 +62,7 @@ class HealthWatch:
         self._doubt = doubt
         self._seen: Position | None = None
         self._end = StopToken()
-        self._last: tuple[object, int] = (None, 0)
+        self._last: tuple[object, ...] = ()
         self._columns: ColumnWatch | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -150,20 +154,34 @@ class HealthWatch:
     def _say(self, found: list[HealthCheck]) -> None:
         """Say how it goes in one line; nothing applied while the lag grows is worth a warning."""
         status = self._board.status
-        moved = (status.position, status.rows_total)
+        copy = status.transfer.status if status.transfer is not None else None
+        moved = (status.position, status.rows_total, copy and (copy.rows_copied, copy.tables_done))
         lag = status.lag_seconds
         is_late = lag is not None and lag > self._settings.max_lag_seconds
-        is_stuck = status.phase is not Phase.CAUGHT_UP and moved == self._last
+        # While indexes are built, or the copy is planned, no count moves: that is told, and it is no fault.
+        must_move = copy is not None and not copy.steps if status.phase is Phase.TRANSFERRING else status.phase in _MUST
+        is_stuck = must_move and moved == self._last
         self._last = moved
         worth_saying = [c for c in found if c.level is not HealthLevel.OK or c.name == "retention-left"]
         is_bad = is_late or is_stuck or any(c.level is not HealthLevel.OK for c in worth_saying)
         log(
             logger, logging.WARNING if is_bad else logging.INFO, Tag.HEALTH,
-            "%s, lag %s, last heard %s ago%s%s", status.phase, _seconds(lag), _seconds(status.seconds_since_event),
-            ", nothing moves" if is_stuck else "", "".join(f"; {c.name}: {c.message}" for c in worth_saying),
+            "%s%s%s", _told(status), ", nothing moves" if is_stuck else "",
+            "".join(f"; {c.name}: {c.message}" for c in worth_saying),
             instance=self._server.name, position=status.position,
         )  # fmt: skip
 
 
-def _seconds(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1f} s"
+def _told(status: WorkerStatus) -> str:
+    """Return what a stream or a copy is doing; what is not known, or means nothing in its phase, is left out."""
+    parts = [phase_text(status.phase)]
+    if status.phase is Phase.TRANSFERRING and status.transfer is None:
+        return "planning the copy"
+    if status.phase is not Phase.TRANSFERRING:
+        if status.lag_seconds is not None:
+            parts.append(f"lag {status.lag_seconds:.1f} s")
+        if status.seconds_since_event is not None:
+            parts.append(f"last heard {status.seconds_since_event:.1f} s ago")
+    if status.transfer is not None:
+        parts.append(f"copied: {copy_text(status.transfer.status)}")
+    return ", ".join(parts)

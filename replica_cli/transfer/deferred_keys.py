@@ -24,14 +24,19 @@ _KEYS = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE tab
 _LOOK_SECONDS = 0.2
 
 
-def add_deferred_keys(secondary: Session, ends: Ends, run: TableRun, is_over: Callable[[], bool]) -> None:
+def add_deferred_keys(
+    secondary: Session, ends: Ends, run: TableRun, is_over: Callable[[], bool], *, begins: Callable[[], None]
+) -> None:
     """Make the indexes that the table lacks: all where it was left without them, none where they are there.
+
+    `begins` is called if there are any.
 
     Raises Interrupted where `is_over` came first, LockHeld where another process may write by now, ServerError.
     """
     missing = _missing(secondary, run) if run.source.statements.deferred_keys else []
     if not missing:
         return
+    begins()
     with ends.open_altering() as session:
         while missing:
             logger.info("%s: %d indexes are made", run.name, len(missing))

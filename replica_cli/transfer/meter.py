@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -10,16 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopyStep, TableProgress, TableState, TransferProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
 
 _REPORT_SECONDS = 0.1
 _FILE_SECONDS = 0.5
+_TICK_SECONDS = 1.0
 
 
 class Meter:
@@ -47,6 +50,34 @@ class Meter:
         self._errors = 0
         self._current_schema = ""
         self._reported_at = self._written_at = float("-inf")
+        self._steps_at: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def ticking(self, stop: StopToken) -> Iterator[None]:
+        """Tell once a second while the context lasts, but not in a pause: time goes on where no row moves."""
+        is_over = threading.Event()
+
+        def tick() -> None:
+            while not is_over.wait(_TICK_SECONDS):
+                if not stop.is_paused:
+                    with self._lock:
+                        self._tell()
+
+        thread = threading.Thread(target=tick, name="copy meter", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+            self.close()
+
+    def begin(self, table: str, step: CopyStep) -> None:
+        """Note what the copy of a table is busy with from now on."""
+        with self._lock:
+            self._steps_at[table] = time.monotonic()
+            self._tables[table] = replace(self._tables[table], state=TableState.COPYING, step=step)
+            self._tell()
 
     def add(self, table: str, rows: int, size: int) -> None:
         """Count rows that are committed on the secondary."""
@@ -58,6 +89,7 @@ class Meter:
                 rows_copied=before.rows_copied + rows,
                 bytes_copied=before.bytes_copied + size,
                 state=TableState.COPYING,
+                step=CopyStep.ROWS,
             )
             self._current_schema = table.partition(".")[0]
             self._tell()
@@ -72,7 +104,7 @@ class Meter:
     def finish(self, table: str) -> None:
         """Note that every row of a table is there."""
         with self._lock:
-            self._tables[table] = replace(self._tables[table], state=TableState.COPIED)
+            self._tables[table] = replace(self._tables[table], state=TableState.COPIED, step=CopyStep.ROWS)
             self._tell()
 
     def fail(self) -> None:
@@ -114,7 +146,11 @@ class Meter:
     def _snapshot(self, now: float) -> TransferProgress:
         elapsed = now - self._started
         rate = self._copied / elapsed if elapsed > 0 else 0.0
-        return TransferProgress(self._instance, tuple(self._tables.values()), elapsed, rate, self._errors)
+        tables = tuple(
+            t if t.is_counted else replace(t, step_seconds=now - self._steps_at.get(t.table, now))
+            for t in self._tables.values()
+        )
+        return TransferProgress(self._instance, tables, elapsed, rate, self._errors)
 
     def _write(self, file: Path) -> None:
         schemas: dict[str, bool] = {}

@@ -13,7 +13,7 @@ from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports import TableAction
-from replica_cli.core.status import TableState
+from replica_cli.core.status import CopyStep, TableState
 from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.identifiers import quote_table
@@ -89,21 +89,21 @@ def run_copy(
     sequences = [r for r in runs if r.source.definition.is_sequence]
     # A table whose default asks a sequence can be made only when that is there.
     error: BaseException | None = None
-    for portion in (sequences, [r for r in runs if r not in sequences]):
-        queue = WorkQueue(stop)
-        workers = [
-            Worker(plan, ends, queue, meter, facts=facts, retry=retry, stop=stop)
-            for _ in range(max(1, plan.settings.workers))
-        ]
-        if portion and error is None:
-            _put_tasks(queue, portion)
-            _work_off(workers, plan.instance)
-            error = queue.error
-    meter.close()
-    if error is not None:
-        raise error
-    is_stopped = stop.is_set and not all(r.is_finished for r in runs)
-    result = _finish(ends, plan, runs, meter, start, is_stopped=is_stopped)
+    with meter.ticking(stop):
+        for portion in (sequences, [r for r in runs if r not in sequences]):
+            queue = WorkQueue(stop)
+            workers = [
+                Worker(plan, ends, queue, meter, facts=facts, retry=retry, stop=stop)
+                for _ in range(max(1, plan.settings.workers))
+            ]
+            if portion and error is None:
+                _put_tasks(queue, portion)
+                _work_off(workers, plan.instance)
+                error = queue.error
+        if error is not None:
+            raise error
+        is_stopped = stop.is_set and not all(r.is_finished for r in runs)
+        result = _finish(ends, plan, runs, meter, start, is_stopped=is_stopped)
     return replace(result, is_complete=False, must_repeat=True) if late else result
 
 
@@ -214,6 +214,19 @@ def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
                 queue.put(Task(run))
 
 
+def _tie(target: Session, run: TableRun, meter: Meter) -> None:
+    """Add a table's foreign keys; one that cannot have them is given up."""
+    if not run.source.statements.foreign_keys:
+        return
+    meter.begin(str(run.name), CopyStep.FOREIGN_KEYS)
+    try:
+        add_foreign_keys(target, run)
+    except ReplicaError as error:
+        run.failure, run.is_finished = error.message, False
+    else:
+        meter.finish(str(run.name))
+
+
 def _finish(
     ends: Ends, plan: CopyPlan, runs: list[TableRun], meter: Meter, start: Position | None, *, is_stopped: bool
 ) -> CopyResult:
@@ -227,10 +240,7 @@ def _finish(
                 _repeat(target, plan, runs)
                 finished = [r for r in runs if r.is_finished]
             for run in finished:
-                try:
-                    add_foreign_keys(target, run)
-                except ReplicaError as error:
-                    run.failure, run.is_finished = error.message, False
+                _tie(target, run, meter)
             finished = [r for r in finished if r.is_finished]
             # After the last row was read: every transaction that a chunk may have seen is before it in the log.
             end = current_position(source, facts)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
 from replica_cli.core.reports import TableAction
+from replica_cli.core.status import CopyStep
 from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
 from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DUPLICATES, Remedy, ServerError
 from replica_cli.retry import delay_after
@@ -139,12 +140,14 @@ class Worker:
     def _begin(self, run: TableRun) -> None:
         secondary = self._connections.secondary
         self._connections.ends.guard(secondary)
+        self._meter.begin(str(run.name), CopyStep.PREPARING)
         # Progress goes before the rows do: a death between the two must not leave ranges that look done.
         self._store(secondary).forget(run.name)
         make_table(secondary, run)
         with noticing_ddl():
             ranges = split(self._connections.reader, run, self._plan)
         begin_table(secondary, self._plan, run, ranges)
+        self._meter.begin(str(run.name), CopyStep.ROWS)
         with run.lock:
             run.open_ranges = len(ranges)
         self._queue.put(*(Task(run, r.number) for r in ranges))
@@ -198,6 +201,7 @@ class Worker:
         make_table(secondary, run)
         begin_table(secondary, self._plan, run, (RangeProgress(1),))
         self._meter.start_over(str(run.name))
+        self._meter.begin(str(run.name), CopyStep.ROWS)
         reader.execute("SET NAMES binary")
         writer = self._connections.writer
         chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target)
@@ -284,7 +288,10 @@ class Worker:
     def _complete(self, run: TableRun) -> None:
         """Make what is missing of a table whose rows are all there: that may take long, and a resume need not copy."""
         ends, secondary = self._connections.ends, self._connections.secondary
-        add_deferred_keys(secondary, ends, run, lambda: self._stop.is_set or self._queue.is_over)
+        add_deferred_keys(
+            secondary, ends, run, lambda: self._stop.is_set or self._queue.is_over,
+            begins=lambda: self._meter.begin(str(run.name), CopyStep.INDEXES),
+        )  # fmt: skip
         run.is_finished = True
         self._meter.finish(str(run.name))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -21,8 +22,17 @@ from replica_cli.core.reports import (
     PositionReport,
     TableNote,
 )
-from replica_cli.core.status import Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import (
+    CopyStatus,
+    CopyStep,
+    Phase,
+    TableProgress,
+    TableState,
+    TransferProgress,
+    WorkerStatus,
+)
 from replica_cli.core.table import TableName
+from replica_cli.core.wording import copy_text
 
 PLAIN = Painter(is_on=False)
 PLACE = Position("binlog.000042", 1187, "0-1-100")
@@ -128,9 +138,12 @@ def test_positions_in_json_have_null_for_unknown() -> None:
                 "instance": "db2", "phase": "streaming", "is_paused": False, "failure": None,
                 "primary_failure": None, "lost": None, "saved": place,
                 "saved_at": "2026-01-01T00:00:00.000Z", "source_time": None, "primary": None,
-                "distance_bytes": None, "distance_seconds": None,
+                "distance_bytes": None, "distance_seconds": None, "copy": None,
                 "tables": [
-                    {"table": "shop.audit", "state": "quarantined", "reason": "row missing", "position": place}
+                    {
+                        "table": "shop.audit", "state": "quarantined", "reason": "row missing", "position": place,
+                        "rows_copied": None, "rows_estimated": None, "step": None,
+                    }
                 ],
             }
         ]
@@ -177,6 +190,27 @@ def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> No
     line = next(r for r in caplog.records if "25.0%" in r.getMessage())
     assert line.getMessage() == "25.0% 250/1000 rows 250/s eta 3.0s"
     assert (line.tag, line.instance, line.table) == ("TRANSFER", "db2", "shop.orders")  # type: ignore[attr-defined]
+
+
+def test_a_copy_is_told_in_a_few_numbers_and_never_as_done_before_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    rows = TableProgress("shop.orders", 250, 1000, 0, TableState.COPYING)
+    passed = TableProgress("shop.passed", 1200, 1000, 0, TableState.COPYING)
+    indexes = TableProgress("shop.items", 500, 500, 0, TableState.COPYING, CopyStep.INDEXES, 130.0)
+    done = TableProgress("shop.done", 40, 50, 0, TableState.COPIED)
+    assert copy_text(CopyStatus.of((rows, done), 10.0)) == (
+        "1 of 2 tables, 290 of about 1040 rows (28%), 10 rows/s, ETA 1m15s"
+    )
+    # What is there already is no share of an estimate that was too low.
+    assert copy_text(CopyStatus.of((passed, indexes), 0.0)) == (
+        "0 of 2 tables, 1700 of about 1700 rows (99%), 0 rows/s; building indexes of shop.items for 2m10s"
+    )
+    assert copy_text(CopyStatus.of((replace(rows, rows_estimated=None),), None)) == "0 of 1 table, 250 rows"
+    caplog.set_level(logging.INFO, logger="replica_cli")
+    LineReporter().on_status(
+        WorkerStatus("db2", Phase.TRANSFERRING, transfer=TransferProgress("db2", (passed, indexes), 1.0, 10.0))
+    )
+    lines = [r.getMessage() for r in caplog.records]
+    assert lines[:2] == ["99.0% 1200/1000 rows 0/s eta unknown", "building indexes of it for 2m10s, 500 rows copied"]
 
 
 def test_rates_are_of_the_last_seconds() -> None:

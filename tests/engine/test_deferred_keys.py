@@ -160,7 +160,7 @@ def test_a_definition_that_changed_before_they_were_made_is_copied_anew(copier: 
     copier.on_primary(f"CREATE TABLE t {SHAPES['no key']}", numbers("t", 300, ROWS))
     stop = StopToken()
 
-    def cut(*_: object) -> None:
+    def cut(*_: object, **__: object) -> None:
         stop.request()
         raise Interrupted("cut")
 

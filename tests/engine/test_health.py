@@ -10,19 +10,23 @@ import pytest
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.positions import Advance, PositionStore
+from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.cli.output.console import Painter
+from replica_cli.cli.output.tables import positions_text
 from replica_cli.core.position import Position
 from replica_cli.core.reports import HealthLevel
 from replica_cli.core.requests import HealthRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Secret, Settings
-from replica_cli.core.status import Phase, TableState, WorkerStatus
+from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sandbox.process import free_port
 from replica_cli.service.health import check_health
+from replica_cli.service.position import show_positions
 
 if TYPE_CHECKING:
     from replica_cli.core.reports import HealthCheck, HealthReport
@@ -269,6 +273,47 @@ def test_unfinished_transfer(watched: Watched) -> None:
     watched.beat(Phase.STOPPED)
     assert watched.check("unfinished-transfer").level is CRITICAL
     assert "--resume" in watched.check("unfinished-transfer").hint
+
+
+def test_a_copy_that_builds_indexes_for_long_moves(watched: Watched) -> None:
+    watched.save_table(TableState.COPYING)
+    for step, level in ((CopyStep.ROWS, CRITICAL), (CopyStep.INDEXES, OK), (CopyStep.FOREIGN_KEYS, OK)):
+        table = TableProgress(str(NAME), 5, 10, 0, TableState.COPYING, step, 400.0)
+        watched.beat(Phase.TRANSFERRING, transfer=TransferProgress("db1", (table,), 400.0, 1.0))
+        watched.age("moved_at", 400)
+        assert watched.check("stream-moving").level is level
+
+
+def test_a_copy_is_told_from_the_state_alone_while_it_runs_and_after_it_was_killed(watched: Watched) -> None:
+    names = [NAME, TableName("shop", "done"), TableName("shop", "waiting")]
+    told = (
+        TableProgress(str(names[0]), 1, 1000, 0, TableState.COPYING),
+        TableProgress(str(names[1]), 40, 50, 0, TableState.COPIED),
+        TableProgress(str(names[2]), 0, 210, 0, TableState.PENDING),
+    )
+    with watched.secondary.session() as session:
+        place = (session, watched.settings.state_schema, "db1")
+        states = (TableState.COPYING, TableState.COPYING, TableState.PENDING)
+        TableStore(*place).save(*(TableRecord(n, s) for n, s in zip(names, states, strict=True)))
+        progress = ProgressStore(*place)
+        for name, rows, is_done in ((names[0], 250, False), (names[1], 40, True)):
+            before, after = RangeProgress(1), RangeProgress(1, b"1", row_count=rows, byte_count=9, is_done=is_done)
+            progress.begin(name, "f", [before])
+            session.execute(progress.advance_statement(name, before, after))
+        progress.verify(names[1])
+    watched.beat(Phase.TRANSFERRING, transfer=TransferProgress("db1", told, 10.0, 29.0))
+    check = watched.check("unfinished-transfer")
+    # What is committed counts, not what was told a moment before.
+    assert "1 of 3 tables, 290 of about 1250 rows (23%), 29 rows/s, ETA 33s" in check.message
+    (report,) = show_positions(watched.settings, watched.settings.secondaries)
+    assert report.copy is not None
+    assert (report.copy.tables_done, report.copy.rows_copied, report.copy.rows_estimated) == (1, 290, 1250)
+    assert "copy     1 of 3 tables, 290 of about" in positions_text([report], Painter(is_on=False))
+    watched.age("beat_at", 3600)
+    check = watched.check("unfinished-transfer")
+    assert check.message.endswith("1 of 3 tables, 290 of about 1250 rows (23%)")
+    watched.on_state('UPDATE stream_status SET snapshot = \'{"transfer": {"tables": [7]}}\'')
+    assert watched.check("unfinished-transfer").message.endswith("1 of 3 tables, 290 rows")
 
 
 @pytest.mark.parametrize(("age", "level"), [(60, OK), (6900, WARNING), (90000, CRITICAL)])

@@ -80,9 +80,16 @@ class Copier:
         report: Callable[[TransferProgress], None] | None = None,
         folder: Path | None = None,
     ) -> CopyResult:
+        """Carry out a plan; `report` hears of it from the first row that is committed."""
+
+        def from_the_first_row(progress: TransferProgress) -> None:
+            if report is not None and progress.rows_copied:
+                report(progress)
+
         return run_copy(
             plan, primary=self.primary.address(name="primary"), secondary=self.secondary.address(name="db2"),
-            network=Network(), retry=Retry(), stop=stop or StopToken(), report=report, progress_folder=folder,
+            network=Network(), retry=Retry(), stop=stop or StopToken(), report=from_the_first_row,
+            progress_folder=folder,
         )  # fmt: skip
 
     def copy(self, mode: TransferMode = TransferMode.NEW, *tables: str) -> CopyResult:

@@ -12,7 +12,7 @@ from engine.test_health import Watched, watched
 
 from replica_cli.core.position import Position
 from replica_cli.core.reports import HealthLevel
-from replica_cli.core.status import Phase
+from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress
 from replica_cli.core.table import TableName
 from replica_cli.health.columns import ColumnWatch
 from replica_cli.service import watching
@@ -54,7 +54,7 @@ def _told(caplog: pytest.LogCaptureFixture, said: str) -> logging.LogRecord:
 def test_all_is_well(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     found = _look(watched, lambda s: bool(s.findings)).findings
     assert {name for name, _, _ in found} == {"position", "retention-left", "quarantined-tables"}
-    record = _told(caplog, "caught_up, lag 0.5 s, last heard 2.0 s ago; retention-left: ")
+    record = _told(caplog, "caught up, lag 0.5 s, last heard 2.0 s ago; retention-left: ")
     assert (record.levelno, record.tag) == (logging.INFO, "HEALTH")  # type: ignore[attr-defined]
     check = watched.check("stream-watch")
     assert check.level is HealthLevel.OK
@@ -63,7 +63,7 @@ def test_all_is_well(watched: Watched, caplog: pytest.LogCaptureFixture) -> None
 
 def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     _look(watched, lambda s: bool(s.findings), max_lag_seconds=0.1)
-    assert _told(caplog, "caught_up, lag 0.5 s").levelno == logging.WARNING
+    assert _told(caplog, "caught up, lag 0.5 s").levelno == logging.WARNING
     caplog.clear()
     board = StatusBoard("db1", lambda _: None)
     board.set(phase=Phase.STREAMING)
@@ -71,7 +71,38 @@ def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytes
     with watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board):
         while not any("nothing moves" in record.getMessage() for record in caplog.records):
             assert time.monotonic() < deadline
-    assert _told(caplog, "lag unknown, last heard unknown ago, nothing moves").levelno == logging.WARNING
+    assert _told(caplog, "streaming, nothing moves").levelno == logging.WARNING
+
+
+@pytest.mark.parametrize(
+    ("phase", "transfer", "said", "level"),
+    [
+        (Phase.TRANSFERRING, None, "planning the copy", logging.INFO),
+        (Phase.TRANSFERRING, (CopyStep.INDEXES,), "building indexes of shop.orders for 9.0s", logging.INFO),
+        (Phase.TRANSFERRING, (CopyStep.ROWS,), "(25%), 10 rows/s, ETA 1m15s, nothing moves", logging.WARNING),
+        (Phase.STREAMING, (CopyStep.ROWS,), "streaming, copied: 0 of 1 table, 250 of about", logging.WARNING),
+        (Phase.PAUSED, None, "paused", logging.INFO),
+        (Phase.STANDBY, None, "standby", logging.INFO),
+    ],
+)
+def test_a_look_at_a_copy_or_a_pause_tells_what_it_does(  # noqa: PLR0917 - one argument for each fixture and column
+    watched: Watched,
+    caplog: pytest.LogCaptureFixture,
+    phase: Phase,
+    transfer: tuple[CopyStep, ...] | None,
+    said: str,
+    level: int,
+) -> None:
+    tables = tuple(TableProgress("shop.orders", 250, 1000, 0, TableState.COPYING, step, 9.0) for step in transfer or ())
+    board = StatusBoard("db1", lambda _: None)
+    board.set(phase=phase, transfer=TransferProgress("db1", tables, 1.0, 10.0) if transfer else None)
+    watch = watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board)
+    for _ in range(2):
+        watch._say([])
+    assert said in caplog.records[-1].getMessage()
+    assert "unknown" not in caplog.text
+    assert caplog.records[-1].levelno == level
+    assert caplog.records[0].levelno == logging.INFO  # nothing was seen before the first look
 
 
 def test_a_primary_that_is_down_is_told_by_health_when_the_stream_is_gone(

@@ -29,7 +29,7 @@ _ALARM = re.compile(
 _NO_POSITION = "no position is saved"  # true between two copies
 _STOLEN = re.compile(r"took over while this process stood still|another process took over")
 _LINE = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) \[(?P<tag>\w+)\](?: \[(?P<instance>[^\]]+)\])? (?P<text>.*)")
-_PHASES = "starting|transferring|streaming|caught_up|reconnecting|paused|standby|stopping|stopped|failed"
+_PHASES = "starting|transferring|streaming|caught up|reconnecting|paused|standby|stopping|stopped|failed"
 _NAME = re.compile(r"\w+\.(\w+)")
 _CRITICAL = 2
 _SHORT_SECONDS = 1.0
@@ -146,7 +146,7 @@ def wrong_in_log(
 
 def caught_up_times(lines: Iterable[str], instance: str) -> list[float]:
     """Return the times at which a log says that an instance is caught up."""
-    return [at for at, phase in _phases(lines, instance) if phase == "caught_up"]
+    return [at for at, phase in _phases(lines, instance) if phase == "caught up"]
 
 
 def last_phase(lines: Iterable[str], instance: str) -> str:

@@ -77,7 +77,7 @@ class Inspector:
             # A frozen stream that wakes up writes what it knew before, until it learns that another one took over.
             known_until = math.inf if log.frozen_at is None else log.frozen_at
             found += [
-                f"untrue: caught_up in the log, while transactions of {at - since:.0f} s before were missing"
+                f"untrue: caught up in the log, while transactions of {at - since:.0f} s before were missing"
                 for at in caught_up_times(log.lines, self.site.name)
                 for since, until in self._behind
                 if since + LOG_STALE_SECONDS < at <= min(until, known_until)

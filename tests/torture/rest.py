@@ -27,7 +27,7 @@ _NAMED_TABLES = 5  # `health` lists as many
 # A stream's watch looks every half minute: what it saw of a server that was down is told, with its age, until then.
 _OF_THE_WATCH = "`health` at rest, critical: stream-watch: "
 # `health` tells the deaths of workers for ten minutes: a warning, and critical if there are three.
-_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: \S+ is caught_up; its worker process died (\d+) time")
+_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: \S+ is caught up; its worker process died (\d+) time")
 _OUTAGES = ("primary-connection: ", "secondary-connection: ")
 
 
@@ -97,7 +97,7 @@ def _wrong_at_rest(site: Site, health_command: Command, positions_command: Comma
     if code != health["level"]:
         found.append(f"`health` at rest exits {code} and says level {health['level']}")
     phase = last_phase(stream.text.splitlines(), site.name) if stream else ""
-    if phase != "caught_up":
+    if phase != "caught up":
         found.append(f"the log at rest says {phase or 'no phase'} last")
     return found
 

@@ -133,9 +133,9 @@ def test_a_warning_at_rest_is_named() -> None:
 
 _LOG = [
     "2026-01-01T00:00:01.000Z [INFO] [db1] streaming at binlog.000001:4 lag 0.1s",
-    "2026-01-01T00:00:02.000Z [INFO] [db1] caught_up at binlog.000001:9 lag 0.0s",
-    "2026-01-01T00:00:02.500Z [INFO] [db2] caught_up at binlog.000001:9 lag 0.0s",
-    "2026-01-01T00:00:03.000Z [HEALTH] [db1] caught_up, lag 0.0 s; position: x is past the end of its file (4 bytes)",
+    "2026-01-01T00:00:02.000Z [INFO] [db1] caught up at binlog.000001:9 lag 0.0s",
+    "2026-01-01T00:00:02.500Z [INFO] [db2] caught up at binlog.000001:9 lag 0.0s",
+    "2026-01-01T00:00:03.000Z [HEALTH] [db1] caught up, lag 0.0 s; position: x is past the end of its file (4 bytes)",
     "2026-01-01T00:00:04.000Z [ERROR] [db1] vm:7 writes: it took over while this process stood still, or was cut off",
     "| a line of a trace",
 ]
@@ -152,5 +152,5 @@ def test_untrue_alarms_of_the_log_are_named_and_true_ones_are_not() -> None:
 def test_the_phases_of_a_log_are_read_for_each_instance() -> None:
     assert caught_up_times(_LOG, "db1") == [datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC).timestamp()]
     assert last_phase(_LOG[:1], "db1") == "streaming"
-    assert last_phase(_LOG, "db1") == "caught_up"
+    assert last_phase(_LOG, "db1") == "caught up"
     assert not last_phase(_LOG, "db3")

@@ -5,7 +5,9 @@ Fields may be added, never renamed or removed.
 | command | form | documents |
 |---|---|---|
 | `position show` | one document | `secondaries`: instance, phase, is_paused, failure, primary_failure, lost, saved, |
-| | | saved_at, source_time, primary, distance_bytes, distance_seconds, tables (table, state, reason, position) |
+| | | saved_at, source_time, primary, distance_bytes, distance_seconds, copy (tables, tables_done, rows_copied, |
+| | | rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, position, rows_copied, |
+| | | rows_estimated, step) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, warnings |
 | `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
         TransferPlan,
         TransferReport,
     )
-    from replica_cli.core.status import TransferProgress, WorkerStatus
+    from replica_cli.core.status import CopyStatus, TransferProgress, WorkerStatus
 
 Document = dict[str, object]
 
@@ -314,15 +316,30 @@ def _position_report(report: PositionReport) -> Document:
         "primary": _known(report.primary),
         "distance_bytes": report.distance_bytes,
         "distance_seconds": report.distance_seconds,
+        "copy": _copy_status(report.copy) if report.copy else None,
         "tables": [
             {
                 "table": str(t.table),
                 "state": t.state.value,
                 "reason": t.reason or None,
                 "position": position_document(t.position),
+                "rows_copied": t.progress.rows_copied if t.progress else None,
+                "rows_estimated": t.progress.rows_estimated if t.progress else None,
+                "step": t.progress.step.value if t.progress else None,
             }
             for t in report.tables
         ],
+    }
+
+
+def _copy_status(copy: CopyStatus) -> Document:
+    return {
+        "tables": copy.tables,
+        "tables_done": copy.tables_done,
+        "rows_copied": copy.rows_copied,
+        "rows_estimated": copy.rows_estimated,
+        "rows_per_second": None if copy.rows_per_second is None else round(copy.rows_per_second, 1),
+        "eta_seconds": None if copy.eta_seconds is None else round(copy.eta_seconds, 1),
     }
 
 
@@ -343,6 +360,8 @@ def _transfer_progress(progress: TransferProgress) -> Document:
                 "rows_copied": t.rows_copied,
                 "rows_estimated": t.rows_estimated,
                 "bytes_copied": t.bytes_copied,
+                "step": t.step.value,
+                "step_seconds": round(t.step_seconds, 1),
             }
             for t in progress.tables
         ],

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import ENDED, Phase, TableState
+from replica_cli.core.wording import copy_text, phase_text, step_text
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _logger = logging.getLogger(__name__)
 # A line a second in the first minute, then every 5 s, after three minutes every 30 s (gh-ost's thinning).
 _INTERVALS = ((60.0, 1.0), (180.0, 5.0), (float("inf"), 30.0))
 _SLACK = 0.05  # statuses come about once a second: 0.99 s later is a second later
-_Facts = tuple[Phase, tuple[str, ...], int, frozenset[str]]
+_Facts = tuple[Phase, tuple[str, ...], int, frozenset[str], frozenset[tuple[str, str]]]
 
 
 class Thinning:
@@ -80,6 +81,8 @@ class LineReporter:
     def _table_text(self, instance: str, table: TableProgress) -> str:
         with self._lock:
             rate = self._rates.rows_per_second(instance, table.table)
+        if not table.is_counted:
+            return f"{step_text(table)} it for {units.duration(table.step_seconds)}, {table.rows_copied} rows copied"
         part = units.share(table.rows_copied, table.rows_estimated)
         whole = "?" if table.rows_estimated is None else str(table.rows_estimated)
         eta = eta_seconds(table.rows_copied, table.rows_estimated, rate)
@@ -106,7 +109,7 @@ class JsonReporter:
 def status_text(status: WorkerStatus) -> str:
     """Return a snapshot in one line, its parts always in this order."""
     parts = [
-        status.phase.value,
+        phase_text(status.phase),
         f"at {units.place(status.position)}",
         f"lag {units.duration(status.lag_seconds)}",
         f"rows {status.rows_per_second:.0f}/s",
@@ -117,6 +120,8 @@ def status_text(status: WorkerStatus) -> str:
         parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:3])}")
     if status.reconnects:
         parts.append(f"reconnects {status.reconnects}")
+    if status.transfer and status.phase not in ENDED:
+        parts.append(f"copying {copy_text(status.transfer.status)}")
     return " ".join(parts) + (f" ({status.message})" if status.message else "")
 
 
@@ -124,14 +129,11 @@ def _transfer_text(status: WorkerStatus) -> str:
     progress = status.transfer
     if progress is None:
         return status_text(status)
-    done = sum(t.state is TableState.COPIED for t in progress.tables)
-    return (
-        f"{done}/{len(progress.tables)} tables {progress.rows_copied} rows {progress.rows_per_second:.0f}/s "
-        f"after {units.duration(progress.elapsed_seconds)}"
-    )
+    return f"{copy_text(progress.status)}, after {units.duration(progress.elapsed_seconds)}"
 
 
 def _facts(status: WorkerStatus) -> _Facts:
     tables = status.transfer.tables if status.transfer else ()
     done = frozenset(t.table for t in tables if t.state is TableState.COPIED)
-    return (status.phase, status.quarantined, status.reconnects, done)
+    steps = frozenset((t.table, t.step) for t in tables if not t.is_counted)
+    return (status.phase, status.quarantined, status.reconnects, done, steps)

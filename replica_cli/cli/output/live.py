@@ -17,7 +17,8 @@ from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import ENDED, Phase, TableState
+from replica_cli.core.wording import phase_text
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class LiveReporter:
             parts: list[RenderableType] = [self._head()]
             if statuses:
                 parts.append(_table_of(statuses))
-            copies = [(s.instance, s.transfer) for s in statuses if s.transfer and s.phase is Phase.TRANSFERRING]
+            copies = [(s.instance, s.transfer) for s in statuses if s.transfer and s.phase not in ENDED]
             # Live cannot scroll: what is higher than the terminal is cut off, so the bars share what is left.
             left = max(0, self._console.height - len(statuses) - 5)
             for number, (instance, progress) in enumerate(copies):
@@ -101,13 +102,13 @@ class LiveReporter:
         return Text.assemble((title, "bold"), (f"  {elapsed}  Ctrl-C stops", "dim"), overflow="ellipsis")
 
     def _bars(self, instance: str, progress: TransferProgress, lines: int) -> list[RenderableType]:
-        done = sum(t.state is TableState.COPIED for t in progress.tables)
-        estimated = sum(max(t.rows_estimated or 0, t.rows_copied) for t in progress.tables)
-        eta = eta_seconds(progress.rows_copied, estimated, progress.rows_per_second)
+        copy = progress.status
+        eta = copy.eta_seconds
+        whole = "" if copy.rows_estimated is None else f" of about {units.count(copy.rows_estimated)}"
         head = Text.assemble(
             (printable(instance), "bold"),
-            f"  {done}/{len(progress.tables)} tables  {units.count(progress.rows_copied)} of about "
-            f"{units.count(estimated)} rows  {units.count(progress.rows_per_second)}/s",
+            f"  {copy.tables_done}/{copy.tables} tables  {units.count(copy.rows_copied)}{whole} rows  "
+            f"{units.count(progress.rows_per_second)}/s",
             f"  ETA {units.duration(eta)}" if eta is not None else "",
             (f"  {progress.errors} error(s)", "yellow") if progress.errors else "",
         )
@@ -128,6 +129,12 @@ class LiveReporter:
         for width in (4, 12, 7, 11):
             grid.add_column(justify="right", no_wrap=True, min_width=width)
         for table in tables:
+            if not table.is_counted:
+                grid.add_row(
+                    _plain(f"  {table.table}"), ProgressBar(total=None, pulse=True), "", units.count(table.rows_copied),
+                    table.step.value.replace("_", " "), units.duration(table.step_seconds),
+                )  # fmt: skip
+                continue
             rate = self._rates.rows_per_second(instance, table.table)
             part = units.share(table.rows_copied, table.rows_estimated)
             eta = eta_seconds(table.rows_copied, table.rows_estimated, rate)
@@ -154,7 +161,7 @@ def _table_of(statuses: list[WorkerStatus]) -> Table:
     for status in statuses:
         table.add_row(
             _plain(status.instance),
-            Text(status.phase.value.replace("_", " "), style=_STYLES.get(status.phase, "")),
+            Text(phase_text(status.phase), style=_STYLES.get(status.phase, "")),
             _plain(units.place(status.position, _PLACE_WIDTH)),
             "-" if status.lag_seconds is None else units.duration(status.lag_seconds),
             units.count(status.rows_per_second),

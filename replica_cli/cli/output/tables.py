@@ -10,7 +10,8 @@ from replica_cli.cli.output.completed import filled
 from replica_cli.cli.output.console import Painter
 from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel, Unknown
-from replica_cli.core.status import Phase
+from replica_cli.core.status import Phase, TableState
+from replica_cli.core.wording import copy_text, phase_text, step_text, told_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         PositionReport,
         ResetPlan,
         StreamReport,
+        TableNote,
         TransferPlan,
         TransferReport,
     )
@@ -86,9 +88,9 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
         if not report.holder:
             text = f"{wish}; nothing runs now, and the next one will " + ("wait" if report.is_pause_wanted else "go on")
         elif (report.phase is Phase.PAUSED) == report.is_pause_wanted:
-            text = f"{wish}: {report.holder} is {report.phase}"
+            text = f"{wish}: {report.holder} is {_words(report.phase)}"
         else:
-            text = f"asked for; {report.holder} is still {report.phase}: it has a batch in hand"
+            text = f"asked for; {report.holder} is still {_words(report.phase)}: it has a batch in hand"
         lines.append(f"{paint.bold(report.instance)}: {text}")
     return "\n".join(lines)
 
@@ -231,21 +233,38 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
         f"  primary  {_known(report.primary)}",
         f"  behind   {_distance(report)}",
     ]
+    if report.copy:
+        lines.append(f"  copy     {copy_text(report.copy)}")
     if report.lost:
         lines.append(f"  {paint.bad('lost')}     {report.lost.message}")
     if report.source_time:
         lines.append(f"  last     change made at {units.moment(report.source_time)}")
     for note in report.tables:
         where = f" at {note.position}" if note.position else ""
-        reason = f": {note.reason}" if note.reason else ""
-        lines.append(f"  {paint.doubtful('table')}    {note.table} {note.state.value}{where}{reason}")
+        reason = f": {told_once(note.reason, note.table, note.position)}" if note.reason else ""
+        lines.append(f"  {paint.doubtful('table')}    {note.table} {note.state.value}{_part(note)}{where}{reason}")
     return "\n".join(lines)
+
+
+def _words(phase: Phase | None) -> str:
+    return "in an unknown phase" if phase is None else phase_text(phase)
+
+
+def _part(note: TableNote) -> str:
+    """Return how far a table's copy is."""
+    progress = note.progress
+    if progress is None or progress.state is TableState.PENDING:
+        return ""
+    share = units.share(progress.rows_copied, progress.rows_estimated)
+    rows = f", {progress.rows_copied} rows" + (f" ({share:.0%})" if share is not None else "")
+    step = "" if progress.is_counted else f", {step_text(progress)} it for {units.duration(progress.step_seconds)}"
+    return rows + step
 
 
 def _phase(report: PositionReport, paint: Painter) -> str:
     if isinstance(report.saved, Unknown):
         return paint.bad("not readable" if report.saved.is_reachable else "unreachable")
-    phase = report.phase.value.replace("_", " ") if report.phase else "not running"
+    phase = phase_text(report.phase) if report.phase else "not running"
     return f"{phase}, pausing" if report.is_paused and report.phase is not Phase.PAUSED else phase
 
 

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.status import ALMOST
+from replica_cli.core.wording import duration, size
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from replica_cli.core.position import Position
 
-
-def size(count: int | None) -> str:
-    """Return bytes as `7.8 KiB`."""
-    if count is None:
-        return "unknown"
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
-def duration(seconds: float | None) -> str:
-    """Return seconds as `0.4s`, `12s`, `1m19s`, `2h05m`, `3d04h`."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f}s"
-    whole = round(seconds)
-    for below, unit, big, small in ((3600, 60, "m", "s"), (86400, 3600, "h", "m"), (float("inf"), 86400, "d", "h")):
-        if whole < 60:
-            return f"{whole}s"
-        if whole < below:
-            part = (whole % unit) * {"s": 60, "m": 60, "h": 24}[small] // unit
-            return f"{whole // unit}{big}{part:02d}{small}"
-    raise AssertionError(whole)
+__all__ = ["count", "duration", "moment", "place", "share", "size"]
 
 
 def count(number: float) -> str:
@@ -71,5 +48,5 @@ def place(position: Position | None, width: int = 0) -> str:
 
 
 def share(part: int, whole: int | None) -> float | None:
-    """Return a part of an estimated whole, from 0 to 1; estimates are often too low."""
-    return min(1.0, part / whole) if whole else None
+    """Return a part of an estimated whole that is not reached yet, below 1; estimates are often too low."""
+    return min(ALMOST, part / whole) if whole else None

@@ -1,0 +1,87 @@
+"""Numbers and states in words for people: the terminal, log lines and messages of checks all read alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.status import CopyStep
+
+if TYPE_CHECKING:
+    from replica_cli.core.status import CopyStatus, Phase, TableProgress
+
+_SHOWN_STEPS = 3
+_STEPS = {
+    CopyStep.PREPARING: "preparing",
+    CopyStep.INDEXES: "building indexes of",
+    CopyStep.FOREIGN_KEYS: "adding foreign keys of",
+}
+
+
+def size(count: int | None) -> str:
+    """Return bytes as `7.8 KiB`."""
+    if count is None:
+        return "unknown"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as `0.4s`, `12s`, `1m19s`, `2h05m`, `3d04h`."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f}s"
+    whole = round(seconds)
+    for below, unit, big, small in ((3600, 60, "m", "s"), (86400, 3600, "h", "m"), (float("inf"), 86400, "d", "h")):
+        if whole < 60:
+            return f"{whole}s"
+        if whole < below:
+            part = (whole % unit) * {"s": 60, "m": 60, "h": 24}[small] // unit
+            return f"{whole // unit}{big}{part:02d}{small}"
+    raise AssertionError(whole)
+
+
+def phase_text(phase: Phase) -> str:
+    """Return a phase as people read it: `caught up`."""
+    return phase.value.replace("_", " ")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 table`, `2 tables`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def told_once(reason: str, name: object, position: object = None) -> str:
+    """Return the reason of a table's failure without the name and the position that stand before it anyway."""
+    text = reason
+    while text.startswith(f"{name}: "):
+        text = text.removeprefix(f"{name}: ")
+    return text if position is None else text.replace(f", in the transaction at {position}", "")
+
+
+def copy_text(copy: CopyStatus) -> str:
+    """Return `3 of 7 tables, 1200 of about 3000 rows (40%), 365 rows/s, ETA 4.9s; building indexes of shop.a`."""
+    rows = f"{copy.rows_copied} rows"
+    if copy.rows_estimated is not None and copy.share is not None:
+        rows = f"{copy.rows_copied} of about {copy.rows_estimated} rows ({copy.share:.0%})"
+    parts = [f"{copy.tables_done} of {counted(copy.tables, 'table')}", rows]
+    if copy.rows_per_second is not None:
+        parts.append(f"{copy.rows_per_second:.0f} rows/s")
+    if copy.eta_seconds is not None:
+        parts.append(f"ETA {duration(copy.eta_seconds)}")
+    steps = "".join(f"; {step_text(table)} {table.table}{_since(table)}" for table in copy.steps[:_SHOWN_STEPS])
+    more = len(copy.steps) - _SHOWN_STEPS
+    return ", ".join(parts) + steps + (f" and {more} more" if more > 0 else "")
+
+
+def step_text(table: TableProgress) -> str:
+    """Return what is done with a table while none of its rows move; empty while they do."""
+    return _STEPS.get(table.step, "")
+
+
+def _since(table: TableProgress) -> str:
+    return f" for {duration(table.step_seconds)}" if table.step_seconds >= 1 else ""
