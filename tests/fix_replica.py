@@ -256,9 +256,9 @@ class Replica:
         running.wait_for_log(r"streaming from", times=len(self.secondaries))
         return running
 
-    def catch_up(self) -> Ended:
-        """Run `stream` until the primary's end of now is applied."""
-        return self.run("stream", "--until-caught-up", patience_seconds=120)
+    def catch_up(self, code: int = 0) -> Ended:
+        """Run `stream` until the primary's end of now is applied; it ends with 3 if a table is quarantined then."""
+        return self.run("stream", "--until-caught-up", code=code, patience_seconds=120)
 
     def on_primary(self, *statements: str) -> None:
         """Run statements in the schema on the primary, which is made where it is not there."""

@@ -8,7 +8,7 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopiedTable, CopyStep, TableProgress, TableState, TransferProgress
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ class Beat:
     snapshot: dict[str, Any]
     age_seconds: float
     moved_age_seconds: float | None
+
+    @property
+    def copied(self) -> tuple[CopiedTable, ...]:
+        """Return the tables that the process copied in the last minute, none where it does not tell."""
+        found = self.snapshot.get("copied")
+        try:
+            return tuple(CopiedTable(str(t["table"]), int(t["rows"]), str(t["at"])) for t in found or ())
+        except (KeyError, TypeError, ValueError):
+            return ()
 
     @property
     def transfer(self) -> TransferProgress | None:

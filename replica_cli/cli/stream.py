@@ -30,11 +30,14 @@ HELP = help_text(
         ("Wait on a second machine for the first to fail", "replica stream --standby"),
     ),
     exit_codes=(
-        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.PRIMARY,
-        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.FENCED,
+        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.CONFIGURATION, ExitCode.POSITION,
+        ExitCode.PRIMARY, ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.FENCED,
         ExitCode.INTERRUPTED,
     ),
-    meanings={0: "stopped as asked after finishing (SIGTERM), or caught up"},
+    meanings={
+        0: "stopped as asked after finishing (SIGTERM), or caught up",
+        3: "caught up (`--until-caught-up`), but for quarantined tables",
+    },
 )  # fmt: skip
 
 

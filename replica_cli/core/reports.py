@@ -63,7 +63,10 @@ class WorkerReport:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """How `replica stream` ended, per secondary."""
+    """How `replica stream` ended, per secondary.
+
+    A worker's failure with code FOUND says that it did what was asked, and that something is wrong with what it has.
+    """
 
     workers: tuple[WorkerReport, ...]
     was_interrupted: bool = False
@@ -131,11 +134,14 @@ class TransferPlan:
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What was copied to one secondary; streaming goes on from `start`."""
+    """What was copied to one secondary; streaming goes on from `start`.
+
+    `rows` is None where a stream made the copy and its process does not tell them.
+    """
 
     instance: str
     tables: int = 0
-    rows: int = 0
+    rows: int | None = 0
     elapsed_milliseconds: int = 0
     errors: int = 0
     start: Position | None = None
@@ -305,4 +311,6 @@ class DemoReport:
 
 
 def _first_code(failures: Iterable[Failure | None]) -> ExitCode:
-    return next((f.exit_code for f in failures if f is not None), ExitCode.OK)
+    codes = [f.exit_code for f in failures if f is not None]
+    # What ended a worker counts before what another one noticed.
+    return next((c for c in codes if c is not ExitCode.FOUND), codes[0] if codes else ExitCode.OK)

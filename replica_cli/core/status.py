@@ -23,11 +23,12 @@ class Phase(StrEnum):
     PAUSED = "paused"
     STANDBY = "standby"
     STOPPING = "stopping"
-    STOPPED = "stopped"
+    STOPPED = "stopped"  # as somebody asked, before its work was done
+    FINISHED = "finished"  # a copy that is complete, or a stream that had to catch up
     FAILED = "failed"
 
 
-ENDED = frozenset({Phase.STOPPED, Phase.FAILED})
+ENDED = frozenset({Phase.STOPPED, Phase.FINISHED, Phase.FAILED})
 
 
 class TableState(StrEnum):
@@ -158,6 +159,15 @@ def _whole(table: TableProgress) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedTable:
+    """A table whose copy has just ended, for the command that asked for it; `at` tells one copy from the next."""
+
+    table: str
+    rows: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """One secondary's state at one moment. Lag is None until it is known; times are seconds since the epoch."""
 
@@ -181,3 +191,5 @@ class WorkerStatus:
     death: str = ""
     # What the health watch found last: name, level and message of each check.
     findings: tuple[tuple[str, str, str], ...] = ()
+    # Tables that were copied in the last minute.
+    copied: tuple[CopiedTable, ...] = ()

@@ -99,7 +99,7 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     age = duration(beat.age_seconds)
     if beat.phase in ENDED:
         reason = beat.snapshot.get("message") or ""
-        ending = f": {reason}" if reason else ""
+        ending = f": {told_once(str(reason), instance)}" if reason else ""
         level, hint = CRITICAL, start
         message = f"{_named(beat)} {beat.phase} {age} ago{ending}"
     elif beat.age_seconds >= FRESH_SECONDS:

@@ -6,9 +6,10 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import Phase, TableState, WorkerStatus
+from replica_cli.core.status import CopiedTable, Phase, TableState, WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _RATE_SECONDS = 5.0
 _TELL_SECONDS = 0.25
+_COPIED_SECONDS = 60.0
 
 
 class StatusBoard:
@@ -32,6 +34,7 @@ class StatusBoard:
         self._lock = threading.Lock()
         self.has_held_lock = False
         self._counts: deque[tuple[float, int, int]] = deque()
+        self._copied: list[tuple[float, CopiedTable]] = []
 
     @property
     def status(self) -> WorkerStatus:
@@ -71,12 +74,28 @@ class StatusBoard:
         )
 
     def copying(self, progress: TransferProgress) -> None:
-        """Take a transfer's progress; the end of a table is told at once."""
-        before = self.status.transfer
-        if before is None or _finished(before) != _finished(progress):
-            self._told_at = 0.0
+        """Take the progress of a copy for which the stream waits; the end of a table is told at once."""
+        self._note(progress)
         self.set(phase=Phase.TRANSFERRING, transfer=progress, rows_per_second=progress.rows_per_second)
 
+    def copying_beside(self, progress: TransferProgress) -> None:
+        """Take the progress of a copy beside the stream."""
+        self._note(progress)
+        self.set(transfer=progress)
 
-def _finished(progress: TransferProgress) -> int:
-    return sum(t.state is TableState.COPIED for t in progress.tables)
+    def _note(self, progress: TransferProgress) -> None:
+        """Keep what was copied for a minute: the heartbeat shows it, and who asked for the copy waits for that."""
+        before = self.status.transfer
+        known = _finished(before) if before is not None else frozenset()
+        done = _finished(progress)
+        if known != done:
+            self._told_at = 0.0
+        moment, now = datetime.now(UTC).isoformat(), time.monotonic()
+        self._copied += [(now, CopiedTable(t.table, t.rows_copied, moment)) for t in progress.tables
+                         if t.table in done - known]  # fmt: skip
+        self._copied = [(at, table) for at, table in self._copied if now - at < _COPIED_SECONDS]
+        self.set(copied=tuple(table for _, table in self._copied))
+
+
+def _finished(progress: TransferProgress) -> frozenset[str]:
+    return frozenset(t.table for t in progress.tables if t.state is TableState.COPIED)

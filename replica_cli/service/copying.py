@@ -11,6 +11,7 @@ from replica_cli.core.errors import Interrupted
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.table import TableName
+from replica_cli.core.wording import counted, duration
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import visible_position
 from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
@@ -71,7 +72,7 @@ def carry_out(
     """Make the copy that was planned. The caller holds the writer's lock."""
     from replica_cli.transfer.run import run_copy  # noqa: PLC0415 - as above
 
-    log(logger, logging.INFO, Tag.TRANSFER, "%d tables to copy", len(plan.tables), instance=server.name)
+    log(logger, logging.INFO, Tag.TRANSFER, "%s to copy", counted(len(plan.tables), "table"), instance=server.name)
     for warning in plan.warnings:
         log(logger, logging.WARNING, Tag.WARN, "%s", warning, instance=server.name)
     result = run_copy(
@@ -89,8 +90,9 @@ def carry_out(
         log(logger, logging.ERROR, Tag.ERROR, "%s: %s", table, message, instance=server.name, table=table)
     log(
         logger, logging.INFO, Tag.SUCCESS if result.is_complete else Tag.TRANSFER,
-        "%d rows of %d tables in %d ms, %d errors",
-        result.rows, result.tables, result.milliseconds, len(result.errors), instance=server.name, rows=result.rows,
+        "%d rows of %s in %s, %s",
+        result.rows, counted(result.tables, "table"), duration(result.milliseconds / 1000),
+        counted(len(result.errors), "error"), instance=server.name, rows=result.rows,
     )  # fmt: skip
     return result
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.errors import ExitCode
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Fallen:
         """Log what is due."""
         now = self._clock()
         for report in reports:
-            if report.failure is None:
+            if report.failure is None or report.failure.exit_code is ExitCode.FOUND:
                 continue
             fall = self._falls.get(report.instance)
             if fall is None:

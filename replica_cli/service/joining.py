@@ -227,7 +227,7 @@ class Joining:
                 self._set_aside(store, [record.name], failed[str(record.name)])
 
     def _tell(self, progress: TransferProgress) -> None:
-        self._board.set(transfer=progress)
+        self._board.copying_beside(progress)
 
     def _pursue(self, group: Sequence[TableRecord]) -> None:
         self._joined = tuple(r.name for r in group)

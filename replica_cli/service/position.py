@@ -34,7 +34,7 @@ from replica_cli.core.errors import (
 )
 from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNote, Unknown
 from replica_cli.core.requests import ResetKind
-from replica_cli.core.status import BESIDE, Phase, TableState
+from replica_cli.core.status import BESIDE, ENDED, Phase, TableState
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import InstanceState, read_state
 from replica_cli.mysql.binlog import current_position
@@ -117,7 +117,7 @@ def _report(instance: str, found: Judgement) -> PositionReport:
     progress = {table.table: table for table in state.progress}
     phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
     # A process that vanished had no time to say so: what it was busy with last is over, and no more is known.
-    if not state.is_alive and phase not in (Phase.STOPPED, Phase.FAILED):
+    if not state.is_alive and phase not in ENDED:
         phase = None
     return PositionReport(
         instance,

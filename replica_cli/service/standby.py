@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.beats import Beat, BeatStore, this_holder
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.core.status import Phase
+from replica_cli.core.status import ENDED, Phase
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
-_OVER = frozenset({Phase.STOPPED, Phase.FAILED})
 
 
 def stand_by(settings: Settings, server: Server, board: StatusBoard, stop: StopToken) -> None:
@@ -59,7 +58,7 @@ def stand_by(settings: Settings, server: Server, board: StatusBoard, stop: StopT
 
 def _is_over(beat: Beat | None) -> bool:
     """Say whether the one that beat last has ended by itself, or was this very process."""
-    return beat is None or beat.phase in _OVER or beat.holder == this_holder()
+    return beat is None or beat.phase in ENDED or beat.holder == this_holder()
 
 
 def _take_over(session: Session, server: Server, beat: Beat | None, holder: int | None, silent: float) -> None:

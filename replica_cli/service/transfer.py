@@ -16,7 +16,8 @@ from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
 from replica_cli.core.reports import CopyReport, Failure, HealthLevel, TransferPlan, TransferReport
 from replica_cli.core.requests import TransferMode
-from replica_cli.core.status import BESIDE, Phase, TableState
+from replica_cli.core.status import BESIDE, Phase, TableState, WorkerStatus
+from replica_cli.core.wording import told_once
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.selected import look_at_selection
@@ -28,6 +29,7 @@ from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.service.signals import stopping_on_signals
+from replica_cli.service.told import Told
 
 if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0
+_LOOK_SECONDS = 0.5
 _DONE = "every table is copied, nothing is to be done"
 
 
@@ -108,7 +111,7 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
             check_before_start(settings, server)
             if not lock.try_acquire():
                 if plan.is_partial:
-                    return _ask_the_stream(settings, server, plan, session, stop)
+                    return _ask_the_stream(settings, server, plan, session, stop=stop, reporter=reporter)
                 lock.acquire(0, stop=stop)
             former = session.connection_id
             copy = _copy_under(session, settings, server, plan, stop=stop, board=board)
@@ -166,10 +169,16 @@ def _copy_with_heartbeat(
         try:
             copy = _copy_ourselves(settings, server, plan, stop=own, board=board, guard=guard)
             message = copy.failure.message if copy.failure else ""
-            phase = Phase.FAILED if copy.failure else Phase.STOPPED
+            phase = _ending(copy.failure)
         finally:
             board.set(phase=phase, message=message, rows_per_second=0.0)
     return copy
+
+
+def _ending(failure: Failure | None) -> Phase:
+    if failure is None:
+        return Phase.FINISHED
+    return Phase.STOPPED if failure.exit_code is ExitCode.INTERRUPTED else Phase.FAILED
 
 
 def _copy_ourselves(
@@ -199,12 +208,13 @@ def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaE
 
 
 def _ask_the_stream(
-    settings: Settings, server: Server, plan: TransferPlan, session: Session, stop: StopToken
+    settings: Settings, server: Server, plan: TransferPlan, session: Session, *, stop: StopToken, reporter: Reporter
 ) -> CopyReport:
     """Let the running stream copy the tables: it alone writes, and knows where to go on."""
     started = time.monotonic()
     store = TableStore(session, settings.state_schema, server.name)
-    names = {t.name for t in plan.tables}
+    names = frozenset(t.name for t in plan.tables)
+    told = Told(BeatStore(session, settings.state_schema, server.name), names)
     ask_for_copies(settings, store, names, "asked for by `transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)
     held_at = time.monotonic()
@@ -213,8 +223,11 @@ def _ask_the_stream(
         waiting = [r for r in records.values() if r.name in names and r.state in BESIDE]
         if not waiting:
             break
-        if stop.wait(0.5):
+        if stop.wait(_LOOK_SECONDS):
             raise Interrupted(f"{server.name}: the stream goes on copying", hint="`replica position show` tells when")
+        progress = told.look()
+        if progress is not None:
+            reporter.on_status(WorkerStatus(server.name, Phase.TRANSFERRING, transfer=progress))
         # The stream lets go of the lock for a moment when it turns from streaming to copying.
         if lock.holder():
             held_at = time.monotonic()
@@ -225,7 +238,9 @@ def _ask_the_stream(
                 f"{server.name}: the stream ended before the copy", hint=f"`replica {command}` goes on with it"
             )
     failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
-    failure = Failure.of(ReplicaError("; ".join(f"{r.name}: {r.reason}" for r in failed))) if failed else None
-    rows = sum(r.row_count for r in records.values() if r.name in names)
+    reasons = "; ".join(f"{r.name}: {told_once(r.reason, r.name)}" for r in failed)
+    failure = Failure.of(ReplicaError(reasons)) if failed else None
+    rows = told.rows(names - {r.name for r in failed}, stop)
     milliseconds = int((time.monotonic() - started) * 1000)
+    reporter.on_status(WorkerStatus(server.name, Phase.FAILED if failed else Phase.FINISHED))
     return CopyReport(server.name, len(names) - len(failed), rows, milliseconds, len(failed), failure=failure)

@@ -21,6 +21,7 @@ from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
     Drift,
+    ExitCode,
     Fenced,
     FiltersChanged,
     Interrupted,
@@ -36,6 +37,7 @@ from replica_cli.core.reports import Failure, WorkerReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import UNFINISHED, Phase, TableState
+from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
@@ -463,7 +465,8 @@ class Worker:
         return None
 
     def _report(self, failure: ReplicaError | None, elapsed_seconds: float) -> WorkerReport:
-        phase = Phase.FAILED if failure else Phase.STOPPED
+        is_finished = failure is None and self._request.until_caught_up and not self._stop.is_set
+        phase = Phase.FAILED if failure else Phase.FINISHED if is_finished else Phase.STOPPED
         message = failure.message if failure else ""
         self._board.set(phase=phase, message=message, rows_per_second=0.0, transactions_per_second=0.0)
         status = self._board.status
@@ -477,8 +480,17 @@ class Worker:
             reconnects=status.reconnects,
             quarantined=status.quarantined,
             elapsed_seconds=elapsed_seconds,
-            failure=Failure.of(failure) if failure else None,
+            failure=Failure.of(failure) if failure else self._left_out(status.quarantined) if is_finished else None,
         )
+
+    def _left_out(self, tables: tuple[str, ...]) -> Failure | None:
+        """Return what a stream that has caught up lacks all the same: rows of quarantined tables."""
+        if not tables:
+            return None
+        text = (
+            f"{self._server.name}: caught up, but for {counted(len(tables), 'quarantined table')}: {', '.join(tables)}"
+        )
+        return Failure("quarantined", text, f"`replica transfer {table_options(tables)}` copies again", ExitCode.FOUND)
 
 
 def _bug(error: Exception) -> Panic:

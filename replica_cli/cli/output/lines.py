@@ -11,7 +11,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import copy_text, phase_text, step_text
+from replica_cli.core.wording import copy_text, phase_text, step_text, told_once
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def status_text(status: WorkerStatus) -> str:
         parts.append(f"reconnects {status.reconnects}")
     if status.transfer and status.phase not in ENDED:
         parts.append(f"copying {copy_text(status.transfer.status)}")
-    return " ".join(parts) + (f" ({status.message})" if status.message else "")
+    return " ".join(parts) + (f" ({told_once(status.message, status.instance)})" if status.message else "")
 
 
 def _transfer_text(status: WorkerStatus) -> str:

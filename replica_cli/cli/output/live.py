@@ -18,7 +18,7 @@ from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import phase_text
+from replica_cli.core.wording import phase_text, told_once
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _STYLES = {
     Phase.RECONNECTING: "yellow",
     Phase.PAUSED: "yellow",
     Phase.STOPPING: "yellow",
+    Phase.FINISHED: "bold green",
     Phase.FAILED: "bold red",
 }
 _PLACE_WIDTH = 17
@@ -176,7 +177,9 @@ def _messages(statuses: list[WorkerStatus]) -> list[RenderableType]:
     found: list[RenderableType] = []
     for status in statuses:
         if status.message:
-            text = _plain(fill(f"{status.instance}: {status.message}", status.instance)).plain
+            text = _plain(
+                fill(f"{status.instance}: {told_once(status.message, status.instance)}", status.instance)
+            ).plain
             found.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
         if status.quarantined:
             text = printable(f"{status.instance}: quarantined {', '.join(status.quarantined)}")

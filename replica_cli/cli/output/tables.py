@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from replica_cli.cli.output import units
 from replica_cli.cli.output.completed import filled
 from replica_cli.cli.output.console import Painter
+from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel, Unknown
 from replica_cli.core.status import Phase, TableState
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.reports import (
         DemoReport,
+        Failure,
         HealthReport,
         PauseReport,
         PositionReport,
@@ -164,16 +166,22 @@ def transfer_text(report: TransferReport, paint: Painter) -> str:
     rows = [
         (
             c.instance,
-            "failed" if c.failure else "done",
+            _ending(c.failure),
             str(c.tables),
-            str(c.rows),
-            str(c.elapsed_milliseconds),
-            units.count(c.rows * 1000 / c.elapsed_milliseconds) if c.elapsed_milliseconds else "-",
+            "-" if c.rows is None else str(c.rows),
+            units.duration(c.elapsed_milliseconds / 1000),
+            units.count(c.rows * 1000 / c.elapsed_milliseconds) if c.rows and c.elapsed_milliseconds else "-",
             str(c.errors),
         )
         for c in report.copies
     ]
-    return columns(("SECONDARY", "STATE", "TABLES", "ROWS", "MS", "ROWS/S", "ERRORS"), rows, paint, right="llrrrrr")
+    return columns(("SECONDARY", "STATE", "TABLES", "ROWS", "TIME", "ROWS/S", "ERRORS"), rows, paint, right="llrrrrr")
+
+
+def _ending(failure: Failure | None) -> str:
+    if failure is None:
+        return "finished"
+    return "stopped" if failure.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED) else "failed"
 
 
 @_of_safe_texts
@@ -191,7 +199,7 @@ def stream_text(report: StreamReport, paint: Painter) -> str:
         )
         for w in report.workers
     ]
-    heads = ("SECONDARY", "STATE", "POSITION", "ROWS", "TRANSACTIONS", "QUARANTINED", "TIME")
+    heads = ("SECONDARY", "STATE", "POSITION", "ROWS", "TRX", "QUAR", "TIME")
     return columns(heads, rows, paint, right="lllrrrr")
 
 
