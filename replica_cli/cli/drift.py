@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
+from replica_cli.cli.output.completed import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.tables import drift_text
 from replica_cli.core.commands import fill
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 CHECK_HELP = help_text(
     "Compare the secondaries' tables with the primary's definitions",
     "Tables, columns, keys, foreign keys, engine, and triggers on the secondary. `--sql` prints the statements that "
-    "would bring the secondary in line, and runs none of them.",
+    "would bring the secondary in line, and runs none of them. Differences that REPLICA_ACCEPTED_DRIFT names are not "
+    "counted and not changed; `-v` lists them. A secondary that cannot be reached does not hide what the others have.",
     examples=(
         ("Show what differs", "replica drift check"),
         ("Write the statements that mend one secondary", "replica drift check --secondary db2 --sql > db2.sql"),
@@ -53,23 +56,23 @@ def check(
     ] = False,
 ) -> None:
     """Compare the secondaries' tables with the primary's definitions."""
-    from replica_cli.service.drift import check_drift  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.service.drift import check_each_drift  # noqa: PLC0415 - `--help` stays fast
 
     run = invocation.furnish()
-    found = []
-    for server in run.secondaries:
-        report = check_drift(run.settings, server)
-        statements = [_with_commands(s, report.instance) for s in report.statements]
-        found.append((report.instance, report.differences, statements))
+    reports = [
+        replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements))
+        for r in check_each_drift(run.settings, run.secondaries)
+    ]
     if invocation.is_json:
-        documents.write(documents.drift_document(found))
+        documents.write(documents.drift_document(reports))
     elif not invocation.is_silent:
-        for instance, differences, statements in found:
+        for report in (r for r in reports if r.failure is None):
             if sql:
-                answer(_script(instance, statements, is_terminal=sys.stdout.isatty()))
+                answer(_script(report.instance, report.statements, is_terminal=sys.stdout.isatty()))
             else:
-                answer(drift_text(instance, differences, invocation.paint()))
-    if any(differences for _, differences, _ in found):
+                answer(drift_text(report, invocation.paint(), lists_accepted=invocation.verbosity > 0))
+    invocation.end_if_failed(failures_of(reports))
+    if any(report.differences for report in reports):
         raise typer.Exit(ExitCode.FOUND)
 
 

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from replica_cli.cli.output.console import ColorChoice, Painter, painter
+from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.progress import ProgressForm, progress_form
 from replica_cli.core.commands import CommandLine, install_command_line
 from replica_cli.core.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.config import Overrides
+    from replica_cli.core.reports import Failure
     from replica_cli.core.settings import Logging, Server, Settings
 
 _logger = logging.getLogger(__name__)
@@ -95,6 +101,13 @@ class Invocation:
     def is_silent(self) -> bool:
         """Say whether nothing but the exit code is wanted."""
         return self.verbosity <= -2
+
+    def end_if_failed(self, failures: Sequence[Failure]) -> None:
+        """Show failures, which hold complete commands, and end with the first one's code if there are any."""
+        for failure in failures if not self.is_silent else ():
+            render_failure(failure, is_json=self.is_json, paint=self.paint(to_stderr=True))
+        if failures:
+            raise typer.Exit(failures[0].exit_code)
 
     def paint(self, *, to_stderr: bool = False) -> Painter:
         """Return the painter for stdout, or stderr."""

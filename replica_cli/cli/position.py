@@ -12,9 +12,8 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import ALL, with_shared_options
 from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.completed import filled
+from replica_cli.cli.output.completed import failures_of, filled
 from replica_cli.cli.output.console import answer, remark
-from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.tables import positions_text, resets_text
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
@@ -69,11 +68,7 @@ def show(invocation: Invocation) -> None:
         documents.write(documents.positions_document(reports))
     elif not invocation.is_silent:
         answer(positions_text(reports, invocation.paint()))
-    failures = _failures(filled(reports))
-    if failures:
-        for failure in failures if not invocation.is_silent else ():
-            render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
-        raise typer.Exit(failures[0].exit_code)
+    invocation.end_if_failed(_failures(filled(reports)))
 
 
 @app.command("reset", help=RESET_HELP)
@@ -116,13 +111,16 @@ def reset(
     plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, place, accepts_filters=accept_filters))
     if dry_run and invocation.shows_text:
         answer(resets_text(plans, invocation.paint()))
+    if dry_run and invocation.is_json:
+        documents.write(documents.resets_document(plans, is_dry_run=True))
+    invocation.end_if_failed(failures_of(plans))
     if not dry_run:
         if not yes or invocation.shows_text:  # nobody is asked about what was not shown
             remark(resets_text(plans, invocation.paint(to_stderr=True)))
         confirm("Change this?", is_confirmed=yes)
         run_reset(run.settings, plans)
-    if invocation.is_json:
-        documents.write(documents.resets_document(plans, is_dry_run=dry_run))
+        if invocation.is_json:
+            documents.write(documents.resets_document(plans, is_dry_run=False))
 
 
 def _failures(reports: Sequence[PositionReport]) -> list[Failure]:

@@ -102,6 +102,9 @@ def transfer(
     plans = plan_transfer(run.settings, TransferRequest(run.secondaries, mode, tables))
     if dry_run:
         _show(invocation, plans)
+    # Nothing is begun while one of them cannot be: `--secondary` leaves it out.
+    invocation.end_if_failed(failures_of(plans))
+    if dry_run:
         return
     if any(p.is_destructive for p in plans):
         if not yes or invocation.shows_text:  # nobody is asked about what was not shown

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replica_cli.config import parsers
+from replica_cli.config.drift import NO_DRIFT, accepted_drift
 from replica_cli.config.filters import read_selection
 from replica_cli.config.overrides import Overrides
 from replica_cli.config.servers import read_primary, read_secondaries, read_server_id
@@ -102,6 +103,7 @@ def _read(sources: Sources) -> Settings:
         transfer=_read_transfer(sources),
         apply=_read_apply(sources),
         max_lag_seconds=sources.parsed("REPLICA_MAX_LAG", parsers.positive_duration, 60.0),
+        accepted_drift=sources.parsed("REPLICA_ACCEPTED_DRIFT", accepted_drift, NO_DRIFT),
         progress_folder=sources.parsed("REPLICA_PROGRESS_FOLDER", _folder, Path()),
     )
 

@@ -36,13 +36,13 @@ VARIABLES: tuple[Variable, ...] = (
         "MARIA_SERVER_ID", "100", "server id of our first dump connection; there are two for each secondary, counted up"
     ),
     Variable("MARIA_SECONDARY_HOSTS", "", "hosts of the secondaries, comma-separated; required"),
-    Variable("MARIA_SECONDARY_PORTS", "", "their ports, as many; 3306 each where not given"),
-    Variable("MARIA_SECONDARY_NAMES", "", "their names, as many, all different; host:port each where not given"),
-    Variable("MARIA_SECONDARY_USERS", "", "their users, as many; an empty one is MARIA_USER"),
+    Variable("MARIA_SECONDARY_PORTS", "", "their ports, one for each host; 3306 if not given"),
+    Variable("MARIA_SECONDARY_NAMES", "", "their names, one for each host, all different; host:port if not given"),
+    Variable("MARIA_SECONDARY_USERS", "", "their users, one for each host; an empty one is MARIA_USER"),
     Variable(
         "MARIA_SECONDARY_PASSWORDS",
         "",
-        "their passwords, as many, comma-separated; an empty one is MARIA_PASS",
+        "their passwords, one for each host, comma-separated; an empty one is MARIA_PASS",
         is_secret=True,
     ),
     Variable(
@@ -64,7 +64,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("REPLICA_ON_TABLE_FAILURE", "quarantine", "a table that keeps failing: quarantine (set it aside) or stop"),
     Variable("REPLICA_TABLE_FAILURES", "5", "failures in a row after which a table counts as failing"),
-    Variable("REPLICA_COMPACT", "true", "write what a batch leaves of each row, not each change by itself"),
+    Variable("REPLICA_COMPACT", "true", "merge the changes of one row within a batch"),
     Variable("TRANSFER_BATCH_SIZE", "1000", "rows in a transfer chunk"),
     Variable("REPLICA_TRANSFER_WORKERS", "4", "workers that copy to one secondary at the same time"),
     Variable("REPLICA_PROGRESS_FOLDER", ".", "folder of transfer_progress_<name>.json"),
@@ -73,7 +73,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "REPLICA_BATCH_AGE",
         "200ms",
-        "longest that a commit is in the making: slow transactions share it with fewer",
+        "longest time to collect transactions before they are committed together",
     ),
     Variable("REPLICA_QUEUE_BYTES", "16MiB", "most bytes of binary log read ahead, unpacked, per secondary"),
     Variable("REPLICA_RETRY_ATTEMPTS", "3", "attempts at a failed batch or chunk, with the first"),
@@ -86,6 +86,11 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("REPLICA_QUERY_TIMEOUT", "1h", "longest wait for the answer to one statement"),
     Variable("REPLICA_LEASE", "5s", "silence of a stream after which its `--standby` takes over; 3s at least"),
     Variable("REPLICA_MAX_LAG", "60s", "lag above which `replica health` warns"),
+    Variable(
+        "REPLICA_ACCEPTED_DRIFT",
+        "",
+        "differences that `replica drift check` does not count: `schema.table:aspect:name` patterns, comma-separated",
+    ),
     Variable("REPLICA_LOG_LEVEL", "INFO", "least level logged: DEBUG, INFO, WARNING or ERROR"),
     Variable("REPLICA_LOG_FORMAT", "text", "form of a log line: text or json"),
     Variable("REPLICA_PROGRESS", "auto", "progress on stderr: auto (bar on a terminal, else lines), bar, lines or off"),

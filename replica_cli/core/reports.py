@@ -114,7 +114,7 @@ class PlannedTable:
 class TransferPlan:
     """What a transfer to one secondary would do; `warnings` are sentences for people, `is_partial`: tables by name.
 
-    `is_done`: everything is copied already and nothing is to be done.
+    `is_done`: everything is copied already and nothing is to be done. `failure`: there is no plan, and why.
     """
 
     instance: str
@@ -125,6 +125,7 @@ class TransferPlan:
     warnings: tuple[str, ...] = ()
     is_partial: bool = False
     is_done: bool = False
+    failure: Failure | None = None
 
     @property
     def is_destructive(self) -> bool:
@@ -226,7 +227,7 @@ class PauseReport:
 class ResetPlan:
     """What a reset would do to one secondary; `after` is None where the position is forgotten.
 
-    Filters are in words; `filters_after` equals `filters_before` where they stay.
+    Filters are in words; `filters_after` equals `filters_before` where they stay. `failure`: there is no plan, and why.
     """
 
     instance: str
@@ -236,6 +237,7 @@ class ResetPlan:
     filters_before: str = ""
     filters_after: str = ""
     warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
 
 
 class HealthLevel(IntEnum):

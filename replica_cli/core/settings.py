@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from replica_cli.core.differences import AcceptedDrift
     from replica_cli.core.selection import Selection
 
 
@@ -189,6 +190,7 @@ class Settings:
     transfer: TransferSettings = TransferSettings()
     apply: Apply = Apply()
     max_lag_seconds: float = 60.0
+    accepted_drift: tuple[AcceptedDrift, ...] = ()
     progress_folder: Path = Path()
 
     @property

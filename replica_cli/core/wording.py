@@ -83,5 +83,10 @@ def step_text(table: TableProgress) -> str:
     return _STEPS.get(table.step, "")
 
 
+def doing_text(table: TableProgress) -> str:
+    """Return what is done with a table whose name stands before it: `building indexes`."""
+    return step_text(table).removesuffix(" of")
+
+
 def _since(table: TableProgress) -> str:
     return f" for {duration(table.step_seconds)}" if table.step_seconds >= 1 else ""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.differences import Aspect, Difference
 from replica_cli.core.printable import printable
+from replica_cli.drift.engines import expected_engine
+from replica_cli.drift.widening import is_widening
 from replica_cli.sqlbuilder.definition import check_clause, column_clause, key_clause
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
@@ -33,7 +35,7 @@ class Alteration:
         Engine and default collation go first and alone: they decide what the words of a column mean.
         """
         table = quote_table(self.secondary.name)
-        first = [f"ALTER TABLE {table} {o}" for d in found if (o := _table_option(d))]
+        first = [f"ALTER TABLE {table} {o}" for d in found if (o := self._table_option(d))]
         clauses = [*self._dropped(found), *self._columns(found), *self._added(found)]
         if not clauses:
             return first
@@ -41,6 +43,13 @@ class Alteration:
         needs_copy = any(d.aspect is Aspect.MISSING_COLUMN or _is_to_be_filled(d) for d in found)
         comments = "".join(lost) + (copy_again if needs_copy else "")
         return [*first, f"{comments}ALTER TABLE {table}\n  " + ",\n  ".join(clauses)]
+
+    def _table_option(self, difference: Difference) -> str:
+        if difference.aspect is Aspect.ENGINE:
+            return f"ENGINE = {expected_engine(self.primary.engine)}"
+        if difference.aspect is Aspect.TABLE_COLLATION:
+            return f"COLLATE = {difference.primary}"
+        return ""
 
     def _remade(self, found: list[Difference]) -> set[str]:
         # A generated column cannot become another kind in place; it is dropped and added, and its indexes with it.
@@ -95,23 +104,27 @@ class Alteration:
         return any(c.name == difference.name for c in self.secondary.columns)
 
 
-def _table_option(difference: Difference) -> str:
-    if difference.aspect is Aspect.ENGINE:
-        return f"ENGINE = {difference.primary}"
-    if difference.aspect is Aspect.TABLE_COLLATION:
-        return f"COLLATE = {difference.primary}"
-    return ""
-
-
 def _warning(difference: Difference) -> str:
     name = difference.name
     if difference.aspect is Aspect.EXTRA_COLUMN:
         return f"the values of column {name} are lost"
-    if difference.aspect in _MAY_LOSE and difference.primary != "NULL":
+    if difference.aspect in _MAY_LOSE and not _loses_nothing(difference):
         return f"column {name}: values that do not fit {difference.primary} are refused, cut or changed"
     if difference.aspect is Aspect.GENERATED:
         return f"column {name} is dropped and made again"
     return ""
+
+
+def _loses_nothing(difference: Difference) -> bool:
+    """Return True if the secondary's values all fit what the primary has."""
+    ours, theirs = difference.primary or "", difference.secondary or ""
+    match difference.aspect:
+        case Aspect.NULLABILITY:
+            return ours == "NULL"
+        case Aspect.CHARSET:
+            return ours == "utf8mb4" and bool(theirs) and theirs != "binary"
+        case _:
+            return is_widening(theirs, ours)
 
 
 def _is_to_be_filled(difference: Difference) -> bool:

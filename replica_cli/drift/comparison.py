@@ -9,6 +9,7 @@ from replica_cli.core.differences import Aspect, Difference, Severity
 from replica_cli.core.table import ForeignKey, Index, TableDefinition, TableName
 from replica_cli.drift.columns import Pair, compare_columns
 from replica_cli.drift.description import describe_foreign_key, describe_index
+from replica_cli.drift.engines import expected_engine
 from replica_cli.drift.equivalence import charset, compact, is_json, rule
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 
@@ -45,11 +46,6 @@ def compare_catalogs(
     return tuple(found)
 
 
-def expected_engine(engine: str) -> str:
-    """Return the engine that a table has on a secondary: one that rows and position commit in together."""
-    return "InnoDB" if kind_of(engine) is EngineKind.CONVERTED else engine
-
-
 def is_same_foreign_key(ours: ForeignKey, theirs: ForeignKey, selection: Selection) -> bool:
     """Say whether two foreign keys do the same, whatever their names."""
     return _foreign_key(ours, selection.target(ours.parent)) == _foreign_key(theirs, theirs.parent)
@@ -67,7 +63,8 @@ def _compare_tables(pair: Pair, selection: Selection) -> Iterator[Difference]:
     if engine.upper() != theirs.engine.upper():
         is_unsafe = kind_of(theirs.engine) is EngineKind.CONVERTED
         severity = Severity.BREAKS if is_unsafe else Severity.DIFFERS
-        yield pair.difference(Aspect.ENGINE, "", engine, theirs.engine, severity)
+        wanted = ours.engine if engine == ours.engine else f"{ours.engine} ({engine} on a secondary)"
+        yield pair.difference(Aspect.ENGINE, "", wanted, theirs.engine, severity)
     if pair.collation(ours.collation) != charset(theirs.collation):
         yield pair.difference(Aspect.TABLE_COLLATION, "", ours.collation, theirs.collation, Severity.DIFFERS)
     yield from compare_columns(pair)

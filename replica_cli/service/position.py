@@ -44,6 +44,7 @@ from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.session import connect
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.truth import PositionCheck
+from replica_cli.service.each import ask_each
 from replica_cli.service.judging import Judgement, judge, look_at_primary
 from replica_cli.service.occupied import has_rows
 from replica_cli.service.primary_session import PrimarySession
@@ -88,11 +89,16 @@ def _shown(settings: Settings, server: Server, primary: PrimarySession) -> Posit
 def plan_reset(settings: Settings, request: ResetRequest) -> tuple[ResetPlan, ...]:
     """Return what a reset would do to each secondary, writing nothing.
 
-    Raises PositionLost or UsageError for a target that the primary cannot serve from, PositionMissing where filters are
-    to be accepted and there is no position, FiltersChanged where the filters differ and are not to be accepted.
+    A secondary that cannot be reset has its failure in its plan: PositionMissing if filters are to be accepted and it
+    has no position, FiltersChanged if they differ and are not to be accepted. Raises PositionLost or UsageError for a
+    target that the primary cannot serve from, and as `ask_each` does.
     """
     after = _target(settings, request)
-    return tuple(_plan(settings, request, server, after) for server in request.secondaries)
+    return ask_each(
+        request.secondaries,
+        lambda server: _plan(settings, request, server, after),
+        lambda server, failure: ResetPlan(server.name, request.kind, None, None, failure=failure),
+    )
 
 
 def run_reset(settings: Settings, plans: Sequence[ResetPlan]) -> None:

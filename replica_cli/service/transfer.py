@@ -26,6 +26,7 @@ from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.broken_state import explained
 from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan
+from replica_cli.service.each import ask_each
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.service.signals import stopping_on_signals
@@ -49,18 +50,23 @@ _DONE = "every table is copied, nothing is to be done"
 def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
     """Return what a transfer would do to each secondary. Writes nothing.
 
-    Raises PositionLost when it would go on beside a saved position that is not true on the primary any more.
+    A secondary that no transfer can be planned for has its failure in its plan: such as PositionLost, when it would go
+    on beside a saved position that is not true on the primary any more. Raises as `ask_each` does.
     """
-    if request.mode is TransferMode.RESUME or request.tables:
-        for server in request.secondaries:
-            _check_saved(settings, server)
     with connect(settings.primary, settings.network) as primary:
         selected = look_at_selection(primary, settings.selection).finding
     warnings = () if selected.level is HealthLevel.OK else (f"{selected.message} ({selected.hint})",)
-    return tuple(
-        _plan_value(make_plan(settings, server, request.mode, request.tables), request, warnings)
-        for server in request.secondaries
-    )
+
+    def plan(server: Server) -> TransferPlan:
+        if request.mode is TransferMode.RESUME or request.tables:
+            _check_saved(settings, server)
+        return _plan_value(make_plan(settings, server, request.mode, request.tables), request, warnings)
+
+    def failed(server: Server, failure: Failure) -> TransferPlan:
+        copying = settings.transfer
+        return TransferPlan(server.name, request.mode, (), copying.workers, copying.chunk_rows, failure=failure)
+
+    return ask_each(request.secondaries, plan, failed)
 
 
 def _check_saved(settings: Settings, server: Server) -> None:

@@ -16,7 +16,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import live, tables
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.failures import render_failure
-from replica_cli.core.differences import Aspect, Difference, Severity
+from replica_cli.core.differences import Aspect, Difference, DriftReport, Severity
 from replica_cli.core.position import Position
 from replica_cli.core.reports import (
     CopyMethod,
@@ -64,7 +64,9 @@ TEXTS: dict[str, Callable[[], str]] = {
     ),
     "pause": lambda: tables.pauses_text([PauseReport(EVIL, holder=EVIL)], PLAIN),
     "drift": lambda: tables.drift_text(
-        EVIL, [Difference(NAME, NAME, Aspect.DEFAULT, EVIL, EVIL, EVIL, Severity.BREAKS)], PLAIN
+        DriftReport(EVIL, (), (), (Difference(NAME, NAME, Aspect.DEFAULT, EVIL, EVIL, EVIL, Severity.BREAKS),)),
+        PLAIN,
+        lists_accepted=True,
     ),
     "health": lambda: tables.health_text(
         HealthReport((HealthCheck("x", HealthLevel.CRITICAL, EVIL, EVIL, instance=EVIL),)), PLAIN, only_wrong=False

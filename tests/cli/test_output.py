@@ -11,7 +11,7 @@ import pytest
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import tables, units
 from replica_cli.cli.output.console import ColorChoice, Painter, is_colored
-from replica_cli.cli.output.lines import LineReporter, Thinning
+from replica_cli.cli.output.lines import LineReporter, Thinning, status_text
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.position import Position
 from replica_cli.core.reports import (
@@ -210,7 +210,18 @@ def test_a_copy_is_told_in_a_few_numbers_and_never_as_done_before_it_is(caplog: 
         WorkerStatus("db2", Phase.TRANSFERRING, transfer=TransferProgress("db2", (passed, indexes), 1.0, 10.0))
     )
     lines = [r.getMessage() for r in caplog.records]
-    assert lines[:2] == ["99.0% 1200/1000 rows 0/s eta unknown", "building indexes of it for 2m10s, 500 rows copied"]
+    assert lines[:2] == ["99.0% 1200/1000 rows 0/s eta unknown", "building indexes for 2m10s, 500 rows copied"]
+
+
+def test_a_status_line_tells_what_is_known_and_no_more() -> None:
+    assert status_text(WorkerStatus("db2")) == "starting"
+    assert status_text(WorkerStatus("db2", Phase.FINISHED)) == "finished"
+    failed = WorkerStatus("db2", Phase.FAILED, message="db2: the disk is full")
+    assert status_text(failed) == "failed (the disk is full)"
+    streaming = WorkerStatus("db2", Phase.CAUGHT_UP, PLACE, 0.0, quarantined=("a.b",))
+    assert status_text(streaming) == (
+        "caught up at binlog.000042:1187 lag 0.0s rows 0/s trx 0/s total 0 rows quarantined 1: a.b"
+    )
 
 
 def test_rates_are_of_the_last_seconds() -> None:

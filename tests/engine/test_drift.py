@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.core.differences import Aspect, DriftReport, Severity
+from replica_cli.core.differences import AcceptedDrift, Aspect, DriftReport, Severity
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Settings
 from replica_cli.mysql.errnos import ServerError
@@ -59,10 +59,10 @@ class Pair:
                 for statement in tables:
                     session.execute(statement.format(s=schema))
 
-    def check(self, **selection: tuple[str, ...]) -> DriftReport:
+    def check(self, *accepted: AcceptedDrift, **selection: tuple[str, ...]) -> DriftReport:
         there = self.secondary.address(name="there")
         chosen = Selection(((self.schema, self.target),), **selection)
-        return check_drift(Settings(self.primary.address(), (there,), chosen), there)
+        return check_drift(Settings(self.primary.address(), (there,), chosen, accepted_drift=accepted), there)
 
     def repair(self, report: DriftReport) -> None:
         with self.secondary.session() as session:
@@ -158,6 +158,43 @@ def test_lost_values_and_copies_are_announced(pair: Pair) -> None:
     assert f"replica transfer --table {pair.schema}.parent" in text
     assert f"replica transfer --table {pair.schema}.plain" in text
     assert "-- the values of column x are lost" in text
+
+
+def test_a_wider_column_of_the_primary_is_no_loss(pair: Pair) -> None:
+    pair.make(
+        ("CREATE TABLE {s}.t (id INT PRIMARY KEY, a BIGINT, b VARCHAR(20), c INT, d CHAR(9) CHARACTER SET utf8mb4)",),
+        ("CREATE TABLE {s}.t (id INT PRIMARY KEY, a INT, b VARCHAR(9), c BIGINT, d CHAR(9) CHARACTER SET latin1)",),
+    )
+    report = pair.check()
+    assert {name for _, _, name in found(report)} == {"a", "b", "c", "d"}
+    warnings = [line for s in report.statements for line in s.splitlines() if line.startswith("-- ")]
+    assert warnings == ["-- column c: values that do not fit int are refused, cut or changed"]
+
+
+def test_an_engine_that_the_copy_turns_into_another_is_told_as_it_is_on_the_primary(pair: Pair) -> None:
+    table = "CREATE TABLE {s}.t (id INT PRIMARY KEY) ENGINE = MyISAM"
+    pair.make((table,), (table,))
+    report = pair.check()
+    assert [(d.aspect, d.primary, d.secondary) for d in report.differences] == [
+        (Aspect.ENGINE, "MyISAM (InnoDB on a secondary)", "MyISAM")
+    ]
+    pair.repair(report)
+    assert pair.check().differences == ()
+
+
+def test_what_is_accepted_is_neither_counted_nor_put_right(pair: Pair) -> None:
+    changes = ("ALTER TABLE {s}.plain DROP KEY kw", "ALTER TABLE {s}.plain ENGINE = MyISAM", "DROP TABLE {s}.gone")
+    tables = (PARENT, PLAIN, GONE)
+    pair.make(tables, (*tables, *changes))
+    every = {d.aspect for d in pair.check().differences}
+    assert every == {Aspect.INDEX, Aspect.ENGINE, Aspect.MISSING_TABLE}
+    report = pair.check(AcceptedDrift("*.plain", "index", "k*"), AcceptedDrift("*", "missing-table"))
+    assert {d.aspect for d in report.differences} == {Aspect.ENGINE}
+    assert {d.aspect for d in report.accepted} == {Aspect.INDEX, Aspect.MISSING_TABLE}
+    pair.repair(report)
+    report = pair.check(AcceptedDrift(f"{pair.schema}.plain", "index"), AcceptedDrift("*.gone"))
+    assert (report.differences, report.statements, len(report.accepted)) == ((), (), 2)
+    assert len(pair.check(AcceptedDrift("*.pla[i]n")).differences) == 2
 
 
 def test_only_selected_tables_count(pair: Pair) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from fix_replica import wait_until
 
+from replica_cli.sandbox.process import free_port
+
 if TYPE_CHECKING:
     from fix_replica import Replica
 
@@ -53,3 +55,40 @@ def test_a_worker_that_is_killed_is_seen_in_health_after_it_came_back(replica: R
 
     wait_until(is_said, "the death to be in health")
     running.end(signal.SIGTERM)
+
+
+def test_one_that_is_down_does_not_hide_what_the_other_has(two_secondaries: Replica) -> None:
+    replica = two_secondaries
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, n INT, KEY n (n))", "INSERT INTO t VALUES (1, 1)")
+    replica.run("transfer")
+    replica.on_secondary("ALTER TABLE t DROP KEY n", "db2")
+    ports = f"{free_port()},{replica.secondaries['db2'].port}"
+    replica.settings["MARIA_SECONDARY_PORTS"] = ports
+    drift = replica.run("drift", "check", "--json", code=13)
+    one, two = drift.document["secondaries"]
+    assert (one["is_same"], two["is_same"], drift.document["is_same"]) == (None, False, False)
+    assert "connect" in one["failure"]
+    assert drift.error["code"] == 13
+    shown = replica.run("drift", "check", code=13)
+    assert "db2: 1 difference, 0 of them would break replication" in shown.stdout
+    assert shown.stderr.count("error: db1: ") == 1
+    for words, what in (
+        (("transfer", "--restart", "--dry-run"), "db2: restart transfer of 1 table, "),
+        (("position", "reset", "--to-current", "--dry-run"), "db2\n  position  "),
+    ):
+        planned = replica.run(*words, code=13)
+        assert what in planned.stdout
+        assert planned.stderr.count("error: db1: ") == 1
+        one, two = replica.run(*words, "--json", code=13).document["plans"]
+        assert ("connect" in one["failure"], two["failure"]) == (True, None)
+    # Nothing is begun while one cannot be planned.
+    before = replica.state("SELECT updated_at FROM binlog_position", "db2")
+    for words in (("transfer", "--restart"), ("position", "reset", "--to-current")):
+        assert "error: db1: " in replica.run(*words, "--all", "--yes", code=13).stderr
+    assert replica.state("SELECT updated_at FROM binlog_position", "db2") == before
+    # What is common to all is one error, and what is accepted is no drift.
+    del replica.settings["MARIA_SECONDARY_PORTS"]
+    replica.settings["REPLICA_ACCEPTED_DRIFT"] = "*.t:index:n"
+    assert "db2: no drift, 1 accepted" in replica.run("drift", "check").stdout
+    replica.settings["MARIA_PRIMARY_PORT"] = str(free_port())
+    assert replica.run("drift", "check", code=12).stderr.count("error: ") == 1

@@ -11,9 +11,18 @@ from replica_cli.core.commands import fill
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from replica_cli.core.reports import CopyReport, Failure, PauseReport, PositionReport, WorkerReport
+    from replica_cli.core.differences import DriftReport
+    from replica_cli.core.reports import (
+        CopyReport,
+        Failure,
+        PauseReport,
+        PositionReport,
+        ResetPlan,
+        TransferPlan,
+        WorkerReport,
+    )
 
-    Reported = CopyReport | PauseReport | PositionReport | WorkerReport
+    Reported = CopyReport | DriftReport | PauseReport | PositionReport | ResetPlan | TransferPlan | WorkerReport
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,13 +9,14 @@ Fields may be added, never renamed or removed.
 | | | rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, position, rows_copied, |
 | | | rows_estimated, step) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
-| | | filters_after, warnings |
+| | | filters_after, failure, warnings |
 | `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
-| `drift check` | one document | `is_same`, `secondaries`: instance, is_same, differences (table, secondary_table, |
-| | | aspect, name, primary, secondary, severity), statements |
+| `drift check` | one document | `is_same`, `secondaries`: instance, is_same, failure, differences, accepted (table, |
+| | | secondary_table, aspect, name, primary, secondary, severity), statements |
 | `health` | one document | `level` (0..3), `status`, `checks`: name, instance, level, status, |
 | | | message, hint, value, unit |
-| `transfer --dry-run` | one document | `plans`: instance, mode, workers, chunk_rows, is_destructive, warnings, tables |
+| `transfer --dry-run` | one document | `plans`: instance, mode, workers, chunk_rows, is_destructive, failure, |
+| | | warnings, tables |
 | `stream`, `transfer`, `demo` | JSON lines | `type` is `status`, `note` or (once, last) `summary` |
 | any error | one line on stderr | type `error`, code (exit status), error (name), message, hint, problems |
 
@@ -38,7 +39,7 @@ from replica_cli.logs.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.core.differences import Difference
+    from replica_cli.core.differences import Difference, DriftReport
     from replica_cli.core.position import Position
     from replica_cli.core.reports import (
         DemoReport,
@@ -115,6 +116,7 @@ def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document
                 "after": position_document(p.after),
                 "filters_before": p.filters_before or None,
                 "filters_after": p.filters_after or None,
+                "failure": p.failure.message if p.failure else None,
                 "warnings": list(p.warnings),
             }
             for p in plans
@@ -122,18 +124,21 @@ def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document
     }
 
 
-def drift_document(found: Sequence[tuple[str, Sequence[Difference], Sequence[str]]]) -> Document:
-    """Return what `drift check` answers: instance, differences and statements, per secondary."""
+def drift_document(reports: Sequence[DriftReport]) -> Document:
+    """Return what `drift check` answers; `is_same` is null if a secondary is unknown and none of the others differs."""
+    each = [None if r.failure else not r.differences for r in reports]
     return {
-        "is_same": not any(differences for _, differences, _ in found),
+        "is_same": False if False in each else None if None in each else True,
         "secondaries": [
             {
-                "instance": instance,
-                "is_same": not differences,
-                "differences": [_difference(d) for d in differences],
-                "statements": list(statements),
+                "instance": report.instance,
+                "is_same": is_same,
+                "differences": [_difference(d) for d in report.differences],
+                "accepted": [_difference(d) for d in report.accepted],
+                "statements": list(report.statements),
+                "failure": report.failure.message if report.failure else None,
             }
-            for instance, differences, statements in found
+            for report, is_same in zip(reports, each, strict=True)
         ],
     }
 
@@ -171,6 +176,7 @@ def plans_document(plans: Sequence[TransferPlan]) -> Document:
                 "workers": p.workers,
                 "chunk_rows": p.chunk_rows,
                 "is_destructive": p.is_destructive,
+                "failure": p.failure.message if p.failure else None,
                 "warnings": list(p.warnings),
                 "tables": [
                     {

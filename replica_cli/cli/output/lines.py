@@ -11,7 +11,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import copy_text, phase_text, step_text, told_once
+from replica_cli.core.wording import copy_text, doing_text, phase_text, told_once
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class LineReporter:
         with self._lock:
             rate = self._rates.rows_per_second(instance, table.table)
         if not table.is_counted:
-            return f"{step_text(table)} it for {units.duration(table.step_seconds)}, {table.rows_copied} rows copied"
+            return f"{doing_text(table)} for {units.duration(table.step_seconds)}, {table.rows_copied} rows copied"
         part = units.share(table.rows_copied, table.rows_estimated)
         whole = "?" if table.rows_estimated is None else str(table.rows_estimated)
         eta = eta_seconds(table.rows_copied, table.rows_estimated, rate)
@@ -108,14 +108,15 @@ class JsonReporter:
 
 def status_text(status: WorkerStatus) -> str:
     """Return a snapshot in one line, its parts always in this order."""
-    parts = [
-        phase_text(status.phase),
-        f"at {units.place(status.position)}",
-        f"lag {units.duration(status.lag_seconds)}",
-        f"rows {status.rows_per_second:.0f}/s",
-        f"trx {status.transactions_per_second:.0f}/s",
-        f"total {status.rows_total} rows",
-    ]
+    parts = [phase_text(status.phase)]
+    if status.position is not None:  # before the first one nothing has been read or applied
+        parts.append(f"at {units.place(status.position)}")
+        parts += [f"lag {units.duration(status.lag_seconds)}"] if status.lag_seconds is not None else []
+        parts += [
+            f"rows {status.rows_per_second:.0f}/s",
+            f"trx {status.transactions_per_second:.0f}/s",
+            f"total {status.rows_total} rows",
+        ]
     if status.quarantined:
         parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:3])}")
     if status.reconnects:

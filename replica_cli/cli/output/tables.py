@@ -12,12 +12,12 @@ from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel, Unknown
 from replica_cli.core.status import Phase, TableState
-from replica_cli.core.wording import copy_text, phase_text, step_text, told_once
+from replica_cli.core.wording import copy_text, counted, doing_text, phase_text, told_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from replica_cli.core.differences import Difference
+    from replica_cli.core.differences import Difference, DriftReport
     from replica_cli.core.position import Position
     from replica_cli.core.reports import (
         DemoReport,
@@ -71,7 +71,7 @@ def positions_text(reports: Sequence[PositionReport], paint: Painter) -> str:
 def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
     """Return what a reset would do, a block for each secondary."""
     blocks = []
-    for plan in plans:
+    for plan in (p for p in plans if p.failure is None):
         after = "forgotten" if plan.after is None else _full(plan.after)
         lines = [paint.bold(plan.instance), f"  position  {_full(plan.before)}", f"        ->  {after}"]
         if plan.filters_after != plan.filters_before:
@@ -98,17 +98,23 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
 
 
 @_of_safe_texts
-def drift_text(instance: str, differences: Sequence[Difference], paint: Painter) -> str:
+def drift_text(report: DriftReport, paint: Painter, *, lists_accepted: bool = False) -> str:
     """Return one secondary's table of differences, or that there are none."""
-    if not differences:
-        return f"{paint.bold(instance)}: {paint.good('no drift')}"
+    differences = report.differences
+    accepted = f", {len(report.accepted)} accepted" if report.accepted else ""
     broken = sum(str(d.severity) == "breaks" for d in differences)
-    head = f"{paint.bold(instance)}: {len(differences)} difference(s), {broken} of them would break replication"
-    rows = [
-        (str(d.severity), str(d.table), d.aspect, d.name or "-", _cut(d.primary), _cut(d.secondary))
-        for d in differences
-    ]
-    return f"{head}\n{columns(('SEVERITY', 'TABLE', 'ASPECT', 'NAME', 'PRIMARY', 'SECONDARY'), rows, paint)}"
+    head = f"{counted(len(differences), 'difference')}, {broken} of them would break replication"
+    lines = [f"{paint.bold(report.instance)}: {head if differences else paint.good('no drift')}{accepted}"]
+    rows = [_drift_row(d, str(d.severity)) for d in differences]
+    rows += [_drift_row(d, "accepted") for d in report.accepted] if lists_accepted else []
+    if rows:
+        lines.append(columns(("SEVERITY", "TABLE", "ASPECT", "NAME", "PRIMARY", "SECONDARY"), rows, paint))
+    return "\n".join(lines)
+
+
+def _drift_row(difference: Difference, severity: str) -> tuple[str, ...]:
+    d = difference
+    return (severity, str(d.table), str(d.aspect), d.name or "-", _cut(d.primary), _cut(d.secondary))
 
 
 @_of_safe_texts
@@ -136,7 +142,7 @@ def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> st
 def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
     """Return what a transfer would do, a table for each secondary."""
     blocks = []
-    for plan in plans:
+    for plan in (p for p in plans if p.failure is None):
         rows = [
             (
                 str(t.name) if t.name == t.target else f"{t.name} as {t.target}",
@@ -150,8 +156,8 @@ def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
         ]
         total = sum(t.rows_estimated or 0 for t in plan.tables)
         head = (
-            f"{paint.bold(plan.instance)}: {plan.mode} transfer of {len(rows)} table(s), about {total} rows, "
-            f"{plan.workers} worker(s), {plan.chunk_rows} rows a chunk"
+            f"{paint.bold(plan.instance)}: {plan.mode} transfer of {counted(len(rows), 'table')}, about {total} rows, "
+            f"{counted(plan.workers, 'worker')}, {plan.chunk_rows} rows a chunk"
         )
         heads = ("TABLE", "ACTION", "ROWS", "RANGES", "METHOD", "KEY")
         lines = [head, columns(heads, rows, paint, right="llrrll")] if rows else [head]
@@ -263,9 +269,11 @@ def _part(note: TableNote) -> str:
     progress = note.progress
     if progress is None or progress.state is TableState.PENDING:
         return ""
+    if progress.state is TableState.COPIED:
+        return f", all {progress.rows_copied} rows"
     share = units.share(progress.rows_copied, progress.rows_estimated)
     rows = f", {progress.rows_copied} rows" + (f" ({share:.0%})" if share is not None else "")
-    step = "" if progress.is_counted else f", {step_text(progress)} it for {units.duration(progress.step_seconds)}"
+    step = "" if progress.is_counted else f", {doing_text(progress)} for {units.duration(progress.step_seconds)}"
     return rows + step
 
 

@@ -179,3 +179,16 @@ def test_a_pattern_that_is_named_twice_is_a_warning() -> None:
     environ = {**BASE, "REPLICA_EXCLUDE_TABLES": "replica.x,replica.x"}
     (warning,) = read_configuration(None, environ, NOWHERE).warnings
     assert warning == "REPLICA_EXCLUDE_TABLES: 'replica.x' is named 2 times"
+
+
+def test_accepted_drift_is_patterns_of_table_aspect_and_name() -> None:
+    found = load(
+        {"REPLICA_ACCEPTED_DRIFT": "shop.orders:index:by_report*, *.audit:missing column,shop.*"}
+    ).accepted_drift
+    assert list(map(str, found)) == ["shop.orders:index:by_report*", "*.audit:missing-column:*", "shop.*:*:*"]
+    for text, said in (
+        ("orders:index", "'orders:index' is not schema.table:aspect:name"),
+        ("shop.orders:indexes", "'indexes' in 'shop.orders:indexes' is not one of missing-table, "),
+        ("shop.orders,,", "item 2 of 3 is empty"),
+    ):
+        assert said in " ".join(problems({**BASE, "REPLICA_ACCEPTED_DRIFT": text}))

@@ -1,0 +1,24 @@
+"""Which differences between definitions are there on purpose."""
+
+from __future__ import annotations
+
+from replica_cli.config.parsers import full_items
+from replica_cli.core.differences import AcceptedDrift, Aspect, aspect_word
+
+NO_DRIFT: tuple[AcceptedDrift, ...] = ()
+
+
+def accepted_drift(text: str) -> tuple[AcceptedDrift, ...]:
+    """Return the patterns of `shop.orders:index:by_report, *.audit:engine`. Raises ValueError with what is wrong."""
+    return tuple(map(_pattern, full_items(text)))
+
+
+def _pattern(text: str) -> AcceptedDrift:
+    table, _, rest = text.partition(":")
+    aspect, _, name = rest.partition(":")
+    aspect = aspect_word(aspect.strip().lower()) or "*"
+    if "." not in table:
+        raise ValueError(f"{text!r} is not schema.table:aspect:name, such as shop.orders:index:by_report")
+    if not any(c in aspect for c in "*?") and aspect not in map(aspect_word, Aspect):
+        raise ValueError(f"{aspect!r} in {text!r} is not one of {', '.join(map(aspect_word, Aspect))}")
+    return AcceptedDrift(table.strip(), aspect, name.strip() or "*")
