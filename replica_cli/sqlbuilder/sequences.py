@@ -1,4 +1,4 @@
-"""The statement that makes a primary's sequence on a secondary, from SHOW CREATE SEQUENCE's text (MariaDB alone has it).
+"""The statement that makes a primary's sequence on a secondary, from SHOW CREATE SEQUENCE's text (MariaDB alone).
 
 Its state is its one row, which is copied and followed like a table's.
 Source: https://mariadb.com/kb/en/create-sequence/
