@@ -30,7 +30,7 @@ _SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
 _COMMAND = Path(sys.executable).with_name("replica")
 _MARKER = "CREATE TABLE IF NOT EXISTS marker (id INT PRIMARY KEY)"
 _ORDINARY = re.compile(
-    r"\[(INSERT|UPDATE|DELETE)\]|image engine|(create|alter|rename|drop) table at "
+    r"\[(INSERT|UPDATE|DELETE)\]|image engine|(create|alter|rename|drop) table \(position "
     r"|\b(starting|streaming|caught up) at |streaming from|rows/s"
 )
 _markers = itertools.count(1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.config.parsers import choice, full_items, items, whole_number
 from replica_cli.core.settings import Secret, Server, Tls, TlsMode
+from replica_cli.core.wording import counted
 
 if TYPE_CHECKING:
     from replica_cli.config.sources import Sources
@@ -78,7 +79,7 @@ def _as_many(sources: Sources, name: str, count: int) -> tuple[str, ...]:
         return ("",) * count
     parts = items(text)
     if len(parts) != count:
-        sources.complain(name, f"has {len(parts)} items, MARIA_SECONDARY_HOSTS has {count}")
+        sources.complain(name, f"has {counted(len(parts), 'item')}, MARIA_SECONDARY_HOSTS has {count}")
         return ("",) * count
     return parts
 
@@ -100,7 +101,7 @@ def _read_passwords(sources: Sources, count: int) -> tuple[Secret | None, ...]:
     parts = lines if found.is_from_file else items(found.text)
     if len(parts) != count:
         label = f"{name}_FILE" if found.is_from_file else name
-        sources.complain(label, f"has {len(parts)} items, MARIA_SECONDARY_HOSTS has {count}")
+        sources.complain(label, f"has {counted(len(parts), 'item')}, MARIA_SECONDARY_HOSTS has {count}")
         return (None,) * count
     return tuple(Secret(p) if p else None for p in parts)
 

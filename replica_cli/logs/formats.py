@@ -13,7 +13,7 @@ from replica_cli.logs.redaction import redact
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-01-01T00:00:00.000Z [INSERT] [db2] shop.orders 12 row(s) affected at binlog.000042:1187`."""
+    """`2026-01-01T00:00:00.000Z [INSERT] [db2] shop.orders 12 row(s) affected (position binlog.000042:1187)`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
@@ -24,9 +24,10 @@ class TextFormatter(logging.Formatter):
         if "table" in fields:
             table = str(fields["table"])
             parts.append(f"{fields['schema']}.{table}" if "schema" in fields else table)
-        parts.append(record.getMessage())
-        if "position" in fields:
-            parts.append(f"at {fields['position']}")
+        message = record.getMessage()
+        parts.append(message)
+        if "position" in fields and str(fields["position"]) not in message:
+            parts.append(f"(position {fields['position']})")
         trace = trace_of(record)
         if trace:
             parts.append(f"| {trace}")

@@ -188,7 +188,8 @@ def _server_ids(facts: ServerFacts, server_ids: Sequence[int]) -> Finding:
         hint = "SET GLOBAL server_id = 1;"
         return Finding("primary-server-id", HealthLevel.CRITICAL, "server_id 0 refuses every replica", hint)
     if value in server_ids:
-        hint = f"set MARIA_SERVER_ID so that it to +{len(server_ids) - 1} leave out {value}"
+        count = len(server_ids)
+        hint = f"choose MARIA_SERVER_ID so that none of its {count} ids (N to N+{count - 1}) is {value}"
         message = f"the primary's own server_id {value} is one that we would use"
         return Finding("primary-server-id", HealthLevel.CRITICAL, message, hint)
     return Finding("primary-server-id", HealthLevel.OK, f"server_id {value} is not ours")

@@ -70,7 +70,8 @@ def _reload(children: Sequence[Asker], reload: Callable[[], Settings]) -> None:
         if names:
             log(logger, level, Tag.INFO if level == logging.INFO else Tag.WARN, text, ", ".join(names))
     if not found.taken:
-        log(logger, logging.INFO, Tag.INFO, "SIGHUP: nothing to take")
+        if not found.refused:
+            log(logger, logging.INFO, Tag.INFO, "SIGHUP: settings unchanged")
         return
     if found.settings.logging.level != children[0].orders.settings.logging.level:
         set_level(found.settings.logging.level)

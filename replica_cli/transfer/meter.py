@@ -83,6 +83,8 @@ class Meter:
         """Count rows that are committed on the secondary."""
         with self._lock:
             before = self._tables[table]
+            if not self._copied:
+                self._reported_at = float("-inf")  # the first rows are told at once
             self._copied += rows
             self._tables[table] = replace(
                 before,

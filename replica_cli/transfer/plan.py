@@ -13,6 +13,7 @@ from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
+from replica_cli.core.wording import told_once
 from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
@@ -146,7 +147,11 @@ def plan_copy(
         packet_limit=packet_limit(facts.max_allowed_packet, target_facts.max_allowed_packet),
         vanished=vanished,
         warnings=(
-            *(f"{s.definition.name}: {note}" for s in sources for note in s.statements.notes),
+            *(
+                f"{s.definition.name}: {told_once(note, s.definition.name)}"
+                for s in sources
+                for note in s.statements.notes
+            ),
             *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),
         ),
     )

@@ -82,7 +82,7 @@ def test_all_problems_come_at_once_and_name_their_variables() -> None:
     ("environ", "expected"),
     [
         ({"MARIA_SECONDARY_HOSTS": ""}, "MARIA_SECONDARY_HOSTS: is not set"),
-        ({**BASE, "MARIA_SECONDARY_PORTS": "3306"}, "MARIA_SECONDARY_PORTS: has 1 items, MARIA_SECONDARY_HOSTS has 2"),
+        ({**BASE, "MARIA_SECONDARY_PORTS": "3306"}, "MARIA_SECONDARY_PORTS: has 1 item, MARIA_SECONDARY_HOSTS has 2"),
         ({**BASE, "MARIA_SECONDARY_NAMES": "x,x"}, "names must be unique"),
         ({**BASE, "MARIA_SECONDARY_NAMES": "a/b,c"}, "cannot be part of a file name"),
         ({"MARIA_SECONDARY_HOSTS": "db2:3307"}, "'db2:3307' holds a port"),

@@ -46,8 +46,16 @@ def test_a_line_of_text_begins_with_time_tag_instance_and_table() -> None:
          "schema": "shop", "table": "orders", "position": "binlog.000042:1187"}
     )  # fmt: skip
     assert TextFormatter().format(record) == (
-        "2026-01-01T00:00:00.000Z [INSERT] [db2] shop.orders 12 row(s) affected at binlog.000042:1187"
+        "2026-01-01T00:00:00.000Z [INSERT] [db2] shop.orders 12 row(s) affected (position binlog.000042:1187)"
     )
+
+
+def test_a_position_that_the_sentence_names_is_not_told_twice() -> None:
+    place = Position("binlog.000042", 1187)
+    record = logging.makeLogRecord(
+        {"created": 1767225600.0, "msg": "streaming from %s", "args": (place,), "tag": "INFO", "position": place}
+    )
+    assert TextFormatter().format(record) == "2026-01-01T00:00:00.000Z [INFO] streaming from binlog.000042:1187"
 
 
 def test_a_record_is_one_line_even_with_a_trace() -> None:
