@@ -49,6 +49,10 @@ class AlteredTables:
             self._before.setdefault(name, None)
         self._stored.update(names)
 
+    def doubt(self, name: TableName) -> None:
+        """Take in a table whose rows are written although the two definitions differ at this moment."""
+        self._before.setdefault(name, None)
+
     def to_store(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
         """Return the tables that are to be compared behind a statement, which are stored before it runs."""
         if parsed.kind is not StatementKind.RENAME_TABLE:

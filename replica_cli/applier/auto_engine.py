@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.plan import columns_for
+from replica_cli.applier.plan import columns_for, refuse_history
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.history import History
     from replica_cli.applier.row_image_engine import RowImageEngine
     from replica_cli.applier.sql_engine import SqlEngine
     from replica_cli.applier.work import Work
@@ -29,6 +30,7 @@ class AutoEngine:
 
     `read_primary` returns the primary's definitions of now: where one differs, a DDL may still be on its way, or the
     tables have drifted apart; the SQL engine then goes by the names and types that the secondary has.
+    `doubt` is called with a table that has to be compared once the stream has come to the primary's definition of now.
     `is_same_release`: both servers are of one version, but for its last number.
     """
 
@@ -38,15 +40,19 @@ class AutoEngine:
         sql: SqlEngine,
         definitions: Definitions,
         selection: Selection,
+        history: History,
         *,
         read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
+        doubt: Callable[[TableName], None],
         is_same_release: bool,
     ) -> None:
         self._images = images
         self._sql = sql
         self._definitions = definitions
         self._selection = selection
+        self._history = history
         self._read_primary = read_primary
+        self._doubt = doubt
         self._is_same_release = is_same_release
         self._takes_images: TableCache[TableMap, bool] = TableCache()
         self._said: dict[TableName, str] = {}
@@ -60,10 +66,15 @@ class AutoEngine:
         self._takes_images.forget(tables)
         self._images.forget(tables)
         self._sql.forget(tables)
+        self._history.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         """Yield the work for consecutive row events, in source order across the engines."""
         takes_images, fits = self._takes_images.entries, self._images.fits
+        versions = [e for e in {e.table: e for e in events}.values() if self._history.holds(e)]
+        if versions:
+            self.check(versions)
+            events = [self._history.as_here(e) if self._history.holds(e) else e for e in events]
         first, engine = 0, None
         ours: Mapping[TableName, TableDefinition] | None = None
         for number, event in enumerate(events):
@@ -72,14 +83,22 @@ class AutoEngine:
                 if ours is None:
                     ours = self._look_up(events[number:])
                 takes_image = self._takes_images.keep(event.table.name, event.table, self._decide(event, ours))
-            # SQL takes large rows, which it writes shorter; of a partial document it knows nothing.
-            wanted = self._images if takes_image and (event.head.is_partial_json or fits(event)) else self._sql
+            # SQL takes large rows, which it writes shorter; of a partial document and of row versions it knows nothing.
+            goes_whole = event.head.is_partial_json or fits(event) or self._history.holds(event)
+            wanted = self._images if takes_image and goes_whole else self._sql
             if engine is not wanted and engine is not None:
                 yield from engine.works(events[first:number])
                 first = number
             engine = wanted
         if engine is not None:
             yield from engine.works(events[first:])
+
+    def check(self, events: Sequence[RowEvent]) -> None:
+        """Raise ApplyRefused for events of row versions that cannot go as row images."""
+        unknown = [e for e in events if e.table not in self._takes_images.entries]
+        ours = self._look_up(unknown) if unknown else {}
+        for event in unknown:
+            self._takes_images.keep(event.table.name, event.table, self._decide(event, ours))
 
     def _look_up(self, events: Sequence[RowEvent]) -> Mapping[TableName, TableDefinition]:
         """Return the primary's definitions of all tables that are new here, and have the secondary's ones read too."""
@@ -91,26 +110,40 @@ class AutoEngine:
     def _decide(self, event: RowEvent, ours: Mapping[TableName, TableDefinition]) -> bool:
         name = event.table.name
         target = self._selection.target(name)
-        reason = "not replicated" if target is None else self._difference(event, ours.get(name))
+        reason = "not replicated" if target is None else self._difference(event)
+        differs_now = None if reason else self._difference_now(event, ours.get(name))
+        if differs_now and self._history.holds(event):
+            # No other engine can write them. Statements of the stream made the secondary's table: it is compared once
+            # the stream has come to where the primary's definition was read.
+            self._doubt(name)
+        else:
+            reason = reason or differs_now
         says = "row image engine" if reason is None else f"SQL engine: {reason}"
         if self._said.get(name) != says:
             self._said[name] = says
             logger.info("%s", says, extra={"tag": "INFO", "table": name.table, "schema": name.schema})
+        if reason is not None and self._history.holds(event):
+            columns = columns_for(event.table, definition_of(event, self._definitions, self._selection))
+            refuse_history(event.table, columns, reason)
         return reason is None
 
-    def _difference(  # noqa: PLR0911 - one return a reason
-        self, event: RowEvent, ours: TableDefinition | None
-    ) -> str | None:
+    def _difference(self, event: RowEvent) -> str | None:
+        """Return why the secondary's table cannot take the images of an event, None where it can."""
         theirs = definition_of(event, self._definitions, self._selection)
         try:
             by_name = columns_for(event.table, theirs)
         except Drift:
             return "the tables differ"
-        if by_name != theirs.logged_columns:
+        if by_name not in (theirs.logged_columns, theirs.logged_without_period):
             return "other columns, or another order, on the secondary"
-        if not self._is_same_release and any(c.is_generated for c in theirs.logged_columns):
+        if not self._is_same_release and any(c.is_generated for c in theirs.logged_without_period):
             # MariaDB 11 leaves generated columns out of its images; 10.11 keeps what they were before.
             return "generated columns, and another release on the primary"
+        return None
+
+    def _difference_now(self, event: RowEvent, ours: TableDefinition | None) -> str | None:
+        """Return how the secondary's table differs from the primary's of now, None where it does not."""
+        theirs = definition_of(event, self._definitions, self._selection)
         if ours is None:
             return "the table is gone from the primary"
         for one, other in zip(ours.columns, theirs.columns, strict=False):

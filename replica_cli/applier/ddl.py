@@ -19,6 +19,7 @@ from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, Remedy, ServerError
+from replica_cli.sqlbuilder.chunks import source_of
 from replica_cli.sqlbuilder.definition import without_counter
 from replica_cli.sqlbuilder.effects import touches_only_server_tables
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
@@ -407,7 +408,7 @@ class DdlApplier:
         before = read_table(self._catalog, target)
         if before is None:
             return
-        rows = f"SELECT 1 FROM {quote_table(target)} WHERE {{}} LIMIT 1"
+        rows = f"SELECT 1 FROM {source_of(replace(before, name=target))} WHERE {{}} LIMIT 1"
         found = [
             doubt
             for doubt in self._statement_session.doubts(statement, parsed, before)

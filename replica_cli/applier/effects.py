@@ -23,6 +23,7 @@ from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.mysql.catalog import read_table
 from replica_cli.sqlbuilder.effects import is_made_of_query, is_of_tablespace, refused_engine
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of, why_refused
+from replica_cli.sqlbuilder.history import why_statement_refused
 from replica_cli.sqlbuilder.statement import StatementKind
 
 if TYPE_CHECKING:
@@ -134,12 +135,14 @@ class StatementEffects:
     def of_engine(self, parsed: ParsedStatement) -> Decision | None:
         """Return QUARANTINE where rows of the tables, or of those that they merge, cannot be followed by the log.
 
-        Also for a sequence on MySQL, which has none.
+        Also for a sequence on MySQL, which has none, and for row versions that cannot be the same on the secondary.
         """
         selected = tuple(n for n in parsed.tables if self._selection.target(n) is not None)
         merged = tuple(n for n in parsed.parts if self._selection.target(n) is not None)
         if parsed.kind is StatementKind.SEQUENCE and selected and not self._catalog.is_mariadb:
             return Decision(Verdict.QUARANTINE, "MySQL has no sequences", selected)
+        if reason := self._why_history_refused(parsed, selected):
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {reason}", selected)
         if merged:
             reason = f"{parsed.kind} of a MERGE table: what is changed through it is not logged as rows of its tables"
             return Decision(Verdict.QUARANTINE, reason, _once((*selected, *merged)))
@@ -157,6 +160,15 @@ class StatementEffects:
         engines = (d.engine for d in definitions.values() if d.engine)
         refused = next((e for e in engines if kind_of(e) is EngineKind.REFUSED), None)
         return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {why_refused(refused)}", selected) if refused else None
+
+    def _why_history_refused(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> str | None:
+        if not selected or parsed.kind not in (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE):
+            return None
+        target = self._selection.target(selected[0])
+        is_altered = parsed.kind is StatementKind.ALTER_TABLE and self._catalog.is_mariadb and target is not None
+        before = read_table(self._catalog, target) if is_altered and target is not None else None
+        is_versioned = before is not None and before.is_versioned
+        return why_statement_refused(parsed, is_versioned=is_versioned, to_mariadb=self._catalog.is_mariadb)
 
     def _is_here(self, name: TableName) -> bool:
         target = self._selection.target(name)

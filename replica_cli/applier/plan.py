@@ -69,7 +69,12 @@ def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, .
     if names is None:
         columns = definition.logged_columns
         if len(columns) != len(table.types):
-            raise _drift(table, f"{len(table.types)} columns on the primary, {len(columns)} on the secondary")
+            # A primary whose table keeps no history, while the secondary's does.
+            columns = definition.logged_without_period
+        if len(columns) != len(table.types):
+            raise _drift(
+                table, f"{len(table.types)} columns on the primary, {len(definition.logged_columns)} on the secondary"
+            )
     else:
         by_name = {c.name: c for c in definition.logged_columns}
         missing = [n for n in names if n not in by_name]
@@ -82,10 +87,23 @@ def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, .
     return columns
 
 
+def refuse_history(table: TableMap, columns: Sequence[Column], reason: str = "") -> None:
+    """Raise ApplyRefused for rows that are versions: SQL makes a version of its own of each row that it changes."""
+    if any(c.is_of_period for c in columns):
+        raise ApplyRefused(
+            f"{table.name}: rows of a system-versioned table can be written by row images alone"
+            + (f", and {reason}" if reason else ""),
+            hint="give this user BINLOG REPLAY and use `REPLICA_ENGINE=auto`, or exclude the table; then "
+            f"`replica transfer {table_options([table.name])}` copies it again",
+            table=table.name,
+        )
+
+
 def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     """Compile the plan for events like this one. Raises Drift or ApplyRefused."""
     table, present, present_after = event.table, event.head.present, event.head.present_after
     columns = columns_for(table, definition)
+    refuse_history(table, columns)
     ordinals = {c.name: i for i, c in enumerate(columns)}
     key = [c.name for c in definition.row_key if c.name in ordinals and is_present(present, ordinals[c.name])]
     has_key = bool(definition.row_key) and len(key) == len(definition.row_key)

@@ -15,7 +15,15 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero, is_present, written_columns
+from replica_cli.applier.plan import (
+    RowPlan,
+    columns_for,
+    enum_places,
+    holds_enum_zero,
+    is_present,
+    refuse_history,
+    written_columns,
+)
 from replica_cli.applier.sql_engine import decoded
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
@@ -118,6 +126,7 @@ class ReplayEngine:
         definition = definition_of(event, self._definitions, self._selection)
         table = event.table
         columns = columns_for(table, definition)
+        refuse_history(table, columns)
         _check(event, definition, columns)
         key = tuple(c.name for c in definition.row_key)
         written = written_columns(columns, event.head.present)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+_PERIOD = ("ROW START", "ROW END")
 _ENUM_MEMBER = re.compile(r"'((?:[^']|'')*)'")
 # What servers escape in a column's type, whatever the sql_mode.
 _ESCAPE = re.compile(r"''|\\.")
@@ -55,6 +56,11 @@ class Column:
         return bool(self.generation_expression)
 
     @property
+    def is_of_period(self) -> bool:
+        """Say whether this is the start or the end of a row version (MariaDB's ROW START and ROW END)."""
+        return self.generation_expression.upper() in _PERIOD
+
+    @property
     def is_invisible(self) -> bool:
         """Say whether `SELECT *` leaves the column out."""
         return "INVISIBLE" in self.extra.upper()
@@ -64,6 +70,12 @@ class Column:
         """Return the members of an ENUM or SET, in order."""
         inner = self.column_type.partition("(")[2].rpartition(")")[0]
         return tuple(_ESCAPE.sub(lambda m: _ESCAPED.get(m[0], m[0]), text) for text in _ENUM_MEMBER.findall(inner))
+
+
+_HIDDEN_PERIOD = tuple(
+    Column(name, "timestamp", "timestamp(6)", is_nullable=False, generation_expression=words, fraction_digits=6)
+    for name, words in (("row_start", "ROW START"), ("row_end", "ROW END"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,10 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class TableDefinition:
-    """A whole table. Not slotted: the derived keys are computed once and kept."""
+    """A whole table. Not slotted: the derived keys are computed once and kept.
+
+    `last_moment`: where current row versions have to end on the secondary, if not at the same moment as on the primary.
+    """
 
     name: TableName
     engine: str
@@ -116,11 +131,27 @@ class TableDefinition:
     create_options: str = ""
     estimated_rows: int = field(default=0, compare=False)
     estimated_bytes: int = field(default=0, compare=False)
+    last_moment: str = field(default="", compare=False)
 
     @property
     def is_sequence(self) -> bool:
         """Say whether this is a sequence: a table of one row, which each write replaces and no rollback takes back."""
         return self.kind == "SEQUENCE"
+
+    @property
+    def is_versioned(self) -> bool:
+        """Say whether the table keeps former versions of its rows (MariaDB's system versioning)."""
+        return self.kind == "SYSTEM VERSIONED"
+
+    @cached_property
+    def period(self) -> tuple[Column, ...]:
+        """Return the columns of a row version's start and end, () of a table without history.
+
+        MariaDB shows them only where the definition names them; row events carry them always.
+        """
+        if not self.is_versioned:
+            return ()
+        return tuple(c for c in self.columns if c.is_of_period) or _HIDDEN_PERIOD
 
     @cached_property
     def primary_key(self) -> Index | None:
@@ -160,14 +191,33 @@ class TableDefinition:
 
     @cached_property
     def logged_columns(self) -> tuple[Column, ...]:
-        """Return the columns that row events carry: behind the named ones the hashes of MariaDB's long unique keys."""
+        """Return the columns that row events carry: behind the named ones those that the server hides.
+
+        They are the period of row versions, then the hashes of MariaDB's long unique keys.
+        """
         hashes = sum(i.kind == "HASH" and i.is_unique for i in self.indexes) if self.engine.upper() != "MEMORY" else 0
         # The server computes them, as it does generated columns: nobody writes them or looks for rows by them.
         hidden = (
             Column(f"DB_ROW_HASH_{n}", "bigint", "bigint(20) unsigned", extra="HIDDEN", generation_expression="hash")
             for n in range(1, hashes + 1)
         )
-        return (*self.columns, *hidden)
+        return (*self.columns, *(c for c in self.period if c not in self.columns), *hidden)
+
+    @cached_property
+    def logged_without_period(self) -> tuple[Column, ...]:
+        """Return the columns that row events carry of a primary's table that keeps no history."""
+        return tuple(c for c in self.logged_columns if not c.is_of_period)
+
+    def with_history(self, last_moment: str = "") -> TableDefinition:
+        """Return the definition whose rows are all versions: with the period as columns like any others."""
+        if not self.is_versioned:
+            return self
+        columns = (*self.columns, *(c for c in self.period if c not in self.columns))
+        plain = (
+            replace(c, generation_expression="", extra=c.generation_expression.upper()) if c.is_of_period else c
+            for c in columns
+        )
+        return replace(self, columns=tuple(plain), last_moment=last_moment)
 
     @cached_property
     def written_columns(self) -> tuple[Column, ...]:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from replica_cli.core.settings import Network, Server
 from replica_cli.mysql.session import Session, connect
 from replica_cli.sandbox.digest import (
+    ColumnFacts,
     ComparedColumn,
     canonical_json,
     column_facts,
     compared_columns,
     digest_of,
+    period_facts,
     row_text,
 )
 
@@ -54,6 +56,8 @@ def compare(
     with connect(a, _NETWORK) as session_a, connect(b, _NETWORK) as session_b:
         sides = _Side(session_a, schema), _Side(session_b, schema_b)
         tables_a, tables_b = (side.tables() for side in sides)
+        # A secondary may keep the history of a table whose primary does not.
+        sides[0].with_history = sides[1].with_history = sides[0].versioned & sides[1].versioned
         return [
             _compare_table(*sides, table, may_have_more_columns=may_have_more_columns, is_detailed=is_detailed)
             if table in tables_a and table in tables_b
@@ -66,14 +70,21 @@ class _Side:
     def __init__(self, session: Session, schema: str) -> None:
         self.session = session
         self.schema = schema
+        self.versioned: set[str] = set()
+        self.with_history: set[str] = set()
 
     def tables(self) -> set[str]:
         found = self.session.rows(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+            "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = %s"
             " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')",
             self.schema,
         )
-        return {str(name) for (name,) in found}
+        self.versioned = {str(name) for name, kind in found if kind == "SYSTEM VERSIONED"}
+        return {str(name) for name, _ in found}
+
+    def facts(self, table: str) -> dict[str, ColumnFacts]:
+        found = column_facts(self.session, self.schema, table)
+        return found | period_facts(self.session, self.schema, table) if table in self.with_history else found
 
     def count(self, table: str) -> int:
         row = self.session.row(f"SELECT COUNT(*) FROM {self.named(table)}")
@@ -106,7 +117,8 @@ class _Side:
         return str(row[0]) if row else "?"
 
     def named(self, table: str) -> str:
-        return ".".join("`" + part.replace("`", "``") + "`" for part in (self.schema, table))
+        name = ".".join("`" + part.replace("`", "``") + "`" for part in (self.schema, table))
+        return f"{name} FOR SYSTEM_TIME ALL" if table in self.with_history else name
 
 
 def _missing(a: _Side, b: _Side, table: str, *, is_in_a: bool) -> TableComparison:
@@ -118,7 +130,7 @@ def _missing(a: _Side, b: _Side, table: str, *, is_in_a: bool) -> TableCompariso
 def _compare_table(
     a: _Side, b: _Side, table: str, *, may_have_more_columns: bool, is_detailed: bool
 ) -> TableComparison:
-    facts_a, facts_b = (column_facts(side.session, side.schema, table) for side in (a, b))
+    facts_a, facts_b = a.facts(table), b.facts(table)
     lost = [name for name in facts_a if name not in facts_b]
     extra = [name for name in facts_b if name not in facts_a]
     if lost or (extra and not may_have_more_columns):

@@ -18,6 +18,9 @@ _BYTES = frozenset(
 )  # fmt: skip
 _ADDRESSES = frozenset({"uuid", "inet4", "inet6"})
 _LISTS = frozenset({"enum", "set"})
+# The end of a row version: of a current row it is the last moment that the server's release knows.
+_END = "row end"
+_LAST_MOMENTS = ("2038-01-19 03:14:07.999999", "2106-02-07 06:28:15.999999")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,17 @@ def column_facts(session: Session, schema: str, table: str) -> dict[str, ColumnF
     )  # fmt: skip
     keeps = not session.is_mariadb
     return {str(name).lower(): ColumnFacts(str(kind).lower(), charset, keeps) for name, kind, charset in found}
+
+
+def period_facts(session: Session, schema: str, table: str) -> dict[str, ColumnFacts]:
+    """Return the columns in which a system-versioned table keeps the start and the end of each row version."""
+    found = session.rows(
+        "SELECT column_name, generation_expression FROM information_schema.columns WHERE table_schema = %s"
+        " AND table_name = %s AND generation_expression IN ('ROW START', 'ROW END')",
+        schema, table,
+    )  # fmt: skip
+    period = found or [("row_start", "ROW START"), ("row_end", "ROW END")]
+    return {str(name).lower(): ColumnFacts(_END if words == "ROW END" else "timestamp", None) for name, words in period}
 
 
 def compared_columns(
@@ -119,8 +133,11 @@ def _value(column: str, mine: ColumnFacts, other: ColumnFacts) -> str:
         # MySQL cuts what is computed to 22 characters.
         text = f"CONCAT(IF(LEFT({column}, 1) = '-', '-', ''), ABS({column}) + 0e0)"
         return f"CAST({_unsigned_zero(text, mine, other)} AS BINARY)"
+    text = f"CONVERT({column} USING utf8mb4)"
     if mine.data_type == "double":
-        return f"CAST({_unsigned_zero(f'CONVERT({column} USING utf8mb4)', mine, other)} AS BINARY)"
-    if mine.data_type == "bit":
-        return f"CAST({column} + 0 AS BINARY)"
-    return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)"
+        text = _unsigned_zero(text, mine, other)
+    elif mine.data_type == _END:
+        text = f"IF({text} IN {_LAST_MOMENTS}, 'current', {text})"
+    elif mine.data_type == "bit":
+        text = f"{column} + 0"
+    return f"CAST({text} AS BINARY)"

@@ -12,10 +12,12 @@ from replica_cli.applier.ddl import DdlApplier
 from replica_cli.applier.definitions import Definitions
 from replica_cli.applier.effects import StatementEffects
 from replica_cli.applier.engines import Engines
+from replica_cli.applier.history import ExactEngine, History
 from replica_cli.applier.plan import can_join
 from replica_cli.applier.prepared import PreparedTransactions
 from replica_cli.applier.replay_engine import ReplayEngine
 from replica_cli.applier.row_counts import RowCounts
+from replica_cli.applier.row_ends import RowEnds
 from replica_cli.applier.row_image_engine import RowImageEngine
 from replica_cli.applier.sql_engine import SqlEngine
 from replica_cli.applier.statement_session import StatementSession
@@ -28,6 +30,7 @@ from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.references import References
 from replica_cli.reader.kept import KeptEvents
+from replica_cli.sqlbuilder.history import last_year
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
@@ -65,39 +69,16 @@ def make_applier(
 ) -> Applier:
     """Return an applier that goes on from the saved position."""
     definitions = Definitions(sessions.catalog, from_mariadb=primary_facts.is_mariadb)
-    limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
     selection = settings.selection
-    references = References(sessions.catalog, selection)
-
-    def compaction(replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
-        if not settings.apply.compacts:
-            return None
-        return Compaction(definitions, selection, references, replaces=replaces)
-
-    def sql_engine(found: Compaction | None) -> SqlEngine:
-        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found)
-
-    exact, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
-    replay = ReplayEngine(definitions, selection, statement_bytes=limit)
-    strict: RowEngine = sql
-    if _can_take_images(settings, sessions, primary_facts):
-        counts = RowCounts(definitions, settings.selection)
-        images = RowImageEngine(
-            sessions.writer,
-            settings.selection,
-            counts,
-            compaction(lambda _: False),
-            format_event=format_event,
-            statement_bytes=limit,
-        )
-        strict = AutoEngine(
-            images,
-            sql,
-            definitions,
-            settings.selection,
-            read_primary=read_primary,
-            is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
-        )
+    engines = _engines(
+        settings,
+        sessions,
+        definitions,
+        primary_facts,
+        read_primary=read_primary,
+        format_event=format_event,
+        altered=altered,
+    )
     ddl = ddl_class(
         sessions.writer,
         sessions.catalog,
@@ -116,7 +97,7 @@ def make_applier(
         sessions.writer,
         saved,
         writer=writer,
-        engines=Engines(strict, replay, exact, references),
+        engines=engines,
         ddl=ddl,
         prepared=_prepared(settings, sessions, writer, primary_facts),
         definitions=definitions,
@@ -128,6 +109,62 @@ def make_applier(
         is_mariadb=primary_facts.is_mariadb,
         is_exact=is_exact,
     )
+
+
+def _engines(
+    settings: Settings,
+    sessions: SecondarySessions,
+    definitions: Definitions,
+    primary_facts: ServerFacts,
+    *,
+    read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
+    format_event: Callable[[], bytes],
+    altered: AlteredTables,
+) -> Engines:
+    limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
+    selection = settings.selection
+    references = References(sessions.catalog, selection)
+
+    def compaction(replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
+        if not settings.apply.compacts:
+            return None
+        return Compaction(definitions, selection, references, replaces=replaces)
+
+    def sql_engine(found: Compaction | None) -> SqlEngine:
+        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found)
+
+    single, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
+    replay = ReplayEngine(definitions, selection, statement_bytes=limit)
+    strict: RowEngine = sql
+    exact: RowEngine = single
+    if _can_take_images(settings, sessions, primary_facts):
+        counts = RowCounts(definitions, selection)
+        history = _history(definitions, selection, sessions, primary_facts)
+
+        def image_engine(found: Compaction | None) -> RowImageEngine:
+            return RowImageEngine(
+                sessions.writer, selection, counts, found, format_event=format_event, statement_bytes=limit
+            )
+
+        strict = auto = AutoEngine(
+            image_engine(compaction(lambda _: False)),
+            sql,
+            definitions,
+            selection,
+            history,
+            read_primary=read_primary,
+            doubt=altered.doubt,
+            is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
+        )
+        exact = ExactEngine(single, image_engine(None), history, check=auto.check)
+    return Engines(strict, replay, exact, references)
+
+
+def _history(
+    definitions: Definitions, selection: Selection, sessions: SecondarySessions, primary_facts: ServerFacts
+) -> History:
+    old, new = (last_year(facts.version) for facts in (primary_facts, sessions.facts))
+    return History(definitions, selection, RowEnds(definitions, selection, old=old, new=new) if old != new else None)
 
 
 def _statement_session(sessions: SecondarySessions, primary_facts: ServerFacts, ask_primary: Ask) -> StatementSession:

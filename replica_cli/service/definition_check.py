@@ -14,6 +14,7 @@ from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.differences import Aspect, Difference, Severity
 from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift
 from replica_cli.core.gtid import covers
+from replica_cli.core.status import TableState
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
@@ -98,9 +99,10 @@ class DefinitionCheck:
         self._store.forget(self._altered.take_settled())
         if self.is_over or (time.monotonic() - self._looked_at < _LOOK_SECONDS and not is_asked):
             return
-        for name in [n for n in self._altered.before if n in self._windows.records]:
-            # Set aside, or copied: what the copy makes is the primary's.
-            self._altered.forget(name)
+        for name, record in self._windows.records.items():
+            # Set aside, or copied beside the stream: what that copy makes is the primary's.
+            if name in self._altered.before and record.state is not TableState.COPIED:
+                self._altered.forget(name)
         if not self._can_tell(place):
             return
         differing = self._differing()

@@ -121,6 +121,8 @@ class _Alteration:
         self._table = table  # as the statement calls it; `before` has the secondary's name
         self._schema = schema
         self._columns: Mapping[str, Column] = {c.name.lower(): c for c in before.columns}
+        # A server puts a former version into the partition that is the next one in its own count of them, or at a time.
+        self._has_versions_in_parts = before.is_versioned and "PARTITIONED" in before.create_options.upper()
         self._from_mariadb = from_mariadb
         self._is_crossing = from_mariadb != to_mariadb
         # sql_mode is not the same on the other flavour, and is not carried over.
@@ -145,7 +147,12 @@ class _Alteration:
     def _other(self, clause: Sequence[Token]) -> list[Doubt]:
         first, second = clause[0], clause[1] if len(clause) > 1 else clause[0]
         if any(t.is_word("VERSIONING") for t in clause):
-            return [Doubt("row versions begin at a time of each server's own")]
+            # They begin at the statement's time, which comes with it to the microsecond.
+            return [Doubt("the other flavour keeps no row versions")] if self._is_crossing else []
+        if first.is_word(*_OF_PARTITIONS) and second.is_word("PARTITION") and self._has_versions_in_parts:
+            return [
+                Doubt(f"{first.text.upper()} PARTITION: which partition has which row versions, the log does not tell")
+            ]
         if first.is_word(*_OF_PARTITIONS) and second.is_word("PARTITION") and self._is_crossing:
             return [Doubt(f"{first.text.upper()} PARTITION: the other flavour may keep other rows in it")]
         return [] if first.is_word(*_OF_PARTITIONS, *_HARMLESS) else _unknown(clause)
@@ -216,7 +223,7 @@ class _Alteration:
         if place is None:
             return []
         if place + 1 >= len(definition) or not definition[place + 1].is_symbol("("):
-            return [Doubt("row versions begin at a time of each server's own")]
+            return [Doubt("the other flavour keeps no row versions")] if self._is_crossing else []
         end = closing(definition, place + 1)
         if not any(t.is_word("STORED", "PERSISTENT") for t in definition[end:]):
             return []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
+from replica_cli.sqlbuilder.history import LAST_MOMENTS
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
@@ -206,9 +207,9 @@ def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows
 
 def rows_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
     """Return the query for rows too big for a chunk: one literal a column, last whether an ENUM holds index 0."""
-    columns = ", ".join(value_expression(c) for c in definition.written_columns)
+    columns = ", ".join(_expression(definition, c) for c in definition.written_columns)
     zero = enum_zero_expression(definition) or "0"
-    return f"SELECT {columns}, {zero} FROM {source_of(definition.name, key)}{where(condition)}"
+    return f"SELECT {columns}, {zero} FROM {source_of(definition, key)}{where(condition)}"
 
 
 def lines_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
@@ -217,9 +218,17 @@ def lines_query(definition: TableDefinition, key: PagingKey | None = None, condi
     A text that is longer than the server's packet is NULL. No GROUP_CONCAT: it keeps values in fields and the list in
     a buffer, and cuts both, so that all would have to be computed twice to be believed.
     """
-    columns = ",',',".join(value_expression(c) for c in definition.written_columns)
+    columns = ",',',".join(_expression(definition, c) for c in definition.written_columns)
     zero = enum_zero_expression(definition)
-    return f"SELECT CONCAT('(',{columns},')'), {zero or '0'} FROM {source_of(definition.name, key)}{where(condition)}"
+    return f"SELECT CONCAT('(',{columns},')'), {zero or '0'} FROM {source_of(definition, key)}{where(condition)}"
+
+
+def _expression(definition: TableDefinition, column: Column) -> str:
+    if not (definition.last_moment and column.extra == "ROW END"):
+        return value_expression(column)
+    name = quote(column.name)
+    moments = ",".join(f"'{moment}'" for moment in LAST_MOMENTS.values())
+    return f"QUOTE(IF({name} IN ({moments}),'{definition.last_moment}',{name}))"
 
 
 def enum_zero_expression(definition: TableDefinition) -> str:
@@ -246,9 +255,11 @@ def both(*conditions: str) -> str:
     return " AND ".join(c for c in conditions if c)
 
 
-def source_of(name: TableName, key: PagingKey | None) -> str:
-    """Return what stands behind FROM: the table, read along an index where one is given."""
-    return _along(name, key) if key else quote_table(name)
+def source_of(definition: TableDefinition, key: PagingKey | None = None) -> str:
+    """Return what stands behind FROM: the table with all versions of its rows, along an index where one is given."""
+    if key is not None:
+        return _along(definition.name, key)
+    return quote_table(definition.name) + (" FOR SYSTEM_TIME ALL" if definition.is_versioned else "")
 
 
 def _along(name: TableName, key: PagingKey) -> str:

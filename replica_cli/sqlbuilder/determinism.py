@@ -117,7 +117,7 @@ def why_computed_values_differ(
     plain = Setting(columns, table=definition.name)
     indexed = {part.name.lower() for index in definition.indexes for part in index.columns}
     for column in definition.columns:
-        if not column.generation_expression:
+        if not column.generation_expression or column.is_of_period:
             continue
         tokens = tokenise(column.generation_expression, CATALOG)
         is_stored = "STORED" in column.extra.upper() or "PERSISTENT" in column.extra.upper()

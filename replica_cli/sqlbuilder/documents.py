@@ -17,14 +17,14 @@ _PLAIN = "'OBJECT','ARRAY','STRING','INTEGER','UNSIGNED INTEGER','DOUBLE','BOOLE
 def documents_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
     """Return the query for the text of every document: one column for each JSON column."""
     texts = ", ".join(_names(definition))
-    return f"SELECT {texts} FROM {source_of(definition.name, key)}{where(condition)}"
+    return f"SELECT {texts} FROM {source_of(definition, key)}{where(condition)}"
 
 
 def opaque_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
     """Return the query that answers one row where any document holds a value whose type its text does not tell."""
     found = " OR ".join(_is_opaque(name) for name in _names(definition))
     both = f"({condition}) AND ({found})" if condition else found
-    return f"SELECT 1 FROM {source_of(definition.name, key)}{where(both)} LIMIT 1"
+    return f"SELECT 1 FROM {source_of(definition, key)}{where(both)} LIMIT 1"
 
 
 def typed_rows_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
@@ -34,7 +34,7 @@ def typed_rows_query(definition: TableDefinition, key: PagingKey | None, conditi
     literals = [value_expression(c) for c in definition.written_columns]
     types = [part for name in _names(definition) for part in (_text(name), f"JSON_TYPE({name})", _kinds(name))]
     columns = ", ".join([*literals, enum_zero_expression(definition) or "0", *types])
-    return f"SELECT {columns} FROM {source_of(definition.name, key)}{where(condition)}"
+    return f"SELECT {columns} FROM {source_of(definition, key)}{where(condition)}"
 
 
 def _names(definition: TableDefinition) -> list[str]:

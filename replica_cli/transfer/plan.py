@@ -17,8 +17,8 @@ from replica_cli.core.wording import told_once
 from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
+from replica_cli.sqlbuilder.chunks import source_of
 from replica_cli.sqlbuilder.definition import schema_statement
-from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import packet_limit
 from replica_cli.transfer.errors import TableAltered, TablesMissing, TablesOccupied, TablesRefused
 from replica_cli.transfer.family import families, family
@@ -97,7 +97,14 @@ def plan_copy(
     unfinished, and begins where nothing was begun. Raises UnfinishedTransfer, TablesOccupied, TablesRefused.
     """
     facts, target_facts = read_facts(primary), read_facts(secondary)
-    origin = Origin(selection, facts.is_mariadb, target_facts.is_mariadb, facts.logs_cascades, target_facts.version)
+    origin = Origin(
+        selection,
+        facts.is_mariadb,
+        target_facts.is_mariadb,
+        facts.logs_cascades,
+        to_version=target_facts.version,
+        from_version=facts.version,
+    )
     records, progress = _state(secondary, state_schema, instance)
     unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
     has_position = _has_position(secondary, state_schema, instance)
@@ -219,7 +226,8 @@ def _existing(
     if len(targets) != len(definitions):
         raise ApplyRefused("two tables of the primary have one name on the secondary", hint="change REPLICA_SCHEMAS")
     there = read_catalog(secondary, sorted({t.schema for t in targets}))
-    return {t: secondary.row(f"SELECT 1 FROM {quote_table(t)} LIMIT 1") is not None for t in targets if t in there}
+    # What was there once counts too: a table that keeps history may have nothing else left.
+    return {t: secondary.row(f"SELECT 1 FROM {source_of(there[t])} LIMIT 1") is not None for t in targets if t in there}
 
 
 def _sources(primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition]) -> list[SourceTable]:

@@ -14,11 +14,11 @@ from replica_cli.sqlbuilder.chunks import (
     boundary_query,
     lines_query,
     rows_query,
+    source_of,
     split_literals,
     up_to,
     where,
 )
-from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.chunk import Chunk
 from replica_cli.transfer.documents import Care, Documents
 from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
@@ -183,7 +183,7 @@ class RangeReader:
 
 def row_count(session: Session, definition: TableDefinition, condition: str = "") -> int:
     """Return the number of rows that the session's snapshot has of a table, or of a part of it."""
-    ((count,),) = session.rows(f"SELECT COUNT(*) FROM {quote_table(definition.name)}{where(condition)}")
+    ((count,),) = session.rows(f"SELECT COUNT(*) FROM {source_of(definition)}{where(condition)}")
     return int(count)
 
 

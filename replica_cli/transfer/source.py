@@ -14,6 +14,7 @@ from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, cr
 from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
+from replica_cli.sqlbuilder.history import INSERTS_HISTORY_SINCE, LAST_MOMENTS, last_year, why_history_differs
 from replica_cli.sqlbuilder.sequences import TYPED_SINCE, is_sequence, sequence_statement
 from replica_cli.transfer.documents import Care
 from replica_cli.transfer.errors import TableAltered
@@ -47,6 +48,7 @@ class Origin:
     to_mariadb: bool
     cascades_are_logged: bool = False
     to_version: tuple[int, int, int] = (99, 0, 0)
+    from_version: tuple[int, int, int] = (99, 0, 0)
 
     @property
     def crossing(self) -> Crossing:
@@ -56,6 +58,12 @@ class Origin:
     def route(self, name: TableName) -> TableName | None:
         """Return the secondary's name of any table, None for one that is not replicated."""
         return self.selection.target(name)
+
+    @property
+    def last_moment(self) -> str:
+        """Return where current row versions end on the secondary, "" for the same moment as on the primary."""
+        year = last_year(self.to_version)
+        return LAST_MOMENTS[year] if year != last_year(self.from_version) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,7 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     """
     if definition.is_sequence:
         return _read_sequence(primary, origin, definition)
-    if definition.kind != "BASE TABLE":
-        raise ApplyRefused(f"a table of kind {definition.kind} cannot be copied exactly")
+    _check_kind(origin, definition)
     for column in definition.written_columns:
         value_expression(column)
         since = _TYPES_SINCE.get((column.data_type, origin.to_mariadb))
@@ -97,11 +104,30 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
     if column_kinds(text).keys() != {c.name for c in definition.columns}:
         raise TableAltered(f"{definition.name}: the table was altered on the primary")
-    key = None if needs_lock else paging_key(definition)
-    definition = _as_made(definition, statements)
+    key = None if needs_lock or definition.is_versioned else paging_key(definition)
+    if definition.is_versioned:
+        # An index that is added later would not have the end of the row versions in it.
+        statements = replace(statements, deferred_keys=())
+    definition = _as_made(definition.with_history(origin.last_moment), statements)
     _check_parents(origin, definition)
     fingerprint = _fingerprint(text, origin, definition.name)
     return SourceTable(definition, target, statements, fingerprint, key, needs_lock, _care(definition, origin))
+
+
+def _check_kind(origin: Origin, definition: TableDefinition) -> None:
+    if not definition.is_versioned:
+        if definition.kind != "BASE TABLE":
+            raise ApplyRefused(f"a table of kind {definition.kind} cannot be copied exactly")
+        return
+    if not origin.to_mariadb:
+        raise ApplyRefused("MySQL has no system-versioned tables", hint=f"exclude {definition.name}")
+    if origin.to_version < INSERTS_HISTORY_SINCE:
+        raise ApplyRefused(
+            "the secondary's release cannot be given row versions with their own times",
+            hint=f"use MariaDB 10.11 or later, or exclude {definition.name}",
+        )
+    if reason := why_history_differs(definition):
+        raise ApplyRefused(reason, hint=f"exclude {definition.name}")
 
 
 def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:

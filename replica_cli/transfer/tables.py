@@ -123,7 +123,7 @@ def _check_made(secondary: Session, run: TableRun) -> None:
             f"the secondary made it with engine {made.engine}: its rows would not commit with the position",
             hint="SET GLOBAL enforce_storage_engine = NULL on the secondary, then `replica transfer --resume`",
         )
-    wanted, found = _columns(run.source.definition), _columns(made)
+    wanted, found = _columns(run.source.definition), _columns(made.with_history())
     if wanted != found:
         differing = ", ".join(sorted({name for name, _ in wanted ^ found}))
         raise ApplyRefused(

@@ -515,7 +515,8 @@ def test_a_failing_table_does_not_stop_the_others(copier: Copier) -> None:
 @pytest.mark.servers("mariadb")
 def test_what_cannot_be_copied_is_refused_by_name(copier: Copier) -> None:
     copier.on_primary(
-        "CREATE TABLE history (a INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+        "CREATE TABLE history (a INT PRIMARY KEY, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, e BIGINT UNSIGNED"
+        " GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING",
         "CREATE TABLE fine (a INT PRIMARY KEY)",
     )
     with pytest.raises(TablesRefused) as refused:

@@ -8,6 +8,7 @@ import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import Fenced
+from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
 
@@ -62,3 +63,14 @@ def test_a_writer_that_was_overtaken_stops(copier: Copier) -> None:
     with pytest.raises(Fenced, match="another process"):
         copier.run(copier.plan(), report=overtake)
     assert copier.count(copier.secondary, "t") < 20_000
+
+
+@pytest.mark.servers("mariadb")
+def test_a_table_that_begins_to_keep_history_while_it_is_copied_is_planned_again(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 2000))
+    plan = copier.plan()
+    copier.on_primary("ALTER TABLE t ADD SYSTEM VERSIONING", "UPDATE t SET a = 0 WHERE id < 20")
+    result = copier.run(plan)
+    assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
+    copier.copy(TransferMode.RESUME)
+    copier.compare()

@@ -37,6 +37,7 @@ EVENTS = (
     "XA PREPARE, COMMIT, ROLLBACK",
     "XA prepared before the position",
     "sequences: NEXTVAL, SETVAL (MariaDB)",
+    "system-versioned tables: row versions, DELETE HISTORY, ADD and DROP (MariaDB)",
     "CREATE TABLE … SELECT",
     "CREATE OR REPLACE TABLE … SELECT (MariaDB)",
     "LOAD DATA in row format",

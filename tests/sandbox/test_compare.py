@@ -112,3 +112,29 @@ def test_a_document_is_compared_across_flavours(server_factory: ServerFactory, s
     (result,) = compare(mariadb.address(), mysql.address(), schema)
     assert not result.is_equal
     assert "1 rows only on A" in result.detail
+
+
+def test_a_version_of_a_row_that_only_one_side_has_is_a_difference(server_factory: ServerFactory) -> None:
+    server = server_factory("mariadb")
+    with server.session() as session:
+        for schema in ("one", "two"):
+            session.execute(f"CREATE DATABASE {schema}")
+            session.execute(f"CREATE TABLE {schema}.t (id INT PRIMARY KEY, a INT) WITH SYSTEM VERSIONING")
+        session.execute("SET SESSION timestamp = 1700000000.5")
+        for schema in ("one", "two"):
+            session.execute(f"INSERT INTO {schema}.t VALUES (1, 1)")
+        session.execute("SET SESSION timestamp = 1700000001")
+        for schema in ("one", "two"):
+            session.execute(f"UPDATE {schema}.t SET a = 2")
+        (same,) = compare(server.address(), server.address(), "one", "two")
+        assert (same.is_equal, same.rows_a) == (True, 2)
+        session.execute("DELETE HISTORY FROM two.t")
+        (other,) = compare(server.address(), server.address(), "one", "two")
+        assert (other.is_equal, other.rows_b) == (False, 1)
+        # The rows of now, written at another time.
+        session.execute("DELETE HISTORY FROM one.t")
+        session.execute("SET SESSION timestamp = 1700000002")
+        session.execute("UPDATE two.t SET a = 2")
+        session.execute("DELETE HISTORY FROM two.t")
+        (late,) = compare(server.address(), server.address(), "one", "two")
+        assert (late.is_equal, late.rows_a, late.rows_b) == (False, 1, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from replica_cli.core.table import Column, TableDefinition, TableName
@@ -42,6 +44,12 @@ SAME = (
     "ALTER TABLE t RENAME TO u, RENAME COLUMN a TO b",
     "ALTER TABLE t NOWAIT ADD c INT AS (a * 2) STORED, ADD e DATE AS (DATE(ts)) VIRTUAL",
     "ALTER TABLE s.t ADD c INT AS (s.t.a + `t`.a) STORED, ADD e INT DEFAULT (s . t.a + .t.a)",
+    "ALTER TABLE t ADD SYSTEM VERSIONING",
+    "ALTER TABLE t DROP SYSTEM VERSIONING",
+    (
+        "ALTER TABLE t ADD rs TIMESTAMP(6) GENERATED ALWAYS AS ROW START,"
+        " ADD re TIMESTAMP(6) GENERATED ALWAYS AS ROW END, ADD PERIOD FOR SYSTEM_TIME (rs, re), ADD SYSTEM VERSIONING"
+    ),
     "CREATE UNIQUE INDEX i ON t (a)",
     "DROP INDEX i ON t",
 )
@@ -57,22 +65,24 @@ OTHERS = {
     "ALTER TABLE t ADD c DATE AS (DATE(ts)) PERSISTENT": "column c is computed and stored",
     "ALTER TABLE t MODIFY v DATE GENERATED ALWAYS AS (DATE(ts)) STORED": "column v is computed and stored",
     "ALTER TABLE t ADD c INT AS (u.a) STORED": "u is not a column of its table",
-    "ALTER TABLE t ADD SYSTEM VERSIONING": "row versions",
-    "ALTER TABLE t ADD rs TIMESTAMP(6) GENERATED ALWAYS AS ROW START": "row versions",
     "ALTER TABLE t SHUFFLE ROWS": "not known",
 }
 CROSSING = {
     "ALTER TABLE t MODIFY d DATETIME": "may convert its values differently",
     "ALTER TABLE t MODIFY v DOUBLE": "may convert its values differently",
     "ALTER TABLE t TRUNCATE PARTITION p": "TRUNCATE PARTITION",
+    "ALTER TABLE t ADD SYSTEM VERSIONING": "row versions",
+    "ALTER TABLE t ADD rs TIMESTAMP(6) GENERATED ALWAYS AS ROW START": "row versions",
     "ALTER TABLE t ADD c VARCHAR(40) DEFAULT (dayname(d))": "column c is added",
     "ALTER TABLE t ADD c DATETIME DEFAULT '2024-01-01 00:00:00.6'": "column c is added",
 }
 
 
-def _doubts(text: str, *, to_mariadb: bool = True, keeps_zeros: bool = False) -> list[Doubt]:
+def _doubts(
+    text: str, *, to_mariadb: bool = True, keeps_zeros: bool = False, before: TableDefinition = TABLE
+) -> list[Doubt]:
     parsed = parse_statement(text, "s", DIALECT)
-    return doubts(parsed, TABLE, schema="s", from_mariadb=True, to_mariadb=to_mariadb, keeps_zeros=keeps_zeros)
+    return doubts(parsed, before, schema="s", from_mariadb=True, to_mariadb=to_mariadb, keeps_zeros=keeps_zeros)
 
 
 @pytest.mark.parametrize("text", SAME)
@@ -85,6 +95,15 @@ def test_these_may_leave_others(text: str) -> None:
     (found,) = _doubts(text)
     assert OTHERS[text] in found.reason
     assert found.condition == "TRUE"
+
+
+@pytest.mark.parametrize("verb", ["DROP", "TRUNCATE"])
+def test_which_row_versions_a_partition_holds_is_not_known(verb: str) -> None:
+    parted = replace(TABLE, kind="SYSTEM VERSIONED", create_options="partitioned")
+    (found,) = _doubts(f"ALTER TABLE t {verb} PARTITION p0", before=parted)
+    assert "row versions" in found.reason
+    assert _doubts("ALTER TABLE t ADD PARTITION (PARTITION p9 HISTORY)", before=parted) == []
+    assert _doubts(f"ALTER TABLE t {verb} PARTITION p0", before=replace(parted, kind="BASE TABLE")) == []
 
 
 @pytest.mark.parametrize("text", CROSSING)

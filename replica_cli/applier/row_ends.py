@@ -1,0 +1,106 @@
+"""The end of current row versions, rewritten in row images for a secondary whose release has another one.
+
+A current row of a system-versioned table ends at the last moment that a TIMESTAMP can hold: 2038 before MariaDB 11.5,
+2106 since. Taken over as it is, the row would be history on the other server, or neither.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.plan import columns_for, is_present
+from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.target import definition_of
+from replica_cli.core.errors import ApplyRefused, Drift
+from replica_cli.core.events import RowEvent
+from replica_cli.decoder.compile import EachBody, compile_each
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.core.events import RowHead
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import Column, TableName
+    from replica_cli.decoder.compile import EachFunction
+
+_FRACTION = (999_999).to_bytes(3, "big")
+_ENDS = {2038: (2**31 - 1).to_bytes(4, "big") + _FRACTION, 2106: (2**32 - 1).to_bytes(4, "big") + _FRACTION}
+_WIDTH = 7
+_BEYOND_2038 = 0x80
+_HASH_WIDTH = 8
+_LENGTH = slice(9, 13)
+_NULL = b"NULL"
+
+
+class RowEnds:
+    """Rewrites the events of system-versioned tables; `old` and `new` are the years of both servers' last moments."""
+
+    def __init__(self, definitions: Definitions, selection: Selection, *, old: int, new: int) -> None:
+        self._definitions = definitions
+        self._selection = selection
+        self._old, self._new = _ENDS[old], _ENDS[new]
+        self._functions: TableCache[RowHead, EachFunction | None] = TableCache()
+
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget the tables, or all: definitions changed."""
+        self._functions.forget(tables)
+
+    def rewritten(self, event: RowEvent) -> RowEvent:
+        """Return the event as the secondary's release would have logged it; one without history as it is.
+
+        Raises ApplyRefused where the period is no last column, or a time is beyond what the secondary can hold.
+        """
+        head = event.head
+        try:
+            function = self._functions.entries[head]
+        except KeyError:
+            function = self._functions.keep(head.table.name, head, self._compile(event))
+        if function is None:
+            return event
+        images: list[bytes] = []
+        function(event.raw, head.rows_start, len(event.raw), images.append, partial(self._fix, head.table.name))
+        raw = bytearray(event.raw[: head.rows_start] + b"".join(images))
+        raw[_LENGTH] = len(raw).to_bytes(4, "little")
+        return RowEvent(head, bytes(raw), event.row_count)
+
+    def _compile(self, event: RowEvent) -> EachFunction | None:
+        head = event.head
+        try:
+            columns = columns_for(event.table, definition_of(event, self._definitions, self._selection))
+        except Drift:
+            return None  # the engine says so
+        place = next((i for i, c in enumerate(columns) if c.generation_expression.upper() == "ROW END"), None)
+        if place is None:
+            return None
+        self._check(event, columns, place)
+        tags = "ba" if head.present_after else "b"
+        each = tuple(f"add(fix(row_{tag}, key_{tag}))" for tag in tags)
+        return compile_each(head, columns, range(place, len(columns)), (), EachBody("add, fix", (), each, {}))
+
+    def _check(self, event: RowEvent, columns: tuple[Column, ...], place: int) -> None:
+        bitmaps = [b for b in (event.head.present, event.head.present_after) if b]
+        is_last = all(c.extra == "HIDDEN" for c in columns[place + 1 :])
+        if is_last and all(is_present(b, i) for b in bitmaps for i in range(place, len(columns))):
+            return
+        raise ApplyRefused(
+            f"{event.table.name}: current rows end at another moment in the secondary's release, and the end of row "
+            "versions is not the last column, so it cannot be rewritten",
+            hint="use a secondary of the primary's release, or name no columns for the period",
+            table=event.table.name,
+        )
+
+    def _fix(self, table: TableName, row: bytes, key: object) -> bytes:
+        hashes = key[1:] if isinstance(key, tuple) else ()
+        start = len(row) - _HASH_WIDTH * sum(value != _NULL for value in hashes) - _WIDTH
+        found = row[start : start + _WIDTH]
+        if found == self._old:
+            return row[:start] + self._new + row[start + _WIDTH :]
+        if self._new < self._old and found[0] & _BEYOND_2038:
+            raise ApplyRefused(
+                f"{table}: a row version ends after 2038, which the secondary's release cannot hold",
+                hint="use a secondary of MariaDB 11.5 or later",
+                table=table,
+            )
+        return row

@@ -1,0 +1,86 @@
+"""What a system-versioned table of MariaDB is, as far as a definition, a statement or a release tells it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.tokens import Kind, solid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.table import TableDefinition
+    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.tokens import Token
+
+# From here on TIMESTAMP is a number without a sign (of 32 bits).
+_UNTIL_2106 = (11, 5, 0)
+# system_versioning_insert_history: before, no version could be written with its own times.
+INSERTS_HISTORY_SINCE = (10, 11, 0)
+# The last moment of a TIMESTAMP(6) in UTC, by its year: where a current row ends.
+LAST_MOMENTS = {2038: "2038-01-19 03:14:07.999999", 2106: "2106-02-07 06:28:15.999999"}
+_NUMBERED = ("BIGINT", "INT8")
+
+
+def last_year(version: tuple[int, ...]) -> int:
+    """Return the year in which the TIMESTAMPs of a release of MariaDB end, and with them the current rows."""
+    return 2106 if version >= _UNTIL_2106 else 2038
+
+
+def why_history_differs(definition: TableDefinition) -> str | None:
+    """Return why the row versions of a table cannot be the same on another server, None where they can."""
+    if any(c.data_type != "timestamp" for c in definition.period):
+        return _BY_TRANSACTION
+    if definition.is_versioned:
+        for key in definition.foreign_keys:
+            if {key.on_update, key.on_delete} & _ACTING:
+                return f"foreign key {key.name} {_CASCADES}"
+    return None
+
+
+def why_statement_refused(parsed: ParsedStatement, *, is_versioned: bool, to_mariadb: bool) -> str | None:
+    """Return why a statement makes a table whose row versions cannot be followed, None where it does not.
+
+    `is_versioned`: the table keeps them already.
+    """
+    tokens = [t for t in solid(parsed.tokens) if t.kind not in (Kind.OPEN, Kind.CLOSE)]
+    adds = any(
+        one.is_word("SYSTEM") and other.is_word("VERSIONING") and not before.is_word("WITHOUT", "DROP")
+        for before, one, other in zip(tokens, tokens[1:], tokens[2:], strict=False)
+    )
+    if adds and not to_mariadb:
+        return "MySQL has no system-versioned tables"
+    if _numbers_versions(tokens):
+        return _BY_TRANSACTION
+    if (adds or is_versioned) and _has_acting_key(tokens):
+        return f"its foreign key {_CASCADES}"
+    return None
+
+
+_ACTING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+_BY_TRANSACTION = (
+    "its row versions are numbered by the primary's transactions, whose times another server does not know, and its "
+    "changes are logged as statements"
+)
+_CASCADES = "changes its rows when the parent's change, and each server notes another time for that"
+
+
+def _numbers_versions(tokens: Sequence[Token]) -> bool:
+    for place, (token, after) in enumerate(itertools.pairwise(tokens)):
+        if token.is_word("ROW") and after.is_word("START", "END"):
+            # The column's type stands between its name and here; a comma ends the column before.
+            head = itertools.takewhile(lambda t: not t.is_symbol(","), reversed(tokens[:place]))
+            if any(t.is_word(*_NUMBERED) for t in head):
+                return True
+    return False
+
+
+def _has_acting_key(tokens: Sequence[Token]) -> bool:
+    words = [t.text.upper() for t in tokens if t.kind is Kind.WORD]
+    return any(
+        word == "ON"
+        and words[place + 1] in ("DELETE", "UPDATE")
+        and (words[place + 2] == "CASCADE" or words[place + 2 : place + 4] in (["SET", "NULL"], ["SET", "DEFAULT"]))
+        for place, word in enumerate(words[:-2])
+    )
