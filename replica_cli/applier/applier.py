@@ -99,6 +99,7 @@ class Applier:
         self._pace = Pace(batching, time.monotonic() - asked_at)
         self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
         self._is_prepared = False
+        self._on_commit: Callable[[], None] = lambda: None
         self._flying: Batch | None = None
         self._open: Tally | None = None
         self._forget_windows(saved.position)
@@ -122,15 +123,22 @@ class Applier:
         """Return what was committed since the last call."""
         return self._progress.take_tally()
 
-    def apply(self, transactions: Sequence[Transaction], *, has_more: Callable[[], bool] = lambda: False) -> None:
+    def apply(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        has_more: Callable[[], bool] = lambda: False,
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
         """Apply transactions and pieces in order, committing as batches fill, until a stop.
 
         `has_more` is asked at the end whether others are there already. The last batch is then left on its way, and
-        committed once the next one is built; `save_position` commits it too.
+        committed once the next one is built; `save_position` commits it too. `on_commit` is called behind each commit.
 
         Raises ApplyRefused with the position of the failing transaction (all before it are committed), Fenced,
         TableChangedInWindow, ServerError.
         """
+        self._on_commit = on_commit
         if not self._is_prepared:
             self._writer.prepare(self._engines.strict.preparation())
             self._is_prepared = True
@@ -395,6 +403,7 @@ class Applier:
         if batch.is_saved:
             self._pace.landed(len(batch.run), batch.begun_at)
             self._forget_windows(batch.mark.position)
+        self._on_commit()
 
     def _retrying(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
         """Attempt a batch, and do all of it again where the server asks for it, as after a deadlock or a lock wait."""

@@ -88,6 +88,11 @@ class Assembler:
         return self._format
 
     @property
+    def is_inside(self) -> bool:
+        """Say whether a transaction has begun and not ended."""
+        return self._is_open
+
+    @property
     def boundary(self) -> Position:
         """Return the end of the last whole transaction."""
         return self._boundary

@@ -28,7 +28,8 @@ class DumpEnded(ServerError):
 class Framer:
     """Cuts what a dump stream gives into events (header and all, without the OK byte).
 
-    `last_size` is the number of bytes that the last `read` found in the socket.
+    `last_size` is the number of bytes that the last `read` found in the socket; `is_inside` says whether an event has
+    begun and not ended.
     """
 
     def __init__(self, stream: DumpStream, server_name: str) -> None:
@@ -37,6 +38,7 @@ class Framer:
         self._rest = b""
         self._parts: list[bytes] = []
         self.last_size = 0
+        self.is_inside = False
 
     def read(self) -> Iterator[bytes]:
         """Wait for bytes once and yield the events that are complete with them, in order.
@@ -46,6 +48,7 @@ class Framer:
         """
         data = _received(self._stream, self._server_name)
         self.last_size = len(data)
+        self.is_inside = True
         rest = self._rest
         if rest:
             data = rest + data
@@ -87,6 +90,7 @@ class Framer:
                 yield data[at + 5 : stop]
             at = stop
         self._rest = data[at:]
+        self.is_inside = bool(self._rest or self._parts)
 
     def _check_size(self) -> None:
         """Refuse an event that goes on in packet after packet behind the size that its header announces."""

@@ -52,6 +52,7 @@ class Reader:
         self._queue = TransactionQueue(queue_bytes)
         self._assembler = Assembler(start, wants, is_mariadb=is_mariadb, piece_bytes=PIECE_BYTES)
         self._stream: DumpStream | None = None
+        self._framer: Framer | None = None
         self._thread: threading.Thread | None = None
         self._heard_at = time.monotonic()
 
@@ -68,7 +69,8 @@ class Reader:
             by_gtid=not self._start.file,
             is_mariadb=self._is_mariadb,
         )
-        self._thread = threading.Thread(target=self._run, args=(self._stream,), name="reader", daemon=True)
+        self._framer = Framer(self._stream, self._server.name)
+        self._thread = threading.Thread(target=self._run, args=(self._framer,), name="reader", daemon=True)
         self._thread.start()
 
     def take(self, timeout: float) -> list[Transaction]:
@@ -84,9 +86,14 @@ class Reader:
         return not self._queue.is_empty
 
     @property
-    def seconds_since_heard(self) -> float:
-        """Return how long ago the primary last sent anything, heartbeats included."""
-        return time.monotonic() - self._heard_at
+    def heard_at(self) -> float:
+        """Return the monotonic time at which the primary last sent anything, heartbeats included."""
+        return self._heard_at
+
+    @property
+    def is_inside(self) -> bool:
+        """Say whether the primary has begun to send a transaction, or an event, and not ended it."""
+        return self._assembler.is_inside or (self._framer is not None and self._framer.is_inside)
 
     @property
     def format(self) -> Format | None:
@@ -103,8 +110,7 @@ class Reader:
         if self._stream is not None:
             self._stream.close()
 
-    def _run(self, stream: DumpStream) -> None:
-        framer = Framer(stream, self._server.name)
+    def _run(self, framer: Framer) -> None:
         try:
             while self._queue.is_open:
                 ready: list[Transaction] = []

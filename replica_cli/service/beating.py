@@ -14,6 +14,7 @@ from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect, open_connection_ids
+from replica_cli.service.blocking import what_blocks
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _SECONDS = 1.0
 _FIRST_SECONDS = _LOOK_SECONDS = 0.1
+_BLOCKED_SECONDS = 3.0
 
 
 class Heartbeat:
@@ -49,7 +51,7 @@ class Heartbeat:
         self._board = board
         self._stop = stop
         self._end = StopToken()
-        self._has_beaten = False
+        self._has_beaten = self._has_told_block = False
         self._had: set[int] = set()
         self._told: list[int] = []
         self._cut = cut
@@ -103,6 +105,8 @@ class Heartbeat:
         while time.monotonic() < due and open_connection_ids(self._server) == self._told:
             if self._end.wait(_LOOK_SECONDS):
                 return True
+        # The worker may wait for a lock: what a reader sees of it moves all the same.
+        self._board.refresh()
         self._told = open_connection_ids(self._server)
         return self._end.wait(_LOOK_SECONDS)
 
@@ -123,6 +127,7 @@ class Heartbeat:
             beat = store.load()
             if beat is not None and beat.holder != this_holder():
                 return
+        self._tell_what_blocks(session, writer)
         is_pause_wanted = store.beat(self._board.status, connection_id=session.connection_id, connections=ours)
         self._stop.pause(is_wanted=is_pause_wanted)
         if self._stop.is_paused and self._board.status.phase is Phase.TRANSFERRING:
@@ -130,3 +135,15 @@ class Heartbeat:
             log(logger, logging.INFO, Tag.INFO, "paused: nothing is copied", instance=self._server.name)
             self._board.set(phase=Phase.PAUSED, rows_per_second=0.0)
         self._has_beaten = True
+
+    def _tell_what_blocks(self, session: Session, writer: int | None) -> None:
+        """Say what a batch waits for that makes no way: in the status, and once in the log."""
+        seconds = self._board.waiting_seconds
+        if writer is None or seconds < _BLOCKED_SECONDS:
+            self._has_told_block = False
+            return
+        if blocked := what_blocks(session, writer):
+            self._board.set(message=f"waits since {seconds:.0f} s for {blocked}")
+            if not self._has_told_block:
+                log(logger, logging.WARNING, Tag.WARN, "waits for %s", blocked, instance=self._server.name)
+            self._has_told_block = True

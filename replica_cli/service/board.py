@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from replica_cli.core.status import CopiedTable, Phase, TableState, WorkerStatus
+from replica_cli.service.lag import Lag, PrimaryClock, with_lag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,22 +36,46 @@ class StatusBoard:
         self.has_held_lock = False
         self._counts: deque[tuple[float, int, int]] = deque()
         self._copied: list[tuple[float, CopiedTable]] = []
+        self._lag = Lag()
+        self._heard_at: float | None = None
+        self._told_phase = self._status.phase
+        self.clock = PrimaryClock()
 
     @property
     def status(self) -> WorkerStatus:
-        """Return the newest snapshot."""
+        """Return the snapshot of now: the lag grows while a batch waits, as does the primary's silence."""
         with self._lock:
-            return self._status
+            return with_lag(self._status, self._lag, self._heard_at)
 
     def set(self, **changes: Any) -> None:
         """Change fields of the snapshot; a new phase is told at once, the rest when it is due."""
         with self._lock:
-            before = self._status
-            self._status = replace(before, **changes)
-            is_due = before.phase is not self._status.phase or time.monotonic() - self._told_at >= _TELL_SECONDS
+            before = with_lag(self._status, self._lag, self._heard_at)
+            self._status = replace(self._status, **{"lag_seconds": before.lag_seconds, **changes})
+        self.refresh()
+
+    def set_lag(self, seconds: float | None, *, grows: bool, heard_at: float) -> None:
+        """Take the lag of this moment, and the monotonic time at which the primary last sent anything.
+
+        It grows from here on for as long as something waits to be applied.
+        """
+        with self._lock:
+            self._lag = Lag(seconds, grows=grows, known_at=time.monotonic())
+            self._heard_at = heard_at
+
+    @property
+    def waiting_seconds(self) -> float:
+        """Return for how long something has been in hand of which nothing was committed, 0 where nothing is."""
+        with self._lock:
+            return time.monotonic() - self._lag.known_at if self._lag.grows else 0.0
+
+    def refresh(self) -> None:
+        """Tell the snapshot of now if that is due."""
+        with self._lock:
+            status = with_lag(self._status, self._lag, self._heard_at)
+            is_due = status.phase is not self._told_phase or time.monotonic() - self._told_at >= _TELL_SECONDS
             if is_due:
-                self._told_at = time.monotonic()
-            status = self._status
+                self._told_at, self._told_phase = time.monotonic(), status.phase
         if is_due:
             self._tell(status)
 

@@ -16,11 +16,20 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Row, Session, Value
+    from replica_cli.service.lag import PrimaryClock
 
 _Answer = TypeVar("_Answer")
 _IDLE_SECONDS = 5.0
 # The stream waits for the answer: on a half-open link it must not wait as long as a statement may take.
 _ANSWER_SECONDS = 30.0
+
+
+def read_clock(clock: PrimaryClock, session: Session) -> None:
+    """Look at the primary's time. Raises ServerError."""
+    asked_at = time.monotonic()
+    row = session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
+    if row is not None:
+        clock.read(float(row[0]), asked_at)
 
 
 class PrimarySession:

@@ -20,6 +20,7 @@ from replica_cli.reader.truth import PositionCheck
 from replica_cli.service.applying import make_applier
 from replica_cli.service.definition_check import DefinitionCheck
 from replica_cli.service.joining import Joining
+from replica_cli.service.primary_session import read_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 0.25
 _ASKED_SECONDS = 1.0
+_PROGRESS_SECONDS = 0.25
 # How long a run up to the primary's end waits for definitions that do not rest.
 _COMPARE_SECONDS = 10.0
 # How often the secondary's tables are looked at for what somebody else did to them.
@@ -69,8 +71,7 @@ class Streaming:
         self._primary = primary
         self._primary_facts = read_facts(primary.session)
         self._target = end_of_log(primary.session, self._primary_facts)
-        row = primary.session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
-        self._clock_offset = float(row[0]) - time.time() if row else 0.0
+        read_clock(board.clock, primary.session)
         start = self._start_position(saved)
         saved = replace(saved, position=start)
         records = sessions.stores.tables.load()
@@ -124,6 +125,7 @@ class Streaming:
         self._reached_at: float | None = None
         self._file = start.file
         self._has_met_target = False
+        self._told_at = 0.0
 
     def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
         """Stream until a stop, or until the primary's position of the beginning is applied.
@@ -132,6 +134,7 @@ class Streaming:
         Raises what ends it otherwise; all that was committed is in the position row.
         """
         is_over = True
+        self._set_lag(None, grows=False)
         self._board.set(phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined())
         log(
             logger, logging.INFO, Tag.INFO, "streaming from %s", self._applier.position,
@@ -162,8 +165,12 @@ class Streaming:
         return is_over
 
     def _apply(self, transactions: Sequence[Transaction]) -> None:
+        # The oldest in hand; a piece of a large transaction has no time of its own.
+        oldest = next((t.timestamp for t in transactions if t.timestamp), 0)
+        if oldest:
+            self._set_lag(self._board.clock.age(oldest), grows=True)
         try:
-            self._applier.apply(transactions, has_more=self._has_more)
+            self._applier.apply(transactions, has_more=self._has_more, on_commit=self._tell_progress)
         except ApplyRefused as error:
             changed = self._check.explained(error)
             if changed is None:
@@ -224,24 +231,33 @@ class Streaming:
             return here.order >= target.order
         return covers(here.gtid, target.gtid, is_mariadb=self._primary_facts.is_mariadb)
 
+    def _set_lag(self, seconds: float | None, *, grows: bool) -> None:
+        self._board.set_lag(seconds, grows=grows, heard_at=self._reader.heard_at)
+
+    def _tell_progress(self) -> None:
+        """Tell between two commits how far a long batch is, now and then."""
+        if time.monotonic() - self._told_at >= _PROGRESS_SECONDS:
+            self._set_lag(self._board.clock.age(self._applier.source_time), grows=True)
+            self._tell_tally()
+
     def _tell(self, transactions: Sequence[Transaction]) -> None:
+        is_idle = self._is_idle(transactions)
+        lag = 0.0 if is_idle else self._board.clock.age(self._applier.source_time)
+        if is_idle and time.monotonic() - self._reader.heard_at > self._settings.network.read_timeout:
+            lag = None
+        self._set_lag(lag, grows=not is_idle)
+        self._tell_tally()
+
+    def _tell_tally(self) -> None:
+        self._told_at = time.monotonic()
         tally = self._applier.take_tally()
         file = self._applier.position.file
         if self._file and file != self._file:
             log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
         self._file = file
         self._log_rows(tally)
-        is_idle = self._is_idle(transactions)
-        source_time = self._applier.source_time
-        lag = 0.0 if is_idle else max(0.0, time.time() + self._clock_offset - source_time) if source_time else None
-        if is_idle and self._reader.seconds_since_heard > self._settings.network.read_timeout:
-            lag = None
         self._board.set(
-            phase=Phase.CAUGHT_UP if lag is not None and lag < 1 else Phase.STREAMING,
-            position=self._applier.position,
-            lag_seconds=lag,
-            seconds_since_event=self._reader.seconds_since_heard,
-            quarantined=self._quarantined(),
+            phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined(), message=""
         )
         self._board.count(sum(tally.rows.values()), tally.transactions, sum(tally.skipped_rows.values()))
 
@@ -252,8 +268,10 @@ class Streaming:
         and a rotation is no transaction either.
         """
         self._has_met_target = self._has_met_target or self._has_reached_target()
-        has_rest = not transactions or (not transactions[-1].size and not self._reader.has_more)
-        return has_rest and self._has_met_target
+        has_rest = not transactions or (
+            not transactions[-1].size and not self._reader.has_more and not self._stop.is_set
+        )
+        return has_rest and self._has_met_target and not self._reader.is_inside
 
     def _log_rows(self, tally: Tally) -> None:
         position = self._applier.position

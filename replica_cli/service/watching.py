@@ -100,7 +100,7 @@ class HealthWatch:
         from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
         from replica_cli.health.secondary import read_state  # noqa: PLC0415
         from replica_cli.service.judging import judge  # noqa: PLC0415
-        from replica_cli.service.primary_session import PrimarySession  # noqa: PLC0415
+        from replica_cli.service.primary_session import PrimarySession, read_clock  # noqa: PLC0415
 
         network = replace(
             self._settings.network, query_timeout=min(self._settings.network.query_timeout, _ANSWER_SECONDS)
@@ -110,6 +110,9 @@ class HealthWatch:
             with connect(self._server, network) as session, closing(PrimarySession(settings)) as primary:
                 read = partial(read_state, session, settings.state_schema, instance)
                 found = judge(read, primary, network, is_thorough=self._is_doubtful)
+                if found.primary.facts is not None:
+                    # Again and again: two clocks do not run equally fast.
+                    read_clock(self._board.clock, primary.session)
         except ReplicaError as error:
             yield HealthCheck("secondary-connection", HealthLevel.CRITICAL, error.message, instance=instance)
             return

@@ -1,0 +1,67 @@
+"""Lag and phase while a batch waits: they move, and who holds it up is named."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fix_replica import wait_until
+
+if TYPE_CHECKING:
+    from fix_replica import Replica
+
+pytestmark = pytest.mark.every_server
+# What somebody does on the secondary, what the primary changes then, and what is waited for.
+WAITS = {
+    "row": ("SELECT * FROM t WHERE id = 1 FOR UPDATE", "UPDATE t SET v = 2 WHERE id = 1", "a row lock"),
+    "definition": ("SELECT * FROM t", "ALTER TABLE t ADD COLUMN w INT", "a table metadata lock"),
+}
+
+
+def snapshot(replica: Replica) -> dict[str, Any]:
+    ((text,),) = replica.state("SELECT snapshot FROM stream_status WHERE instance = 'db1'")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize("kind", WAITS)
+def test_lag_grows_while_a_batch_waits_for_a_lock(replica: Replica, kind: str) -> None:
+    locking, changing, waits = WAITS[kind]
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1, 1)")
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    wait_until(lambda: snapshot(replica)["phase"] == "caught_up", "the stream to catch up")
+    with replica.secondaries["db1"].session(database=replica.schema) as session:
+        session.begin()
+        session.rows(locking)
+        replica.on_primary(changing)
+        stream.wait_for_log(rf"\[WARN\] \[db1\] waits for {waits}")
+        wait_until(lambda: snapshot(replica)["lag_seconds"] > 4, "lag that grows")
+        seen = snapshot(replica)
+        assert seen["phase"] == "streaming"
+        assert f" s for {waits}" in seen["message"]
+        session.rollback()
+    replica.wait_until_applied(stream)
+    wait_until(lambda: snapshot(replica)["phase"] == "caught_up", "the stream to catch up")
+    assert (snapshot(replica)["lag_seconds"], snapshot(replica)["message"]) == (0.0, "")
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()
+
+
+def test_silence_grows_during_an_outage(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    replica.primary.stop()
+    try:
+        wait_until(lambda: snapshot(replica)["seconds_since_event"] > 4, "silence that grows")
+        assert snapshot(replica)["phase"] == "reconnecting"
+        assert snapshot(replica)["lag_seconds"] is None
+    finally:
+        replica.primary.start()
+    replica.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
