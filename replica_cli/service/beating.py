@@ -13,6 +13,7 @@ from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, log
+from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.session import connect, open_connection_ids
 from replica_cli.service.blocking import what_blocks
 from replica_cli.stop import StopToken
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _SECONDS = 1.0
+_DROPPED = frozenset({ER_NO_SUCH_TABLE, ER_BAD_DB})
 _FIRST_SECONDS = _LOOK_SECONDS = 0.1
 _BLOCKED_SECONDS = 3.0
 
@@ -90,6 +92,9 @@ class Heartbeat:
                 self._answered_at = time.monotonic()
             except ReplicaError as error:
                 logger.debug("no heartbeat: %s", error)
+                if isinstance(error, ServerError) and error.errno in _DROPPED:
+                    # The wish to pause went with its table; the worker goes on, and says what has become of the state.
+                    self._stop.pause(is_wanted=False)
                 if session is not None:
                     session.close()
                 session = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ExitCode
+from replica_cli.core.wording import told_once
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -60,6 +61,6 @@ def _log(report: WorkerReport, what: str) -> None:
         return
     hint = f" (hint: {failure.hint})" if failure.hint else ""
     log(
-        logger, logging.ERROR, Tag.ERROR, "%s: %s%s", what, failure.message, hint,
+        logger, logging.ERROR, Tag.ERROR, "%s: %s%s", what, told_once(failure.message, report.instance), hint,
         instance=report.instance, position=report.position,
     )  # fmt: skip

@@ -92,6 +92,15 @@ def test_a_state_that_goes_under_a_running_stream_is_no_other_process(copied: Re
         assert copied.on_secondary("SELECT id FROM t") == [(1,)]
 
 
+def test_a_state_that_goes_under_a_paused_stream_ends_it(copied: Replica) -> None:
+    running = copied.stream()
+    copied.run("pause")
+    copied.on_secondary(f"DROP DATABASE {copied.state_schema}")
+    ended = running.end(patience_seconds=30)
+    assert ended.code == 13
+    assert "somebody dropped or emptied it" in ended.stderr
+
+
 def test_a_state_that_goes_under_a_running_copy_is_named(replica: Replica) -> None:
     digits = " CROSS JOIN ".join(f"(SELECT 0 n {'UNION SELECT {} ' * 9}) d{i}".format(*range(1, 10)) for i in range(5))
     replica.on_primary(
