@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from replica_cli.core.status import CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.transfer.progress_file import ProgressFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +42,7 @@ class Meter:
             for t in plan.tables
         }
         self._report = report
-        self._file = folder / f"transfer_progress_{plan.instance}.json" if folder else None
+        self._file = ProgressFile(folder, plan.instance) if folder else None
         self._started = time.monotonic()
         self._copied = 0
         self._errors = 0
@@ -143,7 +141,7 @@ class Meter:
             self._report(self._snapshot(now))
         if self._file and now - self._written_at >= _FILE_SECONDS:
             self._written_at = now
-            self._write(self._file)
+            self._file.write(self._tables, self._current_schema)
 
     def _snapshot(self, now: float) -> TransferProgress:
         elapsed = now - self._started
@@ -153,20 +151,3 @@ class Meter:
             for t in self._tables.values()
         )
         return TransferProgress(self._instance, tables, elapsed, rate, self._errors)
-
-    def _write(self, file: Path) -> None:
-        schemas: dict[str, bool] = {}
-        for name, table in self._tables.items():
-            schema = name.partition(".")[0]
-            schemas[schema] = schemas.get(schema, True) and table.state is TableState.COPIED
-        document = {
-            "DatabasesProcessed": [schema for schema, is_done in schemas.items() if is_done],
-            "CurrentDatabase": self._current_schema,
-            "TablesProcessed": {name: table.rows_copied for name, table in self._tables.items()},
-            "LastCheckpoint": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
-        # Written beside and renamed: a reader never sees half of it, and nobody else may read it.
-        fresh = file.with_name(f".{file.name}.{os.getpid()}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(document, indent=2), encoding="utf-8")
-        fresh.replace(file)
