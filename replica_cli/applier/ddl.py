@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.applier.refusals import refusal
+from replica_cli.applier.running import StatementRunner
 from replica_cli.applier.schemas import drop_schema, empties_schema, selected_tables, without_replace
 from replica_cli.applier.window import Mode, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent, is_same_place, place_of
 from replica_cli.core.commands import shell_word, table_options
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, LockWait
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
-from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, Remedy, ServerError
+from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, Remedy, ServerError
 from replica_cli.sqlbuilder.chunks import source_of
 from replica_cli.sqlbuilder.definition import without_counter
 from replica_cli.sqlbuilder.effects import touches_only_server_tables
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
-from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.statement import (
     ParsedStatement,
     StatementKind,
@@ -34,11 +35,12 @@ from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.effects import StatementEffects
-    from replica_cli.applier.statement_session import StatementPlan, StatementSession
+    from replica_cli.applier.lock_waits import LockPatience
+    from replica_cli.applier.statement_session import StatementSession
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.checkpoint.uncompared import UncomparedStore
@@ -68,6 +70,7 @@ class DdlApplier:
         effects: StatementEffects,
         altered: AlteredTables,
         policy: DdlPolicy,
+        patience: LockPatience,
     ) -> None:
         self._session = session
         self._catalog = catalog
@@ -78,6 +81,7 @@ class DdlApplier:
         self._effects = effects
         self._altered = altered
         self._policy = policy
+        self._runner = StatementRunner(session, patience)
 
     def parse(self, statement: Statement) -> ParsedStatement:
         """Read a statement's text as the primary read it: in its client's charset, under its sql_mode."""
@@ -175,11 +179,7 @@ class DdlApplier:
             return Decision(Verdict.IGNORE, "before the copy")
         self._effects.check_dropped(parsed, selected)
         if Mode.QUARANTINED in modes:
-            if parsed.kind is StatementKind.DROP_TABLE:
-                return Decision(Verdict.APPLY)
-            merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
-            together = Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
-            return merged or together
+            return self._with_quarantined(parsed, transaction, windows, selected)
         are_live = modes == {Mode.STRICT}
         if are_live and self._left_of(statement, transaction) is not None:
             # It was judged before it was begun; what is on the secondary now may be what it has done.
@@ -188,6 +188,17 @@ class DdlApplier:
         if found is None and are_live:
             found = self._by_policy(parsed, transaction, selected)
         return found or self._decide_applied(statement, parsed, transaction, windows)
+
+    def _with_quarantined(
+        self, parsed: ParsedStatement, transaction: Transaction, windows: Windows, selected: tuple[TableName, ...]
+    ) -> Decision:
+        # A table that is set aside since this very DROP TABLE could not be dropped.
+        is_stuck = any(windows.is_set_aside_at(t, transaction) for t in selected)
+        if parsed.kind is StatementKind.DROP_TABLE and not is_stuck:
+            return Decision(Verdict.APPLY)
+        merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
+        together = Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
+        return merged or together
 
     def _by_policy(
         self, parsed: ParsedStatement, transaction: Transaction, selected: tuple[TableName, ...]
@@ -279,7 +290,7 @@ class DdlApplier:
 
         Raises ApplyRefused where the secondary refuses it.
         """
-        with self._refusing(parsed, transaction):
+        with self._refusing(parsed, transaction), self._runner.waiting_for(place_of(transaction)):
             self._empty_schema(statement, parsed, transaction, gone)
 
     def _empty_schema(
@@ -317,7 +328,7 @@ class DdlApplier:
         is_new = parsed.kind is StatementKind.CREATE_TABLE and all(
             read_table(self._catalog, t) is None for t in targets
         )
-        with self._refusing(parsed, transaction, is_new=is_new):
+        with self._refusing(parsed, transaction, is_new=is_new), self._runner.waiting_for(place_of(transaction)):
             self._apply(statement, parsed, transaction, targets)
 
     def _apply(
@@ -374,13 +385,24 @@ class DdlApplier:
         try:
             yield
         except ServerError as error:
-            if error.server != self._session.server.name or error.remedy is not Remedy.FATAL:
+            if error.server != self._session.server.name or error.remedy not in (Remedy.FATAL, Remedy.RETRY):
                 raise
             # The server's own words may quote a row's values.
             logger.debug("%s", error.text)
             selected = [t for t in parsed.tables if self._selection.target(t) is not None]
+            if error.remedy is Remedy.RETRY:
+                raise self._interrupted(error, parsed, selected) from error
             hint = "mend the secondary so that it can run, or run it by hand; then " + self._passing(transaction)
             raise refusal(error, parsed, _shown(parsed), selected, is_new=is_new, hint=hint) from error
+
+    def _interrupted(self, error: ServerError, parsed: ParsedStatement, selected: Sequence[TableName]) -> LockWait:
+        is_lock = error.errno == ER_LOCK_WAIT_TIMEOUT
+        what = "waits for a lock that another connection holds" if is_lock else "was interrupted"
+        return LockWait(
+            f"{parsed.kind} {what} on {error.server} (error {error.errno}): {_shown(parsed)}",
+            hint="end the transaction or query that uses the table there, then start the stream again",
+            table=next(iter(selected), None),
+        )
 
     def _definitions(self, parsed: ParsedStatement) -> dict[TableName, TableDefinition | None]:
         """Return the secondary's definitions of a statement's tables, by the primary's names."""
@@ -423,21 +445,13 @@ class DdlApplier:
     def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         schema = self._selection.schema_target(statement.schema) or statement.schema
         plan = self._statement_session.of(statement, parsed, targets)
-        is_entered = False
+        text = self._text(statement, plan.parsed, targets)
         try:
-            if schema and self._has_schema(schema):
-                self._session.execute(f"USE {quote(schema)}")
-            self._enter(plan)
-            is_entered = True
-            self._session.execute_one(self._text(statement, plan.parsed, targets))
+            self._runner.run(plan, text, schema if schema and self._has_schema(schema) else "", _shown(plan.parsed))
         except ServerError as error:
             if not error.is_connection_lost:
                 self._take_back(parsed, targets)
             raise
-        finally:
-            # A SET that is refused has set nothing.
-            if is_entered:
-                self._restore_session(plan.leave)
 
     def _take_back(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         """Forget what was noted for a statement that the server refused: the intent, if the tables are as before it.
@@ -449,41 +463,6 @@ class DdlApplier:
         left = self._intents.load()
         if left is not None and left.before_hash == self._fingerprint(targets):
             self._intents.forget()
-
-    def _enter(self, plan: StatementPlan) -> None:
-        try:
-            self._session.execute(plan.enter)
-        except ServerError as error:
-            if error.errno != ER_SPECIFIC_ACCESS_DENIED:
-                raise
-            names = ", ".join(self._refused(plan.differing) or plan.differing)
-            raise ApplyRefused(
-                f"our user on {error.server} may not set what a statement needs ({names}): {_shown(plan.parsed)}",
-                hint="GRANT SESSION_VARIABLES_ADMIN ON *.* TO this user (MariaDB: SUPER), or give the secondary the "
-                f"primary's global values of {names}",
-                table=plan.parsed.tables[0] if plan.parsed.tables else None,
-            ) from error
-
-    def _refused(self, names: tuple[str, ...]) -> list[str]:
-        """Return the variables that our user may not set: the server's refusal of all names the privilege only."""
-        found = []
-        for name in names:
-            try:
-                self._session.execute(f"SET SESSION {name} = @@SESSION.{name}")
-            except ServerError as error:
-                if error.errno != ER_SPECIFIC_ACCESS_DENIED:
-                    raise
-                found.append(name)
-        return found
-
-    def _restore_session(self, leave: str) -> None:
-        try:
-            self._session.execute(leave)
-        except ServerError as error:
-            if not error.is_connection_lost:
-                # Its statements would commit one by one: rows without their position, or an intent without either.
-                self._session.abort()
-            logger.debug("the session cannot be used any more", exc_info=True)
 
     def _text(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bytes:
         if parsed.kind is StatementKind.DROP_TABLE and (

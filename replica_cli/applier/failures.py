@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import ReplicaError
+from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.mysql.errnos import Remedy, ServerError
 
 if TYPE_CHECKING:
@@ -27,4 +27,6 @@ def placed(error: ReplicaError, transaction: Transaction) -> ReplicaError:
     if "at " + str(transaction.start) not in error.message:
         error.message = f"{error.message}, in the transaction at {transaction.start}"
         error.args = (error.message,)
+    if isinstance(error, ApplyRefused):
+        error.position = transaction.start
     return error

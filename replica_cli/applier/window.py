@@ -91,6 +91,15 @@ class Windows:
             return Mode.IDEMPOTENT
         return Mode.STRICT
 
+    def is_set_aside_at(self, name: TableName, transaction: Transaction) -> bool:
+        """Say whether a table is quarantined since this very transaction."""
+        record = self._records.get(name)
+        if record is None or record.state is not TableState.QUARANTINED or record.start is None:
+            return False
+        if record.start.file and transaction.start.file:
+            return record.start.order == transaction.start.order
+        return bool(record.start.gtid) and record.start.gtid == transaction.start.gtid
+
     def expired(self, position: Position) -> list[TableRecord]:
         """Return the copied tables whose window lies behind a position."""
         if self._is_beside:

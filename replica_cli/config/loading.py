@@ -186,6 +186,7 @@ def _read_apply(sources: Sources) -> Apply:
             "REPLICA_ON_TABLE_FAILURE", parsers.choice(TableFailurePolicy), standard.on_table_failure
         ),
         table_failures=sources.parsed("REPLICA_TABLE_FAILURES", _COUNT, standard.table_failures),
+        ddl_lock_wait=sources.parsed("REPLICA_DDL_LOCK_WAIT", parsers.duration, standard.ddl_lock_wait),
         compacts=sources.parsed("REPLICA_COMPACT", parsers.boolean, standard.compacts),
     )
 

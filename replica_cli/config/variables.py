@@ -64,6 +64,12 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("REPLICA_ON_TABLE_FAILURE", "quarantine", "a table that keeps failing: quarantine (set it aside) or stop"),
     Variable("REPLICA_TABLE_FAILURES", "5", "failures in a row after which a table counts as failing"),
+    Variable(
+        "REPLICA_DDL_LOCK_WAIT",
+        "1h",
+        "longest that a data definition statement waits for locks of others on a secondary before its table counts as "
+        "failing; 0s: for ever",
+    ),
     Variable("REPLICA_COMPACT", "true", "merge the changes of one row within a batch"),
     Variable("TRANSFER_BATCH_SIZE", "1000", "rows in a transfer chunk"),
     Variable("REPLICA_TRANSFER_WORKERS", "4", "workers that copy to one secondary at the same time"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from replica_cli.core.places import places_of
 
 if TYPE_CHECKING:
+    from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
 
 
@@ -138,6 +139,7 @@ class ApplyRefused(ReplicaError):
     def __init__(self, message: str, *, hint: str | None = None, table: TableName | None = None) -> None:
         super().__init__(message, hint=hint)
         self.table = table
+        self.position: Position | None = None  # of its transaction, where that is known
 
 
 class RowMissing(ApplyRefused):
@@ -160,6 +162,12 @@ class Drift(ApplyRefused):
 
 class ComputedOtherwise(Drift):
     """The table computes values that depend on the session: where the primary's does too, a copy is refused as well."""
+
+
+class LockWait(ApplyRefused):
+    """A statement was interrupted: another connection holds a lock that it needs, or ended it."""
+
+    code = "lock_wait"
 
 
 class UnsupportedEvent(ApplyRefused):

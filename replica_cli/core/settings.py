@@ -171,6 +171,7 @@ class Apply:
     ddl: DdlPolicy = DdlPolicy.APPLY
     on_table_failure: TableFailurePolicy = TableFailurePolicy.QUARANTINE
     table_failures: int = 5
+    ddl_lock_wait: float = 3600.0  # seconds; 0: for ever
     compacts: bool = True
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO"
 VALUES = {"sql_mode": f"'{SQL_MODE}'", "time_zone": "'+00:00'"}
 
+# Of rows and of tables, in seconds. A data definition statement has limits of its own (applier/lock_waits.py).
+LOCK_WAITS = (("lock_wait_timeout", "86400"), ("innodb_lock_wait_timeout", "50"))
+
 _UNLIMITED = "18446744073709551615"
 # In their order. `autocommit` twice: switching it on ends a transaction that `init_connect` left open.
 _COMMON = (
@@ -48,8 +51,7 @@ _COMMON = (
     ("wait_timeout", "28800"),
     ("net_read_timeout", "600"),
     ("net_write_timeout", "600"),
-    ("lock_wait_timeout", "86400"),
-    ("innodb_lock_wait_timeout", "50"),
+    *LOCK_WAITS,
 )
 _ISOLATION = "'REPEATABLE-READ'"
 # From which release on a flavour has a variable that a session may set without a privilege.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.applier.altered import AlteredTables
+    from replica_cli.applier.lock_waits import LockPatience
     from replica_cli.applier.time_zones import Ask
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import RowEngine
@@ -64,6 +65,7 @@ def make_applier(
     format_event: Callable[[], bytes],
     stop: StopToken,
     altered: AlteredTables,
+    patience: LockPatience,
     is_exact: bool = False,
     ddl_class: type[DdlApplier] = DdlApplier,
 ) -> Applier:
@@ -91,6 +93,7 @@ def make_applier(
         uncompared=sessions.stores.uncompared,
         altered=altered,
         policy=settings.apply.ddl,
+        patience=patience,
     )
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
     return Applier(

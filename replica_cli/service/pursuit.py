@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.beside import DdlBeside, without_xa
+from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.applier.window import TableChangedInWindow, Windows
 from replica_cli.checkpoint.joining import JoinPositions, NoIntents
 from replica_cli.checkpoint.lock import WriterLock
@@ -209,6 +210,7 @@ class Pursuit:
             ask_primary=primary.ask,
             # No statement is run here.
             altered=AlteredTables(),
+            patience=LockPatience(0.0, 1.0),
             format_event=format_event,
             stop=self._end,
             ddl_class=DdlBeside,

@@ -34,6 +34,7 @@ _TAKEN: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("REPLICA_RETRY_DELAY_LIMIT", lambda s: s.retry.delay_limit),
     ("REPLICA_RECONNECT_ATTEMPTS", lambda s: s.retry.reconnect_attempts),
     ("REPLICA_TABLE_FAILURES", lambda s: s.apply.table_failures),
+    ("REPLICA_DDL_LOCK_WAIT", lambda s: s.apply.ddl_lock_wait),
     ("REPLICA_ON_TABLE_FAILURE", lambda s: s.apply.on_table_failure),
 )
 _FIXED: tuple[tuple[str, Callable[[Settings], object]], ...] = (
@@ -72,6 +73,11 @@ def reloaded(old: Settings, new: Settings) -> Reloaded:
         transfer=new.transfer,
         retry=new.retry,
         selection=selection,
-        apply=replace(old.apply, table_failures=new.apply.table_failures, on_table_failure=new.apply.on_table_failure),
+        apply=replace(
+            old.apply,
+            table_failures=new.apply.table_failures,
+            ddl_lock_wait=new.apply.ddl_lock_wait,
+            on_table_failure=new.apply.on_table_failure,
+        ),
     )
     return Reloaded(settings, tuple(taken), tuple(refused))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from replica_cli.applier.altered import AlteredTables
+    from replica_cli.applier.lock_waits import LockPatience
     from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.tables import TableStore
@@ -61,6 +62,7 @@ class Streaming:
         altered: AlteredTables,
         board: StatusBoard,
         stop: StopToken,
+        patience: LockPatience,
         is_exact: bool = False,
     ) -> None:
         self._settings = settings
@@ -110,6 +112,7 @@ class Streaming:
             format_event=self._format_event,
             stop=stop,
             altered=altered,
+            patience=patience,
             is_exact=is_exact,
         )
         self._check = DefinitionCheck(

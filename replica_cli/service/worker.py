@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.beside import XaMet
 from replica_cli.applier.failures import NotExact
+from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
@@ -27,6 +28,7 @@ from replica_cli.core.errors import (
     Interrupted,
     LockHeld,
     LockLost,
+    LockWait,
     Panic,
     PositionMissing,
     ReplicaError,
@@ -100,6 +102,7 @@ class Worker:
         self._board = board
         self._stop = stop
         self._altered = AlteredTables()
+        self._patience = LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2)
         self._is_checked = False
         self._must_be_exact = False
         self._must_hold = False
@@ -181,6 +184,7 @@ class Worker:
                     altered=self._altered,
                     board=self._board,
                     stop=self._stop,
+                    patience=self._patience,
                     is_exact=self._must_be_exact,
                 )
                 self._must_be_exact = False
@@ -214,6 +218,7 @@ class Worker:
             accept_filters(sessions.stores, settings.selection)
             sessions.catalog.commit()
         self._settings = settings
+        self._patience.limit_seconds = settings.apply.ddl_lock_wait
         if self._new_settings is settings:  # not until then: after a lost connection they are taken again
             self._new_settings = None
 
@@ -343,11 +348,30 @@ class Worker:
         if isinstance(error, CorruptEvent):
             self._failures[None] += 1
             return self._reconnect(error) if self._failures[None] < _CORRUPT_ATTEMPTS else error
-        if isinstance(error, ApplyRefused) and error.table is not None:
+        return self._refused(error) if isinstance(error, ApplyRefused) else error
+
+    def _refused(self, error: ApplyRefused) -> ReplicaError | None:
+        if isinstance(error, LockWait) and self._waits_for_lock(error):
+            return None
+        if error.table is not None:
             return self._table_failed(error, error.table)
-        if isinstance(error, Panic):
-            return self._panicked(error)
-        return error
+        return self._panicked(error) if isinstance(error, Panic) else error
+
+    def _waits_for_lock(self, error: LockWait) -> bool:
+        """Say whether a statement may be tried again, and wait a moment before."""
+        if self._patience.is_over:
+            self._patience.forget()
+            return False
+        table = error.table
+        log(
+            logger, logging.WARNING, Tag.RETRY, "attempt %d failed, %.0f s were waited: %s", self._patience.attempts,
+            self._patience.waited_seconds, error.message, instance=self._server.name, position=error.position,
+            schema=table.schema if table else None, table=table.table if table else None,
+        )  # fmt: skip
+        self._board.set(phase=Phase.RECONNECTING, message=error.message)
+        self._stop.wait(delay_after(self._patience.attempts, self._settings.retry))
+        self._board.set(message="")
+        return True
 
     def _panicked(self, error: Panic) -> ReplicaError | None:
         """Try once more from the saved position; where no table can be told, the second time ends the stream."""
@@ -443,8 +467,8 @@ class Worker:
         )  # fmt: skip
         if isinstance(error, RefusedInWindow) and count < limit:
             return self._ask_for_copies(TableChangedInWindow((table,), error.message.removeprefix(f"{table}: ")))
-        # Drift does not go away by trying again.
-        if count < limit and not isinstance(error, Drift):
+        # Drift does not go away by trying again, and a lock was waited for as long as that may last.
+        if count < limit and not isinstance(error, Drift | LockWait):
             self._stop.wait(delay_after(count, self._settings.retry))
             return None
         return self._give_up(error, table)
@@ -458,7 +482,8 @@ class Worker:
                 saved = sessions.stores.positions.load()
                 # Only drift knows better: other hints are for a stream that stops at the table.
                 advice = error.hint if isinstance(error, Drift) else None
-                self._set_aside(sessions, table, error.message, saved.position if saved else None, advice or "")
+                place = error.position or (saved.position if saved else None)
+                self._set_aside(sessions, table, error.message, place, advice or "")
         except ReplicaError as lost:
             return self._outlive(lost)
         del self._failures[table]

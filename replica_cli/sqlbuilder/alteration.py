@@ -104,7 +104,19 @@ def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
         kept = kept[1:]
     elif kept and kept[0].is_word("WAIT"):
         kept = kept[2:]
-    return [c for c in split(kept, ",") if c]
+    found: list[list[Token]] = []
+    for clause in split(kept, ","):
+        if found and _names_partition(found[-1], clause):
+            found[-1] += clause
+        elif clause:
+            found.append(clause)
+    return found
+
+
+def _names_partition(before: Sequence[Token], clause: Sequence[Token]) -> bool:
+    """Say whether a part goes on with the list of DROP PARTITION p0, p1 or REORGANIZE PARTITION p0, p1 INTO (…)."""
+    is_of_partitions = len(before) > 2 and before[1].is_word("PARTITION") and not before[0].is_word("ADD")
+    return is_of_partitions and (len(clause) == 1 or (len(clause) > 2 and clause[1].is_word("INTO")))
 
 
 class _Alteration:

@@ -11,6 +11,7 @@ from compare import assert_equal
 
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.failures import NotExact
+from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
@@ -192,6 +193,7 @@ class Bench:
             altered=self.altered,
             board=board,
             stop=StopToken(),
+            patience=LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2),
             is_exact=is_exact,
         )
 

@@ -1,0 +1,72 @@
+"""How long a data definition statement waits for locks that other connections of the secondary hold.
+
+A pending statement keeps readers of its table waiting too, so an attempt is short at first. Later ones are longer: a
+large ALTER TABLE needs its lock once more at its end, and begins again where it does not get it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.intents import is_same_place
+
+if TYPE_CHECKING:
+    from replica_cli.core.position import Position
+
+_FIRST_SECONDS = 60.0
+_DOUBLINGS_LIMIT = 10
+
+
+class LockPatience:
+    """Counts the attempts at one statement. A worker has one for all of its connections.
+
+    `limit_seconds`: for all attempts together, 0 for ever; `longest_seconds`: for one.
+    """
+
+    def __init__(self, limit_seconds: float, longest_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        self._longest = longest_seconds
+        self._place: Position | None = None
+        self._attempts = 0
+        self._waited = 0.0
+        self._began_at = self._ended_at = 0.0
+        self._allowed = 0
+
+    @property
+    def attempts(self) -> int:
+        """Return the number of attempts at the statement in hand."""
+        return self._attempts
+
+    @property
+    def waited_seconds(self) -> float:
+        """Return how long the statement has waited, between two attempts too. What it worked does not count."""
+        return self._waited + (time.monotonic() - self._ended_at if self._attempts else 0.0)
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether the statement has waited as long as it may."""
+        return 0 < self.limit_seconds <= self.waited_seconds
+
+    def begin(self, place: Position) -> int:
+        """Begin an attempt at the statement of a place; return the seconds that it may wait for a lock."""
+        if self._place is None or not is_same_place(place, self._place):
+            self._place, self._attempts, self._waited = place, 0, 0.0
+        first = min(_FIRST_SECONDS, self.limit_seconds / 4) if self.limit_seconds else _FIRST_SECONDS
+        seconds = min(first * float(1 << min(self._attempts, _DOUBLINGS_LIMIT)), self._longest)
+        self._waited = self.waited_seconds
+        if self.limit_seconds:
+            seconds = min(seconds, self.limit_seconds - self._waited)
+        self._began_at = time.monotonic()
+        self._allowed = max(1, round(seconds))
+        return self._allowed
+
+    def end(self) -> None:
+        """Take in that the attempt ended at a lock that it did not get."""
+        self._ended_at = time.monotonic()
+        self._attempts += 1
+        self._waited += min(self._ended_at - self._began_at, self._allowed)
+
+    def forget(self) -> None:
+        """Forget the statement: it has run, or failed for another reason."""
+        self._place, self._attempts = None, 0

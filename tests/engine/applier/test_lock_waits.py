@@ -1,0 +1,126 @@
+"""Data definition that waits for locks of other connections on the secondary: for a while, and never for our own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.applier.bench import wait_until
+
+from replica_cli.core.status import TableState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.applier.bench import Bench
+
+    from replica_cli.core.reports import WorkerReport
+    from replica_cli.mysql.session import Session
+
+_PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
+AFTER_ROWS = (
+    "ALTER TABLE parts EXCHANGE PARTITION p0 WITH TABLE part",
+    "ALTER TABLE parts TRUNCATE PARTITION p0",
+    "ALTER TABLE parts REORGANIZE PARTITION p0, p1 INTO (PARTITION p2 VALUES LESS THAN (20))",
+    "ALTER TABLE parts ADD PARTITION (PARTITION p3 VALUES LESS THAN (30))",
+    "ALTER TABLE parts DROP PARTITION p3",
+    "ALTER TABLE t ADD FOREIGN KEY (up) REFERENCES part (id)",
+    "ALTER TABLE t ADD n INT, ALGORITHM=COPY",
+    "CREATE INDEX by_n ON t (n)",
+    "DROP INDEX by_n ON t",
+    "RENAME TABLE t TO u, u TO t",
+    "CREATE TABLE alike LIKE t",
+    "TRUNCATE TABLE alike",
+    "ALTER TABLE alike RENAME TO moved, ADD m INT",
+    "DROP TABLE t, moved",
+    "DROP DATABASE {schema}",
+)
+
+
+@pytest.fixture
+def table(bench: Bench) -> Bench:
+    """Give a table with a row on both sides, and a place to stream from."""
+    bench.on_both(
+        "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "CREATE TABLE last (id INT PRIMARY KEY)"
+    )
+    bench.begin_here()
+    return bench
+
+
+@pytest.fixture
+def reader(table: Bench) -> Iterator[Session]:
+    """Give somebody's session on the secondary that has read the table in a transaction which is still open."""
+    with table.secondary.session(database=table.schema) as session:
+        session.begin()
+        session.rows("SELECT * FROM t")
+        yield session
+
+
+def work(bench: Bench, seconds: float) -> WorkerReport:
+    return bench.work(apply=replace(bench.settings.apply, ddl_lock_wait=seconds))
+
+
+@pytest.mark.parametrize("engine", ["auto", "sql"])
+def test_no_statement_waits_for_a_lock_that_we_hold(bench: Bench, engine: str) -> None:
+    bench.begin_here()
+    apply = replace(bench.settings.apply, engine=engine, ddl_lock_wait=1.0)
+    bench.on_primary(
+        f"CREATE TABLE parts (id INT PRIMARY KEY) {_PARTS}",
+        "CREATE TABLE part (id INT PRIMARY KEY)",
+        "CREATE TABLE t (id INT PRIMARY KEY, up INT)",
+    )
+    for number, statement in enumerate(AFTER_ROWS):
+        # Rows of all tables are written right before it, in one batch.
+        rows = [f"INSERT IGNORE INTO {name} (id) VALUES ({number})" for name in ("parts", "part", "t")]
+        has_tables = not statement.startswith("DROP DATABASE")
+        bench.on_primary(*(rows if has_tables else rows[:2]), statement.replace("{schema}", bench.schema))
+    bench.stream(apply=apply)
+    assert bench.tables.load() == {}
+
+
+@pytest.mark.parametrize(
+    "statement", ["ALTER TABLE t ADD n INT", "DROP TABLE t, other", "RENAME TABLE t TO u", "TRUNCATE TABLE t"]
+)
+def test_a_lock_that_is_never_given_back_sets_the_table_aside(table: Bench, reader: Session, statement: str) -> None:
+    assert not reader.is_answered  # its transaction is open
+    table.on_both("CREATE TABLE other (id INT PRIMARY KEY)")
+    table.begin_here()
+    table.on_primary(statement, "INSERT INTO last VALUES (1)")
+    report = work(table, 1.0)
+    assert report.failure is None
+    assert table.rows("SELECT id FROM last") == [(1,)]
+    records = table.tables.load()
+    assert records[table.name("t")].state is TableState.QUARANTINED
+    assert "waits for a lock that another connection holds on db1" in records[table.name("t")].reason
+    assert "error 1205" in records[table.name("t")].reason
+    # What a statement would have done to the others of its tables is not done, so they are set aside as well.
+    if "other" in statement:
+        assert records[table.name("other")].state is TableState.QUARANTINED
+    assert not table.rows(f"SELECT 1 FROM {table.settings.state_schema}.ddl_intent")
+
+
+def test_a_lock_that_is_given_back_lets_the_statement_run(
+    table: Bench, reader: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    table.on_primary("ALTER TABLE t ADD n INT", "INSERT INTO t VALUES (2, 2)")
+    reports: list[WorkerReport] = []
+    thread = threading.Thread(target=lambda: reports.append(work(table, 8.0)), daemon=True)
+    thread.start()
+    wait_until(lambda: "waits for a lock" in caplog.text)
+    reader.rollback()
+    thread.join(30)
+    assert [r.failure for r in reports] == [None]
+    assert table.tables.load() == {}
+    table.assert_equal()
+
+
+def test_a_schema_whose_tables_are_locked_ends_the_stream_with_its_place(table: Bench, reader: Session) -> None:
+    assert not reader.is_answered
+    place = table.here()
+    table.on_primary(f"DROP DATABASE {table.schema}")
+    failure = work(table, 1.0).failure
+    assert failure is not None
+    assert (failure.code, failure.exit_code) == ("lock_wait", 14)
+    assert str(place) in failure.message

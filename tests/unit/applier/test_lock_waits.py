@@ -1,0 +1,66 @@
+"""How long attempts at a statement wait: longer each time, and in all no longer than is allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+from replica_cli.applier import lock_waits
+from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.core.position import Position
+
+HERE, THERE = Position("binlog.000001", 4), Position("binlog.000001", 900)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the seconds that have passed, to be moved on."""
+    now = [1000.0]
+    monkeypatch.setattr(lock_waits.time, "monotonic", lambda: now[0])
+    return now
+
+
+def attempts(patience: LockPatience, clock: list[float], limit: int = 12) -> list[int]:
+    found = []
+    while not patience.is_over and len(found) < limit:
+        found.append(patience.begin(HERE))
+        clock[0] += found[-1]
+        patience.end()
+    return found
+
+
+def test_attempts_grow_and_end_at_the_limit(clock: list[float]) -> None:
+    assert attempts(LockPatience(3600.0, 1800.0), clock) == [60, 120, 240, 480, 960, 1740]
+
+
+def test_none_is_longer_than_a_statement_may_take(clock: list[float]) -> None:
+    assert attempts(LockPatience(600.0, 100.0), clock) == [60, 100, 100, 100, 100, 100, 40]
+
+
+def test_without_a_limit_it_is_never_over(clock: list[float]) -> None:
+    assert attempts(LockPatience(0.0, 300.0), clock, 5) == [60, 120, 240, 300, 300]
+
+
+def test_a_short_limit_has_several_attempts(clock: list[float]) -> None:
+    assert attempts(LockPatience(8.0, 1800.0), clock) == [2, 4, 2]
+
+
+def test_what_a_statement_worked_does_not_count(clock: list[float]) -> None:
+    patience = LockPatience(3600.0, 1800.0)
+    assert patience.begin(HERE) == 60
+    clock[0] += 7200
+    patience.end()
+    assert patience.waited_seconds == 60
+    clock[0] += 5
+    assert patience.waited_seconds == 65
+    assert patience.begin(HERE) == 120
+
+
+def test_another_statement_begins_from_the_start(clock: list[float]) -> None:
+    patience = LockPatience(600.0, 1800.0)
+    assert len(attempts(patience, clock)) == 4
+    assert patience.is_over
+    assert patience.begin(THERE) == 60
+    assert not patience.is_over
+    patience.end()
+    patience.forget()
+    assert patience.begin(THERE) == 60
