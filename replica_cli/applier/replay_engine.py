@@ -126,7 +126,7 @@ class ReplayEngine:
         definition = definition_of(event, self._definitions, self._selection)
         table = event.table
         columns = columns_for(table, definition)
-        refuse_history(table, columns)
+        refuse_history(table, columns, "its copy is not of one moment")
         _check(event, definition, columns)
         key = tuple(c.name for c in definition.row_key)
         written = written_columns(columns, event.head.present)

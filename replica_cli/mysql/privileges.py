@@ -30,7 +30,8 @@ _LOCKED_TABLES = """
             HAVING SUM(nullable = 'YES' OR sub_part IS NOT NULL OR column_name IS NULL) = 0
         ) usable
     ) k ON k.table_schema = t.table_schema AND k.table_name = t.table_name
-    WHERE t.table_type = 'BASE TABLE' AND (COALESCE(e.transactions, 'NO') <> 'YES' OR (%s AND k.table_name IS NULL))
+    WHERE t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
+    AND (COALESCE(e.transactions, 'NO') <> 'YES' OR (%s AND k.table_name IS NULL))
 """
 
 

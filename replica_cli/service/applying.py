@@ -68,8 +68,12 @@ def make_applier(
     patience: LockPatience,
     is_exact: bool = False,
     ddl_class: type[DdlApplier] = DdlApplier,
+    prefers_sql: bool = False,
 ) -> Applier:
-    """Return an applier that goes on from the saved position."""
+    """Return an applier that goes on from the saved position.
+
+    `prefers_sql`: row images are for nothing but what SQL cannot write.
+    """
     definitions = Definitions(sessions.catalog, from_mariadb=primary_facts.is_mariadb)
     selection = settings.selection
     engines = _engines(
@@ -80,6 +84,7 @@ def make_applier(
         read_primary=read_primary,
         format_event=format_event,
         altered=altered,
+        prefers_sql=prefers_sql,
     )
     ddl = ddl_class(
         sessions.writer,
@@ -123,6 +128,7 @@ def _engines(
     read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
     format_event: Callable[[], bytes],
     altered: AlteredTables,
+    prefers_sql: bool,
 ) -> Engines:
     limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
     selection = settings.selection
@@ -160,6 +166,8 @@ def _engines(
             is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
         )
         exact = ExactEngine(single, image_engine(None), history, check=auto.check)
+        if prefers_sql:
+            strict = ExactEngine(sql, image_engine(None), history, check=auto.check)
     return Engines(strict, replay, exact, references)
 
 

@@ -21,7 +21,7 @@ from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.requests import TransferMode
-from replica_cli.core.settings import EngineChoice, TableFailurePolicy
+from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import BESIDE, UNFINISHED, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -71,8 +71,7 @@ class Joining:
         board: StatusBoard,
         stop: StopToken,
     ) -> None:
-        # One engine that names what fails, without asking whether another one would be faster.
-        self._settings = replace(settings, apply=replace(settings.apply, engine=EngineChoice.SQL))
+        self._settings = settings
         self._server = server
         self._names = names
         self._server_id = server_id

@@ -214,6 +214,8 @@ class Pursuit:
             format_event=format_event,
             stop=self._end,
             ddl_class=DdlBeside,
+            # One engine that names what fails, without asking whether another one would be faster.
+            prefers_sql=True,
         )
 
 

@@ -21,7 +21,8 @@ def find_strangers(
     # The secondary may keep names in small letters.
     ours = {str(selection.target(name)).lower() for name in names}
     rows = secondary.rows(
-        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+        "SELECT table_schema, table_name FROM information_schema.tables"
+        " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')"
     )
     found = (TableName(str(schema), str(table)) for schema, table in rows if str(schema) in targets)
     return sorted(t for t in found if str(t).lower() not in ours and selection.source(t) is not None)

@@ -11,6 +11,7 @@ from replica_cli.core.errors import Fenced
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from replica_cli.core.status import TransferProgress
@@ -72,5 +73,16 @@ def test_a_table_that_begins_to_keep_history_while_it_is_copied_is_planned_again
     copier.on_primary("ALTER TABLE t ADD SYSTEM VERSIONING", "UPDATE t SET a = 0 WHERE id < 20")
     result = copier.run(plan)
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
+    copier.copy(TransferMode.RESUME)
+    copier.compare()
+
+
+@pytest.mark.servers("mariadb")
+def test_a_stopped_copy_of_history_begins_that_table_again(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE} WITH SYSTEM VERSIONING", numbers("t", 20_000), "UPDATE t SET a = a + 1")
+    stop = StopToken()
+    stopped = copier.run(copier.plan(), stop=stop, report=lambda p: stop.request() if p.rows_copied else None)
+    assert not stopped.is_complete
+    copier.on_primary("UPDATE t SET a = 0 WHERE id < 100", "DELETE FROM t WHERE id > 19900")
     copier.copy(TransferMode.RESUME)
     copier.compare()

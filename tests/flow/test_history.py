@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+from fix_replica import Load, wait_until
 
 from replica_cli.core.settings import EngineChoice
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fix_replica import Replica
+
+    from replica_cli.mysql.session import Session
 
 MADE = (
     "CREATE TABLE plain (id INT PRIMARY KEY, a VARCHAR(10), UNIQUE (a), KEY by_a (a, id)) WITH SYSTEM VERSIONING",
@@ -169,7 +173,7 @@ def test_history_is_copied_and_followed_with_the_primarys_times(
 
 @pytest.mark.servers("mariadb")
 def test_a_partition_of_history_that_is_dropped_takes_the_same_rows_on_both_sides(replica: Replica) -> None:
-    apply(replica, *MADE[4:6], "INSERT INTO parted VALUES (1, 1)", "INSERT INTO hourly VALUES (1, 1)")
+    apply(replica, MADE[4], MADE[5], "INSERT INTO parted VALUES (1, 1)", "INSERT INTO hourly VALUES (1, 1)")
     apply(replica, *(f"UPDATE {t} SET a = a + 1" for t in ("parted", "hourly") for _ in range(5)))
     # Copied row by row, the history comes into other partitions than the primary has it in.
     replica.run("transfer")
@@ -253,3 +257,49 @@ def test_a_row_that_is_missing_is_named_with_its_table(replica: Replica) -> None
     ((name, reason),) = replica.state("SELECT table_name, reason FROM table_status")
     assert (name, "a row is not found" in str(reason)) == ("plain", True)
     assert replica.on_secondary("SELECT * FROM good") == [(1,)]
+
+
+@pytest.mark.servers("mariadb")
+def test_a_table_with_history_is_copied_beside_the_stream_while_it_changes(replica: Replica) -> None:
+    apply(replica, MADE[0], "CREATE SEQUENCE counted CACHE 2", *changes(0)[:4])
+    replica.run("transfer")
+    stream = replica.stream()
+    turns = itertools.count(10, 10)
+
+    def work(session: Session) -> None:
+        for statement in changes(next(turns))[:7]:
+            session.execute(statement)
+        session.execute("DO NEXTVAL(counted)")
+
+    load = Load(replica.primary, replica.schema, work)
+    for table in ("plain", "counted"):
+        before = load.rounds
+        words = ("transfer", "--secondary", "db1", "--table", f"{replica.schema}.{table}", "--yes")
+        replica.run(*words)
+        wait_until(lambda before=before: load.rounds > before + 5, "changes behind the copy")  # type: ignore[misc]
+    load.stop()
+    replica.wait_until_applied(stream)
+    assert stream.end(15).code == 0
+    replica.assert_equal()
+    replica.assert_nothing_is_noted()
+
+
+@pytest.mark.servers("mariadb")
+@pytest.mark.parametrize("engine", ["auto", "sql"])
+def test_a_secondary_may_keep_the_history_of_a_table_whose_primary_does_not(replica: Replica, engine: str) -> None:
+    replica.settings |= {"REPLICA_ENGINE": engine}
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, a INT)", "INSERT INTO t VALUES (1, 1), (2, 1), (3, 1)")
+    replica.run("transfer")
+    replica.catch_up()
+    replica.on_secondary("ALTER TABLE t ADD SYSTEM VERSIONING")
+    for metadata in ("NO_LOG", "FULL"):
+        with replica.primary.session(replica.schema) as session:
+            session.execute(f"SET GLOBAL binlog_row_metadata = {metadata}")
+            session.execute("UPDATE t SET a = a + 1")
+            session.execute("SET GLOBAL binlog_row_metadata = DEFAULT")
+        replica.on_primary("DELETE FROM t ORDER BY id LIMIT 1")
+    replica.catch_up()
+    replica.assert_equal()
+    # Changes of one batch may be of one moment: then no version lies between them.
+    ((versions,),) = replica.on_secondary("SELECT COUNT(*) FROM t FOR SYSTEM_TIME ALL")
+    assert versions > 3
