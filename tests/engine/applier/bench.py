@@ -219,6 +219,12 @@ class Bench:
         board = StatusBoard(INSTANCE, lambda _: None)
         return Worker(settings, request, self.target, server_id=4000, board=board, stop=StopToken()).run()
 
+    def follow(self, **changes: object) -> None:
+        """Let the worker stream to the primary's end of now; fail where it does not get there with some table."""
+        failure = self.work(**changes).failure
+        # A table that is set aside does not keep the others from the end.
+        assert failure is None or failure.code == "quarantined", failure
+
     def assert_equal(self) -> None:
         assert_equal(self.primary, self.secondary, self.schema)
 

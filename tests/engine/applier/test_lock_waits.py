@@ -88,8 +88,7 @@ def test_a_lock_that_is_never_given_back_sets_the_table_aside(table: Bench, read
     table.on_both("CREATE TABLE other (id INT PRIMARY KEY)")
     table.begin_here()
     table.on_primary(statement, "INSERT INTO last VALUES (1)")
-    report = work(table, 1.0)
-    assert report.failure is None
+    table.follow(apply=replace(table.settings.apply, ddl_lock_wait=1.0))
     assert table.rows("SELECT id FROM last") == [(1,)]
     records = table.tables.load()
     assert records[table.name("t")].state is TableState.QUARANTINED
