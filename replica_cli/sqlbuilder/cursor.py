@@ -35,8 +35,11 @@ class Cursor:
         self._places = [i for i, t in enumerate(tokens) if not t.is_blank and t.kind not in (Kind.OPEN, Kind.CLOSE)]
         self._at = 0
 
-    def _table(self, into: list[TableReference], *, is_kept: bool = False) -> bool:
-        """Take a table's name: with its schema, without one, or MariaDB's with a point alone before it."""
+    def _table(self, into: list[TableReference], *, schema: str | None = None, is_kept: bool = False) -> bool:
+        """Take a table's name: with its schema, without one, or MariaDB's with a point alone before it.
+
+        `schema` is that of a name without one, where it is not the session's.
+        """
         if not self._has_more:
             return False
         first = last = self._places[self._at]
@@ -47,7 +50,7 @@ class Cursor:
             names.append(self._name_at(first))
             self._at += 2
         else:
-            names.append(self._default_schema)
+            names.append(self._default_schema if schema is None else schema)
         if not self._has_more or not self._is_name():
             return False
         last = self._places[self._at]

@@ -303,8 +303,9 @@ class _Parser(Cursor):
         depth = 0
         while self._has_more:
             if self._take("REFERENCES"):
-                # Without a schema it is the child's own, on either server.
-                self._table(self._others, is_kept=not self._is_dotted())
+                # Without a schema it is the child's own, on either server. Capitals are the primary's to fold.
+                child = self._references[0].name.schema
+                self._table(self._others, schema=child, is_kept=not (self._is_dotted() or self._folds_names))
                 continue
             is_known = depth == 0 and (self._names_parts() or (is_alter and self._names_changed()))
             if not (is_known or self._names_sequence() or self._chain()):

@@ -85,6 +85,16 @@ def test_a_dropped_schema_is_gone_with_its_tables(bench: Bench, here: str) -> No
     bench.stream()
 
 
+def test_a_quarantined_table_is_followed_once_its_schema_is_made_again(bench: Bench, here: str) -> None:
+    bench.tables.save(TableRecord(bench.name("child"), TableState.QUARANTINED, bench.here(), reason="a test"))
+    bench.on_primary("DELETE FROM child", f"DROP DATABASE {bench.schema}")
+    bench.on_primary(f"CREATE DATABASE {bench.schema} CHARACTER SET latin1", f"USE {bench.schema}")
+    bench.on_primary("CREATE TABLE child (id INT PRIMARY KEY, word CHAR(5))", "INSERT INTO child VALUES (7, 'x')")
+    bench.stream()
+    assert bench.tables.load() == {}
+    assert_equal(bench.primary, bench.secondary, bench.schema, here)
+
+
 def test_what_is_not_the_primarys_stays(bench: Bench, here: str, caplog: pytest.LogCaptureFixture) -> None:
     bench.on_secondary("CREATE TABLE out_of_it (id INT PRIMARY KEY)", "CREATE VIEW seen AS SELECT id FROM out_of_it")
     bench.on_primary(*replaced(bench))

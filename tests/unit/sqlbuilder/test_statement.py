@@ -368,6 +368,15 @@ def test_tables_that_no_longer_have_their_name(text: str) -> None:
     assert " ".join(sorted(map(str, parse(text).gone))) == GONE[text]
 
 
+def test_a_parent_without_a_schema_is_of_the_child_s_and_is_folded_where_the_primary_folds_names() -> None:
+    text = "CREATE TABLE Other.Child (a INT, FOREIGN KEY (a) REFERENCES Parent (a))"
+    assert parse(text).parents == (TableName("Other", "Parent"),)
+    assert "REFERENCES Parent (a)" in parse(text).routed(lambda schema: schema)
+    folded = parse(text, replace(MARIADB, folds_names=True))
+    assert folded.parents == (TableName("other", "parent"),)
+    assert "REFERENCES `there`.`parent` (a)" in folded.routed(lambda _: "there")
+
+
 def test_parents_are_what_foreign_keys_refer_to() -> None:
     found = parse("CREATE TABLE t (a INT REFERENCES u (a), FOREIGN KEY (a) REFERENCES s.v (a), CHECK (nextval(q) > 1))")
     assert [str(name) for name in found.parents] == ["d.u", "s.v"]
