@@ -83,8 +83,8 @@ class BeatStore:
         """Write the heartbeat, about once a second; return whether a pause is wanted.
 
         `connection_id` is the writing session's; `connections` are all of the process, so that a standby can kill them
-        where it is frozen. `moved_at` moves only when the work did: position, rows, or a copy's rows. A wish to pause
-        stays as it is, whoever beats.
+        where it is frozen. `moved_at` moves only when the work did: position, rows, a copy's rows or its steps. A wish
+        to pause stays as it is, whoever beats.
         """
         snapshot = {**asdict(status), "connections": list(connections)}
         progress = _progress(status)

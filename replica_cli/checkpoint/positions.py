@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.layout import set_aside_hint
-from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.core.errors import Fenced, StateBroken
 from replica_cli.core.gtid import MariadbGtids, MysqlGtids
 from replica_cli.core.position import Position
@@ -51,7 +49,6 @@ class PositionStore:
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
-        self._schema = state_schema
         self._table = f"{quote(state_schema)}.binlog_position"
         self._hanging = tuple(f"{quote(state_schema)}.{table}" for table in ("xa_prepared", "ddl_intent"))
         self._instance = instance
@@ -69,7 +66,9 @@ class PositionStore:
             raise StateBroken(
                 f"{self._session.server.name}: {self._table} holds a position of {self._instance} that cannot be read: "
                 f"{error}",
-                hint=set_aside_hint(self._schema, existing_state_tables(self._session, self._schema)),
+                hint=f"UPDATE {self._table} SET instance = {text_literal(f'{self._instance} (old)')} WHERE instance = "
+                f"{text_literal(self._instance)};  -- on the secondary, sets the row aside; then "
+                "`replica transfer --restart` copies every table again",
             ) from error
 
     def start(self, position: Position, *, source_identity: str, selection: Selection) -> None:

@@ -78,7 +78,7 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
 def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_first_copy: bool = False) -> HealthCheck:
     """Check the age of the oldest change that is not applied."""
     if is_first_copy:
-        return HealthCheck("lag", WARNING, "not known before the first copy is done", instance=instance)
+        return HealthCheck("lag", WARNING, "not known before the copy is done", instance=instance)
     behind = "" if distance.size_bytes is None else f", {size(distance.size_bytes)} of binary log"
     if distance.seconds is None:
         return HealthCheck("lag", UNKNOWN, f"unknown{behind}", instance=instance)
@@ -127,8 +127,8 @@ def check_watch(state: InstanceState, instance: str, *, answered: Collection[str
     found = state.beat.snapshot.get("findings") if state.beat is not None else None
     if state.beat is None or not isinstance(found, list) or not found:
         return None
-    told = [finding for each in found if (finding := _finding(each)) is not None]
-    bad = [finding for finding in told if finding[0] not in answered and finding[1] is not OK]
+    told = [finding for each in found if (finding := _finding(each))[0] not in answered]
+    bad = [finding for finding in told if finding[1] is not OK]
     level = worst([OK, *(level for _, level, _ in bad)])
     message = "; ".join(f"{name}: {message}" for name, _, message in bad) or "nothing wrong"
     ended = "" if state.is_alive else f", {duration(state.beat.age_seconds)} ago"
@@ -142,12 +142,11 @@ def _named(beat: Beat) -> str:
     return f"the process (host {host}, pid {pid})" if host and pid.isdigit() else beat.holder
 
 
-def _finding(found: object) -> tuple[str, HealthLevel, str] | None:
-    """Return name, level and message of a finding in a heartbeat, None for what no version of ours has written."""
-    if not isinstance(found, list) or len(found) != 3:
-        return None
-    name, level, message = map(str, found)
-    return (name, HealthLevel[level], message) if level in HealthLevel.__members__ else None
+def _finding(found: object) -> tuple[str, HealthLevel, str]:
+    """Return name, level and message of a finding in a heartbeat; what this version cannot read is unknown."""
+    if isinstance(found, list) and len(found) == 3 and found[1] in HealthLevel.__members__:
+        return str(found[0]), HealthLevel[found[1]], str(found[2])
+    return "heartbeat", UNKNOWN, "it holds a finding that this version cannot read"
 
 
 def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:

@@ -100,16 +100,20 @@ class StatusBoard:
 
     def copying(self, progress: TransferProgress) -> None:
         """Take the progress of a copy for which the stream waits; the end of a table is told at once."""
-        self._note(progress)
-        self.set(phase=Phase.TRANSFERRING, transfer=progress, rows_per_second=progress.rows_per_second)
+        copied = self._copied_with(progress)
+        self.set(
+            phase=Phase.TRANSFERRING, transfer=progress, copied=copied, rows_per_second=progress.rows_per_second
+        )  # fmt: skip
 
     def copying_beside(self, progress: TransferProgress) -> None:
         """Take the progress of a copy beside the stream."""
-        self._note(progress)
-        self.set(transfer=progress)
+        self.set(copied=self._copied_with(progress), transfer=progress)
 
-    def _note(self, progress: TransferProgress) -> None:
-        """Keep what was copied for a minute: the heartbeat shows it, and who asked for the copy waits for that."""
+    def _copied_with(self, progress: TransferProgress) -> tuple[CopiedTable, ...]:
+        """Return what was copied in the last minute: the heartbeat shows it, and who asked for the copy waits for that.
+
+        The end of a table is told at once.
+        """
         before = self.status.transfer
         known = _finished(before) if before is not None else frozenset()
         done = _finished(progress)
@@ -119,7 +123,7 @@ class StatusBoard:
         self._copied += [(now, CopiedTable(t.table, t.rows_copied, moment)) for t in progress.tables
                          if t.table in done - known]  # fmt: skip
         self._copied = [(at, table) for at, table in self._copied if now - at < _COPIED_SECONDS]
-        self.set(copied=tuple(table for _, table in self._copied))
+        return tuple(table for _, table in self._copied)
 
 
 def _finished(progress: TransferProgress) -> frozenset[str]:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.requests import StreamRequest
     from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.status import TransferProgress
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.service.board import StatusBoard
@@ -109,6 +110,7 @@ class Worker:
         self._is_doubted = False
         self._writer_id: int | None = None
         self._token: int | None = None
+        self._has_state = False
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
         self._lost = 0
@@ -137,7 +139,7 @@ class Worker:
         """Return an error in our words; one of the state that this worker has used before says what became of that."""
         if not isinstance(error, ReplicaError):
             return _bug(error)
-        return error if self._token is None else explained(error, self._settings, self._server)
+        return explained(error, self._settings, self._server) if self._has_state else error
 
     def _open(self) -> SecondarySessions:
         try:
@@ -258,6 +260,7 @@ class Worker:
             self._copy(sessions, TransferMode.RESUME)
             self._must_hold = False
         self._token = stores.positions.take_token()
+        self._has_state = True
         saved = stores.positions.load()
         if saved is None:
             raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
@@ -285,7 +288,7 @@ class Worker:
         while True:
             try:
                 copy_what_is_missing(
-                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying,
+                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._copying,
                     guard=sessions.guard(self._settings),
                 )  # fmt: skip
                 break
@@ -321,6 +324,10 @@ class Worker:
             raise error
         for name, reason in reasons.items():
             self._set_aside(sessions, name, reason, saved.position, (advice or {}).get(name, ""))
+
+    def _copying(self, progress: TransferProgress) -> None:
+        self._has_state = True
+        self._board.copying(progress)
 
     def _outlive(  # noqa: PLR0911 - one return a kind of trouble
         self, error: ReplicaError
@@ -515,7 +522,9 @@ class Worker:
         text = (
             f"{self._server.name}: caught up, but for {counted(len(tables), 'quarantined table')}: {', '.join(tables)}"
         )
-        return Failure("quarantined", text, f"`replica transfer {table_options(tables)}` copies again", ExitCode.FOUND)
+        return Failure(
+            "quarantined", text, f"`replica transfer {table_options(tables)}` copies them again", ExitCode.FOUND
+        )
 
 
 def _bug(error: Exception) -> Panic:

@@ -63,15 +63,27 @@ def test_what_is_broken_is_named_by_every_command_and_mended_as_the_hint_says(co
     copied.assert_equal()
 
 
-def test_a_state_that_is_set_aside_as_the_hint_says_is_kept_and_all_is_copied_again(copied: Replica) -> None:
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("UPDATE binlog_position SET gtid = 'nonsense'", "binlog_position WHERE instance = 'db1 (old)'"),
+        ("ALTER TABLE binlog_position ENGINE = MyISAM", "binlog_position_old"),
+    ],
+)
+def test_a_state_that_is_set_aside_as_the_hint_says_is_kept_and_all_is_copied_again(
+    copied: Replica, statement: str, kept: str
+) -> None:
     before = copied.saved()
-    copied.on_secondary("UPDATE binlog_position SET gtid = 'nonsense'", schema=copied.state_schema)
+    copied.on_secondary(statement, schema=copied.state_schema)
     hint = copied.run("position", "show", "--json", code=13).error["hint"]
-    copied.on_secondary(hint[hint.index("RENAME") :].partition(";")[0], schema=copied.state_schema)
+    start = min(hint.find(word) for word in ("RENAME", "UPDATE") if word in hint)
+    copied.on_secondary(hint[start:].partition(";")[0], schema=copied.state_schema)
+    # Nothing streams on without the position.
+    copied.run("stream", "--until-caught-up", code=14)
     copied.run("transfer", "--restart", "--secondary", "db1", "--yes")
     copied.catch_up()
     copied.assert_equal()
-    assert copied.state("SELECT file, pos FROM binlog_position_old") == [before]
+    assert copied.state(f"SELECT file, pos FROM {kept}") == [before]
 
 
 @pytest.mark.parametrize(
@@ -101,14 +113,15 @@ def test_a_state_that_goes_under_a_paused_stream_ends_it(copied: Replica) -> Non
     assert "somebody dropped or emptied it" in ended.stderr
 
 
-def test_a_state_that_goes_under_a_running_copy_is_named(replica: Replica) -> None:
+@pytest.mark.parametrize("command", ["transfer", "stream"])
+def test_a_state_that_goes_under_a_running_copy_is_named(replica: Replica, command: str) -> None:
     digits = " CROSS JOIN ".join(f"(SELECT 0 n {'UNION SELECT {} ' * 9}) d{i}".format(*range(1, 10)) for i in range(5))
     replica.on_primary(
         "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, pad CHAR(200))",
         f"INSERT INTO t (pad) SELECT REPEAT('x', 200) FROM {digits}",
     )
     replica.settings |= {"REPLICA_TRANSFER_WORKERS": "1", "TRANSFER_BATCH_SIZE": "100"}
-    running = replica.start("transfer", "--json")
+    running = replica.start(command, "--json")
     replica.wait_until_copied("t")
     replica.on_secondary(f"DROP DATABASE {replica.state_schema}")
     check_is_named(running.end(), "somebody dropped or emptied it")

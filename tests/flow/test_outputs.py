@@ -71,7 +71,7 @@ def test_a_hostile_name_is_safe_in_every_output_and_its_advice_works(replica: Re
     replica.on_secondary(f"DELETE FROM `{name}`")
     replica.on_primary(f"UPDATE `{name}` SET id = 2")
     replica.settings["REPLICA_TABLE_FAILURES"] = "1"
-    outputs.append(replica.catch_up())
+    outputs.append(replica.catch_up(code=3))
     outputs.append(replica.run("position", "show"))
     found = replica.run("health", code=2)
     outputs += [found, replica.run("health", "--json", code=2), replica.run("position", "show", "--json")]

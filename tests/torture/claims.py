@@ -95,6 +95,8 @@ def wrong_in_positions(document: Document, sample: Sample) -> list[str]:
     """Return what is untrue in an answer of `position show --json` about one secondary."""
     report = next(r for r in document["secondaries"] if r["instance"] == sample.instance)
     missing, wrong = sample.missing(), []
+    if report["failure"]:
+        return []  # the secondary is away, or its state cannot be read: that is an error, not an answer
     if missing and report["distance_bytes"] == 0:
         wrong.append(f"`position show` says behind 0 B, while {_told(missing, sample)}")
     # A stream learns of a lost position from its watch, which looks every half minute.

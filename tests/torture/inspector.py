@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 
 from replica_cli.cli.output.json import health_document, positions_document
 from replica_cli.config import load_settings
-from replica_cli.core.errors import ReplicaError
 from replica_cli.core.requests import HealthRequest
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.service.health import check_health
@@ -98,10 +97,7 @@ class Inspector:
         before, acknowledged, asked_at = self._look(with_ledger=False), self._writer.acknowledged(), time.time()
         health = health_document(check_health(settings, HealthRequest((server,), settings.max_lag_seconds)))
         asked_again_at = time.time()
-        try:
-            positions = positions_document(show_positions(settings, (server,)))
-        except ReplicaError:
-            positions = None  # the secondary is away: that is an error, not an answer
+        positions = positions_document(show_positions(settings, (server,)))
         after, now = self._look(with_ledger=True), time.time()
         sample = self._confirmed(Sample(
             self.site.name, asked_at, acknowledged, before, after,
@@ -112,8 +108,7 @@ class Inspector:
         if not sample.may_be_lost and (missing := sample.missing()):
             self._behind.append((min(missing.values()), now))
         self._problems += wrong_in_health(health, sample)
-        if positions is not None:
-            self._problems += wrong_in_positions(positions, replace(sample, asked_at=asked_again_at))
+        self._problems += wrong_in_positions(positions, replace(sample, asked_at=asked_again_at))
 
     def _confirmed(self, sample: Sample) -> Sample:
         """Return the sample with those transactions alone that the primary still has: crashes may take some back."""

@@ -286,7 +286,7 @@ def _phase(report: PositionReport, paint: Painter) -> str:
 
 def _distance(report: PositionReport) -> str:
     if not report.is_copied:
-        return "unknown until the first copy is done"
+        return "unknown until the copy is done"
     known = []
     if report.distance_bytes is not None:
         known.append(units.size(report.distance_bytes))
