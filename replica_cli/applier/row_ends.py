@@ -71,36 +71,38 @@ class RowEnds:
             columns = columns_for(event.table, definition_of(event, self._definitions, self._selection))
         except Drift:
             return None  # the engine says so
-        place = next((i for i, c in enumerate(columns) if c.generation_expression.upper() == "ROW END"), None)
-        if place is None:
+        period = {c.generation_expression.upper(): i for i, c in enumerate(columns) if c.is_of_period}
+        if not period:
             return None
-        self._check(event, columns, place)
+        needed = (period["ROW START"], *range(period["ROW END"], len(columns)))
+        self._check(event, columns, needed)
         tags = "ba" if head.present_after else "b"
         each = tuple(f"add(fix(row_{tag}, key_{tag}))" for tag in tags)
-        return compile_each(head, columns, range(place, len(columns)), (), EachBody("add, fix", (), each, {}))
+        return compile_each(head, columns, needed, (), EachBody("add, fix", (), each, {}))
 
-    def _check(self, event: RowEvent, columns: tuple[Column, ...], place: int) -> None:
+    def _check(self, event: RowEvent, columns: tuple[Column, ...], needed: tuple[int, ...]) -> None:
         bitmaps = [b for b in (event.head.present, event.head.present_after) if b]
-        is_last = all(c.extra == "HIDDEN" for c in columns[place + 1 :])
-        if is_last and all(is_present(b, i) for b in bitmaps for i in range(place, len(columns))):
+        is_last = all(columns[place].extra == "HIDDEN" for place in needed[2:])
+        if is_last and all(is_present(b, place) for b in bitmaps for place in needed):
             return
         raise ApplyRefused(
             f"{event.table.name}: current rows end at another moment in the secondary's release, and the end of row "
-            "versions is not the last column, so it cannot be rewritten",
-            hint="use a secondary of the primary's release, or name no columns for the period",
+            "versions is not the last column, or not in the row image, so it cannot be rewritten",
+            hint="use a secondary of the primary's release, or let the end of the period be the last column and set "
+            "binlog_row_image=FULL",
             table=event.table.name,
         )
 
-    def _fix(self, table: TableName, row: bytes, key: object) -> bytes:
-        hashes = key[1:] if isinstance(key, tuple) else ()
-        start = len(row) - _HASH_WIDTH * sum(value != _NULL for value in hashes) - _WIDTH
-        found = row[start : start + _WIDTH]
-        if found == self._old:
-            return row[:start] + self._new + row[start + _WIDTH :]
-        if self._new < self._old and found[0] & _BEYOND_2038:
+    def _fix(self, table: TableName, row: bytes, values: tuple[bytes, ...]) -> bytes:
+        begins, ends, *hashes = values
+        is_current = ends == self._old
+        if self._new < self._old and (begins[0] | (0 if is_current else ends[0])) & _BEYOND_2038:
             raise ApplyRefused(
-                f"{table}: a row version ends after 2038, which the secondary's release cannot hold",
+                f"{table}: a row version begins or ends after 2038, which the secondary's release cannot hold",
                 hint="use a secondary of MariaDB 11.5 or later",
                 table=table,
             )
-        return row
+        if not is_current:
+            return row
+        place = len(row) - _HASH_WIDTH * sum(value != _NULL for value in hashes) - _WIDTH
+        return row[:place] + self._new + row[place + _WIDTH :]

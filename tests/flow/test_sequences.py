@@ -99,6 +99,18 @@ def test_sequences_are_copied_with_their_state_and_followed(replica: Replica, en
         assert given > max(row[0] for row in session.rows("SELECT id FROM a_table"))
 
 
+@pytest.mark.every_server
+@pytest.mark.servers("mariadb", "11.8")
+def test_sequences_of_other_types_than_bigint(replica: Replica) -> None:
+    replica.on_primary("CREATE SEQUENCE small AS SMALLINT UNSIGNED START 3 CACHE 2", "DO NEXTVAL(small)")
+    replica.run("transfer")
+    replica.on_primary("DO NEXTVAL(small)", "CREATE SEQUENCE tiny AS TINYINT CACHE 3", "DO NEXTVAL(tiny)")
+    replica.on_primary("DO NEXTVAL(small)", "ALTER SEQUENCE tiny AS INT", "DO NEXTVAL(tiny)")
+    replica.catch_up()
+    assert_same_sequences(replica, "small", "tiny")
+    replica.assert_nothing_is_noted()
+
+
 @pytest.mark.servers("mariadb")
 def test_a_sequence_that_is_copied_beside_the_stream_ends_in_the_primarys_state(replica: Replica) -> None:
     replica.on_primary("CREATE SEQUENCE s CACHE 3", "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
