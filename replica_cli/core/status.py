@@ -51,6 +51,7 @@ class CopyStep(StrEnum):
 
     PREPARING = "preparing"  # the table is made, and cut into ranges
     ROWS = "rows"
+    CHECKING = "checking"  # whether the definition is still the one that the copy began with
     INDEXES = "indexes"
     FOREIGN_KEYS = "foreign_keys"
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _SHOWN_STEPS = 3
 _STEPS = {
     CopyStep.PREPARING: "preparing",
+    CopyStep.CHECKING: "checking the definition of",
     CopyStep.INDEXES: "building indexes of",
     CopyStep.FOREIGN_KEYS: "adding foreign keys of",
 }

@@ -277,6 +277,7 @@ class Worker:
             if not self._is_cut_short(run):
                 self._restart(run)
             return
+        self._meter.begin(str(run.name), CopyStep.CHECKING)
         fingerprint = current_fingerprint(self._connections.primary, self._plan.origin, run.name)
         # Gone is no reason to begin again: its end is in the log behind `start`.
         if fingerprint not in (None, run.source.fingerprint):
