@@ -250,7 +250,7 @@ class DdlApplier:
         reason = f"{parsed.kind} with {outside}, which is outside the filters"
         if stays := tuple(t for t in live if t not in parsed.gone):
             raise TableChangedInWindow(stays, f"{reason}, at {transaction.start}")
-        return Decision(Verdict.QUARANTINE, reason, tuple(live))
+        return Decision(Verdict.QUARANTINE, f"{reason}: the primary has no table of this name any more", tuple(live))
 
     def _stopped(self, parsed: ParsedStatement, transaction: Transaction) -> ApplyRefused:
         # It names no table: this is what the user asked for, not a failure that goes away or sets a table aside.
@@ -290,7 +290,7 @@ class DdlApplier:
 
         Raises ApplyRefused where the secondary refuses it.
         """
-        with self._refusing(parsed, transaction), self._runner.waiting_for(place_of(transaction)):
+        with self._runner.waiting_for(place_of(transaction)), self._refusing(parsed, transaction):
             self._empty_schema(statement, parsed, transaction, gone)
 
     def _empty_schema(
@@ -328,11 +328,17 @@ class DdlApplier:
         is_new = parsed.kind is StatementKind.CREATE_TABLE and all(
             read_table(self._catalog, t) is None for t in targets
         )
-        with self._refusing(parsed, transaction, is_new=is_new), self._runner.waiting_for(place_of(transaction)):
-            self._apply(statement, parsed, transaction, targets)
+        with self._runner.waiting_for(place_of(transaction)):
+            self._apply(statement, parsed, transaction, targets, is_new=is_new)
 
     def _apply(
-        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, targets: tuple[TableName, ...]
+        self,
+        statement: Statement,
+        parsed: ParsedStatement,
+        transaction: Transaction,
+        targets: tuple[TableName, ...],
+        *,
+        is_new: bool,
     ) -> None:
         before = self._fingerprint(targets)
         left = self._left_of(statement, transaction)
@@ -345,19 +351,22 @@ class DdlApplier:
                 logger, logging.INFO, Tag.INFO, "finished before the restart: %s", _shown(parsed),
                 instance=self._session.server.name, position=transaction.start,
             )  # fmt: skip
-            self._finish_drop(parsed, targets)
-            self._keep_transactional(targets)
+            with self._refusing(parsed, transaction):
+                self._finish_drop(parsed, targets)
+                self._keep_transactional(targets)
             self._uncompared.add(self._altered.to_store(parsed))
             self._altered.note(parsed, {})
             return
         elif doubtful := self._tables_in_doubt(parsed):
             reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
             raise StatementInDoubt(doubtful, reason)
-        self._make_schemas(parsed, transaction)
+        with self._refusing(parsed, transaction, is_new=is_new):
+            self._make_schemas(parsed, transaction)
         self._uncompared.add(self._altered.to_store(parsed))
         defined = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
-        self._run(statement, parsed, targets)
-        self._keep_transactional(targets)
+        with self._refusing(parsed, transaction, is_new=is_new):
+            self._run(statement, parsed, targets)
+            self._keep_transactional(targets)
         self._altered.note(parsed, defined)
 
     def _make_schemas(self, parsed: ParsedStatement, transaction: Transaction) -> None:
@@ -381,7 +390,7 @@ class DdlApplier:
 
     @contextlib.contextmanager
     def _refusing(self, parsed: ParsedStatement, transaction: Transaction, *, is_new: bool = False) -> Iterator[None]:
-        """Make an error of the secondary one of the statement's table: another one would end the stream for all."""
+        """Make a refusal of the secondary one of the statement's table: another one would end the stream for all."""
         try:
             yield
         except ServerError as error:

@@ -6,8 +6,8 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import ApplyRefused
-from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, Remedy, ServerError
+from replica_cli.core.errors import ApplyRefused, LockWait
+from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.session_settings import LOCK_WAITS, assignments
 from replica_cli.sqlbuilder.identifiers import quote
 
@@ -37,8 +37,8 @@ class StatementRunner:
         is_waiting = False
         try:
             yield
-        except ServerError as error:
-            is_waiting = error.remedy is Remedy.RETRY
+        except LockWait:
+            is_waiting = True
             raise
         finally:
             if is_waiting:
