@@ -9,6 +9,7 @@ from replica_cli.applier.plan import columns_for, refuse_history
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
+from replica_cli.sqlbuilder.history import why_history_differs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -139,7 +140,7 @@ class AutoEngine:
         if not self._is_same_release and any(c.is_generated for c in theirs.logged_without_period):
             # MariaDB 11 leaves generated columns out of its images; 10.11 keeps what they were before.
             return "generated columns, and another release on the primary"
-        return None
+        return why_history_differs(theirs) if self._history.holds(event) else None
 
     def _difference_now(self, event: RowEvent, ours: TableDefinition | None) -> str | None:
         """Return how the secondary's table differs from the primary's of now, None where it does not."""

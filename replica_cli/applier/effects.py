@@ -165,10 +165,9 @@ class StatementEffects:
         if not selected or parsed.kind not in (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE):
             return None
         target = self._selection.target(selected[0])
-        is_altered = parsed.kind is StatementKind.ALTER_TABLE and self._catalog.is_mariadb and target is not None
+        is_altered = parsed.kind is StatementKind.ALTER_TABLE and self._catalog.is_mariadb
         before = read_table(self._catalog, target) if is_altered and target is not None else None
-        is_versioned = before is not None and before.is_versioned
-        return why_statement_refused(parsed, is_versioned=is_versioned, to_mariadb=self._catalog.is_mariadb)
+        return why_statement_refused(parsed, before, to_mariadb=self._catalog.is_mariadb)
 
     def _is_here(self, name: TableName) -> bool:
         target = self._selection.target(name)

@@ -32,17 +32,18 @@ def why_history_differs(definition: TableDefinition) -> str | None:
     """Return why the row versions of a table cannot be the same on another server, None where they can."""
     if any(c.data_type != "timestamp" for c in definition.period):
         return _BY_TRANSACTION
-    if definition.is_versioned:
-        for key in definition.foreign_keys:
-            if {key.on_update, key.on_delete} & _ACTING:
-                return f"foreign key {key.name} {_CASCADES}"
-    return None
+    return _why_key_acts(definition) if definition.is_versioned else None
 
 
-def why_statement_refused(parsed: ParsedStatement, *, is_versioned: bool, to_mariadb: bool) -> str | None:
+def _why_key_acts(definition: TableDefinition) -> str | None:
+    acting = (k for k in definition.foreign_keys if {k.on_update, k.on_delete} & _ACTING)
+    return next((f"foreign key {key.name} {_CASCADES}" for key in acting), None)
+
+
+def why_statement_refused(parsed: ParsedStatement, before: TableDefinition | None, *, to_mariadb: bool) -> str | None:
     """Return why a statement makes a table whose row versions cannot be followed, None where it does not.
 
-    `is_versioned`: the table keeps them already.
+    `before` is the table that it alters, as it is on the secondary.
     """
     tokens = [t for t in solid(parsed.tokens) if t.kind not in (Kind.OPEN, Kind.CLOSE)]
     adds = any(
@@ -53,9 +54,9 @@ def why_statement_refused(parsed: ParsedStatement, *, is_versioned: bool, to_mar
         return "MySQL has no system-versioned tables"
     if _numbers_versions(tokens):
         return _BY_TRANSACTION
-    if (adds or is_versioned) and _has_acting_key(tokens):
+    if (adds or (before is not None and before.is_versioned)) and _has_acting_key(tokens):
         return f"its foreign key {_CASCADES}"
-    return None
+    return _why_key_acts(before) if adds and before is not None else None
 
 
 _ACTING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})

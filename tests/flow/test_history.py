@@ -235,11 +235,13 @@ def test_history_that_cannot_be_the_same_is_refused_by_name(replica: Replica) ->
         cascading.format("c2"),
         "CREATE TABLE c3 (id INT PRIMARY KEY, p INT) WITH SYSTEM VERSIONING",
         "ALTER TABLE c3 ADD FOREIGN KEY (p) REFERENCES parent (id) ON UPDATE SET NULL",
+        "CREATE TABLE c4 (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON UPDATE CASCADE)",
+        "ALTER TABLE c4 ADD SYSTEM VERSIONING",
         "INSERT INTO parent VALUES (1)",
     )
     replica.catch_up(code=3)
     noted = dict(replica.state("SELECT table_name, reason FROM table_status WHERE state = 'quarantined'"))
-    assert sorted(noted) == ["c2", "c3", "n2"]
+    assert sorted(noted) == ["c2", "c3", "c4", "n2"]
     assert all("another server" in r or "another time" in r for r in noted.values())
     assert replica.on_secondary("SELECT * FROM parent") == [(1,)]
 

@@ -12,6 +12,8 @@ from replica_cli.sqlbuilder.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import Dialect
 
 DIALECT = Dialect(is_mariadb=True, has_ansi_quotes=False, has_backslash_escapes=True)
+TABLE = TableDefinition(TableName("d", "t"), "InnoDB", "", (Column("id", "int", "int"),), kind="SYSTEM VERSIONED")
+KEY = ForeignKey("k", ("p",), TableName("d", "o"), ("id",), on_update="RESTRICT", on_delete="CASCADE")
 PERIOD = "s {0} GENERATED ALWAYS AS ROW START, e {0} GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)"
 TIMES, NUMBERS = PERIOD.format("TIMESTAMP(6)"), PERIOD.format("BIGINT UNSIGNED")
 PARENT = "FOREIGN KEY (p) REFERENCES o (id)"
@@ -32,9 +34,8 @@ REFUSED = {
 }
 
 
-def _why(text: str, *, is_versioned: bool = False, to_mariadb: bool = True) -> str | None:
-    parsed = parse_statement(text, "d", DIALECT)
-    return why_statement_refused(parsed, is_versioned=is_versioned, to_mariadb=to_mariadb)
+def _why(text: str, before: TableDefinition | None = None, *, to_mariadb: bool = True) -> str | None:
+    return why_statement_refused(parse_statement(text, "d", DIALECT), before, to_mariadb=to_mariadb)
 
 
 @pytest.mark.parametrize("text", FOLLOWED)
@@ -49,8 +50,12 @@ def test_these_statements_make_versions_that_cannot_be_the_same(text: str) -> No
 
 def test_what_a_table_is_already_counts() -> None:
     adds = f"ALTER TABLE t ADD {PARENT} ON DELETE CASCADE"
-    assert _why(adds) is None
-    assert "another time" in (_why(adds, is_versioned=True) or "")
+    assert _why(adds, replace(TABLE, kind="BASE TABLE")) is None
+    assert "another time" in (_why(adds, TABLE) or "")
+    bound = replace(TABLE, foreign_keys=(KEY,), kind="BASE TABLE")
+    assert "foreign key k" in (_why("ALTER TABLE t ADD SYSTEM VERSIONING", bound) or "")
+    assert _why("ALTER TABLE t ADD COLUMN c INT", bound) is None
+    assert _why("ALTER TABLE t DROP SYSTEM VERSIONING", replace(bound, kind="SYSTEM VERSIONED")) is None
 
 
 def test_mysql_has_no_row_versions() -> None:
@@ -60,15 +65,11 @@ def test_mysql_has_no_row_versions() -> None:
     assert _why("ALTER TABLE t DROP SYSTEM VERSIONING", to_mariadb=False) is None
 
 
-TABLE = TableDefinition(TableName("d", "t"), "InnoDB", "", (Column("id", "int", "int"),), kind="SYSTEM VERSIONED")
-
-
 def test_definitions_are_judged_as_statements_are() -> None:
-    key = ForeignKey("k", ("p",), TableName("d", "o"), ("id",), on_update="RESTRICT", on_delete="CASCADE")
     assert why_history_differs(TABLE) is None
-    assert "foreign key k" in (why_history_differs(replace(TABLE, foreign_keys=(key,))) or "")
-    assert why_history_differs(replace(TABLE, foreign_keys=(replace(key, on_delete="RESTRICT"),))) is None
-    assert why_history_differs(replace(TABLE, foreign_keys=(key,), kind="BASE TABLE")) is None
+    assert "foreign key k" in (why_history_differs(replace(TABLE, foreign_keys=(KEY,))) or "")
+    assert why_history_differs(replace(TABLE, foreign_keys=(replace(KEY, on_delete="RESTRICT"),))) is None
+    assert why_history_differs(replace(TABLE, foreign_keys=(KEY,), kind="BASE TABLE")) is None
     number = Column("s", "bigint", "bigint(20) unsigned", generation_expression="ROW START")
     assert "numbered" in (why_history_differs(replace(TABLE, columns=(*TABLE.columns, number))) or "")
 
