@@ -1,6 +1,7 @@
 """Run the command line: `replica`, or `python -m replica_cli`."""
 
 import os
+import signal
 import sys
 
 
@@ -8,6 +9,9 @@ def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
     _hold_standard_descriptors()
     if sys.argv[1:2] == ["stream"] and not {"--help", "-h"} & set(sys.argv):
+        # They ask something of a stream: what it is asked before it can hear is no reason to die.
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
         # A worker takes as long to come up as the command line itself: both at once.
         from replica_cli.service.spawning import spawn_ahead  # noqa: PLC0415 - no other command needs it
 

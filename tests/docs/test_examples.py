@@ -32,8 +32,15 @@ def test_the_unit_leaves_alone_what_a_restart_cannot_mend() -> None:
     service = unit["Service"]
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"].split() == [
-        str(int(code)) for code in (ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.LOCKED)
-    ]
+        str(int(code))
+        for code in (
+            ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.REFUSED, ExitCode.LOCKED,
+        )
+    ]  # fmt: skip
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    # What a reload reads has to be a file.
+    assert "EnvironmentFile" not in service
+    assert "--env-file" in service["ExecStart"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
@@ -67,10 +74,11 @@ def test_the_compose_file_describes_a_primary_two_secondaries_and_the_stream() -
     (compose,) = yaml_documents(EXAMPLES / "docker" / "compose.yaml")
     services = compose["services"]
     assert set(services) == {"primary", "secondary1", "secondary2", "replica"}
-    environment = services["replica"]["environment"]
-    assert set(environment) <= NAMES
-    given = {**environment, "MARIA_PASS_FILE": str(EXAMPLES / "docker" / "password.txt")}
-    settings = load_settings(None, given, ROOT / "no such .env")
+    assert "environment" not in services["replica"]  # a reload could not change it
+    assert services["replica"]["volumes"] == ["./replica.env:/var/lib/replica/.env:ro"]
+    assert "WORKDIR /var/lib/replica" in (EXAMPLES / "docker" / "Dockerfile").read_text()
+    password = {"MARIA_PASS_FILE": str(EXAMPLES / "docker" / "password.txt")}
+    settings = load_settings(None, password, EXAMPLES / "docker" / "replica.env")
     assert [settings.primary.host, *(s.host for s in settings.secondaries)] == ["primary", "secondary1", "secondary2"]
     assert f"'{settings.primary.password.reveal()}'" in (EXAMPLES / "docker" / "primary.sql").read_text()
     for name in ("primary", "secondary1", "secondary2"):
@@ -85,14 +93,18 @@ def test_the_kubernetes_settings_are_a_configuration(tmp_path: Path) -> None:
     documents = yaml_documents(EXAMPLES / "kubernetes" / "replica.yaml")
     by_kind = {d["kind"]: d for d in documents}
     assert list(by_kind) == ["Secret", "ConfigMap", "Deployment"]
-    data = by_kind["ConfigMap"]["data"]
-    assert set(data) <= NAMES
+    file = tmp_path / ".env"
+    file.write_text(by_kind["ConfigMap"]["data"][".env"])
     password = tmp_path / "password"
     password.write_text(by_kind["Secret"]["stringData"]["password"])
-    given = {**data, "MARIA_PASS_FILE": str(password), "REPLICA_PROGRESS_FOLDER": str(tmp_path)}
-    assert len(load_settings(None, given, ROOT / "no such .env").secondaries) == 2
+    given = {"MARIA_PASS_FILE": str(password), "REPLICA_PROGRESS_FOLDER": str(tmp_path)}
+    assert len(load_settings(None, given, file).secondaries) == 2
     pod = by_kind["Deployment"]["spec"]
     assert (pod["replicas"], pod["strategy"]["type"]) == (1, "Recreate")
+    (container,) = pod["template"]["spec"]["containers"]
+    # Where a command looks for its `.env`; a folder of a ConfigMap is brought up to date, a single file is not.
+    assert container["workingDir"] in [m["mountPath"] for m in container["volumeMounts"] if "subPath" not in m]
+    assert "envFrom" not in container
 
 
 def test_the_image_is_built_from_files_that_are_there() -> None:

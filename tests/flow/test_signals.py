@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until_locked_out, wait_until_written
+from fix_replica import wait_until, wait_until_locked_out, wait_until_written
 
 if TYPE_CHECKING:
     from fix_replica import Replica, Running
@@ -137,3 +139,23 @@ def test_sigterm_inside_a_big_transaction_rolls_it_back(copied: Replica) -> None
     assert copied.on_secondary("SELECT COUNT(*) FROM big") in ([(0,)], [(300_000,)])
     copied.catch_up()
     copied.assert_equal()
+
+
+def test_a_stream_that_cannot_hear_yet_does_not_die_of_being_asked(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    stream = replica.start("stream")
+    # The first worker is started before all else.
+    wait_until(lambda: stream.worker_pids() or not stream.is_running, "the first worker")
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        assert heeds(stream.process.pid, number), number.name
+        os.killpg(stream.process.pid, number)
+    stream.wait_for_log("streaming from")
+    assert stream.end(signal.SIGTERM).code == 0
+
+
+def heeds(pid: int, number: signal.Signals) -> bool:
+    """Say whether a process ignores or catches a signal: by default it would end of it."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^Sig(?:Ign|Cgt):\s*([0-9a-f]+)$", text, re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
