@@ -56,6 +56,8 @@ def _schema_name(text: str) -> str:
         raise ValueError(f"{text!r} is the server's own")
     if len(text) > 64:
         raise ValueError(f"{text!r} is longer than 64 characters")
+    if "`" in text or not text.isprintable() or text != text.strip():
+        raise ValueError(f"{text!r} has a backtick, a control character, or a blank at an end")
     return text
 
 

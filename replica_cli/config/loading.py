@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 DOTENV = Path(".env")
 LEAST_LEASE_SECONDS = 3.0
+# Less is a commit for each small transaction, and a primary that waits for us; more is memory without a gain.
+_BATCH_BYTES = parsers.size_between(4 << 10, 1 << 30)
+_QUEUE_BYTES = parsers.size_between(256 << 10, 4 << 30)
+_BATCH_AGE = parsers.duration_up_to(60.0)
 _COUNT = parsers.whole_number(1, 1_000_000)
 _HINT = "example.env lists every variable with its default; a line of `.env` is NAME=value or NAME='any value'"
 
@@ -163,9 +167,9 @@ def _read_batching(sources: Sources) -> Batching:
     standard = Batching()
     return Batching(
         transactions=sources.parsed("REPLICA_BATCH_TRANSACTIONS", _COUNT, standard.transactions),
-        size_bytes=sources.parsed("REPLICA_BATCH_BYTES", parsers.size, standard.size_bytes),
-        age_seconds=sources.parsed("REPLICA_BATCH_AGE", parsers.duration, standard.age_seconds),
-        queue_bytes=sources.parsed("REPLICA_QUEUE_BYTES", parsers.size, standard.queue_bytes),
+        size_bytes=sources.parsed("REPLICA_BATCH_BYTES", _BATCH_BYTES, standard.size_bytes),
+        age_seconds=sources.parsed("REPLICA_BATCH_AGE", _BATCH_AGE, standard.age_seconds),
+        queue_bytes=sources.parsed("REPLICA_QUEUE_BYTES", _QUEUE_BYTES, standard.queue_bytes),
     )
 
 

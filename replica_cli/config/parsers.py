@@ -44,6 +44,30 @@ def size(text: str) -> int:
     return int(match[1]) * _BYTES[match[2].upper()]
 
 
+def size_between(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of sizes from `low` to `high`, whole KiB, in bytes."""
+
+    def parse(text: str) -> int:
+        found = size(text)
+        if not low <= found <= high:
+            raise ValueError(f"{text!r} is not a size from {low >> 10}KiB to {high >> 10}KiB")
+        return found
+
+    return parse
+
+
+def duration_up_to(limit: float) -> Callable[[str], float]:
+    """Return a parser of durations up to a limit, whole seconds."""
+
+    def parse(text: str) -> float:
+        found = duration(text)
+        if found > limit:
+            raise ValueError(f"{text!r} is longer than {limit:.0f}s")
+        return found
+
+    return parse
+
+
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """Return a parser of whole numbers from `low` to `high`."""
 

@@ -94,6 +94,11 @@ def test_all_problems_come_at_once_and_name_their_variables() -> None:
         ({**BASE, "MARIA_PASS": "x", "MARIA_PASS_FILE": "/y"}, "MARIA_PASS_FILE: MARIA_PASS is set as well"),
         ({**BASE, "MARIA_PASS_FILE": "/no/such"}, "MARIA_PASS_FILE: /no/such: No such file or directory"),
         ({**BASE, "MARIA_PRIMARY_TLS_KEY": "/no/such"}, "MARIA_PRIMARY_TLS_KEY"),
+        ({**BASE, "REPLICA_QUEUE_BYTES": "1"}, "REPLICA_QUEUE_BYTES: '1' is not a size from 256KiB"),
+        ({**BASE, "REPLICA_BATCH_BYTES": "1"}, "REPLICA_BATCH_BYTES: '1' is not a size from 4KiB"),
+        ({**BASE, "REPLICA_BATCH_AGE": "100h"}, "REPLICA_BATCH_AGE: '100h' is longer than 60s"),
+        ({**BASE, "REPLICA_STATE_SCHEMA": "a`b"}, "REPLICA_STATE_SCHEMA: 'a`b' has a backtick"),
+        ({**BASE, "REPLICA_STATE_SCHEMA": "a\tb"}, "has a backtick, a control character"),
         ({"MARIA_SECONDARY_HOST": "db2"}, "unknown variable, did you mean MARIA_SECONDARY_HOSTS"),
     ],
 )

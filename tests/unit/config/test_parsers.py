@@ -41,6 +41,22 @@ def test_what_is_no_size(text: str) -> None:
         parsers.size(text)
 
 
+@pytest.mark.parametrize(("text", "is_good"), [("1KiB", True), ("1023", False), ("2M", True), ("2097153", False)])
+def test_sizes_have_limits(text: str, *, is_good: bool) -> None:
+    parse = parsers.size_between(1 << 10, 2 << 20)
+    if is_good:
+        assert parse(text) == parsers.size(text)
+        return
+    with pytest.raises(ValueError, match=f"'{text}' is not a size from 1KiB to 2048KiB"):
+        parse(text)
+
+
+def test_durations_have_limits() -> None:
+    assert parsers.duration_up_to(60)("1m") == 60
+    with pytest.raises(ValueError, match="'61s' is longer than 60s"):
+        parsers.duration_up_to(60)("61s")
+
+
 def test_endpoints() -> None:
     assert parsers.endpoint("log:12201") == ("log", 12201)
     assert parsers.endpoint("[::1]:12201") == ("::1", 12201)

@@ -35,6 +35,21 @@ def test_the_example_is_a_configuration() -> None:
     assert len(load_settings(None, {}, ROOT / "example.env").secondaries) == 2
 
 
+def test_the_example_file_takes_the_least_that_the_readme_asks_for(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    least = re.search(r"At least:\n\n```sh\n(.*?)```", readme, re.DOTALL)
+    assert least is not None
+    (tmp_path / "password").write_text("secret")
+    lines = least[1].replace("/etc/replica/password", str(tmp_path / "password"))
+    example = (ROOT / "example.env").read_text()
+    for name in re.findall(r"^(\w+)=", lines, re.MULTILINE):
+        example = re.sub(rf"^#?{name}=.*\n", "", example, flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(example + lines)
+    settings = load_settings(None, {}, tmp_path / ".env")
+    assert settings.primary.password.reveal() == "secret"
+    assert [s.name for s in settings.secondaries] == ["db2", "db3"]
+
+
 def test_the_readme_holds_the_table() -> None:
     readme = ROOT / "README.md"
     if not readme.exists():
