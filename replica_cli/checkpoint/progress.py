@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Number 0 is no range: its high_key carries the fingerprint of the definition that the copy was begun with, and its
 # is_done says that the definition was still the same after the last row.
 _DEFINITION = 0
+_ROWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,16 @@ class ProgressStore:
 
     def load(self) -> dict[TableName, CopyProgress]:
         """Return all tables' progress by the primary's names. Raises StateBroken for what this tool never writes."""
+        return self._load(self._where_instance)
+
+    def load_table(self, name: TableName) -> CopyProgress | None:
+        """Return one table's progress, None where none is kept. Raises as `load` does."""
+        return self._load(self._where(name)).get(name)
+
+    def _load(self, condition: str) -> dict[TableName, CopyProgress]:
         rows = self._session.rows(
             "SELECT schema_name, table_name, range_number, last_key, high_key, row_count, byte_count, is_done "
-            f"FROM {self._table} WHERE instance = {text_literal(self._instance)} ORDER BY range_number"
+            f"FROM {self._table} WHERE {condition} ORDER BY range_number"
         )
         tables: dict[TableName, list[Row]] = defaultdict(list)
         for schema, table, *rest in rows:
@@ -83,7 +91,7 @@ class ProgressStore:
         rows = self._session.rows(
             "SELECT schema_name, table_name, SUM(row_count), SUM(byte_count), "
             f"MAX(CASE WHEN range_number = {_DEFINITION} THEN is_done END) FROM {self._table} "
-            f"WHERE instance = {text_literal(self._instance)} GROUP BY schema_name, table_name"
+            f"WHERE {self._where_instance} GROUP BY schema_name, table_name"
         )
         return {
             TableName(_text(schema), _text(table)): TableCount(int(count or 0), int(size or 0), bool(int(done or 0)))
@@ -142,17 +150,35 @@ class ProgressStore:
             f"WHERE {self._where(name, _DEFINITION)}"
         )
 
-    def forget(self, name: TableName) -> None:
-        """Delete one table's ranges."""
-        self._session.execute(f"DELETE FROM {self._table} WHERE {self._where(name)}")
+    def forget(self, *names: TableName) -> None:
+        """Delete the ranges of tables, in the caller's transaction or one statement for some hundred tables.
+
+        Only rows that are there are deleted, each by its whole key. A DELETE of part of the key, or of a row that is
+        not there, locks the gap into which another worker inserts the ranges of the next table: two of them deadlock.
+        """
+        wanted = set(names)
+        if not wanted:
+            return
+        rows = self._session.rows(
+            f"SELECT schema_name, table_name, range_number FROM {self._table} "
+            f"WHERE {self._where(names[0]) if len(names) == 1 else self._where_instance}"
+        )
+        keys = [(name, int(row[2])) for row in rows if (name := TableName(_text(row[0]), _text(row[1]))) in wanted]
+        for first in range(0, len(keys), _ROWS_AT_ONCE):
+            found = " OR ".join(f"({self._where(*key)})" for key in keys[first : first + _ROWS_AT_ONCE])
+            self._session.execute(f"DELETE FROM {self._table} WHERE {found}")
 
     def forget_all(self) -> None:
         """Delete every range of the instance."""
-        self._session.execute(f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}")
+        self._session.execute(f"DELETE FROM {self._table} WHERE {self._where_instance}")
+
+    @property
+    def _where_instance(self) -> str:
+        return f"instance = {text_literal(self._instance)}"
 
     def _where(self, name: TableName, number: int | None = None) -> str:
         place = (
-            f"instance = {text_literal(self._instance)} AND schema_name = {text_literal(name.schema)} "
+            f"{self._where_instance} AND schema_name = {text_literal(name.schema)} "
             f"AND table_name = {text_literal(name.table)}"
         )
         return place if number is None else f"{place} AND range_number = {number}"

@@ -14,7 +14,12 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.mysql.session import Row, Session
+
+# Of the rows of one statement: with long GTID sets a thousand tables may not fit a packet.
+_RECORDS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,11 @@ class TableStore:
             f" end_file, end_pos, end_gtid, reason, row_count, updated_at) VALUES {', '.join([row] * len(records))}",
             *values,
         )
+
+    def save_many(self, records: Sequence[TableRecord]) -> None:
+        """Write records in the caller's transaction, however many there are."""
+        for first in range(0, len(records), _RECORDS_AT_ONCE):
+            self.save(*records[first : first + _RECORDS_AT_ONCE])
 
     def forget(self, name: TableName, only: TableState | None = None) -> None:
         """Delete one record: the table is live like any other.

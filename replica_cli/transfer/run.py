@@ -137,15 +137,15 @@ def _begin(
         positions.start(start, source_identity=plan.source_identity, selection=plan.origin.selection)
         tables.forget_all()
         progress.forget_all()
-    for name in since.late:
-        progress.forget(name)
-        tables.save(TableRecord(name, TableState.PENDING, reason="made while the copy was planned"))
-    for run in filter(_is_fresh, runs):
+    late = [TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(since.late)]
+    fresh = [run for run in runs if _is_fresh(run)]
+    for run in fresh:
         # A table copied whole starts at its own snapshot, which is still to come.
         run.start = None if run.reads_whole else start
-        state = TableState.COPYING if run.start else TableState.PENDING
-        progress.forget(run.name)
-        tables.save(TableRecord(run.name, state, run.start))
+    states = (TableState.COPYING if run.start else TableState.PENDING for run in fresh)
+    records = [*late, *(TableRecord(run.name, state, run.start) for run, state in zip(fresh, states, strict=True))]
+    progress.forget(*(record.name for record in records))
+    tables.save_many(records)
     target.commit()
     return start, since.late
 
@@ -178,11 +178,11 @@ def _repeat(target: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
     tables = TableStore(target, plan.state_schema, plan.instance)
     progress = ProgressStore(target, plan.state_schema, plan.instance)
     target.begin()
-    for run in runs:
-        if run.must_repeat:
-            run.is_finished, run.failure = False, None
-            progress.forget(run.name)
-            tables.save(TableRecord(run.name, TableState.PENDING, reason="altered while it was copied"))
+    again = [run for run in runs if run.must_repeat]
+    for run in again:
+        run.is_finished, run.failure = False, None
+    progress.forget(*(run.name for run in again))
+    tables.save_many([TableRecord(r.name, TableState.PENDING, reason="altered while it was copied") for r in again])
     target.commit()
 
 

@@ -208,14 +208,16 @@ def close_tables(
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
     saved = PositionStore(secondary, plan.state_schema, plan.instance).load()
     secondary.begin()
+    progress.forget(*(run.name for run in runs))
+    records = []
     for run in runs:
-        progress.forget(run.name)
         if run.start is None:  # gone from the primary before its copy began: it is copied in another turn
             continue
         # A snapshot saw one moment: nothing in the log overlaps it.
         closing = run.start if run.reads_whole else end
         state = TableState.JOINING if plan.joins or _is_behind(run.start, saved) else TableState.COPIED
-        tables.save(TableRecord(run.name, state, run.start, closing, row_count=row_counts.get(run.name, 0)))
+        records.append(TableRecord(run.name, state, run.start, closing, row_count=row_counts.get(run.name, 0)))
+    tables.save_many(records)
     secondary.commit()
 
 

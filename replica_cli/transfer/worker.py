@@ -327,7 +327,7 @@ class Worker:
         return self._stop.is_set or self._queue.is_over or run.must_repeat
 
     def _is_all_there(self, run: TableRun) -> bool:
-        progress = self._store(self._connections.secondary).load().get(run.name)
+        progress = self._store(self._connections.secondary).load_table(run.name)
         return progress is not None and bool(progress.ranges) and all(r.is_done for r in progress.ranges)
 
     def _give_up(self, run: TableRun, error: ReplicaError) -> None:
