@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.tables import TableRecord
-from replica_cli.core.errors import Interrupted
+from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.table import TableName
@@ -16,13 +18,14 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import visible_position
 from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.errors import CopyIncomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from replica_cli.checkpoint.lock import LockGuard
     from replica_cli.checkpoint.positions import SavedPosition
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How long a plan may take without a word.
+_PLANNING_SECONDS = 1.0
+
 
 def check_saved(settings: Settings, saved: SavedPosition) -> None:
     """Check that the primary's log goes on from the saved position. Raises PositionLost, PrimaryReplaced."""
@@ -47,7 +53,11 @@ def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tu
     """Plan a copy to one secondary; writes nothing."""
     from replica_cli.transfer.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
-    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+    with (
+        _told_when_long(settings, server),
+        connect(settings.primary, settings.network) as primary,
+        connect(server, settings.network) as secondary,
+    ):
         return plan_copy(
             primary,
             secondary,
@@ -58,6 +68,30 @@ def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tu
             mode=mode,
             tables=tables,
         )
+
+
+@contextmanager
+def _told_when_long(settings: Settings, server: Server) -> Iterator[None]:
+    """Say how many tables are planned if that takes a while: until its end nothing else is to be seen."""
+    is_over = threading.Event()
+
+    def tell() -> None:
+        with suppress(ReplicaError), connect(settings.primary, settings.network) as primary:
+            count = look_at_selection(primary, settings.selection).finding.value
+            if not is_over.is_set():
+                log(
+                    logger, logging.INFO, Tag.TRANSFER, "planning %s: their definitions are read",
+                    counted(int(count or 0), "table"), instance=server.name,
+                )  # fmt: skip
+
+    timer = threading.Timer(_PLANNING_SECONDS, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        timer.cancel()
 
 
 def carry_out(

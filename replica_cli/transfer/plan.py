@@ -14,7 +14,7 @@ from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import told_once
-from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas
+from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas, show_creates
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.chunks import source_of
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 # Below this a table is one range: splitting costs a walk along the index.
 SPLIT_ROWS = 50_000
+_TABLES_AT_ONCE = 100
 _KEPT = (TableAction.DONE, TableAction.CONTINUE)
 
 
@@ -226,20 +227,27 @@ def _existing(
     if len(targets) != len(definitions):
         raise ApplyRefused("two tables of the primary have one name on the secondary", hint="change REPLICA_SCHEMAS")
     there = read_catalog(secondary, sorted({t.schema for t in targets}))
-    # What was there once counts too: a table that keeps history may have nothing else left.
-    return {t: secondary.row(f"SELECT 1 FROM {source_of(there[t])} LIMIT 1") is not None for t in targets if t in there}
+    found = sorted(targets & there.keys())
+    holds_rows: dict[TableName, bool] = {}
+    for first in range(0, len(found), _TABLES_AT_ONCE):
+        asked = found[first : first + _TABLES_AT_ONCE]
+        # What was there once counts too: a table that keeps history may have nothing else left.
+        answers = secondary.rows_of_each([f"SELECT 1 FROM {source_of(there[t])} LIMIT 1" for t in asked])
+        holds_rows |= {target: bool(rows) for target, rows in zip(asked, answers, strict=True)}
+    return holds_rows
 
 
 def _sources(primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition]) -> list[SourceTable]:
     sources: dict[TableName, SourceTable | None] = {}
     refused = {}
     merged = find_merged(primary, definitions)
+    texts = show_creates(primary, [n for n, d in definitions.items() if not d.is_sequence])
     for definition in definitions.values():
         if (merge := merged.get(definition.name)) is not None:
             refused[definition.name] = f"what is changed through {merge} (engine MERGE) is logged as rows of that"
             continue
         try:
-            sources[definition.name] = read_source(primary, origin, definition)
+            sources[definition.name] = read_source(primary, origin, definition, texts.get(definition.name))
         except TableAltered:
             sources[definition.name] = None
         except ServerError as error:
@@ -249,7 +257,7 @@ def _sources(primary: Session, origin: Origin, definitions: dict[TableName, Tabl
         except ApplyRefused as error:
             refused[definition.name] = error.message
     # Columns and statements belong together only if no table was altered between the two questions.
-    now = read_tables(primary, list(sources))
+    now = _read_again(primary, list(sources))
     for name in [n for n in sources if sources[n] is None or now.get(n) != definitions[n]]:
         try:
             sources[name] = reread_source(primary, origin, name)
@@ -258,6 +266,13 @@ def _sources(primary: Session, origin: Origin, definitions: dict[TableName, Tabl
     if refused:
         raise TablesRefused(refused)
     return [source for source in sources.values() if source is not None]
+
+
+def _read_again(primary: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+    """Return the tables as they are now: many of them by schema, as each by its name is several answers."""
+    if len(names) <= _TABLES_AT_ONCE:
+        return read_tables(primary, names)
+    return read_catalog(primary, sorted({n.schema for n in names}), names)
 
 
 def _of_one_moment(plans: tuple[TablePlan, ...], groups: tuple[frozenset[TableName], ...]) -> tuple[TablePlan, ...]:

@@ -82,8 +82,10 @@ class SourceTable:
     care: Care = Care.NONE
 
 
-def read_source(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
-    """Read what makes a table.
+def read_source(
+    primary: Session, origin: Origin, definition: TableDefinition, create_text: str | None = None
+) -> SourceTable:
+    """Read what makes a table; `create_text` is what `show_create` returns of it, where the caller knows that.
 
     Raises ApplyRefused where it cannot be copied exactly, TableAltered where its columns are others now than in the
     definition, ServerError.
@@ -98,7 +100,7 @@ def read_source(primary: Session, origin: Origin, definition: TableDefinition) -
             raise ApplyRefused(f"column {column.name}: the secondary's release has no type {column.column_type}")
     if found := why_computed_values_differ(definition, from_mariadb=origin.from_mariadb, to_mariadb=origin.to_mariadb):
         raise ApplyRefused(f"{definition.name}: {found[0]} is computed when a row is written, and {found[1]}")
-    text = show_create(primary, definition.name)
+    text = show_create(primary, definition.name) if create_text is None else create_text
     needs_lock = kind_of(definition.engine) is EngineKind.CONVERTED
     target = origin.route(definition.name) or definition.name
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)

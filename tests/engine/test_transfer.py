@@ -20,7 +20,7 @@ from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import show_create
+from replica_cli.mysql.catalog import show_creates
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.plan import CopyPlan, plan_copy
@@ -29,7 +29,7 @@ from replica_cli.transfer.source import read_source
 from replica_cli.transfer.tables import make_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from replica_cli.core.status import TransferProgress
@@ -289,11 +289,11 @@ def test_a_table_that_is_altered_while_the_copy_is_planned_is_copied_as_it_is_th
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {table}", "INSERT INTO t VALUES (1, 1, 1)")
 
-    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+    def shown_late(session: Session, names: Sequence[TableName]) -> dict[TableName, str]:
         copier.on_primary("ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 7", "UPDATE t SET c = 8")
-        return read_source(session, origin, definition)
+        return show_creates(session, names)
 
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    monkeypatch.setattr("replica_cli.transfer.plan.show_creates", shown_late)
     copier.copy()
     copier.compare()
 
@@ -302,18 +302,14 @@ def test_a_table_that_is_altered_there_and_back_while_the_copy_looks_at_it_is_co
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", "INSERT INTO t VALUES (1, 1, 1)")
-    looks = []
 
-    def altered_around(session: Session, name: TableName) -> str:
-        looks.append(name)
-        if len(looks) > 1:
-            return show_create(session, name)
+    def altered_around(session: Session, names: Sequence[TableName]) -> dict[TableName, str]:
         copier.on_primary("ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 7")
-        text = show_create(session, name)
+        texts = show_creates(session, names)
         copier.on_primary("ALTER TABLE t DROP COLUMN c")
-        return text
+        return texts
 
-    monkeypatch.setattr("replica_cli.transfer.source.show_create", altered_around)
+    monkeypatch.setattr("replica_cli.transfer.plan.show_creates", altered_around)
     copier.copy()
     copier.compare()
 

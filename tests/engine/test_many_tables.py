@@ -1,0 +1,93 @@
+"""A copy of many small tables: its workers do not stand in each other's way, and its plan asks few questions."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pymysql.connections
+import pytest
+from engine.test_transfer import SIMPLE, Copier
+from fix_replica import wait_until
+
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.settings import Settings, TransferSettings
+from replica_cli.service import copying
+
+if TYPE_CHECKING:
+    from replica_cli.sandbox.server import SandboxServer
+
+TABLES = 150
+
+
+@dataclass
+class Asked:
+    """Counts the packets that go to each server's port."""
+
+    counts: dict[int, int]
+
+    def of(self, server: SandboxServer) -> int:
+        return self.counts.pop(server.address().port, 0)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    counts: dict[int, int] = {}
+    send = pymysql.connections.Connection._execute_command  # type: ignore[attr-defined]
+
+    def counted(connection: Any, *args: object) -> None:
+        counts[connection.port] = counts.get(connection.port, 0) + 1
+        send(connection, *args)
+
+    monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", counted)
+    return Asked(counts)
+
+
+def test_many_workers_copy_many_small_tables_without_a_deadlock(
+    primary: SandboxServer,
+    secondary: SandboxServer,
+    schema: str,
+    asked: Asked,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    copier = Copier(primary, secondary, schema, settings=TransferSettings(workers=16))
+    copier.on_primary(
+        *(
+            statement
+            for n in range(TABLES)
+            for statement in (f"CREATE TABLE t{n} {SIMPLE}", f"INSERT INTO t{n} SELECT {n}, 1, 'x'")
+        )
+    )
+    for mode in (TransferMode.NEW, TransferMode.RESTART):
+        asked.counts.clear()
+        with caplog.at_level(logging.WARNING, "replica_cli"):
+            plan = copier.plan(mode)
+            # The second time the tables are there, and each is looked at for rows.
+            assert asked.of(primary) < 50
+            assert asked.of(secondary) < 50
+            assert copier.run(plan).is_complete
+        assert caplog.messages == []
+    copier.compare()
+
+
+def test_a_long_plan_says_what_it_is_about(
+    primary: SandboxServer,
+    secondary: SandboxServer,
+    schema: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    copier = Copier(primary, secondary, schema)
+    copier.on_primary(f"CREATE TABLE one {SIMPLE}", f"CREATE TABLE other {SIMPLE}")
+    server = secondary.address(name="db2")
+    settings = Settings(primary.address(name="primary"), (server,), copier.selection, 700, f"{schema}_state")
+
+    def plan_slowly(*_: object, **__: object) -> None:
+        wait_until(lambda: caplog.messages, "a word about the plan")
+
+    monkeypatch.setattr("replica_cli.transfer.plan.plan_copy", plan_slowly)
+    monkeypatch.setattr(copying, "_PLANNING_SECONDS", 0.01)
+    with caplog.at_level(logging.INFO, "replica_cli"):
+        copying.make_plan(settings, server, TransferMode.NEW)
+    assert caplog.messages == ["planning 2 tables: their definitions are read"]
