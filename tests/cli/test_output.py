@@ -15,13 +15,20 @@ from replica_cli.cli.output.lines import LineReporter, Thinning, status_text
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.position import Position
 from replica_cli.core.reports import (
+    CopyMethod,
     Failure,
     HealthCheck,
     HealthLevel,
     HealthReport,
+    PlannedTable,
     PositionReport,
+    StreamReport,
+    TableAction,
     TableNote,
+    TransferPlan,
+    WorkerReport,
 )
+from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import (
     CopyStatus,
     CopyStep,
@@ -236,3 +243,28 @@ def test_rates_are_of_the_last_seconds() -> None:
     assert rates.rows_per_second("db2", "a") == pytest.approx(500)
     assert eta_seconds(100, 600, 500) == pytest.approx(1.0)
     assert eta_seconds(100, None, 500) is None
+
+
+def test_answers_fit_80_columns_and_are_whole_in_a_pipe() -> None:
+    worker = WorkerReport("a-secondary-with-a-name-of-32-ch", Phase.STOPPED, Position("", 0, "3E11FA47-71CA:1-5,7-99"))
+    names = [
+        TableName("sakila", name.partition(".")[2])
+        for name in ("sakila.customer_loyalty_points_2024_history", "sakila.film")
+    ]
+    planned = [PlannedTable(name, name, TableAction.CONTINUE, CopyMethod.RANGES, ("id",), 397_000) for name in names]
+    plan = TransferPlan("db2", TransferMode.NEW, tuple(planned), 4, 1000)
+    for text in (
+        tables.stream_text(StreamReport((worker,)), Painter(is_on=False, width=80)),
+        tables.plans_text([plan], Painter(is_on=False, width=80)),
+    ):
+        assert max(map(len, text.splitlines())) <= 80, text
+    wide = tables.stream_text(StreamReport((worker,)), Painter(is_on=False))
+    assert len(wide.splitlines()) == 2
+    folded = tables.columns(
+        ("NAME", "ROWS"), [("x" * 8, "7"), ("表", "12")], Painter(is_on=False, width=10), right="lr"
+    )
+    assert folded.splitlines() == ["NAME", "  ROWS", "x" * 8, "     7", "表", "    12"]
+    assert tables.columns(("A", "B"), [("表", "1"), ("xx", "2")], Painter(is_on=False)).splitlines()[1:] == [
+        "表  1",
+        "xx  2",
+    ]

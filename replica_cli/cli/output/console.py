@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,6 +43,8 @@ class Painter:
     """Styles text for one stream, or leaves it as it is. Colour never carries meaning alone."""
 
     is_on: bool
+    # The columns of the terminal, 0 where it is none: a pipe and a file have lines of any length.
+    width: int = 0
 
     def bold(self, text: str) -> str:
         """Make a heading."""
@@ -66,7 +69,16 @@ class Painter:
 
 def painter(choice: ColorChoice, environ: Mapping[str, str], *, to_stderr: bool = False) -> Painter:
     """Return the painter for stdout or stderr as it is now."""
-    return Painter(is_colored(choice, environ, sys.stderr if to_stderr else sys.stdout))
+    stream = sys.stderr if to_stderr else sys.stdout
+    return Painter(is_colored(choice, environ, stream), width_of(stream))
+
+
+def width_of(stream: TextIO) -> int:
+    """Return the columns of the terminal that a stream is, 0 where it is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 def answer(text: str) -> None:

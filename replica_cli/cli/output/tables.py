@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
 
 P = ParamSpec("P")
+_INDENT = "  "
 
 
 def _of_safe_texts(render: Callable[P, str]) -> Callable[P, str]:
@@ -51,14 +52,35 @@ def _safe(value: object) -> object:
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], paint: Painter, *, right: str = "") -> str:
-    """Return rows under bold heads; `right` has an `r` for each column that is set to the right."""
-    widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+    """Return rows under bold heads; `right` has an `r` for each column that is set to the right.
 
-    def line(cells: Sequence[str]) -> str:
-        cells = [c.rjust(w) if right[i : i + 1] == "r" else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths))]  # noqa: B905 - the lengths were compared above
-        return "  ".join(cells).rstrip()
+    Where a terminal is too narrow for a row, the columns that do not fit go to further lines, indented.
+    """
+    widths = [max(units.cell_width(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+    groups = _lines_of(widths, paint.width)
 
-    return "\n".join([paint.bold(line(heads)), *(line(row) for row in rows)])
+    def set_in(cells: Sequence[str], i: int) -> str:
+        blanks = " " * (widths[i] - units.cell_width(cells[i]))
+        return blanks + cells[i] if right[i : i + 1] == "r" else cells[i] + blanks
+
+    def lines(cells: Sequence[str]) -> list[str]:
+        return [
+            (_INDENT if number else "") + "  ".join(set_in(cells, i) for i in group).rstrip()
+            for number, group in enumerate(groups)
+        ]
+
+    return "\n".join([*map(paint.bold, lines(heads)), *(line for row in rows for line in lines(row))])
+
+
+def _lines_of(widths: Sequence[int], limit: int) -> list[list[int]]:
+    """Return which columns go to which line of a row; all to one where nothing limits it."""
+    groups: list[list[int]] = [[]]
+    for i, width in enumerate(widths):
+        here = sum(widths[j] + 2 for j in groups[-1]) + (len(_INDENT) if len(groups) > 1 else 0)
+        if limit and groups[-1] and here + width > limit:
+            groups.append([])
+        groups[-1].append(i)
+    return groups
 
 
 @_of_safe_texts
@@ -155,12 +177,12 @@ def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
             for t in plan.tables
         ]
         total = sum(t.rows_estimated or 0 for t in plan.tables)
-        head = (
-            f"{paint.bold(plan.instance)}: {plan.mode} transfer of {counted(len(rows), 'table')}, about {total} rows, "
-            f"{counted(plan.workers, 'worker')}, {plan.chunk_rows} rows a chunk"
-        )
+        lines = [
+            f"{paint.bold(plan.instance)}: {plan.mode} transfer of {counted(len(rows), 'table')}, about {total} rows",
+            f"{counted(plan.workers, 'worker')}, {counted(plan.chunk_rows, 'row')} in a chunk",
+        ]
         heads = ("TABLE", "ACTION", "ROWS", "RANGES", "METHOD", "KEY")
-        lines = [head, columns(heads, rows, paint, right="llrrll")] if rows else [head]
+        lines += [columns(heads, rows, paint, right="llrrll")] if rows else []
         lines += [f"{paint.doubtful('warning')}: {w}" for w in plan.warnings]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

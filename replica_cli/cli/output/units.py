@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from replica_cli.core.status import ALMOST
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
 
-__all__ = ["count", "duration", "moment", "place", "share", "size"]
+__all__ = ["cell_width", "count", "duration", "moment", "place", "share", "size"]
 
 
 def count(number: float) -> str:
@@ -28,6 +29,13 @@ def count(number: float) -> str:
         if number < 999.5:
             return f"{number:.0f}{unit}"
     return f"{number / 1000:.1f}T"
+
+
+def cell_width(text: str) -> int:
+    """Return the columns that a text takes on a terminal: two for each wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def moment(time: datetime | None) -> str:
