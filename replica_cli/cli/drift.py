@@ -56,13 +56,12 @@ def check(
     ] = False,
 ) -> None:
     """Compare the secondaries' tables with the primary's definitions."""
-    from replica_cli.service.drift import check_each_drift  # noqa: PLC0415 - `--help` stays fast
-
     run = invocation.furnish()
-    reports = [
-        replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements))
-        for r in check_each_drift(run.settings, run.secondaries)
-    ]
+    with invocation.waiting(run):
+        from replica_cli.service.drift import check_each_drift  # noqa: PLC0415 - `--help` stays fast
+
+        found = check_each_drift(run.settings, run.secondaries)
+    reports = [replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements)) for r in found]
     if invocation.is_json:
         documents.write(documents.drift_document(reports))
     elif not invocation.is_silent:

@@ -61,10 +61,12 @@ def health(
 ) -> None:
     """Check that replication is alive, moving and safe."""
     from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
-    from replica_cli.service.health import check_health  # noqa: PLC0415 - as above
 
     run = invocation.furnish(Overrides(max_lag=max_lag))
-    report = check_health(run.settings, HealthRequest(run.secondaries, run.settings.max_lag_seconds))
+    with invocation.waiting(run):
+        from replica_cli.service.health import check_health  # noqa: PLC0415 - as above
+
+        report = check_health(run.settings, HealthRequest(run.secondaries, run.settings.max_lag_seconds))
     if invocation.is_json:
         documents.write(documents.health_document(report))
     elif not invocation.is_silent:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from replica_cli.cli.output.above import waiting_for
 from replica_cli.cli.output.console import ColorChoice, Painter, painter
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.progress import ProgressForm, progress_form
@@ -16,7 +19,7 @@ from replica_cli.core.commands import CommandLine, install_command_line
 from replica_cli.core.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.config import Overrides
     from replica_cli.core.reports import Failure
@@ -65,6 +68,16 @@ class Invocation:
             log(_logger, logging.WARNING, Tag.WARN, "%s", warning)
         return Furnished(settings, picked, form)
 
+    @contextlib.contextmanager
+    def waiting(self, run: Furnished) -> Iterator[None]:
+        """Say on a terminal which servers are asked, for as long as the context lasts."""
+        if run.form is not ProgressForm.LIVE or not sys.stderr.isatty():
+            yield
+            return
+        names = " and ".join([run.settings.primary.name, *(s.name for s in run.secondaries)])
+        with waiting_for(f"connecting to {names} ..."):
+            yield
+
     def read_settings(self, overrides: Overrides | None = None) -> Settings:
         """Read the settings anew, as `furnish` did. Raises ConfigurationError."""
         from replica_cli.config import load_settings  # noqa: PLC0415 - as above
@@ -73,10 +86,13 @@ class Invocation:
 
     def start_logs(self, settings: Logging, progress: str = "auto") -> ProgressForm:
         """Start the logs and return how progress is shown; under a live display only warnings come between."""
+        from replica_cli.config import process_environment  # noqa: PLC0415 - as above
         from replica_cli.logs import setup_logging  # noqa: PLC0415 - `--help` logs nothing
 
-        form = progress_form(progress, is_json=self.is_json, verbosity=self.verbosity)
-        setup_logging(settings, self.verbosity, level=logging.WARNING if form is ProgressForm.LIVE else None)
+        form = progress_form(
+            progress, is_json=self.is_json, verbosity=self.verbosity, terminal=process_environment().get("TERM", "")
+        )
+        setup_logging(settings, self.verbosity, is_display=form is ProgressForm.LIVE)
         return form
 
     def _command_line(self, picked: tuple[Server, ...] = ()) -> CommandLine:

@@ -55,9 +55,10 @@ def resume(invocation: Invocation) -> None:
 
 def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
     run = invocation.furnish()
-    from replica_cli.service.pausing import ask_to_pause  # noqa: PLC0415 - after the settings, which may be wrong
+    with invocation.waiting(run):
+        from replica_cli.service.pausing import ask_to_pause  # noqa: PLC0415 - after the settings, which may be wrong
 
-    reports = ask_to_pause(run.settings, run.secondaries, is_wanted=is_wanted)
+        reports = ask_to_pause(run.settings, run.secondaries, is_wanted=is_wanted)
     if invocation.is_json:
         documents.write(documents.pauses_document(reports))
     elif not invocation.is_silent and (text := pauses_text(reports, invocation.paint())):

@@ -60,10 +60,11 @@ app = typer.Typer(help="Show or move the saved positions", no_args_is_help=True)
 @with_shared_options()
 def show(invocation: Invocation) -> None:
     """Show saved position, the primary's, and the distance."""
-    from replica_cli.service.position import show_positions  # noqa: PLC0415 - `--help` stays fast
-
     run = invocation.furnish()
-    reports = show_positions(run.settings, run.secondaries)
+    with invocation.waiting(run):
+        from replica_cli.service.position import show_positions  # noqa: PLC0415 - `--help` stays fast
+
+        reports = show_positions(run.settings, run.secondaries)
     if invocation.is_json:
         documents.write(documents.positions_document(reports))
     elif not invocation.is_silent:
@@ -105,10 +106,11 @@ def reset(
     kind, place = _target(to, gtid, to_current=to_current, accept_filters=accept_filters)
     if not dry_run:
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
-    from replica_cli.service.position import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
-
     run = invocation.furnish()
-    plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, place, accepts_filters=accept_filters))
+    with invocation.waiting(run):
+        from replica_cli.service.position import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
+
+        plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, place, accepts_filters=accept_filters))
     if dry_run and invocation.shows_text:
         answer(resets_text(plans, invocation.paint()))
     if dry_run and invocation.is_json:

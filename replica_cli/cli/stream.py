@@ -74,7 +74,8 @@ def stream(
 
     overrides = Overrides(engine=engine.value if engine else None)
     run = invocation.furnish(overrides)
-    from replica_cli.service.stream import run_stream  # noqa: PLC0415 - after the settings, which may be wrong
+    with invocation.waiting(run):
+        from replica_cli.service.stream import run_stream  # noqa: PLC0415 - after the settings, which may be wrong
 
     request = StreamRequest(
         run.secondaries, may_transfer=not no_transfer, until_caught_up=until_caught_up, is_standby=standby

@@ -97,9 +97,10 @@ def transfer(
         workers=None if workers is None else str(workers), batch_size=None if batch_size is None else str(batch_size)
     )
     run = invocation.furnish(overrides)
-    from replica_cli.service.transfer import plan_transfer  # noqa: PLC0415 - after the settings, which may be wrong
+    with invocation.waiting(run):
+        from replica_cli.service.transfer import plan_transfer  # noqa: PLC0415 - after the settings, which may be wrong
 
-    plans = plan_transfer(run.settings, TransferRequest(run.secondaries, mode, tables))
+        plans = plan_transfer(run.settings, TransferRequest(run.secondaries, mode, tables))
     if dry_run:
         _show(invocation, plans)
     # Nothing is begun while one of them cannot be: `--secondary` leaves it out.

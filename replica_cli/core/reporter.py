@@ -17,6 +17,9 @@ class Reporter(Protocol):
     def on_note(self, instance: str, message: str) -> None:
         """Take a sentence for people about one secondary (empty: about all)."""
 
+    def on_stopping(self, message: str) -> None:
+        """Take that a stop was asked for, and a sentence that says what comes before the end."""
+
 
 class SilentReporter:
     """Say nothing."""
@@ -25,4 +28,7 @@ class SilentReporter:
         """Drop the snapshot."""
 
     def on_note(self, instance: str, message: str) -> None:
+        """Drop the sentence."""
+
+    def on_stopping(self, message: str) -> None:
         """Drop the sentence."""

@@ -83,13 +83,14 @@ class TableProgress:
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress:
-    """A whole copy to one secondary."""
+    """A whole copy to one secondary. `position` is the saved one, from which a stream will go on."""
 
     instance: str
     tables: tuple[TableProgress, ...] = ()
     elapsed_seconds: float = 0.0
     rows_per_second: float = 0.0
     errors: int = 0
+    position: Position | None = None
 
     @property
     def rows_copied(self) -> int:

@@ -9,7 +9,7 @@ from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplace
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import copy_text, duration, size, told_once
+from replica_cli.core.wording import copy_text, counted, duration, size, told_once
 from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
 
@@ -53,7 +53,8 @@ def check_position(
         hint = "the stream checks this by itself and ends: look at its log" if state.is_alive else error.hint or ""
         return HealthCheck("position", CRITICAL, error.message, hint, instance=instance)
     if error is not None or primary.facts is None or primary.position is None:
-        reason = f": {error}" if error else ""
+        # That the primary does not answer is told, and why, by the check of that.
+        reason = f": {error}" if error and primary.facts is not None else ""
         message = f"{saved} is saved; the primary cannot be asked for it{reason}"
         return HealthCheck("position", UNKNOWN, message, instance=instance)
     if state.saved.source_identity != primary.facts.identity:
@@ -114,7 +115,8 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     deaths = beat.snapshot.get("deaths")
     if level is not CRITICAL and isinstance(deaths, int) and deaths > 0 and beat.phase not in ENDED:
         level = CRITICAL if deaths >= MANY_DEATHS else max(level, WARNING)
-        message += f"; its worker process died {deaths} time(s) in a row ({beat.snapshot.get('death')}) before this one"
+        how = beat.snapshot.get("death")
+        message += f"; its worker process died {counted(deaths, 'time')} in a row ({how}) before this one"
         hint = "look at its log; SIGKILL is often the system's out-of-memory killer"
     return HealthCheck("stream-alive", level, message, hint, round(beat.age_seconds, 3), "s", instance)
 

@@ -44,14 +44,20 @@ def log(
     table: str | None = None,
     rows: int | None = None,
     position: Position | str | None = None,
+    subject: str | None = None,
 ) -> None:
-    """Log one record with its fields; `args` fill `%` places of the message, as in logging itself."""
+    """Log one record with its fields; `args` fill `%` places of the message, as in logging itself.
+
+    Records of one `subject` tell the same again, such as each attempt to reconnect: a live display shows the first.
+    """
     if not logger.isEnabledFor(level):
         return
     fields = {"instance": instance, "schema": schema, "table": table, "rows": rows}
     extra: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
     if position is not None:
         extra["position"] = str(position)
+    if subject is not None:
+        extra["subject"] = subject
     logger.log(level, message, *args, extra={"tag": str(tag), **extra}, stacklevel=2)
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from replica_cli.core.settings import LogFormat, Logging
+from replica_cli.logs.display import DisplayFilter
 from replica_cli.logs.formats import JsonFormatter, TextFormatter
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ def setup_logging(
     *,
     stream: TextIO | None = None,
     handler: logging.Handler | None = None,
-    level: int | None = None,
+    is_display: bool = False,
 ) -> None:
     """Send records to stderr (or `stream`, or `handler`, such as a worker's QueueHandler), and to Graylog if enabled.
 
     `verbosity` is -2 (nothing), -1 (errors), 0 (the level of the settings), 1 (our DEBUG) or 2 (everybody's DEBUG);
-    `level` replaces what it means for stderr: a live display shows warnings only. Calling again replaces the handlers.
+    `is_display`: a live display is drawn on stderr, and only what it does not show itself comes above it. Calling again
+    replaces the handlers.
     A `handler` takes all there is to Graylog as well: the process at its other end has the Graylog handler.
     """
     close_logging()
@@ -48,7 +50,10 @@ def setup_logging(
     output = handler or (logging.StreamHandler(stream) if stream else StderrHandler())
     if handler is None:
         output.setFormatter(JsonFormatter(settings.project) if settings.format is LogFormat.JSON else TextFormatter())
-        output.setLevel(level if level is not None else _stderr_level(wanted, verbosity))
+        if is_display:
+            output.addFilter(DisplayFilter())
+        else:
+            output.setLevel(_stderr_level(wanted, verbosity))
     handlers = [output]
     if settings.graylog.is_enabled and handler is None:
         from replica_cli.logs.graylog import GraylogHandler  # noqa: PLC0415 - graypy costs start-up; most have none
@@ -64,7 +69,7 @@ def setup_logging(
 
 
 def set_level(level: str) -> None:
-    """Log from another level on. A display that shows warnings only goes on doing so, and so does `-q`."""
+    """Log from another level on. What comes above a live display stays the same, and so does `-q`."""
     number = logging.getLevelNamesMapping()[level]
     before = logging.getLogger(_OURS).level
     logging.getLogger(_OURS).setLevel(number)

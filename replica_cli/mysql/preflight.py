@@ -202,7 +202,7 @@ def _semi_sync(session: Session, facts: ServerFacts) -> Iterator[Finding]:
     clients = sum(int(row[1]) for row in session.rows("SHOW GLOBAL STATUS LIKE 'rpl\\_semi\\_sync\\_%\\_clients'"))
     message = "semi-sync is on: we send no ACK and are not counted among those that it waits for"
     if clients:
-        yield Finding("semi-sync", HealthLevel.OK, f"{message}; {clients} other(s) send one")
+        yield Finding("semi-sync", HealthLevel.OK, f"{message}; {clients} of its others do")
         return
     message += "; nobody else sends one, so a commit may wait until its timeout"
     yield Finding("semi-sync", HealthLevel.WARNING, message, f"SET GLOBAL {on[0]} = OFF;")

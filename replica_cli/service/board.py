@@ -102,7 +102,8 @@ class StatusBoard:
         """Take the progress of a copy for which the stream waits; the end of a table is told at once."""
         copied = self._copied_with(progress)
         self.set(
-            phase=Phase.TRANSFERRING, transfer=progress, copied=copied, rows_per_second=progress.rows_per_second
+            phase=Phase.TRANSFERRING, transfer=progress, copied=copied, rows_per_second=progress.rows_per_second,
+            position=progress.position or self.status.position,
         )  # fmt: skip
 
     def copying_beside(self, progress: TransferProgress) -> None:

@@ -124,9 +124,9 @@ def carry_out(
         log(logger, logging.ERROR, Tag.ERROR, "%s: %s", table, message, instance=server.name, table=table)
     log(
         logger, logging.INFO, Tag.SUCCESS if result.is_complete else Tag.TRANSFER,
-        "%d rows of %s in %s, %s",
-        result.rows, counted(result.tables, "table"), duration(result.milliseconds / 1000),
-        counted(len(result.errors), "error"), instance=server.name, rows=result.rows,
+        "copied %s of %s in %s%s",
+        counted(result.rows, "row"), counted(result.tables, "table"), duration(result.milliseconds / 1000),
+        f", {counted(len(result.errors), 'error')}" if result.errors else "", instance=server.name, rows=result.rows,
     )  # fmt: skip
     return result
 

@@ -71,6 +71,10 @@ class _Watch:
     def on_note(self, instance: str, message: str) -> None:
         self._reporter.on_note(instance, message)
 
+    def on_stopping(self, message: str) -> None:
+        # The demo stops its stream as a part of the show.
+        self._reporter.on_note("", message)
+
     def newest(self) -> tuple[WorkerStatus, ...]:
         with self._lock:
             return tuple(self._newest.values())

@@ -14,12 +14,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
+_LOOK_SECONDS = 0.1
+
+
 @dataclass(slots=True)
 class Heard:
     """The token that signals set, and which signal came first; None where none did."""
 
     token: StopToken
     signal: int | None = None
+
+
+def again(heard: Heard) -> str:
+    """Return in words what asks a second time, in the way in which the first stop was asked for."""
+    return "a second SIGTERM" if heard.signal == signal.SIGTERM else "Ctrl-C again"
+
+
+@contextlib.contextmanager
+def telling_a_stop(heard: Heard, tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` once, from a thread, when a stop is heard while the context lasts."""
+    is_over = threading.Event()
+
+    def wait() -> None:
+        while not is_over.is_set():
+            if heard.token.wait(_LOOK_SECONDS):
+                tell()
+                return
+
+    thread = threading.Thread(target=wait, name="stop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from replica_cli.service.asking import Asked
 from replica_cli.service.child import Child
 from replica_cli.service.fallen import Fallen
 from replica_cli.service.orders import ABORT, STOP, Orders
-from replica_cli.service.signals import stopping_on_signals
+from replica_cli.service.signals import again, stopping_on_signals
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.requests import StreamRequest
     from replica_cli.core.settings import Settings
+    from replica_cli.service.signals import Heard
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def run_stream(
             reporter.on_status(WorkerStatus(child.orders.server.name))
             child.start()
         try:
-            _supervise(children, heard.token, reporter, lambda: asked.answer(children, reporter, reload))
+            _supervise(children, heard, reporter, lambda: asked.answer(children, reporter, reload))
         finally:
             for child in children:
                 child.kill()
@@ -68,14 +69,15 @@ def _orders(settings: Settings, request: StreamRequest, index: int) -> Orders:
     return Orders(settings, request, settings.secondaries[index], settings.server_id + index, level)
 
 
-def _supervise(children: Sequence[Child], stop: StopToken, reporter: Reporter, answer: Callable[[], None]) -> None:
+def _supervise(children: Sequence[Child], heard: Heard, reporter: Reporter, answer: Callable[[], None]) -> None:
+    stop = heard.token
     asked_at: float | None = None
     has_aborted = False
     fallen = Fallen()
     while any(child.report is None for child in children):
         if stop.is_set and asked_at is None:
             asked_at = time.monotonic()
-            reporter.on_note("", "stopping: finishing what is read (press Ctrl-C again to abort)")
+            reporter.on_stopping(f"stopping: what was read is applied and committed ({again(heard)} rolls it back)")
             _tell_all(children, STOP)
         if asked_at is not None and not has_aborted and (stop.must_abort or _is_late(asked_at)):
             has_aborted = True

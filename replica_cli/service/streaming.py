@@ -12,6 +12,7 @@ from replica_cli.core.errors import ApplyRefused, CorruptEvent
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.status import BESIDE, Phase, TableState
+from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
@@ -285,7 +286,7 @@ class Streaming:
             )  # fmt: skip
         for reason, count in tally.ignored_statements.items():
             log(
-                logger, logging.INFO, Tag.INFO, "%d statement(s) passed over: %s", count, reason,
+                logger, logging.INFO, Tag.INFO, "%s passed over: %s", counted(count, "statement"), reason,
                 instance=self._instance, position=position,
             )  # fmt: skip
 

@@ -29,7 +29,7 @@ from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the
 from replica_cli.service.each import ask_each
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
-from replica_cli.service.signals import stopping_on_signals
+from replica_cli.service.signals import stopping_on_signals, telling_a_stop
 from replica_cli.service.told import Told
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0
 _LOOK_SECONDS = 0.5
+_STOPPING = "stopping: the rows in hand are written; `replica transfer --resume` goes on with the rest"
 _DONE = "every table is copied, nothing is to be done"
 
 
@@ -92,7 +93,11 @@ def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, .
 def run_transfer(settings: Settings, plans: tuple[TransferPlan, ...], reporter: Reporter) -> TransferReport:
     """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on with it."""
     servers = {s.name: s for s in settings.secondaries}
-    with stopping_on_signals() as heard, ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool:
+    with (
+        stopping_on_signals() as heard,
+        telling_a_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
+        ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool,
+    ):
         copies = pool.map(lambda plan: _copy(settings, servers[plan.instance], plan, heard.token, reporter), plans)
         return TransferReport(tuple(_with_signal(copy, heard.signal) for copy in copies))
 

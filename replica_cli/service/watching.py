@@ -167,11 +167,14 @@ class HealthWatch:
         self._last = moved
         worth_saying = [c for c in found if c.level is not HealthLevel.OK or c.name == "retention-left"]
         is_bad = is_late or is_stuck or any(c.level is not HealthLevel.OK for c in worth_saying)
+        # The numbers in the sentences change from look to look: what is wrong is what they have in common.
+        subject = [f"late {is_late}", f"stuck {is_stuck}", *(f"{c.name} {c.level.name}" for c in worth_saying)]
         log(
             logger, logging.WARNING if is_bad else logging.INFO, Tag.HEALTH,
             "%s%s%s", _told(status), ", nothing moves" if is_stuck else "",
             "".join(f"; {c.name}: {c.message}" for c in worth_saying),
             instance=self._server.name, position=status.position,
+            subject=", ".join(subject),
         )  # fmt: skip
 
 

@@ -432,7 +432,7 @@ class Worker:
             logger, logging.WARNING, Tag.RETRY if is_waiting else Tag.RECONNECT,
             "waits until it clears, attempt %d in %.0f s: %s" if is_waiting else "attempt %d in %.0f s: %s",
             self._lost, seconds, error.message,
-            instance=self._server.name, position=self._board.status.position,
+            instance=self._server.name, position=self._board.status.position, subject=error.message,
         )  # fmt: skip
         self._board.set(
             phase=Phase.RECONNECTING, message=error.message, reconnects=self._board.status.reconnects + 1,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from replica_cli.core.position import Position
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
 
@@ -46,6 +47,7 @@ class Meter:
         self._started = time.monotonic()
         self._copied = 0
         self._errors = 0
+        self.position: Position | None = None
         self._current_schema = ""
         self._reported_at = self._written_at = float("-inf")
         self._steps_at: dict[str, float] = {}
@@ -150,4 +152,4 @@ class Meter:
             t if t.is_counted else replace(t, step_seconds=now - self._steps_at.get(t.table, now))
             for t in self._tables.values()
         )
-        return TransferProgress(self._instance, tables, elapsed, rate, self._errors)
+        return TransferProgress(self._instance, tables, elapsed, rate, self._errors, self.position)

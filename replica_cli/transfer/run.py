@@ -85,6 +85,8 @@ def run_copy(
         facts = read_facts(source)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
         start, late = _begin(source, target, facts, plan, runs, stop=stop)
+        saved = PositionStore(target, plan.state_schema, plan.instance).load()
+        meter.position = saved.position if saved else None
         _group(plan, runs)
     sequences = [r for r in runs if r.source.definition.is_sequence]
     # A table whose default asks a sequence can be made only when that is there.

@@ -381,7 +381,7 @@ def test_a_stream_that_advances_is_well(watched: Watched) -> None:
 def test_a_worker_that_dies_again_and_again_is_not_healthy_while_it_is_up(watched: Watched) -> None:
     watched.beat(Phase.STREAMING, deaths=1, death="SIGKILL")
     check = watched.check("stream-alive")
-    assert (check.level, "died 1 time(s) in a row (SIGKILL)" in check.message) == (WARNING, True)
+    assert (check.level, "died 1 time in a row (SIGKILL)" in check.message) == (WARNING, True)
     watched.beat(Phase.STREAMING, deaths=3, death="SIGKILL")
     assert watched.check("stream-alive").level is CRITICAL
     watched.beat(Phase.STREAMING)

@@ -51,7 +51,7 @@ def test_a_worker_that_is_killed_is_seen_in_health_after_it_came_back(replica: R
     def is_said() -> bool:
         checks = replica.run("health", "--json", code=1).document["checks"]
         (alive,) = (c for c in checks if c["name"] == "stream-alive")
-        return "died 1 time(s) in a row (SIGKILL)" in alive["message"]
+        return "died 1 time in a row (SIGKILL)" in alive["message"]
 
     wait_until(is_said, "the death to be in health")
     running.end(signal.SIGTERM)

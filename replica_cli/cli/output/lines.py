@@ -78,6 +78,10 @@ class LineReporter:
         """Log the sentence."""
         log(_logger, logging.INFO, Tag.INFO, "%s", message, instance=instance or None)
 
+    def on_stopping(self, message: str) -> None:
+        """Log the sentence."""
+        self.on_note("", message)
+
     def _table_text(self, instance: str, table: TableProgress) -> str:
         with self._lock:
             rate = self._rates.rows_per_second(instance, table.table)
@@ -104,6 +108,10 @@ class JsonReporter:
     def on_note(self, instance: str, message: str) -> None:
         """Write the sentence."""
         documents.write(documents.note_line(instance, message), is_line=True)
+
+    def on_stopping(self, message: str) -> None:
+        """Write the sentence."""
+        self.on_note("", message)
 
 
 def status_text(status: WorkerStatus) -> str:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from replica_cli.cli.output import units
+from replica_cli.cli.output.frame import Frame
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import phase_text, told_once
+from replica_cli.core.wording import counted, doing_text, phase_text, told_once
+from replica_cli.logs import Tag
+from replica_cli.logs.formats import timestamp
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
@@ -36,35 +39,39 @@ _STYLES = {
     Phase.FINISHED: "bold green",
     Phase.FAILED: "bold red",
 }
-_PLACE_WIDTH = 17
-_REFRESHES_PER_SECOND = 4
+# The columns of the table of secondaries fill 80; half of what a terminal has more goes to each of the first and third.
+_NAME_WIDTH, _PLACE_WIDTH, _NARROW = 14, 17, 80
+# The numbers right of a bar: share, rows, rate, and where there is room for it the time to go.
+_NUMBERS, _ETA_WIDTH, _WITH_ETA = (4, 12, 7), 11, 100
+_BAR_WIDTHS = (8, 40)
+_DOING_WIDTH = 16
 
 
 class LiveReporter:
     """Draws the newest snapshots a few times a second on stderr; lines of the log appear above."""
 
     def __init__(self, title: str, *, is_colored: bool) -> None:
-        self._console = Console(stderr=True, no_color=not is_colored, force_terminal=True, highlight=False)
+        self._console = Console(
+            file=sys.stderr, no_color=not is_colored, force_terminal=True, highlight=False, emoji=False, markup=False
+        )
         self._title = title
+        self._hint = "Ctrl-C stops"
         self._lock = threading.Lock()
         self._statuses: dict[str, WorkerStatus] = {}
         self._rates = TableRates()
         self._start = time.monotonic()
-        self._live = Live(
-            get_renderable=self._render,
-            console=self._console,
-            refresh_per_second=_REFRESHES_PER_SECOND,
-            redirect_stdout=False,  # stdout is the answer, and may be a file
-        )
+        self._frame = Frame(self._console, self._render)
 
     def __enter__(self) -> Self:
-        self._live.start(refresh=True)
+        self._frame.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with self._lock:
+            self._hint = ""
+        self._frame.__exit__(kind, error, trace)
 
     def on_status(self, status: WorkerStatus) -> None:
         """Keep the snapshot for the next drawing."""
@@ -75,32 +82,40 @@ class LiveReporter:
                     self._rates.note(status.instance, table)
 
     def on_note(self, instance: str, message: str) -> None:
-        """Write the sentence above the display."""
-        now = datetime.now(UTC).strftime("%H:%M:%S")
-        owner = f"{instance}: " if instance else ""
-        self._console.print(Text.assemble((f"{now} ", "dim"), _plain(fill(f"{owner}{message}", instance))))
+        """Write the sentence above the display, as a line of the log."""
+        owner = f"[{instance}] " if instance else ""
+        line = f"{timestamp(time.time())} [{Tag.INFO}] {owner}{fill(message, instance)}"
+        self._frame.show(_plain(line))
+
+    def on_stopping(self, message: str) -> None:
+        """Say that the stop was heard."""
+        with self._lock:
+            self._hint = "stopping"
+        self.on_note("", message)
 
     def _render(self) -> RenderableType:
         with self._lock:
             statuses = list(self._statuses.values())
             parts: list[RenderableType] = [self._head()]
             if statuses:
-                parts.append(_table_of(statuses))
+                parts.append(_table_of(statuses, self._console.width))
             copies = [(s.instance, s.transfer) for s in statuses if s.transfer and s.phase not in ENDED]
-            # Live cannot scroll: what is higher than the terminal is cut off, so the bars share what is left.
-            left = max(0, self._console.height - len(statuses) - 5)
+            notes = _messages(statuses)
+            # What is higher than the terminal is cut off, so the bars share what is left.
+            left = max(0, self._console.height - len(statuses) - len(notes) - 3)
             for number, (instance, progress) in enumerate(copies):
                 lines = max(2, left // (len(copies) - number))
                 block = self._bars(instance, progress, lines)
                 left -= min(lines, len(block))
                 parts.extend(block)
-            parts.extend(_messages(statuses))
+            parts.extend(notes)
         return Group(*parts)
 
     def _head(self) -> Text:
         elapsed = units.duration(time.monotonic() - self._start)
-        title = printable(self._title)
-        return Text.assemble((title, "bold"), (f"  {elapsed}  Ctrl-C stops", "dim"), overflow="ellipsis")
+        text = Text.assemble((printable(self._title), "bold"), (f"  {elapsed}  {self._hint}".rstrip(), "dim"))
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
 
     def _bars(self, instance: str, progress: TransferProgress, lines: int) -> list[RenderableType]:
         copy = progress.status
@@ -111,8 +126,9 @@ class LiveReporter:
             f"  {copy.tables_done}/{copy.tables} tables  {units.count(copy.rows_copied)}{whole} rows  "
             f"{units.count(progress.rows_per_second)}/s",
             f"  ETA {units.duration(eta)}" if eta is not None else "",
-            (f"  {progress.errors} error(s)", "yellow") if progress.errors else "",
+            (f"  {counted(progress.errors, 'error')}", "yellow") if progress.errors else "",
         )
+        head.no_wrap, head.overflow = True, "ellipsis"
         active = [t for t in progress.tables if t.state is TableState.COPYING]
         shown = active[: max(0, lines - 2)]
         waiting = sum(t.state is TableState.PENDING for t in progress.tables) + len(active) - len(shown)
@@ -120,57 +136,88 @@ class LiveReporter:
         if shown:
             parts.append(self._bar_table(instance, shown))
         if waiting:
-            parts.append(Text(f"  {waiting} more table(s) to go", style="dim"))
+            parts.append(Text(f"  {waiting} more {'table' if waiting == 1 else 'tables'} to go", style="dim"))
         return parts
 
     def _bar_table(self, instance: str, tables: list[TableProgress]) -> Table:
-        grid = Table.grid(padding=(0, 1), expand=True)
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=26, min_width=12)
-        grid.add_column(ratio=1, min_width=8)
-        for width in (4, 12, 7, 11):
-            grid.add_column(justify="right", no_wrap=True, min_width=width)
+        has_eta = self._console.width >= _WITH_ETA
+        widths = (*_NUMBERS, _ETA_WIDTH) if has_eta else _NUMBERS
+        room = self._console.width - sum(widths) - len(widths) - 1
+        name, bar = _shared_widths(room, tables)
+        grid = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+        for width in (name, bar):
+            grid.add_column(no_wrap=True, width=width)
+        for width in widths:
+            grid.add_column(justify="right", no_wrap=True, width=width)
         for table in tables:
-            if not table.is_counted:
-                grid.add_row(
-                    _plain(f"  {table.table}"), ProgressBar(total=None, pulse=True), "", units.count(table.rows_copied),
-                    table.step.value.replace("_", " "), units.duration(table.step_seconds),
-                )  # fmt: skip
-                continue
             rate = self._rates.rows_per_second(instance, table.table)
-            part = units.share(table.rows_copied, table.rows_estimated)
-            eta = eta_seconds(table.rows_copied, table.rows_estimated, rate)
-            whole = "?" if table.rows_estimated is None else units.count(table.rows_estimated)
-            grid.add_row(
-                _plain(f"  {table.table}"),
-                ProgressBar(total=1.0 if part is not None else None, completed=part or 0.0, pulse=part is None),
-                "" if part is None else f"{part:.0%}",
-                f"{units.count(table.rows_copied)}/{whole}",
-                f"{units.count(rate)}/s",
-                "" if eta is None else f"ETA {units.duration(eta)}",
-            )
+            cells = _counted_cells(table, rate, bar) if table.is_counted else _step_cells(table)
+            grid.add_row(_cut(f"  {printable(redact(table.table))}", name), *cells[: len(widths) + 1])
         return grid
 
 
-def _table_of(statuses: list[WorkerStatus]) -> Table:
+def _shared_widths(room: int, tables: list[TableProgress]) -> tuple[int, int]:
+    """Return the widths of the names and of the bars: a name is cut only where the bars are as short as can be."""
+    least = _BAR_WIDTHS[0] if all(t.is_counted for t in tables) else _DOING_WIDTH
+    longest = max(cell_len(printable(t.table)) for t in tables) + 2
+    name = max(12, min(longest, room - least))
+    return name, max(least, min(_BAR_WIDTHS[1], room - name))
+
+
+def _counted_cells(table: TableProgress, rate: float, width: int) -> tuple[RenderableType, ...]:
+    part = units.share(table.rows_copied, table.rows_estimated)
+    eta = eta_seconds(table.rows_copied, table.rows_estimated, rate)
+    whole = "?" if table.rows_estimated is None else units.count(table.rows_estimated)
+    return (
+        ProgressBar(total=1.0 if part is not None else None, completed=part or 0.0, pulse=part is None, width=width),
+        "" if part is None else f"{part:.0%}",
+        f"{units.count(table.rows_copied)}/{whole}",
+        f"{units.count(rate)}/s",
+        "" if eta is None else f"ETA {units.duration(eta)}",
+    )
+
+
+def _step_cells(table: TableProgress) -> tuple[RenderableType, ...]:
+    """Return what is done with a table while no count moves, in the place of its bar."""
+    doing = Text(doing_text(table), style="dim", no_wrap=True, overflow="ellipsis")
+    return (doing, "", units.count(table.rows_copied), units.duration(table.step_seconds), "")
+
+
+def _table_of(statuses: list[WorkerStatus], width: int) -> Table:
     # 80 columns: 14 + 12 + 17 + 7 + 6 + 6 + 5 + 4, and one blank between two.
+    more = max(0, width - _NARROW) // 2
+    place_width = max(_PLACE_WIDTH, min(_PLACE_WIDTH + more, max(len(units.place(s.position)) for s in statuses)))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("secondary", no_wrap=True, overflow="ellipsis", max_width=14)
+    table.add_column("secondary", no_wrap=True, max_width=_NAME_WIDTH + more)
     table.add_column("phase", no_wrap=True, min_width=12)
-    table.add_column("position", no_wrap=True, max_width=_PLACE_WIDTH, min_width=_PLACE_WIDTH)
-    for head, width in (("lag", 7), ("rows/s", 6), ("trx/s", 6), ("rows", 5), ("quar", 4)):
-        table.add_column(head, justify="right", no_wrap=True, min_width=width)
+    table.add_column("position", no_wrap=True, max_width=place_width, min_width=place_width)
+    for head, columns in (("lag", 7), ("rows/s", 6), ("trx/s", 6), ("rows", 5), ("quar", 4)):
+        table.add_column(head, justify="right", no_wrap=True, min_width=columns)
     for status in statuses:
+        # A copy has rows and no transactions; before the first transaction there is no lag.
+        copy = status.transfer if status.phase is Phase.TRANSFERRING else None
         table.add_row(
-            _plain(status.instance),
+            _cut(printable(redact(status.instance)), _NAME_WIDTH + more),
             Text(phase_text(status.phase), style=_STYLES.get(status.phase, "")),
-            _plain(units.place(status.position, _PLACE_WIDTH)),
+            _plain(units.place(status.position, place_width)),
             "-" if status.lag_seconds is None else units.duration(status.lag_seconds),
-            units.count(status.rows_per_second),
-            units.count(status.transactions_per_second),
-            units.count(status.rows_total),
+            units.count(copy.rows_per_second if copy else status.rows_per_second),
+            "-" if copy else units.count(status.transactions_per_second),
+            units.count(copy.rows_copied if copy else status.rows_total),
             Text(str(len(status.quarantined)), style="bold yellow" if status.quarantined else ""),
         )
     return table
+
+
+def _cut(text: str, width: int) -> Text:
+    """Return a name that fits, cut in its middle: names are often alike at one of their ends."""
+    if cell_len(text) > width:
+        head = (width - 1) // 2
+        tail = text
+        while cell_len(tail) > width - 1 - head:
+            tail = tail[1:]
+        text = f"{set_cell_size(text, head)}…{tail}"
+    return Text(text)
 
 
 def _messages(statuses: list[WorkerStatus]) -> list[RenderableType]:

@@ -22,13 +22,17 @@ class ProgressForm(StrEnum):
     SILENT = "silent"
 
 
-def progress_form(wanted: str, *, is_json: bool, verbosity: int) -> ProgressForm:
-    """Choose: --json first, then REPLICA_PROGRESS (`wanted`), then a live display where nothing writes between."""
+def progress_form(wanted: str, *, is_json: bool, verbosity: int, terminal: str = "") -> ProgressForm:
+    """Choose: --json first, then REPLICA_PROGRESS (`wanted`), then a live display where nothing writes between.
+
+    `terminal` is TERM: a dumb one cannot draw in place.
+    """
     if is_json:
         return ProgressForm.JSON
     if wanted == "off" or verbosity < 0:
         return ProgressForm.SILENT
-    if wanted == "bar" or (wanted == "auto" and verbosity == 0 and sys.stderr.isatty()):
+    can_draw = verbosity == 0 and sys.stderr.isatty() and terminal != "dumb"
+    if wanted == "bar" or (wanted == "auto" and can_draw):
         return ProgressForm.LIVE
     return ProgressForm.LINES
 

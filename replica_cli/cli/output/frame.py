@@ -1,0 +1,111 @@
+"""A block of lines at the bottom of a terminal that is drawn again in place; what is printed goes above it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Self, TextIO, cast
+
+from rich.console import Console, ConsoleDimensions, RenderableType
+from rich.control import Control
+from rich.segment import ControlType, Segment, SegmentLines
+from rich.text import Text
+
+from replica_cli.cli.output.above import Above
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+_SECONDS_BETWEEN = 0.25
+
+
+class Frame:
+    """Draws what `render` returns a few times a second while its context lasts. Safe between threads.
+
+    The cursor rests on an empty line below the block: what the terminal itself echoes there, such as `^C`, is wiped
+    with the next drawing. A terminal that became narrower has wrapped the lines of the last drawing: as many rows are
+    wiped as they take now. While the context lasts `sys.stderr` prints above the block.
+    """
+
+    def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:
+        self._console = console
+        self._render = render
+        self._lock = threading.RLock()
+        self._widths: list[int] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="display", daemon=True)
+        self._above: Above | None = None
+        self._stderr: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        self._stderr = sys.stderr
+        self._above = Above(sys.stderr, self._show_lines)
+        sys.stderr = cast("TextIO", self._above)
+        self.show()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        if self._above is not None and self._stderr is not None:
+            self._above.end_line()
+            sys.stderr = self._stderr
+        self.show()
+
+    def show(self, *above: RenderableType) -> None:
+        """Draw the block again, below what is given, in one write."""
+        with self._lock:
+            self._measure()
+            lines = self._lines()
+            with self._console:
+                self._console.control(self._wipe())
+                for each in above:
+                    # The terminal wraps it: a command in it can be copied, and a wider terminal joins it again.
+                    self._console.print(each, soft_wrap=True)
+                self._console.print(SegmentLines(lines, new_lines=True), end="", soft_wrap=True)
+            self._widths = [Segment.get_line_length(line) for line in lines]
+
+    def _run(self) -> None:
+        while not self._over.wait(_SECONDS_BETWEEN):
+            self.show()
+
+    def _show_lines(self, lines: Sequence[str]) -> None:
+        self.show(*map(Text.from_ansi, lines))
+
+    def _measure(self) -> None:
+        # The terminal that is drawn on, whatever COLUMNS said at the start or stdin is.
+        try:
+            size = os.get_terminal_size(self._console.file.fileno())
+        except (OSError, ValueError):
+            return
+        if size.columns > 0 and size.lines > 0:
+            self._console.size = ConsoleDimensions(size.columns, size.lines)
+
+    def _lines(self) -> list[list[Segment]]:
+        """Return the block, cut to the terminal, its lines without the blanks at their ends: those would wrap too."""
+        width, height = self._console.size
+        options = self._console.options.update(height=None)
+        lines = [_stripped(line) for line in self._console.render_lines(self._render(), options, pad=False)]
+        room = max(1, height - 1)
+        if len(lines) > room:
+            lines = [*lines[: room - 1], [Segment(f"… and {len(lines) - room + 1} more lines")]]
+        return [Segment.adjust_line_length(line, width, pad=False) for line in lines]
+
+    def _wipe(self) -> Control:
+        columns = self._console.size.width
+        rows = sum(max(1, -(-width // columns)) for width in self._widths)
+        back = (ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+        return Control(*back, *((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * rows)
+
+
+def _stripped(line: list[Segment]) -> list[Segment]:
+    while line and not line[-1].text.rstrip():
+        line = line[:-1]
+    if line:
+        line = [*line[:-1], Segment(line[-1].text.rstrip(), line[-1].style)]
+    return line

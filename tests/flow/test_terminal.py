@@ -1,0 +1,92 @@
+"""The command on a real terminal: a pseudo-terminal of 80 columns, and what stands on it at the end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import threading
+from typing import TYPE_CHECKING
+
+from fix_replica import _COMMAND, wait_until
+from fix_terminal import Screen
+
+if TYPE_CHECKING:
+    from fix_replica import Replica
+
+
+class OnTerminal:
+    """A command whose three standard streams are one terminal."""
+
+    def __init__(self, replica: Replica, *words: str) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = {**replica.environment(), "TERM": "xterm-256color"}
+        self.process = subprocess.Popen(
+            [str(_COMMAND), *words], env=environment, cwd=replica.folder, stdin=slave, stdout=slave, stderr=slave,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+        self.text = ""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def end(self, number: int) -> tuple[int, list[str]]:
+        """Send a signal; return the exit code, and what is on the terminal then."""
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self._thread.join(10)
+        screen = Screen(80)
+        screen.feed(self.text)
+        return code, screen.lines
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._thread.join(10)
+        os.close(self._master)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:  # nobody has the other end any more
+                return
+            self.text += data.decode(errors="replace")
+
+
+def test_a_stream_on_a_terminal_from_the_first_line_to_ctrl_c(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)")
+    shown = OnTerminal(replica, "stream")
+    try:
+        wait_until(lambda: "caught up" in shown.text or shown.process.poll() is not None, "the stream to be in step")
+        assert shown.text.startswith("\r\x1b[2Kconnecting to ")
+        code, lines = shown.end(signal.SIGINT)
+    finally:
+        shown.close()
+    text = "\n".join(lines)
+    assert code == 130
+    assert "copied 2 rows of 1 table in " in text
+    assert "stopping: what was read is applied and committed" in text
+    assert "connecting" not in text
+    assert "Ctrl-C stops" not in text
+    assert text.count("replica stream from") == 1, text
+    assert lines[-2].startswith("SECONDARY  STATE")
+    assert lines[-1].startswith("db1        stopped")
+
+
+def test_a_terminal_shows_a_lasting_error_once(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    replica.settings |= {"REPLICA_RECONNECT_ATTEMPTS": "4", "MARIA_SECONDARY_PORTS": "1"}
+    shown = OnTerminal(replica, "stream")
+    try:
+        wait_until(lambda: shown.process.poll() is not None, "the last attempt")
+        _, lines = shown.end(0)
+    finally:
+        shown.close()
+    assert "\n".join(lines).count("[RECONNECT]") == 1
