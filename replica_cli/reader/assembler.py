@@ -18,6 +18,7 @@ from replica_cli.reader.codes import (
     EventType,
     event_name,
 )
+from replica_cli.reader.doubt import DoubtfulEvent
 from replica_cli.reader.format import Format, parse_format
 from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid, plain_gtid
 from replica_cli.reader.payload import unpack_payload
@@ -81,6 +82,7 @@ class Assembler:
         self._changes: list[RowEvent | Statement] = []
         self._group_size = self._piece_start = 0
         self._is_first_piece = True
+        self._doubtful: DoubtfulEvent | None = None
 
     @property
     def format(self) -> Format | None:
@@ -100,8 +102,11 @@ class Assembler:
     def feed_all(self, events: Iterable[bytes], ready: list[Transaction]) -> None:
         """Take events and add what is complete with them to `ready`; raises as `feed` does."""
         events = iter(events)
-        while (event := self._take_known(events, ready)) is not None:
+        while (event := self._next_new(events, ready)) is not None:
             ready.extend(self.feed(event))
+
+    def _next_new(self, events: Iterator[bytes], ready: list[Transaction]) -> bytes | None:
+        return self._take_known(events, ready) if self._doubtful is None else next(events, None)
 
     def _take_known(  # noqa: C901, PLR0912, PLR0915 - one loop over millions of events: a call each would double its cost
         self, events: Iterator[bytes], ready: list[Transaction]
@@ -210,6 +215,7 @@ class Assembler:
                 # The head of a file and notes between transactions: the end of a log may consist of them.
                 self._boundary = self._place.position
         self._check_begun(code)
+        self._settle_doubt(code, log_pos, size, flags)
         self._group_size += size
         try:
             yield from self._take(event, code, timestamp, flags)
@@ -219,6 +225,26 @@ class Assembler:
             error.args = (f"{error.message}; in the transaction that begins at {self._boundary}",)
             error.message = error.args[0]
             raise
+
+    def _settle_doubt(self, code: int, log_pos: int, size: int, flags: int) -> None:
+        """Raise the error of the event that is in doubt, or forget it, if the next event tells which of the two."""
+        if self._doubtful is None:
+            return
+        is_ours = self._doubtful.is_ours(code, log_pos, size, flags)
+        if is_ours:
+            error = self._doubtful.error
+            error.args = (f"{error.message}; after {self._boundary}",)
+            error.message = error.args[0]
+            raise error
+        if is_ours is not None:
+            self._doubtful = None
+
+    def _stop_at(self, error: UnsupportedEvent) -> None:
+        """Raise the error of an event, or keep it if the event may lie before the place to read from."""
+        if self._is_open or self._boundary.file:
+            raise error
+        # Read by a GTID set, and no transaction has come yet.
+        self._doubtful = self._doubtful or DoubtfulEvent(error, self._place.pos)
 
     def _check_begun(self, code: int) -> None:
         if not self._is_open and code in _INSIDE:
@@ -271,15 +297,11 @@ class Assembler:
         elif code == EventType.XA_PREPARE:
             yield self._take_xa(parse_xa_prepare(event[HEADER:]), timestamp)
         elif code == EventType.INCIDENT:
-            raise UnsupportedEvent(
-                "the primary says that its binary log has a hole here (INCIDENT)",
-                hint="copy anew: `replica transfer --restart`",
-            )
+            hole = "the primary says that its binary log has a hole here (INCIDENT)"
+            self._stop_at(UnsupportedEvent(hole, hint="copy anew: `replica transfer --restart`"))
         elif not flags & IGNORABLE:
-            raise UnsupportedEvent(
-                f"{event_name(code)} is not understood",
-                hint="a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly",
-            )
+            hint = "a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly"
+            self._stop_at(UnsupportedEvent(f"{event_name(code)} is not understood", hint=hint))
 
     def _take_mariadb_gtid(self, event: bytes) -> None:
         # The GTID event is the BEGIN; standalone groups are one statement that commits by itself.

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Network, Server
 
 GTID_EVENTS = frozenset({EventType.GTID, EventType.GTID_TAGGED, EventType.MARIADB_GTID})
-# The start of a transaction, or what servers write between transactions.
-AT_BOUNDARIES = GTID_EVENTS | BETWEEN_GROUPS | {EventType.ANONYMOUS_GTID, EventType.ROTATE}
+# The start of a transaction, or what servers write between transactions. MySQL begins a transaction before an INCIDENT.
+AT_BOUNDARIES = GTID_EVENTS | BETWEEN_GROUPS | {EventType.ANONYMOUS_GTID, EventType.ROTATE, EventType.INCIDENT}
 # The dump goes by a number that no replica is given: with the worker's own it would end the worker's.
 _SERVER_IDS = (1 << 31, (1 << 32) - 1)
 

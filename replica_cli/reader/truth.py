@@ -55,6 +55,7 @@ _AT_BOUNDARIES = frozenset(
         "Gtid_list",
         "Binlog_checkpoint",
         "Start_encryption",
+        "Incident",
         "Rotate",
         "Stop",
     }

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.reader.log import Log, changing, read_to, rows_of, shown
 
-from replica_cli.core.errors import PositionLost
+from replica_cli.core.errors import PositionLost, UnsupportedEvent
 from replica_cli.core.events import RowEvent, Statement
 from replica_cli.core.position import Position
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader.reader import PIECE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fix_coverage import Refused
     from fix_servers import ServerFactory
 
     from replica_cli.mysql.session import Session
@@ -333,3 +335,47 @@ def test_the_end_of_a_log_without_transactions_is_reached(table: Log) -> None:
         assert shown(read_to(reader, table.here(), patience_seconds=3.0)) == ["INSERT t"]
     finally:
         reader.stop()
+
+
+def leave_a_hole(log: Log) -> Position:
+    """Let MariaDB write an INCIDENT, as a statement without transactions outgrows its cache; return its place."""
+    log.run("CREATE TABLE my (id INT) ENGINE=MyISAM")
+    place = log.here()
+    with (
+        globally(log, max_binlog_stmt_cache_size=4096),
+        log.server.session(log.schema) as session,
+        pytest.raises(ServerError),
+    ):
+        session.execute("INSERT INTO my SELECT seq FROM seq_1_to_100000")
+    return place
+
+
+@pytest.mark.covers("INCIDENT")
+@pytest.mark.servers("mariadb")
+def test_a_hole_in_the_log_counts_for_places_before_it(table: Log, refused: Refused) -> None:
+    table.run("INSERT INTO t (id) VALUES (1)")
+    before = [table.start, leave_a_hole(table)]
+    end = table.here()
+
+    def assert_refused(*, by_gtid: bool) -> None:
+        for start in before:
+            reader = table.reader(start, by_gtid=by_gtid)
+            reader.start()
+            try:
+                with refused(UnsupportedEvent, "its binary log has a hole here (INCIDENT)"):
+                    read_to(reader, Position(end.file, end.pos + 1))
+            finally:
+                reader.stop()
+
+    # Nothing is behind it yet.
+    for by_gtid in (False, True):
+        assert_refused(by_gtid=by_gtid)
+    table.run("INSERT INTO t (id) VALUES (2)")
+    behind = table.here()
+    table.run("INSERT INTO t (id) VALUES (3)")
+    for by_gtid in (False, True):
+        assert_refused(by_gtid=by_gtid)
+        assert shown(table.read(behind, by_gtid=by_gtid)) == ["INSERT t"]
+    table.run("FLUSH BINARY LOGS", "INSERT INTO t (id) VALUES (4)")
+    assert_refused(by_gtid=True)
+    assert shown(table.read(behind, by_gtid=True)) == ["INSERT t"] * 2

@@ -297,6 +297,55 @@ def test_events_of_newer_servers_stop(code: int, refused: Refused) -> None:
         feed(_ready(), [event(code, b"\0" * 40)])
 
 
+def _by_gtid() -> Assembler:
+    """Return an assembler that was asked for a GTID set, at the head of a file whose format is known."""
+    made = assembler(Position("", 0, "0-1-5"))
+    feed(made, [fake_rotate("b.000001"), format_event()])
+    return made
+
+
+def _transaction(end: int) -> bytes:
+    return event(162, struct.pack("<QIB6x", 7, 0, 0), pos=end)
+
+
+def _list(end: int, flags: int = 0) -> bytes:
+    return event(163, bytes(20), pos=end, flags=flags)
+
+
+def _heartbeat(end: int) -> bytes:
+    return event(27, b"b.000001", pos=end)
+
+
+# What comes after an event that ends at 1000, and whether that event counts.
+BEHIND_IT = {
+    "a transaction": ([_transaction(1042)], True),
+    "a transaction, one before was left out": ([_transaction(2042)], False),
+    "the end of the log": ([_heartbeat(1000)], True),
+    "the end of the log, a transaction was left out": ([_heartbeat(1500)], False),
+    "a list, a transaction": ([_list(1043), _transaction(1085)], True),
+    "a list, a transaction, one before was left out": ([_list(1043), _transaction(2085)], False),
+    "a list of this connection, the end": ([_list(1000, flags=0x20), _heartbeat(1000)], True),
+    "another hole, the end": ([event(26, b"\1\0", pos=1025), _heartbeat(1025)], True),
+    "another hole, a transaction was left out": ([event(26, b"\1\0", pos=1025), _heartbeat(1500)], False),
+}
+
+
+@pytest.mark.parametrize("code", [26, 250], ids=["hole", "unknown"])
+@pytest.mark.parametrize("case", BEHIND_IT)
+def test_what_is_not_understood_counts_unless_a_transaction_was_left_out_after_it(code: int, case: str) -> None:
+    fresh = _by_gtid()
+    behind, counts = BEHIND_IT[case]
+    assert not feed(fresh, [event(code, b"\1\0", pos=1000)])
+    if counts:
+        with pytest.raises(UnsupportedEvent, match="after gtid 0-1-5"):
+            feed(fresh, behind)
+        return
+    feed(fresh, [*behind, event(2, _query(b"BEGIN"), pos=3000), event(16, bytes(8), pos=3031)])
+    # From the first transaction on it counts wherever it is.
+    with pytest.raises(UnsupportedEvent):
+        feed(fresh, [event(code, b"\1\0", pos=4000)])
+
+
 # GTID 77d1902c-01da-11f1-9a41-908d6e5f6e8d:test_tag:1, as a server of 8.4 wrote it.
 TAGGED = bytes.fromhex(
     "027c000002"
