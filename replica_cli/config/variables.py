@@ -95,7 +95,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "REPLICA_ACCEPTED_DRIFT",
         "",
-        "differences that `replica drift check` does not count: `schema.table:aspect:name` patterns, comma-separated",
+        "differences that `drift check` and the stream do not report: `schema.table:aspect:name`, comma-separated",
     ),
     Variable("REPLICA_LOG_LEVEL", "INFO", "least level logged: DEBUG, INFO, WARNING or ERROR"),
     Variable("REPLICA_LOG_FORMAT", "text", "form of a log line: text or json"),

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.commands import table_options
+from replica_cli.core.differences import Aspect, Difference, Severity
 from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from replica_cli.core.differences import AcceptedDrift
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Session
@@ -52,8 +54,9 @@ class ColumnWatch:
     was seen, and neither side has changed since.
     """
 
-    def __init__(self, selection: Selection, instance: str) -> None:
+    def __init__(self, selection: Selection, instance: str, accepted: Sequence[AcceptedDrift] = ()) -> None:
         self._selection = selection
+        self._accepted = accepted
         self._instance = instance
         self._seen: dict[TableName, _Difference] = {}
         self._looks = 0
@@ -84,10 +87,15 @@ class ColumnWatch:
             "columns",
             HealthLevel.WARNING,
             f"not on the secondary, and no statement on its way brings them: {'; '.join(certain)}",
-            hint="`replica drift check --sql` shows the way back, "
+            hint="if it is meant so: REPLICA_ACCEPTED_DRIFT; else `replica drift check --sql` shows the way back, "
             f"`replica transfer {table_options(names)}` copies the rows again",
             instance=self._instance,
         )
+
+    def _is_accepted(self, name: TableName, target: TableName, column: str) -> bool:
+        """Return True for a column that the settings say is missing on purpose, as `replica drift check` sees it."""
+        missing = Difference(name, target, Aspect.MISSING_COLUMN, column, column, None, Severity.BREAKS)
+        return any(accepted.accepts(missing) for accepted in self._accepted)
 
     def _differences(
         self, primary: Session, secondary: Session, left_out: Collection[TableName]
@@ -104,7 +112,7 @@ class ColumnWatch:
             if target is None or target not in theirs or name in left_out:
                 continue
             difference = _Difference(columns, theirs[target], end)
-            if difference.missing:
+            if not all(self._is_accepted(name, target, column) for column in difference.missing):
                 found[name] = difference
         return found
 

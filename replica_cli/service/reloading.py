@@ -35,6 +35,7 @@ _TAKEN: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("REPLICA_RECONNECT_ATTEMPTS", lambda s: s.retry.reconnect_attempts),
     ("REPLICA_TABLE_FAILURES", lambda s: s.apply.table_failures),
     ("REPLICA_DDL_LOCK_WAIT", lambda s: s.apply.ddl_lock_wait),
+    ("REPLICA_ACCEPTED_DRIFT", lambda s: s.accepted_drift),
     ("REPLICA_ON_TABLE_FAILURE", lambda s: s.apply.on_table_failure),
 )
 _FIXED: tuple[tuple[str, Callable[[Settings], object]], ...] = (
@@ -72,6 +73,7 @@ def reloaded(old: Settings, new: Settings) -> Reloaded:
         batching=new.batching,
         transfer=new.transfer,
         retry=new.retry,
+        accepted_drift=new.accepted_drift,
         selection=selection,
         apply=replace(
             old.apply,

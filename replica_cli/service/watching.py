@@ -144,7 +144,7 @@ class HealthWatch:
 
         settings = self._settings
         if self._columns is None:
-            self._columns = ColumnWatch(settings.selection, self._server.name)
+            self._columns = ColumnWatch(settings.selection, self._server.name, settings.accepted_drift)
         if not self._columns.is_due():
             return None
         left_out = {table.name for table in state.tables}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.test_health import Watched, watched
 
+from replica_cli.config.drift import accepted_drift
 from replica_cli.core.position import Position
 from replica_cli.core.reports import HealthLevel
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress
@@ -174,6 +175,16 @@ def test_columns_renamed_while_nothing_ran_are_told(watched: Watched, caplog: py
     assert _told(caplog, f"brings them: {watched.schema}.u (b)").levelno == logging.WARNING
     watched.beat(Phase.CAUGHT_UP, findings=board.status.findings)
     assert watched.check("stream-watch").level is HealthLevel.WARNING
+
+
+@pytest.mark.usefixtures("_other_names")
+@pytest.mark.parametrize(("pattern", "is_told"), [("*.u:missing-column:b", False), ("*.u:missing-column:a", True)])
+def test_columns_that_are_missing_on_purpose_are_not_told(watched: Watched, pattern: str, *, is_told: bool) -> None:
+    columns = ColumnWatch(watched.settings.selection, "db1", accepted_drift(pattern))
+    with watched.primary.session() as primary, watched.secondary.session() as secondary:
+        for _ in range(2):
+            check = columns.look(primary, secondary, watched.end(), left_out=frozenset())
+    assert (check is not None) is is_told
 
 
 @pytest.mark.usefixtures("_other_names")
