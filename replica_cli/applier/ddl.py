@@ -140,7 +140,7 @@ class DdlApplier:
         if self._policy is DdlPolicy.STOP:
             raise self._stopped(parsed, transaction)
         if self._policy is DdlPolicy.QUARANTINE and gone:
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone)
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone, frozenset(gone))
         return Decision(Verdict.APPLY, tables=gone)
 
     def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
@@ -206,7 +206,9 @@ class DdlApplier:
         if self._policy is DdlPolicy.STOP:
             raise self._stopped(parsed, transaction)
         if self._policy is DdlPolicy.QUARANTINE:
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", selected)
+            reason = f"{parsed.kind}, and REPLICA_DDL=quarantine"
+            is_drop = parsed.kind is StatementKind.DROP_TABLE
+            return Decision(Verdict.QUARANTINE, reason, selected, frozenset(selected) if is_drop else parsed.gone)
         return None
 
     def _of_engine(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
@@ -250,7 +252,8 @@ class DdlApplier:
         reason = f"{parsed.kind} with {outside}, which is outside the filters"
         if stays := tuple(t for t in live if t not in parsed.gone):
             raise TableChangedInWindow(stays, f"{reason}, at {transaction.start}")
-        return Decision(Verdict.QUARANTINE, f"{reason}: the primary has no table of this name any more", tuple(live))
+        reason += ": the primary has no table of this name any more"
+        return Decision(Verdict.QUARANTINE, reason, tuple(live), frozenset(live))
 
     def _stopped(self, parsed: ParsedStatement, transaction: Transaction) -> ApplyRefused:
         # It names no table: this is what the user asked for, not a failure that goes away or sets a table aside.

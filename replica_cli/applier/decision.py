@@ -20,8 +20,9 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict, its reason, and the primary's names of the tables it is about."""
+    """A verdict, its reason, and the primary's names of the tables it is about; `gone` are those it has no longer."""
 
     verdict: Verdict
     reason: str = ""
     tables: tuple[TableName, ...] = ()
+    gone: frozenset[TableName] = frozenset()

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.tables import TableRecord
-from replica_cli.core.commands import table_options
+from replica_cli.core.commands import gone_advice, table_options
 from replica_cli.core.status import TableState
 from replica_cli.logs import Tag, log
 
@@ -35,9 +35,11 @@ def set_aside(
     for record in records:
         name = record.name
         windows.records[name] = record
+        back = f"`replica transfer {table_options([name])}` brings it back"
         log(
-            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
-            decision.reason, table_options([name]), instance=instance, schema=name.schema, table=name.table,
+            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; %s", decision.reason,
+            gone_advice([name]) if name in decision.gone else back,
+            instance=instance, schema=name.schema, table=name.table,
             position=transaction.start,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.printable import is_printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # A command ends at the next backquote that is not in quotes: a table's name may hold one.
 _WORDS = "stream|transfer|pause|resume|position|drift|health"
@@ -58,6 +58,16 @@ def fill(text: str, instance: str = "") -> str:
 def table_options(names: Iterable[object]) -> str:
     """Return `--table` options for tables of the primary, quoted for the shell."""
     return " ".join(f"--table {shell_word(str(name))}" for name in names)
+
+
+def gone_advice(names: Sequence[object]) -> str:
+    """Return what to do about tables that the secondary has and the primary has no longer, not under these names."""
+    excluded, transfer = ",".join(map(str, names)), f"`replica transfer {table_options(names)}`"
+    return (
+        f"if it was renamed on the primary, rename it back there, then {transfer}; if it is to be replicated no more, "
+        f"stop the stream, add {excluded} to REPLICA_EXCLUDE_TABLES, then `replica position "
+        "reset --accept-filters` (the secondary keeps the table until you drop it)"
+    )
 
 
 def shell_word(text: str) -> str:

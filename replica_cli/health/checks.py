@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.commands import table_options
+from replica_cli.core.commands import gone_advice, table_options
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.beats import Beat
     from replica_cli.core.errors import ReplicaError
     from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableName
     from replica_cli.health.distance import Distance
     from replica_cli.health.primary import PrimaryView
     from replica_cli.health.secondary import InstanceState
@@ -151,8 +152,11 @@ def _finding(found: object) -> tuple[str, HealthLevel, str]:
     return "heartbeat", UNKNOWN, "it holds a finding that this version cannot read"
 
 
-def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:
-    """Check that no table is set aside: its rows are missing, so it is critical."""
+def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[TableName] = frozenset()) -> HealthCheck:
+    """Check that no table is set aside: its rows are missing, so it is critical.
+
+    `gone` are those that the primary has no longer: they cannot be copied again.
+    """
     names = [str(t.name) for t in state.quarantined]
     skipped = f", {state.saved.skipped_count} rows skipped" if state.saved and state.saved.skipped_count else ""
     if not names:
@@ -160,7 +164,11 @@ def check_quarantine(state: InstanceState, instance: str) -> HealthCheck:
     first = state.quarantined[0]
     why = f"stopped at {first.start or 'an unknown position'}: {told_once(first.reason, first.name, first.start)}"
     message = f"{_listed(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
-    hint = f"`replica transfer {table_options(names[:_NAMED_TABLES])}` copies them again"
+    there = [str(t.name) for t in state.quarantined if t.name not in gone][:_NAMED_TABLES]
+    lost = [str(t.name) for t in state.quarantined if t.name in gone][:_NAMED_TABLES]
+    hints = [f"`replica transfer {table_options(there)}` copies them again"] if there else []
+    hints += [f"not on the primary any more: {', '.join(lost)}: {gone_advice(lost)}"] if lost else []
+    hint = "; ".join(hints)
     return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
 
 

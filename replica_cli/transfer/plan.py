@@ -9,6 +9,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.commands import gone_advice
 from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
@@ -215,7 +216,8 @@ def selected_definitions(
     found = {n: d for n, d in read.items() if selection.target(n)}
     missing = [str(t) for t in tables if t not in found]
     if missing:
-        raise UsageError(f"not among the selected tables of the primary: {', '.join(missing)}")
+        hint = f"look at the name and at the filters; {gone_advice(missing)}"
+        raise UsageError(f"not among the selected tables of the primary: {', '.join(missing)}", hint=hint)
     wanted = family(tables, found)
     return {n: d for n, d in found.items() if not tables or n in wanted}
 

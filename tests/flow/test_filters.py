@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,38 @@ def test_changed_filters_are_refused_until_they_are_accepted(replica: Replica) -
     replica.on_primary("INSERT INTO b VALUES (2)", "INSERT INTO a VALUES (7)")
     replica.catch_up()
     replica.assert_equal()
+
+
+@pytest.mark.parametrize("way", ["renamed back", "left out"])
+def test_a_table_that_left_the_filters_has_two_ways_out(replica: Replica, way: str) -> None:
+    schema = replica.schema
+    replica.settings |= {"REPLICA_EXCLUDE_TABLES": f"{schema}.old_*"}
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    replica.on_primary("CREATE TABLE u (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    replica.on_primary("RENAME TABLE t TO old_t", "INSERT INTO old_t VALUES (2)")
+    ended = replica.catch_up(code=3)
+    advice = "if it was renamed on the primary, rename it back there"
+    assert re.search(rf"\[SKIPPED\] .*{schema}\.t .*{advice}", ended.stderr)
+    assert "brings it back" not in ended.stderr
+    # What the former advice was is refused with the right one, before anything is written.
+    refused = replica.run("transfer", "--table", f"{schema}.t", "--all", "--yes", "--json", code=2)
+    assert advice in refused.error["hint"]
+    (check,) = [c for c in replica.run("health", "--json", code=2).document["checks"] if "quarantined" in c["name"]]
+    assert advice in check["hint"]
+    assert "copies them again" not in check["hint"]
+    if way == "renamed back":
+        replica.on_primary("RENAME TABLE old_t TO t")
+        replica.catch_up(code=3)
+        replica.run("transfer", "--table", f"{schema}.t", "--all", "--yes")
+    else:
+        replica.settings["REPLICA_EXCLUDE_TABLES"] += f",{schema}.t"
+        replica.run("position", "reset", "--accept-filters", "--all", "--yes")
+        replica.on_secondary("DROP TABLE t")
+    replica.on_primary("INSERT INTO u VALUES (3)")
+    replica.catch_up()
+    replica.assert_nothing_is_noted()
+    assert tables(replica, schema) == ({"t", "u"} if way == "renamed back" else {"u"})
 
 
 def test_a_rename_into_the_filters_copies_the_table_beside_the_stream(replica: Replica) -> None:
