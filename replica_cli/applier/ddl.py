@@ -19,7 +19,7 @@ from replica_cli.core.errors import ApplyRefused, LockWait
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
-from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, Remedy, ServerError
+from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, Remedy, ServerError, is_of_table
 from replica_cli.sqlbuilder.chunks import source_of
 from replica_cli.sqlbuilder.definition import without_counter
 from replica_cli.sqlbuilder.effects import touches_only_server_tables
@@ -397,7 +397,8 @@ class DdlApplier:
         try:
             yield
         except ServerError as error:
-            if error.server != self._session.server.name or error.remedy not in (Remedy.FATAL, Remedy.RETRY):
+            is_ours = error.server == self._session.server.name
+            if not is_ours or not (is_of_table(error) or error.remedy is Remedy.RETRY):
                 raise
             # The server's own words may quote a row's values.
             logger.debug("%s", error.text)

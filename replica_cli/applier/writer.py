@@ -20,6 +20,7 @@ from replica_cli.mysql.errnos import (
     ER_ROW_IS_REFERENCED,
     Remedy,
     ServerError,
+    is_of_table,
 )
 from replica_cli.mysql.session_settings import SQL_MODE
 
@@ -271,7 +272,7 @@ def explained(error: ServerError, work: Work) -> ReplicaError:
             hint=f"`replica transfer {table_options([work.table])}` and its related tables",
             table=work.table,
         )
-    if error.remedy is not Remedy.FATAL:
+    if not is_of_table(error):
         return error
     return ApplyRefused(
         f"{work.table}: {verb} is refused by {error.server} (error {error.errno})",

@@ -5,6 +5,7 @@ Sources: https://mariadb.com/kb/en/mariadb-error-code-reference/ and MySQL's err
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from replica_cli.core.errors import ExitCode, ReplicaError
@@ -73,6 +74,7 @@ ER_PARSE_ERROR = 1064
 ER_UNKNOWN_SYSTEM_VARIABLE = 1193
 ER_READ_ONLY_VARIABLE = 1238
 ER_OPTION_PREVENTS_STATEMENT = 1290
+ER_OPEN_AS_READONLY = 1036
 ER_TABLE_DEF_CHANGED = 1412
 ER_ACCESS_DENIED = 1045
 ER_LOCK_WAIT_TIMEOUT = 1205
@@ -116,16 +118,16 @@ _REMEDIES: dict[int, Remedy] = {
     4031: Remedy.RECONNECT,  # disconnected by inactivity
     1021: Remedy.WAIT,  # disk full
     1114: Remedy.WAIT,  # the table is full
-    1030: Remedy.WAIT,  # error from the storage engine, 28 (no space) among them
-    1026: Remedy.WAIT,  # error writing a file
-    3: Remedy.WAIT,  # error writing a temporary file
+    1030: Remedy.WAIT,  # error from the storage engine, 28 (no space) among them; see _HAS_CAUSE
+    1026: Remedy.WAIT,  # error writing a file; see _HAS_CAUSE
+    3: Remedy.WAIT,  # error writing a temporary file; see _HAS_CAUSE
     3675: Remedy.WAIT,  # MySQL: no space for a table that is made or altered
     3032: Remedy.WAIT,  # offline_mode
-    1036: Remedy.WAIT,  # the table is read only: innodb_read_only
+    ER_OPEN_AS_READONLY: Remedy.WAIT,  # the table is read only: innodb_read_only; see is_of_table
     1040: Remedy.WAIT,  # too many connections
     1203: Remedy.WAIT,  # too many connections of this user
     1226: Remedy.WAIT,  # resource limit of this user
-    1290: Remedy.WAIT,  # read_only
+    1290: Remedy.WAIT,  # read_only; see _HAS_CAUSE
     1836: Remedy.WAIT,  # read-only mode
     1792: Remedy.WAIT,  # read-only transaction: the server is being switched
     3100: Remedy.WAIT,  # a group that cannot commit now
@@ -138,6 +140,35 @@ _REMEDIES: dict[int, Remedy] = {
 }
 
 
-def remedy_of(errno: int) -> Remedy:
-    """Return what to do about an error number; FATAL where the table does not know it."""
-    return _REMEDIES.get(errno, Remedy.FATAL)
+# Errors that only say that something failed. The cause is a number or the name of an option in the text, whatever its
+# language. Those below go away by themselves, or when somebody mends the server; all others belong to the statement.
+_NUMBER_OF_FILE, _NUMBER_OF_ENGINE = re.compile(r"\berrno:? (\d+)"), re.compile(r"\b(\d+)\b")
+_NAME_OF_OPTION = re.compile(r"--([\w-]+)")
+_HAS_CAUSE = {3: _NUMBER_OF_FILE, 1026: _NUMBER_OF_FILE, 1030: _NUMBER_OF_ENGINE, 1290: _NAME_OF_OPTION}
+_CLEARING = frozenset({
+    # Linux (errno.h): interrupted, again, no memory, busy, too many files, no space, read-only file system.
+    "4", "11", "12", "16", "23", "24", "28", "30",
+    # Engines (my_base.h): no memory, no room in a file, lock waits and deadlocks, too many transactions, InnoDB is
+    # read-only, no room for temporary files, InnoDB is in recovery.
+    "128", "135", "136", "146", "147", "149", "177", "187", "189", "190",
+    "read-only", "super-read-only", "innodb-read-only", "transaction-read-only",
+})  # fmt: skip
+
+
+def remedy_of(errno: int, text: str = "") -> Remedy:
+    """Return what to do about an error number; FATAL where the table does not know it.
+
+    `text` is the server's message: it tells the cause of errors that have many. One without a cause is waited for.
+    """
+    remedy = _REMEDIES.get(errno, Remedy.FATAL)
+    if errno in _HAS_CAUSE and (cause := _HAS_CAUSE[errno].search(text)):
+        return remedy if cause[1].replace("_", "-") in _CLEARING else Remedy.FATAL
+    return remedy
+
+
+def is_of_table(error: ServerError) -> bool:
+    """Return True if an error of a change belongs to its table: another attempt meets it again.
+
+    For a connection that has just written to our own tables: what makes one table alone read-only does not go away.
+    """
+    return error.remedy is Remedy.FATAL or error.errno == ER_OPEN_AS_READONLY

@@ -60,7 +60,7 @@ def server_error(errno: int, text: str, server: Server) -> ServerError:
         hint = f"check {server.host}:{server.port}, the user and its password"
     elif errno == CR_MALFORMED_PACKET:
         hint = f"check what answers at {server.host}:{server.port}: a MariaDB or MySQL server, and nothing in between"
-    return ServerError(errno, text, server.name, remedy=remedy_of(errno), exit_code=code, hint=hint)
+    return ServerError(errno, text, server.name, remedy=remedy_of(errno, text), exit_code=code, hint=hint)
 
 
 def _is_of_a_packet(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,8 @@ from engine.applier.bench import Bench
 
 from replica_cli.applier.statement_session import _UCA1400
 from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.settings import EngineChoice
+from replica_cli.core.status import TableState
 from replica_cli.mysql.collations import read_collations
 
 if TYPE_CHECKING:
@@ -120,4 +123,21 @@ def test_utf8_is_what_it_is_on_the_primary(server_factory: ServerFactory) -> Non
     )
     assert bench.rows(f"{asked} AND character_set_name IS NOT NULL") == [("utf8mb4",), ("utf8mb4",)]
     assert bench.rows("SELECT v, w FROM t") == [("🙂", "🙂")]
+    bench.close()
+
+
+@pytest.mark.parametrize("engine", EngineChoice)
+def test_a_value_that_an_older_release_cannot_hold_fails_its_table(
+    server_factory: ServerFactory, engine: EngineChoice
+) -> None:
+    """The older server says of a row image with a TIMESTAMP after 2038 that its engine failed, as of a full disk."""
+    bench = Bench(server_factory("mariadb", "11.8"), server_factory("mariadb", "10.11"), "crossed")
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, at TIMESTAMP NULL)", "CREATE TABLE u (id INT PRIMARY KEY)")
+    bench.begin_here()
+    bench.on_primary("INSERT INTO t VALUES (1, '2038-01-01')", "INSERT INTO t VALUES (2, '2050-01-01')")
+    bench.on_primary("INSERT INTO u VALUES (1)")
+    bench.follow(apply=replace(bench.settings.apply, engine=engine, table_failures=2))
+    assert bench.tables.load()[bench.name("t")].state is TableState.QUARANTINED
+    assert bench.rows("SELECT id FROM t") == [(1,)]
+    assert bench.rows("SELECT id FROM u") == [(1,)]
     bench.close()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.mysql.errnos import Remedy, remedy_of
+from replica_cli.mysql.errnos import Remedy, ServerError, is_of_table, remedy_of
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,30 @@ from replica_cli.mysql.errnos import Remedy, remedy_of
 )
 def test_every_condition_has_its_class(remedy: Remedy, numbers: tuple[int, ...]) -> None:
     assert {number: remedy_of(number) for number in numbers} == dict.fromkeys(numbers, remedy)
+
+
+@pytest.mark.parametrize(
+    ("errno", "text", "remedy"),
+    [
+        (1030, 'Got error 28 "No space left on device" from storage engine InnoDB', Remedy.WAIT),
+        (1030, "Got error 28 - 'No space left on device' from storage engine", Remedy.WAIT),
+        (1030, "Fehler 135 (Speicher-Engine)", Remedy.WAIT),
+        # A row that this release cannot hold, and what is broken.
+        (1030, 'Got error 173 "The event could not be processed" from storage engine InnoDB', Remedy.FATAL),
+        (1030, "Got error 168 - 'Unknown (generic) error from engine' from storage engine", Remedy.FATAL),
+        (3, "Error writing file '/tmp/MLfd=41' (errno: 28 \"No space left on device\")", Remedy.WAIT),
+        (1026, "Error writing file 'x' (OS errno 28 - No space left on device)", Remedy.WAIT),
+        (1026, "Error writing file './d/t9.MYD' (errno: 27 \"File too large\")", Remedy.FATAL),
+        (1290, "The MariaDB server is running with the --read-only option so it cannot", Remedy.WAIT),
+        (1290, "The MySQL server is running with the --super-read-only option so", Remedy.WAIT),
+        (1290, "The MySQL server is running with the --skip-grant-tables option so", Remedy.FATAL),
+    ],
+)
+def test_an_error_of_many_causes_is_waited_for_if_the_cause_goes_away(errno: int, text: str, remedy: Remedy) -> None:
+    assert remedy_of(errno, text) is remedy
+
+
+@pytest.mark.parametrize(("errno", "text"), [(1036, "Table 't' is read only"), (1030, "Got error 173"), (1265, "cut")])
+def test_what_another_attempt_meets_again_belongs_to_the_table(errno: int, text: str) -> None:
+    assert is_of_table(ServerError(errno, text, "db1", remedy=remedy_of(errno, text)))
+    assert not is_of_table(ServerError(1114, "The table is full", "db1", remedy=remedy_of(1114)))
