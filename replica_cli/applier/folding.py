@@ -70,7 +70,7 @@ class Kind:
 class Folding:
     """Takes in events in source order; `events` and `parts` are what comes out of them.
 
-    `rows` has for each table map its rows by their keys, and what lets them out and begins anew.
+    `rows` has for each table map its rows by their keys, and what lets them out and begins again.
     """
 
     def __init__(self) -> None:

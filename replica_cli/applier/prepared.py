@@ -91,7 +91,7 @@ class PreparedTransactions:
             raise ApplyRefused(
                 f"XA COMMIT {step.xid} at {transaction.start}: it was prepared before the position from which this "
                 "secondary was made, so its changes are not known",
-                hint="`replica transfer --restart` copies anew once `XA RECOVER` on the primary is empty; `replica "
+                hint="`replica transfer --restart` copies again once `XA RECOVER` on the primary is empty; `replica "
                 f"position reset --to {transaction.end}` skips it knowingly",
             )
         self._keeping.end()

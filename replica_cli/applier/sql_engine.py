@@ -144,7 +144,7 @@ def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:
     if event.head.is_partial_json:
         raise UnsupportedEvent(
             f"{event.table.name}: a partial JSON update",
-            hint="SET GLOBAL binlog_row_value_options='' on the primary, then copy the table anew",
+            hint="SET GLOBAL binlog_row_value_options='' on the primary, then copy the table again",
             table=event.table.name,
         )
     try:

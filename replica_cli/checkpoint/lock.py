@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Interrupted, LockHeld, LockLost
+from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
@@ -99,11 +100,11 @@ class WriterLock:
         silent = int(status[1]) if status and str(status[0]) == name else 0
         if silent < SILENT_SECONDS:
             return LockHeld(
-                f"{self._instance}: {name} writes to this instance",
+                f"{self._instance}: {holder_text(name)} writes to this instance",
                 hint="stop it first; `replica stream --standby` takes over from one that is dead or frozen",
             )
         return LockHeld(
-            f"{self._instance}: {name} holds this instance and has been silent for {silent} s: "
+            f"{self._instance}: {holder_text(name)} holds this instance and has been silent for {duration(silent)}: "
             "it is dead, frozen or cut off",
             hint="`replica stream --standby` takes over from it",
         )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HELP = help_text(
     "Copy the tables to the secondaries",
     "The position is recorded first, so the next `replica stream` goes on with no gap. An unfinished transfer is "
-    "continued with `--resume` and thrown away with `--restart`. `--table` copies named tables anew, also while "
+    "continued with `--resume` and thrown away with `--restart`. `--table` copies named tables again, also while "
     "`replica stream` runs: so does a quarantined table come back.",
     examples=(
         ("Show tables, rows and ranges without writing", "replica transfer --dry-run"),
@@ -47,7 +47,7 @@ HELP = help_text(
 TABLE = typer.Option(
     "--table",
     metavar="SCHEMA.TABLE",
-    help="Only this table of the primary, copied anew (repeatable)",
+    help="Only this table of the primary, copied again (repeatable)",
     rich_help_panel="Selection",
 )
 WORKERS = typer.Option(
@@ -71,7 +71,7 @@ def transfer(
     ] = False,
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Throw an unfinished transfer away, begin anew", rich_help_panel="Behaviour"),
+        typer.Option("--restart", help="Throw an unfinished transfer away, begin again", rich_help_panel="Behaviour"),
     ] = False,
     table: Annotated[list[str] | None, TABLE] = None,
     is_all: Annotated[bool, ALL] = False,

@@ -51,6 +51,12 @@ def phase_text(phase: Phase) -> str:
     return phase.value.replace("_", " ")
 
 
+def holder_text(holder: str) -> str:
+    """Return the process that writes to an instance, `host:pid` as it introduces itself, in words."""
+    host, _, pid = holder.rpartition(":")
+    return f"the process (host {host}, pid {pid})" if host and pid.isdigit() else holder
+
+
 def counted(number: int, noun: str) -> str:
     """Return `1 table`, `2 tables`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

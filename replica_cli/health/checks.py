@@ -9,14 +9,13 @@ from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplace
 from replica_cli.core.position import file_number
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import copy_text, counted, duration, size, told_once
+from replica_cli.core.wording import copy_text, counted, duration, holder_text, size, told_once
 from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from replica_cli.checkpoint.beats import Beat
     from replica_cli.core.errors import ReplicaError
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
@@ -97,18 +96,18 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     if state.beat is None:
         return HealthCheck("stream-alive", CRITICAL, "no stream has ever run", start, instance=instance)
     beat = state.beat
-    level, message, hint = OK, f"{_named(beat)} is {beat.phase.replace('_', ' ')}", ""
+    level, message, hint = OK, f"{holder_text(beat.holder)} is {beat.phase.replace('_', ' ')}", ""
     age = duration(beat.age_seconds)
     if beat.phase in ENDED:
         reason = beat.snapshot.get("message") or ""
         ending = f": {told_once(str(reason), instance)}" if reason else ""
         level, hint = CRITICAL, start
-        message = f"{_named(beat)} {beat.phase} {age} ago{ending}"
+        message = f"{holder_text(beat.holder)} {beat.phase} {age} ago{ending}"
     elif beat.age_seconds >= FRESH_SECONDS:
         level = CRITICAL if beat.age_seconds >= DEAD_SECONDS else WARNING
-        message, hint = f"no sign of {_named(beat)} for {age}", start
+        message, hint = f"no sign of {holder_text(beat.holder)} for {age}", start
     elif beat.is_pause_wanted or beat.phase == Phase.PAUSED:
-        level, message, hint = WARNING, f"{_named(beat)} is paused", ""
+        level, message, hint = WARNING, f"{holder_text(beat.holder)} is paused", ""
     elif beat.phase == Phase.RECONNECTING:
         silent = beat.snapshot.get("seconds_since_event")
         is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS
@@ -137,12 +136,6 @@ def check_watch(state: InstanceState, instance: str, *, answered: Collection[str
     ended = "" if state.is_alive else f", {duration(state.beat.age_seconds)} ago"
     message = f"the stream's own last check{ended}: {message}"
     return HealthCheck("stream-watch", level, message, instance=instance)
-
-
-def _named(beat: Beat) -> str:
-    """Return who beats: `host:pid` in words."""
-    host, _, pid = beat.holder.rpartition(":")
-    return f"the process (host {host}, pid {pid})" if host and pid.isdigit() else beat.holder
 
 
 def _finding(found: object) -> tuple[str, HealthLevel, str]:

@@ -353,7 +353,7 @@ def _name_case(facts: ServerFacts, primary: ServerFacts) -> Finding:
         message += "names that differ only in case would become one table"
     else:
         message += "names are taken as the primary spells them"
-    hint = "it is fixed when a server is set up: make the secondary anew with the primary's value"
+    hint = "it is fixed when a server is set up: set the secondary up again with the primary's value"
     return Finding(name, HealthLevel.CRITICAL if theirs == 0 else HealthLevel.WARNING, message, hint)
 
 

@@ -298,7 +298,7 @@ class Assembler:
             yield self._take_xa(parse_xa_prepare(event[HEADER:]), timestamp)
         elif code == EventType.INCIDENT:
             hole = "the primary says that its binary log has a hole here (INCIDENT)"
-            self._stop_at(UnsupportedEvent(hole, hint="copy anew: `replica transfer --restart`"))
+            self._stop_at(UnsupportedEvent(hole, hint="copy again: `replica transfer --restart`"))
         elif not flags & IGNORABLE:
             hint = "a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly"
             self._stop_at(UnsupportedEvent(f"{event_name(code)} is not understood", hint=hint))

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from replica_cli.core.errors import ConfigurationError
-from replica_cli.core.wording import phase_text
+from replica_cli.core.wording import duration, phase_text
 from replica_cli.logs import Tag, log, set_level
 from replica_cli.service.reloading import reloaded
 
@@ -80,10 +80,9 @@ def _reload(children: Sequence[Asker], reload: Callable[[], Settings]) -> None:
 
 
 def _told(status: WorkerStatus) -> str:
-    lag = "unknown" if status.lag_seconds is None else f"{status.lag_seconds:.1f} s"
     parts = [
         f"{phase_text(status.phase)} at {status.position or 'no position'}",
-        f"lag {lag}",
+        f"lag {duration(status.lag_seconds)}",
         f"{status.rows_per_second:.0f} rows/s",
         f"{status.rows_total} rows and {status.transactions_total} transactions in all",
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from replica_cli.checkpoint.beats import BeatStore, this_holder
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
+from replica_cli.core.wording import duration
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.session import connect, open_connection_ids
@@ -148,7 +149,7 @@ class Heartbeat:
             self._has_told_block = False
             return
         if blocked := what_blocks(session, writer):
-            self._board.set(message=f"waits since {seconds:.0f} s for {blocked}")
+            self._board.set(message=f"has waited for {duration(seconds)} for {blocked}")
             if not self._has_told_block:
                 log(logger, logging.WARNING, Tag.WARN, "waits for %s", blocked, instance=self._server.name)
             self._has_told_block = True

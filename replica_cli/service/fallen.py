@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ExitCode
-from replica_cli.core.wording import told_once
+from replica_cli.core.wording import duration, told_once
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Fallen:
             elif now >= fall.next_at:
                 fall.interval = min(2 * fall.interval, _LONGEST_SECONDS)
                 fall.next_at = now + fall.interval
-                _log(report, f"its stream ended {now - fall.since:.0f} s ago, it is not replicated")
+                _log(report, f"its stream ended {duration(now - fall.since)} ago, it is not replicated")
 
 
 def _log(report: WorkerReport, what: str) -> None:

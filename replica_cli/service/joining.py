@@ -278,7 +278,7 @@ class Joining:
             )  # fmt: skip
 
     def _again(self, names: Sequence[TableName], reason: str) -> None:
-        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew: %s", ", ".join(map(str, names)), reason,
+        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again: %s", ", ".join(map(str, names)), reason,
             instance=self._server.name)  # fmt: skip
         try:
             with connect(self._server, self._settings.network) as session:

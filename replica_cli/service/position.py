@@ -35,6 +35,7 @@ from replica_cli.core.errors import (
 from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNote, Unknown
 from replica_cli.core.requests import ResetKind
 from replica_cli.core.status import BESIDE, ENDED, Phase, TableState
+from replica_cli.core.wording import holder_text
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import InstanceState, read_state
 from replica_cli.mysql.binlog import current_position
@@ -183,7 +184,9 @@ def _plan(settings: Settings, request: ResetRequest, server: Server, after: Posi
     untrue = _untrue(settings, saved) if saved is not None and after is not None else None
     warnings = list(_warnings(request.kind, state, after, untrue, holds_rows=holds_rows))
     if holder:
-        warnings.insert(0, f"{holder} writes to this instance: stop it first, the reset refuses until then")
+        warnings.insert(
+            0, f"{holder_text(holder)} writes to this instance: stop it first, the reset refuses until then"
+        )
     before = saved.filters_text if saved else ""
     # Forgotten with the position; what comes next stores those of its day.
     changes = request.kind is not ResetKind.FORGET and (saved is None or request.accepts_filters)

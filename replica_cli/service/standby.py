@@ -15,6 +15,7 @@ from replica_cli.checkpoint.beats import Beat, BeatStore, this_holder
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.core.status import ENDED, Phase
+from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
+_NOBODY = "another process"
 
 
 def stand_by(settings: Settings, server: Server, board: StatusBoard, stop: StopToken) -> None:
@@ -50,8 +52,8 @@ def stand_by(settings: Settings, server: Server, board: StatusBoard, stop: StopT
                 if holder is None:
                     return
             if board.status.phase is not Phase.STANDBY:
-                board.set(phase=Phase.STANDBY, message=f"behind {lock.holder() or 'nobody'}")
-                log(logger, logging.INFO, Tag.INFO, "standing by: %s writes", lock.holder() or "nobody yet",
+                board.set(phase=Phase.STANDBY, message=f"{holder_text(lock.holder() or _NOBODY)} writes")
+                log(logger, logging.INFO, Tag.INFO, "standing by: %s writes", holder_text(lock.holder() or _NOBODY),
                     instance=server.name)  # fmt: skip
             stop.wait(_LOOK_SECONDS)
 
@@ -62,9 +64,9 @@ def _is_over(beat: Beat | None) -> bool:
 
 
 def _take_over(session: Session, server: Server, beat: Beat | None, holder: int | None, silent: float) -> None:
-    name = beat.holder if beat else f"connection {holder}"
+    name = holder_text(beat.holder) if beat else f"connection {holder}"
     log(
-        logger, logging.WARNING, Tag.WARN, "%s has been silent for %.1f s: taking over", name, silent,
+        logger, logging.WARNING, Tag.WARN, "%s has been silent for %s: taking over", name, duration(silent),
         instance=server.name,
     )  # fmt: skip
     for number in sorted(_connections(session, beat) | ({holder} if holder else set())):

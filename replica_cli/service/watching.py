@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
-from replica_cli.core.wording import copy_text, phase_text
+from replica_cli.core.wording import copy_text, duration, phase_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.service.orders import QUIET_SECONDS
@@ -185,9 +185,9 @@ def _told(status: WorkerStatus) -> str:
         return "planning the copy"
     if status.phase is not Phase.TRANSFERRING:
         if status.lag_seconds is not None:
-            parts.append(f"lag {status.lag_seconds:.1f} s")
+            parts.append(f"lag {duration(status.lag_seconds)}")
         if status.seconds_since_event is not None:
-            parts.append(f"last heard {status.seconds_since_event:.1f} s ago")
+            parts.append(f"last heard {duration(status.seconds_since_event)} ago")
     if status.transfer is not None:
         parts.append(f"copied: {copy_text(status.transfer.status)}")
     return ", ".join(parts)

@@ -391,7 +391,7 @@ class Worker:
         return error if self._failures[None] >= _PANICS_LIMIT else None
 
     def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
-        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied anew", error.message, instance=self._server.name)
+        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", error.message, instance=self._server.name)
         try:
             with self._open() as sessions:
                 tables = self._altered.renames.with_new_names(error.tables)

@@ -95,7 +95,7 @@ def plan_copy(
 ) -> CopyPlan:
     """Plan a copy of all selected tables, or of `tables` (the primary's names) alone. Writes nothing.
 
-    Named tables are dropped and copied anew; a full copy needs `RESTART` for that. `RESUME` goes on with what is
+    Named tables are dropped and copied again; a full copy needs `RESTART` for that. `RESUME` goes on with what is
     unfinished, and begins where nothing was begun. Raises UnfinishedTransfer, TablesOccupied, TablesRefused.
     """
     facts, target_facts = read_facts(primary), read_facts(secondary)

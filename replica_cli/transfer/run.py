@@ -45,8 +45,8 @@ logger = logging.getLogger(__name__)
 class CopyResult:
     """What was copied. `errors` are (table, message) pairs; `is_complete`: every planned table has its window.
 
-    `start` and `end` are the positions of this run; a table that began anew has a later start of its own.
-    `must_repeat`: a table was altered and is to be copied anew with its relatives: resume.
+    `start` and `end` are the positions of this run; a table that began again has a later start of its own.
+    `must_repeat`: a table was altered and is to be copied again with its relatives: resume.
     """
 
     rows: int

@@ -316,7 +316,7 @@ class Worker:
             raise TableAltered(
                 f"{run.name}: altered {run.restarts} times while it was copied", hint="copy it when its DDL is over"
             )
-        logger.info("%s: its copy begins anew, as the table was altered on the primary", run.name)
+        logger.info("%s: its copy begins again, as the table was altered on the primary", run.name)
         run.start = visible_position(self._connections.primary, self._facts)
         run.begin_again(source)
         self._meter.start_over(str(run.name))

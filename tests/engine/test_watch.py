@@ -56,7 +56,7 @@ def _told(caplog: pytest.LogCaptureFixture, said: str) -> logging.LogRecord:
 def test_all_is_well(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     found = _look(watched, lambda s: bool(s.findings)).findings
     assert {name for name, _, _ in found} == {"position", "retention-left", "quarantined-tables"}
-    record = _told(caplog, "caught up, lag 0.5 s, last heard 2.")
+    record = _told(caplog, "caught up, lag 0.5s, last heard 2.")
     assert (record.levelno, record.tag) == (logging.INFO, "HEALTH")  # type: ignore[attr-defined]
     check = watched.check("stream-watch")
     assert check.level is HealthLevel.OK
@@ -65,7 +65,7 @@ def test_all_is_well(watched: Watched, caplog: pytest.LogCaptureFixture) -> None
 
 def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     _look(watched, lambda s: bool(s.findings), max_lag_seconds=0.1)
-    assert _told(caplog, "caught up, lag 0.5 s").levelno == logging.WARNING
+    assert _told(caplog, "caught up, lag 0.5s").levelno == logging.WARNING
     caplog.clear()
     board = StatusBoard("db1", lambda _: None)
     board.set(phase=Phase.STREAMING)

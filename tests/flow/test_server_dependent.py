@@ -46,7 +46,7 @@ def test_tables_whose_rows_depend_on_the_server_are_copied_again_by_themselves(r
     replica.catch_up()
     replica.assert_equal()
     replica.assert_nothing_is_noted()
-    again = set(re.findall(r"\.(\w+): alter table at [^\n]*copied anew", stream.stderr))
+    again = set(re.findall(r"\.(\w+): alter table at [^\n]*copied again", stream.stderr))
     assert again == {"keyless", "child"}
     assert "numbers the rows in the order" in stream.stderr
 

@@ -38,7 +38,7 @@ def test_tables_that_temporary_ones_hide_end_equal(replica: Replica) -> None:
     replica.assert_equal()
     replica.on_primary(*(f"INSERT INTO {n} VALUES (4, 4)" for n in names), "INSERT INTO made VALUES (1, 1, 1)")
     ended = replica.catch_up()
-    assert "copied anew" not in ended.stderr
+    assert "copied again" not in ended.stderr
     replica.assert_equal()
     replica.assert_nothing_is_noted()
 

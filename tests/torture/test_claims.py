@@ -54,7 +54,7 @@ _BEHIND = _health(_check("lag", "2 s behind", value=2.0))
 _NONE = _health(_check("quarantined-tables", "none", value=0))
 _ORDERS = _health(_check("quarantined-tables", "torture.orders; torture.orders stopped at x: y", 2, value=1))
 _PAST = _health(_check("position", "binlog.000001:9 is past the end of its file", 2))
-_ADVICE = _health(_check("unfinished-transfer", "1 table", 1, hint="`replica transfer --restart` copies anew"))
+_ADVICE = _health(_check("unfinished-transfer", "1 table", 1, hint="`replica transfer --restart` copies again"))
 _BY_THE_WATCH = _health(_check("stream-watch", "vm:1 found: position: x is purged: the log begins with y", 2))
 _SET_ASIDE = {"orders": "quarantined"}
 
@@ -135,7 +135,7 @@ _LOG = [
     "2026-01-01T00:00:01.000Z [INFO] [db1] streaming at binlog.000001:4 lag 0.1s",
     "2026-01-01T00:00:02.000Z [INFO] [db1] caught up at binlog.000001:9 lag 0.0s",
     "2026-01-01T00:00:02.500Z [INFO] [db2] caught up at binlog.000001:9 lag 0.0s",
-    "2026-01-01T00:00:03.000Z [HEALTH] [db1] caught up, lag 0.0 s; position: x is past the end of its file (4 bytes)",
+    "2026-01-01T00:00:03.000Z [HEALTH] [db1] caught up, lag 0.0s; position: x is past the end of its file (4 bytes)",
     "2026-01-01T00:00:04.000Z [ERROR] [db1] vm:7 writes: it took over while this process stood still, or was cut off",
     "| a line of a trace",
 ]

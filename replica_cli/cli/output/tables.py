@@ -12,7 +12,7 @@ from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel, Unknown
 from replica_cli.core.status import Phase, TableState
-from replica_cli.core.wording import copy_text, counted, doing_text, phase_text, told_once
+from replica_cli.core.wording import copy_text, counted, doing_text, holder_text, phase_text, told_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,9 +112,9 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
         if not report.holder:
             text = f"{wish}; nothing runs now, and the next one will " + ("wait" if report.is_pause_wanted else "go on")
         elif (report.phase is Phase.PAUSED) == report.is_pause_wanted:
-            text = f"{wish}: {report.holder} is {_words(report.phase)}"
+            text = f"{wish}: {holder_text(report.holder)} is {_words(report.phase)}"
         else:
-            text = f"asked for; {report.holder} is still {_words(report.phase)}: it has a batch in hand"
+            text = f"asked for; {holder_text(report.holder)} is still {_words(report.phase)}: it has a batch in hand"
         lines.append(f"{paint.bold(report.instance)}: {text}")
     return "\n".join(lines)
 
