@@ -332,15 +332,20 @@ class Applier:
             self._behind_intent += forget_dropped(decision.tables, self._stores.tables, self._windows)
         else:
             modes = {self._windows.mode(t, transaction) for t in parsed.tables}
-            self._ddl.apply(statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes)
-        if parsed.kind is StatementKind.DROP_TABLE:
-            self._behind_intent += forget_dropped(parsed.tables, self._stores.tables, self._windows)
+            is_replacing = bool(decision.replaced)
+            self._ddl.apply(
+                statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes, is_replacing=is_replacing
+            )
+        if gone := parsed.tables if parsed.kind is StatementKind.DROP_TABLE else decision.replaced:
+            self._behind_intent += forget_dropped(gone, self._stores.tables, self._windows)
         self._writer.forget()
         self._definitions.forget(self._ddl.targets(parsed))
         named = (*parsed.tables, *(other.name for other in parsed.others)) if parsed.tables else ()
         self._engines.forget(named, are_keys_new=not parsed.tables or changes_references(parsed))
         log(
-            logger, logging.INFO, Tag.INFO, "%s", parsed.kind, instance=self._session.server.name,
+            logger, logging.INFO, Tag.INFO, "%s%s", parsed.kind,
+            ": a new table has the name, so the quarantine ends" if decision.replaced else "",
+            instance=self._session.server.name,
             table=", ".join(map(str, parsed.tables)) or parsed.schema, position=transaction.start,
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, Remedy, ServerError, is_of_table
 from replica_cli.sqlbuilder.chunks import source_of
 from replica_cli.sqlbuilder.definition import without_counter
-from replica_cli.sqlbuilder.effects import touches_only_server_tables
+from replica_cli.sqlbuilder.effects import makes_new_table, touches_only_server_tables
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.statement import (
@@ -179,7 +179,7 @@ class DdlApplier:
             return Decision(Verdict.IGNORE, "before the copy")
         self._effects.check_dropped(parsed, selected)
         if Mode.QUARANTINED in modes:
-            return self._with_quarantined(parsed, transaction, windows, selected)
+            return self._with_quarantined(statement, parsed, transaction, windows, selected)
         are_live = modes == {Mode.STRICT}
         if are_live and self._left_of(statement, transaction) is not None:
             # It was judged before it was begun; what is on the secondary now may be what it has done.
@@ -190,12 +190,24 @@ class DdlApplier:
         return found or self._decide_applied(statement, parsed, transaction, windows)
 
     def _with_quarantined(
-        self, parsed: ParsedStatement, transaction: Transaction, windows: Windows, selected: tuple[TableName, ...]
+        self,
+        statement: Statement,
+        parsed: ParsedStatement,
+        transaction: Transaction,
+        windows: Windows,
+        selected: tuple[TableName, ...],
     ) -> Decision:
-        # A table that is set aside since this very DROP TABLE could not be dropped.
+        # A table that is set aside since this very statement could not be dropped, or made.
         is_stuck = any(windows.is_set_aside_at(t, transaction) for t in selected)
         if parsed.kind is StatementKind.DROP_TABLE and not is_stuck:
             return Decision(Verdict.APPLY)
+        if makes_new_table(parsed) and not is_stuck and self._policy is DdlPolicy.APPLY:
+            # The rows of the former table that are missing here do not matter any more: all of this one are in the log.
+            is_begun = self._left_of(statement, transaction) is not None
+            found = (
+                Decision(Verdict.APPLY) if is_begun else self._decide_applied(statement, parsed, transaction, windows)
+            )
+            return replace(found, replaced=selected) if found.verdict is Verdict.APPLY else found
         merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
         together = Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
         return merged or together
@@ -229,7 +241,7 @@ class DdlApplier:
         if model is not None and windows.mode(model, transaction) is not Mode.STRICT:
             # Copied at another moment, or set aside: the secondary's one need not be what the new one was made like.
             raise TableChangedInWindow(selected, f"{parsed.kind} like {model}, which is not of that moment here")
-        if any(windows.mode(t, transaction) is not Mode.STRICT for t in selected):
+        if any(windows.mode(t, transaction) not in (Mode.STRICT, Mode.QUARANTINED) for t in selected):
             self._check_window(parsed, selected)
         self._check_names(parsed, selected, transaction)
         return self._effects.of_rows(statement, parsed, selected) or Decision(Verdict.APPLY)
@@ -313,10 +325,17 @@ class DdlApplier:
             self._run(statement, without_replace(parsed), ())
 
     def apply(
-        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, *, in_window: bool
+        self,
+        statement: Statement,
+        parsed: ParsedStatement,
+        transaction: Transaction,
+        *,
+        in_window: bool,
+        is_replacing: bool = False,
     ) -> None:
         """Carry a statement out, once, whatever happened to the process that tried before.
 
+        `is_replacing`: it makes a table, and one that is there is the former one of that name, which was quarantined.
         The intent that this leaves goes with `IntentStore.forget_statement` in the position's transaction.
         Raises ApplyRefused where the secondary refuses it, StatementInDoubt where nothing tells whether it ran,
         TableChangedInWindow where another server may make other rows of it.
@@ -332,7 +351,9 @@ class DdlApplier:
             read_table(self._catalog, t) is None for t in targets
         )
         with self._runner.waiting_for(place_of(transaction)):
-            self._apply(statement, parsed, transaction, targets, is_new=is_new)
+            self._apply(
+                statement, parsed, transaction, targets, is_new=is_new or is_replacing, is_replacing=is_replacing
+            )
 
     def _apply(
         self,
@@ -342,6 +363,7 @@ class DdlApplier:
         targets: tuple[TableName, ...],
         *,
         is_new: bool,
+        is_replacing: bool,
     ) -> None:
         before = self._fingerprint(targets)
         left = self._left_of(statement, transaction)
@@ -365,6 +387,8 @@ class DdlApplier:
             raise StatementInDoubt(doubtful, reason)
         with self._refusing(parsed, transaction, is_new=is_new):
             self._make_schemas(parsed, transaction)
+            if is_replacing:
+                self._drop(targets)
         self._uncompared.add(self._altered.to_store(parsed))
         defined = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
         with self._refusing(parsed, transaction, is_new=is_new):
@@ -524,8 +548,12 @@ class DdlApplier:
     def _finish_drop(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         # Some of several tables may be gone and others not.
         if parsed.kind is StatementKind.DROP_TABLE:
-            self._session.execute("SET SESSION foreign_key_checks=0")
-            self._session.execute("DROP TABLE IF EXISTS " + ", ".join(map(quote_table, targets)))
+            self._drop(targets)
+
+    def _drop(self, targets: tuple[TableName, ...]) -> None:
+        self._session.execute("SET SESSION foreign_key_checks=0")
+        self._session.execute("DROP TABLE IF EXISTS " + ", ".join(map(quote_table, targets)))
+        self._session.execute("SET SESSION foreign_key_checks=1")
 
     def _keep_transactional(self, targets: tuple[TableName, ...]) -> None:
         """Rows and position commit together only in a transactional engine."""

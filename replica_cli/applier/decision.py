@@ -20,9 +20,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict, its reason, and the primary's names of the tables it is about; `gone` are those it has no longer."""
+    """A verdict, its reason, and the primary's names of the tables it is about; `gone` are those it has no longer.
+
+    `replaced`: quarantined tables whose name the statement gives to a new table.
+    """
 
     verdict: Verdict
     reason: str = ""
     tables: tuple[TableName, ...] = ()
     gone: frozenset[TableName] = frozenset()
+    replaced: tuple[TableName, ...] = ()

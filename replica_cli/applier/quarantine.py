@@ -45,7 +45,7 @@ def set_aside(
 
 
 def forget_dropped(names: Sequence[TableName], tables: TableStore, windows: Windows) -> list[bytes]:
-    """Take back the quarantine of tables that were dropped: gone on both sides they have no hole any more.
+    """Take back the quarantine of tables that were dropped or made again: they lack no rows any more.
 
     Return the statements that delete their records, for the transaction of the position behind the drop: after a kill
     before that, rows of these tables come again, and are passed over again.

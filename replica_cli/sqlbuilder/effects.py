@@ -56,6 +56,18 @@ def is_made_of_query(parsed: ParsedStatement) -> bool:
     return False
 
 
+def makes_new_table(parsed: ParsedStatement) -> bool:
+    """Return True for a CREATE TABLE that the primary can only have run if no table had the name, or to replace it.
+
+    CREATE TABLE IF NOT EXISTS is logged for a table that is there, too.
+    """
+    if parsed.kind is not StatementKind.CREATE_TABLE:
+        return False
+    words = _solid(parsed)
+    start = next((i for i, t in enumerate(words) if t.is_word("TABLE")), 0) + 1
+    return parsed.replaces or not any(t.is_word("IF") for t in words[start : start + 1])
+
+
 def changes_references(parsed: ParsedStatement) -> bool:
     """Return True if a foreign key may point at another table behind a statement than before it.
 

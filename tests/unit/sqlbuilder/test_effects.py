@@ -7,6 +7,7 @@ import pytest
 from replica_cli.sqlbuilder.effects import (
     is_made_of_query,
     is_of_tablespace,
+    makes_new_table,
     refused_engine,
     touches_only_server_tables,
 )
@@ -139,3 +140,19 @@ def test_words_of_a_definition() -> None:
 def test_an_engine_that_is_not_known_is_refused() -> None:
     kinds = {name: kind_of(name) for name in ("InnoDB", "aria", "BLACKHOLE", "Columnstore")}
     assert list(kinds.values()) == [EngineKind.KEPT, EngineKind.CONVERTED, EngineKind.REFUSED, EngineKind.REFUSED]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_new"),
+    [
+        ("CREATE TABLE t (id INT)", True),
+        ("/*!40101 CREATE */ TABLE `if` (`exists` INT)", True),
+        ("CREATE OR REPLACE TABLE t (id INT)", True),
+        ("CREATE TABLE IF NOT EXISTS t (id INT)", False),
+        ("CREATE TABLE /* if */ if not exists t LIKE u", False),
+        ("ALTER TABLE t ADD n INT", False),
+        ("CREATE TEMPORARY TABLE t (id INT)", False),
+    ],
+)
+def test_which_statements_make_a_new_table(text: str, *, is_new: bool) -> None:
+    assert makes_new_table(parsed(text, "s")) is is_new

@@ -1,0 +1,98 @@
+"""A quarantined table whose name the primary gives to a new table: all of that one is in the log, so it is followed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.errors import ReplicaError
+from replica_cli.core.settings import DdlPolicy
+from replica_cli.core.status import TableState
+
+if TYPE_CHECKING:
+    from engine.applier.bench import Bench
+
+_NEW = "CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(9))"
+# What made the name free on the primary, and what takes it again; {s} is the schema.
+AGAIN = {
+    "renamed away": ("RENAME TABLE t TO {s}_x.old", _NEW),
+    "dropped": ("DROP TABLE t", _NEW),
+    "like another": ("RENAME TABLE t TO {s}_x.old", "CREATE TABLE t LIKE model"),
+    "from a query": ("RENAME TABLE t TO {s}_x.old", "CREATE TABLE t (PRIMARY KEY (id)) SELECT id, word FROM model"),
+    "replaced": ("DO 0", "CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, word VARCHAR(9))"),
+    "a parent": ("RENAME TABLE t TO {s}_x.old", f"{_NEW[:-1]}, up INT, FOREIGN KEY (up) REFERENCES model (id))"),
+}
+
+
+@pytest.fixture
+def table(bench: Bench) -> Bench:
+    """Give a table that is quarantined since a row differed, and another one."""
+    bench.on_both(
+        f"CREATE DATABASE IF NOT EXISTS {bench.schema}_x",
+        "CREATE TABLE t (id INT PRIMARY KEY, former INT)",
+        "INSERT INTO t VALUES (1, 1), (2, 2)",
+        "CREATE TABLE model (id INT PRIMARY KEY, word VARCHAR(9))",
+        "INSERT INTO model VALUES (5, 'five')",
+    )
+    bench.on_secondary("DELETE FROM t WHERE id = 1")
+    bench.begin_here()
+    bench.on_primary("UPDATE t SET former = 9 WHERE id = 1")
+    bench.follow(apply=replace(bench.settings.apply, table_failures=1))
+    assert bench.tables.load()[bench.name("t")].state is TableState.QUARANTINED
+    return bench
+
+
+@pytest.mark.parametrize("case", AGAIN)
+def test_it_is_followed_from_there(table: Bench, case: str) -> None:
+    before, create = AGAIN[case]
+    if case == "replaced" and not table.is_mariadb:
+        pytest.skip("MySQL has no CREATE OR REPLACE TABLE")
+    table.on_primary(before.replace("{s}", table.schema), create, "INSERT INTO t (id, word) VALUES (1, 'one')")
+    table.follow()
+    assert table.tables.load() == {}
+    table.assert_equal()
+    table.on_primary("UPDATE t SET word = 'uno' WHERE id = 1")
+    table.stream()
+    table.assert_equal()
+
+
+def test_it_is_followed_after_a_kill_at_any_step(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.on_primary(f"RENAME TABLE t TO {table.schema}_x.old", _NEW, "INSERT INTO t VALUES (1, 'one')")
+
+    def die(*_: object, **__: object) -> None:
+        raise ReplicaError("killed")
+
+    for name in ("ddl.DdlApplier._run", "ddl.DdlApplier._keep_transactional", "applier.forget_dropped"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"replica_cli.applier.{name}", die)
+            with pytest.raises(ReplicaError, match="killed"):
+                table.stream()
+    table.follow()
+    assert table.tables.load() == {}
+    table.assert_equal()
+
+
+def test_one_that_may_be_the_former_table_stays_quarantined(table: Bench) -> None:
+    table.on_primary(_NEW.replace("TABLE", "TABLE IF NOT EXISTS"), "UPDATE t SET former = 3 WHERE id = 2")
+    table.follow()
+    assert table.tables.load()[table.name("t")].state is TableState.QUARANTINED
+    assert table.rows("SELECT former FROM t") == [(2,)]
+
+
+def test_what_failed_itself_is_not_tried_again_and_again(table: Bench) -> None:
+    table.on_primary(f"RENAME TABLE t TO {table.schema}_x.old")
+    place = table.here()
+    table.on_primary(_NEW, "INSERT INTO model VALUES (6, 'six')")
+    table.tables.save(TableRecord(table.name("t"), TableState.QUARANTINED, place, reason="a test"))
+    table.follow()
+    assert table.tables.load()[table.name("t")].start == place
+    assert table.rows("SELECT COUNT(*) FROM model") == [(2,)]
+
+
+def test_with_quarantine_as_the_rule_for_statements_it_stays(table: Bench) -> None:
+    table.on_primary("DROP TABLE t", _NEW)
+    table.follow(apply=replace(table.settings.apply, ddl=DdlPolicy.QUARANTINE))
+    assert table.tables.load()[table.name("t")].state is TableState.QUARANTINED
