@@ -224,7 +224,7 @@ def _size_left(primary: PrimaryView, file: str, instance: str) -> HealthCheck | 
     if left > SHORT_RETENTION_SHARE * limit:
         return None
     level = CRITICAL if left < SHORT_RETENTION_SHARE / 2 * limit else WARNING
-    message = f"{file} may be purged after {max(left, 0)} more bytes (max_binlog_total_size is {limit})"
+    message = f"{file} may be purged after {size(max(left, 0))} more (max_binlog_total_size is {size(limit)})"
     hint = "SET GLOBAL max_binlog_total_size = 0;  -- on the primary, until it has caught up"
     return HealthCheck("retention-left", level, message, hint, max(left, 0), "bytes", instance)
 

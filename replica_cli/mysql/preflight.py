@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports import HealthLevel
+from replica_cli.core.wording import size
 from replica_cli.mysql.cascades import check_cascades
 from replica_cli.mysql.errnos import (
     ER_OPTION_PREVENTS_STATEMENT,
@@ -332,8 +333,8 @@ def _is_set(facts: ServerFacts, variable: str) -> bool:
 def _packet(facts: ServerFacts, primary: ServerFacts) -> Finding:
     name, ours, theirs = "max-allowed-packet", facts.max_allowed_packet, primary.max_allowed_packet
     if ours >= theirs:
-        return Finding(name, HealthLevel.OK, f"{ours} bytes, the primary's {theirs}", value=ours, unit="bytes")
-    message = f"{ours} bytes, less than the primary's {theirs}: its largest rows do not pass"
+        return Finding(name, HealthLevel.OK, f"{size(ours)}, the primary's {size(theirs)}", value=ours, unit="bytes")
+    message = f"{size(ours)}, less than the primary's {size(theirs)}: its largest rows do not pass"
     return Finding(
         name,
         HealthLevel.WARNING,

@@ -25,9 +25,11 @@ class Heard:
     signal: int | None = None
 
 
-def again(heard: Heard) -> str:
-    """Return in words what asks a second time, in the way in which the first stop was asked for."""
-    return "a second SIGTERM" if heard.signal == signal.SIGTERM else "Ctrl-C again"
+def draining(heard: Heard) -> str:
+    """Return in words what a stop does, and what a second signal does of the kind that asked for it."""
+    again = {int(signal.SIGINT): "Ctrl-C again", int(signal.SIGTERM): "a second SIGTERM"}
+    second = f" ({again[heard.signal]} rolls it back)" if heard.signal in again else ""
+    return f"stopping: what was read is applied and committed{second}"
 
 
 @contextlib.contextmanager

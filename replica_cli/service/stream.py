@@ -15,7 +15,7 @@ from replica_cli.service.asking import Asked
 from replica_cli.service.child import Child
 from replica_cli.service.fallen import Fallen
 from replica_cli.service.orders import ABORT, STOP, Orders
-from replica_cli.service.signals import again, stopping_on_signals
+from replica_cli.service.signals import draining, stopping_on_signals
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _supervise(children: Sequence[Child], heard: Heard, reporter: Reporter, answ
     while any(child.report is None for child in children):
         if stop.is_set and asked_at is None:
             asked_at = time.monotonic()
-            reporter.on_stopping(f"stopping: what was read is applied and committed ({again(heard)} rolls it back)")
+            reporter.on_stopping(draining(heard))
             _tell_all(children, STOP)
         if asked_at is not None and not has_aborted and (stop.must_abort or _is_late(asked_at)):
             has_aborted = True
