@@ -328,8 +328,11 @@ class Applier:
         self._check_token()
         self._intent_place = place_of(transaction)
         if empties_schema(parsed):
-            self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
-            self._behind_intent += forget_dropped(decision.tables, self._stores.tables, self._windows)
+            stuck = self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
+            instance = self._session.server.name
+            set_aside(stuck, transaction, self._stores.tables, self._windows, instance=instance)
+            dropped = [t for t in decision.tables if t not in stuck.tables]
+            self._behind_intent += forget_dropped(dropped, self._stores.tables, self._windows)
         else:
             modes = {self._windows.mode(t, transaction) for t in parsed.tables}
             is_replacing = bool(decision.replaced)

@@ -71,6 +71,7 @@ class DdlApplier:
         altered: AlteredTables,
         policy: DdlPolicy,
         patience: LockPatience,
+        stops_at_failure: bool,
     ) -> None:
         self._session = session
         self._catalog = catalog
@@ -81,6 +82,7 @@ class DdlApplier:
         self._effects = effects
         self._altered = altered
         self._policy = policy
+        self._stops_at_failure = stops_at_failure
         self._runner = StatementRunner(session, patience)
 
     def parse(self, statement: Statement) -> ParsedStatement:
@@ -300,13 +302,60 @@ class DdlApplier:
 
     def empty_schema(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, gone: tuple[TableName, ...]
-    ) -> None:
+    ) -> Decision:
         """Drop tables and their schema, and create it again for a CREATE OR REPLACE. After a kill it is done again.
 
-        Raises ApplyRefused where the secondary refuses it.
+        Return which tables are still there, as the secondary refuses to drop them: they are to be quarantined.
+        Raises LockWait as long as it may be tried again, ApplyRefused if a failure is to stop the stream.
         """
-        with self._runner.waiting_for(place_of(transaction)), self._refusing(parsed, transaction):
-            self._empty_schema(statement, parsed, transaction, gone)
+        try:
+            with self._runner.waiting_for(place_of(transaction)), self._refusing(parsed, transaction):
+                self._empty_schema(statement, parsed, transaction, gone)
+        except ApplyRefused as error:
+            self._check_passable(error)
+            self._session.execute("SET SESSION foreign_key_checks=1")
+            left = set(selected_tables(self._catalog, self._selection, parsed.schema))
+            kept = tuple(name for name in gone if name in left)
+            self._warn_of_schema(
+                error, parsed, transaction, "its tables are set aside" if kept else "it stays as it is"
+            )
+            return Decision(Verdict.QUARANTINE, error.message, kept, frozenset(kept))
+        return Decision(Verdict.APPLY)
+
+    def _check_passable(self, error: ApplyRefused) -> None:
+        """Raise a schema's error if the statement may be tried again, or if a failure is to stop the stream."""
+        if self._stops_at_failure or (isinstance(error, LockWait) and not self._runner.is_patience_over()):
+            raise error
+
+    def _warn_of_schema(
+        self, error: ApplyRefused, parsed: ParsedStatement, transaction: Transaction, outcome: str
+    ) -> None:
+        log(
+            logger, logging.WARNING, Tag.WARN, "%s; %s, and the stream goes on", error.message, outcome,
+            instance=self._session.server.name, schema=parsed.schema, position=transaction.start,
+        )  # fmt: skip
+
+    def _pass_over(self, error: ApplyRefused, parsed: ParsedStatement, transaction: Transaction) -> None:
+        """Go on after a CREATE or ALTER DATABASE that the secondary refuses, with what can be had of it.
+
+        A schema holds nothing but defaults for tables, and CREATE TABLE comes with those of the primary.
+        """
+        self._check_passable(error)
+        target = self._selection.schema_target(parsed.schema) or parsed.schema
+        outcome = "CREATE TABLE comes with the primary's default charset all the same"
+        if not isinstance(error, LockWait):
+            try:
+                with self._runner.waiting_for(place_of(transaction)), self._refusing(parsed, transaction):
+                    is_new = not self._has_schema(target)
+                    self._session.execute_one(
+                        self._statement_session.schema_statement(parsed.schema, target, is_new=is_new)
+                    )
+                outcome = "the schema has the primary's default charset, and nothing else of the statement"
+            except ApplyRefused:
+                logger.debug("the schema's charset is refused too", exc_info=True)
+        if not self._has_schema(target):
+            outcome = "the schema is not made: the next CREATE TABLE in it tries again"
+        self._warn_of_schema(error, parsed, transaction, outcome)
 
     def _empty_schema(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, gone: tuple[TableName, ...]
@@ -350,10 +399,15 @@ class DdlApplier:
         is_new = parsed.kind is StatementKind.CREATE_TABLE and all(
             read_table(self._catalog, t) is None for t in targets
         )
-        with self._runner.waiting_for(place_of(transaction)):
-            self._apply(
-                statement, parsed, transaction, targets, is_new=is_new or is_replacing, is_replacing=is_replacing
-            )
+        try:
+            with self._runner.waiting_for(place_of(transaction)):
+                self._apply(
+                    statement, parsed, transaction, targets, is_new=is_new or is_replacing, is_replacing=is_replacing
+                )
+        except ApplyRefused as error:
+            if not parsed.schema:
+                raise
+            self._pass_over(error, parsed, transaction)
 
     def _apply(
         self,

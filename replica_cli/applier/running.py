@@ -47,6 +47,13 @@ class StatementRunner:
                 self._patience.forget()
             self._restore(assignments(LOCK_WAITS))
 
+    def is_patience_over(self) -> bool:
+        """Say whether the statement has waited for locks as long as it may; it is forgotten then."""
+        is_over = self._patience.is_over
+        if is_over:
+            self._patience.forget()
+        return is_over
+
     def run(self, plan: StatementPlan, text: bytes, schema: str, shown: str) -> None:
         """Run a statement's text in the settings of its plan; `schema` is the default one, empty for none.
 

@@ -178,8 +178,8 @@ class StatementSession:
         leave = ", ".join((APPLY_SESSION, *(assignment(name, self._own[name]) for name in differing)))
         return StatementPlan(parsed, enter, leave, tuple(differing))
 
-    def schema_statement(self, source: str, target: str) -> str:
-        """Return what makes a schema of the primary on the secondary with its default of now, as a copy does.
+    def schema_statement(self, source: str, target: str, *, is_new: bool = True) -> str:
+        """Return what gives the secondary a schema of the primary with its default of now, as a copy does.
 
         A schema that the primary has dropped by now is dropped here later.
         """
@@ -187,7 +187,8 @@ class StatementSession:
         if not found:
             return f"CREATE DATABASE IF NOT EXISTS {quote(target)}"
         charset, collation = map(str, found[0])
-        return schema_statement(target, charset, self._here(collation) or "utf8mb4_bin")
+        made = schema_statement(target, charset, self._here(collation) or "utf8mb4_bin")
+        return made if is_new else made.replace("CREATE DATABASE IF NOT EXISTS", "ALTER DATABASE", 1)
 
     def _logged(
         self, context: SessionContext, parsed: ParsedStatement, *, is_same: bool

@@ -24,7 +24,7 @@ from replica_cli.applier.statement_session import StatementSession
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
-from replica_cli.core.settings import EngineChoice
+from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.grants import read_grants
@@ -99,6 +99,7 @@ def make_applier(
         altered=altered,
         policy=settings.apply.ddl,
         patience=patience,
+        stops_at_failure=settings.apply.on_table_failure is TableFailurePolicy.STOP,
     )
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
     return Applier(

@@ -141,3 +141,33 @@ def test_a_value_that_an_older_release_cannot_hold_fails_its_table(
     assert bench.rows("SELECT id FROM t") == [(1,)]
     assert bench.rows("SELECT id FROM u") == [(1,)]
     bench.close()
+
+
+# What the other flavour does not know of a schema.
+OPTIONS = {
+    "mariadb to mysql": (("mariadb", "11.8"), ("mysql", None), "COMMENT 'of ours'"),
+    "mysql to mariadb": (("mysql", None), ("mariadb", "10.11"), "DEFAULT ENCRYPTION = 'N'"),
+}
+
+
+@pytest.mark.parametrize("crossing", OPTIONS)
+def test_an_option_of_a_schema_that_this_flavour_lacks_does_not_stop_the_stream(
+    server_factory: ServerFactory, crossing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target, option = OPTIONS[crossing]
+    bench = Bench(server_factory(*source), server_factory(*target), "crossed")
+    schemas = (*bench.settings.selection.schemas, ("made", "made"))
+    bench.settings = replace(bench.settings, selection=replace(bench.settings.selection, schemas=schemas))
+    bench.begin_here()
+    bench.on_primary(f"CREATE DATABASE made CHARACTER SET latin1 {option}")
+    bench.stream()
+    assert "nothing else of the statement, and the stream goes on" in caplog.text
+    assert _charset(bench) == [("latin1",)]
+    bench.on_primary(f"ALTER DATABASE made CHARACTER SET ascii {option}", "CREATE TABLE made.t (word CHAR(5))")
+    bench.stream()
+    assert _charset(bench) == [("ascii",)]
+    bench.close()
+
+
+def _charset(bench: Bench) -> list[tuple[object, ...]]:
+    return bench.rows("SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = 'made'")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.applier.bench import wait_until
 
+from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
@@ -115,11 +116,25 @@ def test_a_lock_that_is_given_back_lets_the_statement_run(
     table.assert_equal()
 
 
-def test_a_schema_whose_tables_are_locked_ends_the_stream_with_its_place(table: Bench, reader: Session) -> None:
+def test_a_schema_whose_tables_are_locked_has_them_set_aside(table: Bench, reader: Session) -> None:
     assert not reader.is_answered
     place = table.here()
     table.on_primary(f"DROP DATABASE {table.schema}")
-    failure = work(table, 1.0).failure
+    apply = replace(table.settings.apply, ddl_lock_wait=1.0)
+    failure = table.work(apply=replace(apply, on_table_failure=TableFailurePolicy.STOP)).failure
     assert failure is not None
     assert (failure.code, failure.exit_code) == ("lock_wait", 14)
     assert str(place) in failure.message
+    table.follow(apply=apply)
+    # Both are dropped by one statement, which keeps what it has done.
+    records = table.tables.load()
+    assert {n.table for n, r in records.items() if r.state is TableState.QUARANTINED} >= {"t"}
+    assert all(r.start == place and "waits for a lock" in r.reason for r in records.values())
+    reader.rollback()
+    options = table.default_charset
+    table.on_primary(f"CREATE DATABASE {table.schema} {options}", f"USE {table.schema}")
+    table.on_primary("CREATE TABLE t (id INT PRIMARY KEY, n INT)", "INSERT INTO t VALUES (3, 3)")
+    table.on_primary("CREATE TABLE last (id INT PRIMARY KEY)")
+    table.follow(apply=apply)
+    assert table.tables.load() == {}
+    table.assert_equal()

@@ -150,3 +150,31 @@ def test_the_policy_counts_for_schemas_too(bench: Bench, here: str, policy: DdlP
         bench.stream(apply=apply)
         assert {r.name.table for r in bench.tables.load().values()} >= {"parent", "child"}
     assert names(bench, here) >= {"parent", "child"}
+
+
+@pytest.mark.servers("mysql")
+def test_what_the_secondary_refuses_of_a_schema_does_not_stop_the_others(
+    bench: Bench, here: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.on_primary("CREATE TABLE last (id INT PRIMARY KEY)")
+    bench.stream()
+    bench.on_secondary(f"ALTER DATABASE {here} READ ONLY = 1")
+    bench.on_primary(f"ALTER DATABASE {bench.schema} CHARACTER SET latin1")
+    bench.stream()
+    assert "CREATE TABLE comes with the primary's default charset" in caplog.text
+    caplog.clear()
+    place = bench.here()
+    bench.on_primary(f"DROP DATABASE {bench.schema}", f"CREATE DATABASE {bench.schema} CHARACTER SET latin1")
+    bench.stream()
+    assert "its tables are set aside, and the stream goes on" in caplog.text
+    assert {n.table for n in bench.tables.load()} == {"parent", "child", "last"}
+    assert {r.start for r in bench.tables.load().values()} == {place}
+    bench.on_secondary(f"ALTER DATABASE {here} READ ONLY = 0")
+    bench.on_primary(
+        f"USE {bench.schema}", "CREATE TABLE last (word CHAR(5) PRIMARY KEY)", "INSERT INTO last VALUES ('x')"
+    )
+    bench.stream()
+    assert {n.table for n in bench.tables.load()} == {"parent", "child"}
+    assert bench.rows("SELECT word FROM last") == [("x",)]
+    columns = "SELECT character_set_name FROM information_schema.columns WHERE column_name = 'word'"
+    assert bench.rows(f"{columns} AND table_schema = '{here}'") == [("latin1",)]
