@@ -12,7 +12,6 @@ from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.core.table import TableName
 from replica_cli.core.wording import counted, duration
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import visible_position
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
-    from replica_cli.mysql.session import Session
+    from replica_cli.core.table import TableName
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
     from replica_cli.transfer.run import CopyResult
@@ -233,16 +232,6 @@ def is_on_neither_side(settings: Settings, server: Server, name: TableName) -> b
             return False
     with connect(settings.primary, settings.network) as primary:
         return read_table(primary, name) is None
-
-
-def has_any_table(settings: Settings, secondary: Session, unfinished: Iterable[TableName]) -> bool:
-    """Say whether the secondary has any of the primary's selected tables, or the primary has only `unfinished` ones."""
-    sql = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type <> 'VIEW'"
-    with connect(settings.primary, settings.network) as primary:
-        names = {TableName(str(schema), str(table)) for schema, table in primary.rows(sql)}
-    there = {TableName(str(schema), str(table)) for schema, table in secondary.rows(sql)}
-    targets = {t for t in map(settings.selection.target, names.difference(unfinished)) if t is not None}
-    return not targets or bool(targets & there)
 
 
 def can_join_later(settings: Settings, names: Iterable[TableName]) -> bool:

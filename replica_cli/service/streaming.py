@@ -21,6 +21,7 @@ from replica_cli.reader.truth import PositionCheck
 from replica_cli.service.applying import make_applier
 from replica_cli.service.definition_check import DefinitionCheck
 from replica_cli.service.joining import Joining
+from replica_cli.service.missing import MissingTables
 from replica_cli.service.primary_session import read_clock
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Streaming:
             store=sessions.stores.uncompared,
             windows=self._windows,
         )
+        self._missing = MissingTables(settings, primary.ask, sessions.catalog, sessions.stores.tables)
         self._asked_at = self._watched_at = time.monotonic()
         self._reached_at: float | None = None
         self._file = start.file
@@ -154,6 +156,9 @@ class Streaming:
                 if transactions:
                     self._apply(transactions)
                 self._tell(transactions)
+                if self._missing.names and self._has_reached_target():
+                    self._missing.set_aside(self._applier.position, self._windows)
+                    self._board.set(quarantined=self._quarantined())
                 if until_caught_up and self._joining is None and self._has_reached_target() and self._is_compared():
                     break
                 self._check.look(self._applier.position)

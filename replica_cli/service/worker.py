@@ -49,7 +49,6 @@ from replica_cli.service.copying import (
     can_join_later,
     check_saved,
     copy_what_is_missing,
-    has_any_table,
     is_on_neither_side,
 )
 from replica_cli.service.pausing import hold
@@ -252,9 +251,7 @@ class Worker:
         if saved is not None and unfinished:
             # Before a copy that would be for nothing; without one the stream checks as it begins.
             check_saved(self._settings, saved)
-        # A first copy that was ended before it had made a table has begun all the same.
-        has_begun = saved is not None and not saved.transaction_count and 0 < len(unfinished) == len(records)
-        if saved is None or not (has_begun or has_any_table(self._settings, sessions.catalog, unfinished)):
+        if saved is None:
             self._copy(sessions, TransferMode.NEW)
         elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):
             self._copy(sessions, TransferMode.RESUME)

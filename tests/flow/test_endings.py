@@ -80,14 +80,6 @@ def test_no_position_and_no_leave_to_transfer_is_an_error(replica: Replica) -> N
     assert "replica transfer --secondary db1" in refused.error["hint"]
 
 
-def test_a_position_and_no_tables_is_copied_anew(copied: Replica) -> None:
-    copied.on_secondary(f"DROP DATABASE `{copied.schema}`")
-    refused = copied.run("stream", "--no-transfer", code=11)
-    assert "replica transfer" in refused.stderr
-    copied.catch_up()
-    copied.assert_equal()
-
-
 @pytest.mark.parametrize(
     ("settings", "code"),
     [({"MARIA_PASS": "wr0ng-word"}, 12), ({"MARIA_SECONDARY_PASSWORDS": "wr0ng-word"}, 13)],

@@ -1,0 +1,82 @@
+"""Tables of the primary that the secondary has not, although its position is saved: the stream calls this.
+
+The log brings those that were made or renamed after the position. Others were dropped on the secondary, or its schemas
+are gone: a copy of them that nobody asked for could bring back what was dropped on purpose, and without a word no query
+would show that they are missing. So they are quarantined, with the command that copies them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.commands import table_options
+from replica_cli.core.settings import TableFailurePolicy
+from replica_cli.core.status import TableState
+from replica_cli.core.table import TableName
+from replica_cli.logs import Tag, log
+from replica_cli.transfer.errors import TablesMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from replica_cli.applier.window import Windows
+    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Settings
+    from replica_cli.mysql.session import Row, Session
+
+logger = logging.getLogger(__name__)
+
+_NAMES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type NOT LIKE '%VIEW'"
+_REASON = "it is not on the secondary, and the primary's log did not bring it"
+
+
+class MissingTables:
+    """The tables that are missing when the stream connects; they are looked at again at the primary's end of then."""
+
+    def __init__(
+        self, settings: Settings, ask_primary: Callable[[str], list[Row]], secondary: Session, store: TableStore
+    ) -> None:
+        self._settings = settings
+        self._ask_primary = ask_primary
+        self._secondary = secondary
+        self._store = store
+        self.names = self._missing()
+
+    def set_aside(self, position: Position, windows: Windows) -> None:
+        """Quarantine what is still missing; call it once the primary's end of the connect is applied.
+
+        Raises TablesMissing if the policy is to stop where a table fails, ServerError.
+        """
+        names, self.names = self.names, frozenset()
+        missing = sorted(names & self._missing())
+        if missing and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+            raise TablesMissing(self._secondary.server.name, missing)
+        records = [TableRecord(n, TableState.QUARANTINED, start=position, reason=_REASON) for n in missing]
+        self._store.save(*records)
+        for record in records:
+            name = record.name
+            windows.records[name] = record
+            log(
+                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
+                _REASON, table_options([name]), instance=self._secondary.server.name, schema=name.schema,
+                table=name.table, position=position,
+            )  # fmt: skip
+
+    def _missing(self) -> frozenset[TableName]:
+        # Others wait for their copy, or are quarantined already.
+        known = {n for n, record in self._store.load().items() if record.state is not TableState.COPIED}
+        targets = {
+            name: target
+            for name in _names(self._ask_primary(_NAMES))
+            if name not in known and (target := self._settings.selection.target(name)) is not None
+        }
+        # The secondary may keep names in small letters.
+        there = {str(name).lower() for name in _names(self._secondary.rows(_NAMES))}
+        return frozenset(name for name, target in targets.items() if str(target).lower() not in there)
+
+
+def _names(rows: Collection[Row]) -> list[TableName]:
+    return [TableName(str(schema), str(table)) for schema, table in rows]
