@@ -207,9 +207,9 @@ def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows
 
 def rows_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
     """Return the query for rows too big for a chunk: one literal a column, last whether an ENUM holds index 0."""
-    columns = ", ".join(_expression(definition, c) for c in definition.written_columns)
-    zero = enum_zero_expression(definition) or "0"
-    return f"SELECT {columns}, {zero} FROM {source_of(definition, key)}{where(condition)}"
+    columns = [_expression(definition, c) for c in definition.written_columns]
+    texts = ", ".join([*columns, enum_zero_expression(definition) or "0"])
+    return f"SELECT {texts} FROM {source_of(definition, key)}{where(condition)}"
 
 
 def lines_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
@@ -220,7 +220,21 @@ def lines_query(definition: TableDefinition, key: PagingKey | None = None, condi
     """
     columns = ",',',".join(_expression(definition, c) for c in definition.written_columns)
     zero = enum_zero_expression(definition)
-    return f"SELECT CONCAT('(',{columns},')'), {zero or '0'} FROM {source_of(definition, key)}{where(condition)}"
+    # A table of generated columns alone has rows, and nothing that is written.
+    row = f"CONCAT('(',{columns},')')" if columns else "'()'"
+    return f"SELECT {row}, {zero or '0'} FROM {source_of(definition, key)}{where(condition)}"
+
+
+def digest_query(definition: TableDefinition, condition: str = "") -> str:
+    """Return the query for the number of rows and a sum over all values that are kept, computed ones among them.
+
+    VIRTUAL columns are computed when they are read, in the mode of that session. It gives the same on both servers if
+    these hold the same rows and write them as the same literals. SHA2, as MySQL 9 has MD5 only with a component.
+    """
+    kept = (c for c in definition.columns if not (c.is_generated and "VIRTUAL" in c.extra.upper()))
+    columns = ",".join(f"SHA2({_expression(definition, c)},256)" for c in kept) or "''"
+    digest = f"SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS(',',{columns}),256),15),16,10) AS UNSIGNED))"
+    return f"SELECT COUNT(*), CAST(COALESCE({digest},0) AS CHAR) FROM {source_of(definition)}{where(condition)}"
 
 
 def _expression(definition: TableDefinition, column: Column) -> str:

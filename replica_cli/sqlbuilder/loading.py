@@ -21,7 +21,7 @@ ROW_END = b","
 
 
 def load_statement(target: TableName, columns: Sequence[Column]) -> bytes | None:
-    """Return the LOAD DATA LOCAL for lists of rows of these columns, None where a literal is more than digits or text.
+    """Return the LOAD DATA LOCAL for lists of rows of these columns, None if a literal is more than digits or text.
 
     Each list needs a comma at its end.
     """
@@ -36,6 +36,8 @@ def load_statement(target: TableName, columns: Sequence[Column]) -> bytes | None
             sets.append(f"{name}=CAST(@v{number} AS UNSIGNED)")
         else:
             return None
+    if not names:  # a table of generated columns alone
+        return None
     return (
         f"LOAD DATA LOCAL INFILE 'chunk' INTO TABLE {quote_table(target)} CHARACTER SET binary "
         "FIELDS TERMINATED BY ',' ENCLOSED BY '''' ESCAPED BY '\\\\' LINES STARTING BY '(' TERMINATED BY '),' "

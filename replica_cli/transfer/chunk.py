@@ -14,6 +14,7 @@ class Chunk:
     """Rows as VALUES lists, each for a statement of its own; `last_key` is where the range stands after them.
 
     `last_key` is None where the range ends with this chunk. `holds_enum_zero`: a strict session would refuse it.
+    `digest`: what `digest_query` gives for `condition` on the primary, () if that was not asked for.
     """
 
     values: tuple[bytes, ...]
@@ -21,6 +22,8 @@ class Chunk:
     last_key: KeyLiterals | None = None
     is_last: bool = False
     holds_enum_zero: bool = False
+    condition: str = ""
+    digest: tuple[object, ...] = ()
 
     @property
     def byte_count(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.mysql.errnos import ER_DUP_KEYNAME, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.transfer.modes import make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ def add_deferred_keys(
             try:
                 with _ended_when(is_over, session, ends):
                     added = ", ".join(f"ADD {clause}" for clause in missing)
-                    session.execute_one(f"ALTER TABLE {quote_table(run.target)} {added}")
+                    make(session, f"ALTER TABLE {quote_table(run.target)} {added}", run.target)
             except ServerError as error:
                 if is_over():
                     raise Interrupted("stopped while indexes were made") from error

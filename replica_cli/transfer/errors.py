@@ -84,3 +84,10 @@ class TableAltered(ReplicaError):
 
     code = "table_altered"
     is_retryable = True
+
+
+class OtherModeNeeded(ReplicaError):
+    """The secondary refuses rows in one mode of the session: the next one is tried."""
+
+    code = "other_mode_needed"
+    is_retryable = True

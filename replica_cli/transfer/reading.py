@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import ReplicaError
@@ -12,6 +13,7 @@ from replica_cli.sqlbuilder.chunks import (
     after,
     both,
     boundary_query,
+    digest_query,
     lines_query,
     rows_query,
     source_of,
@@ -57,7 +59,7 @@ class RangeReader:
     """Reads one range of one table. `chunk_rows` is where it starts; then the rows' width decides.
 
     Each chunk is read in a transaction of its own, in which its rows are counted too; with `in_snapshot` the session's
-    open one is used.
+    open one is used. `with_digest`: what was written shall be compared with the chunk.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class RangeReader:
         packet_limit: int,
         care: Care = Care.NONE,
         in_snapshot: bool = False,
+        with_digest: bool = False,
     ) -> None:
         self._session = session
+        self._with_digest = with_digest
         self._in_snapshot = in_snapshot
         self._documents = Documents(session, definition, care, key)
         self._definition = definition
@@ -115,6 +119,9 @@ class RangeReader:
                     return None
                 # A row behind so many others was there, so many must have come.
                 expected = rows if last_key else row_count(self._session, self._definition, condition)
+                if self._with_digest:
+                    digest = self._session.row(digest_query(self._definition, condition)) or ()
+                    chunk = replace(chunk, condition=condition, digest=digest)
             if chunk.row_count == expected:
                 return chunk
             found = chunk.row_count
@@ -210,9 +217,17 @@ def _rows_within(limit: int, lines: Iterable[Lines]) -> Lines | None:
 
 
 def whole_table(
-    session: Session, definition: TableDefinition, *, packet_limit: int, care: Care = Care.NONE
+    session: Session,
+    definition: TableDefinition,
+    *,
+    packet_limit: int,
+    care: Care = Care.NONE,
+    with_digest: bool = False,
 ) -> Iterator[Chunk]:
-    """Yield a whole table in the session's snapshot, rows in whatever order they come. Raises RowTooLarge."""
+    """Yield a whole table in the session's snapshot, rows in whatever order they come; the last has any digest.
+
+    Raises RowTooLarge.
+    """
     lines: list[bytes] = []
     size, count, zero = 0, 0, False
     with noticing_ddl():
@@ -232,7 +247,9 @@ def whole_table(
                 zero = zero or found.is_flagged
         if (expected := row_count(session, definition)) != count:
             raise _cut_short(definition, expected, count)
-    yield Chunk((b",".join(lines),) if lines else (), len(lines), is_last=True, holds_enum_zero=zero)
+        digest = (session.row(digest_query(definition)) or ()) if with_digest else ()
+    texts = (b",".join(lines),) if lines else ()
+    yield Chunk(texts, len(lines), is_last=True, holds_enum_zero=zero, digest=digest)
 
 
 def _lines(session: Session, definition: TableDefinition, documents: Documents) -> Iterator[Lines]:

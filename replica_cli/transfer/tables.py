@@ -20,6 +20,7 @@ from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ServerError
 from replica_cli.sqlbuilder.chunks import after, join_literals
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.transfer.modes import make
 from replica_cli.transfer.reading import RangeReader, noticing_ddl
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class TableRun:
     """One table while it is copied. `lock` guards what several workers touch.
 
     `group` are the tables that are read in one snapshot with it, itself among them; `must_repeat`: one of them was
-    altered, and all are to be copied anew.
+    altered, and all are to be copied anew. `mode`: the number among ROW_MODES in which its rows are written.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -57,6 +58,7 @@ class TableRun:
         self.failure: str | None = None
         self.group: tuple[TableRun, ...] = (self,)
         self.must_repeat = False
+        self.mode = 0
 
     @property
     def name(self) -> TableName:
@@ -97,13 +99,13 @@ def make_table(secondary: Session, run: TableRun) -> None:
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
     secondary.execute(f"USE {quote(run.target.schema)}")
     statements = run.source.statements
-    secondary.execute_one(statements.create)
+    make(secondary, statements.create, run.target)
     _check_made(secondary, run)
     if not statements.deferred_keys or run.source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
         return
     dropped = ", ".join(f"DROP KEY {quote(name)}" for name, _ in statements.deferred_keys)
     try:
-        secondary.execute_one(f"ALTER TABLE {quote_table(run.target)} {dropped}")
+        make(secondary, f"ALTER TABLE {quote_table(run.target)} {dropped}", run.target)
     except ServerError as error:
         # A foreign key of a table that is not copied now may need one of them: then all stay.
         if error.errno != ER_DROP_INDEX_FK:
@@ -193,7 +195,7 @@ def add_foreign_keys(secondary: Session, run: TableRun) -> None:
     marks = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in there.foreign_keys] if there else []
     for statement in statements:
         if not any(mark in statement for mark in marks):
-            secondary.execute_one(statement)
+            make(secondary, statement, run.target)
 
 
 def close_tables(

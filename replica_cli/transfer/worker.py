@@ -15,7 +15,8 @@ from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DU
 from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.ends import Connections
-from replica_cli.transfer.errors import TableAltered
+from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
+from replica_cli.transfer.modes import ROW_MODES, may_be_of_the_mode
 from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
 from replica_cli.transfer.source import current_fingerprint, reread_source
@@ -118,6 +119,10 @@ class Worker:
             before = self._commits
             try:
                 return work()
+            except OtherModeNeeded as error:
+                # The reading session was cut: the chunk is read again.
+                self._connections.close()
+                logger.info("%s", error.message)
             except ServerError as error:
                 # Whatever was open is rolled back with its connection; the progress row tells what was kept.
                 self._connections.close()
@@ -160,8 +165,9 @@ class Worker:
         reader = RangeReader(
             self._connections.reader, run.source.definition, key,
             chunk_rows=self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit, care=run.source.care,
+            with_digest=self._is_compared(run),
         )  # fmt: skip
-        chunks = ChunkWriter(writer, store, run.source.definition, run.target)
+        chunks = ChunkWriter(writer, store, run.source.definition, run.target, run.mode)
         self._write_all(run, chunks, progress, reader.chunks(progress))
 
     def _copy_whole(self, group: tuple[TableRun, ...]) -> None:
@@ -204,14 +210,20 @@ class Worker:
         self._meter.begin(str(run.name), CopyStep.ROWS)
         reader.execute("SET NAMES binary")
         writer = self._connections.writer
-        chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target)
+        chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target, run.mode)
         limit = self._plan.packet_limit
         if run.source.key is None:
-            rows = whole_table(reader, run.source.definition, packet_limit=limit, care=run.source.care)
+            rows = whole_table(
+                reader,
+                run.source.definition,
+                packet_limit=limit,
+                care=run.source.care,
+                with_digest=self._is_compared(run),
+            )
         else:
             paging = RangeReader(
                 reader, run.source.definition, run.source.key, chunk_rows=self._plan.settings.chunk_rows,
-                packet_limit=limit, care=run.source.care, in_snapshot=True,
+                packet_limit=limit, care=run.source.care, in_snapshot=True, with_digest=self._is_compared(run),
             )  # fmt: skip
             rows = paging.chunks(RangeProgress(1))
         self._write_all(run, chunks, RangeProgress(1), rows)
@@ -237,6 +249,9 @@ class Worker:
             if error.remedy is Remedy.FATAL and error.errno not in DUPLICATES and self._was_altered(run):
                 # A longer value, another column: rows of the new definition do not fit the table of the old one.
                 raise TableAltered(f"{run.name}: the table was altered on the primary") from error
+            if may_be_of_the_mode(error, run.source.definition) and writer.mode + 1 < len(ROW_MODES):
+                run.mode = max(run.mode, writer.mode + 1)
+                raise OtherModeNeeded(f"{run.name}: in another sql_mode, after: {error.message}") from error
             if error.errno not in DUPLICATES or not self._may_replace(run):
                 raise
             # The row in the way was read before the primary gave its value to this one: its own change is in the
@@ -244,6 +259,15 @@ class Worker:
             logger.info("%s: rows read at different moments meet on a unique key", run.name)
             self._connections.writer.rollback()
             return writer.write(progress, chunk, replaces=True)
+
+    def _is_compared(self, run: TableRun) -> bool:
+        """Say whether rows are compared as they are written: in another mode, or as values come out otherwise unseen.
+
+        A date that does not exist is kept as it is in our sessions, and is no date in others. Between two flavours the
+        same value may be another literal, so there only what was refused is compared.
+        """
+        computes = any(c.is_generated and "STORED" in c.extra.upper() for c in run.source.definition.columns)
+        return run.mode > 0 or (computes and not self._plan.origin.crossing.is_needed)
 
     def _was_altered(self, run: TableRun) -> bool:
         return current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint

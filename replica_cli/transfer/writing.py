@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import Fenced
 from replica_cli.mysql.errnos import LOADING_IS_OFF, ServerError
 from replica_cli.mysql.session_settings import SQL_MODE
-from replica_cli.sqlbuilder.chunks import join_literals
+from replica_cli.sqlbuilder.chunks import digest_query, join_literals
 from replica_cli.sqlbuilder.loading import ROW_END, load_statement
 from replica_cli.sqlbuilder.rows import insert_head
 from replica_cli.transfer.errors import ChunkBroken
+from replica_cli.transfer.modes import LENIENT, ROW_MODES
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
@@ -19,23 +20,24 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.transfer.chunk import Chunk
 
-# Index 0 of an ENUM is the mark of a value that was refused once; only a lenient session writes it.
-_LENIENT = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
-
 
 class ChunkWriter:
-    """Writes chunks of one table."""
+    """Writes chunks of one table; `mode` is the number of the session's mode among ROW_MODES."""
 
-    def __init__(self, session: Session, store: ProgressStore, definition: TableDefinition, target: TableName) -> None:
+    def __init__(
+        self, session: Session, store: ProgressStore, definition: TableDefinition, target: TableName, mode: int = 0
+    ) -> None:
         self._session = session
         self._store = store
         self._name = definition.name
+        self.mode = mode
+        self._made = replace(definition, name=target)
         names = [c.name for c in definition.written_columns]
         self._insert = insert_head(target, names)
         self._replace = insert_head(target, names, replaces=True)
-        # Until it does not work, such as where the server forbids it.
-        # A sequence takes INSERT alone.
-        self._load = None if definition.is_sequence else load_statement(target, definition.written_columns)
+        # Until it does not work, such as where the server forbids it. A sequence takes INSERT alone.
+        takes_text = not (definition.is_sequence or mode)
+        self._load = load_statement(target, definition.written_columns) if takes_text else None
 
     def write(self, before: RangeProgress, chunk: Chunk, *, replaces: bool = False) -> RangeProgress:
         """Write a chunk and return where its range stands then; both or neither are on the secondary.
@@ -51,12 +53,13 @@ class ChunkWriter:
             byte_count=before.byte_count + chunk.byte_count,
             is_done=chunk.is_last,
         )
-        if chunk.holds_enum_zero:
-            self._session.execute(f"SET SESSION sql_mode = '{_LENIENT}'")
+        sql_mode = LENIENT if chunk.holds_enum_zero and not self.mode else ROW_MODES[self.mode]
+        if sql_mode != SQL_MODE:
+            self._session.execute(f"SET SESSION sql_mode = '{sql_mode}'")
         try:
             self._commit(self._store.advance_statement(self._name, before, done), chunk, replaces=replaces)
         finally:
-            if chunk.holds_enum_zero:
+            if sql_mode != SQL_MODE:
                 self._session.execute(f"SET SESSION sql_mode = '{SQL_MODE}'")
         return done
 
@@ -87,7 +90,19 @@ class ChunkWriter:
                 f"{self._name}: the primary counted {chunk.row_count} rows in a chunk, the secondary {written}",
                 hint="nothing of this chunk was kept",
             )
+        if chunk.digest:
+            self._compare(chunk)
         self._session.commit()
+
+    def _compare(self, chunk: Chunk) -> None:
+        """Compare what is there now with the primary's: in this mode the server may have changed a value."""
+        if self._session.row(digest_query(self._made, chunk.condition)) != chunk.digest:
+            self._session.rollback()
+            raise ChunkBroken(
+                f"{self._name}: the secondary computes other values than the primary holds, in each mode that it takes "
+                "the rows in",
+                hint="nothing of this chunk was kept; write these rows again on the primary, or leave the table out",
+            )
 
     def _loaded(self, statement: bytes, chunk: Chunk) -> int | None:
         """Write a chunk by LOAD DATA; None where it cannot be, or the server did not take each row as it is."""

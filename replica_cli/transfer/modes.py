@@ -1,0 +1,78 @@
+"""The session modes in which the secondary takes what the primary holds.
+
+A value that the server computes was cut, or came from other arithmetic, if the primary's session was not strict or had
+NO_UNSIGNED_SUBTRACTION; a table may be wider than InnoDB's strict mode lets it be. Neither says so in its definition.
+So our own modes come first, and others only after a refusal that they can explain. What was written in another mode is
+compared with the primary in the same transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+from typing import TYPE_CHECKING
+
+from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
+from replica_cli.mysql.session_settings import SQL_MODE
+
+if TYPE_CHECKING:
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.session import Session
+
+logger = logging.getLogger(__name__)
+
+_SIGNED = "NO_UNSIGNED_SUBTRACTION"
+# Index 0 of an ENUM is the mark of a value that was refused once; only a lenient session writes it.
+LENIENT = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
+ROW_MODES = (SQL_MODE, f"{SQL_MODE},{_SIGNED}", LENIENT, f"{LENIENT},{_SIGNED}")
+
+# A definition is never made in a lenient mode: the server would mend it and not say so.
+_MAKING = ("innodb_strict_mode = 0", f"sql_mode = '{SQL_MODE},{_SIGNED}'")
+_AS_BEFORE = f"SET SESSION innodb_strict_mode = DEFAULT, sql_mode = '{SQL_MODE}'"
+_AS_BEFORE_WITHOUT_RIGHTS = f"SET SESSION sql_mode = '{SQL_MODE}'"
+# Wrong options, a row that is too wide; an expression that depends on the mode, or does not come out in this one.
+_OF_MAKING = frozenset({1005, 1031, 1118, 1478, 1690, 1901})
+# Out of range, cut, too long, no such value; a check that is not met.
+_OF_ROWS = frozenset({1264, 1265, 1292, 1365, 1366, 1406, 1411, 1690, 3819})
+
+
+def may_be_of_the_mode(error: ServerError, definition: TableDefinition) -> bool:
+    """Say whether rows were refused for what the secondary computes: written values are the primary's own."""
+    computes = any(c.is_generated for c in definition.columns) or bool(definition.checks)
+    return computes and error.errno in _OF_ROWS
+
+
+def make(session: Session, statement: str, table: TableName) -> None:
+    """Run a statement that makes or alters a table, in the first modes in which the server takes it.
+
+    Raises ServerError: the refusal in our own modes.
+    """
+    try:
+        session.execute_one(statement)
+    except ServerError as error:
+        if error.errno not in _OF_MAKING or not _made_otherwise(session, statement, table):
+            raise
+
+
+def _made_otherwise(session: Session, statement: str, table: TableName) -> bool:
+    try:
+        for count in range(1, len(_MAKING) + 1):
+            for settings in itertools.combinations(_MAKING, count):
+                with contextlib.suppress(ServerError):
+                    session.execute(f"SET SESSION {', '.join(settings)}")
+                    session.execute_one(statement)
+                    logger.info("%s: the table is made with %s, as the primary's was", table, ", ".join(settings))
+                    return True
+    finally:
+        _set_back(session)
+    return False
+
+
+def _set_back(session: Session) -> None:
+    try:
+        session.execute(_AS_BEFORE)
+    except ServerError as error:
+        if error.errno != ER_SPECIFIC_ACCESS_DENIED:
+            raise
+        session.execute(_AS_BEFORE_WITHOUT_RIGHTS)
