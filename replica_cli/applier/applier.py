@@ -28,6 +28,7 @@ from replica_cli.checkpoint.intents import is_same_place, place_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.core.status import TableState
+from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.retry import retrying
 from replica_cli.sqlbuilder.effects import changes_references
@@ -394,6 +395,7 @@ class Applier:
         if batch.failure is not None:
             raise batch.failure
         found = self._writer.flush()
+        self._tell_differing(batch)
         if batch.is_saved:
             self._stores.positions.check_advanced(found)
             self._writer.commit(partial(self._landed, batch))
@@ -405,6 +407,14 @@ class Applier:
         self._progress.expect(batch.mark, is_saved=batch.is_saved)
         if not batch.is_saved:
             self._landed(batch)
+
+    def _tell_differing(self, batch: Batch) -> None:
+        for name, count in self._writer.take_differing().items():
+            log(
+                logger, logging.DEBUG, Tag.DRIFT, "%s of %s had other values than the primary had before its "
+                "change, which overwrites or deletes them", counted(count, "row"), name,
+                instance=self._session.server.name, schema=name.schema, table=name.table, position=batch.run[0].start,
+            )  # fmt: skip
 
     def _landed(self, batch: Batch) -> None:
         self._progress.pass_to(batch.mark)

@@ -10,6 +10,7 @@ from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
 from replica_cli.decoder.contradiction import contradiction
+from replica_cli.sqlbuilder.rows import differing_template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +133,25 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     decode = compile_updates(table, columns, before, after, present, present_after)
     joins = has_key and can_join(definition)
     return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared, joins)
+
+
+def plan_looks(event: RowEvent, definition: TableDefinition) -> tuple[RowsFunction, bytes] | None:
+    """Return what finds the rows that are not as an UPDATE or DELETE saw them: their decoder, and a %-template.
+
+    None where the row is found by its whole image anyway, and for events without an image before.
+    """
+    columns = columns_for(event.table, definition)
+    ordinals = {c.name: i for i, c in enumerate(columns)}
+    key = [c.name for c in definition.row_key]
+    seen = [n for n in written_columns(columns, event.head.present) if n not in key]
+    if event.kind is RowKind.INSERT or not key or not seen:
+        return None
+    outputs = [Output(ordinals[n], Form.KEY) for n in (*key, *seen)]
+    template = differing_template(key, [columns[ordinals[n]] for n in seen])
+    head = event.head
+    if event.kind is RowKind.DELETE:
+        return compile_rows(event.table, columns, outputs, head.present), template
+    return compile_updates(event.table, columns, outputs, (), head.present, head.present_after), template
 
 
 def holds_enum_zero(plan: RowPlan, rows: Sequence[Literals]) -> bool:

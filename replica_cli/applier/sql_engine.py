@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import counted
-from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_rows
+from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_looks, plan_rows
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of, target_of
-from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions, value_lists
+from replica_cli.applier.work import DELETE_ROWS, Part, Work, cuts, portions, value_lists
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
     delete_by_key,
     delete_template,
     insert_head,
+    select_any,
     update_joined,
     update_template,
     update_whole_row_template,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
+    from replica_cli.decoder.compile import RowsFunction
     from replica_cli.sqlbuilder.rows import Literals
 
 # Where the primary logged what it cascaded, the secondary must not cascade too.
@@ -37,6 +39,7 @@ _WITHOUT_CHECKS = NO_FOREIGN_KEY_CHECKS | CASCADES_ARE_LOGGED
 class SqlEngine:
     """Builds statements from row events; needs the secondary's definitions and nothing else of the server.
 
+    With `looks` the rows are held against the image before, which takes a SELECT more for each event of changes.
     `statement_bytes` limits one statement, unless one row alone is larger. Without `compaction` every event is carried
     out by itself, so that what fails can be told.
     """
@@ -48,12 +51,17 @@ class SqlEngine:
         *,
         statement_bytes: int,
         compaction: Compaction | None = None,
+        looks: bool = False,
     ) -> None:
         self._definitions = definitions
         self._selection = selection
         self._statement_bytes = statement_bytes
         self._compaction = compaction
         self._plans: TableCache[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = TableCache()
+        self._looks = looks
+        self._look_plans: TableCache[tuple[TableMap, RowKind, bytes, bytes], tuple[RowsFunction, bytes] | None] = (
+            TableCache()
+        )
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
         """Return nothing: statements need no preparation."""
@@ -62,6 +70,7 @@ class SqlEngine:
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget the plans of tables, or all: definitions changed."""
         self._plans.forget(tables)
+        self._look_plans.forget(tables)
         if self._compaction is not None:
             self._compaction.forget(tables)
 
@@ -73,8 +82,31 @@ class SqlEngine:
         return counted(self._works(compacted.events), compacted.parts)
 
     def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+        if self._looks:
+            for event in events:
+                plan = self._plan(event)
+                rows = decoded(event, plan)
+                yield from self._look(event)
+                yield from self._statements(event, plan, rows)
+            return
         for event, plan, rows in self._merged(events):
             yield from self._statements(event, plan, rows)
+
+    def _look(self, event: RowEvent) -> Iterator[Work]:
+        """Yield what finds the rows that are not as an event saw them, right before it changes them."""
+        name, target = event.table.name, target_of(event.table, self._selection)
+        shape = (event.table, event.kind, event.head.present, event.head.present_after)
+        if shape not in self._look_plans.entries:
+            definition = definition_of(event, self._definitions, self._selection)
+            self._look_plans.keep(name, shape, plan_looks(event, definition))
+        found = self._look_plans.entries[shape]
+        if found is None:
+            return
+        decode, template = found
+        conditions = [template % row for row in decode(event.raw, event.head.rows_start, len(event.raw))]
+        for part in cuts([len(c) for c in conditions], self._statement_bytes, DELETE_ROWS):
+            statement = select_any(target, conditions[part])
+            yield Work(event.kind, name, target, (), statement, (), None, checks_foreign_keys=None, is_look=True)
 
     def _merged(self, events: Sequence[RowEvent]) -> Iterator[tuple[RowEvent, RowPlan, list[Literals]]]:
         last: tuple[RowEvent, RowPlan] | None = None

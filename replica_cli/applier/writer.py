@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replica_cli.applier.work import Work
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
 
 _PACKET_STATEMENTS = 200
@@ -78,6 +79,7 @@ class Writer:
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
         self._is_begun = False
+        self._differing: Counter[TableName] = Counter()
 
     @property
     def is_begun(self) -> bool:
@@ -130,6 +132,11 @@ class Writer:
         self._receive_all()
         return self._count
 
+    def take_differing(self) -> Counter[TableName]:
+        """Return by table how many rows were found not to be as the primary's image before says, and forget them."""
+        found, self._differing = self._differing, Counter()
+        return found
+
     def built_meanwhile(self, works: Iterator[Work]) -> list[Work]:
         """Return the first of some work: two pieces, and more while results are waited for. Raises as `works` does."""
         found: list[Work] = []
@@ -167,6 +174,7 @@ class Writer:
                 self._receive()
         self._checks = self._is_lenient = None
         self._is_begun = False
+        self._differing.clear()
         if self._spoilt is not None:
             raise self._spoilt
 
@@ -225,6 +233,8 @@ class Writer:
             self._sent.popleft()
         if work is not None and work.expected is not None and self._count != work.expected:
             raise _missing(work, self._count)
+        if work is not None and work.is_look and self._count:
+            self._differing[work.table] += self._count
         if packet.committed is not None:
             packet.committed()
 

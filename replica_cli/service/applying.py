@@ -141,7 +141,9 @@ def _engines(
         return Compaction(definitions, selection, references, replaces=replaces)
 
     def sql_engine(found: Compaction | None) -> SqlEngine:
-        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found)
+        # It takes time, and nothing but the log asks for it.
+        looks = logger.isEnabledFor(logging.DEBUG)
+        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found, looks=looks)
 
     single, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
     replay = ReplayEngine(definitions, selection, statement_bytes=limit)

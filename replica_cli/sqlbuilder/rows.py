@@ -70,6 +70,17 @@ def update_whole_row_template(target: TableName, changed: Sequence[str], columns
     return f"{head} WHERE {_whole_row(columns)} LIMIT 1".encode()
 
 
+def differing_template(key: Sequence[str], columns: Sequence[Column]) -> bytes:
+    """Return the condition of the row with a key whose other columns differ: a %-template of both's literals."""
+    found = " AND ".join(f"{_escaped(quote(c))}=%b" for c in key)
+    return f"({found} AND NOT ({_whole_row(columns)}))".encode()
+
+
+def select_any(target: TableName, conditions: Sequence[bytes]) -> bytes:
+    """Return a SELECT with one row of result for each row that meets a condition."""
+    return f"SELECT 1 FROM {quote_table(target)} WHERE ".encode() + b" OR ".join(conditions)
+
+
 def _assignments(columns: Sequence[str]) -> str:
     return ",".join(f"{_escaped(quote(c))}=%b" for c in columns)
 
