@@ -37,8 +37,9 @@ _OF_DEFINITIONS = frozenset({
     1845, 1846,  # ALGORITHM and LOCK that this server cannot do
     3750, 3812, 3813, 3822,  # a primary key is required; checks
 })  # fmt: skip
-# A foreign key that the copy left out, as its parent is not replicated, cannot be dropped.
-_CANNOT_DROP = 1091
+# What cannot be dropped: a foreign key that the copy left out, as its parent is not replicated, and a check that the
+# copy gave another name, as MySQL takes a name once in a schema.
+_CANNOT_DROP = frozenset({1091, 3821, 3940})
 # Our user may not do it: the copy may not either, and would have dropped a table to learn that.
 _RIGHTS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410})
 _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
@@ -53,7 +54,7 @@ def refusal(
     statement for a message, `hint` what to do about the failure.
     """
     message = f"{error.server} refuses a statement (error {error.errno}): {shown}"
-    is_of_definition = error.errno in _OF_DEFINITIONS or (error.errno == _CANNOT_DROP and drops_constraint(parsed))
+    is_of_definition = error.errno in _OF_DEFINITIONS or (error.errno in _CANNOT_DROP and drops_constraint(parsed))
     may_copy = is_of_definition or (is_new and error.errno not in _RIGHTS)
     if parsed.kind in _DEFINING and selected and may_copy:
         return TableChangedInWindow(tuple(dict.fromkeys(selected)), message)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.table import TableName
@@ -12,7 +13,7 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 # is_done says that the definition was still the same after the last row.
 _DEFINITION = 0
 _ROWS_AT_ONCE = 200
+# A row literal of numbers, of text in quotes or hex, and of floating numbers as sqlbuilder/chunks.py writes them. What
+# else is in a key came from somebody else, and would be run as SQL.
+_LITERAL = rb"(?:-?[0-9.]+(?:e[+-]?[0-9]+)?|'[^'\\]*'|(?:_\w+ )?x'[0-9A-Fa-f]*'|\('[-+.0-9A-Za-z]*'\+0e0\))"
+_KEY = re.compile(rb"\(" + _LITERAL + rb"(?:, " + _LITERAL + rb")*\)")
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +105,11 @@ class ProgressStore:
         }
 
     def _progress(self, name: TableName, rows: list[Row]) -> CopyProgress:
+        return self._checked(name, lambda: _progress(rows))
+
+    def _checked(self, name: TableName, read: Callable[[], _Read]) -> _Read:
         try:
-            return _progress(rows)
+            return read()
         except ValueError as error:
             raise StateBroken(
                 f"{self._session.server.name}: {self._table} has a row of {name} that cannot be read: {error}",
@@ -114,7 +123,7 @@ class ProgressStore:
             "SELECT range_number, last_key, high_key, row_count, byte_count, is_done "
             f"FROM {self._table} WHERE {self._where(name, number)}"
         )
-        return _range(row) if row else None
+        return self._checked(name, lambda: _range(row)) if row else None
 
     def begin(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> None:
         """Write a table's ranges anew, in the caller's transaction or one statement each."""
@@ -193,6 +202,9 @@ def _progress(rows: list[Row]) -> CopyProgress:
 
 def _range(row: Row) -> RangeProgress:
     number, last_key, high_key, row_count, byte_count, is_done = row
+    for key in (last_key, high_key):
+        if key is not None and not _KEY.fullmatch(key):
+            raise ValueError(f"{key[:40]!r} is no key that a copy stands at")
     return RangeProgress(int(number), last_key, high_key, int(row_count), int(byte_count), bool(is_done))
 
 

@@ -83,6 +83,7 @@ _MAKING = {
     "explicit_defaults_for_timestamp": ("ON", "1"),
     "sql_generate_invisible_primary_key": ("OFF", "0"),
     "sql_require_primary_key": ("OFF", "0"),
+    "restrict_fk_on_non_standard_key": ("OFF", "0"),
     "enforce_storage_engine": ("", "NULL"),
 }
 _NOT_TO_BE_SET = frozenset({ER_UNKNOWN_SYSTEM_VARIABLE, ER_SPECIFIC_ACCESS_DENIED, ER_READ_ONLY_VARIABLE})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ _PADDED_COLLATIONS = {
 }
 _FOREIGN_TO_MYSQL = ("uca1400", "nopad", "general1400")
 _FOREIGN_TO_MARIADB = ("0900", "gb18030")
+# What MariaDB calls the checks of a table that were not given a name.
+_UNNAMED_CHECK = re.compile(r"CONSTRAINT_\d+", re.IGNORECASE)
 _MARIADB_TYPES = ("VECTOR", "XMLTYPE")
 # The bytes that BIN_TO_UUID() and INET6_NTOA() read; the row image has the same.
 BINARY_TYPES = {"uuid": "binary(16)", "inet6": "binary(16)", "inet4": "binary(4)"}
@@ -53,10 +56,11 @@ _SAME_OPTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """From which flavour to which."""
+    """From which flavour to which. `shared_checks`: names of checks, in lower case, that several tables have."""
 
     from_mariadb: bool
     to_mariadb: bool
+    shared_checks: frozenset[str] = frozenset()
 
     @property
     def is_needed(self) -> bool:
@@ -129,11 +133,24 @@ class _Crossed:
         tokens = _collated(item.tokens, self._source, self._column, self._crossing)
         tokens = self._without_comments(tokens)
         self._check_words(tokens)
+        if item.is_check and not self._crossing.to_mariadb:
+            tokens = self._unshared(tokens)
         if item.is_column:
             tokens = self._retyped(tokens)
         elif not self._crossing.to_mariadb:
             tokens = tuple(replace(t, text="INVISIBLE") if t.is_word("IGNORED") else t for t in tokens)
         return Item(tokens)
+
+    def _unshared(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+        """Leave the name of a check out that MySQL could take once in a schema: it gives one of its own."""
+        name = self._item.name
+        is_given = not _UNNAMED_CHECK.fullmatch(name)
+        start = next((p for p, t in enumerate(tokens) if t.is_word("CHECK")), 0)
+        if is_given and name.lower() not in self._crossing.shared_checks:
+            return tokens
+        if is_given:
+            self._notes.append(f"check {name} gets another name: MySQL takes one once in a schema")
+        return tokens[start:]
 
     @property
     def _column(self) -> str:

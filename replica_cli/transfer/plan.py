@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from replica_cli.core.wording import told_once
 from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas, show_creates
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
-from replica_cli.sqlbuilder.chunks import source_of
+from replica_cli.sqlbuilder.chunks import source_of, split_literals
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.transfer.ends import packet_limit
 from replica_cli.transfer.errors import TableAltered, TablesMissing, TablesOccupied, TablesRefused
@@ -26,6 +27,7 @@ from replica_cli.transfer.family import families, family
 from replica_cli.transfer.merged import find_merged
 from replica_cli.transfer.source import Origin, SourceTable, read_source, reread_source
 from replica_cli.transfer.strangers import find_strangers
+from replica_cli.transfer.unmakeable import find_unmakeable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 # Below this a table is one range: splitting costs a walk along the index.
 SPLIT_ROWS = 50_000
 _TABLES_AT_ONCE = 100
+_NONE: frozenset[str] = frozenset()
+_CHECKS = (
+    "SELECT constraint_schema, constraint_name FROM information_schema.check_constraints WHERE constraint_schema = "
+)
 _KEPT = (TableAction.DONE, TableAction.CONTINUE)
 
 
@@ -106,6 +112,7 @@ def plan_copy(
         facts.logs_cascades,
         to_version=target_facts.version,
         from_version=facts.version,
+        shared_checks=_shared_checks(primary, selection) if facts.is_mariadb and not target_facts.is_mariadb else _NONE,
     )
     records, progress = _state(secondary, state_schema, instance)
     unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
@@ -121,7 +128,7 @@ def plan_copy(
     if mode is TransferMode.RESUME:
         definitions = {n: d for n, d in definitions.items() if n in unfinished}
     known = _Known(records, progress, _existing(secondary, selection, definitions))
-    sources = _sources(primary, origin, definitions)
+    sources = _sources(primary, origin, definitions, find_unmakeable(secondary, definitions))
     may_replace = mode is TransferMode.RESTART or bool(tables)
     is_resumed = mode is TransferMode.RESUME
     plans = tuple(_table(s, known, settings, is_resumed=is_resumed) for s in sources)
@@ -222,6 +229,16 @@ def selected_definitions(
     return {n: d for n, d in found.items() if not tables or n in wanted}
 
 
+def _shared_checks(primary: Session, selection: Selection) -> frozenset[str]:
+    """Return the names of checks that several tables of one schema of the secondary would have."""
+    schemas = selected_schemas(primary, selection)
+    answers = primary.rows_of_each([_CHECKS + primary.escape(schema) for schema in schemas]) if schemas else []
+    names = Counter(
+        (selection.schema_target(str(schema)), str(name).lower()) for rows in answers for schema, name in rows
+    )
+    return frozenset(name for (_, name), count in names.items() if count > 1)
+
+
 def _existing(
     secondary: Session, selection: Selection, definitions: dict[TableName, TableDefinition]
 ) -> dict[TableName, bool]:
@@ -239,9 +256,11 @@ def _existing(
     return holds_rows
 
 
-def _sources(primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition]) -> list[SourceTable]:
+def _sources(
+    primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition], refused: dict[TableName, str]
+) -> list[SourceTable]:
     sources: dict[TableName, SourceTable | None] = {}
-    refused = {}
+    refused = dict(refused)
     merged = find_merged(primary, definitions)
     texts = show_creates(primary, [n for n, d in definitions.items() if not d.is_sequence])
     for definition in definitions.values():
@@ -303,7 +322,7 @@ def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is
     if target in known.targets:
         action = TableAction.REPLACE if known.targets[target] else TableAction.FILL
     can_continue = is_resumed and record is not None and record.start is not None and target in known.targets
-    if can_continue and progress is not None and progress.fingerprint == source.fingerprint:
+    if can_continue and progress is not None and _fits(progress, source):
         if progress.is_verified:
             action = TableAction.DONE
         elif key:
@@ -322,6 +341,13 @@ def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is
         rows_copied=progress.row_count if action in _KEPT and progress else 0,
     )
     return TablePlan(planned, source, start)
+
+
+def _fits(progress: CopyProgress, source: SourceTable) -> bool:
+    """Say whether progress is of the table as it is now, with keys of as many columns as it is read along."""
+    keys = [key for r in progress.ranges for key in (r.last_key, r.high_key) if key is not None]
+    width = len(source.key.parts) if source.key else 0
+    return progress.fingerprint == source.fingerprint and all(len(split_literals(key)) == width for key in keys)
 
 
 def _schema_statements(

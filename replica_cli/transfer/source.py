@@ -49,11 +49,12 @@ class Origin:
     cascades_are_logged: bool = False
     to_version: tuple[int, int, int] = (99, 0, 0)
     from_version: tuple[int, int, int] = (99, 0, 0)
+    shared_checks: frozenset[str] = frozenset()
 
     @property
     def crossing(self) -> Crossing:
         """Return from which flavour to which."""
-        return Crossing(self.from_mariadb, self.to_mariadb)
+        return Crossing(self.from_mariadb, self.to_mariadb, self.shared_checks)
 
     def route(self, name: TableName) -> TableName | None:
         """Return the secondary's name of any table, None for one that is not replicated."""

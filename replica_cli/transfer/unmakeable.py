@@ -1,0 +1,34 @@
+"""Tables that the secondary's settings keep from being made as they are: said in the plan, before a row is copied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.mysql.session_settings import prepare_to_make_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.session import Session
+
+_SHOW = """SHOW SESSION VARIABLES WHERE variable_name IN
+ ('sql_require_primary_key', 'sql_generate_invisible_primary_key') AND value IN ('ON', '1')"""
+
+
+def find_unmakeable(secondary: Session, definitions: Mapping[TableName, TableDefinition]) -> dict[TableName, str]:
+    """Return why tables (the primary's names) cannot be made, of those that cannot.
+
+    Settings that our user may set for its session are set first, as a copy does. Raises ServerError.
+    """
+    if secondary.is_mariadb:
+        return {}
+    prepare_to_make_tables(secondary)
+    on = [str(name) for name, _ in secondary.rows(_SHOW)]
+    if not on:
+        return {}
+    reason = (
+        f"it has no primary key, and the secondary has {' and '.join(f'{name}=ON' for name in on)}: set that to OFF "
+        "there, or give our user SESSION_VARIABLES_ADMIN"
+    )
+    return {name: reason for name, definition in definitions.items() if definition.primary_key is None}
