@@ -29,17 +29,17 @@ TABLES = (
 )
 # What happened on the secondary alone, the change on the primary, the error, the table, what the message names.
 CONFLICTS = {
-    "update": ("DELETE FROM t WHERE id = 1", "UPDATE t SET v = 7 WHERE id = 1", RowMissing, "t", "(id)"),
-    "delete": ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id = 1", RowMissing, "t", "(id)"),
+    "update": ("DELETE FROM t WHERE id = 1", "UPDATE t SET v = 7 WHERE id = 1", RowMissing, "t", "its key, id)"),
+    "delete": ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id = 1", RowMissing, "t", "its key, id)"),
     "one of several": ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id < 3", RowMissing, "t", "1 of 2 rows"),
     "insert": ("INSERT INTO t VALUES (9, 'x', 1)", "INSERT INTO t VALUES (9, 'y', 1)", RowExists, "t", "PRIMARY"),
     "unique": ("INSERT INTO t VALUES (8, 'y', 1)", "INSERT INTO t VALUES (9, 'y', 1)", RowExists, "t", "se`cret"),
     "update to a taken key": (
         "INSERT INTO t VALUES (8, 'y', 1)", "UPDATE t SET `se``cret` = 'y' WHERE id = 1", RowExists, "t", "se`cret",
     ),
-    "composite": ("DELETE FROM two", "UPDATE two SET v = 1 WHERE a = 1", RowMissing, "two", "(a, b)"),
-    "without a key, update": ("UPDATE heap SET b = 'z'", "UPDATE heap SET a = 5", RowMissing, "heap", "whole image"),
-    "without a key, delete": ("DELETE FROM heap", "DELETE FROM heap", RowMissing, "heap", "whole image"),
+    "composite": ("DELETE FROM two", "UPDATE two SET v = 1 WHERE a = 1", RowMissing, "two", "its key, a, b)"),
+    "without a key, update": ("UPDATE heap SET b = 'z'", "UPDATE heap SET a = 5", RowMissing, "heap", "all columns"),
+    "without a key, delete": ("DELETE FROM heap", "DELETE FROM heap", RowMissing, "heap", "all columns"),
     "table missing": ("DROP TABLE heap", "DELETE FROM heap", Drift, "heap", "missing"),
     "column missing": ("ALTER TABLE two DROP COLUMN v", "DELETE FROM two", Drift, "two", "column"),
 }  # fmt: skip
