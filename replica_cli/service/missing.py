@@ -1,8 +1,8 @@
 """Tables of the primary that the secondary has not, although its position is saved: the stream calls this.
 
 The log brings those that were made or renamed after the position. Others were dropped on the secondary, or its schemas
-are gone: a copy of them that nobody asked for could bring back what was dropped on purpose, and without a word no query
-would show that they are missing. So they are quarantined, with the command that copies them.
+are gone. A copy that the user did not ask for could bring back what was dropped on purpose, and without a word the loss
+would not show before the table's next row. So they are quarantined, with the command that copies them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
+from replica_cli.mysql.catalog import read_tables
 from replica_cli.transfer.errors import TablesMissing
 
 if TYPE_CHECKING:
@@ -74,8 +75,11 @@ class MissingTables:
             if name not in known and (target := self._settings.selection.target(name)) is not None
         }
         # The secondary may keep names in small letters.
-        there = {str(name).lower() for name in _names(self._secondary.rows(_NAMES))}
-        return frozenset(name for name, target in targets.items() if str(target).lower() not in there)
+        listed = {str(name).lower() for name in _names(self._secondary.rows(_NAMES))}
+        unlisted = {name: target for name, target in targets.items() if str(target).lower() not in listed}
+        # A list may lack a table that is altered at its moment.
+        there = read_tables(self._secondary, sorted(unlisted.values()))
+        return frozenset(name for name, target in unlisted.items() if target not in there)
 
 
 def _names(rows: Collection[Row]) -> list[TableName]:
