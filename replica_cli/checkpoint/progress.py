@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # is_done says that the definition was still the same after the last row.
 _DEFINITION = 0
 _ROWS_AT_ONCE = 200
-# A row literal of numbers, of text in quotes or hex, and of floating numbers as sqlbuilder/chunks.py writes them. What
-# else is in a key came from somebody else, and would be run as SQL.
-_LITERAL = rb"(?:-?[0-9.]+(?:e[+-]?[0-9]+)?|'[^'\\]*'|(?:_\w+ )?x'[0-9A-Fa-f]*'|\('[-+.0-9A-Za-z]*'\+0e0\))"
+# A row literal of numbers, of text in quotes or hex, with its charset or not, and of floating numbers, as
+# sqlbuilder/chunks.py writes them. What else is in a key came from somebody else, and would be run as SQL.
+_LITERAL = rb"(?:-?[0-9.]+(?:e[+-]?[0-9]+)?|(?:_\w+ ?)?'[^'\\]*'|(?:_\w+ ?)?x'[0-9A-Fa-f]*'|\('[-+.0-9A-Za-z]*'\+0e0\))"
 _KEY = re.compile(rb"\(" + _LITERAL + rb"(?:, " + _LITERAL + rb")*\)")
 _Read = TypeVar("_Read")
 
