@@ -25,9 +25,9 @@ _REST_SECONDS = 20.0
 _ASK_SECONDS = 60.0
 _NAMED_TABLES = 5  # `health` lists as many
 # A stream's watch looks every half minute: what it saw of a server that was down is told, with its age, until then.
-_OF_THE_WATCH = "`health` at rest, critical: stream-watch: "
+_OF_THE_WATCH = "`health` at rest, critical: stream-watch: the stream's own last check"
 # `health` tells the deaths of workers for ten minutes: a warning, and critical if there are three.
-_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: \S+ is caught up; its worker process died (\d+) time")
+_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: .+ is caught up; its worker process died (\d+) time")
 _OUTAGES = ("primary-connection: ", "secondary-connection: ")
 
 
@@ -109,7 +109,7 @@ def _is_old(wrong: str, stream: Command | None) -> bool:
         return True
     if not wrong.startswith(_OF_THE_WATCH):
         return False
-    _, _, findings = wrong.removeprefix(_OF_THE_WATCH).partition("last sign: ")
+    _, _, findings = wrong.removeprefix(_OF_THE_WATCH).partition(": ")
     return all(finding.startswith(_OUTAGES) for finding in findings.split("; "))
 
 
