@@ -186,6 +186,10 @@ class DdlApplier:
         if are_live and self._left_of(statement, transaction) is not None:
             # It was judged before it was begun; what is on the secondary now may be what it has done.
             return Decision(Verdict.APPLY)
+        is_new = makes_new_table(parsed) or parsed.kind is not StatementKind.CREATE_TABLE
+        if are_live and not is_new and self._are_there(self.targets(parsed)):
+            # CREATE TABLE IF NOT EXISTS is logged each time that an application says it.
+            return Decision(Verdict.IGNORE, "table that is there")
         found = self._effects.of_temporary(statement, parsed, selected, are_live=are_live)
         if found is None and are_live:
             found = self._by_policy(parsed, transaction, selected)
@@ -425,7 +429,7 @@ class DdlApplier:
             self._check_outcome(statement, parsed, transaction)
             intent = Intent(place_of(transaction), _digest(statement), before, _shown(parsed))
             self._intents.save(intent)
-        elif left.before_hash != before and not self._is_run_again(parsed, targets):
+        elif left.before_hash != before and not (is_replacing or self._is_run_again(parsed, targets)):
             log(
                 logger, logging.INFO, Tag.INFO, "finished before the restart: %s", _shown(parsed),
                 instance=self._session.server.name, position=transaction.start,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.differences import Aspect, Difference, Severity
-from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift
+from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift, LockWait
 from replica_cli.core.gtid import covers
 from replica_cli.core.status import TableState
 from replica_cli.drift.comparison import compare_catalogs
@@ -124,8 +124,8 @@ class DefinitionCheck:
     def explained(self, error: ApplyRefused) -> TableChangedInWindow | None:
         """Say whether rows fail because of what a statement made: then the table is copied again. Else return None."""
         name = error.table
-        if name is None or name not in self._altered.before:
-            return None
+        if name is None or name not in self._altered.before or isinstance(error, LockWait):
+            return None  # a copy would wait for the same lock
         contradicts = isinstance(error, Drift) and not isinstance(error, ComputedOtherwise)
         if not contradicts and name not in self._seen:
             return None

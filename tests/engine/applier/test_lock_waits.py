@@ -116,6 +116,29 @@ def test_a_lock_that_is_given_back_lets_the_statement_run(
     table.assert_equal()
 
 
+def test_a_counter_that_moves_meanwhile_is_no_sign_that_the_statement_ran(table: Bench) -> None:
+    table.on_both(
+        f"CREATE TABLE parts (id INT AUTO_INCREMENT PRIMARY KEY) {_PARTS}", "INSERT INTO parts VALUES (1), (2)"
+    )
+    table.begin_here()
+    table.on_primary("ALTER TABLE parts TRUNCATE PARTITION p0")
+    intents = f"SELECT 1 FROM {table.settings.state_schema}.ddl_intent"
+    apply = replace(table.settings.apply, ddl_lock_wait=3.0, on_table_failure=TableFailurePolicy.STOP)
+    reports: list[WorkerReport] = []
+    with table.secondary.session(database=table.schema) as writer:
+        writer.begin()
+        writer.execute("INSERT INTO parts VALUES (NULL)")
+        thread = threading.Thread(target=lambda: reports.append(table.work(apply=apply)), daemon=True)
+        thread.start()
+        wait_until(lambda: table.rows(intents))
+        writer.execute("INSERT INTO parts VALUES (NULL)")
+        thread.join(30)
+        assert [r.failure and r.failure.code for r in reports] == ["lock_wait"]
+        writer.rollback()
+    table.stream()
+    assert table.rows("SELECT id FROM parts") == []
+
+
 def test_a_schema_whose_tables_are_locked_has_them_set_aside(table: Bench, reader: Session) -> None:
     assert not reader.is_answered
     place = table.here()

@@ -75,6 +75,34 @@ def test_it_is_followed_after_a_kill_at_any_step(table: Bench, monkeypatch: pyte
     table.assert_equal()
 
 
+def test_the_former_table_is_never_taken_for_the_new_one(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.on_primary(f"RENAME TABLE t TO {table.schema}_x.old", "CREATE TABLE t (id INT PRIMARY KEY, former INT)")
+
+    def die(*_: object, **__: object) -> None:
+        raise ReplicaError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("replica_cli.applier.ddl.DdlApplier._drop", die)
+        with pytest.raises(ReplicaError, match="killed"):
+            table.stream()
+    table.on_secondary("ALTER TABLE t COMMENT = 'of somebody here'")
+    table.follow()
+    assert table.tables.load() == {}
+    table.assert_equal()
+
+
+def test_a_table_that_is_there_is_left_alone(table: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    table.on_primary(
+        f"CREATE TABLE {table.schema}_x.outside (id INT PRIMARY KEY)",
+        "CREATE TABLE IF NOT EXISTS model (id INT PRIMARY KEY, word VARCHAR(9),"
+        f" FOREIGN KEY (id) REFERENCES {table.schema}_x.outside (id))",
+        "INSERT INTO model VALUES (6, 'six')",
+    )
+    table.follow()
+    assert "copied" not in caplog.text
+    assert table.rows("SELECT id FROM model ORDER BY id") == [(5,), (6,)]
+
+
 def test_one_that_may_be_the_former_table_stays_quarantined(table: Bench) -> None:
     table.on_primary(_NEW.replace("TABLE", "TABLE IF NOT EXISTS"), "UPDATE t SET former = 3 WHERE id = 2")
     table.follow()
