@@ -77,7 +77,7 @@ def test_a_connection_that_is_gone_is_waited_for_while_it_rolls_back(
             assert lock.try_acquire()
             writer.begin()
             writer.execute("INSERT INTO work (v) VALUES (RAND())")
-            for _ in range(15):
+            for _ in range(17):  # long enough to be seen on a fast machine
                 writer.execute("INSERT INTO work (v) SELECT RAND() FROM work AS w")
         own = WriterLock(other, state_schema, "db1")
         wait_until(lambda: own._is_rolling_back(former) or own.holder_id() is None, "the rollback")

@@ -55,7 +55,8 @@ def test_its_table_is_set_aside_and_the_others_go_on(broken: Bench, caplog: pyte
     broken.on_primary("INSERT INTO good VALUES (1)", "INSERT INTO bad VALUES (1, 'x')", "INSERT INTO good VALUES (2)")
     with caplog.at_level(logging.INFO):
         report = run(broken)
-    assert report.failure is None
+    assert report.failure is not None
+    assert report.failure.code == "quarantined"
     assert broken.other.rows("SELECT id FROM good") == [(1,), (2,)]
     assert broken.other.rows("SELECT id FROM bad") == []
     panics = [r for r in caplog.records if getattr(r, "tag", "") == "PANIC"]
@@ -70,7 +71,9 @@ def test_its_table_is_set_aside_and_the_others_go_on(broken: Bench, caplog: pyte
 
 def test_a_transaction_of_both_is_rolled_back_whole_before_it_goes_on_without_it(broken: Bench) -> None:
     broken.on_primary("BEGIN", "INSERT INTO good VALUES (1)", "INSERT INTO bad VALUES (1, 'x')", "COMMIT")
-    assert run(broken).failure is None
+    failure = run(broken).failure
+    assert failure is not None
+    assert failure.code == "quarantined"
     assert broken.other.rows("SELECT id FROM good") == [(1,)]
 
 
