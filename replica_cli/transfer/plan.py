@@ -14,6 +14,7 @@ from replica_cli.core.commands import gone_advice
 from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
+from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import told_once
 from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas, show_creates
