@@ -16,17 +16,20 @@ from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, log
+from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.catalog import read_tables
 from replica_cli.transfer.errors import TablesMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Settings
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Row, Session
+    from replica_cli.service.primary_session import PrimarySession
 
 logger = logging.getLogger(__name__)
 
@@ -35,24 +38,36 @@ _REASON = "it is not on the secondary, and the primary's log did not bring it"
 
 
 class MissingTables:
-    """The tables that are missing when the stream connects; they are looked at again at the primary's end of then."""
+    """The tables that are missing when the stream connects: `names`, to be looked at again when `end` is applied.
+
+    The end of the log is read after the list of the tables: the log of a table that is made or renamed between the two
+    would lie beyond an end that was read first.
+    """
 
     def __init__(
-        self, settings: Settings, ask_primary: Callable[[str], list[Row]], secondary: Session, store: TableStore
+        self, settings: Settings, primary: PrimarySession, facts: ServerFacts, secondary: Session, store: TableStore
     ) -> None:
         self._settings = settings
-        self._ask_primary = ask_primary
+        self._primary = primary
+        self._facts = facts
         self._secondary = secondary
         self._store = store
+        self._is_confirmed = False
         self.names = self._missing()
+        self.end = end_of_log(primary.session, facts)
 
     def set_aside(self, position: Position, windows: Windows) -> None:
-        """Quarantine what is still missing; call it once the primary's end of the connect is applied.
+        """Quarantine what is missing in two looks one after the other; call it when `end` is applied.
 
+        The stream may have passed the end, and the primary is further still: a table that was renamed beyond the end
+        can have its name on the primary again by now, and not here. Then the log brings it until the next look.
         Raises TablesMissing if the policy is to stop where a table fails, ServerError.
         """
-        names, self.names = self.names, frozenset()
-        missing = sorted(names & self._missing())
+        self.names &= self._missing()
+        if self.names and not self._is_confirmed:
+            self.end, self._is_confirmed = end_of_log(self._primary.session, self._facts), True
+            return
+        missing, self.names = sorted(self.names), frozenset()
         if missing and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
             raise TablesMissing(self._secondary.server.name, missing)
         records = [TableRecord(n, TableState.QUARANTINED, start=position, reason=_REASON) for n in missing]
@@ -71,7 +86,7 @@ class MissingTables:
         known = {n for n, record in self._store.load().items() if record.state is not TableState.COPIED}
         targets = {
             name: target
-            for name in _names(self._ask_primary(_NAMES))
+            for name in _names(self._primary.ask(_NAMES))
             if name not in known and (target := self._settings.selection.target(name)) is not None
         }
         # The secondary may keep names in small letters.

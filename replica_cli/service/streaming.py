@@ -126,7 +126,7 @@ class Streaming:
             store=sessions.stores.uncompared,
             windows=self._windows,
         )
-        self._missing = MissingTables(settings, primary.ask, sessions.catalog, sessions.stores.tables)
+        self._missing = MissingTables(settings, primary, self._primary_facts, sessions.catalog, sessions.stores.tables)
         self._asked_at = self._watched_at = time.monotonic()
         self._reached_at: float | None = None
         self._file = start.file
@@ -156,10 +156,10 @@ class Streaming:
                 if transactions:
                     self._apply(transactions)
                 self._tell(transactions)
-                if self._missing.names and self._has_reached_target():
+                if self._missing.names and self._has_reached(self._missing.end):
                     self._missing.set_aside(self._applier.position, self._windows)
                     self._board.set(quarantined=self._quarantined())
-                if until_caught_up and self._joining is None and self._has_reached_target() and self._is_compared():
+                if until_caught_up and self._has_ended():
                     break
                 self._check.look(self._applier.position)
                 if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
@@ -185,6 +185,11 @@ class Streaming:
             if changed is None:
                 raise
             raise changed from error
+
+    def _has_ended(self) -> bool:
+        """Say whether all that a run up to the primary's end waits for is done."""
+        is_waiting = self._joining is not None or self._missing.names
+        return not is_waiting and self._has_reached(self._target) and self._is_compared()
 
     def _is_compared(self) -> bool:
         """Say whether what statements made is compared with the primary's, as far as its statements let it rest."""
@@ -232,8 +237,8 @@ class Streaming:
             elif record.state is TableState.COPIED:
                 tables.save(replace(record, start=_by_gtid(record.start), end=_by_gtid(record.end)))
 
-    def _has_reached_target(self) -> bool:
-        here, target = self._applier.position, self._target
+    def _has_reached(self, target: Position) -> bool:
+        here = self._applier.position
         if self._applier.is_inside_transaction:
             return False
         if here.file and target.file:
@@ -276,7 +281,7 @@ class Streaming:
         That alone says nothing before the end that the log had at the connect is applied: the first events may be late,
         and a rotation is no transaction either.
         """
-        self._has_met_target = self._has_met_target or self._has_reached_target()
+        self._has_met_target = self._has_met_target or self._has_reached(self._target)
         has_rest = not transactions or (
             not transactions[-1].size and not self._reader.has_more and not self._stop.is_set
         )

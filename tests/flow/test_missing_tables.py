@@ -7,10 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.config import load_settings
+from replica_cli.core.requests import StreamRequest
 from replica_cli.mysql.errnos import ServerError
+from replica_cli.reader.reader import Reader
+from replica_cli.service import streaming
+from replica_cli.service.board import StatusBoard
+from replica_cli.service.missing import MissingTables
+from replica_cli.service.worker import Worker
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fix_replica import Replica
+
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.reports import WorkerReport
 
 
 @pytest.fixture
@@ -77,3 +90,62 @@ def test_a_stream_goes_on_with_a_copy_that_failed_before_its_first_table(replica
             session.execute("SELECT 1 FROM t")
     replica.catch_up()
     replica.assert_equal()
+
+
+def _catch_up_here(replica: Replica) -> WorkerReport:
+    """Stream until the primary's end in this process, where a test can change the primary at a moment of its choice."""
+    settings = load_settings(None, replica.environment(), replica.folder / "no.env")
+    (server,) = settings.secondaries
+    request = StreamRequest((server,), until_caught_up=True)
+    board = StatusBoard(server.name, lambda _: None)
+    return Worker(settings, request, server, server_id=settings.server_id, board=board, stop=StopToken()).run()
+
+
+def _after(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *actions: Callable[[], None]) -> None:
+    """Let each call of a function begin with the next action."""
+    real, rest = getattr(owner, name), iter(actions)
+
+    def acting(*args: object, **named: object) -> object:
+        next(rest, lambda: None)()
+        return real(*args, **named)
+
+    monkeypatch.setattr(owner, name, acting)
+
+
+def test_a_table_that_is_renamed_or_made_while_the_stream_connects_is_not_missing(
+    copied: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied.catch_up()
+    # As a tool for online changes ends: after the end of the log is read, before the tables are listed.
+    change = ("CREATE TABLE late (id INT PRIMARY KEY)", "RENAME TABLE one TO one_old, two TO one")
+    _after(monkeypatch, streaming, "make_applier", lambda: copied.on_primary(*change))
+    take, is_late = Reader.take, [True]
+    monkeypatch.setattr(Reader, "take", lambda self, timeout: [] if is_late and is_late.pop() else take(self, timeout))
+    assert _catch_up_here(copied).failure is None
+    assert copied.state("SELECT table_name, reason FROM table_status") == []
+    copied.assert_equal()
+
+
+def test_a_name_that_is_made_again_beyond_the_end_is_not_missing(
+    copied: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied.catch_up()
+    copied.on_primary("CREATE TABLE one_new (id INT PRIMARY KEY)")
+    made = ("CREATE TABLE one_new (id INT PRIMARY KEY)",)
+    renamed = ("RENAME TABLE one TO one_old, one_new TO one",)
+    # Missing at the connect; renamed beyond the end that was read; made again as the stream looks a second time.
+    _after(monkeypatch, MissingTables, "_missing", lambda: None, lambda: copied.on_primary(*made))
+    _after(monkeypatch, Reader, "start", lambda: copied.on_primary(*renamed))
+    take, count = Reader.take, [0]
+
+    def take_both(self: Reader, timeout: float) -> list[Transaction]:
+        found = take(self, timeout)
+        while count[0] + len(found) < 2:
+            found += take(self, timeout)
+        count[0] += len(found)
+        return found
+
+    monkeypatch.setattr(Reader, "take", take_both)
+    assert _catch_up_here(copied).failure is None
+    assert copied.state("SELECT table_name, reason FROM table_status") == []
+    copied.assert_equal()
