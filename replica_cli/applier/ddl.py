@@ -204,8 +204,9 @@ class DdlApplier:
         selected: tuple[TableName, ...],
     ) -> Decision:
         # A table that is set aside since this very statement could not be dropped, or made.
-        is_stuck = any(windows.is_set_aside_at(t, transaction) for t in selected)
-        if parsed.kind is StatementKind.DROP_TABLE and not is_stuck:
+        stuck = [t for t in selected if windows.is_set_aside_at(t, transaction)]
+        is_stuck = bool(stuck)
+        if parsed.kind is StatementKind.DROP_TABLE and not any(self._is_there(t) for t in stuck):
             return Decision(Verdict.APPLY)
         if makes_new_table(parsed) and not is_stuck and self._policy is DdlPolicy.APPLY:
             # The rows of the former table that are missing here do not matter any more: all of this one are in the log.
@@ -576,6 +577,10 @@ class DdlApplier:
     def targets(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
         """Return what the secondary calls the statement's tables."""
         return tuple(t for t in map(self._selection.target, parsed.tables) if t is not None)
+
+    def _is_there(self, name: TableName) -> bool:
+        target = self._selection.target(name)
+        return target is not None and read_table(self._catalog, target) is not None
 
     def _are_there(self, targets: tuple[TableName, ...]) -> bool:
         return all(read_table(self._catalog, t) is not None for t in targets)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.checkpoint.intents import place_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.mysql.errnos import Remedy, ServerError
 
@@ -29,4 +31,6 @@ def placed(error: ReplicaError, transaction: Transaction) -> ReplicaError:
         error.args = (error.message,)
     if isinstance(error, ApplyRefused):
         error.position = transaction.start
+    if isinstance(error, ApplyRefused | TableChangedInWindow):
+        error.place = place_of(transaction)
     return error

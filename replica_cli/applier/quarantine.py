@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.intents import place_of
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.commands import gone_advice, table_options
 from replica_cli.core.status import TableState
@@ -29,7 +30,10 @@ def set_aside(
     # Where and why a table stopped first is what counts.
     names = [name for name in decision.tables if not _is_quarantined(name, windows)]
     records = [
-        TableRecord(name, TableState.QUARANTINED, start=transaction.start, reason=decision.reason) for name in names
+        TableRecord(
+            name, TableState.QUARANTINED, start=transaction.start, end=place_of(transaction), reason=decision.reason
+        )
+        for name in names
     ]
     tables.save(*records)
     for record in records:

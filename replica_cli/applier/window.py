@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.intents import is_same_place, place_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.status import BESIDE, TableState
@@ -30,6 +31,7 @@ class TableChangedInWindow(ReplicaError):
     def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
         super().__init__(f"{', '.join(map(str, tables))}: {reason}")
         self.tables = tables
+        self.place: Position | None = None  # of its transaction (checkpoint.intents.place_of), where that is known
 
 
 class StatementInDoubt(TableChangedInWindow):
@@ -92,13 +94,11 @@ class Windows:
         return Mode.STRICT
 
     def is_set_aside_at(self, name: TableName, transaction: Transaction) -> bool:
-        """Say whether a table is quarantined since this very transaction."""
+        """Say whether a table is quarantined since this very transaction, which could not be applied to it."""
         record = self._records.get(name)
-        if record is None or record.state is not TableState.QUARANTINED or record.start is None:
+        if record is None or record.state is not TableState.QUARANTINED or record.end is None:
             return False
-        if record.start.file and transaction.start.file:
-            return record.start.order == transaction.start.order
-        return bool(record.start.gtid) and record.start.gtid == transaction.start.gtid
+        return is_same_place(record.end, place_of(transaction))
 
     def expired(self, position: Position) -> list[TableRecord]:
         """Return the copied tables whose window lies behind a position."""

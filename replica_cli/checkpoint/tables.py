@@ -24,7 +24,11 @@ _RECORDS_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
-    """One table's row. `name` is the primary's; a quarantined table's `start` is where it stopped."""
+    """One table's row. `name` is the primary's.
+
+    A quarantined table's `start` is where it stopped, and `end` is the place (`checkpoint.intents.place_of`) of the
+    transaction that failed. It has no `end` if something else than a transaction set it aside.
+    """
 
     name: TableName
     state: TableState

@@ -140,6 +140,7 @@ class ApplyRefused(ReplicaError):
         super().__init__(message, hint=hint)
         self.table = table
         self.position: Position | None = None  # of its transaction, where that is known
+        self.place: Position | None = None  # the same with the transaction's own GTID (checkpoint.intents.place_of)
 
 
 class RowMissing(ApplyRefused):

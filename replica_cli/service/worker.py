@@ -116,6 +116,7 @@ class Worker:
         self._kicks: list[float] = []
         self._progress: object = None
         self._failures: Counter[TableName | None] = Counter()
+        self._asked_by: dict[TableName, Position | None] = {}  # the transactions that made tables be copied again
 
     def run(self) -> WorkerReport:
         """Work, and report how it ended. Never raises a ReplicaError: a failure is part of the report."""
@@ -320,7 +321,9 @@ class Worker:
         if not saved.transaction_count and not was_there >= reasons.keys():
             raise error
         for name, reason in reasons.items():
-            self._set_aside(sessions, name, reason, saved.position, (advice or {}).get(name, ""))
+            # The statement that asked for the copy comes next: it is not to ask for one again.
+            place = self._asked_by.get(name)
+            self._set_aside(sessions, name, reason, saved.position, (advice or {}).get(name, ""), place=place)
 
     def _copying(self, progress: TransferProgress) -> None:
         self._has_state = True
@@ -394,6 +397,7 @@ class Worker:
                 tables = self._altered.renames.with_new_names(error.tables)
                 ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
                 for name in tables:
+                    self._asked_by[name] = error.place
                     self._altered.forget(name)
                     self._altered.renames.forget(name)
                 if isinstance(error, StatementInDoubt):
@@ -404,9 +408,17 @@ class Worker:
         return None
 
     def _set_aside(
-        self, sessions: SecondarySessions, table: TableName, reason: str, start: Position | None, advice: str = ""
+        self,
+        sessions: SecondarySessions,
+        table: TableName,
+        reason: str,
+        start: Position | None,
+        advice: str = "",
+        *,
+        place: Position | None,
     ) -> None:
-        record = TableRecord(table, TableState.QUARANTINED, start=start, reason=reason)
+        """Quarantine a table; `place` is that of the transaction that failed, None if it was no transaction."""
+        record = TableRecord(table, TableState.QUARANTINED, start=start, end=place, reason=reason)
         sessions.stores.tables.save(record)
         advice = advice or f"`replica transfer {table_options([table])}` brings it back"
         log(
@@ -486,8 +498,8 @@ class Worker:
                 saved = sessions.stores.positions.load()
                 # Only drift knows better: other hints are for a stream that stops at the table.
                 advice = error.hint if isinstance(error, Drift) else None
-                place = error.position or (saved.position if saved else None)
-                self._set_aside(sessions, table, error.message, place, advice or "")
+                start = error.position or (saved.position if saved else None)
+                self._set_aside(sessions, table, error.message, start, advice or "", place=error.place)
         except ReplicaError as lost:
             return self._outlive(lost)
         del self._failures[table]
