@@ -57,6 +57,11 @@ class MariadbGtids:
         """Return the domains that have a transaction."""
         return frozenset(self._last)
 
+    @property
+    def has_one_order(self) -> bool:
+        """Return True if every log has the transactions of the set in the same order: they are of one domain."""
+        return len(self._last) <= 1
+
     def without(self, domains: Collection[int]) -> MariadbGtids:
         """Return a set of its own that lacks some domains."""
         twin = MariadbGtids()
@@ -133,6 +138,14 @@ class MysqlGtids:
         """Return True if one transaction is in this set."""
         source, _, number = gtid.rpartition(":")
         return any(low <= int(number) <= high for low, high in self._intervals.get(source, []))
+
+    @property
+    def has_one_order(self) -> bool:
+        """Return True if every log has the transactions of the set in the same order: one source's, without a gap.
+
+        A replica that does not preserve the commit order may log even those in another one: a gap shows it.
+        """
+        return sum(map(len, self._intervals.values())) <= 1
 
     def minus(self, other: MysqlGtids) -> MysqlGtids:
         """Return a set of its own with the transactions that the other set lacks."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import zlib
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase, XaStep
+from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
+from replica_cli.logs import Tag, log
 from replica_cli.reader.codes import (
     ARTIFICIAL,
     BETWEEN_GROUPS,
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowHead
     from replica_cli.core.table import TableName
 
+logger = logging.getLogger(__name__)
+
 _HEADER = struct.Struct("<IBIIIH")
 _TIME_AND_PLACE = struct.Struct("<I9xI")
 # What nearly every event is. Plain numbers: naming a member of an enum costs more than what is done with it.
@@ -71,6 +76,7 @@ class Assembler:
         self, start: Position, wants: Callable[[TableName], bool], *, is_mariadb: bool, piece_bytes: int
     ) -> None:
         self._piece_bytes = piece_bytes
+        self._is_mariadb = is_mariadb
         self._place = LogPlace(start)
         self._boundary = start
         self._format: Format | None = None
@@ -237,6 +243,10 @@ class Assembler:
             error.message = error.args[0]
             raise error
         if is_ours is not None:
+            log(
+                logger, logging.WARNING, Tag.WARN, "%s, at %s: passed over, as a transaction after it was applied "
+                "before", self._doubtful.error.message, self._doubtful.place, position=self._doubtful.place,
+            )  # fmt: skip
             self._doubtful = None
 
     def _stop_at(self, error: UnsupportedEvent) -> None:
@@ -244,7 +254,14 @@ class Assembler:
         if self._is_open or self._boundary.file:
             raise error
         # Read by a GTID set, and no transaction has come yet.
-        self._doubtful = self._doubtful or DoubtfulEvent(error, self._place.pos)
+        if not parse_gtids(self._boundary.gtid, is_mariadb=self._is_mariadb).has_one_order:
+            error.message = (
+                f"{error.message}, at {self._place.position}; whether it comes after the applied transactions cannot "
+                f"be told, as they are of several domains or sources ({self._boundary.gtid})"
+            )
+            error.args = (error.message,)
+            raise error
+        self._doubtful = self._doubtful or DoubtfulEvent(error, self._place.position)
 
     def _check_begun(self, code: int) -> None:
         if not self._is_open and code in _INSIDE:

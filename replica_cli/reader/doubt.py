@@ -3,6 +3,9 @@
 Asked by a GTID set, the primary sends a file of its log from the head and leaves out the transactions of the set. What
 it has written between transactions it sends all the same: an INCIDENT, or a type of a newer release. If it leaves out a
 transaction after the event, the set reaches past it, and it does not matter. If not, the event comes after the set.
+
+That holds for a set whose transactions are in one order in every log. Those of several domains, or sources, may be in
+another order in the log of the server that is the primary now: what is left out after the event tells nothing then.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, EventType
 
 if TYPE_CHECKING:
     from replica_cli.core.errors import UnsupportedEvent
+    from replica_cli.core.position import Position
 
 _HEARTBEATS = frozenset({EventType.HEARTBEAT, EventType.HEARTBEAT_V2})
 _FIRST_EVENT = 4
@@ -20,11 +24,12 @@ _LOW = 0xFFFFFFFF
 
 
 class DoubtfulEvent:
-    """The error of such an event, and the place up to which nothing was left out since."""
+    """The error of such an event, its place, and the place up to which nothing was left out since."""
 
-    def __init__(self, error: UnsupportedEvent, end: int) -> None:
+    def __init__(self, error: UnsupportedEvent, place: Position) -> None:
         self.error = error
-        self._end = end & _LOW
+        self.place = place
+        self._end = place.pos & _LOW
 
     def is_ours(self, code: int, log_pos: int, size: int, flags: int) -> bool | None:
         """Judge by the header of the next event: return None as long as that does not tell.

@@ -38,10 +38,12 @@ def events(server: str, scene: str) -> list[bytes]:
     return [e for name, found in files(server, scene).items() for e in (fake_rotate(name), *found)]
 
 
-def assembler(start: Position, *, piece_bytes: int = 1 << 22, schema: str = "shop") -> Assembler:
+def assembler(
+    start: Position, *, piece_bytes: int = 1 << 22, schema: str = "shop", is_mariadb: bool = False
+) -> Assembler:
     """Return an assembler that wants one schema."""
-    # No scene has a GEOMETRY, which alone tells the flavours apart here.
-    return Assembler(start, lambda name: name.schema == schema, is_mariadb=False, piece_bytes=piece_bytes)
+    # No scene has a GEOMETRY, which beside the form of GTID sets tells the flavours apart here.
+    return Assembler(start, lambda name: name.schema == schema, is_mariadb=is_mariadb, piece_bytes=piece_bytes)
 
 
 def start_of(server: str, scene: str) -> Position:

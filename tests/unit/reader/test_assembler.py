@@ -297,9 +297,9 @@ def test_events_of_newer_servers_stop(code: int, refused: Refused) -> None:
         feed(_ready(), [event(code, b"\0" * 40)])
 
 
-def _by_gtid() -> Assembler:
+def _by_gtid(gtids: str = "0-1-5") -> Assembler:
     """Return an assembler that was asked for a GTID set, at the head of a file whose format is known."""
-    made = assembler(Position("", 0, "0-1-5"))
+    made = assembler(Position("", 0, gtids), is_mariadb=":" not in gtids)
     feed(made, [fake_rotate("b.000001"), format_event()])
     return made
 
@@ -332,7 +332,9 @@ BEHIND_IT = {
 
 @pytest.mark.parametrize("code", [26, 250], ids=["hole", "unknown"])
 @pytest.mark.parametrize("case", BEHIND_IT)
-def test_what_is_not_understood_counts_unless_a_transaction_was_left_out_after_it(code: int, case: str) -> None:
+def test_what_is_not_understood_counts_unless_a_transaction_was_left_out_after_it(
+    code: int, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
     fresh = _by_gtid()
     behind, counts = BEHIND_IT[case]
     assert not feed(fresh, [event(code, b"\1\0", pos=1000)])
@@ -341,9 +343,25 @@ def test_what_is_not_understood_counts_unless_a_transaction_was_left_out_after_i
             feed(fresh, behind)
         return
     feed(fresh, [*behind, event(2, _query(b"BEGIN"), pos=3000), event(16, bytes(8), pos=3031)])
+    assert "at b.000001:1000: passed over" in caplog.text
     # From the first transaction on it counts wherever it is.
     with pytest.raises(UnsupportedEvent):
         feed(fresh, [event(code, b"\1\0", pos=4000)])
+
+
+_SOURCE, _OTHER = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "77d1902c-01da-11f1-9a41-908d6e5f6e8d"
+
+
+@pytest.mark.parametrize("gtids", ["1-1-100,2-2-50", f"{_SOURCE}:1-9,{_OTHER}:1-3", f"{_SOURCE}:1-5:7"])
+def test_it_counts_if_the_set_has_no_one_order(gtids: str) -> None:
+    # In the log of another primary a transaction of the set may come after one that is not in it, and that is lost.
+    with pytest.raises(UnsupportedEvent, match=r"at b\.000001:1000; whether it comes after .* cannot be told"):
+        feed(_by_gtid(gtids), [event(26, b"\1\0", pos=1000), *BEHIND_IT["a transaction, one before was left out"][0]])
+
+
+@pytest.mark.parametrize("gtids", ["1-1-100", f"{_SOURCE}:3-9"])
+def test_it_is_passed_if_the_set_has_one_order(gtids: str) -> None:
+    feed(_by_gtid(gtids), [event(26, b"\1\0", pos=1000), *BEHIND_IT["a transaction, one before was left out"][0]])
 
 
 # GTID 77d1902c-01da-11f1-9a41-908d6e5f6e8d:test_tag:1, as a server of 8.4 wrote it.
