@@ -60,7 +60,7 @@ from replica_cli.service.streaming import Streaming
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
@@ -391,11 +391,18 @@ class Worker:
         return error if self._failures[None] >= _PANICS_LIMIT else None
 
     def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
-        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", error.message, instance=self._server.name)
+        tables = self._altered.renames.with_new_names(error.tables)
+        may_copy = self._request.may_transfer
+        if not may_copy and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+            return ApplyRefused(error.message, hint=f"`replica transfer {table_options(tables)}` copies it again")
+        if may_copy:
+            log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", error.message, instance=self._server.name)
         try:
             with self._open() as sessions:
-                tables = self._altered.renames.with_new_names(error.tables)
-                ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
+                if may_copy:
+                    ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
+                else:
+                    self._set_aside_all(sessions, tables, error)
                 for name in tables:
                     self._asked_by[name] = error.place
                     self._altered.forget(name)
@@ -406,6 +413,15 @@ class Worker:
         except ReplicaError as lost:
             return self._outlive(lost)
         return None
+
+    def _set_aside_all(
+        self, sessions: SecondarySessions, tables: Sequence[TableName], error: TableChangedInWindow
+    ) -> None:
+        """Quarantine the tables that only a copy makes equal, where the user allows none: the others stream on."""
+        saved = sessions.stores.positions.load()
+        start = error.place or (saved.position if saved else None)
+        for name in tables:
+            self._set_aside(sessions, name, error.message, start, place=error.place)
 
     def _set_aside(
         self,

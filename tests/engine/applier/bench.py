@@ -212,16 +212,16 @@ class Bench:
             while self._primaries:
                 self._primaries.pop().close()
 
-    def work(self, **changes: Any) -> WorkerReport:
+    def work(self, *, may_transfer: bool = True, **changes: Any) -> WorkerReport:
         """Let the service's worker stream to the primary's end of now, with copies: it outlives what it can."""
         settings = replace(self.settings, **changes)
-        request = StreamRequest((self.target,), until_caught_up=True)
+        request = StreamRequest((self.target,), until_caught_up=True, may_transfer=may_transfer)
         board = StatusBoard(INSTANCE, lambda _: None)
         return Worker(settings, request, self.target, server_id=4000, board=board, stop=StopToken()).run()
 
-    def follow(self, **changes: object) -> None:
+    def follow(self, *, may_transfer: bool = True, **changes: object) -> None:
         """Let the worker stream to the primary's end of now; fail where it does not get there with some table."""
-        failure = self.work(**changes).failure
+        failure = self.work(may_transfer=may_transfer, **changes).failure
         # A table that is set aside does not keep the others from the end.
         assert failure is None or failure.code == "quarantined", failure
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from compare import assert_equal
 
+from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
@@ -91,6 +92,30 @@ def test_what_is_there_after_the_statement_is_copied_again(filtered: Bench) -> N
     assert filtered.tables.load() == {}
     drop_outside(filtered)
     filtered.assert_equal()
+
+
+@pytest.mark.parametrize("policy", TableFailurePolicy)
+def test_without_copies_such_a_table_is_set_aside_and_the_others_stream_on(
+    filtered: Bench, policy: TableFailurePolicy
+) -> None:
+    filtered.on_primary("CREATE TABLE alike LIKE out_model", "INSERT INTO alike VALUES (1, 1)")
+    filtered.on_primary("ALTER TABLE tied ADD FOREIGN KEY (up) REFERENCES out_model (id)")
+    filtered.on_primary("INSERT INTO changed VALUES (9)")
+    apply = replace(filtered.settings.apply, on_table_failure=policy)
+    failure = filtered.work(may_transfer=False, apply=apply).failure
+    assert failure is not None
+    records = filtered.tables.load()
+    if policy is TableFailurePolicy.STOP:
+        assert (failure.exit_code, records) == (14, {})
+        assert "replica transfer --table" in (failure.hint or "")
+        return
+    assert failure.code == "quarantined"
+    assert {(n.table, r.state) for n, r in records.items()} == {
+        ("alike", TableState.QUARANTINED),
+        ("tied", TableState.QUARANTINED),
+    }
+    assert all("outside the filters" in r.reason for r in records.values())
+    assert filtered.rows("SELECT id FROM changed ORDER BY id") == [(5,), (9,)]
 
 
 def test_what_leaves_the_filters_is_set_aside_and_keeps_its_rows(filtered: Bench) -> None:
