@@ -355,7 +355,7 @@ class DdlApplier:
                     self._session.execute_one(
                         self._statement_session.schema_statement(parsed.schema, target, is_new=is_new)
                     )
-                outcome = "the schema has the primary's default charset, and nothing else of the statement"
+                outcome = "the schema has the nearest default charset to the primary's, and nothing else of the statement"
             except ApplyRefused:
                 logger.debug("the schema's charset is refused too", exc_info=True)
         if not self._has_schema(target):

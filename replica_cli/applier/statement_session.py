@@ -32,7 +32,7 @@ from replica_cli.sqlbuilder.context import (
     crossed_mode,
 )
 from replica_cli.sqlbuilder.definition import schema_statement
-from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.definition_crossing import Crossing, bytewise_default
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.session_variables import UNTOLD, assignment, wanted_value
 from replica_cli.sqlbuilder.statement import StatementKind
@@ -187,8 +187,12 @@ class StatementSession:
         if not found:
             return f"CREATE DATABASE IF NOT EXISTS {quote(target)}"
         charset, collation = map(str, found[0])
-        made = schema_statement(target, charset, self._here(collation) or "utf8mb4_bin")
-        return made if is_new else made.replace("CREATE DATABASE IF NOT EXISTS", "ALTER DATABASE", 1)
+        crossing = Crossing(self._primary.is_mariadb, self._secondary.is_mariadb)
+        charset, collation = crossing.schema_default(charset, self._here(collation) or collation)
+        if (collation, charset) not in self._collations.values():
+            is_known = any(charset == known for _, known in self._collations.values())
+            charset, collation = bytewise_default(charset if is_known else "")
+        return schema_statement(target, charset, collation, is_new=is_new)
 
     def _logged(
         self, context: SessionContext, parsed: ParsedStatement, *, is_same: bool

@@ -102,12 +102,13 @@ def check_clause(create_text: str, check: str) -> str | None:
     return next((i.text for i in parse(create_text).items if i.is_check and i.name == check), None)
 
 
-def schema_statement(schema: str, charset: str, collation: str) -> str:
-    """Return the statement that makes a schema unless it is there."""
+def schema_statement(schema: str, charset: str, collation: str, *, is_new: bool = True) -> str:
+    """Return the statement that makes a schema unless it is there; if not `is_new`, that gives it another default."""
     tokens = tokenise(charset, CATALOG), tokenise(collation, CATALOG)
     if any([t.kind for t in text] != [Kind.WORD] for text in tokens):
         raise ValueError(f"{charset!r} and {collation!r} are no names of a charset and a collation")
-    return f"CREATE DATABASE IF NOT EXISTS {quote(schema)} CHARACTER SET {charset} COLLATE {collation}"
+    verb = "CREATE DATABASE IF NOT EXISTS" if is_new else "ALTER DATABASE"
+    return f"{verb} {quote(schema)} CHARACTER SET {charset} COLLATE {collation}"
 
 
 def _as_innodb(table: TableText, source: TableName, notes: list[str]) -> TableText:

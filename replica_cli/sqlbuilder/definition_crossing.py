@@ -77,6 +77,19 @@ class Crossing:
         return exact.get(name) or (None if any(part in name for part in foreign) else name)
 
 
+    def schema_default(self, charset: str, collation: str) -> tuple[str, str]:
+        """Return the secondary's charset and collation for a schema: a default for tables, none of which it decides."""
+        equal = self.collation(collation)
+        if equal is not None:
+            return charset, equal
+        return bytewise_default("" if self.to_mariadb and charset in _FOREIGN_TO_MARIADB else charset)
+
+
+def bytewise_default(charset: str) -> tuple[str, str]:
+    """Return a charset and the collation that every release has of it; utf8mb4's for an empty one."""
+    return charset or "utf8mb4", "binary" if charset == "binary" else f"{charset or 'utf8mb4'}_bin"
+
+
 def cross(table: TableText, source: TableName, crossing: Crossing, notes: list[str]) -> TableText:
     """Return the table in the other flavour's words; notes say what is left out. Raises DefinitionRefused."""
     items = [_Crossed(i, source, crossing, notes).item() for i in table.items]

@@ -370,6 +370,6 @@ def _schema_statements(
     for schema, charset, collation in rows:
         target = selection.schema_target(str(schema))
         if str(schema) in wanted and target:
-            there = origin.crossing.collation(str(collation)) or "utf8mb4_bin"
-            statements.append(schema_statement(target, str(charset), there))
+            default = origin.crossing.schema_default(str(charset), str(collation))
+            statements.append(schema_statement(target, *default))
     return tuple(statements)

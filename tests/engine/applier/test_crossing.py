@@ -171,3 +171,39 @@ def test_an_option_of_a_schema_that_this_flavour_lacks_does_not_stop_the_stream(
 
 def _charset(bench: Bench) -> list[tuple[object, ...]]:
     return bench.rows("SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = 'made'")
+
+
+# Defaults of schemas that the other flavour lacks: a collation, or the charset itself; and what comes in their place.
+DEFAULTS = {
+    "mariadb": {
+        "utf8mb3 COLLATE utf8mb3_uca1400_ai_ci": "utf8mb3_bin",
+        "latin1 COLLATE latin1_swedish_nopad_ci": "latin1_bin",
+        "binary": "binary",
+    },
+    "mysql": {"gb18030": "utf8mb4_bin", "utf8mb4 COLLATE utf8mb4_de_pb_0900_ai_ci": "utf8mb4_bin"},
+}
+
+
+@pytest.mark.parametrize("way", ["create", "alter", "copy"])
+def test_a_schema_whose_default_is_not_there_has_one_that_is(crossing: tuple[Bench, str, str, str], way: str) -> None:
+    bench = crossing[0]
+    defaults = DEFAULTS["mariadb" if bench.is_mariadb else "mysql"]
+    names = {f"crossed_{number}": text for number, text in enumerate(defaults)}
+    selection = replace(bench.settings.selection, schemas=tuple((n, n) for n in ("crossed", *names)))
+    bench.settings = replace(bench.settings, selection=selection)
+    bench.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    if way == "alter":
+        bench.on_both(*(f"CREATE DATABASE {name}" for name in names))
+    if way != "copy":
+        bench.on_secondary("CREATE TABLE t (id INT PRIMARY KEY)")
+        bench.begin_here()
+    verb = "ALTER" if way == "alter" else "CREATE"
+    bench.on_primary(*(f"{verb} DATABASE {name} CHARACTER SET {text}" for name, text in names.items()))
+    bench.on_primary("INSERT INTO t VALUES (1)")
+    bench.follow()
+    assert bench.rows("SELECT id FROM t") == [(1,)]
+    made = bench.rows(
+        "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name IN "
+        f"({', '.join(map(repr, names))}) ORDER BY schema_name"
+    )
+    assert [str(collation) for (collation,) in made] == list(defaults.values())
