@@ -329,7 +329,7 @@ class DdlApplier:
 
     def _check_passable(self, error: ApplyRefused) -> None:
         """Raise a schema's error if the statement may be tried again, or if a failure is to stop the stream."""
-        if self._stops_at_failure or (isinstance(error, LockWait) and not self._runner.is_patience_over()):
+        if self._stops_at_failure or (isinstance(error, LockWait) and not error.is_over):
             raise error
 
     def _warn_of_schema(

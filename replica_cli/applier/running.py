@@ -31,28 +31,24 @@ class StatementRunner:
 
     @contextlib.contextmanager
     def waiting_for(self, place: Position) -> Iterator[None]:
-        """Wait for locks of other connections no longer than an attempt at the statement of a place may."""
+        """Wait for locks of other connections no longer than an attempt at the statement of a place may.
+
+        A LockWait that ends the attempt says whether the statement may be tried again.
+        """
         seconds = str(self._patience.begin(place))
         self._session.execute(assignments(tuple((name, seconds) for name, _ in LOCK_WAITS)))
-        is_waiting = False
+        has_to_wait = False
         try:
             yield
-        except LockWait:
-            is_waiting = True
+        except LockWait as error:
+            self._patience.end()
+            error.is_over = self._patience.is_over
+            has_to_wait = not error.is_over
             raise
         finally:
-            if is_waiting:
-                self._patience.end()
-            else:
+            if not has_to_wait:
                 self._patience.forget()
             self._restore(assignments(LOCK_WAITS))
-
-    def is_patience_over(self) -> bool:
-        """Say whether the statement has waited for locks as long as it may; it is forgotten then."""
-        is_over = self._patience.is_over
-        if is_over:
-            self._patience.forget()
-        return is_over
 
     def run(self, plan: StatementPlan, text: bytes, schema: str, shown: str) -> None:
         """Run a statement's text in the settings of its plan; `schema` is the default one, empty for none.

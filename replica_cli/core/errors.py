@@ -166,9 +166,13 @@ class ComputedOtherwise(Drift):
 
 
 class LockWait(ApplyRefused):
-    """A statement was interrupted: another connection holds a lock that it needs, or ended it."""
+    """A statement was interrupted: another connection holds a lock that it needs, or ended it.
+
+    `is_over`: it has waited as long as it may, and is not tried again. Decided once, where the attempt ended.
+    """
 
     code = "lock_wait"
+    is_over = False
 
 
 class UnsupportedEvent(ApplyRefused):

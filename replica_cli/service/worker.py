@@ -366,8 +366,7 @@ class Worker:
 
     def _waits_for_lock(self, error: LockWait) -> bool:
         """Say whether a statement may be tried again, and wait a moment before."""
-        if self._patience.is_over:
-            self._patience.forget()
+        if error.is_over:
             return False
         table = error.table
         log(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from replica_cli.applier import lock_waits
 from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.running import StatementRunner
+from replica_cli.core.errors import LockWait
 from replica_cli.core.position import Position
 
 HERE, THERE = Position("binlog.000001", 4), Position("binlog.000001", 900)
@@ -64,3 +68,22 @@ def test_another_statement_begins_from_the_start(clock: list[float]) -> None:
     patience.end()
     patience.forget()
     assert patience.begin(THERE) == 60
+
+
+def test_whether_it_is_over_is_decided_where_the_attempt_ends(clock: list[float]) -> None:
+    patience = LockPatience(8.0, 1800.0)
+    runner = StatementRunner(Mock(), patience)
+    found = []
+    for seconds in (2.0, 4.0, 1.999, 1.0):
+        error = LockWait("waits")
+        with pytest.raises(LockWait), runner.waiting_for(HERE):
+            clock[0] += seconds
+            raise error
+        found.append(error.is_over)
+        if len(found) == 3:
+            # Nothing of the limit is left a moment later; this attempt ended before.
+            assert not error.is_over
+            clock[0] += 0.5
+            assert patience.is_over
+    assert found == [False, False, False, True]
+    assert patience.attempts == 0
