@@ -141,18 +141,23 @@ _REMEDIES: dict[int, Remedy] = {
 
 
 # Errors that only say that something failed. The cause is a number or the name of an option in the text, whatever its
-# language. Those below go away by themselves, or when somebody mends the server; all others belong to the statement.
+# language. Those below go away by themselves, or when somebody mends the server; all others belong to the statement. A
+# number is the last one after "errno", as a file's name comes before it and may hold anything.
 _NUMBER_OF_FILE, _NUMBER_OF_ENGINE = re.compile(r"\berrno:? (\d+)"), re.compile(r"\b(\d+)\b")
 _NAME_OF_OPTION = re.compile(r"--([\w-]+)")
 _HAS_CAUSE = {3: _NUMBER_OF_FILE, 1026: _NUMBER_OF_FILE, 1030: _NUMBER_OF_ENGINE, 1290: _NAME_OF_OPTION}
-_CLEARING = frozenset({
-    # Linux (errno.h): interrupted, again, no memory, busy, too many files, no space, read-only file system.
-    "4", "11", "12", "16", "23", "24", "28", "30",
-    # Engines (my_base.h): no memory, no room in a file, lock waits and deadlocks, too many transactions, InnoDB is
-    # read-only, no room for temporary files, InnoDB is in recovery.
+# Linux (errno.h): interrupted, I/O error, again, no memory, busy, too many files, no space, read-only file system, and
+# quota. A file that is too large (27) is one table's.
+_CLEARING_OF_SYSTEM = frozenset({"4", "5", "11", "12", "16", "23", "24", "28", "30", "122"})
+# Engines (my_base.h) pass on the system's below 120, and have their own from there: no memory, no room in a file, lock
+# waits and deadlocks, too many transactions, InnoDB is read-only, no room for temporary files, InnoDB is in recovery.
+_CLEARING_OF_ENGINES = frozenset({n for n in _CLEARING_OF_SYSTEM if int(n) < 120}) | {
     "128", "135", "136", "146", "147", "149", "177", "187", "189", "190",
-    "read-only", "super-read-only", "innodb-read-only", "transaction-read-only",
-})  # fmt: skip
+}  # fmt: skip
+_CLEARING_OPTIONS = frozenset({"read-only", "super-read-only", "innodb-read-only", "transaction-read-only"})
+_CLEARING = {
+    _NUMBER_OF_FILE: _CLEARING_OF_SYSTEM, _NUMBER_OF_ENGINE: _CLEARING_OF_ENGINES, _NAME_OF_OPTION: _CLEARING_OPTIONS,
+}  # fmt: skip
 
 
 def remedy_of(errno: int, text: str = "") -> Remedy:
@@ -161,9 +166,12 @@ def remedy_of(errno: int, text: str = "") -> Remedy:
     `text` is the server's message: it tells the cause of errors that have many. One without a cause is waited for.
     """
     remedy = _REMEDIES.get(errno, Remedy.FATAL)
-    if errno in _HAS_CAUSE and (cause := _HAS_CAUSE[errno].search(text)):
-        return remedy if cause[1].replace("_", "-") in _CLEARING else Remedy.FATAL
-    return remedy
+    pattern = _HAS_CAUSE.get(errno)
+    causes = pattern.findall(text) if pattern is not None else []
+    if pattern is None or not causes:
+        return remedy
+    cause = causes[-1] if pattern is _NUMBER_OF_FILE else causes[0]
+    return remedy if cause.replace("_", "-") in _CLEARING[pattern] else Remedy.FATAL
 
 
 def is_of_table(error: ServerError) -> bool:

@@ -31,6 +31,15 @@ def test_every_condition_has_its_class(remedy: Remedy, numbers: tuple[int, ...])
         (3, "Error writing file '/tmp/MLfd=41' (errno: 28 \"No space left on device\")", Remedy.WAIT),
         (1026, "Error writing file 'x' (OS errno 28 - No space left on device)", Remedy.WAIT),
         (1026, "Error writing file './d/t9.MYD' (errno: 27 \"File too large\")", Remedy.FATAL),
+        # A quota and a broken disk are every table's.
+        (1026, "Error writing file './d/t9.ibd' (errno: 122 \"Disk quota exceeded\")", Remedy.WAIT),
+        (3, "Error writing file '/tmp/MLfd=41' (OS errno 122 - Disk quota exceeded)", Remedy.WAIT),
+        (1026, "Error writing file './d/t9.ibd' (errno: 5 \"Input/output error\")", Remedy.WAIT),
+        (1030, 'Got error 5 "Input/output error" from storage engine InnoDB', Remedy.WAIT),
+        # Of an engine it is another error.
+        (1030, 'Got error 122 "Internal (unspecified) error in handler" from storage engine InnoDB', Remedy.FATAL),
+        (1026, "Error writing file './errno 7/t9.ibd' (errno: 28 \"No space left on device\")", Remedy.WAIT),
+        (1026, "Error writing file './errno 28/t9.MYD' (OS errno 27 - File too large)", Remedy.FATAL),
         (1290, "The MariaDB server is running with the --read-only option so it cannot", Remedy.WAIT),
         (1290, "The MySQL server is running with the --super-read-only option so", Remedy.WAIT),
         (1290, "The MySQL server is running with the --skip-grant-tables option so", Remedy.FATAL),
