@@ -55,7 +55,7 @@ class AutoEngine:
         self._read_primary = read_primary
         self._doubt = doubt
         self._is_same_release = is_same_release
-        self._takes_images: TableCache[TableMap, bool] = TableCache()
+        self._takes_images: TableCache[TableMap, bool] = TableCache(trims_itself=False)
         self._said: dict[TableName, str] = {}
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
@@ -71,6 +71,7 @@ class AutoEngine:
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         """Yield the work for consecutive row events, in source order across the engines."""
+        self._takes_images.trim()
         takes_images, fits = self._takes_images.entries, self._images.fits
         versions = [e for e in {e.table: e for e in events}.values() if self._history.holds(e)]
         if versions:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 LEAST_EVENTS = 32
 _SMALL_BYTES = 2048
 _SPECIAL_FLAGS = NO_FOREIGN_KEY_CHECKS | RELAXED_UNIQUE_CHECKS
-_KINDS_KEPT = 10_000
 _CODE = 4
 _FLAGS_END = 27
 _NO_EXTRA = b"\x02\x00"
@@ -66,7 +65,7 @@ class Compaction:
         self._selection = selection
         self._references = references
         self._replaces = replaces
-        self._kinds: TableCache[RowHead, Kind | None] = TableCache()
+        self._kinds: TableCache[RowHead, Kind | None] = TableCache(trims_itself=False)
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget tables, or all: definitions changed."""
@@ -86,8 +85,7 @@ class Compaction:
 
     def _fold(self, events: Sequence[RowEvent], folding: Folding) -> None:
         kinds, rows_of = self._kinds.entries, folding.rows
-        if len(kinds) > _KINDS_KEPT:
-            self._kinds.forget()
+        self._kinds.trim()
         for known in kinds.values():
             if known is not None:
                 known.count = 0

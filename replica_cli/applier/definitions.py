@@ -35,9 +35,10 @@ class Definitions:
     def __init__(self, session: Session, *, from_mariadb: bool) -> None:
         self._session = session
         self._from_mariadb = from_mariadb
-        self._tables: TableCache[TableName, TableDefinition] = TableCache()
+        # One for each table that there is: their number does not grow by itself.
+        self._tables: TableCache[TableName, TableDefinition] = TableCache(trims_itself=False)
         self._sources: dict[TableName, TableName] = {}
-        self._refused: TableCache[TableName, str | None] = TableCache()
+        self._refused: TableCache[TableName, str | None] = TableCache(trims_itself=False)
 
     def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
         """Return a table's definition; `source` is the primary's name. Raises Drift where there is no such table."""

@@ -37,3 +37,21 @@ def test_an_entry_that_is_replaced_is_forgotten_once() -> None:
     assert cache.entries[0] == "z"
     cache.forget([ONE])
     assert cache.entries == {1: "b"}
+
+
+def test_its_size_is_limited() -> None:
+    cache: TableCache[int, str] = TableCache()
+    for number in range(25_000):
+        assert cache.keep(TableName("s", f"t{number}"), number, "x") == "x"
+        assert number in cache.entries
+    assert len(cache.entries) <= 10_000
+    assert len(cache._keys) <= 10_000
+
+
+def test_one_that_does_not_trim_itself_loses_nothing_in_use() -> None:
+    cache: TableCache[int, str] = TableCache(trims_itself=False)
+    for number in range(25_000):
+        cache.keep(TableName("s", f"t{number}"), number, "x")
+    assert len(cache.entries) == 25_000
+    cache.trim()
+    assert cache.entries == {}
