@@ -17,6 +17,7 @@ from replica_cli.checkpoint.intents import Intent, is_same_place, place_of
 from replica_cli.core.commands import shell_word, table_options
 from replica_cli.core.errors import ApplyRefused, LockWait
 from replica_cli.core.settings import DdlPolicy
+from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, Remedy, ServerError, is_of_table
@@ -355,7 +356,7 @@ class DdlApplier:
                     self._session.execute_one(
                         self._statement_session.schema_statement(parsed.schema, target, is_new=is_new)
                     )
-                outcome = "the schema has the nearest default charset to the primary's, and nothing else of the statement"
+                outcome = "the schema has the nearest default to the primary's, and nothing else of the statement"
             except ApplyRefused:
                 logger.debug("the schema's charset is refused too", exc_info=True)
         if not self._has_schema(target):
@@ -365,6 +366,7 @@ class DdlApplier:
     def _empty_schema(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, gone: tuple[TableName, ...]
     ) -> None:
+        self._check_attempts(parsed, transaction)
         schema = self._selection.schema_target(parsed.schema) or parsed.schema
         targets = tuple(t for t in map(self._selection.target, gone) if t is not None)
         left = drop_schema(self._session, self._catalog, schema, targets) if self._has_schema(schema) else []
@@ -444,6 +446,7 @@ class DdlApplier:
         elif doubtful := self._tables_in_doubt(parsed):
             reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
             raise StatementInDoubt(doubtful, reason)
+        self._check_attempts(parsed, transaction)
         with self._refusing(parsed, transaction, is_new=is_new):
             self._make_schemas(parsed, transaction)
             if is_replacing:
@@ -499,6 +502,18 @@ class DdlApplier:
             hint="end the transaction or query that uses the table there, then start the stream again",
             table=next(iter(selected), None),
         )
+
+    def _check_attempts(self, parsed: ParsedStatement, transaction: Transaction) -> None:
+        """Raise LockWait if attempts that ended with their connections took as long as the statement may wait."""
+        if attempts := self._runner.lost_attempts(place_of(transaction)):
+            selected = [t for t in parsed.tables if self._selection.target(t) is not None]
+            raise LockWait(
+                f"{parsed.kind} lost its connection to {self._session.server.name} in {counted(attempts, 'attempt')}, "
+                f"which took as long as a statement may wait for a lock: {_shown(parsed)}",
+                hint="end the transaction or query that uses the table there, and let nothing between cut a connection "
+                "on which nothing moves; then start the stream again",
+                table=next(iter(selected), None),
+            )
 
     def _definitions(self, parsed: ParsedStatement) -> dict[TableName, TableDefinition | None]:
         """Return the secondary's definitions of a statement's tables, by the primary's names."""

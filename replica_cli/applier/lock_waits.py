@@ -30,7 +30,8 @@ class LockPatience:
         self._place: Position | None = None
         self._attempts = 0
         self._waited = 0.0
-        self._began_at = self._ended_at = 0.0
+        self._began_at = 0.0
+        self._rests_since: float | None = None
         self._allowed = 0
 
     @property
@@ -41,7 +42,7 @@ class LockPatience:
     @property
     def waited_seconds(self) -> float:
         """Return how long the statement has waited, between two attempts too. What it worked does not count."""
-        return self._waited + (time.monotonic() - self._ended_at if self._attempts else 0.0)
+        return self._waited + (0.0 if self._rests_since is None else time.monotonic() - self._rests_since)
 
     @property
     def is_over(self) -> bool:
@@ -50,11 +51,12 @@ class LockPatience:
 
     def begin(self, place: Position) -> int:
         """Begin an attempt at the statement of a place; return the seconds that it may wait for a lock."""
-        if self._place is None or not is_same_place(place, self._place):
-            self._place, self._attempts, self._waited = place, 0, 0.0
+        if not self._is_of(place):
+            self.forget()
+            self._place, self._waited = place, 0.0
         first = min(_FIRST_SECONDS, self.limit_seconds / 4) if self.limit_seconds else _FIRST_SECONDS
         seconds = min(first * float(1 << min(self._attempts, _DOUBLINGS_LIMIT)), self._longest)
-        self._waited = self.waited_seconds
+        self._waited, self._rests_since = self.waited_seconds, None
         if self.limit_seconds:
             seconds = min(seconds, self.limit_seconds - self._waited)
         self._began_at = time.monotonic()
@@ -63,10 +65,24 @@ class LockPatience:
 
     def end(self) -> None:
         """Take in that the attempt ended at a lock that it did not get."""
-        self._ended_at = time.monotonic()
+        self.lose()
+        self._rests_since = time.monotonic()
+
+    def lose(self) -> None:
+        """Take in that the attempt ended with its connection: it may have waited for a lock up to then.
+
+        How long the server cannot be reached does not count.
+        """
         self._attempts += 1
-        self._waited += min(self._ended_at - self._began_at, self._allowed)
+        self._waited += min(time.monotonic() - self._began_at, self._allowed)
+
+    def is_spent_on(self, place: Position) -> bool:
+        """Say whether attempts at the statement of a place have used up what it may wait."""
+        return self._is_of(place) and self.is_over
 
     def forget(self) -> None:
         """Forget the statement: it has run, or failed for another reason."""
-        self._place, self._attempts = None, 0
+        self._place, self._attempts, self._rests_since = None, 0, None
+
+    def _is_of(self, place: Position) -> bool:
+        return self._place is not None and is_same_place(place, self._place)

@@ -45,10 +45,23 @@ class StatementRunner:
             error.is_over = self._patience.is_over
             has_to_wait = not error.is_over
             raise
+        except ServerError as error:
+            if error.is_connection_lost:
+                self._patience.lose()
+                has_to_wait = True
+            raise
         finally:
             if not has_to_wait:
                 self._patience.forget()
             self._restore(assignments(LOCK_WAITS))
+
+    def lost_attempts(self, place: Position) -> int:
+        """Return the number of attempts at the statement of a place if they took all the time that it may wait, else 0.
+
+        Each ended with its connection, as behind a proxy that cuts a connection on which nothing moves: it cannot be
+        told from one that waits for a lock.
+        """
+        return self._patience.attempts if self._patience.is_spent_on(place) else 0
 
     def run(self, plan: StatementPlan, text: bytes, schema: str, shown: str) -> None:
         """Run a statement's text in the settings of its plan; `schema` is the default one, empty for none.

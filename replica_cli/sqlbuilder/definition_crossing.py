@@ -76,7 +76,6 @@ class Crossing:
         foreign = _FOREIGN_TO_MARIADB if self.to_mariadb else _FOREIGN_TO_MYSQL
         return exact.get(name) or (None if any(part in name for part in foreign) else name)
 
-
     def schema_default(self, charset: str, collation: str) -> tuple[str, str]:
         """Return the secondary's charset and collation for a schema: a default for tables, none of which it decides."""
         equal = self.collation(collation)

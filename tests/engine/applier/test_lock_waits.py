@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.applier.bench import wait_until
 
+from replica_cli.applier.running import StatementRunner
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +102,23 @@ def test_a_lock_that_is_never_given_back_sets_the_table_aside(table: Bench, read
     if "other" in statement:
         assert records[table.name("other")].state is TableState.QUARANTINED
     assert not table.rows(f"SELECT 1 FROM {table.settings.state_schema}.ddl_intent")
+
+
+def test_a_connection_that_ends_in_each_attempt_sets_the_table_aside(
+    table: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        StopToken().wait(0.6)
+        raise ServerError(2013, "lost connection", "db1", remedy=Remedy.RECONNECT)
+
+    monkeypatch.setattr(StatementRunner, "run", cut)
+    table.on_primary("ALTER TABLE t ADD n INT", "INSERT INTO t VALUES (2, 2)", "INSERT INTO last VALUES (1)")
+    retry = replace(table.settings.retry, reconnect_attempts=0)
+    table.follow(apply=replace(table.settings.apply, ddl_lock_wait=1.0), retry=retry)
+    (record,) = table.tables.load().values()
+    assert (record.name, record.state) == (table.name("t"), TableState.QUARANTINED)
+    assert "lost its connection to db1 in 2 attempts" in record.reason
+    assert table.rows("SELECT id FROM last") == [(1,)]
 
 
 def test_a_lock_that_is_given_back_lets_the_statement_run(

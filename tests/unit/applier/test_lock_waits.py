@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from unittest.mock import Mock
 
 import pytest
@@ -11,6 +12,7 @@ from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.applier.running import StatementRunner
 from replica_cli.core.errors import LockWait
 from replica_cli.core.position import Position
+from replica_cli.mysql.errnos import Remedy, ServerError
 
 HERE, THERE = Position("binlog.000001", 4), Position("binlog.000001", 900)
 
@@ -30,6 +32,14 @@ def attempts(patience: LockPatience, clock: list[float], limit: int = 12) -> lis
         clock[0] += found[-1]
         patience.end()
     return found
+
+
+def attempt(runner: StatementRunner, clock: list[float], seconds: float, outcome: Exception | None) -> None:
+    """Let an attempt take some seconds and end with an error, or well."""
+    with runner.waiting_for(HERE):
+        clock[0] += seconds
+        if outcome is not None:
+            raise outcome
 
 
 def test_attempts_grow_and_end_at_the_limit(clock: list[float]) -> None:
@@ -76,9 +86,8 @@ def test_whether_it_is_over_is_decided_where_the_attempt_ends(clock: list[float]
     found = []
     for seconds in (2.0, 4.0, 1.999, 1.0):
         error = LockWait("waits")
-        with pytest.raises(LockWait), runner.waiting_for(HERE):
-            clock[0] += seconds
-            raise error
+        with pytest.raises(LockWait):
+            attempt(runner, clock, seconds, error)
         found.append(error.is_over)
         if len(found) == 3:
             # Nothing of the limit is left a moment later; this attempt ended before.
@@ -87,3 +96,27 @@ def test_whether_it_is_over_is_decided_where_the_attempt_ends(clock: list[float]
             assert patience.is_over
     assert found == [False, False, False, True]
     assert patience.attempts == 0
+
+
+def test_attempts_that_end_with_their_connection_count_and_the_time_between_does_not(clock: list[float]) -> None:
+    patience = LockPatience(600.0, 1800.0)
+    runner = StatementRunner(Mock(), patience)
+    lost = 0
+    while not runner.lost_attempts(HERE):
+        with pytest.raises(ServerError):
+            attempt(runner, clock, 50, ServerError(2013, "lost connection", "db1", remedy=Remedy.RECONNECT))
+        lost += 1
+        clock[0] += 7200
+        assert lost <= 12
+    assert (lost, runner.lost_attempts(HERE), runner.lost_attempts(THERE)) == (12, 12, 0)
+
+
+@pytest.mark.parametrize("outcome", [None, ServerError(1064, "syntax", "db1", remedy=Remedy.FATAL)])
+def test_an_end_of_another_kind_forgets_the_attempts(clock: list[float], outcome: ServerError | None) -> None:
+    patience = LockPatience(600.0, 1800.0)
+    patience.begin(HERE)
+    patience.lose()
+    with contextlib.suppress(ServerError):
+        attempt(StatementRunner(Mock(), patience), clock, 1, outcome)
+    assert patience.attempts == 0
+    assert patience.begin(HERE) == 60
