@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from replica_cli.core.events import XaStep
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Batching, Retry
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.statement import ParsedStatement
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
@@ -343,15 +345,24 @@ class Applier:
         if gone := parsed.tables if parsed.kind is StatementKind.DROP_TABLE else decision.replaced:
             self._behind_intent += forget_dropped(gone, self._stores.tables, self._windows)
         self._writer.forget()
-        self._definitions.forget(self._ddl.targets(parsed))
-        named = (*parsed.tables, *(other.name for other in parsed.others)) if parsed.tables else ()
-        self._engines.forget(named, are_keys_new=not parsed.tables or changes_references(parsed))
+        self._forget_known(parsed, decision.tables)
         log(
             logger, logging.INFO, Tag.INFO, "%s%s", parsed.kind,
             ": a new table has the name, so the quarantine ends" if decision.replaced else "",
             instance=self._session.server.name,
             table=", ".join(map(str, parsed.tables)) or parsed.schema, position=transaction.start,
         )  # fmt: skip
+
+    def _forget_known(self, parsed: ParsedStatement, dropped: Sequence[TableName]) -> None:
+        """Forget what was learnt of the tables of a statement that has run; `dropped` are those of a dropped schema.
+
+        A schema is nothing but a default for tables that come later.
+        """
+        named = (*parsed.tables, *(other.name for other in parsed.others), *(dropped if parsed.schema else ()))
+        if parsed.schema and not named:
+            return
+        self._definitions.forget([t for t in map(self._ddl.target, named) if t is not None])
+        self._engines.forget(named, are_keys_new=bool(parsed.schema) or changes_references(parsed))
 
     def _check_token(self) -> None:
         found = self._session.execute(self._stores.positions.touch_statement(self._token))

@@ -589,6 +589,10 @@ class DdlApplier:
         text = parsed.routed(lambda schema: self._selection.schema_target(schema) or schema)
         return text.encode(self._codec(statement), "surrogateescape")
 
+    def target(self, name: TableName) -> TableName | None:
+        """Return what the secondary calls a table of the primary, None if the filters leave it out."""
+        return self._selection.target(name)
+
     def targets(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
         """Return what the secondary calls the statement's tables."""
         return tuple(t for t in map(self._selection.target, parsed.tables) if t is not None)

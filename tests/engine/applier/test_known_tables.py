@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,6 @@ def test_only_the_table_of_a_statement_is_learnt_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, choice: EngineChoice
 ) -> None:
     bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(3)))
-    bench.begin_here()
     learnt: list[str] = []
     owner, name, expected = COUNTED[choice]
     real = getattr(owner, name)
@@ -36,7 +36,18 @@ def test_only_the_table_of_a_statement_is_learnt_again(
         return real(self, event)
 
     monkeypatch.setattr(owner, name, counting)
-    for key, statement in enumerate(["CREATE TABLE other (id INT)", "ALTER TABLE t1 ADD COLUMN v INT", "TRUNCATE t2"]):
+    statements = (
+        "CREATE TABLE other (id INT)",
+        "ALTER TABLE t1 ADD COLUMN v INT",
+        "TRUNCATE t2",
+        f"CREATE DATABASE {bench.schema}_tenant",
+        f"ALTER DATABASE {bench.schema}_tenant CHARACTER SET latin1",
+        f"DROP DATABASE {bench.schema}_tenant",
+    )
+    schemas = tuple((name, name) for name in (bench.schema, f"{bench.schema}_tenant"))
+    bench.settings = replace(bench.settings, selection=replace(bench.settings.selection, schemas=schemas))
+    bench.begin_here()
+    for key, statement in enumerate(statements):
         bench.on_primary(*(f"INSERT INTO t{n} (id) VALUES ({key})" for n in range(3)))
         bench.on_primary(statement)
     bench.on_primary(*(f"INSERT INTO t{n} (id) VALUES (9)" for n in range(3)))
