@@ -11,9 +11,9 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from replica_cli.core.errors import Interrupted, LockHeld, LockLost
+from replica_cli.core.errors import Interrupted, LockHeld, LockLost, SecondaryError
 from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
@@ -36,6 +36,23 @@ _ROLLING_BACK = (
 SILENT_SECONDS = 10
 
 
+# How often the server may answer that the lock is free, and not give it.
+_FREE_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FormerWriter:
+    """The connection on which this process held the lock before; `since` is when it was known (monotonic seconds)."""
+
+    connection_id: int
+    since: float
+
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        """Take in the connection that a session has now."""
+        return cls(session.connection_id, time.monotonic())
+
+
 class WriterLock:
     """The lock of one instance. `session` must be the one that writes."""
 
@@ -50,39 +67,54 @@ class WriterLock:
         row = self._session.row("SELECT GET_LOCK(%s, %s)", self._name, timeout)
         return bool(row and row[0] == 1)
 
-    def acquire(self, timeout: float, *, former: int | None = None, stop: StopToken | None = None) -> None:
+    def acquire(self, timeout: float, *, former: FormerWriter | None = None, stop: StopToken | None = None) -> None:
         """Take the lock, waiting at most `timeout` seconds for a connection that works.
 
         A connection that is gone keeps the lock until the server has rolled back what it had begun: that is waited for
-        however long it takes, until a stop. `former` is the connection on which this process held the lock before: cut
-        on the way, it may live on at the server.
+        however long it takes, until a stop. `former`: cut on the way, it may live on at the server, and is ended.
 
-        Raises LockHeld with the holder's name, Interrupted.
+        Raises LockHeld with the holder's name, SecondaryError if the server does not give a free lock, Interrupted.
         """
-        if former is not None and self.holder_id() == former:
-            with contextlib.suppress(ServerError):
-                self._session.execute(f"KILL {former}")
-        said_at = None
+        former_id = self._kill(former) if former is not None else None
+        said_at, times_free = None, 0
         while not self.try_acquire(timeout):
-            holder = self.holder_id()
-            if holder is None:
-                continue
-            if holder != former and not self._is_rolling_back(holder):
-                raise self.refusal()
             if stop is not None and stop.is_set:
                 raise Interrupted(f"{self._instance}: asked to stop while waiting for the writer's lock")
             timeout = _LOOK_SECONDS
+            holder = self.holder_id()
+            if holder is None:
+                # Given back a moment ago, or the server answers NULL, as it does for an error.
+                times_free += 1
+                if times_free >= _FREE_LIMIT:
+                    raise SecondaryError(f"{self._instance}: the server does not give the writer's lock, which is free")
+                continue
+            if not self._is_rolling_back(holder):
+                raise self.refusal()
             if said_at is None or time.monotonic() - said_at > _SAY_SECONDS:
                 said_at = time.monotonic()
                 log(
-                    logger, logging.WARNING, Tag.RETRY, "waits for the writer's lock: the server still rolls back the "
-                    "transaction of %s, which is closed (connection %d)",
-                    "this worker's former connection" if holder == former else "the connection that held it", holder,
-                    instance=self._instance,
+                    logger, logging.WARNING, Tag.RETRY, "waits for the writer's lock: the server still rolls back a "
+                    "transaction of %s (connection %d)",
+                    "this worker's former connection" if holder == former_id else "the connection that holds it",
+                    holder, instance=self._instance,
                 )  # fmt: skip
 
+    def _kill(self, former: FormerWriter) -> int | None:
+        """End the connection on which this process held the lock, if it still has it; return its id, None if not.
+
+        A server that was started again gives the same ids to other connections, which may be another process's.
+        """
+        if self.holder_id() != former.connection_id:
+            return None
+        uptime = self._session.row("SHOW GLOBAL STATUS LIKE 'Uptime'")
+        if uptime is None or int(uptime[1]) + 1 < time.monotonic() - former.since:
+            return None
+        with contextlib.suppress(ServerError):
+            self._session.execute(f"KILL {former.connection_id}")
+        return former.connection_id
+
     def _is_rolling_back(self, holder: int) -> bool:
-        """Say whether a connection is gone, and the server is still busy with the rollback of its transaction."""
+        """Say whether the server is busy with the rollback of a transaction of a connection, which may be gone."""
         for question in _ROLLING_BACK:
             # The engine's table wants the right PROCESS; an account sees its own connections without it.
             with contextlib.suppress(ServerError):

@@ -21,6 +21,7 @@ from replica_cli.sqlbuilder.session_variables import allowing_statements
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from replica_cli.checkpoint.lock import FormerWriter
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
@@ -57,12 +58,12 @@ class SecondarySessions:
 
     @classmethod
     def open(
-        cls, settings: Settings, server: Server, *, former: int | None = None, stop: StopToken | None = None
+        cls, settings: Settings, server: Server, *, former: FormerWriter | None = None, stop: StopToken | None = None
     ) -> Self:
         """Connect and take the writer's lock. Raises LockHeld, ServerError, Interrupted.
 
-        `former` is the id of the writer's connection that this process had before; `stop` ends the wait for what the
-        server still rolls back of it.
+        `former` is the writer's connection that this process had before; `stop` ends the wait for what the server still
+        rolls back of it.
         """
         writer = connect(server, settings.network)
         try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore
-from replica_cli.checkpoint.lock import LockGuard, WriterLock
+from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
@@ -124,7 +124,7 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
                 if plan.is_partial:
                     return _ask_the_stream(settings, server, plan, session, stop=stop, reporter=reporter)
                 lock.acquire(0, stop=stop)
-            former = session.connection_id
+            former = FormerWriter.of(session)
             copy = _copy_under(session, settings, server, plan, stop=stop, board=board)
         while copy is None:
             former, copy = _go_on(settings, server, plan, stop, board, former=former)
@@ -149,8 +149,8 @@ def _copy_under(
 
 
 def _go_on(
-    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard, *, former: int
-) -> tuple[int, CopyReport | None]:
+    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard, *, former: FormerWriter
+) -> tuple[FormerWriter, CopyReport | None]:
     """Take the lock again and go on with what is unfinished. Raises Fenced where another process has taken over."""
     rest = replace(plan, mode=TransferMode.RESUME, is_partial=False)
     with connect(server, settings.network) as session:
@@ -162,7 +162,7 @@ def _go_on(
                 f"{error.message}: it took over while this process stood still, or was cut off",
                 hint="the other one goes on with the copy",
             ) from error
-        return session.connection_id, _copy_under(session, settings, server, rest, stop=stop, board=board)
+        return FormerWriter.of(session), _copy_under(session, settings, server, rest, stop=stop, board=board)
 
 
 def _copy_with_heartbeat(

@@ -16,6 +16,7 @@ from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
+from replica_cli.checkpoint.lock import FormerWriter
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
@@ -107,7 +108,7 @@ class Worker:
         self._must_be_exact = False
         self._must_hold = False
         self._is_doubted = False
-        self._writer_id: int | None = None
+        self._former: FormerWriter | None = None
         self._token: int | None = None
         self._has_state = False
         self._sessions: tuple[Session, ...] = ()
@@ -143,19 +144,19 @@ class Worker:
 
     def _open(self) -> SecondarySessions:
         try:
-            sessions = SecondarySessions.open(self._settings, self._server, former=self._writer_id, stop=self._stop)
+            sessions = SecondarySessions.open(self._settings, self._server, former=self._former, stop=self._stop)
         except LockHeld as error:
-            if self._writer_id is None:
+            if self._former is None:
                 raise
             raise Fenced(
                 f"{error.message}: it took over while this process stood still, or was cut off",
                 hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
             ) from error
-        self._writer_id = sessions.writer.connection_id
+        self._former = FormerWriter.of(sessions.writer)
         return sessions
 
     def _is_waiting(self) -> bool:
-        return self._request.is_standby and self._writer_id is None
+        return self._request.is_standby and self._former is None
 
     def _connected(self) -> None:
         if self._is_waiting():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from fix_replica import wait_until
 
 from replica_cli.checkpoint.beats import BeatStore
-from replica_cli.checkpoint.lock import LockGuard, WriterLock
+from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.core.errors import LockHeld, LockLost
+from replica_cli.core.errors import Interrupted, LockHeld, LockLost, SecondaryError
 from replica_cli.core.status import WorkerStatus
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +85,42 @@ def test_a_connection_that_is_gone_is_waited_for_while_it_rolls_back(
                 writer.execute("INSERT INTO work (v) SELECT RAND() FROM work AS w")
         own = WriterLock(other, state_schema, "db1")
         wait_until(lambda: own._is_rolling_back(former) or own.holder_id() is None, "the rollback")
-        own.acquire(0, former=former if knows == "its own" else None)
+        own.acquire(0, former=FormerWriter(former, time.monotonic()) if knows == "its own" else None)
         assert own.is_ours()
         assert other.rows(f"SELECT COUNT(*) FROM `{state_schema}`.work") == [(0,)]
-    who = "this worker's former connection" if knows == "its own" else "the connection that held it"
-    assert f"still rolls back the transaction of {who}, which is closed (connection {former})" in caplog.text
+    who = "this worker's former connection" if knows == "its own" else "the connection that holds it"
+    assert f"still rolls back a transaction of {who} (connection {former})" in caplog.text
+
+
+def test_a_connection_that_has_a_former_ones_id_after_a_restart_is_left_alone(
+    sessions: tuple[Session, Session], state_schema: str
+) -> None:
+    holder, other = sessions
+    # Known for longer than this server has been up.
+    former = FormerWriter(holder.connection_id, time.monotonic() - 1e6)
+    with pytest.raises(LockHeld, match="host far, pid 12"):
+        WriterLock(other, state_schema, "db1").acquire(0, former=former)
+    assert WriterLock(holder, state_schema, "db1").is_ours()
+
+
+def test_a_former_connection_that_cannot_be_ended_is_not_waited_for(
+    sessions: tuple[Session, Session], state_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, other = sessions
+    refused = ServerError(1095, "You are not owner of thread", "db1", remedy=Remedy.FATAL)
+    monkeypatch.setattr(other, "execute", Mock(side_effect=refused))
+    with pytest.raises(LockHeld):
+        WriterLock(other, state_schema, "db1").acquire(0, former=FormerWriter.of(holder))
+
+
+def test_a_free_lock_that_the_server_does_not_give_is_an_error_and_a_stop_is_heard(
+    sessions: tuple[Session, Session], state_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = WriterLock(sessions[1], state_schema, "db2")
+    monkeypatch.setattr(lock, "try_acquire", lambda _: False)
+    with pytest.raises(SecondaryError, match="does not give the writer's lock"):
+        lock.acquire(0)
+    stop = StopToken()
+    stop.request()
+    with pytest.raises(Interrupted):
+        lock.acquire(0, stop=stop)
