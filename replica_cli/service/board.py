@@ -26,6 +26,7 @@ class StatusBoard:
     """Holds the newest snapshot and tells it to a listener a few times a second. Safe between threads.
 
     `has_held_lock`: this worker was the instance's writer, so it may speak for the instance.
+    `has_used_state`: it has read or saved the instance's position row, so one that is missing later was there.
     """
 
     def __init__(self, instance: str, tell: Callable[[WorkerStatus], None]) -> None:
@@ -33,7 +34,7 @@ class StatusBoard:
         self._tell = tell
         self._told_at = 0.0
         self._lock = threading.Lock()
-        self.has_held_lock = False
+        self.has_held_lock = self.has_used_state = False
         self._counts: deque[tuple[float, int, int]] = deque()
         self._copied: list[tuple[float, CopiedTable]] = []
         self._lag = Lag()
@@ -100,6 +101,7 @@ class StatusBoard:
 
     def copying(self, progress: TransferProgress) -> None:
         """Take the progress of a copy for which the stream waits; the end of a table is told at once."""
+        self.has_used_state = True  # a copy saves its position before it tells anything
         copied = self._copied_with(progress)
         self.set(
             phase=Phase.TRANSFERRING, transfer=progress, copied=copied, rows_per_second=progress.rows_per_second,

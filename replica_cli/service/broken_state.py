@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.layout import set_aside_hint
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import existing_state_tables, state_tables
 from replica_cli.core.errors import Fenced, ReplicaError, StateBroken
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
+
+logger = logging.getLogger(__name__)
 
 
 def explained(error: ReplicaError, settings: Settings, server: Server) -> ReplicaError:
@@ -20,9 +24,17 @@ def explained(error: ReplicaError, settings: Settings, server: Server) -> Replic
 
     The caller has used the state before: a table or a position row that is missing now was there. An error of the
     server alone would not say what to do, and a row that is gone would look like one that another process took.
+    The error itself is logged.
     """
     if not (isinstance(error, Fenced) or (isinstance(error, ServerError) and error.remedy is Remedy.FATAL)):
         return error
+    found = _what_is_broken(error, settings, server)
+    if found is not error and isinstance(error, ServerError):
+        log(logger, logging.WARNING, Tag.WARN, "%s", error.message, instance=server.name)
+    return found
+
+
+def _what_is_broken(error: ReplicaError, settings: Settings, server: Server) -> ReplicaError:
     try:
         with connect(server, settings.network) as session:
             existing = existing_state_tables(session, settings.state_schema)

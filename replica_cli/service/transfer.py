@@ -130,7 +130,7 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
             former, copy = _go_on(settings, server, plan, stop, board, former=former)
     except ReplicaError as error:
         milliseconds = int((time.monotonic() - started) * 1000)
-        failure = Failure.of(explained(error, settings, server) if board.has_held_lock else error)
+        failure = Failure.of(explained(error, settings, server) if board.has_used_state else error)
         return CopyReport(server.name, elapsed_milliseconds=milliseconds, failure=failure)
     else:
         return copy

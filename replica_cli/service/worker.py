@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.requests import StreamRequest
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.core.status import TransferProgress
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.service.board import StatusBoard
@@ -110,7 +109,6 @@ class Worker:
         self._is_doubted = False
         self._former: FormerWriter | None = None
         self._token: int | None = None
-        self._has_state = False
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
         self._lost = 0
@@ -140,7 +138,7 @@ class Worker:
         """Return an error in our words; one of the state that this worker has used before says what became of that."""
         if not isinstance(error, ReplicaError):
             return _bug(error)
-        return explained(error, self._settings, self._server) if self._has_state else error
+        return explained(error, self._settings, self._server) if self._board.has_used_state else error
 
     def _open(self) -> SecondarySessions:
         try:
@@ -259,7 +257,7 @@ class Worker:
             self._copy(sessions, TransferMode.RESUME)
             self._must_hold = False
         self._token = stores.positions.take_token()
-        self._has_state = True
+        self._board.has_used_state = True
         saved = stores.positions.load()
         if saved is None:
             raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
@@ -287,7 +285,7 @@ class Worker:
         while True:
             try:
                 copy_what_is_missing(
-                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._copying,
+                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying,
                     guard=sessions.guard(self._settings),
                 )  # fmt: skip
                 break
@@ -325,10 +323,6 @@ class Worker:
             # The statement that asked for the copy comes next: it is not to ask for one again.
             place = self._asked_by.get(name)
             self._set_aside(sessions, name, reason, saved.position, (advice or {}).get(name, ""), place=place)
-
-    def _copying(self, progress: TransferProgress) -> None:
-        self._has_state = True
-        self._board.copying(progress)
 
     def _outlive(  # noqa: PLR0911 - one return a kind of trouble
         self, error: ReplicaError

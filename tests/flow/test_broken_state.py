@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.config import load_settings
+from replica_cli.core.errors import ExitCode
+from replica_cli.core.reporter import SilentReporter
+from replica_cli.core.requests import TransferRequest
+from replica_cli.service.transfer import plan_transfer, run_transfer
+from replica_cli.transfer import plan
+
 if TYPE_CHECKING:
     from fix_replica import Ended, Replica
 
@@ -125,3 +132,18 @@ def test_a_state_that_goes_under_a_running_copy_is_named(replica: Replica, comma
     replica.wait_until_copied("t")
     replica.on_secondary(f"DROP DATABASE {replica.state_schema}")
     check_is_named(running.end(), "somebody dropped or emptied it")
+
+
+def test_what_ends_a_first_copy_before_its_position_is_saved_is_told_as_it_is(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    refused = f"CREATE DATABASE {replica.schema} COLLATE a_collation_of_a_later_release"
+    monkeypatch.setattr(plan, "_schema_statements", lambda *_, **__: (refused,))
+    settings = load_settings(None, replica.environment(), replica.folder / "no.env")
+    for _ in range(2):  # the state schema is there the second time, and has no position row
+        plans = plan_transfer(settings, TransferRequest(settings.secondaries))
+        (copy,) = run_transfer(settings, plans, SilentReporter()).copies
+        assert copy.failure is not None
+        assert (copy.failure.code, copy.failure.exit_code) == ("server_error", ExitCode.SECONDARY), copy.failure
+        assert "a_collation_of_a_later_release" in copy.failure.message
