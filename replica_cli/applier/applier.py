@@ -102,9 +102,10 @@ class Applier:
         self._pace = Pace(batching, time.monotonic() - asked_at)
         self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
         self._is_prepared = False
-        self._on_commit: Callable[[], None] = lambda: None
+        self._on_progress: Callable[[], None] = lambda: None
         self._flying: Batch | None = None
         self._open: Tally | None = None
+        self._open_time = 0
         self._forget_windows(saved.position)
 
     @property
@@ -114,13 +115,18 @@ class Applier:
 
     @property
     def source_time(self) -> int:
-        """Return the primary's time of the last applied transaction, seconds since the epoch."""
-        return self._progress.source_time
+        """Return the primary's time of the transaction that is open, else of the last applied one: Unix seconds."""
+        return self._open_time if self._open is not None and self._open_time else self._progress.source_time
 
     @property
     def is_inside_transaction(self) -> bool:
         """Say whether a piece of a large transaction is applied and not yet committed."""
         return self._open is not None
+
+    @property
+    def uncommitted_rows(self) -> int:
+        """Return the rows of a large transaction's pieces that are sent to the secondary and not committed."""
+        return sum(self._open.rows.values()) if self._open is not None else 0
 
     def take_tally(self) -> Tally:
         """Return what was committed since the last call."""
@@ -131,17 +137,18 @@ class Applier:
         transactions: Sequence[Transaction],
         *,
         has_more: Callable[[], bool] = lambda: False,
-        on_commit: Callable[[], None] = lambda: None,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         """Apply transactions and pieces in order, committing as batches fill, until a stop.
 
         `has_more` is asked at the end whether others are there already. The last batch is then left on its way, and
-        committed once the next one is built; `save_position` commits it too. `on_commit` is called behind each commit.
+        committed once the next one is built; `save_position` commits it too. `on_progress` is called after each commit,
+        and after each piece of a large transaction.
 
         Raises ApplyRefused with the position of the failing transaction (all before it are committed), Fenced,
         TableChangedInWindow, ServerError.
         """
-        self._on_commit = on_commit
+        self._on_progress = on_progress
         if not self._is_prepared:
             self._writer.prepare(self._engines.strict.preparation())
             self._is_prepared = True
@@ -255,6 +262,7 @@ class Applier:
         try:
             if transaction.is_start or self._open is None:
                 self._open = Tally(transactions=1)
+            self._open_time = transaction.timestamp
             if transaction.is_rolled_back:
                 # Rows of the pieces before it go first: the statements in it have to be run outside of a transaction.
                 self._rollback()
@@ -270,6 +278,8 @@ class Applier:
                 if batch.is_saved:
                     # What failed may be behind it: with no position saved, another attempt begins before it again.
                     self._builder.is_exact = False
+            else:
+                self._on_progress()
         except (ApplyRefused, TableChangedInWindow) as error:
             self._open = None
             self._rollback()
@@ -432,7 +442,7 @@ class Applier:
         if batch.is_saved:
             self._pace.landed(len(batch.run), batch.begun_at)
             self._forget_windows(batch.mark.position)
-        self._on_commit()
+        self._on_progress()
 
     def _retrying(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
         """Attempt a batch, and do all of it again where the server asks for it, as after a deadlock or a lock wait."""

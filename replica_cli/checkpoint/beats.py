@@ -71,6 +71,7 @@ class BeatStore:
         self._table = f"{quote(state_schema)}.stream_status"
         self._instance = instance
         self._last_progress: tuple[object, ...] | None = None
+        self._most_uncommitted = 0
 
     def beat(
         self,
@@ -83,12 +84,15 @@ class BeatStore:
         """Write the heartbeat, about once a second; return whether a pause is wanted.
 
         `connection_id` is the writing session's; `connections` are all of the process, so that a standby can kill them
-        where it is frozen. `moved_at` moves only when the work did: position, rows, a copy's rows or its steps. A wish
-        to pause stays as it is, whoever beats.
+        where it is frozen. `moved_at` moves only when the work did: position, rows, a copy's rows or its steps; with
+        rows that are not committed only if they are more than before, as a transaction that is tried again and again
+        does not move. A wish to pause stays as it is, whoever beats.
         """
         snapshot = {**asdict(status), "connections": list(connections)}
         progress = _progress(status)
-        has_moved = progress != self._last_progress
+        if is_new := progress != self._last_progress:
+            self._most_uncommitted = 0
+        has_moved = is_new or status.rows_uncommitted > self._most_uncommitted
         moved_at = "UTC_TIMESTAMP(6)" if has_moved else "moved_at"
         self._session.execute(
             f"INSERT INTO {self._table} (instance, holder, connection_id, beat_at, moved_at, phase, snapshot)"
@@ -98,6 +102,7 @@ class BeatStore:
             self._instance, holder or this_holder(), connection_id, str(status.phase), json.dumps(snapshot),
         )  # fmt: skip
         self._last_progress = progress
+        self._most_uncommitted = max(self._most_uncommitted, status.rows_uncommitted)
         return self.is_pause_wanted()
 
     def is_pause_wanted(self) -> bool:

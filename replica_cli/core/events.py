@@ -153,9 +153,9 @@ class Transaction(NamedTuple):
     """One source transaction, or a piece of a large one. A tuple, as hundreds of thousands of them are made.
 
     A transaction arrives as one item with `is_start` and `is_end`, or as several in a row; only the last has the
-    boundary in `end`. `size` counts bytes of binary log, compressed events by what they unpack to. `is_ddl` marks a
-    group that is exactly one statement. An item without changes moves the position only (idle heartbeat, rotation,
-    filtered transaction).
+    boundary in `end`. `timestamp` is the time of its end, in a piece before that the time of its begin. `size` counts
+    bytes of binary log, compressed events by what they unpack to. `is_ddl` marks a group that is exactly one statement.
+    An item without changes moves the position only (idle heartbeat, rotation, filtered transaction).
     `is_rolled_back`: the rows of the pieces before it must not be kept; its own statements count all the same.
     `xa` marks changes that count only once another group commits them (PREPARE), and that other group (COMMIT with no
     changes of its own, or the last piece in one phase).

@@ -184,6 +184,8 @@ class WorkerStatus:
     transactions_total: int = 0
     quarantined: tuple[str, ...] = ()
     skipped_rows: int = 0
+    # Of a large transaction that is being applied: rows that are not in `rows_total` yet.
+    rows_uncommitted: int = 0
     reconnects: int = 0
     message: str = ""
     transfer: TransferProgress | None = None

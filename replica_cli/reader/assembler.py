@@ -84,6 +84,7 @@ class Assembler:
         self._tables = LogTables(wants, is_mariadb=is_mariadb)
         self._is_open = self._is_standalone = False
         self._gtid = ""
+        self._group_time = 0
         self._xa: XaStep | None = None
         self._changes: list[RowEvent | Statement] = []
         self._group_size = self._piece_start = 0
@@ -148,7 +149,7 @@ class Assembler:
                 if not is_open:
                     if not (gtid := plain_gtid(event[:body_end])):
                         break
-                    self._open_group(gtid, is_standalone=code == _GTID)
+                    self._open_group(gtid, int.from_bytes(event[:4], "little"), is_standalone=code == _GTID)
                     is_open, changes, size, limit = True, [], 0, self._piece_bytes
                     passed += length
                     continue
@@ -279,14 +280,14 @@ class Assembler:
         elif code == EventType.TABLE_MAP:
             self._tables.take_map(event)
         elif code == EventType.MARIADB_GTID:
-            self._take_mariadb_gtid(event)
+            self._take_mariadb_gtid(event, timestamp)
         elif code == EventType.XID:
             yield self._end(timestamp)
         elif code in (EventType.QUERY, EventType.MARIADB_QUERY_COMPRESSED):
             yield from self._take_query(event, code, timestamp, flags)
         elif code in (EventType.GTID, EventType.ANONYMOUS_GTID, EventType.GTID_TAGGED):
             # What follows decides: BEGIN opens a transaction, any other statement stands alone.
-            self._open_group(mysql_gtid(event), is_standalone=True)
+            self._open_group(mysql_gtid(event), timestamp, is_standalone=True)
         elif code in WITHOUT_EFFECT:
             return
         else:
@@ -320,10 +321,10 @@ class Assembler:
             hint = "a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly"
             self._stop_at(UnsupportedEvent(f"{event_name(code)} is not understood", hint=hint))
 
-    def _take_mariadb_gtid(self, event: bytes) -> None:
+    def _take_mariadb_gtid(self, event: bytes, timestamp: int) -> None:
         # The GTID event is the BEGIN; standalone groups are one statement that commits by itself.
         gtid, flags = mariadb_gtid(event)
-        self._open_group(gtid, is_standalone=bool(flags & MARIADB_STANDALONE))
+        self._open_group(gtid, timestamp, is_standalone=bool(flags & MARIADB_STANDALONE))
         self._xa = prepared_by_gtid(event[HEADER:], flags)
 
     def _take_query(self, event: bytes, code: int, timestamp: int, flags: int) -> Iterator[Transaction]:
@@ -334,7 +335,7 @@ class Assembler:
         text = body[offset:]
         if text == b"BEGIN":
             if not self._is_open:
-                self._open_group("")
+                self._open_group("", timestamp)
             self._is_standalone = False
         elif text == b"COMMIT":
             yield self._end(timestamp)
@@ -387,9 +388,10 @@ class Assembler:
             self._xa = XaStep(XaPhase.COMMIT, prepared.xid)
         return self._end(timestamp)
 
-    def _open_group(self, gtid: str, *, is_standalone: bool = False) -> None:
+    def _open_group(self, gtid: str, timestamp: int, *, is_standalone: bool = False) -> None:
         self._close_group()
         self._is_open = True
+        self._group_time = timestamp
         self._is_standalone = is_standalone
         self._gtid = gtid
 
@@ -414,7 +416,7 @@ class Assembler:
             start or self._boundary,
             self._boundary,
             self._gtid,
-            timestamp,
+            timestamp or self._group_time,
             tuple(self._changes),
             self._group_size - self._piece_start,
             self._is_first_piece,

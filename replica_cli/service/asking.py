@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from replica_cli.core.errors import ConfigurationError
-from replica_cli.core.wording import duration, phase_text
+from replica_cli.core.wording import counted, duration, phase_text
 from replica_cli.logs import Tag, log, set_level
 from replica_cli.service.reloading import reloaded
 
@@ -84,8 +84,10 @@ def _told(status: WorkerStatus) -> str:
         f"{phase_text(status.phase)} at {status.position or 'no position'}",
         f"lag {duration(status.lag_seconds)}",
         f"{status.rows_per_second:.0f} rows/s",
-        f"{status.rows_total} rows and {status.transactions_total} transactions in all",
+        f"{counted(status.rows_total, 'row')} and {counted(status.transactions_total, 'transaction')} in all",
     ]  # fmt: skip
+    if status.rows_uncommitted:
+        parts.append(f"{counted(status.rows_uncommitted, 'row')} of a transaction that is not committed yet")
     if status.quarantined:
         parts.append(f"quarantined: {', '.join(status.quarantined)}")
     return ", ".join(parts) + (f" ({status.message})" if status.message else "")

@@ -80,13 +80,19 @@ class StatusBoard:
         if is_due:
             self._tell(status)
 
-    def count(self, rows: int, transactions: int, skipped: int) -> None:
-        """Add what one batch did, and work the rates out anew over the last seconds."""
+    def count(self, rows: int, transactions: int, skipped: int, *, uncommitted: int = 0) -> None:
+        """Add what one batch did, and calculate the rates of the last seconds.
+
+        `uncommitted` are the rows of a large transaction that is being applied: the rate counts them.
+        """
         now = time.monotonic()
         with self._lock:
             status = self._status
             rows_total, transactions_total = status.rows_total + rows, status.transactions_total + transactions
-            self._counts.append((now, rows_total, transactions_total))
+            rows_sent = rows_total + uncommitted
+            if self._counts and rows_sent < self._counts[-1][1]:
+                self._counts.clear()  # the transaction was rolled back, and is applied again
+            self._counts.append((now, rows_sent, transactions_total))
             while len(self._counts) > 2 and now - self._counts[0][0] > _RATE_SECONDS:
                 self._counts.popleft()
             first = self._counts[0]
@@ -95,7 +101,8 @@ class StatusBoard:
             rows_total=rows_total,
             transactions_total=transactions_total,
             skipped_rows=status.skipped_rows + skipped,
-            rows_per_second=(rows_total - first[1]) / span,
+            rows_uncommitted=uncommitted,
+            rows_per_second=(rows_sent - first[1]) / span,
             transactions_per_second=(transactions_total - first[2]) / span,
         )
 

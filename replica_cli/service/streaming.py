@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings
+    from replica_cli.core.table import TableName
     from replica_cli.service.board import StatusBoard
     from replica_cli.service.primary_session import PrimarySession
     from replica_cli.service.sessions import SecondarySessions
@@ -80,20 +81,8 @@ class Streaming:
         saved = replace(saved, position=start)
         records = sessions.stores.tables.load()
         self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
-        self._joining: Joining | None = None
-        if beside := frozenset(n for n, r in records.items() if r.state in BESIDE):
-            self._joining = Joining(
-                settings,
-                sessions.writer.server,
-                names=beside,
-                # A dump connection of its own needs a server id of its own.
-                server_id=server_id + len(settings.secondaries),
-                token=saved.token,
-                guard=sessions.guard(settings),
-                primary_facts=self._primary_facts,
-                board=board,
-                stop=stop,
-            )
+        beside = frozenset(n for n, r in records.items() if r.state in BESIDE)
+        self._joining = self._join(beside, server_id, saved) if beside else None
         self._reader = Reader(
             settings.primary,
             settings.network,
@@ -132,6 +121,23 @@ class Streaming:
         self._file = start.file
         self._has_met_target = False
         self._told_at = 0.0
+        # All that the primary had sent by then, a monotonic time, was applied.
+        self._idle_at: float | None = None
+
+    def _join(self, names: frozenset[TableName], server_id: int, saved: SavedPosition) -> Joining:
+        """Return what copies these tables beside the stream."""
+        return Joining(
+            self._settings,
+            self._sessions.writer.server,
+            names=names,
+            # A dump connection of its own needs a server id of its own.
+            server_id=server_id + len(self._settings.secondaries),
+            token=saved.token,
+            guard=self._sessions.guard(self._settings),
+            primary_facts=self._primary_facts,
+            board=self._board,
+            stop=self._stop,
+        )
 
     def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
         """Stream until a stop, or until the primary's position of the beginning is applied.
@@ -152,10 +158,11 @@ class Streaming:
                 self._joining.start()
             self._check.look(self._applier.position)
             while not self._stop.is_set:
+                heard_at = self._reader.heard_at
                 transactions = self._reader.take(_TAKE_SECONDS)
                 if transactions:
                     self._apply(transactions)
-                self._tell(transactions)
+                self._tell(transactions, heard_at)
                 if self._missing.names and self._has_reached(self._missing.end):
                     self._missing.set_aside(self._applier.position, self._windows)
                     self._board.set(quarantined=self._quarantined())
@@ -170,16 +177,16 @@ class Streaming:
             if self._joining is not None:
                 self._joining.stop()
             self._reader.stop()
-            self._board.set(position=self._applier.position)
+            self._board.set(position=self._applier.position, rows_uncommitted=0)
         return is_over
 
     def _apply(self, transactions: Sequence[Transaction]) -> None:
-        # The oldest in hand; a piece of a large transaction has no time of its own.
+        # The oldest of them.
         oldest = next((t.timestamp for t in transactions if t.timestamp), 0)
         if oldest:
-            self._set_lag(self._board.clock.age(oldest), grows=True)
+            self._set_lag(self._lag_of(oldest), grows=True)
         try:
-            self._applier.apply(transactions, has_more=self._has_more, on_commit=self._tell_progress)
+            self._applier.apply(transactions, has_more=self._has_more, on_progress=self._tell_progress)
         except ApplyRefused as error:
             changed = self._check.explained(error)
             if changed is None:
@@ -248,15 +255,29 @@ class Streaming:
     def _set_lag(self, seconds: float | None, *, grows: bool) -> None:
         self._board.set_lag(seconds, grows=grows, heard_at=self._reader.heard_at)
 
+    def _lag_of(self, source_time: int) -> float | None:
+        """Return the lag if what is applied next has a time of the primary's, seconds.
+
+        That time alone is the begin of a statement that may have run for hours before it was in the log, or the time of
+        the last change before a quiet night. What came after the last idle moment has waited no longer than since then.
+        """
+        age = self._board.clock.age(source_time)
+        if self._idle_at is None:
+            return age
+        waited = time.monotonic() - self._idle_at
+        return waited if age is None else min(age, waited)
+
     def _tell_progress(self) -> None:
-        """Tell between two commits how far a long batch is, now and then."""
+        """Tell how far a long batch is, now and then, between two commits or pieces."""
         if time.monotonic() - self._told_at >= _PROGRESS_SECONDS:
-            self._set_lag(self._board.clock.age(self._applier.source_time), grows=True)
+            self._set_lag(self._lag_of(self._applier.source_time), grows=True)
             self._tell_tally()
 
-    def _tell(self, transactions: Sequence[Transaction]) -> None:
+    def _tell(self, transactions: Sequence[Transaction], heard_at: float) -> None:
         is_idle = self._is_idle(transactions)
-        lag = 0.0 if is_idle else self._board.clock.age(self._applier.source_time)
+        if is_idle:
+            self._idle_at = heard_at
+        lag = 0.0 if is_idle else self._lag_of(self._applier.source_time)
         if is_idle and time.monotonic() - self._reader.heard_at > self._settings.network.read_timeout:
             lag = None
         self._set_lag(lag, grows=not is_idle)
@@ -273,7 +294,10 @@ class Streaming:
         self._board.set(
             phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined(), message=""
         )
-        self._board.count(sum(tally.rows.values()), tally.transactions, sum(tally.skipped_rows.values()))
+        self._board.count(
+            sum(tally.rows.values()), tally.transactions, sum(tally.skipped_rows.values()),
+            uncommitted=self._applier.uncommitted_rows,
+        )  # fmt: skip
 
     def _is_idle(self, transactions: Sequence[Transaction]) -> bool:
         """Return True if there is no more to read at the primary: nothing came, or no transaction was the last to come.

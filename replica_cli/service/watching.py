@@ -158,7 +158,8 @@ class HealthWatch:
         """Say how it goes in one line; nothing applied while the lag grows is worth a warning."""
         status = self._board.status
         copy = status.transfer.status if status.transfer is not None else None
-        moved = (status.position, status.rows_total, copy and (copy.rows_copied, copy.tables_done))
+        rows = (status.rows_total, status.rows_uncommitted)
+        moved = (status.position, rows, copy and (copy.rows_copied, copy.tables_done))
         lag = status.lag_seconds
         is_late = lag is not None and lag > self._settings.max_lag_seconds
         # While indexes are built, or the copy is planned, no count moves: that is told, and it is no fault.

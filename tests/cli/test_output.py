@@ -164,8 +164,8 @@ def test_status_lines_keep_their_fields() -> None:
     line = documents.status_line(WorkerStatus("db2", Phase.STREAMING, PLACE, transfer=TransferProgress("db2")))
     assert list(line) == [
         "type", "time", "instance", "phase", "position", "lag_seconds", "seconds_since_event", "rows_per_second",
-        "transactions_per_second", "rows_total", "transactions_total", "skipped_rows", "reconnects", "quarantined",
-        "message", "transfer",
+        "transactions_per_second", "rows_total", "rows_uncommitted", "transactions_total", "skipped_rows", "reconnects",
+        "quarantined", "message", "transfer",
     ]  # fmt: skip
     assert "\n" not in documents.dumps(line, is_line=True)
 

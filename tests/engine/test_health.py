@@ -366,6 +366,14 @@ def test_beats_keep_the_wish_to_pause_and_tell_movement(watched: Watched) -> Non
         assert third.moved_at is not None
         assert first.moved_at is not None
         assert third.moved_at > first.moved_at
+        # Rows of a large transaction, which is then rolled back and applied again.
+        moved = [third.moved_at]
+        for rows in (1000, 2000, 500, 2000, 2500):
+            beats.beat(replace(status, rows_total=1, rows_uncommitted=rows))
+            beat = beats.load()
+            assert beat is not None
+            moved.append(str(beat.moved_at))
+        assert moved[0] < moved[1] < moved[2] == moved[3] == moved[4] < moved[5]
 
 
 def test_a_stream_that_advances_is_well(watched: Watched) -> None:

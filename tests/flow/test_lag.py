@@ -65,3 +65,37 @@ def test_silence_grows_during_an_outage(replica: Replica) -> None:
         replica.primary.start()
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0
+
+
+def test_a_large_transaction_after_a_quiet_time_moves_and_shows_its_own_lag(replica: Replica) -> None:
+    digits = " CROSS JOIN ".join(f"(SELECT 0 n {'UNION SELECT {} ' * 9}) d{i}".format(*range(1, 10)) for i in range(4))
+    replica.on_primary(
+        "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(4000))",
+        "INSERT INTO t (v) VALUES ('')",
+    )
+    replica.run("transfer")
+    stream = replica.stream()
+    # The last change before the quiet time, by the primary's clock an hour ago.
+    replica.on_primary("SET timestamp = UNIX_TIMESTAMP() - 3600", "INSERT INTO t (v) VALUES ('')")
+    wait_until(lambda: replica.on_secondary("SELECT COUNT(*) FROM t") == [(2,)], "the change")
+    wait_until(lambda: snapshot(replica)["phase"] == "caught_up", "the stream to catch up")
+    with replica.secondaries["db1"].session(database=replica.schema) as session:
+        session.begin()
+        session.rows("SELECT * FROM t WHERE id = 1 FOR UPDATE")
+        # Its rows are applied in pieces; the last one waits for the row.
+        replica.on_primary(
+            "BEGIN",
+            f"INSERT INTO t (v) SELECT REPEAT('x', 4000) FROM {digits}",
+            "UPDATE t SET v = 'last' WHERE id = 1",
+            "COMMIT",
+        )
+        wait_until(lambda: snapshot(replica)["rows_uncommitted"] >= 5000, "rows that are not committed yet")
+        seen = snapshot(replica)
+        assert (seen["phase"], seen["rows_total"]) == ("streaming", 1)
+        assert 0 < seen["lag_seconds"] < 1800
+        session.rollback()
+    replica.wait_until_applied(stream)
+    wait_until(lambda: snapshot(replica)["phase"] == "caught_up", "the stream to catch up")
+    assert snapshot(replica)["rows_uncommitted"] == 0
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()

@@ -211,6 +211,7 @@ def status_line(status: WorkerStatus) -> Document:
         "rows_per_second": round(status.rows_per_second, 1),
         "transactions_per_second": round(status.transactions_per_second, 1),
         "rows_total": status.rows_total,
+        "rows_uncommitted": status.rows_uncommitted,
         "transactions_total": status.transactions_total,
         "skipped_rows": status.skipped_rows,
         "reconnects": status.reconnects,

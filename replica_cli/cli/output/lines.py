@@ -11,7 +11,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import copy_text, doing_text, phase_text, told_once
+from replica_cli.core.wording import copy_text, counted, doing_text, phase_text, told_once
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def status_text(status: WorkerStatus) -> str:
             f"trx {status.transactions_per_second:.0f}/s",
             f"total {status.rows_total} rows",
         ]
+        if status.rows_uncommitted:
+            parts.append(f"and {counted(status.rows_uncommitted, 'row')} of a transaction that is not committed yet")
     if status.quarantined:
         parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:3])}")
     if status.reconnects:

@@ -231,6 +231,8 @@ def test_a_large_transaction_comes_in_pieces(log: Log) -> None:
     assert [p.is_end for p in pieces] == [False] * (len(pieces) - 1) + [True]
     assert {(p.start.file, p.start.pos, p.gtid) for p in pieces} == {(start.file, start.pos, pieces[0].gtid)}
     assert (pieces[-1].end.file, pieces[-1].end.pos) == (end.file, end.pos)
+    # The lag while they are applied.
+    assert all(abs(p.timestamp - pieces[-1].timestamp) <= 60 for p in pieces)
     assert len(rows_of(pieces)) == 12
     assert all(sum(len(i) for i in rows_of([p])) < 6_000_000 for p in pieces)
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 from replica_cli.core.status import Phase, TableProgress, TableState, TransferProgress, WorkerStatus
 from replica_cli.service.board import StatusBoard
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_the_end_of_a_table_is_told_at_once_with_its_rows() -> None:
@@ -16,3 +22,23 @@ def test_the_end_of_a_table_is_told_at_once_with_its_rows() -> None:
     assert transfer is not None
     assert (told[-1].phase, transfer.rows_copied) == (Phase.TRANSFERRING, 3)
     assert [(table.table, table.rows) for table in told[-1].copied] == [("shop.t", 3)]
+
+
+def test_the_rate_counts_rows_of_a_transaction_that_is_not_committed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    board = StatusBoard("db1", lambda _: None)
+
+    def count(rows: int, uncommitted: int) -> tuple[int, int, float]:
+        now[0] += 1
+        board.count(rows, 1 if rows else 0, 0, uncommitted=uncommitted)
+        status = board.status
+        return status.rows_total, status.rows_uncommitted, status.rows_per_second
+
+    assert count(10, 0) == (10, 0, 0.0)
+    assert count(0, 500) == (10, 500, 500.0)
+    assert count(0, 1000) == (10, 1000, 500.0)
+    # It was rolled back, and is applied again.
+    assert count(0, 400) == (10, 400, 0.0)
+    assert count(0, 1400) == (10, 1400, 1000.0)
+    assert count(1400, 0) == (1410, 0, 500.0)
