@@ -33,6 +33,7 @@ _OF_DEFINITIONS = frozenset({
     1074, 1113, 1115, 1117, 1118, 1273, 4161,  # columns: too long, too many, of a charset or a type that is not there
     1215, 1822, 1824, 1826, 3734, 3780, 6125,  # foreign keys
     1286, 3161, 3510,  # engines and tablespaces that are not there
+    1305, 1630,  # functions that are not there
     1901, 1903, 1906, 1909, 3102, 3105, 3106, 3757, 3758, 3763, 3770, 3774,  # expressions of columns, keys and defaults
     1845, 1846,  # ALGORITHM and LOCK that this server cannot do
     3750, 3812, 3813, 3822,  # a primary key is required; checks
@@ -40,7 +41,7 @@ _OF_DEFINITIONS = frozenset({
 # What cannot be dropped: a foreign key that the copy left out, as its parent is not replicated, and a check that the
 # copy gave another name, as MySQL takes a name once in a schema.
 _CANNOT_DROP = frozenset({1091, 3821, 3940})
-# Our user may not do it: the copy may not either, and would have dropped a table to learn that.
+# Our user may not do it: the copy may not either.
 _RIGHTS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410})
 _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.position import Position
+from replica_cli.core.quarantine import with_refusal
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.identifiers import quote
@@ -72,6 +73,19 @@ class TableStore:
         """Write records in the caller's transaction, however many there are."""
         for first in range(0, len(records), _RECORDS_AT_ONCE):
             self.save(*records[first : first + _RECORDS_AT_ONCE])
+
+    def note_refusal(self, name: TableName, refusal: str) -> None:
+        """Add to the reason of a table, if it is quarantined now, that a copy of it is refused too, and why."""
+        record = self.load().get(name)
+        if record is None or record.state is not TableState.QUARANTINED:
+            return
+        # A record that was written since then is left as it is: the process that has the lock may copy the table.
+        self._session.execute(
+            f"UPDATE {self._table} SET reason = %s, updated_at = UTC_TIMESTAMP(6) WHERE instance = %s"
+            " AND schema_name = %s AND table_name = %s AND state = %s AND reason = %s",
+            with_refusal(record.reason, refusal), self._instance, name.schema, name.table, str(record.state),
+            record.reason,
+        )  # fmt: skip
 
     def forget(self, name: TableName, only: TableState | None = None) -> None:
         """Delete one record: the table is live like any other.

@@ -21,7 +21,7 @@ from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.sqlbuilder.identifiers import quote_table
-from replica_cli.transfer.errors import CopyIncomplete
+from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -167,18 +167,45 @@ def copy_to_the_end(
     """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock, as `guard` checks.
 
     `beside`: of what is unfinished only these tables, as the stream goes on with all others meanwhile; they are brought
-    up to it afterwards.
+    up to it afterwards. Raises TablesRefused, with nothing copied, and that is added to the reasons of quarantined
+    tables.
     """
     while True:
         if mode is TransferMode.RESUME:
             forget_dropped(settings, server, store, beside)
-        plan = make_plan(settings, server, mode, tables)
-        if beside:
-            plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name in beside), joins=True)
-        result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
+        with _noting_refusals(store):
+            plan = make_plan(settings, server, mode, tables)
+            if beside:
+                plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name in beside), joins=True)
+            result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
         if not result.must_repeat or stop.is_set:
             return result
         mode, tables = TransferMode.RESUME, ()
+
+
+def try_out(
+    settings: Settings, server: Server, tables: tuple[TableName, ...], store: TableStore, stop: StopToken
+) -> None:
+    """Raise TablesRefused if the secondary cannot make tables as the primary has them; needs no lock.
+
+    The stream would quarantine them where it is asked for a copy of them.
+    """
+    from replica_cli.transfer.run import try_definitions  # noqa: PLC0415 - as above
+
+    with _noting_refusals(store):
+        plan = make_plan(settings, server, TransferMode.NEW, tables)
+        # Not the name that the stream's own copy takes.
+        try_definitions(plan, server, settings.network, owner=f"{server.name}, asked", stop=stop)
+
+
+@contextmanager
+def _noting_refusals(store: TableStore) -> Iterator[None]:
+    try:
+        yield
+    except TablesRefused as error:
+        for name, refusal in error.refused.items():
+            store.note_refusal(name, refusal)
+        raise
 
 
 def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[TableName], reason: str) -> None:
@@ -191,7 +218,10 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[Tab
     with connect(settings.primary, settings.network) as primary:
         definitions = read_catalog(primary, selected_schemas(primary, settings.selection), tables)
     selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
-    store.save(*(TableRecord(n, TableState.PENDING, reason=reason) for n in sorted(family(tables, selected))))
+    # Why a table lacks rows is told until a copy has brought them.
+    before = {n: r.reason for n, r in store.load().items() if r.state is TableState.QUARANTINED}
+    names = sorted(family(tables, selected))
+    store.save(*(TableRecord(n, TableState.PENDING, reason=before.get(n) or reason) for n in names))
 
 
 def forget_dropped(

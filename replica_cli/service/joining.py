@@ -17,9 +17,9 @@ from replica_cli.applier.beside import XaMet
 from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, TableChangedInWindow
 from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
 from replica_cli.core.gtid import covers
+from replica_cli.core.quarantine import copy_advice, is_copy_refused, with_failure, with_refusal
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import BESIDE, UNFINISHED, TableState
@@ -34,7 +34,7 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from replica_cli.applier.applier import Applier
     from replica_cli.checkpoint.lock import LockGuard
@@ -213,17 +213,18 @@ class Joining:
         except TablesRefused as error:
             # What else waits is copied in the next turn.
             for name, reason in error.refused.items():
-                self._set_aside(store, [name], reason, when="once that is changed, ")
+                self._set_aside(store, [name], reason, with_refusal)
             return
         except ApplyRefused as error:
-            self._set_aside(store, [r.name for r in self._records(store) if r.state in UNFINISHED], error.message)
+            unfinished = [r.name for r in self._records(store) if r.state in UNFINISHED]
+            self._set_aside(store, unfinished, error.message, with_failure)
             return
         finally:
             self._board.set(transfer=None)
         failed = dict(result.errors)
         for record in self._records(store):
             if record.state in UNFINISHED and str(record.name) in failed:
-                self._set_aside(store, [record.name], failed[str(record.name)])
+                self._set_aside(store, [record.name], failed[str(record.name)], with_failure)
 
     def _tell(self, progress: TransferProgress) -> None:
         self._board.copying_beside(progress)
@@ -266,15 +267,23 @@ class Joining:
             raise ApplyRefused(error.message, hint=error.hint) from error
         self._set_aside(store, [table], error.message)
 
-    def _set_aside(self, store: TableStore, names: Sequence[TableName], reason: str, when: str = "") -> None:
+    def _set_aside(
+        self,
+        store: TableStore,
+        names: Sequence[TableName],
+        failure: str,
+        explained_by: Callable[[str, str], str] = lambda _, failure: failure,
+    ) -> None:
+        """Quarantine tables; `explained_by` makes the reason from that of the copy and from its failure."""
         records = store.load()
         for name in names:
-            start = records[name].start if name in records else None
-            store.save(TableRecord(name, TableState.QUARANTINED, start=start, reason=reason))
+            record = records.get(name, TableRecord(name, TableState.PENDING))
+            reason = explained_by(record.reason, failure)
+            store.save(TableRecord(name, TableState.QUARANTINED, start=record.start, reason=reason))
             log(
-                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; %s`replica transfer %s` brings it back",
-                reason.removeprefix(f"{name}: "), when, table_options([name]), instance=self._server.name,
-                schema=name.schema, table=name.table, position=start,
+                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; %s", reason.removeprefix(f"{name}: "),
+                copy_advice([name], is_refused=is_copy_refused(reason)), instance=self._server.name,
+                schema=name.schema, table=name.table, position=record.start,
             )  # fmt: skip
 
     def _again(self, names: Sequence[TableName], reason: str) -> None:

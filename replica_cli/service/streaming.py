@@ -11,6 +11,7 @@ from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused, CorruptEvent
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
+from replica_cli.core.quarantine import is_copy_refused
 from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
@@ -323,6 +324,12 @@ class Streaming:
                 logger, logging.INFO, Tag.INFO, "%s passed over: %s", counted(count, "statement"), reason,
                 instance=self._instance, position=position,
             )  # fmt: skip
+
+    @property
+    def uncopyable(self) -> tuple[str, ...]:
+        """Return the quarantined tables of which the secondary refused a copy."""
+        records = self._windows.records.values()
+        return tuple(str(r.name) for r in records if r.state is TableState.QUARANTINED and is_copy_refused(r.reason))
 
     def _quarantined(self) -> tuple[str, ...]:
         records = self._windows.records.values()

@@ -25,7 +25,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.broken_state import explained
-from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan
+from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan, try_out
 from replica_cli.service.each import ask_each
 from replica_cli.service.preflight import check_before_start
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
@@ -225,6 +225,7 @@ def _ask_the_stream(
     started = time.monotonic()
     store = TableStore(session, settings.state_schema, server.name)
     names = frozenset(t.name for t in plan.tables)
+    try_out(settings, server, tuple(t.name for t in plan.tables), store, stop)
     told = Told(BeatStore(session, settings.state_schema, server.name), names)
     ask_for_copies(settings, store, names, "asked for by `transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)

@@ -18,7 +18,6 @@ from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter
 from replica_cli.checkpoint.tables import TableRecord
-from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
@@ -36,6 +35,7 @@ from replica_cli.core.errors import (
     ServerIdTaken,
     UnfinishedTransfer,
 )
+from replica_cli.core.quarantine import copy_advice, is_copy_refused, with_failure, with_refusal
 from replica_cli.core.reports import Failure, WorkerReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
@@ -61,7 +61,7 @@ from replica_cli.service.streaming import Streaming
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
@@ -109,6 +109,7 @@ class Worker:
         self._is_doubted = False
         self._former: FormerWriter | None = None
         self._token: int | None = None
+        self._uncopyable: tuple[str, ...] = ()
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
         self._lost = 0
@@ -192,6 +193,7 @@ class Worker:
                 is_over = streaming.run(
                     until_caught_up=self._request.until_caught_up, is_interrupted=self._is_interrupted
                 )
+                self._uncopyable = streaming.uncopyable
 
     def take(self, settings: Settings) -> None:
         """Go on with other settings as soon as the batch in hand is committed. From any thread."""
@@ -290,12 +292,10 @@ class Worker:
                 )  # fmt: skip
                 break
             except TablesRefused as error:
-                again = "once that is changed, `replica transfer {}` brings it back"
-                advice = {name: again.format(table_options([name])) for name in error.refused}
-                self._set_aside_uncopied(sessions, mode, error, error.refused, advice)
+                self._set_aside_uncopied(sessions, mode, error, error.refused, with_refusal)
             except CopyIncomplete as error:
                 failed = {n: error.failed[str(n)] for n in tables.load() if str(n) in error.failed}
-                self._set_aside_uncopied(sessions, mode, error, failed)
+                self._set_aside_uncopied(sessions, mode, error, failed, with_failure)
             if not any(r.state in UNFINISHED for r in tables.load().values()):
                 break
         self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
@@ -306,12 +306,12 @@ class Worker:
         mode: TransferMode,
         error: ApplyRefused,
         reasons: Mapping[TableName, str],
-        advice: Mapping[TableName, str] | None = None,
+        explained_by: Callable[[str, str], str],
     ) -> None:
         """Set tables aside whose copy failed, so that the others stream on.
 
-        Raises the error for a first copy: there they can be left out, or mended. Tables that were asked for again say
-        why.
+        Raises the error for a first copy: there they can be left out, or corrected. Tables that are copied again say
+        why; `explained_by` adds to that why the copy failed.
         """
         saved, records = sessions.stores.positions.load(), sessions.stores.tables.load()
         was_there = {r.name for r in records.values() if r.reason}
@@ -320,9 +320,10 @@ class Worker:
         if not saved.transaction_count and not was_there >= reasons.keys():
             raise error
         for name, reason in reasons.items():
+            known = records[name].reason if name in records else ""
             # The statement that asked for the copy comes next: it is not to ask for one again.
             place = self._asked_by.get(name)
-            self._set_aside(sessions, name, reason, saved.position, (advice or {}).get(name, ""), place=place)
+            self._set_aside(sessions, name, explained_by(known, reason), saved.position, place=place)
 
     def _outlive(  # noqa: PLR0911 - one return a kind of trouble
         self, error: ReplicaError
@@ -388,7 +389,7 @@ class Worker:
         tables = self._altered.renames.with_new_names(error.tables)
         may_copy = self._request.may_transfer
         if not may_copy and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
-            return ApplyRefused(error.message, hint=f"`replica transfer {table_options(tables)}` copies it again")
+            return ApplyRefused(error.message, hint=copy_advice(tables))
         if may_copy:
             log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", error.message, instance=self._server.name)
         try:
@@ -430,7 +431,7 @@ class Worker:
         """Quarantine a table; `place` is that of the transaction that failed, None if it was no transaction."""
         record = TableRecord(table, TableState.QUARANTINED, start=start, end=place, reason=reason)
         sessions.stores.tables.save(record)
-        advice = advice or f"`replica transfer {table_options([table])}` brings it back"
+        advice = advice or copy_advice([table], is_refused=is_copy_refused(reason))
         log(
             logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; %s", reason.removeprefix(f"{table}: "), advice,
             instance=self._server.name, schema=table.schema, table=table.table, position=start,
@@ -541,9 +542,10 @@ class Worker:
         text = (
             f"{self._server.name}: caught up, but for {counted(len(tables), 'quarantined table')}: {', '.join(tables)}"
         )
-        return Failure(
-            "quarantined", text, f"`replica transfer {table_options(tables)}` copies them again", ExitCode.FOUND
-        )
+        others = [t for t in tables if t not in self._uncopyable]
+        advice = [copy_advice(others)] if others else []
+        advice += [copy_advice(self._uncopyable, is_refused=True)] if self._uncopyable else []
+        return Failure("quarantined", text, "; ".join(advice), ExitCode.FOUND)
 
 
 def _bug(error: Exception) -> Panic:

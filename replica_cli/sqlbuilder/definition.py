@@ -81,6 +81,24 @@ def create_statements(
     )
 
 
+def with_other_name(create: str, name: TableName, other: TableName, *, keeps_check_names: bool) -> str:
+    """Return a statement of `create_statements` or `sequence_statement` for `name`, as one for another name.
+
+    The server gives the checks of the table names if theirs are not kept.
+    """
+    renamed = create.replace(quote_table(name), quote_table(other), 1)
+    if keeps_check_names:
+        return renamed
+    table = parse(renamed)
+    items = tuple(_without_name(i) if i.is_check else i for i in table.items)
+    return table.with_items(items).create(quote_table(other))
+
+
+def _without_name(check: Item) -> Item:
+    start = next(place for place, token in enumerate(check.tokens) if token.is_word("CHECK"))
+    return Item(check.tokens[start:])
+
+
 def column_clause(create_text: str, column: str) -> str | None:
     """Return a column's definition as SHOW CREATE TABLE writes it, its name first; None where it is not there."""
     return next((i.text for i in parse(create_text).columns if i.name == column), None)

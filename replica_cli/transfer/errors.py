@@ -46,9 +46,9 @@ class TablesRefused(ApplyRefused):
 
     code = "tables_refused"
 
-    def __init__(self, refused: Mapping[TableName, str]) -> None:
+    def __init__(self, refused: Mapping[TableName, str], *, note: str = "") -> None:
         reasons = tuple(t if t.startswith(str(name)) else f"{name}: {t}" for name, t in refused.items())
-        super().__init__("; ".join(reasons), hint="leave these tables out with REPLICA_EXCLUDE_TABLES")
+        super().__init__("; ".join(reasons), hint=f"{note}leave these tables out with REPLICA_EXCLUDE_TABLES")
         self.refused = dict(refused)
         self.reasons = reasons
 

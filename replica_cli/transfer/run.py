@@ -18,15 +18,17 @@ from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import Ends
+from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.family import families
 from replica_cli.transfer.late import SinceThePlan, since_the_plan
+from replica_cli.transfer.making import drop_scratch_tables, find_refused
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
 from replica_cli.transfer.work import Task, WorkQueue
 from replica_cli.transfer.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from replica_cli.core.position import Position
@@ -75,14 +77,16 @@ def run_copy(
 
     `guard` is asked on each new connection to the secondary, and before a table is dropped: it raises where another
     process may write by now. A table that fails is listed and the others go on.
-    Raises Fenced where another process copies too, ServerError where a server is lost outside of a table's work, and
-    whatever no table is to blame for.
+    Raises TablesRefused, with nothing changed, if the secondary cannot make a table that the copy would replace; Fenced
+    where another process copies too, ServerError where a server is lost outside of a table's work, and whatever no
+    table is to blame for.
     """
     ends = Ends(primary, secondary, network, plan.packet_limit, guard or _trust)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
+        _refuse(target, runs, plan.instance, stop)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
         start, late = _begin(source, target, facts, plan, runs, stop=stop)
         saved = PositionStore(target, plan.state_schema, plan.instance).load()
@@ -109,6 +113,24 @@ def run_copy(
     return replace(result, is_complete=False, must_repeat=True) if late else result
 
 
+def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owner: str, stop: StopToken) -> None:
+    """Raise TablesRefused if the secondary cannot make the tables of a plan that it would replace; copies nothing.
+
+    `owner` is part of the scratch tables' names, so that two processes can try the same table out.
+    """
+    runs = [TableRun(t) for t in plan.tables]
+    with Ends(secondary, secondary, network, plan.packet_limit, _trust).open_secondary() as target:
+        _refuse(target, runs, owner, stop)
+
+
+def _refuse(target: Session, runs: list[TableRun], owner: str, stop: StopToken) -> None:
+    drop_scratch_tables(target, {run.target.schema for run in runs}, owner)
+    if refused := find_refused(target, runs, owner, stop):
+        raise TablesRefused(
+            refused, note="nothing was changed; let the secondary make them as the primary has them, or "
+        )
+
+
 def _work_off(workers: Sequence[Worker], instance: str) -> None:
     """Let the workers work until their queue is over."""
     threads = [
@@ -132,6 +154,8 @@ def _begin(
     since = since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
     _leave_out(target, plan, runs, since)
     tables = TableStore(target, plan.state_schema, plan.instance)
+    if not plan.starts_position:
+        _keep_reasons(plan, runs, tables.load())
     progress = ProgressStore(target, plan.state_schema, plan.instance)
     target.begin()
     if plan.starts_position and start is not None:
@@ -145,11 +169,24 @@ def _begin(
         # A table copied whole starts at its own snapshot, which is still to come.
         run.start = None if run.reads_whole else start
     states = (TableState.COPYING if run.start else TableState.PENDING for run in fresh)
-    records = [*late, *(TableRecord(run.name, state, run.start) for run, state in zip(fresh, states, strict=True))]
+    records = [
+        *late,
+        *(TableRecord(run.name, state, run.start, reason=run.reason) for run, state in zip(fresh, states, strict=True)),
+    ]
     progress.forget(*(record.name for record in records))
     tables.save_many(records)
     target.commit()
     return start, since.late
+
+
+def _keep_reasons(plan: CopyPlan, runs: list[TableRun], records: Mapping[TableName, TableRecord]) -> None:
+    """Take over why tables are copied again: if the copy fails as well, both reasons are told.
+
+    A table without a reason belongs to a first copy.
+    """
+    for run in runs:
+        known = records[run.name].reason if run.name in records else ""
+        run.reason = known or ("" if plan.is_full else "asked for by `transfer --table`")
 
 
 def _trust(session: Session) -> None:
@@ -184,7 +221,8 @@ def _repeat(target: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
     for run in again:
         run.is_finished, run.failure = False, None
     progress.forget(*(run.name for run in again))
-    tables.save_many([TableRecord(r.name, TableState.PENDING, reason="altered while it was copied") for r in again])
+    altered = "altered while it was copied"
+    tables.save_many([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in again])
     target.commit()
 
 

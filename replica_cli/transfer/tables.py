@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.errors import ApplyRefused
-from replica_cli.core.reports import CopyMethod
+from replica_cli.core.reports import CopyMethod, TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
-from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ServerError
 from replica_cli.sqlbuilder.chunks import after, join_literals
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.modes import make
 from replica_cli.transfer.reading import RangeReader, noticing_ddl
@@ -28,22 +25,20 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
-    from replica_cli.core.table import Column, TableDefinition, TableName
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.chunks import KeyLiterals
     from replica_cli.transfer.plan import CopyPlan, TablePlan
     from replica_cli.transfer.source import SourceTable
 
-# Sorted at the end an index costs the secondary a third of what it costs row by row: worth a statement more.
-DEFERRED_KEYS_ROWS = 20_000
-
 
 class TableRun:
     """One table while it is copied. `lock` guards what several workers touch.
 
     `group` are the tables that are read in one snapshot with it, itself among them; `must_repeat`: one of them was
-    altered, and all are to be copied anew. `mode`: the number among ROW_MODES in which its rows are written.
+    altered, and all are to be copied again. `mode`: the number among ROW_MODES in which its rows are written.
+    `is_accepted`: the secondary makes a table of this definition, or has none to lose. `reason`: why it is copied.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -59,6 +54,8 @@ class TableRun:
         self.group: tuple[TableRun, ...] = (self,)
         self.must_repeat = False
         self.mode = 0
+        self.is_accepted = plan.planned.action is TableAction.CREATE
+        self.reason = ""
 
     @property
     def name(self) -> TableName:
@@ -75,9 +72,9 @@ class TableRun:
         """Say whether all of its rows are read at one moment: such a copy has no replay window."""
         return self.planned.method is CopyMethod.SNAPSHOT
 
-    def begin_again(self, source: SourceTable) -> None:
-        """Take the new definition for the next attempt. A table without a key is read in one snapshot from now on."""
-        self.source, self.is_altered = source, False
+    def begin_anew(self, source: SourceTable) -> None:
+        """Take another definition for the next attempt. A table that has no key any more is read at one moment."""
+        self.source, self.is_altered, self.is_accepted = source, False, False
         if source.key is None:
             self.planned = replace(self.planned, method=CopyMethod.SNAPSHOT, ranges=1, key=())
 
@@ -85,66 +82,6 @@ class TableRun:
     def is_given_up(self) -> bool:
         """Say whether ranges of this table need not go on: it failed, or it begins anew."""
         return self.is_altered or self.must_repeat or self.failure is not None
-
-
-def make_table(secondary: Session, run: TableRun) -> None:
-    """Drop what stands there and make the table without its foreign keys, and without triggers.
-
-    A large one is left without the indexes that `add_deferred_keys` makes when its rows are there. They are made and
-    dropped first: what the server does not take of them shows before the first row.
-    Foreign keys of other tables that point here stay, as the session does not check them.
-    Raises ApplyRefused if the server made another table than the statement says.
-    """
-    secondary.execute(f"DROP TABLE IF EXISTS {quote_table(run.target)}")
-    # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
-    secondary.execute(f"USE {quote(run.target.schema)}")
-    statements = run.source.statements
-    make(secondary, statements.create, run.target)
-    _check_made(secondary, run)
-    if not statements.deferred_keys or run.source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
-        return
-    dropped = ", ".join(f"DROP KEY {quote(name)}" for name, _ in statements.deferred_keys)
-    try:
-        make(secondary, f"ALTER TABLE {quote_table(run.target)} {dropped}", run.target)
-    except ServerError as error:
-        # A foreign key of a table that is not copied now may need one of them: then all stay.
-        if error.errno != ER_DROP_INDEX_FK:
-            raise
-
-
-def _check_made(secondary: Session, run: TableRun) -> None:
-    """Compare what was made where settings of the server that our user may not change put something else.
-
-    They are an invisible primary key, an engine without transactions, and a TIMESTAMP that changes by itself.
-    """
-    made = read_table(secondary, run.target)
-    if made is None:
-        raise ApplyRefused("the table was made on the secondary and is not there")
-    if kind_of(made.engine) is not EngineKind.KEPT:
-        raise ApplyRefused(
-            f"the secondary made it with engine {made.engine}: its rows would not commit with the position",
-            hint="SET GLOBAL enforce_storage_engine = NULL on the secondary, then `replica transfer --resume`",
-        )
-    wanted, found = _columns(run.source.definition), _columns(made.with_history())
-    if wanted != found:
-        differing = ", ".join(sorted({name for name, _ in wanted ^ found}))
-        raise ApplyRefused(
-            f"the secondary made other columns than the primary has: {differing}",
-            hint="set sql_generate_invisible_primary_key=OFF and explicit_defaults_for_timestamp=ON on the secondary, "
-            "or give this user SESSION_VARIABLES_ADMIN there; then `replica transfer --resume`",
-        )
-
-
-def _columns(definition: TableDefinition) -> set[tuple[str, tuple[bool, bool] | None]]:
-    """Return the columns' names; of a TIMESTAMP NOT NULL whether it has a default, and changes by itself."""
-    return {
-        (c.name, (c.default is None, "on update" in c.extra.lower()) if _is_implicit(c) else None)
-        for c in definition.columns
-    }
-
-
-def _is_implicit(column: Column) -> bool:
-    return column.data_type == "timestamp" and not column.is_nullable and not column.is_generated
 
 
 @contextmanager
@@ -181,7 +118,8 @@ def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple
     """Write the table's record and its ranges in one transaction."""
     secondary.begin()
     state = TableState.COPYING
-    TableStore(secondary, plan.state_schema, plan.instance).save(TableRecord(run.name, state, run.start))
+    record = TableRecord(run.name, state, run.start, reason=run.reason)
+    TableStore(secondary, plan.state_schema, plan.instance).save(record)
     ProgressStore(secondary, plan.state_schema, plan.instance).begin(run.name, run.source.fingerprint, ranges)
     secondary.commit()
 

@@ -16,11 +16,12 @@ from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.ends import Connections
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
+from replica_cli.transfer.making import make_table
 from replica_cli.transfer.modes import ROW_MODES, may_be_of_the_mode
 from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
 from replica_cli.transfer.source import current_fingerprint, reread_source
-from replica_cli.transfer.tables import begin_table, locked_table, make_table, split
+from replica_cli.transfer.tables import begin_table, locked_table, split
 from replica_cli.transfer.work import Task
 from replica_cli.transfer.writing import ChunkWriter
 
@@ -148,7 +149,7 @@ class Worker:
         self._meter.begin(str(run.name), CopyStep.PREPARING)
         # Progress goes before the rows do: a death between the two must not leave ranges that look done.
         self._store(secondary).forget(run.name)
-        make_table(secondary, run)
+        make_table(secondary, run, self._plan.instance)
         with noticing_ddl():
             ranges = split(self._connections.reader, run, self._plan)
         begin_table(secondary, self._plan, run, ranges)
@@ -204,7 +205,7 @@ class Worker:
         secondary = self._connections.secondary
         self._connections.ends.guard(secondary)
         self._store(secondary).forget(run.name)
-        make_table(secondary, run)
+        make_table(secondary, run, self._plan.instance)
         begin_table(secondary, self._plan, run, (RangeProgress(1),))
         self._meter.start_over(str(run.name))
         self._meter.begin(str(run.name), CopyStep.ROWS)

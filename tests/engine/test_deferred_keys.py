@@ -14,7 +14,7 @@ from replica_cli.core.errors import Interrupted
 from replica_cli.core.reports import TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.stop import StopToken
-from replica_cli.transfer import deferred_keys, tables, worker
+from replica_cli.transfer import deferred_keys, making, worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ FILLED = {"counter": ("t", "n, n + 1, n * 7 % 13, CONCAT('row ', n)"), "generate
 
 @pytest.fixture
 def copier(primary: SandboxServer, secondary: SandboxServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> Copier:
-    monkeypatch.setattr(tables, "DEFERRED_KEYS_ROWS", 0)
+    monkeypatch.setattr(making, "DEFERRED_KEYS_ROWS", 0)
     return Copier(primary, secondary, schema)
 
 

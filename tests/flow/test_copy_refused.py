@@ -1,0 +1,90 @@
+"""Tables that the secondary's release cannot make: their copy is refused, and nothing that is there is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fix_replica import Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fix_servers import ServerFactory
+
+REFUSED = ("CHECK (json_schema_valid('{}', doc))", "COLUMN c VARCHAR(50) DEFAULT (format_pico_time(1))")
+
+
+@pytest.fixture
+def older(server_factory: ServerFactory, tmp_path: Path) -> Iterator[Replica]:
+    """Give the command for a secondary whose release lacks functions of the primary's."""
+    primary, secondary = server_factory("mariadb", "11.8"), server_factory("mariadb", "10.11")
+    made = Replica(primary, {"db1": secondary}, "shop", "replica_state", tmp_path)
+    yield made
+    made.close()
+
+
+def _prepare(replica: Replica) -> None:
+    for name in ("a", "b", "good"):
+        replica.on_primary(
+            f"CREATE TABLE {name} (id INT PRIMARY KEY, doc LONGTEXT)", f"INSERT INTO {name} VALUES (1, '{{}}')"
+        )
+    replica.run("transfer")
+
+
+def _rows(replica: Replica) -> list[tuple[str, int]]:
+    tables = [str(row[0]) for row in replica.on_secondary("SHOW TABLES")]
+    return [(name, len(replica.on_secondary(f"SELECT * FROM {name}"))) for name in tables]
+
+
+def test_a_definition_that_the_secondary_refuses_costs_no_table_and_no_stream(older: Replica) -> None:
+    replica = older
+    _prepare(replica)
+    # Right after the copy: nothing was streamed yet.
+    for name, change in zip(("a", "b"), REFUSED, strict=True):
+        replica.on_primary(f"ALTER TABLE {name} ADD {change}")
+    replica.on_primary("INSERT INTO good VALUES (2, '{}')")
+    ended = replica.catch_up(code=3)
+    rows = [("a", 1), ("b", 1), ("good", 2)]
+    assert _rows(replica) == rows
+    advice = "once the secondary can make it, `replica transfer --table shop.a --secondary db1` copies it again"
+    assert advice in ended.stderr
+    assert "hint: once the secondary can make them, `replica transfer" in ended.stderr
+    for _ in range(2):
+        states = replica.state("SELECT table_name, state, start_file != '', reason FROM table_status ORDER BY 1")
+        assert [row[:3] for row in states] == [("a", "quarantined", 1), ("b", "quarantined", 1)]
+        for *_, reason in states:
+            before, _, refusal = reason.partition("; the copy is refused too: db1: Function or expression ")
+            assert "alter table" in before.lower(), states
+            assert refusal.count("(error 1901)") == 1, states
+        check = next(
+            c for c in replica.run("health", "--json", code=2).document["checks"] if c["name"] == "quarantined-tables"
+        )
+        assert check["hint"].startswith("once the secondary can make them, `replica transfer --table shop.a --table ")
+        # What is typed all the same is refused, and changes nothing.
+        typed = replica.run("transfer", "--table", "shop.a", "--secondary", "db1", "--yes", code=14)
+        assert "(error 1901)" in typed.stderr
+        assert _rows(replica) == rows
+    replica.on_primary("ALTER TABLE a DROP CONSTRAINT CONSTRAINT_1", "ALTER TABLE b DROP COLUMN c")
+    replica.run("transfer", "--table", "shop.a", "--table", "shop.b", "--secondary", "db1", "--yes")
+    replica.catch_up()
+    replica.assert_nothing_is_noted()
+    replica.assert_equal()
+
+
+def test_a_copy_asked_of_a_stream_is_refused_without_setting_a_live_table_aside(older: Replica) -> None:
+    replica = older
+    _prepare(replica)
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    # The stream never sees this definition: it is not in the log.
+    with replica.primary.session("shop") as session:
+        session.execute("SET SESSION sql_log_bin = 0")
+        session.execute(f"ALTER TABLE a ADD {REFUSED[0]}")
+    asked = replica.run("transfer", "--table", "shop.a", "--secondary", "db1", "--yes", code=14)
+    assert "(error 1901)" in asked.stderr
+    replica.on_primary("INSERT INTO a VALUES (2, '{}')")
+    replica.wait_until_applied(stream)
+    assert ("a", 2) in _rows(replica)
+    replica.assert_nothing_is_noted()
