@@ -6,15 +6,17 @@ server, and an engine without transactions would part the position from its rows
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import StateBroken
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
@@ -51,20 +53,33 @@ def read_layout(session: Session, state_schema: str, tables: Mapping[str, str]) 
             raise StateBroken(
                 f"{session.server.name}: {quote(state_schema)}.{name} is not the table that this version of replica "
                 f"makes: {fault}",
-                hint=f"put it right, or run the version that made it; {set_aside_hint(state_schema, existing)}",
+                hint="correct it, or run the version that made it; "
+                + set_aside_hint(state_schema, existing, instances_of(session, state_schema, existing)),
             )
     return frozenset(existing)
 
 
-def set_aside_hint(state_schema: str, tables: Iterable[str]) -> str:
+def instances_of(session: Session, state_schema: str, existing: Iterable[str]) -> list[str]:
+    """Return the instances that have a position in a state schema; none if its table cannot tell."""
+    if "binlog_position" not in existing:
+        return []
+    with contextlib.suppress(ServerError):
+        rows = session.rows(f"SELECT instance FROM {quote(state_schema)}.binlog_position ORDER BY instance")
+        return [str(name) for (name,) in rows]
+    return []
+
+
+def set_aside_hint(state_schema: str, tables: Iterable[str], instances: Sequence[str] = ()) -> str:
     """Return what to type to begin without the state: nothing of it is lost, and every row is copied again.
 
-    All of its tables go together: a position without the tables' records would leave gaps that are not seen.
+    All of its tables go together: a position without the tables' records would leave gaps that are not seen. So the
+    `instances` that have a position in them are named: each of them begins again.
     """
     schema = quote(state_schema)
     pairs = ", ".join(f"{schema}.{table} TO {schema}.{table}_old" for table in sorted(tables))
-    rename = f"RENAME TABLE {pairs};  -- on the secondary, sets the state aside; then " if pairs else ""
-    return f"{rename}`replica transfer --restart` copies every table again"
+    whose = f" of all its instances ({', '.join(instances)})" if len(instances) > 1 else ""
+    rename = f"RENAME TABLE {pairs};  -- on the secondary, sets the state{whose} aside; then " if pairs else ""
+    return f"{rename}`replica transfer --restart` copies every table again{', for each of them' if whose else ''}"
 
 
 def _wanted(definition: str) -> dict[str, _Column]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.layout import read_layout, set_aside_hint
+from replica_cli.checkpoint.layout import instances_of, read_layout, set_aside_hint
 from replica_cli.core.errors import StateBroken
 from replica_cli.sqlbuilder.identifiers import quote
 
@@ -150,7 +150,7 @@ def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]
         raise StateBroken(
             f"{session.server.name}: the state schema {quote(state_schema)} has saved positions and no table "
             f"{', '.join(missing)}: what it held is lost",
-            hint=set_aside_hint(state_schema, existing),
+            hint=set_aside_hint(state_schema, existing, instances_of(session, state_schema, existing)),
         )
     return existing
 

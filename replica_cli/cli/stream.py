@@ -21,9 +21,9 @@ from replica_cli.core.settings import EngineChoice  # noqa: TC001 - as above
 
 HELP = help_text(
     "Keep the secondaries in step with the primary until stopped",
-    "Streams from the position saved on each secondary. A secondary without a position, or with none of the tables, "
-    "gets a transfer first. Ctrl-C or SIGTERM finishes what is read, commits and ends; a second Ctrl-C rolls back. "
-    "SIGHUP reads the settings again and says what it took; SIGUSR1 prints a status line.",
+    "Streams from the position saved on each secondary. A secondary without a position gets a transfer first; a copy "
+    "that was begun is finished first. Ctrl-C or SIGTERM finishes what is read, commits and ends; a second Ctrl-C "
+    "rolls back. SIGHUP reads the settings again and says what it took; SIGUSR1 prints a status line.",
     examples=(
         ("Keep all secondaries in step", "replica stream"),
         ("Catch up one secondary and end", "replica stream --secondary db2 --until-caught-up"),

@@ -61,12 +61,15 @@ def table_options(names: Iterable[object]) -> str:
 
 
 def gone_advice(names: Sequence[object]) -> str:
-    """Return what to do about tables that the secondary has and the primary has no longer, not under these names."""
-    excluded, transfer = ",".join(map(str, names)), f"`replica transfer {table_options(names)}`"
+    """Return what to do about tables that the secondary has and the primary has no longer, not under these names.
+
+    Nothing of it is done on the primary: its applications use the table under the name that it has now.
+    """
+    excluded = ",".join(map(str, names))
     return (
-        f"if it was renamed on the primary, rename it back there, then {transfer}; if it is to be replicated no more, "
-        f"stop the stream, add {excluded} to REPLICA_EXCLUDE_TABLES, then `replica position "
-        "reset --accept-filters` (the secondary keeps the table until you drop it)"
+        "if it was renamed on the primary, `replica transfer --table SCHEMA.NEW_NAME` copies it under its new name; "
+        f"then, or if it was dropped, stop the stream, add {excluded} to REPLICA_EXCLUDE_TABLES, and `replica position "
+        "reset --accept-filters` forgets the old name (the secondary keeps the old table until you drop it)"
     )
 
 

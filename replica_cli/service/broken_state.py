@@ -14,34 +14,35 @@ from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
+    from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
 
 logger = logging.getLogger(__name__)
 
 
-def explained(error: ReplicaError, settings: Settings, server: Server) -> ReplicaError:
+def explained(error: ReplicaError, settings: Settings, server: Server, last: Position | None = None) -> ReplicaError:
     """Return what is wrong with the state schema if that explains an error, else the error itself.
 
     The caller has used the state before: a table or a position row that is missing now was there. An error of the
     server alone would not say what to do, and a row that is gone would look like one that another process took.
-    The error itself is logged.
+    The error itself is logged. `last` is the last position that was committed, if a stream knows it.
     """
     if not (isinstance(error, Fenced) or (isinstance(error, ServerError) and error.remedy is Remedy.FATAL)):
         return error
-    found = _what_is_broken(error, settings, server)
+    found = _what_is_broken(error, settings, server, last)
     if found is not error and isinstance(error, ServerError):
         log(logger, logging.WARNING, Tag.WARN, "%s", error.message, instance=server.name)
     return found
 
 
-def _what_is_broken(error: ReplicaError, settings: Settings, server: Server) -> ReplicaError:
+def _what_is_broken(error: ReplicaError, settings: Settings, server: Server, last: Position | None) -> ReplicaError:
     try:
         with connect(server, settings.network) as session:
             existing = existing_state_tables(session, settings.state_schema)
             if missing := sorted(state_tables() - existing):
                 return state_lost(settings, server, f"has no table {', '.join(missing)}")
             if PositionStore(session, settings.state_schema, server.name).load() is None:
-                return state_lost(settings, server, f"has no position row of {server.name}")
+                return position_row_lost(settings, server, last)
     except StateBroken as broken:
         return broken
     except ReplicaError:
@@ -56,3 +57,15 @@ def state_lost(settings: Settings, server: Server, what: str) -> StateBroken:
         "emptied it while this process used it",
         hint=f"nothing after the last commit was applied; {set_aside_hint(settings.state_schema, ())}",
     )
+
+
+def position_row_lost(settings: Settings, server: Server, last: Position | None) -> StateBroken:
+    """Return the error of a position row that was there a moment ago, with a position of which it may be made again."""
+    error = state_lost(settings, server, f"has no position row of {server.name}")
+    if last is None or not last.file:
+        return error
+    again = (
+        f"if only this row was deleted, `replica position reset --to {last.file}:{last.pos}` goes on after the last "
+        "commit; else "
+    )
+    return StateBroken(error.message, hint=f"{again}{set_aside_hint(settings.state_schema, ())}")

@@ -44,7 +44,7 @@ from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
-from replica_cli.service.broken_state import explained, state_lost
+from replica_cli.service.broken_state import explained, position_row_lost
 from replica_cli.service.copying import (
     ask_for_copies,
     can_join_later,
@@ -139,7 +139,15 @@ class Worker:
         """Return an error in our words; one of the state that this worker has used before says what became of that."""
         if not isinstance(error, ReplicaError):
             return _bug(error)
-        return explained(error, self._settings, self._server) if self._board.has_used_state else error
+        if not self._board.has_used_state:
+            return error
+        return explained(error, self._settings, self._server, self._last_position)
+
+    @property
+    def _last_position(self) -> Position | None:
+        """Return the last position that was committed by the stream; a copy has none that would be enough."""
+        status = self._board.status
+        return None if status.phase is Phase.TRANSFERRING else status.position
 
     def _open(self) -> SecondarySessions:
         try:
@@ -247,7 +255,7 @@ class Worker:
             )
         if self._token is not None and saved is None:
             # Not a first start: what is missing here was there, and a new first copy is nobody's wish.
-            raise state_lost(self._settings, self._server, f"has no position row of {self._server.name}")
+            raise position_row_lost(self._settings, self._server, self._last_position)
         records = stores.tables.load()
         unfinished = [r.name for r in records.values() if r.state in UNFINISHED]
         if saved is not None and unfinished:

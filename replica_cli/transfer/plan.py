@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 # Below this a table is one range: splitting costs a walk along the index.
 SPLIT_ROWS = 50_000
 _TABLES_AT_ONCE = 100
+_NAMED_TABLES = 3
 _NONE: frozenset[str] = frozenset()
 _CHECKS = (
     "SELECT constraint_schema, constraint_name FROM information_schema.check_constraints WHERE constraint_schema = "
@@ -125,7 +127,7 @@ def plan_copy(
             f"{instance}: a copy was begun and not finished ({len(unfinished)} tables)",
             hint="`replica transfer --resume` goes on with it",
         )
-    definitions = selected_definitions(primary, selection, tables, unfinished)
+    definitions = selected_definitions(primary, selection, tables, unfinished, recorded=records)
     if mode is TransferMode.RESUME:
         definitions = {n: d for n, d in definitions.items() if n in unfinished}
     known = _Known(records, progress, _existing(secondary, selection, definitions))
@@ -214,20 +216,36 @@ def _state(
 
 
 def selected_definitions(
-    primary: Session, selection: Selection, tables: Sequence[TableName], expected: Iterable[TableName] = ()
+    primary: Session,
+    selection: Selection,
+    tables: Sequence[TableName],
+    expected: Iterable[TableName] = (),
+    *,
+    recorded: Iterable[TableName] = (),
 ) -> dict[TableName, TableDefinition]:
     """Return the selected tables, or those of `tables` with their families. Raises UsageError for one that is not.
 
-    `expected`: see `read_catalog`.
+    `expected`: see `read_catalog`. `recorded`: tables that the secondary has a record of.
     """
     read = read_catalog(primary, selected_schemas(primary, selection), {*tables, *expected})
     found = {n: d for n, d in read.items() if selection.target(n)}
-    missing = [str(t) for t in tables if t not in found]
+    missing = [t for t in tables if t not in found]
     if missing:
-        hint = f"look at the name and at the filters; {gone_advice(missing)}"
-        raise UsageError(f"not among the selected tables of the primary: {', '.join(missing)}", hint=hint)
+        hint = _missing_hint(missing, sorted(found), recorded)
+        raise UsageError(f"not among the selected tables of the primary: {', '.join(map(str, missing))}", hint=hint)
     wanted = family(tables, found)
     return {n: d for n, d in found.items() if not tables or n in wanted}
+
+
+def _missing_hint(missing: Sequence[TableName], names: Sequence[TableName], recorded: Iterable[TableName]) -> str:
+    """Return what to do about tables that are not selected: those that have a record were, others may be mistyped."""
+    hint = "look at the name and at the filters"
+    if gone := sorted(set(missing) & set(recorded)):
+        return f"{hint}; {gone_advice(gone)}"
+    tables = [name.table for name in names]
+    alike = {t for name in missing for t in difflib.get_close_matches(name.table, tables, n=1)}
+    near = [str(name) for name in names if name.table in alike][:_NAMED_TABLES]
+    return f"{hint}; names that are alike: {', '.join(near)}" if near else hint
 
 
 def _shared_checks(primary: Session, selection: Selection) -> frozenset[str]:

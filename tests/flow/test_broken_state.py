@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,6 +110,12 @@ def test_a_state_that_goes_under_a_running_stream_is_no_other_process(copied: Re
     assert "took over" not in ended.stderr
     if "table_status" not in statement:  # else the position is there, and the row commits with it
         assert copied.on_secondary("SELECT id FROM t") == [(1,)]
+    if "binlog_position" in statement:
+        # Only the row is gone: the position of the last commit is known.
+        (command,) = re.findall(r"`replica (position reset --to [^`]*)`", said)
+        copied.run(*command.split(), "--yes")
+        copied.catch_up()
+        copied.assert_equal()
 
 
 def test_a_state_that_goes_under_a_paused_stream_ends_it(copied: Replica) -> None:
@@ -147,3 +154,16 @@ def test_what_ends_a_first_copy_before_its_position_is_saved_is_told_as_it_is(
         assert copy.failure is not None
         assert (copy.failure.code, copy.failure.exit_code) == ("server_error", ExitCode.SECONDARY), copy.failure
         assert "a_collation_of_a_later_release" in copy.failure.message
+
+
+def test_a_state_that_is_set_aside_names_the_other_instances_in_it(copied: Replica) -> None:
+    columns = (
+        "file, pos, gtid, source_identity, source_time, row_count, transaction_count, skipped_count, filters, "
+        "filters_text, token, updated_at"
+    )
+    other = f"INSERT INTO binlog_position (instance, {columns}) SELECT 'db9', {columns} FROM binlog_position"
+    for statement in (other, "ALTER TABLE table_status DROP COLUMN reason"):
+        copied.on_secondary(statement, schema=copied.state_schema)
+    hint = copied.run("position", "show", "--json", code=13).error["hint"]
+    assert "sets the state of all its instances (db1, db9) aside" in hint
+    assert "copies every table again, for each of them" in hint

@@ -94,8 +94,8 @@ def test_changed_filters_are_refused_until_they_are_accepted(replica: Replica) -
     replica.assert_equal()
 
 
-@pytest.mark.parametrize("way", ["renamed back", "left out"])
-def test_a_table_that_left_the_filters_has_two_ways_out(replica: Replica, way: str) -> None:
+@pytest.mark.parametrize("way", ["renamed back", "left out", "copied under its new name"])
+def test_a_table_that_left_the_filters_has_three_ways_out(replica: Replica, way: str) -> None:
     schema = replica.schema
     replica.settings |= {"REPLICA_EXCLUDE_TABLES": f"{schema}.old_*"}
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
@@ -103,10 +103,10 @@ def test_a_table_that_left_the_filters_has_two_ways_out(replica: Replica, way: s
     replica.run("transfer")
     replica.on_primary("RENAME TABLE t TO old_t", "INSERT INTO old_t VALUES (2)")
     ended = replica.catch_up(code=3)
-    advice = "if it was renamed on the primary, rename it back there"
+    advice = "if it was renamed on the primary, `replica transfer --table SCHEMA.NEW_NAME"
     assert re.search(rf"\[SKIPPED\] .*{schema}\.t .*{advice}", ended.stderr)
     assert "brings it back" not in ended.stderr
-    # What the former advice was is refused with the right one, before anything is written.
+    # Its old name is refused with the same advice, before anything is written.
     refused = replica.run("transfer", "--table", f"{schema}.t", "--all", "--yes", "--json", code=2)
     assert advice in refused.error["hint"]
     (check,) = [c for c in replica.run("health", "--json", code=2).document["checks"] if "quarantined" in c["name"]]
@@ -117,13 +117,26 @@ def test_a_table_that_left_the_filters_has_two_ways_out(replica: Replica, way: s
         replica.catch_up(code=3)
         replica.run("transfer", "--table", f"{schema}.t", "--all", "--yes")
     else:
+        if way == "copied under its new name":
+            replica.on_primary("RENAME TABLE old_t TO v")
+            replica.run("transfer", "--table", f"{schema}.v", "--all", "--yes")
         replica.settings["REPLICA_EXCLUDE_TABLES"] += f",{schema}.t"
         replica.run("position", "reset", "--accept-filters", "--all", "--yes")
         replica.on_secondary("DROP TABLE t")
     replica.on_primary("INSERT INTO u VALUES (3)")
     replica.catch_up()
     replica.assert_nothing_is_noted()
-    assert tables(replica, schema) == ({"t", "u"} if way == "renamed back" else {"u"})
+    left = {"renamed back": {"t"}, "left out": set(), "copied under its new name": {"v"}}
+    assert tables(replica, schema) == {"u", *left[way]}
+
+
+def test_a_mistyped_name_is_told_with_those_that_are_alike(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE orders (id INT PRIMARY KEY)", "CREATE TABLE items (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    refused = replica.run("transfer", "--table", f"{replica.schema}.order", "--all", "--yes", "--json", code=2)
+    assert refused.error["hint"] == (
+        f"look at the name and at the filters; names that are alike: {replica.schema}.orders"
+    )
 
 
 def test_a_rename_into_the_filters_copies_the_table_beside_the_stream(replica: Replica) -> None:
