@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
 
 _MAX_DOUBLINGS = 30  # 2**30 times any delay is beyond every limit; more would overflow a float one day
+_FIRST_LOCK_WAIT_SECONDS = 60.0
+_LOCK_WAIT_DOUBLINGS = 10
 
 
 def retrying(
@@ -54,6 +56,21 @@ def retrying(
         sleep=sleep,
         reraise=True,
     )
+
+
+def lock_wait_slice(attempts: int, waited: float, limit: float, longest: float) -> int:
+    """Return the seconds that the next attempt at a statement may wait for a lock, doubled after each attempt.
+
+    Args:
+        attempts: the number of attempts before.
+        waited: how long those waited, in seconds.
+        limit: how long all attempts may wait together, in seconds; 0 for ever.
+        longest: how long one attempt may wait, in seconds.
+
+    """
+    first = min(_FIRST_LOCK_WAIT_SECONDS, limit / 4) if limit else _FIRST_LOCK_WAIT_SECONDS
+    seconds = min(first * float(1 << min(attempts, _LOCK_WAIT_DOUBLINGS)), longest)
+    return max(1, round(min(seconds, limit - waited) if limit else seconds))
 
 
 def delay_after(attempt: int, retry: Retry) -> float:

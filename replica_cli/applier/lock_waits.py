@@ -10,12 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.intents import is_same_place
+from replica_cli.retry import lock_wait_slice
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
-
-_FIRST_SECONDS = 60.0
-_DOUBLINGS_LIMIT = 10
 
 
 class LockPatience:
@@ -54,13 +52,9 @@ class LockPatience:
         if not self._is_of(place):
             self.forget()
             self._place, self._waited = place, 0.0
-        first = min(_FIRST_SECONDS, self.limit_seconds / 4) if self.limit_seconds else _FIRST_SECONDS
-        seconds = min(first * float(1 << min(self._attempts, _DOUBLINGS_LIMIT)), self._longest)
         self._waited, self._rests_since = self.waited_seconds, None
-        if self.limit_seconds:
-            seconds = min(seconds, self.limit_seconds - self._waited)
         self._began_at = time.monotonic()
-        self._allowed = max(1, round(seconds))
+        self._allowed = lock_wait_slice(self._attempts, self._waited, self.limit_seconds, self._longest)
         return self._allowed
 
     def end(self) -> None:

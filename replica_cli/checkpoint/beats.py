@@ -163,6 +163,7 @@ def _transfer(found: Any) -> TransferProgress:
             # Older versions did not tell it.
             CopyStep(t.get("step", CopyStep.ROWS)),
             float(t.get("step_seconds", 0.0)),
+            str(t.get("waits_for", "")),
         )
         for t in found["tables"]
     )

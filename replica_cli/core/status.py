@@ -64,7 +64,7 @@ ALMOST = 0.99
 class TableProgress:
     """How far one table's copy is; `rows_estimated` is the primary's guess, None where it has none.
 
-    `step_seconds` is the time since `step` began.
+    `step_seconds` is the time since `step` began; `waits_for` the lock that its statement waits for, and its holder.
     """
 
     table: str
@@ -74,6 +74,7 @@ class TableProgress:
     state: TableState = TableState.PENDING
     step: CopyStep = CopyStep.ROWS
     step_seconds: float = 0.0
+    waits_for: str = ""
 
     @property
     def is_counted(self) -> bool:

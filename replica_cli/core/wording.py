@@ -87,12 +87,12 @@ def copy_text(copy: CopyStatus) -> str:
 
 def step_text(table: TableProgress) -> str:
     """Return what is done with a table while none of its rows move; empty while they do."""
-    return _STEPS.get(table.step, "")
+    return "waiting for a lock on" if table.waits_for else _STEPS.get(table.step, "")
 
 
 def doing_text(table: TableProgress) -> str:
     """Return what is done with a table whose name stands before it: `building indexes`."""
-    return step_text(table).removesuffix(" of")
+    return step_text(table).removesuffix(" of").removesuffix(" on")
 
 
 def _since(table: TableProgress) -> str:

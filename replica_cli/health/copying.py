@@ -56,7 +56,7 @@ def _table(
     )
     if told is not None and is_alive:
         is_copied = told.state is TableState.COPIED
-        found = replace(found, step=told.step, step_seconds=told.step_seconds)
+        found = replace(found, step=told.step, step_seconds=told.step_seconds, waits_for=told.waits_for)
     else:
         is_copied = count is not None and count.has_all_rows
     return replace(found, state=TableState.COPIED) if is_copied or found.state is TableState.JOINING else found

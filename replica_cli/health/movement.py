@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.core.reports import HealthCheck, HealthLevel
-from replica_cli.core.status import Phase
+from replica_cli.core.status import CopyStep, Phase
 from replica_cli.core.wording import duration, holder_text, step_text
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.status import TableProgress
     from replica_cli.health.distance import Distance
     from replica_cli.health.secondary import InstanceState
     from replica_cli.mysql.session import Session
@@ -38,8 +41,7 @@ def check_moving(
     is_copying = beat.phase == Phase.TRANSFERRING
     if is_copying and (steps := state.copy.steps if state.copy is not None else ()):
         # One statement that may take hours: what it takes is told, and no count moves meanwhile.
-        message = ", ".join(f"{step_text(t)} {t.table} for {duration(t.step_seconds)}" for t in steps[:_NAMED_STEPS])
-        return HealthCheck("stream-moving", HealthLevel.OK, message, value=round(age, 3), unit="s", instance=instance)
+        return _check_steps(steps, age, instance)
     if not is_copying and beat.phase not in _MUST_MOVE:
         return None
     if distance.is_reached and not is_copying:
@@ -51,6 +53,20 @@ def check_moving(
     message = f"{holder_text(beat.holder)} is up and has not moved for {duration(age)} while the primary went on"
     hint = "look at its log and at `SHOW PROCESSLIST` on the secondary; a restart loses nothing"
     return HealthCheck("stream-moving", HealthLevel.CRITICAL, message, hint, round(age, 3), "s", instance)
+
+
+def _check_steps(steps: Sequence[TableProgress], age: float, instance: str) -> HealthCheck:
+    """Check tables of a copy that are worked on without a count that moves: indexes alone may take hours."""
+    waiting = [t for t in steps if t.waits_for]
+    slow = [t for t in steps if t.step is not CopyStep.INDEXES and t.step_seconds >= COPY_STALL_SECONDS]
+    shown = (waiting or slow or steps)[:_NAMED_STEPS]
+    message = ", ".join(
+        f"{step_text(t)} {t.table} for {duration(t.step_seconds)}{f' ({t.waits_for})' if t.waits_for else ''}"
+        for t in shown
+    )
+    level = HealthLevel.WARNING if waiting or slow else HealthLevel.OK
+    hint = "`SHOW PROCESSLIST` on the secondary tells who uses the table" if level else ""
+    return HealthCheck("stream-moving", level, message, hint, round(age, 3), "s", instance)
 
 
 def _moves(session: Session, state_schema: str, state: InstanceState, instance: str) -> bool:

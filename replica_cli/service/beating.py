@@ -14,9 +14,9 @@ from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.core.wording import duration
 from replica_cli.logs import Tag, log
+from replica_cli.mysql.blocking import what_blocks
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.session import connect, open_connection_ids
-from replica_cli.service.blocking import what_blocks
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:

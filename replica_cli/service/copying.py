@@ -20,7 +20,6 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.reader.truth import PositionCheck
-from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
@@ -118,6 +117,7 @@ def carry_out(
         report=report,
         progress_folder=settings.progress_folder,
         guard=guard.check,
+        ddl_lock_wait=settings.apply.ddl_lock_wait,
     )
     for table, message in result.errors:
         log(logger, logging.ERROR, Tag.ERROR, "%s: %s", table, message, instance=server.name, table=table)
@@ -172,7 +172,7 @@ def copy_to_the_end(
     """
     while True:
         if mode is TransferMode.RESUME:
-            forget_dropped(settings, server, store, beside)
+            forget_dropped(settings, server, store, beside, stop=stop, guard=guard)
         with _noting_refusals(store):
             plan = make_plan(settings, server, mode, tables)
             if beside:
@@ -225,13 +225,25 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[Tab
 
 
 def forget_dropped(
-    settings: Settings, server: Server, store: TableStore, beside: frozenset[TableName] = frozenset()
+    settings: Settings,
+    server: Server,
+    store: TableStore,
+    beside: frozenset[TableName] = frozenset(),
+    *,
+    stop: StopToken,
+    guard: LockGuard,
 ) -> None:
     """Give up copies of tables that the primary has dropped: up to now their events are skipped, then nothing is left.
 
     Without this a table that was dropped while it was copied would be waited for for ever. Beside a stream, which skips
     all events of such a table, it has still to join: it may be made again before the stream looks at its record.
     """
+    from replica_cli.transfer.ends import Ends  # noqa: PLC0415 - as above
+    from replica_cli.transfer.making import drop_table  # noqa: PLC0415 - as above
+    from replica_cli.transfer.waiting import LockWaits  # noqa: PLC0415 - as above
+
+    ends = Ends(settings.primary, server, settings.network, 0, guard.check, settings.apply.ddl_lock_wait)
+    waits = LockWaits(ends, lambda: stop.is_set)
     waiting = [r for r in store.load().values() if r.state in UNFINISHED and (not beside or r.name in beside)]
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
         facts = read_facts(primary)
@@ -243,7 +255,7 @@ def forget_dropped(
             target = settings.selection.target(record.name)
             if target is not None:
                 secondary.execute("SET SESSION foreign_key_checks=0")
-                secondary.execute(f"DROP TABLE IF EXISTS {quote_table(target)}")
+                drop_table(secondary, record.name, target, waits)
             state = TableState.JOINING if beside else TableState.COPIED
             store.save(replace(record, state=state, start=now, end=now))
             log(

@@ -27,7 +27,8 @@ _WEEK_SECONDS = 7 * 86400.0
 class Ends:
     """Both servers; `packet_limit` is the longest VALUES list, bytes, that the two take.
 
-    `guard` raises where this process must not write to the secondary any more.
+    `guard` raises where this process must not write to the secondary any more. `ddl_lock_wait`: the seconds that a
+    statement may wait for the lock of a table, 0 for ever.
     """
 
     primary: Server
@@ -35,6 +36,7 @@ class Ends:
     network: Network
     packet_limit: int
     guard: Callable[[Session], None]
+    ddl_lock_wait: float = 3600.0
 
     def open_reader(self) -> Session:
         """Open a session that formats chunks: its answers are bytes."""

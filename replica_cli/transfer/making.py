@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.session import Session
-    from replica_cli.stop import StopToken
     from replica_cli.transfer.source import SourceTable
     from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.waiting import LockWaits
 
 # Sorted at the end an index costs the secondary a third of what it costs row by row: worth a statement more.
 DEFERRED_KEYS_ROWS = 20_000
@@ -47,8 +47,17 @@ def make_table(secondary: Session, run: TableRun, owner: str) -> None:
     if not run.is_accepted:
         try_out(secondary, run.source, owner)
         run.is_accepted = True
-    secondary.execute(f"DROP TABLE IF EXISTS {quote_table(run.target)}")
+    _drop(secondary, run.target)
     _make(secondary, run.source, run.target, run.source.statements.create)
+
+
+def drop_table(secondary: Session, name: TableName, target: TableName, waits: LockWaits) -> None:
+    """Drop the secondary's table `target` that the primary, as `name`, has no longer. Raises as `LockWaits.run`."""
+    waits.run(secondary, name, lambda: _drop(secondary, target))
+
+
+def _drop(secondary: Session, table: TableName) -> None:
+    secondary.execute(f"DROP TABLE IF EXISTS {quote_table(table)}")
 
 
 def try_out(secondary: Session, source: SourceTable, owner: str) -> None:
@@ -57,17 +66,16 @@ def try_out(secondary: Session, source: SourceTable, owner: str) -> None:
     # MySQL takes the name of a check once in a schema, and the table that is there has it.
     is_free = secondary.is_mariadb
     create = with_other_name(source.statements.create, source.target, scratch, keeps_check_names=is_free)
-    drop = f"DROP TABLE IF EXISTS {quote_table(scratch)}"
-    secondary.execute(drop)
+    _drop(secondary, scratch)
     try:
         _make(secondary, source, scratch, create)
     finally:
         # What made it fail counts; a lost connection shows at the next statement, and the next copy drops it.
         with contextlib.suppress(ServerError):
-            secondary.execute(drop)
+            _drop(secondary, scratch)
 
 
-def find_refused(secondary: Session, runs: Iterable[TableRun], owner: str, stop: StopToken) -> dict[TableName, str]:
+def find_refused(secondary: Session, runs: Iterable[TableRun], owner: str, waits: LockWaits) -> dict[TableName, str]:
     """Try all tables out that the copy would replace; return why the secondary refuses them, of those that it refuses.
 
     What may go well later is left to the worker, which tries again: a full disk, a sequence that is yet to be made.
@@ -77,10 +85,11 @@ def find_refused(secondary: Session, runs: Iterable[TableRun], owner: str, stop:
     for run in runs:
         if run.is_accepted or run.planned.action not in (TableAction.REPLACE, TableAction.FILL):
             continue
-        if stop.is_set:
+        if waits.is_over():
             raise Interrupted("stopped before the copy began")
         try:
-            try_out(secondary, run.source, owner)
+            # Of another table only the whole server's locks: a backup that keeps definitions from being changed.
+            waits.run(secondary, run.name, lambda run=run: try_out(secondary, run.source, owner))  # type: ignore[misc]
         except ApplyRefused as error:
             refused[run.name] = error.message
         except ServerError as error:
@@ -101,7 +110,7 @@ def drop_scratch_tables(secondary: Session, schemas: Collection[str], owner: str
     names = ", ".join(secondary.escape(schema) for schema in sorted(schemas))
     condition = f"LEFT(table_name, {len(prefix)}) = '{prefix}'"
     for schema, table in secondary.rows(_SCRATCH_TABLES.format(names, condition)):
-        secondary.execute(f"DROP TABLE IF EXISTS {quote_table(TableName(str(schema), str(table)))}")
+        _drop(secondary, TableName(str(schema), str(table)))
 
 
 def scratch_name(target: TableName, owner: str) -> TableName:

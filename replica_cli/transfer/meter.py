@@ -51,6 +51,7 @@ class Meter:
         self._current_schema = ""
         self._reported_at = self._written_at = float("-inf")
         self._steps_at: dict[str, float] = {}
+        self._waits_at: dict[str, float] = {}
 
     @contextlib.contextmanager
     def ticking(self, stop: StopToken) -> Iterator[None]:
@@ -77,6 +78,13 @@ class Meter:
         with self._lock:
             self._steps_at[table] = time.monotonic()
             self._tables[table] = replace(self._tables[table], state=TableState.COPYING, step=step)
+            self._tell()
+
+    def wait(self, table: str, waits_for: str) -> None:
+        """Note which lock the statement on a table waits for, "" once it has it."""
+        with self._lock:
+            self._waits_at[table] = time.monotonic()
+            self._tables[table] = replace(self._tables[table], waits_for=waits_for)
             self._tell()
 
     def add(self, table: str, rows: int, size: int) -> None:
@@ -149,7 +157,9 @@ class Meter:
         elapsed = now - self._started
         rate = self._copied / elapsed if elapsed > 0 else 0.0
         tables = tuple(
-            t if t.is_counted else replace(t, step_seconds=now - self._steps_at.get(t.table, now))
-            for t in self._tables.values()
+            t if t.is_counted else replace(t, step_seconds=now - self._since(t, now)) for t in self._tables.values()
         )
         return TransferProgress(self._instance, tables, elapsed, rate, self._errors, self.position)
+
+    def _since(self, table: TableProgress, now: float) -> float:
+        return (self._waits_at if table.waits_for else self._steps_at).get(table.table, now)

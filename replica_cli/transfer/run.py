@@ -11,19 +11,19 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.errors import ReplicaError
+from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.reports import TableAction
 from replica_cli.core.status import CopyStep, TableState
 from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
-from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.ends import Ends
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.family import families
 from replica_cli.transfer.late import SinceThePlan, since_the_plan
-from replica_cli.transfer.making import drop_scratch_tables, find_refused
+from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
+from replica_cli.transfer.waiting import LockWaits
 from replica_cli.transfer.work import Task, WorkQueue
 from replica_cli.transfer.worker import Worker
 
@@ -72,23 +72,26 @@ def run_copy(
     report: Callable[[TransferProgress], None] | None = None,
     progress_folder: Path | None = None,
     guard: Callable[[Session], None] | None = None,
+    ddl_lock_wait: float = 3600.0,
 ) -> CopyResult:
     """Do what the plan says. A stop is heard between chunks: progress is kept and the result is not complete.
 
     `guard` is asked on each new connection to the secondary, and before a table is dropped: it raises where another
-    process may write by now. A table that fails is listed and the others go on.
+    process may write by now. A table that fails is listed and the others go on. `ddl_lock_wait`: the seconds that a
+    statement may wait for the lock of a table, 0 for ever.
     Raises TablesRefused, with nothing changed, if the secondary cannot make a table that the copy would replace; Fenced
     where another process copies too, ServerError where a server is lost outside of a table's work, and whatever no
     table is to blame for.
     """
-    ends = Ends(primary, secondary, network, plan.packet_limit, guard or _trust)
+    ends = Ends(primary, secondary, network, plan.packet_limit, guard or _trust, ddl_lock_wait)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
+    waits = LockWaits(ends, lambda: stop.is_set, lambda table, text: meter.wait(str(table), text))
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
-        _refuse(target, runs, plan.instance, stop)
+        _refuse(target, runs, plan.instance, waits)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
-        start, late = _begin(source, target, facts, plan, runs, stop=stop)
+        start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=waits)
         saved = PositionStore(target, plan.state_schema, plan.instance).load()
         meter.position = saved.position if saved else None
         _group(plan, runs)
@@ -109,7 +112,7 @@ def run_copy(
         if error is not None:
             raise error
         is_stopped = stop.is_set and not all(r.is_finished for r in runs)
-        result = _finish(ends, plan, runs, meter, start, is_stopped=is_stopped)
+        result = _finish(waits, plan, runs, meter, start, is_stopped=is_stopped)
     return replace(result, is_complete=False, must_repeat=True) if late else result
 
 
@@ -119,13 +122,14 @@ def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owne
     `owner` is part of the scratch tables' names, so that two processes can try the same table out.
     """
     runs = [TableRun(t) for t in plan.tables]
-    with Ends(secondary, secondary, network, plan.packet_limit, _trust).open_secondary() as target:
-        _refuse(target, runs, owner, stop)
+    ends = Ends(secondary, secondary, network, plan.packet_limit, _trust)
+    with ends.open_secondary() as target:
+        _refuse(target, runs, owner, LockWaits(ends, lambda: stop.is_set))
 
 
-def _refuse(target: Session, runs: list[TableRun], owner: str, stop: StopToken) -> None:
+def _refuse(target: Session, runs: list[TableRun], owner: str, waits: LockWaits) -> None:
     drop_scratch_tables(target, {run.target.schema for run in runs}, owner)
-    if refused := find_refused(target, runs, owner, stop):
+    if refused := find_refused(target, runs, owner, waits):
         raise TablesRefused(
             refused, note="nothing was changed; let the secondary make them as the primary has them, or "
         )
@@ -144,7 +148,14 @@ def _work_off(workers: Sequence[Worker], instance: str) -> None:
 
 
 def _begin(
-    source: Session, target: Session, facts: ServerFacts, plan: CopyPlan, runs: list[TableRun], *, stop: StopToken
+    source: Session,
+    target: Session,
+    facts: ServerFacts,
+    plan: CopyPlan,
+    runs: list[TableRun],
+    *,
+    stop: StopToken,
+    waits: LockWaits,
 ) -> tuple[Position | None, frozenset[TableName]]:
     """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
     create_state_schema(target, plan.state_schema)
@@ -152,7 +163,7 @@ def _begin(
         target.execute_one(statement)
     start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
     since = since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
-    _leave_out(target, plan, runs, since)
+    _leave_out(target, plan, runs, since, waits)
     tables = TableStore(target, plan.state_schema, plan.instance)
     if not plan.starts_position:
         _keep_reasons(plan, runs, tables.load())
@@ -197,11 +208,14 @@ def _is_fresh(run: TableRun) -> bool:
     return run.planned.action not in (TableAction.CONTINUE, TableAction.DONE)
 
 
-def _leave_out(target: Session, plan: CopyPlan, runs: list[TableRun], since: SinceThePlan) -> None:
-    for name in map(plan.origin.selection.target, sorted(since.gone)):
-        if name is not None:
+def _leave_out(
+    target: Session, plan: CopyPlan, runs: list[TableRun], since: SinceThePlan, waits: LockWaits
+) -> None:
+    for name in sorted(since.gone):
+        there = plan.origin.selection.target(name)
+        if there is not None:
             # No DROP of it is in the log behind the position.
-            target.execute(f"DROP TABLE IF EXISTS {quote_table(name)}")
+            drop_table(target, name, there, waits)
     runs[:] = [run for run in runs if run.name not in since.gone | since.late]
 
 
@@ -254,13 +268,15 @@ def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
                 queue.put(Task(run))
 
 
-def _tie(target: Session, run: TableRun, meter: Meter) -> None:
-    """Add a table's foreign keys; one that cannot have them is given up."""
+def _tie(target: Session, run: TableRun, meter: Meter, waits: LockWaits) -> None:
+    """Add a table's foreign keys; one that cannot have them is given up, one that a stop interrupts is not finished."""
     if not run.source.statements.foreign_keys:
         return
     meter.begin(str(run.name), CopyStep.FOREIGN_KEYS)
     try:
-        add_foreign_keys(target, run)
+        waits.run(target, run.name, lambda: add_foreign_keys(target, run))
+    except Interrupted:
+        run.is_finished = False
     except ReplicaError as error:
         run.failure, run.is_finished = error.message, False
     else:
@@ -268,19 +284,25 @@ def _tie(target: Session, run: TableRun, meter: Meter) -> None:
 
 
 def _finish(
-    ends: Ends, plan: CopyPlan, runs: list[TableRun], meter: Meter, start: Position | None, *, is_stopped: bool
+    waits: LockWaits,
+    plan: CopyPlan,
+    runs: list[TableRun],
+    meter: Meter,
+    start: Position | None,
+    *,
+    is_stopped: bool,
 ) -> CopyResult:
     finished = [r for r in runs if r.is_finished]
     end = None
     if not is_stopped:
-        with ends.open_primary() as source, ends.open_secondary() as target:
+        with waits.ends.open_primary() as source, waits.ends.open_secondary() as target:
             facts = read_facts(source)
             _notice_other_cascades(plan, runs, facts)
             if any(r.must_repeat for r in runs):
                 _repeat(target, plan, runs)
                 finished = [r for r in runs if r.is_finished]
             for run in finished:
-                _tie(target, run, meter)
+                _tie(target, run, meter, waits)
             finished = [r for r in finished if r.is_finished]
             # After the last row was read: every transaction that a chunk may have seen is before it in the log.
             end = current_position(source, facts)

@@ -22,6 +22,7 @@ from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
 from replica_cli.transfer.source import current_fingerprint, reread_source
 from replica_cli.transfer.tables import begin_table, locked_table, split
+from replica_cli.transfer.waiting import LockWaits
 from replica_cli.transfer.work import Task
 from replica_cli.transfer.writing import ChunkWriter
 
@@ -70,6 +71,9 @@ class Worker:
         self._retry = retry
         self._stop = stop
         self._commits = 0
+        self._waits = LockWaits(
+            ends, lambda: stop.is_set or queue.is_over, lambda table, text: meter.wait(str(table), text)
+        )
 
     def run(self) -> None:
         """Work until the queue is over; an error that is no table's own ends the work of all."""
@@ -145,11 +149,7 @@ class Worker:
 
     def _begin(self, run: TableRun) -> None:
         secondary = self._connections.secondary
-        self._connections.ends.guard(secondary)
-        self._meter.begin(str(run.name), CopyStep.PREPARING)
-        # Progress goes before the rows do: a death between the two must not leave ranges that look done.
-        self._store(secondary).forget(run.name)
-        make_table(secondary, run, self._plan.instance)
+        self._make(run)
         with noticing_ddl():
             ranges = split(self._connections.reader, run, self._plan)
         begin_table(secondary, self._plan, run, ranges)
@@ -157,6 +157,19 @@ class Worker:
         with run.lock:
             run.open_ranges = len(ranges)
         self._queue.put(*(Task(run, r.number) for r in ranges))
+
+    def _make(self, run: TableRun) -> None:
+        secondary = self._connections.secondary
+        self._meter.begin(str(run.name), CopyStep.PREPARING)
+
+        def make() -> None:
+            # After a wait for a lock again: another process may write by now.
+            self._connections.ends.guard(secondary)
+            # Progress goes before the rows do: a death between the two must not leave ranges that look done.
+            self._store(secondary).forget(run.name)
+            make_table(secondary, run, self._plan.instance)
+
+        self._waits.run(secondary, run.name, make)
 
     def _copy_range(self, run: TableRun, number: int) -> None:
         writer, store = self._connections.writer, self._store(self._connections.writer)
@@ -202,11 +215,8 @@ class Worker:
         if current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint:
             raise TableAltered(f"{run.name}: the table was altered on the primary")
         run.start = position
-        secondary = self._connections.secondary
-        self._connections.ends.guard(secondary)
-        self._store(secondary).forget(run.name)
-        make_table(secondary, run, self._plan.instance)
-        begin_table(secondary, self._plan, run, (RangeProgress(1),))
+        self._make(run)
+        begin_table(self._connections.secondary, self._plan, run, (RangeProgress(1),))
         self._meter.start_over(str(run.name))
         self._meter.begin(str(run.name), CopyStep.ROWS)
         reader.execute("SET NAMES binary")
@@ -313,9 +323,8 @@ class Worker:
 
     def _complete(self, run: TableRun) -> None:
         """Make what is missing of a table whose rows are all there: that may take long, and a resume need not copy."""
-        ends, secondary = self._connections.ends, self._connections.secondary
         add_deferred_keys(
-            secondary, ends, run, lambda: self._stop.is_set or self._queue.is_over,
+            self._connections.secondary, run, self._waits,
             begins=lambda: self._meter.begin(str(run.name), CopyStep.INDEXES),
         )  # fmt: skip
         run.is_finished = True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fix_replica import wait_until
 
-from replica_cli.service.blocking import what_blocks
+from replica_cli.mysql.blocking import what_blocks
 
 if TYPE_CHECKING:
     from fix_servers import ServerFactory

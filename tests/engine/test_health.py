@@ -275,13 +275,21 @@ def test_unfinished_transfer(watched: Watched) -> None:
     assert "--resume" in watched.check("unfinished-transfer").hint
 
 
-def test_a_copy_that_builds_indexes_for_long_moves(watched: Watched) -> None:
+def test_a_copy_that_builds_indexes_for_long_moves_and_no_other_step_does(watched: Watched) -> None:
     watched.save_table(TableState.COPYING)
-    for step, level in ((CopyStep.ROWS, CRITICAL), (CopyStep.INDEXES, OK), (CopyStep.FOREIGN_KEYS, OK)):
-        table = TableProgress(str(NAME), 5, 10, 0, TableState.COPYING, step, 400.0)
+    held = "a table metadata lock, held by connection 7, app@example"
+    for step, seconds, waits_for, level in (
+        (CopyStep.ROWS, 400.0, "", CRITICAL), (CopyStep.INDEXES, 4000.0, "", OK), (CopyStep.PREPARING, 40.0, "", OK),
+        (CopyStep.PREPARING, 400.0, "", WARNING), (CopyStep.FOREIGN_KEYS, 400.0, "", WARNING),
+        (CopyStep.PREPARING, 4.0, held, WARNING), (CopyStep.INDEXES, 4.0, held, WARNING),
+    ):  # fmt: skip
+        table = TableProgress(str(NAME), 5, 10, 0, TableState.COPYING, step, seconds, waits_for)
         watched.beat(Phase.TRANSFERRING, transfer=TransferProgress("db1", (table,), 400.0, 1.0))
         watched.age("moved_at", 400)
-        assert watched.check("stream-moving").level is level
+        check = watched.check("stream-moving")
+        assert check.level is level
+        if waits_for:
+            assert check.message == f"waiting for a lock on {NAME} for 4.0s ({held})"
 
 
 def test_a_copy_is_told_from_the_state_alone_while_it_runs_and_after_it_was_killed(watched: Watched) -> None:

@@ -1,0 +1,109 @@
+"""A copy's statement that waits for a table's lock: with a limit, told with its holder, ended by a stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.test_transfer import SIMPLE, Copier, numbers
+from fix_replica import wait_until
+
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.settings import Network, Retry
+from replica_cli.stop import StopToken
+from replica_cli.transfer import waiting
+from replica_cli.transfer.run import CopyResult, run_copy
+
+if TYPE_CHECKING:
+    from replica_cli.core.status import TransferProgress
+    from replica_cli.mysql.session import Session
+    from replica_cli.sandbox.server import SandboxServer
+
+
+@pytest.fixture
+def copier(primary: SandboxServer, secondary: SandboxServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> Copier:
+    monkeypatch.setattr(waiting, "_TELL_SECONDS", 0.2)
+    made = Copier(primary, secondary, schema)
+    made.on_primary(f"CREATE TABLE t {SIMPLE}", f"CREATE TABLE other {SIMPLE}", numbers("t", 50), numbers("other", 50))
+    made.copy()
+    made.on_primary("DELETE FROM t WHERE id > 9")
+    return made
+
+
+class Copying:
+    """A copy of `t` and `other` in a thread, while another connection of the secondary uses `t`."""
+
+    def __init__(self, copier: Copier, holder: Session, limit: float) -> None:
+        holder.begin()
+        holder.rows(f"SELECT COUNT(*) FROM {copier.schema}.t")
+        self.stop = StopToken()
+        self.told: list[TransferProgress] = []
+        self.results: list[CopyResult] = []
+        plan = copier.plan(TransferMode.NEW, "t", "other")
+        servers = (copier.primary.address(name="primary"), copier.secondary.address(name="db2"))
+
+        def copy() -> None:
+            result = run_copy(
+                plan, primary=servers[0], secondary=servers[1], network=Network(), retry=Retry(), stop=self.stop,
+                report=self.told.append, ddl_lock_wait=limit,
+            )  # fmt: skip
+            self.results.append(result)
+
+        self._thread = threading.Thread(target=copy)
+        self._thread.start()
+
+    def end(self) -> CopyResult:
+        self._thread.join(30)
+        (result,) = self.results
+        return result
+
+    def waits_for(self) -> str:
+        return next((t.waits_for for told in self.told[-3:] for t in told.tables if t.waits_for), "")
+
+
+def test_a_wait_is_told_with_its_holder_and_goes_on_when_the_lock_is_free(
+    copier: Copier, caplog: pytest.LogCaptureFixture
+) -> None:
+    with copier.secondary.session() as holder, caplog.at_level(logging.WARNING):
+        copying = Copying(copier, holder, 0)
+        wait_until(copying.waits_for, "the wait to be told")
+        told = copying.waits_for()
+        # Readers of the table are not kept out for as long as that: the attempts are short.
+        holder.rollback()
+        result = copying.end()
+        # MariaDB does not tell who holds it.
+        named = "SHOW PROCESSLIST" if holder.is_mariadb else f", held by connection {holder.connection_id}, "
+    assert result.is_complete
+    copier.compare()
+    assert told.startswith("a table metadata lock")
+    assert named in told
+    assert [r.getMessage() for r in caplog.records].count(f"{copier.schema}.t: waits for {told}") == 1
+    assert all(not t.waits_for for t in copying.told[-1].tables)
+
+
+def test_a_lock_that_is_held_for_too_long_fails_its_table_alone_and_leaves_it_as_it_was(copier: Copier) -> None:
+    with copier.secondary.session() as holder:
+        result = Copying(copier, holder, 2).end()
+        holder.rollback()
+    ((table, message),) = result.errors
+    assert table == f"{copier.schema}.t"
+    assert message.startswith(f"{table}: waited 2")
+    assert "for a lock on the secondary" in message
+    assert (copier.count(copier.secondary, "t"), copier.count(copier.secondary, "other")) == (50, 50)
+    copier.copy(TransferMode.RESUME)
+    copier.compare()
+
+
+@pytest.mark.timeout(60)
+def test_a_stop_ends_the_wait(copier: Copier) -> None:
+    with copier.secondary.session() as holder:
+        copying = Copying(copier, holder, 0)
+        wait_until(copying.waits_for, "the wait to be told")
+        copying.stop.request()
+        result = copying.end()
+        holder.rollback()
+    assert (result.is_complete, result.errors) == (False, ())
+    copier.copy(TransferMode.RESUME)
+    copier.compare()
