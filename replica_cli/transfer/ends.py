@@ -71,6 +71,8 @@ class Ends:
         """Open a session for a statement that may take long; a peer that is gone is noticed all the same."""
         session = self._guarded(connect(self.secondary, replace(self.network, query_timeout=_WEEK_SECONDS)))
         session.execute("SET SESSION foreign_key_checks = 0")
+        # An ALTER of a table without a primary key is refused as its CREATE is.
+        prepare_to_make_tables(session)
         return session
 
     def open_unguarded(self) -> Session:
