@@ -22,6 +22,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, Remedy, ServerError, is_of_table
 from replica_cli.sqlbuilder.chunks import source_of
+from replica_cli.sqlbuilder.clauses import without_dropped, without_way
 from replica_cli.sqlbuilder.definition import without_counter
 from replica_cli.sqlbuilder.effects import makes_new_table, touches_only_server_tables
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
@@ -492,7 +493,14 @@ class DdlApplier:
             if error.remedy is Remedy.RETRY:
                 raise self._interrupted(error, parsed, selected) from error
             hint = "mend the secondary so that it can run, or run it by hand; then " + self._passing(transaction)
-            raise refusal(error, parsed, _shown(parsed), selected, is_new=is_new, hint=hint) from error
+            raise refusal(
+                error, parsed, _shown(parsed), selected, is_new=is_new, has_other_names=self._has_other_names, hint=hint
+            ) from error
+
+    def _has_other_names(self, parsed: ParsedStatement) -> bool:
+        """Say whether the secondary's table may have a constraint that a statement drops under another name."""
+        missing = self._effects.missing_constraints(parsed)
+        return bool(missing.names) and not missing.is_left_out
 
     def _interrupted(self, error: ServerError, parsed: ParsedStatement, selected: Sequence[TableName]) -> LockWait:
         is_lock = error.errno == ER_LOCK_WAIT_TIMEOUT
@@ -582,6 +590,13 @@ class DdlApplier:
             return ("DROP TABLE IF EXISTS " + ", ".join(map(quote_table, targets))).encode()
         if parsed.kind is StatementKind.CREATE_TABLE:
             parsed = without_start_transaction(parsed)
+        if parsed.kind is StatementKind.ALTER_TABLE:
+            parsed = without_way(parsed)
+            missing = self._effects.missing_constraints(parsed)
+            found = without_dropped(parsed, missing.names) if missing.is_left_out else parsed
+            if found is None:
+                return b"DO 0"  # the copy left out what it drops
+            parsed = found
         if parsed.kind is StatementKind.CREATE_SCHEMA:
             target = self._selection.schema_target(parsed.schema) or parsed.schema
             if self._has_schema(target):

@@ -16,11 +16,13 @@ Only a rename of which the primary has neither name is run and remembered: a lat
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.mysql.catalog import read_table
+from replica_cli.sqlbuilder.clauses import dropped_constraints
 from replica_cli.sqlbuilder.effects import is_made_of_query, is_of_tablespace, refused_engine
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of, why_refused
 from replica_cli.sqlbuilder.history import why_statement_refused
@@ -37,6 +39,14 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
 _ONE_OF_TWO = "may mean a temporary table of that name: the log does not tell"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingConstraints:
+    """Names in lower case. `is_left_out`: the table has none of them under another name either."""
+
+    names: frozenset[str] = frozenset()
+    is_left_out: bool = False
 
 
 class StatementEffects:
@@ -169,9 +179,32 @@ class StatementEffects:
         before = read_table(self._catalog, target) if is_altered and target is not None else None
         return why_statement_refused(parsed, before, to_mariadb=self._catalog.is_mariadb)
 
+    def missing_constraints(self, parsed: ParsedStatement) -> MissingConstraints:
+        """Return what an ALTER TABLE drops that the secondary's table has not.
+
+        The copy leaves foreign keys out, and gives other names to checks that MySQL would refuse. One of another name
+        is still there: if the primary's table of now does not have the name of one that is here, it may be that one.
+        """
+        names = dropped_constraints(parsed)
+        target = self._selection.target(parsed.tables[0]) if names else None
+        here = read_table(self._catalog, target) if target is not None else None
+        if here is None:
+            return MissingConstraints()
+        constraints = _constraints(here)
+        # DROP CONSTRAINT of MariaDB takes a unique key too. A foreign key's own index has its name, and stays.
+        missing = names - constraints - {index.name.lower() for index in here.indexes if index.is_unique}
+        there = self._read_primary([parsed.tables[0]]).get(parsed.tables[0]) if missing else None
+        is_left_out = there is not None and not constraints - _constraints(there) - names
+        return MissingConstraints(missing, is_left_out=is_left_out)
+
     def _is_here(self, name: TableName) -> bool:
         target = self._selection.target(name)
         return target is not None and read_table(self._catalog, target) is not None
+
+
+def _constraints(definition: TableDefinition) -> frozenset[str]:
+    named = (*(key.name for key in definition.foreign_keys), *(name for name, _ in definition.checks))
+    return frozenset(name.lower() for name in named)
 
 
 def _once(names: Sequence[TableName]) -> tuple[TableName, ...]:

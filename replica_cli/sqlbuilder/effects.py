@@ -96,14 +96,6 @@ def refused_engine(parsed: ParsedStatement) -> str | None:
     return None
 
 
-def drops_constraint(parsed: ParsedStatement) -> bool:
-    """Return True for an ALTER TABLE … DROP FOREIGN KEY or DROP CONSTRAINT."""
-    words = _solid(parsed)
-    return parsed.kind is StatementKind.ALTER_TABLE and any(
-        before.is_word("DROP") and token.is_word("FOREIGN", "CONSTRAINT") for before, token in itertools.pairwise(words)
-    )
-
-
 def touches_only_server_tables(parsed: ParsedStatement, default_schema: str) -> bool:
     """Return True if a change of rows can be nothing but one of a table of the server's own (`mysql`.user …).
 

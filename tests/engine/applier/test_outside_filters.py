@@ -128,6 +128,43 @@ def test_what_leaves_the_filters_is_set_aside_and_keeps_its_rows(filtered: Bench
     filtered.assert_equal()
 
 
+def test_a_foreign_key_that_the_copy_left_out_is_dropped_without_another_copy(
+    filtered: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("tied", "freed"):
+        filtered.on_primary(f"ALTER TABLE {name} ADD CONSTRAINT {name}_up FOREIGN KEY (up) REFERENCES out_model (id)")
+    filtered.follow()
+    caplog.clear()
+    filtered.on_primary(
+        "ALTER TABLE freed DROP FOREIGN KEY freed_up",
+        "ALTER TABLE tied ADD n INT, DROP FOREIGN KEY tied_up, ALGORITHM=INPLACE",
+        "INSERT INTO freed VALUES (2, 9)",
+        "INSERT INTO tied VALUES (2, 9, 9)",
+    )
+    filtered.follow()
+    assert filtered.tables.load() == {}
+    assert "copied" not in caplog.text
+    drop_outside(filtered)
+    filtered.assert_equal()
+
+
+def test_a_foreign_key_of_another_name_is_not_left_behind(filtered: Bench) -> None:
+    filtered.on_primary(
+        "CREATE TABLE up (id INT PRIMARY KEY)",
+        "CREATE TABLE child (id INT PRIMARY KEY, up INT, CONSTRAINT of_primary FOREIGN KEY (up) REFERENCES up (id))",
+    )
+    filtered.follow()
+    filtered.on_secondary(
+        "ALTER TABLE child DROP FOREIGN KEY of_primary",
+        "ALTER TABLE child ADD CONSTRAINT of_secondary FOREIGN KEY (up) REFERENCES up (id)",
+    )
+    filtered.on_primary("ALTER TABLE child DROP FOREIGN KEY of_primary", "INSERT INTO child VALUES (1, 1)")
+    filtered.follow()
+    assert filtered.tables.load() == {}
+    drop_outside(filtered)
+    filtered.assert_equal()
+
+
 def test_a_foreign_key_that_the_copy_finds_is_left_out_too(filtered: Bench) -> None:
     # With it the secondary would refuse each row that the stream brings.
     filtered.on_primary("ALTER TABLE tied ADD FOREIGN KEY (up) REFERENCES out_model (id)")
