@@ -156,7 +156,7 @@ def _is_whole(event: RowEvent) -> bool:
     )
 
 
-def counted(works: Iterator[Work], parts: tuple[Part, ...]) -> Iterator[Work]:
+def with_counts(works: Iterator[Work], parts: tuple[Part, ...]) -> Iterator[Work]:
     """Yield the works of compacted events; the first adds to the counts what they do not show."""
     for work in works:
         yield replace(work, parts=(*work.parts, *parts)) if parts else work

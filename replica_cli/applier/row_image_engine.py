@@ -13,7 +13,7 @@ import struct
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.compaction import counted
+from replica_cli.applier.compaction import with_counts
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import target_of
 from replica_cli.applier.work import Work
@@ -82,7 +82,7 @@ class RowImageEngine:
         if self._compaction is None:
             return self._works(events)
         compacted = self._compaction.compact(events)
-        return counted(self._works(compacted.events), compacted.parts)
+        return with_counts(self._works(compacted.events), compacted.parts)
 
     def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         first = size = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.compaction import counted
+from replica_cli.applier.compaction import with_counts
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_looks, plan_rows
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of, target_of
@@ -79,7 +79,7 @@ class SqlEngine:
         if self._compaction is None:
             return self._works(events)
         compacted = self._compaction.compact(events)
-        return counted(self._works(compacted.events), compacted.parts)
+        return with_counts(self._works(compacted.events), compacted.parts)
 
     def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
         if self._looks:

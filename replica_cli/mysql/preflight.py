@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports import HealthLevel
-from replica_cli.core.wording import size
+from replica_cli.core.wording import counted, size
 from replica_cli.mysql.cascades import check_cascades
 from replica_cli.mysql.errnos import (
     ER_OPTION_PREVENTS_STATEMENT,
@@ -203,7 +203,7 @@ def _semi_sync(session: Session, facts: ServerFacts) -> Iterator[Finding]:
     clients = sum(int(row[1]) for row in session.rows("SHOW GLOBAL STATUS LIKE 'rpl\\_semi\\_sync\\_%\\_clients'"))
     message = "semi-sync is on: we send no ACK and are not counted among those that it waits for"
     if clients:
-        yield Finding("semi-sync", HealthLevel.OK, f"{message}; {clients} of its others do")
+        yield Finding("semi-sync", HealthLevel.OK, f"{message}; {counted(clients, 'other replica')} can send one")
         return
     message += "; nobody else sends one, so a commit may wait until its timeout"
     yield Finding("semi-sync", HealthLevel.WARNING, message, f"SET GLOBAL {on[0]} = OFF;")

@@ -17,7 +17,7 @@ from replica_cli.reader.queue import TransactionQueue
 from replica_cli.reader.truth import PositionCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
@@ -115,7 +115,7 @@ class Reader:
             while self._queue.is_open:
                 ready: list[Transaction] = []
                 try:
-                    self._assembler.feed_all(framer.read(), ready)
+                    self._assembler.feed_all(self._events(framer), ready)
                 finally:
                     # What was complete before an error is good: it is applied, then the error is raised.
                     self._queue.put(ready)
@@ -134,6 +134,13 @@ class Reader:
             wrapped = CorruptEvent(f"after {self._assembler.boundary}: {type(error).__name__}: {error}")
             wrapped.__cause__ = error
             self._queue.fail(wrapped)
+
+    def _events(self, framer: Framer) -> Iterator[bytes]:
+        """Yield what the framer reads: it does not know where in the log an event is that is cut wrongly."""
+        try:
+            yield from framer.read()
+        except CorruptEvent as error:
+            raise CorruptEvent(f"{error.message}, after {self._assembler.boundary}", hint=error.hint) from error
 
     def _explained(self, error: ServerError) -> ReplicaError:
         # MariaDB may close the connection without a word when another one comes with the same server id.

@@ -113,5 +113,6 @@ def unpack_mariadb(data: bytes) -> bytes:
     # One byte more than announced shows that there is more; the rest of it is never made.
     unpacked = unpacking.decompress(data[1 + width :], length + 1)
     if len(unpacked) != length or not unpacking.eof:
-        raise CorruptEvent(f"a compressed event does not hold the {length} bytes that it announces")
+        found = f"{len(unpacked)} bytes" if len(unpacked) <= length else "more"
+        raise CorruptEvent(f"a compressed event announces {length} bytes and holds {found}")
     return unpacked

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from replica_cli.core.errors import CorruptEvent
+from replica_cli.core.position import Position
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.reader.framing import Framer, Skimmer
+from replica_cli.reader.reader import Reader
 
 if TYPE_CHECKING:
     from replica_cli.reader.dump import DumpStream
@@ -153,3 +156,13 @@ def test_a_closed_connection(kind: type[Framer | Skimmer], pieces: list[bytes]) 
     with pytest.raises(ServerError) as raised:
         [*framer.read(), *framer.read()]
     assert raised.value.is_connection_lost
+
+
+def test_an_event_that_is_cut_wrongly_is_named_with_its_position() -> None:
+    start = Position("binlog.000007", 1234)
+    reader = Reader(
+        Mock(), Mock(), server_id=1, start=start, is_mariadb=True, wants=lambda _: True, queue_bytes=1 << 20
+    )
+    framer = Mock(read=Mock(side_effect=CorruptEvent("primary sends 9 bytes of an event of 5 bytes")))
+    with pytest.raises(CorruptEvent, match=r"an event of 5 bytes, after binlog\.000007:1234"):
+        list(reader._events(framer))
