@@ -24,7 +24,7 @@ from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, Remedy, ServerError, 
 from replica_cli.sqlbuilder.chunks import source_of
 from replica_cli.sqlbuilder.clauses import without_dropped, without_way
 from replica_cli.sqlbuilder.definition import without_counter
-from replica_cli.sqlbuilder.effects import makes_new_table, touches_only_server_tables
+from replica_cli.sqlbuilder.effects import makes_new_table, new_names, touches_only_server_tables
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.statement import (
@@ -210,7 +210,8 @@ class DdlApplier:
         is_stuck = bool(stuck)
         if parsed.kind is StatementKind.DROP_TABLE and not any(self._is_there(t) for t in stuck):
             return Decision(Verdict.APPLY)
-        if makes_new_table(parsed) and not is_stuck and self._policy is DdlPolicy.APPLY:
+        may_replace = not is_stuck and not windows.has_of_secondary(selected)
+        if makes_new_table(parsed) and may_replace and self._policy is DdlPolicy.APPLY:
             # The rows of the former table that are missing here do not matter any more: all of this one are in the log.
             is_begun = self._left_of(statement, transaction) is not None
             found = (
@@ -218,7 +219,10 @@ class DdlApplier:
             )
             return replace(found, replaced=selected) if found.verdict is Verdict.APPLY else found
         merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
-        together = Decision(Verdict.QUARANTINE, f"{parsed.kind} together with a quarantined table", selected)
+        # A name that the primary's table has only from here on is another one's here.
+        taken = frozenset(n for n in new_names(parsed) if n not in windows.records and self._is_there(n))
+        reason = f"{parsed.kind} together with a quarantined table"
+        together = Decision(Verdict.QUARANTINE, reason, selected, of_secondary=taken)
         return merged or together
 
     def _by_policy(

@@ -22,7 +22,8 @@ class Verdict(Enum):
 class Decision:
     """A verdict, its reason, and the primary's names of the tables it is about; `gone` are those it has no longer.
 
-    `replaced`: quarantined tables whose name the statement gives to a new table.
+    `replaced`: quarantined tables whose name the statement gives to a new table. `of_secondary`: those of `tables` that
+    are the secondary's own, and have a name that the statement gives to another one.
     """
 
     verdict: Verdict
@@ -30,3 +31,4 @@ class Decision:
     tables: tuple[TableName, ...] = ()
     gone: frozenset[TableName] = frozenset()
     replaced: tuple[TableName, ...] = ()
+    of_secondary: frozenset[TableName] = frozenset()

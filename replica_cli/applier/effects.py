@@ -108,7 +108,7 @@ class StatementEffects:
         # The name of before of each table by its name of after, if the statement meant real tables only.
         origins = {name: name for name in here}
         for old, new in zip(names[::2], names[1::2], strict=True):
-            if old not in origins or new in origins:
+            if old not in origins or (new in origins and not self._is_renamed(old, new)):
                 raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
             origins[new] = origins.pop(old)
         # A name that is taken again in the same statement had become free: its table was real. About the others the
@@ -120,6 +120,11 @@ class StatementEffects:
         # With neither name there, what comes next of the old one tells: a row of it, or its DROP, proves it wrong.
         self._renames.add({old: new for old, new in doubtful.items() if new not in there})
         return None
+
+    def _is_renamed(self, old: TableName, new: TableName) -> bool:
+        """Say whether the primary renamed a real table: then one of the new name here is the secondary's own."""
+        there = self._read_primary([old, new])
+        return new in there and old not in there
 
     def of_rows(
         self, statement: Statement, parsed: ParsedStatement, selected: tuple[TableName, ...]

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.intents import place_of
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.tables import OF_SECONDARY, TableRecord
 from replica_cli.core.commands import gone_advice, table_options
 from replica_cli.core.status import TableState
 from replica_cli.logs import Tag, log
@@ -31,7 +31,11 @@ def set_aside(
     names = [name for name in decision.tables if not _is_quarantined(name, windows)]
     records = [
         TableRecord(
-            name, TableState.QUARANTINED, start=transaction.start, end=place_of(transaction), reason=decision.reason
+            name,
+            TableState.QUARANTINED,
+            start=transaction.start,
+            end=place_of(transaction),
+            reason=f"{decision.reason}; {OF_SECONDARY}" if name in decision.of_secondary else decision.reason,
         )
         for name in names
     ]
@@ -41,7 +45,7 @@ def set_aside(
         windows.records[name] = record
         back = f"`replica transfer {table_options([name])}` brings it back"
         log(
-            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; %s", decision.reason,
+            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; %s", record.reason,
             gone_advice([name]) if name in decision.gone else back,
             instance=instance, schema=name.schema, table=name.table,
             position=transaction.start,

@@ -11,7 +11,7 @@ from replica_cli.core.gtid import covers
 from replica_cli.core.status import BESIDE, TableState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from replica_cli.checkpoint.tables import TableRecord
     from replica_cli.core.events import Transaction
@@ -99,6 +99,10 @@ class Windows:
         if record is None or record.state is not TableState.QUARANTINED or record.end is None:
             return False
         return is_same_place(record.end, place_of(transaction))
+
+    def has_of_secondary(self, names: Iterable[TableName]) -> bool:
+        """Say whether some tables are quarantined as the secondary's own, which no statement may replace."""
+        return any(name in self._records and self._records[name].is_of_secondary for name in names)
 
     def expired(self, position: Position) -> list[TableRecord]:
         """Return the copied tables whose window lies behind a position."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Row, Session
 
+# In the reason of a quarantined table: it is the secondary's own one, which the primary's must not replace unasked.
+OF_SECONDARY = "a table of its own has the name on the secondary"
 # Of the rows of one statement: with long GTID sets a thousand tables may not fit a packet.
 _RECORDS_AT_ONCE = 100
 
@@ -37,6 +39,11 @@ class TableRecord:
     end: Position | None = None
     reason: str = ""
     row_count: int = 0
+
+    @property
+    def is_of_secondary(self) -> bool:
+        """Return True for a quarantined table of the secondary's own, whose rows never were the primary's."""
+        return OF_SECONDARY in self.reason
 
 
 class TableStore:

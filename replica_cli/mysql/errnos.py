@@ -84,6 +84,27 @@ LOADING_IS_OFF = frozenset({4166, 3948, 1148})
 
 DUPLICATES = frozenset({ER_DUP_ENTRY, ER_DUP_ENTRY_WITH_KEY_NAME, 1022, 1169})
 
+# What a server answers to a definition that it cannot make, whatever the table holds: of the statement, not of the
+# table here. An error that may say that the secondary's table, or its rows, are not the primary's is not among them: a
+# copy would hide that somebody changed them.
+OF_DEFINITIONS = frozenset({
+    1005,  # cannot create: a foreign key that does not fit, or whose parent is missing
+    1031, 1112, 1178, 1478,  # the engine has no such option
+    1064, 1235, 1911, 1912,  # syntax, options and values that another flavour or release does not know
+    1067, 1101, 1294, 1674,  # defaults
+    1070, 1071, 1089, 1163, 1164, 1167, 1170,  # keys and counters that the engine does not take
+    1074, 1113, 1115, 1117, 1118, 1273, 4161,  # columns: too long, too many, of a charset or a type that is not there
+    1215, 1822, 1824, 3734, 3780, 6125,  # foreign keys
+    1286, 3161, 3510,  # engines and tablespaces that are not there
+    1305, 1630,  # functions that are not there
+    1901, 1903, 1906, 1909, 3102, 3105, 3106, 3757, 3758, 3763, 3770, 3774,  # expressions of columns, keys and defaults
+    3750, 3812, 3813, 3822,  # a primary key is required; checks
+})  # fmt: skip
+# What cannot be dropped: of a table whose constraints have other names here, as MySQL takes a name once in a schema.
+CANNOT_DROP = frozenset({1091, 3821, 3940})
+# Our user may not do it: the copy may not either.
+RIGHTS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410})
+
 _REMEDIES: dict[int, Remedy] = {
     1205: Remedy.RETRY,  # lock wait timeout: rolls back the statement only, so we roll back the rest
     1213: Remedy.RETRY,  # deadlock: the server rolled back all of it

@@ -68,6 +68,15 @@ def makes_new_table(parsed: ParsedStatement) -> bool:
     return parsed.replaces or not any(t.is_word("IF") for t in words[start : start + 1])
 
 
+def new_names(parsed: ParsedStatement) -> tuple[TableName, ...]:
+    """Return the names that tables have after a rename, and that none had before it."""
+    if parsed.kind is StatementKind.RENAME_TABLE:
+        before = frozenset(parsed.tables[::2])
+        return tuple(name for name in parsed.tables[1::2] if name not in before)
+    is_renamed = parsed.kind is StatementKind.ALTER_TABLE and parsed.tables[0] in parsed.gone
+    return tuple(name for name in parsed.tables[1:] if name != parsed.tables[0]) if is_renamed else ()
+
+
 def changes_references(parsed: ParsedStatement) -> bool:
     """Return True if a foreign key may point at another table behind a statement than before it.
 

@@ -77,6 +77,25 @@ def test_a_table_that_only_the_secondary_has_is_never_replaced(followed: Bench) 
     followed.follow()
     assert "error 1050" in set_aside(followed)["stranger"]
     assert followed.rows("SELECT id FROM stranger") == [(77,)]
+    # Also not by what the primary gives the name to later.
+    again = "DROP TABLE IF EXISTS moved" if not followed.is_mariadb else "CREATE OR REPLACE TABLE stranger (n INT)"
+    followed.on_primary(again, "RENAME TABLE stranger TO moved", "CREATE TABLE stranger (id INT PRIMARY KEY)")
+    followed.on_primary("INSERT INTO stranger VALUES (2)")
+    followed.follow()
+    assert "error 1050" in set_aside(followed)["stranger"]
+    assert followed.rows("SELECT id FROM stranger") == [(77,)]
+
+
+@pytest.mark.parametrize("rename", ["RENAME TABLE t TO stranger", "ALTER TABLE t RENAME TO stranger"])
+def test_a_table_of_the_secondary_that_a_rename_meets_is_never_replaced(followed: Bench, rename: str) -> None:
+    followed.on_secondary("CREATE TABLE stranger (id INT PRIMARY KEY)", "INSERT INTO stranger VALUES (77)")
+    followed.on_primary(rename)
+    followed.follow()
+    assert set_aside(followed).keys() == {"t", "stranger"}
+    followed.on_primary("RENAME TABLE stranger TO moved", "CREATE TABLE stranger (id INT PRIMARY KEY)")
+    followed.follow()
+    assert set_aside(followed).keys() == {"t", "stranger", "moved"}
+    assert followed.rows("SELECT id FROM stranger") == [(77,)]
 
 
 # What somebody did on the secondary, what the primary does, and the error.

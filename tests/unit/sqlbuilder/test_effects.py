@@ -8,6 +8,7 @@ from replica_cli.sqlbuilder.effects import (
     is_made_of_query,
     is_of_tablespace,
     makes_new_table,
+    new_names,
     refused_engine,
     touches_only_server_tables,
 )
@@ -135,6 +136,21 @@ def test_words_of_a_definition() -> None:
     imported = parsed("ALTER TABLE t IMPORT PARTITION p TABLESPACE", "d")
     assert (is_of_tablespace(imported, "IMPORT"), is_of_tablespace(imported, "DISCARD")) == (True, False)
     assert not is_of_tablespace(parsed("ALTER TABLE t TABLESPACE x", "d"), "DISCARD")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("RENAME TABLE a TO b", ["b"]),
+        ("RENAME TABLE a TO x, b TO a, x TO b", []),
+        ("RENAME TABLE a TO old, new TO a", ["old"]),
+        ("ALTER TABLE a ADD n INT, RENAME TO b", ["b"]),
+        ("ALTER TABLE a EXCHANGE PARTITION p WITH TABLE b", []),
+        ("CREATE TABLE a (id INT)", []),
+    ],
+)
+def test_the_names_that_a_rename_takes(text: str, names: list[str]) -> None:
+    assert [name.table for name in new_names(parsed(text, "s"))] == names
 
 
 def test_an_engine_that_is_not_known_is_refused() -> None:
