@@ -219,10 +219,11 @@ class DdlApplier:
             )
             return replace(found, replaced=selected) if found.verdict is Verdict.APPLY else found
         merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
+        gone = frozenset(selected) if parsed.kind is StatementKind.DROP_TABLE else parsed.gone
         # A name that the primary's table has only from here on is another one's here.
         taken = frozenset(n for n in new_names(parsed) if n not in windows.records and self._is_there(n))
         reason = f"{parsed.kind} together with a quarantined table"
-        together = Decision(Verdict.QUARANTINE, reason, selected, of_secondary=taken)
+        together = Decision(Verdict.QUARANTINE, reason, selected, gone, of_secondary=taken)
         return merged or together
 
     def _by_policy(
@@ -262,9 +263,9 @@ class DdlApplier:
     def _with_outside(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
         """Say what becomes of a statement that takes rows or a definition from a table outside the filters, or to one.
 
-        As an online schema change does whose tables are left out. A table that is there after it is copied again
-        (TableChangedInWindow), as the rows or the definition of the other one are not here. A table that is gone is set
-        aside: nobody has dropped its rows. Returns None for another statement.
+        As an online schema change does whose tables are left out. A table that is there after it, or now, is copied
+        again (TableChangedInWindow), as the rows or the definition of the other one are not here. A table that is gone
+        is set aside: its rows were not dropped. Returns None for another statement.
         """
         if parsed.kind is StatementKind.DROP_TABLE:
             return None
@@ -277,6 +278,9 @@ class DdlApplier:
         reason = f"{parsed.kind} with {outside}, which is outside the filters"
         if stays := tuple(t for t in live if t not in parsed.gone):
             raise TableChangedInWindow(stays, f"{reason}, at {transaction.start}")
+        if there := self._effects.on_primary(live):
+            # Made again, or never gone: a RENAME TABLE may mean a temporary table of that name.
+            raise TableChangedInWindow(there, f"{reason}, at {transaction.start}, and the primary has such a table now")
         reason += ": the primary has no table of this name any more"
         return Decision(Verdict.QUARANTINE, reason, tuple(live), frozenset(live))
 

@@ -184,6 +184,11 @@ class StatementEffects:
         before = read_table(self._catalog, target) if is_altered and target is not None else None
         return why_statement_refused(parsed, before, to_mariadb=self._catalog.is_mariadb)
 
+    def on_primary(self, names: Sequence[TableName]) -> tuple[TableName, ...]:
+        """Return those of some tables that the primary has now."""
+        there = self._read_primary(list(names)) if names else {}
+        return tuple(name for name in names if name in there)
+
     def missing_constraints(self, parsed: ParsedStatement) -> MissingConstraints:
         """Return what an ALTER TABLE drops that the secondary's table has not.
 

@@ -57,14 +57,14 @@ def is_made_of_query(parsed: ParsedStatement) -> bool:
 
 
 def makes_new_table(parsed: ParsedStatement) -> bool:
-    """Return True for a CREATE TABLE that the primary can only have run if no table had the name, or to replace it.
+    """Return True for a CREATE TABLE or SEQUENCE that the primary ran only if nothing had the name, or to replace it.
 
-    CREATE TABLE IF NOT EXISTS is logged for a table that is there, too.
+    With IF NOT EXISTS it is logged for a table that is there, too.
     """
-    if parsed.kind is not StatementKind.CREATE_TABLE:
-        return False
     words = _solid(parsed)
-    start = next((i for i, t in enumerate(words) if t.is_word("TABLE")), 0) + 1
+    if parsed.kind not in (StatementKind.CREATE_TABLE, StatementKind.SEQUENCE) or not words[0].is_word("CREATE"):
+        return False
+    start = next((i for i, t in enumerate(words) if t.is_word("TABLE", "SEQUENCE")), 0) + 1
     return parsed.replaces or not any(t.is_word("IF") for t in words[start : start + 1])
 
 

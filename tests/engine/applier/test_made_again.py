@@ -122,6 +122,33 @@ def test_what_failed_itself_is_not_tried_again_and_again(table: Bench) -> None:
     assert table.rows("SELECT COUNT(*) FROM model") == [(2,)]
 
 
+@pytest.mark.servers("mariadb")
+def test_a_sequence_that_is_made_again_is_followed(table: Bench) -> None:
+    table.on_both("CREATE SEQUENCE numbers")
+    for name, statement in {
+        "numbers": "CREATE OR REPLACE SEQUENCE numbers START WITH 50",
+        "others": "CREATE SEQUENCE others START WITH 70",
+    }.items():
+        position = table.saved().position
+        table.tables.save(TableRecord(table.name(name), TableState.QUARANTINED, position, reason="a test"))
+        table.on_primary(statement, f"DO NEXTVAL({name})")
+    table.on_primary("DROP TABLE t")
+    table.follow()
+    assert table.tables.load() == {}
+    table.assert_equal()
+
+
+def test_tables_that_the_primary_has_no_longer_are_not_advised_to_be_copied(
+    table: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    table.on_primary(f"RENAME TABLE t TO away, model TO {table.schema}_x.model")
+    caplog.clear()
+    table.follow()
+    told = {r.table: r.getMessage() for r in caplog.records if getattr(r, "table", "") and "is set aside" in r.message}
+    assert "brings it back" in told["away"]
+    assert "brings it back" not in told["model"]
+
+
 def test_one_that_is_missing_at_the_position_goes_with_its_drop(table: Bench) -> None:
     table.on_secondary("DROP TABLE model")
     table.follow()
