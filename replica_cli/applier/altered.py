@@ -50,8 +50,9 @@ class AlteredTables:
         self._stored.update(names)
 
     def doubt(self, name: TableName) -> None:
-        """Take in a table whose rows are written although the two definitions differ at this moment."""
+        """Take in a table whose rows are written although the two definitions differ, which is stored before that."""
         self._before.setdefault(name, None)
+        self._stored.add(name)
 
     def to_store(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
         """Return the tables that are to be compared behind a statement, which are stored before it runs."""

@@ -145,6 +145,12 @@ def _engines(
         looks = logger.isEnabledFor(logging.DEBUG)
         return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found, looks=looks)
 
+    def doubt(name: TableName) -> None:
+        if name not in altered.before:
+            # First: killed after the rows, another process would not compare the table.
+            sessions.stores.uncompared.add((name,))
+        altered.doubt(name)
+
     single, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
     replay = ReplayEngine(definitions, selection, statement_bytes=limit)
     strict: RowEngine = sql
@@ -165,7 +171,7 @@ def _engines(
             selection,
             history,
             read_primary=read_primary,
-            doubt=altered.doubt,
+            doubt=doubt,
             is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
         )
         exact = ExactEngine(single, image_engine(None), history, check=auto.check)

@@ -170,3 +170,30 @@ def test_a_statement_that_changed_nothing_here(bench: Bench) -> None:
     in_session(bench, "old_mode = ''", "ALTER TABLE t MODIFY v TEXT CHARACTER SET utf8")
     with pytest.raises(TableChangedInWindow, match="t: charset v: the primary made utf8mb4 of it"):
         bench.stream()
+
+
+@pytest.mark.servers("mariadb")
+def test_row_versions_that_are_written_in_doubt_are_compared_after_a_kill(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING")
+    bench.begin_here()
+    bench.on_primary(
+        "INSERT INTO t VALUES (1)",
+        "SET SESSION system_versioning_alter_history = 'KEEP'",
+        "ALTER TABLE t ADD n INT DEFAULT 5",
+    )
+
+    def die(*_: object, **__: object) -> None:
+        raise KilledError("here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("replica_cli.applier.ddl.DdlApplier.decide", die)
+        with pytest.raises(KilledError):
+            bench.stream()
+    assert bench.rows("SELECT id FROM t") == [(1,)]
+    assert bench.rows(f"SELECT table_name FROM {bench.settings.state_schema}.uncompared_table") == [("t",)]
+    bench.altered = AlteredTables()
+    bench.stream()
+    assert bench.altered.before == {}
+    assert bench.rows(f"SELECT table_name FROM {bench.settings.state_schema}.uncompared_table") == []
