@@ -14,9 +14,9 @@ from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.core.wording import duration
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.blocking import what_blocks
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.session import connect, open_connection_ids
+from replica_cli.service.lock_watch import LockWatch
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Heartbeat:
         self._told: list[int] = []
         self._cut = cut
         self._answered_at = time.monotonic()
+        network = replace(settings.network, query_timeout=settings.network.read_timeout)
+        self._locks = LockWatch(server, network, self._tell_block)
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def take(self, settings: Settings) -> None:
@@ -74,6 +76,7 @@ class Heartbeat:
     ) -> None:
         self._end.request()
         self._thread.join(timeout=5)
+        self._locks.close()
 
     def _run(self) -> None:
         session: Session | None = None
@@ -133,7 +136,6 @@ class Heartbeat:
             beat = store.load()
             if beat is not None and beat.holder != this_holder():
                 return
-        self._tell_what_blocks(session, writer)
         is_pause_wanted = store.beat(self._board.status, connection_id=session.connection_id, connections=ours)
         self._stop.pause(is_wanted=is_pause_wanted)
         if self._stop.is_paused and self._board.status.phase is Phase.TRANSFERRING:
@@ -141,15 +143,21 @@ class Heartbeat:
             log(logger, logging.INFO, Tag.INFO, "paused: nothing is copied", instance=self._server.name)
             self._board.set(phase=Phase.PAUSED, rows_per_second=0.0)
         self._has_beaten = True
+        self._look_at_locks(writer)
 
-    def _tell_what_blocks(self, session: Session, writer: int | None) -> None:
-        """Say what a batch waits for that makes no way: in the status, and once in the log."""
-        seconds = self._board.waiting_seconds
-        if writer is None or seconds < _BLOCKED_SECONDS:
+    def _look_at_locks(self, writer: int | None) -> None:
+        if writer is None or self._board.waiting_seconds < _BLOCKED_SECONDS:
             self._has_told_block = False
+            self._locks.rest()
+        else:
+            self._locks.ask(writer)
+
+    def _tell_block(self, blocked: str) -> None:
+        """Say what a batch waits for that does not get on: in the status, and once in the log."""
+        seconds = self._board.waiting_seconds
+        if seconds < _BLOCKED_SECONDS:
             return
-        if blocked := what_blocks(session, writer):
-            self._board.set(message=f"has waited for {duration(seconds)} for {blocked}")
-            if not self._has_told_block:
-                log(logger, logging.WARNING, Tag.WARN, "waits for %s", blocked, instance=self._server.name)
-            self._has_told_block = True
+        self._board.set(message=f"has waited for {duration(seconds)} for {blocked}")
+        if not self._has_told_block:
+            log(logger, logging.WARNING, Tag.WARN, "waits for %s", blocked, instance=self._server.name)
+        self._has_told_block = True

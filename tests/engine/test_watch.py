@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,14 +11,19 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.test_health import Watched, watched
 
+from replica_cli.checkpoint.beats import BeatStore
+from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.config.drift import accepted_drift
 from replica_cli.core.position import Position
 from replica_cli.core.reports import HealthLevel
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress
 from replica_cli.core.table import TableName
 from replica_cli.health.columns import ColumnWatch
-from replica_cli.service import watching
+from replica_cli.mysql.session import connect
+from replica_cli.service import lock_watch, watching
+from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,3 +215,38 @@ def test_a_definition_on_its_way_is_no_difference(watched: Watched) -> None:
         assert look(end) is None
         watched.on_primary(f"ALTER TABLE {watched.schema}.u CHANGE c renamed INT")
         assert look(watched.end()) is None
+
+
+def test_the_heart_beats_while_the_look_at_locks_is_not_answered(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_answer, is_asked = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> str:
+        is_asked.set()
+        has_answer.wait(60)
+        return "a row lock"
+
+    monkeypatch.setattr(lock_watch, "what_blocks", slow)
+    settings = watched.settings
+    (server,) = settings.secondaries
+    board = StatusBoard("db1", lambda _: None)
+    board.set_lag(0.0, grows=True, heard_at=time.monotonic())
+    board.has_held_lock = True
+    with connect(server, settings.network) as writer, connect(server, settings.network) as session:
+        assert WriterLock(writer, settings.state_schema, "db1").try_acquire()
+        beats = BeatStore(session, settings.state_schema, "db1")
+        try:
+            with Heartbeat(settings, server, board, StopToken()):
+                assert is_asked.wait(60)
+                seen: set[str] = set()
+                deadline = time.monotonic() + 60
+                while len(seen) < 3:
+                    assert time.monotonic() < deadline, seen
+                    beat = beats.load()
+                    seen |= {str(beat.beat_at)} if beat is not None else set()
+                has_answer.set()
+                while "for a row lock" not in board.status.message:
+                    assert time.monotonic() < deadline, board.status
+        finally:
+            has_answer.set()

@@ -1,0 +1,70 @@
+"""Asks what a batch waits for, beside the heartbeat: the answer may take longer than a standby waits for a beat."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import ReplicaError
+from replica_cli.mysql.blocking import what_blocks
+from replica_cli.mysql.session import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.settings import Network, Server
+    from replica_cli.mysql.session import Session
+
+logger = logging.getLogger(__name__)
+_LEAVE_SECONDS = 2.0
+
+
+class LockWatch:
+    """One question at a time, in a thread and on a session of its own. `tell` is called with the answer, from there."""
+
+    def __init__(self, server: Server, network: Network, tell: Callable[[str], None]) -> None:
+        self._server = server
+        self._network = network
+        self._tell = tell
+        self._session: Session | None = None
+        self._thread: threading.Thread | None = None
+
+    def ask(self, connection_id: int) -> None:
+        """Begin to ask what a connection waits for; while an answer is not there, nothing more is asked."""
+        if not self._is_asking:
+            self._thread = threading.Thread(target=self._look, args=(connection_id,), name="locks", daemon=True)
+            self._thread.start()
+
+    def rest(self) -> None:
+        """Close the session if no answer is awaited."""
+        if not self._is_asking:
+            self._close()
+
+    def close(self) -> None:
+        """End what is asked, and close the session."""
+        session = self._session
+        if session is not None and self._is_asking:
+            session.abort()
+        if self._thread is not None:
+            self._thread.join(_LEAVE_SECONDS)
+        self._close()
+
+    @property
+    def _is_asking(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _look(self, connection_id: int) -> None:
+        try:
+            if self._session is None:
+                self._session = connect(self._server, self._network)
+            if blocked := what_blocks(self._session, connection_id):
+                self._tell(blocked)
+        except ReplicaError as error:
+            logger.debug("no look at the locks: %s", error)
+            self._close()
+
+    def _close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
