@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 
 from replica_cli.core.commands import fill
@@ -26,7 +27,7 @@ class TextFormatter(logging.Formatter):
             parts.append(f"{fields['schema']}.{table}" if "schema" in fields else table)
         message = record.getMessage()
         parts.append(message)
-        if "position" in fields and str(fields["position"]) not in message:
+        if "position" in fields and not _is_named(str(fields["position"]), message):
             parts.append(f"(position {fields['position']})")
         trace = trace_of(record)
         if trace:
@@ -58,6 +59,11 @@ class JsonFormatter(logging.Formatter):
         if trace:
             document["trace"] = redact(trace)
         return printable_json(json.dumps(document, ensure_ascii=False, default=lambda value: redact(str(value))))
+
+
+def _is_named(position: str, message: str) -> bool:
+    """Say whether a message names a position, and not one that its digits begin or end."""
+    return re.search(rf"(?<![\w.]){re.escape(position)}(?!\d)", message) is not None
 
 
 def timestamp(seconds: float) -> str:

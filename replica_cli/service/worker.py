@@ -378,7 +378,8 @@ class Worker:
             self._patience.waited_seconds, error.message, instance=self._server.name, position=error.position,
             schema=table.schema if table else None, table=table.table if table else None,
         )  # fmt: skip
-        self._board.set(phase=Phase.RECONNECTING, message=error.message)
+        # It is the batch that waits, not a connection.
+        self._board.set(phase=Phase.STREAMING, message=error.message)
         self._stop.wait(delay_after(self._patience.attempts, self._settings.retry))
         self._board.set(message="")
         return True

@@ -11,8 +11,9 @@ from engine.applier.bench import wait_until
 
 from replica_cli.applier.running import StatementRunner
 from replica_cli.core.settings import TableFailurePolicy
-from replica_cli.core.status import TableState
+from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.service.board import StatusBoard
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -122,8 +123,16 @@ def test_a_connection_that_ends_in_each_attempt_sets_the_table_aside(
 
 
 def test_a_lock_that_is_given_back_lets_the_statement_run(
-    table: Bench, reader: Session, caplog: pytest.LogCaptureFixture
+    table: Bench, reader: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    phases: list[object] = []
+    change = StatusBoard.set
+
+    def noted(board: StatusBoard, **changes: object) -> None:
+        phases.append(changes.get("phase"))
+        change(board, **changes)
+
+    monkeypatch.setattr(StatusBoard, "set", noted)
     table.on_primary("ALTER TABLE t ADD n INT", "INSERT INTO t VALUES (2, 2)")
     reports: list[WorkerReport] = []
     thread = threading.Thread(target=lambda: reports.append(work(table, 8.0)), daemon=True)
@@ -133,6 +142,7 @@ def test_a_lock_that_is_given_back_lets_the_statement_run(
     thread.join(30)
     assert [r.failure for r in reports] == [None]
     assert table.tables.load() == {}
+    assert Phase.RECONNECTING not in phases
     table.assert_equal()
 
 

@@ -56,6 +56,9 @@ def test_a_position_that_the_sentence_names_is_not_told_twice() -> None:
         {"created": 1767225600.0, "msg": "streaming from %s", "args": (place,), "tag": "INFO", "position": place}
     )
     assert TextFormatter().format(record) == "2026-01-01T00:00:00.000Z [INFO] streaming from binlog.000042:1187"
+    for named in ("binlog.000042:11875", "db.binlog.000042:1187"):
+        record.args = (named,)
+        assert TextFormatter().format(record).endswith(f"from {named} (position binlog.000042:1187)")
 
 
 def test_a_record_is_one_line_even_with_a_trace() -> None:
