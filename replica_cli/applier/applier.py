@@ -15,13 +15,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.builder import WorkBuilder
+from replica_cli.applier.ddl_schemas import empties_schema
 from replica_cli.applier.decision import Verdict
 from replica_cli.applier.failures import NotExact, is_retryable, placed
 from replica_cli.applier.pace import Pace
 from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
-from replica_cli.applier.schemas import empties_schema
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import is_same_place, place_of
@@ -37,10 +37,12 @@ from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from replica_cli.applier.ddl import DdlApplier
+    from replica_cli.applier.ddl_decisions import DdlDecisions
+    from replica_cli.applier.ddl_execution import DdlExecution
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.engines import Engines
     from replica_cli.applier.prepared import PreparedTransactions
+    from replica_cli.applier.secondary_names import SecondaryNames
     from replica_cli.applier.window import Windows
     from replica_cli.applier.work import Work
     from replica_cli.applier.writer import Writer
@@ -71,7 +73,9 @@ class Applier:
         *,
         writer: Writer,
         engines: Engines,
-        ddl: DdlApplier,
+        decisions: DdlDecisions,
+        ddl: DdlExecution,
+        names: SecondaryNames,
         prepared: PreparedTransactions,
         definitions: Definitions,
         stores: Stores,
@@ -85,7 +89,9 @@ class Applier:
         self._session = session
         self._writer = writer
         self._engines = engines
+        self._decisions = decisions
         self._ddl = ddl
+        self._names = names
         self._prepared = prepared
         self._definitions = definitions
         self._stores = stores
@@ -317,18 +323,18 @@ class Applier:
     def _is_ignored(self, change: RowEvent | Statement, transaction: Transaction, tally: Tally) -> bool:
         if isinstance(change, RowEvent):
             return False
-        reason = self._ddl.why_ignored_inside_xa(change, transaction, self._windows)
+        reason = self._decisions.why_ignored_inside_xa(change, transaction, self._windows)
         if reason is not None:
             tally.ignored_statements[reason] += 1
         return reason is not None
 
     def _apply_statement(self, statement: Statement, transaction: Transaction, tally: Tally) -> None:
-        parsed = self._ddl.parse(statement)
+        parsed = self._decisions.parse(statement)
         if parsed.kind is StatementKind.SAVEPOINT:
             if not transaction.is_rolled_back:
                 self._writer.add(savepoint_statement(parsed).encode())
             return
-        decision = self._ddl.decide(statement, parsed, transaction, self._windows)
+        decision = self._decisions.decide(statement, parsed, transaction, self._windows)
         if decision.verdict is Verdict.IGNORE:
             tally.ignored_statements[decision.reason] += 1
             return
@@ -371,7 +377,7 @@ class Applier:
         named = (*parsed.tables, *(other.name for other in parsed.others), *(dropped if parsed.schema else ()))
         if parsed.schema and not named:
             return
-        self._definitions.forget([t for t in map(self._ddl.target, named) if t is not None])
+        self._definitions.forget([t for t in map(self._names.target, named) if t is not None])
         self._engines.forget(named, are_keys_new=bool(parsed.schema) or changes_references(parsed))
 
     def _check_token(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.ddl_decisions import DdlDecisions
+from replica_cli.applier.ddl_schemas import empties_schema
 from replica_cli.applier.decision import Decision, Verdict
-from replica_cli.applier.schemas import empties_schema
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.events import XaPhase
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
 
-class DdlBeside(DdlApplier):
-    """Runs no statement: others are the stream's, and one on a table that joins makes its copy begin anew."""
+class DecisionsBeside(DdlDecisions):
+    """Lets no statement run: others are the stream's, and one on a table that joins makes its copy begin anew."""
 
     def decide(
         self,

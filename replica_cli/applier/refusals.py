@@ -6,46 +6,112 @@ what cannot be. So a definition that this server cannot carry out as it was writ
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.checkpoint.intents import place_of
 from replica_cli.checkpoint.tables import OF_SECONDARY
-from replica_cli.core.errors import ApplyRefused
-from replica_cli.mysql.errnos import CANNOT_DROP, ER_TABLE_EXISTS, OF_DEFINITIONS, RIGHTS
+from replica_cli.core.commands import passing_advice
+from replica_cli.core.errors import ApplyRefused, LockWait
+from replica_cli.core.wording import counted
+from replica_cli.mysql.errnos import (
+    CANNOT_DROP,
+    ER_LOCK_WAIT_TIMEOUT,
+    ER_TABLE_EXISTS,
+    OF_DEFINITIONS,
+    RIGHTS,
+    Remedy,
+    ServerError,
+    is_of_table,
+)
+from replica_cli.sqlbuilder.showing import shown
 from replica_cli.sqlbuilder.statement import StatementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from replica_cli.applier.effects import StatementEffects
+    from replica_cli.applier.running import StatementRunner
+    from replica_cli.applier.secondary_names import SecondaryNames
     from replica_cli.core.errors import ReplicaError
+    from replica_cli.core.events import Transaction
     from replica_cli.core.table import TableName
-    from replica_cli.mysql.errnos import ServerError
+    from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.statement import ParsedStatement
+
+logger = logging.getLogger(__name__)
 
 _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 
 
-def refusal(
-    error: ServerError,
-    parsed: ParsedStatement,
-    shown: str,
-    selected: Sequence[TableName],
-    *,
-    is_new: bool,
-    has_other_names: Callable[[ParsedStatement], bool],
-    hint: str,
-) -> ReplicaError:
-    """Return what a refused statement on some tables (the primary's names) is raised as.
+class Refusals:
+    """Raises what errors of the secondary mean for a statement. `session` is the one on which statements run."""
 
-    `is_new`: it makes a table, and the secondary has none of that name, so that a copy replaces nothing.
-    `has_other_names` says whether a constraint that it drops may have another name here. `shown` is the statement for a
-    message, `hint` what to do about the failure.
-    """
-    message = f"{error.server} refuses a statement (error {error.errno}): {shown}"
-    if error.errno == ER_TABLE_EXISTS and not is_new:
-        message += f"; {OF_SECONDARY}"
-    is_of_definition = error.errno in OF_DEFINITIONS or (error.errno in CANNOT_DROP and has_other_names(parsed))
-    may_copy = is_of_definition or (is_new and error.errno not in RIGHTS)
-    if parsed.kind in _DEFINING and selected and may_copy:
-        return TableChangedInWindow(tuple(dict.fromkeys(selected)), message)
-    return ApplyRefused(message, hint=hint, table=next(iter(selected), None))
+    def __init__(
+        self, session: Session, names: SecondaryNames, effects: StatementEffects, runner: StatementRunner
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._effects = effects
+        self._runner = runner
+
+    @contextlib.contextmanager
+    def raised(self, parsed: ParsedStatement, transaction: Transaction, *, is_new: bool = False) -> Iterator[None]:
+        """Make a refusal of the secondary one of the statement's table: another one would end the stream for all."""
+        try:
+            yield
+        except ServerError as error:
+            is_ours = error.server == self._session.server.name
+            if not is_ours or not (is_of_table(error) or error.remedy is Remedy.RETRY):
+                raise
+            # The server's own words may quote a row's values.
+            logger.debug("%s", error.text)
+            selected = self._names.selected(parsed)
+            if error.remedy is Remedy.RETRY:
+                raise self._interrupted(error, parsed, selected) from error
+            passing = passing_advice(self._session.server.name, transaction.end)
+            hint = f"mend the secondary so that it can run, or run it by hand; then {passing}"
+            raise self._refusal(error, parsed, selected, is_new=is_new, hint=hint) from error
+
+    def check_attempts(self, parsed: ParsedStatement, transaction: Transaction) -> None:
+        """Raise LockWait if attempts that ended with their connections took as long as the statement may wait."""
+        if attempts := self._runner.lost_attempts(place_of(transaction)):
+            selected = self._names.selected(parsed)
+            raise LockWait(
+                f"{parsed.kind} lost its connection to {self._session.server.name} in {counted(attempts, 'attempt')}, "
+                f"which took as long as a statement may wait for a lock: {shown(parsed)}",
+                hint="end the transaction or query that uses the table there, and let nothing between cut a connection "
+                "on which nothing moves; then start the stream again",
+                table=next(iter(selected), None),
+            )
+
+    def _refusal(
+        self, error: ServerError, parsed: ParsedStatement, selected: Sequence[TableName], *, is_new: bool, hint: str
+    ) -> ReplicaError:
+        """Return what a refused statement is raised as: its tables are copied again, or have failed."""
+        message = f"{error.server} refuses a statement (error {error.errno}): {shown(parsed)}"
+        if error.errno == ER_TABLE_EXISTS and not is_new:
+            message += f"; {OF_SECONDARY}"
+        is_of_definition = error.errno in OF_DEFINITIONS or (
+            error.errno in CANNOT_DROP and self._has_other_names(parsed)
+        )
+        may_copy = is_of_definition or (is_new and error.errno not in RIGHTS)
+        if parsed.kind in _DEFINING and selected and may_copy:
+            return TableChangedInWindow(tuple(dict.fromkeys(selected)), message)
+        return ApplyRefused(message, hint=hint, table=next(iter(selected), None))
+
+    def _interrupted(self, error: ServerError, parsed: ParsedStatement, selected: Sequence[TableName]) -> LockWait:
+        is_lock = error.errno == ER_LOCK_WAIT_TIMEOUT
+        what = "waits for a lock that another connection holds" if is_lock else "was interrupted"
+        return LockWait(
+            f"{parsed.kind} {what} on {error.server} (error {error.errno}): {shown(parsed)}",
+            hint="end the transaction or query that uses the table there, then start the stream again",
+            table=next(iter(selected), None),
+        )
+
+    def _has_other_names(self, parsed: ParsedStatement) -> bool:
+        """Say whether the secondary's table may have a constraint that a statement drops under another name."""
+        missing = self._effects.missing_constraints(parsed)
+        return bool(missing.names) and not missing.is_left_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
-    from replica_cli.core.events import Transaction
+    from replica_cli.core.events import Statement, Transaction
     from replica_cli.mysql.session import Session
 
 
@@ -46,6 +47,13 @@ class IntentStore:
         file, pos, gtid, statement_hash, before_hash, statement = row
         return Intent(Position(str(file), int(pos), str(gtid)), str(statement_hash), str(before_hash), str(statement))
 
+    def left_of(self, statement: Statement, transaction: Transaction) -> Intent | None:
+        """Return the intent that an attempt to run this very statement left, None if there was none."""
+        left = self.load()
+        if left is None or left.statement_hash != digest(statement):
+            return None
+        return left if is_same_place(left.position, place_of(transaction)) else None
+
     def save(self, intent: Intent) -> None:
         """Write the intent."""
         self._session.execute(
@@ -63,6 +71,11 @@ class IntentStore:
     def forget_statement(self) -> bytes:
         """Return the DELETE that goes into the transaction of the position behind the statement."""
         return f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}".encode()
+
+
+def digest(statement: Statement) -> str:
+    """Return the hash by which an intent knows its statement."""
+    return hashlib.sha256(statement.text).hexdigest()
 
 
 def place_of(transaction: Transaction) -> Position:

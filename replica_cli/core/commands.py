@@ -73,6 +73,11 @@ def gone_advice(names: Sequence[object]) -> str:
     )
 
 
+def passing_advice(instance: str, end: object) -> str:
+    """Return what to type so that the stream of a secondary goes on after the transaction that ends there."""
+    return f"`replica position reset --secondary {shell_word(instance)} --to {end}` passes it over"
+
+
 def shell_word(text: str) -> str:
     r"""Return a word for the shell; one with control characters in the form `$'a\u000ab'` of bash and zsh."""
     if is_printable(text) and "'" not in text:

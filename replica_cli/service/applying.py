@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.applier import Applier
 from replica_cli.applier.auto_engine import AutoEngine
 from replica_cli.applier.compaction import Compaction
-from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.ddl_decisions import DdlDecisions
+from replica_cli.applier.ddl_execution import DdlExecution
+from replica_cli.applier.ddl_schemas import SchemaStatements
 from replica_cli.applier.definitions import Definitions
 from replica_cli.applier.effects import StatementEffects
 from replica_cli.applier.engines import Engines
 from replica_cli.applier.history import ExactEngine, History
 from replica_cli.applier.plan import can_join
 from replica_cli.applier.prepared import PreparedTransactions
+from replica_cli.applier.refusals import Refusals
 from replica_cli.applier.replay_engine import ReplayEngine
 from replica_cli.applier.row_counts import RowCounts
 from replica_cli.applier.row_ends import RowEnds
 from replica_cli.applier.row_image_engine import RowImageEngine
+from replica_cli.applier.running import StatementRunner
+from replica_cli.applier.secondary_names import SecondaryNames
 from replica_cli.applier.sql_engine import SqlEngine
 from replica_cli.applier.statement_session import StatementSession
 from replica_cli.applier.writer import Writer
@@ -67,7 +72,7 @@ def make_applier(
     altered: AlteredTables,
     patience: LockPatience,
     is_exact: bool = False,
-    ddl_class: type[DdlApplier] = DdlApplier,
+    decisions_class: type[DdlDecisions] = DdlDecisions,
     prefers_sql: bool = False,
 ) -> Applier:
     """Return an applier that goes on from the saved position.
@@ -86,28 +91,30 @@ def make_applier(
         altered=altered,
         prefers_sql=prefers_sql,
     )
-    ddl = ddl_class(
-        sessions.writer,
-        sessions.catalog,
-        sessions.stores.intents,
-        settings.selection,
-        _statement_session(sessions, primary_facts, ask_primary),
-        effects=StatementEffects(
-            sessions.catalog, selection, read_primary, altered.renames, renames_temporary=primary_facts.is_mariadb
-        ),
-        uncompared=sessions.stores.uncompared,
-        altered=altered,
-        policy=settings.apply.ddl,
-        patience=patience,
-        stops_at_failure=settings.apply.on_table_failure is TableFailurePolicy.STOP,
+    names = SecondaryNames(sessions.catalog, selection)
+    effects = StatementEffects(
+        sessions.catalog, selection, read_primary, altered.renames, renames_temporary=primary_facts.is_mariadb
     )
+    statement_session = _statement_session(sessions, primary_facts, ask_primary)
+    decisions = decisions_class(
+        sessions.catalog,
+        selection,
+        names,
+        sessions.stores.intents,
+        statement_session,
+        effects=effects,
+        policy=settings.apply.ddl,
+    )
+    ddl = _execution(settings, sessions, names, statement_session, effects=effects, altered=altered, patience=patience)
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
     return Applier(
         sessions.writer,
         saved,
         writer=writer,
         engines=engines,
+        decisions=decisions,
         ddl=ddl,
+        names=names,
         prepared=_prepared(settings, sessions, writer, primary_facts),
         definitions=definitions,
         stores=sessions.stores,
@@ -117,6 +124,44 @@ def make_applier(
         stop=stop,
         is_mariadb=primary_facts.is_mariadb,
         is_exact=is_exact,
+    )
+
+
+def _execution(
+    settings: Settings,
+    sessions: SecondarySessions,
+    names: SecondaryNames,
+    statement_session: StatementSession,
+    *,
+    effects: StatementEffects,
+    altered: AlteredTables,
+    patience: LockPatience,
+) -> DdlExecution:
+    """Return what runs statements on the session that holds the lock, for tables and for schemas."""
+    runner = StatementRunner(sessions.writer, patience)
+    refusals = Refusals(sessions.writer, names, effects, runner)
+    schemas = SchemaStatements(
+        sessions.writer,
+        sessions.catalog,
+        settings.selection,
+        names,
+        statement_session,
+        runner=runner,
+        refusals=refusals,
+        stops_at_failure=settings.apply.on_table_failure is TableFailurePolicy.STOP,
+    )
+    return DdlExecution(
+        sessions.writer,
+        sessions.catalog,
+        sessions.stores.intents,
+        names,
+        statement_session,
+        runner=runner,
+        refusals=refusals,
+        schemas=schemas,
+        uncompared=sessions.stores.uncompared,
+        effects=effects,
+        altered=altered,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.beside import DdlBeside, without_xa
+from replica_cli.applier.beside import DecisionsBeside, without_xa
 from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.applier.window import TableChangedInWindow, Windows
 from replica_cli.checkpoint.joining import JoinPositions, NoIntents
@@ -213,7 +213,7 @@ class Pursuit:
             patience=LockPatience(0.0, 1.0),
             format_event=format_event,
             stop=self._end,
-            ddl_class=DdlBeside,
+            decisions_class=DecisionsBeside,
             # One engine that names what fails, without asking whether another one would be faster.
             prefers_sql=True,
         )

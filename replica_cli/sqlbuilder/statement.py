@@ -426,6 +426,14 @@ class _Parser(Cursor):
         )
 
 
+def holds_several(parsed: ParsedStatement) -> bool:
+    """Return True if a text holds more than one statement.
+
+    What a primary logs as one statement is one; the session that runs it would refuse more by a syntax error.
+    """
+    return any(t.is_symbol(";") for t in solid(parsed.tokens)[:-1])
+
+
 def without_start_transaction(parsed: ParsedStatement) -> ParsedStatement:
     """Return MySQL's CREATE TABLE … START TRANSACTION without its end: the rows that follow are applied as such."""
     places = [i for i, t in enumerate(parsed.tokens) if not t.is_blank]

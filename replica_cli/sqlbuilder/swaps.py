@@ -1,7 +1,7 @@
 """Statements that can change tables and leave all their definitions as they were: no look tells whether one ran.
 
-The applier asks about a statement that a kill left half known (applier/ddl.py). Two tables of equal definitions that
-take each other's name, or a table and a partition that exchange rows, look the same before and after.
+The applier asks about a statement that a kill left half known (applier/ddl_execution.py). Two tables of equal
+definitions that take each other's name, or a table and a partition that exchange rows, look the same before and after.
 """
 
 from __future__ import annotations

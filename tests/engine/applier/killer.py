@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.applier import ddl as ddl_module
+from replica_cli.applier import ddl_execution as execution_module
 from replica_cli.core.errors import ReplicaError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Session
 
-ORIGINAL = ddl_module.DdlApplier._run
+ORIGINAL = execution_module.DdlExecution._run
 
 
 class KilledError(ReplicaError):
@@ -29,12 +29,12 @@ class Killer:
     left: int = 1
 
     def arm(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def run(applier: ddl_module.DdlApplier, *args: Any) -> None:
+        def run(applier: execution_module.DdlExecution, *args: Any) -> None:
             self.run(applier, *args)
 
-        monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
+        monkeypatch.setattr(execution_module.DdlExecution, "_run", run)
 
-    def run(self, applier: ddl_module.DdlApplier, *args: Any) -> None:
+    def run(self, applier: execution_module.DdlExecution, *args: Any) -> None:
         self.left -= 1
         if self.left == 0 and self.place == "before":
             raise KilledError("killed before")

@@ -188,7 +188,7 @@ def test_row_versions_that_are_written_in_doubt_are_compared_after_a_kill(
         raise KilledError("here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("replica_cli.applier.ddl.DdlApplier.decide", die)
+        patch.setattr("replica_cli.applier.ddl_decisions.DdlDecisions.decide", die)
         with pytest.raises(KilledError):
             bench.stream()
     assert bench.rows("SELECT id FROM t") == [(1,)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
 
-from replica_cli.applier import ddl as ddl_module
+from replica_cli.applier import ddl_execution as execution_module
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.session import Session
@@ -89,7 +89,7 @@ def test_killed_half_way_through_a_drop(altered: Bench, gone: tuple[str, ...], m
         altered.stream()
     # The server drops one table after the other: so far it came.
     altered.on_secondary(*(f"DROP TABLE {table}" for table in gone))
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", ORIGINAL)
+    monkeypatch.setattr(execution_module.DdlExecution, "_run", ORIGINAL)
     altered.stream()
     altered.assert_equal()
 
@@ -103,7 +103,7 @@ def test_half_of_a_drop_with_foreign_keys(altered: Bench, monkeypatch: pytest.Mo
     with pytest.raises(KilledError):
         altered.stream()
     altered.on_secondary("DROP TABLE kid")
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", ORIGINAL)
+    monkeypatch.setattr(execution_module.DdlExecution, "_run", ORIGINAL)
     altered.stream()
     altered.assert_equal()
 
@@ -189,9 +189,9 @@ def _intents(bench: Bench) -> str:
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     runs: list[object] = []
 
-    def run(self: ddl_module.DdlApplier, *args: Any) -> None:
+    def run(self: execution_module.DdlExecution, *args: Any) -> None:
         runs.append(args)
         ORIGINAL(self, *args)
 
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
+    monkeypatch.setattr(execution_module.DdlExecution, "_run", run)
     return runs

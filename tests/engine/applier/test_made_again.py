@@ -65,7 +65,11 @@ def test_it_is_followed_after_a_kill_at_any_step(table: Bench, monkeypatch: pyte
     def die(*_: object, **__: object) -> None:
         raise ReplicaError("killed")
 
-    for name in ("ddl.DdlApplier._run", "ddl.DdlApplier._keep_transactional", "applier.forget_dropped"):
+    for name in (
+        "ddl_execution.DdlExecution._run",
+        "ddl_execution.DdlExecution._keep_transactional",
+        "applier.forget_dropped",
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(f"replica_cli.applier.{name}", die)
             with pytest.raises(ReplicaError, match="killed"):
@@ -82,7 +86,7 @@ def test_the_former_table_is_never_taken_for_the_new_one(table: Bench, monkeypat
         raise ReplicaError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("replica_cli.applier.ddl.DdlApplier._drop", die)
+        patch.setattr("replica_cli.applier.ddl_execution.drop_tables", die)
         with pytest.raises(ReplicaError, match="killed"):
             table.stream()
     table.on_secondary("ALTER TABLE t COMMENT = 'of somebody here'")

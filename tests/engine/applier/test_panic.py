@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.ddl_decisions import DdlDecisions
 from replica_cli.applier.sql_engine import SqlEngine
 from replica_cli.core.requests import StreamRequest
 from replica_cli.core.settings import Apply, EngineChoice, TableFailurePolicy
@@ -94,7 +94,7 @@ def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
     def failing(*_: object) -> None:
         raise IndexError("a secret value")
 
-    monkeypatch.setattr(DdlApplier, "parse", failing)
+    monkeypatch.setattr(DdlDecisions, "parse", failing)
     bench.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
     failure = run(bench).failure
     assert failure is not None

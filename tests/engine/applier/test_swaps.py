@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import ddl as ddl_module
+from replica_cli.applier import ddl_execution as execution_module
 from replica_cli.applier.window import StatementInDoubt
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 
@@ -55,17 +55,17 @@ def test_a_swap_that_a_kill_left_in_doubt_is_copied_and_not_repeated(
     equal: Bench, name: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     equal.on_primary(SWAPS[name])
-    run = ddl_module.DdlApplier._run
+    run = execution_module.DdlExecution._run
 
-    def dying(applier: ddl_module.DdlApplier, *args: object) -> None:
+    def dying(applier: execution_module.DdlExecution, *args: object) -> None:
         if place == "behind":
             run(applier, *args)  # type: ignore[arg-type]
         raise KilledError("killed")
 
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", dying)
+    monkeypatch.setattr(execution_module.DdlExecution, "_run", dying)
     with pytest.raises(KilledError):
         equal.stream()
-    monkeypatch.setattr(ddl_module.DdlApplier, "_run", run)
+    monkeypatch.setattr(execution_module.DdlExecution, "_run", run)
     with pytest.raises(StatementInDoubt, match="in doubt") as error:
         equal.stream()
     assert set(error.value.tables) == set(map(equal.name, CHANGED[name]))

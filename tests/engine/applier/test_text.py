@@ -14,7 +14,7 @@ import pytest
 from engine.applier.bench import Bench
 from fix_servers import covered_binaries
 
-from replica_cli.applier import ddl
+from replica_cli.applier import ddl_decisions
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader import assembler
@@ -201,7 +201,7 @@ def test_nothing_but_the_statement_is_run(bench: Bench, monkeypatch: pytest.Monk
     bench.on_both(f"CREATE DATABASE {victim}", "CREATE TABLE t (a INT)")
     if not is_noticed:
         # The session alone: it takes no second statement, whatever the text was taken for.
-        monkeypatch.setattr(ddl, "_holds_several", lambda _: False)
+        monkeypatch.setattr(ddl_decisions, "holds_several", lambda _: False)
     for mode, forged in FORGED:
         text = forged.replace(b"{victim}", victim.encode())
 

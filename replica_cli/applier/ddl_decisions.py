@@ -1,0 +1,278 @@
+"""What becomes of a statement of the log: it is nothing to us, is carried out, or sets its tables aside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.ddl_schemas import empties_schema, selected_tables
+from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.window import Mode, TableChangedInWindow
+from replica_cli.core.commands import passing_advice, table_options
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.settings import DdlPolicy
+from replica_cli.sqlbuilder.effects import makes_new_table, new_names, touches_only_server_tables
+from replica_cli.sqlbuilder.showing import masked, shown
+from replica_cli.sqlbuilder.statement import ParsedStatement, StatementKind, holds_several, parse_statement
+
+if TYPE_CHECKING:
+    from replica_cli.applier.effects import StatementEffects
+    from replica_cli.applier.secondary_names import SecondaryNames
+    from replica_cli.applier.statement_session import StatementSession
+    from replica_cli.applier.window import Windows
+    from replica_cli.checkpoint.intents import IntentStore
+    from replica_cli.core.events import Statement, Transaction
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
+
+
+class DdlDecisions:
+    """Reads statements, and decides about each by its text, its tables' records, the filters and the user's policy.
+
+    `catalog` is a session on the secondary in which text is text. Nothing is changed here.
+    """
+
+    def __init__(
+        self,
+        catalog: Session,
+        selection: Selection,
+        names: SecondaryNames,
+        intents: IntentStore,
+        statement_session: StatementSession,
+        *,
+        effects: StatementEffects,
+        policy: DdlPolicy,
+    ) -> None:
+        self._catalog = catalog
+        self._instance = catalog.server.name
+        self._selection = selection
+        self._names = names
+        self._intents = intents
+        self._statement_session = statement_session
+        self._effects = effects
+        self._policy = policy
+
+    def parse(self, statement: Statement) -> ParsedStatement:
+        """Read a statement's text as the primary read it: in its client's charset, under its sql_mode."""
+        text = statement.text.decode(self._statement_session.codec(statement), "surrogateescape")
+        parsed = parse_statement(text, statement.schema, self._statement_session.dialect(statement))
+        if self._statement_session.is_ambiguous(statement, text):
+            return replace(parsed, kind=StatementKind.UNKNOWN)
+        return parsed
+
+    def decide(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
+        """Say what becomes of a statement.
+
+        Raises ApplyRefused where it cannot be placed or must stop the stream, TableChangedInWindow where a table has
+        to be copied anew.
+        """
+        if parsed.kind is StatementKind.WITHOUT_EFFECT:
+            return Decision(Verdict.IGNORE, parsed.object_class)
+        if parsed.kind is StatementKind.ROWS:
+            return self._decide_rows(statement, parsed, transaction)
+        if parsed.kind is StatementKind.UNKNOWN or holds_several(parsed):
+            raise ApplyRefused(
+                f"a statement that cannot be placed, at {transaction.start}: {masked(parsed)}",
+                hint="run it on the secondary by hand, then `replica position reset --to FILE:POS` with its end",
+            )
+        if parsed.schema:
+            return self._decide_schema(statement, parsed, transaction, windows)
+        return self._decide_tables(statement, parsed, transaction, windows)
+
+    def _decide_schema(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
+        """Say what becomes of a statement on a schema; the decision names the tables that go with it."""
+        target = self._selection.schema_target(parsed.schema)
+        if target is None:
+            return Decision(Verdict.IGNORE, "schema outside the filters")
+        if statement.error_code:
+            raise ApplyRefused(
+                f"{parsed.kind} failed on the primary with error {statement.error_code} after it had begun, at "
+                f"{transaction.start}: {shown(parsed)}",
+                hint="`replica drift check` shows what differs: make it the same, then "
+                + passing_advice(self._instance, transaction.end),
+            )
+        tables: dict[TableName, Mode] = {}
+        if empties_schema(parsed):
+            here = selected_tables(self._catalog, self._selection, parsed.schema)
+            known = [n for n in windows.records if n.schema == parsed.schema]
+            tables = {name: windows.mode(name, transaction) for name in (*here, *known)}
+        if copied := tuple(name for name, mode in tables.items() if mode is Mode.IDEMPOTENT):
+            raise TableChangedInWindow(copied, f"{parsed.kind} while it was copied")
+        # A copy that began after the statement, or is still to come, has what the primary has now.
+        gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
+        if parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces and self._names.has_schema(target):
+            # CREATE DATABASE IF NOT EXISTS is logged each time that somebody says it.
+            return Decision(Verdict.IGNORE, "schema that is there")
+        if self._policy is DdlPolicy.STOP:
+            raise self._stopped(parsed, transaction)
+        if self._policy is DdlPolicy.QUARANTINE and gone:
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone, frozenset(gone))
+        return Decision(Verdict.APPLY, tables=gone)
+
+    def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
+        """Say why a statement inside a prepared transaction is nothing to us, None for a savepoint, which is kept.
+
+        Raises ApplyRefused for one that is something to us.
+        """
+        parsed = self.parse(statement)
+        if parsed.kind is StatementKind.SAVEPOINT:
+            return None
+        decision = self.decide(statement, parsed, transaction, windows)
+        if decision.verdict is not Verdict.IGNORE:
+            raise ApplyRefused(f"{parsed.kind} inside an XA transaction", table=next(iter(parsed.tables), None))
+        return decision.reason
+
+    def _decide_rows(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> Decision:
+        if touches_only_server_tables(parsed, statement.schema):
+            return Decision(Verdict.IGNORE, "statement on the server's own tables")
+        # Also one that names no table of ours: views, triggers, functions and foreign keys reach other tables.
+        raise ApplyRefused(
+            f"a change of rows was logged as a statement, at {transaction.start}: {masked(parsed)}",
+            hint="have rows logged (binlog_format=ROW, in open sessions too); then "
+            f"{passing_advice(self._instance, transaction.end)}, and `replica transfer --table SCHEMA.TABLE` "
+            "copies each replicated table that it changed, also by a view, trigger or function",
+        )
+
+    def _decide_tables(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
+        selected = self._names.selected(parsed)
+        modes = {windows.mode(t, transaction) for t in selected}
+        if not selected:
+            outside = Decision(Verdict.IGNORE, f"{parsed.kind} outside the filters")
+            return self._of_engine(parsed, transaction, windows) or outside
+        if modes == {Mode.SKIPPED}:
+            return Decision(Verdict.IGNORE, "before the copy")
+        self._effects.check_dropped(parsed, selected)
+        if Mode.QUARANTINED in modes:
+            return self._with_quarantined(statement, parsed, transaction, windows, selected)
+        are_live = modes == {Mode.STRICT}
+        if are_live and self._intents.left_of(statement, transaction) is not None:
+            # It was judged before it was begun; what is on the secondary now may be what it has done.
+            return Decision(Verdict.APPLY)
+        is_new = makes_new_table(parsed) or parsed.kind is not StatementKind.CREATE_TABLE
+        if are_live and not is_new and self._names.are_there(self._names.targets(parsed)):
+            # CREATE TABLE IF NOT EXISTS is logged each time that an application says it.
+            return Decision(Verdict.IGNORE, "table that is there")
+        found = self._effects.of_temporary(statement, parsed, selected, are_live=are_live)
+        if found is None and are_live:
+            found = self._by_policy(parsed, transaction, selected)
+        return found or self._decide_applied(statement, parsed, transaction, windows)
+
+    def _with_quarantined(
+        self,
+        statement: Statement,
+        parsed: ParsedStatement,
+        transaction: Transaction,
+        windows: Windows,
+        selected: tuple[TableName, ...],
+    ) -> Decision:
+        # A table that is set aside since this very statement could not be dropped, or made.
+        stuck = [t for t in selected if windows.is_set_aside_at(t, transaction)]
+        is_stuck = bool(stuck)
+        if parsed.kind is StatementKind.DROP_TABLE and not any(self._names.is_there(t) for t in stuck):
+            return Decision(Verdict.APPLY)
+        may_replace = not is_stuck and not windows.has_of_secondary(selected)
+        if makes_new_table(parsed) and may_replace and self._policy is DdlPolicy.APPLY:
+            # The rows of the former table that are missing here do not matter any more: all of this one are in the log.
+            is_begun = self._intents.left_of(statement, transaction) is not None
+            found = (
+                Decision(Verdict.APPLY) if is_begun else self._decide_applied(statement, parsed, transaction, windows)
+            )
+            return replace(found, replaced=selected) if found.verdict is Verdict.APPLY else found
+        merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
+        gone = frozenset(selected) if parsed.kind is StatementKind.DROP_TABLE else parsed.gone
+        # A name that the primary's table has only from here on is another one's here.
+        taken = frozenset(n for n in new_names(parsed) if n not in windows.records and self._names.is_there(n))
+        reason = f"{parsed.kind} together with a quarantined table"
+        together = Decision(Verdict.QUARANTINE, reason, selected, gone, of_secondary=taken)
+        return merged or together
+
+    def _by_policy(
+        self, parsed: ParsedStatement, transaction: Transaction, selected: tuple[TableName, ...]
+    ) -> Decision | None:
+        if self._policy is DdlPolicy.STOP:
+            raise self._stopped(parsed, transaction)
+        if self._policy is DdlPolicy.QUARANTINE:
+            reason = f"{parsed.kind}, and REPLICA_DDL=quarantine"
+            is_drop = parsed.kind is StatementKind.DROP_TABLE
+            return Decision(Verdict.QUARANTINE, reason, selected, frozenset(selected) if is_drop else parsed.gone)
+        return None
+
+    def _of_engine(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
+        found = self._effects.of_engine(parsed)
+        if found is None:
+            return None
+        # A table that is copied beside the stream is its copy's: that refuses such a table by itself.
+        return replace(found, tables=tuple(t for t in found.tables if windows.mode(t, transaction) is not Mode.SKIPPED))
+
+    def _decide_applied(
+        self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
+    ) -> Decision:
+        selected = self._names.selected(parsed)
+        found = self._of_engine(parsed, transaction, windows) or self._with_outside(parsed, transaction, windows)
+        if found is not None:
+            return found
+        model = parsed.model
+        if model is not None and windows.mode(model, transaction) is not Mode.STRICT:
+            # Copied at another moment, or set aside: the secondary's one need not be what the new one was made like.
+            raise TableChangedInWindow(selected, f"{parsed.kind} like {model}, which is not of that moment here")
+        if any(windows.mode(t, transaction) not in (Mode.STRICT, Mode.QUARANTINED) for t in selected):
+            self._check_window(parsed, selected)
+        self._check_names(parsed, selected, transaction)
+        return self._effects.of_rows(statement, parsed, selected) or Decision(Verdict.APPLY)
+
+    def _with_outside(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
+        """Say what becomes of a statement that takes rows or a definition from a table outside the filters, or to one.
+
+        As an online schema change does whose tables are left out. A table that is there after it, or now, is copied
+        again (TableChangedInWindow), as the rows or the definition of the other one are not here. A table that is gone
+        is set aside: its rows were not dropped. Returns None for another statement.
+        """
+        if parsed.kind is StatementKind.DROP_TABLE:
+            return None
+        named = [n for n in (parsed.model, *parsed.parents) if n is not None]
+        outside = next((n for n in (*parsed.tables, *named) if self._names.target(n) is None), None)
+        if outside is None:
+            return None
+        selected = dict.fromkeys(t for t in parsed.tables if self._names.target(t) is not None)
+        live = [t for t in selected if windows.mode(t, transaction) is not Mode.SKIPPED]
+        reason = f"{parsed.kind} with {outside}, which is outside the filters"
+        if stays := tuple(t for t in live if t not in parsed.gone):
+            raise TableChangedInWindow(stays, f"{reason}, at {transaction.start}")
+        if there := self._effects.on_primary(live):
+            # Made again, or never gone: a RENAME TABLE may mean a temporary table of that name.
+            raise TableChangedInWindow(there, f"{reason}, at {transaction.start}, and the primary has such a table now")
+        reason += ": the primary has no table of this name any more"
+        return Decision(Verdict.QUARANTINE, reason, tuple(live), frozenset(live))
+
+    def _stopped(self, parsed: ParsedStatement, transaction: Transaction) -> ApplyRefused:
+        # It names no table: this is what the user asked for, not a failure that goes away or sets a table aside.
+        return ApplyRefused(
+            f"{parsed.kind} at {transaction.start}, and REPLICA_DDL=stop: {shown(parsed)}",
+            hint=f"run it on {self._instance} by hand, then {passing_advice(self._instance, transaction.end)}",
+        )
+
+    def _check_names(self, parsed: ParsedStatement, selected: tuple[TableName, ...], transaction: Transaction) -> None:
+        """Refuse a statement that may name a schema, which has another name here, where no schema is looked for."""
+        routed = sorted(n for n in parsed.unplaced if self._selection.schema_target(n) not in (None, n))
+        if routed:
+            raise ApplyRefused(
+                f"{parsed.kind} at {transaction.start} names {', '.join(routed)} where it cannot be routed: "
+                f"{masked(parsed)}",
+                hint=f"`replica transfer {table_options([selected[0]])}` copies the table again as it is now",
+                table=selected[0],
+            )
+
+    def _check_window(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
+        # TRUNCATE replays in its place: all later changes are in the log. CREATE is done already, or not yet; but
+        # CREATE OR REPLACE takes away rows that the copy may have brought.
+        is_create = parsed.kind is StatementKind.CREATE_TABLE and not parsed.replaces
+        if parsed.kind is StatementKind.TRUNCATE or is_create:
+            return
+        raise TableChangedInWindow(selected, f"{parsed.kind} while it was copied")

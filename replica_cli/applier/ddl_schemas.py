@@ -1,0 +1,203 @@
+"""Statements on schemas, and the schemas that other statements need, on the secondary; what becomes of a refusal.
+
+A secondary may hold tables in the same schema that the filters leave out, views and routines of its own, and tables
+whose copy began after the statement. So the tables are dropped by name, and the schema only if nothing is left in it.
+A schema is nothing but a default for tables: one that is refused does not keep the stream from going on.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.checkpoint.intents import place_of
+from replica_cli.core.errors import ApplyRefused, LockWait
+from replica_cli.core.table import TableName
+from replica_cli.logs import Tag, log
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.statement import StatementKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from replica_cli.applier.refusals import Refusals
+    from replica_cli.applier.running import StatementRunner
+    from replica_cli.applier.secondary_names import SecondaryNames
+    from replica_cli.applier.statement_session import StatementSession
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.selection import Selection
+    from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.statement import ParsedStatement
+
+logger = logging.getLogger(__name__)
+
+_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type <> 'VIEW'"
+_OBJECTS = """SELECT table_name FROM information_schema.tables WHERE table_schema = %s
+ UNION ALL SELECT routine_name FROM information_schema.routines WHERE routine_schema = %s
+ UNION ALL SELECT event_name FROM information_schema.events WHERE event_schema = %s"""
+_TABLES_A_STATEMENT = 200
+
+
+def empties_schema(parsed: ParsedStatement) -> bool:
+    """Return True if every table of a schema is gone after the statement."""
+    return parsed.kind is StatementKind.DROP_SCHEMA or (parsed.kind is StatementKind.CREATE_SCHEMA and parsed.replaces)
+
+
+def selected_tables(catalog: Session, selection: Selection, schema: str) -> tuple[TableName, ...]:
+    """Return the primary's names of the tables that the secondary has of a schema. Raises ServerError."""
+    target = selection.schema_target(schema)
+    names = (TableName(schema, str(table)) for (table,) in catalog.rows(_TABLES, target))
+    return tuple(name for name in names if selection.target(name) is not None)
+
+
+def drop_tables(session: Session, targets: Sequence[TableName]) -> None:
+    """Drop tables of the secondary, whatever refers to them. Raises ServerError."""
+    session.execute("SET SESSION foreign_key_checks=0")
+    for first in range(0, len(targets), _TABLES_A_STATEMENT):
+        names = targets[first : first + _TABLES_A_STATEMENT]
+        session.execute("DROP TABLE IF EXISTS " + ", ".join(map(quote_table, names)))
+    session.execute("SET SESSION foreign_key_checks=1")
+
+
+def drop_schema(session: Session, catalog: Session, schema: str, tables: Sequence[TableName]) -> list[str]:
+    """Drop some tables of the secondary, and their schema if nothing else is in it; return the names of what is left.
+
+    Doing it again, after a kill, does what is left to do. Raises ServerError.
+    """
+    drop_tables(session, tables)
+    left = [str(name) for (name,) in catalog.rows(_OBJECTS, schema, schema, schema)]
+    if not left:
+        session.execute(f"DROP DATABASE IF EXISTS {quote(schema)}")
+    return left
+
+
+def without_replace(parsed: ParsedStatement) -> ParsedStatement:
+    """Return a CREATE OR REPLACE DATABASE without its OR REPLACE, which MySQL does not know."""
+    places = [i for i, t in enumerate(parsed.tokens) if t.is_word("OR", "REPLACE")][:2]
+    tokens = tuple(replace(t, text="") if i in places else t for i, t in enumerate(parsed.tokens))
+    return replace(parsed, tokens=tokens)
+
+
+class SchemaStatements:
+    """Changes schemas on the session that holds the lock; `catalog` is another session, in which text is text."""
+
+    def __init__(
+        self,
+        session: Session,
+        catalog: Session,
+        selection: Selection,
+        names: SecondaryNames,
+        statement_session: StatementSession,
+        *,
+        runner: StatementRunner,
+        refusals: Refusals,
+        stops_at_failure: bool,
+    ) -> None:
+        self._session = session
+        self._catalog = catalog
+        self._selection = selection
+        self._names = names
+        self._statement_session = statement_session
+        self._runner = runner
+        self._refusals = refusals
+        self._stops_at_failure = stops_at_failure
+
+    def empty(
+        self,
+        parsed: ParsedStatement,
+        transaction: Transaction,
+        gone: tuple[TableName, ...],
+        create: Callable[[ParsedStatement], None],
+    ) -> Decision:
+        """Drop tables and their schema, and `create` it again for a CREATE OR REPLACE. After a kill it is done again.
+
+        Return which tables are still there, as the secondary refuses to drop them: they are to be quarantined.
+        Raises LockWait as long as it may be tried again, ApplyRefused if a failure is to stop the stream.
+        """
+        try:
+            with self._runner.waiting_for(place_of(transaction)), self._refusals.raised(parsed, transaction):
+                self._empty(parsed, transaction, gone, create)
+        except ApplyRefused as error:
+            self._check_passable(error)
+            self._session.execute("SET SESSION foreign_key_checks=1")
+            left = set(selected_tables(self._catalog, self._selection, parsed.schema))
+            kept = tuple(name for name in gone if name in left)
+            outcome = "its tables are set aside" if kept else "it stays as it is"
+            self._warn(error, parsed, transaction, outcome)
+            return Decision(Verdict.QUARANTINE, error.message, kept, frozenset(kept))
+        return Decision(Verdict.APPLY)
+
+    def _check_passable(self, error: ApplyRefused) -> None:
+        """Raise a schema's error if the statement may be tried again, or if a failure is to stop the stream."""
+        if self._stops_at_failure or (isinstance(error, LockWait) and not error.is_over):
+            raise error
+
+    def _warn(self, error: ApplyRefused, parsed: ParsedStatement, transaction: Transaction, outcome: str) -> None:
+        log(
+            logger, logging.WARNING, Tag.WARN, "%s; %s, and the stream goes on", error.message, outcome,
+            instance=self._session.server.name, schema=parsed.schema, position=transaction.start,
+        )  # fmt: skip
+
+    def pass_over(self, error: ApplyRefused, parsed: ParsedStatement, transaction: Transaction) -> None:
+        """Go on after a CREATE or ALTER DATABASE that the secondary refuses, with what can be had of it.
+
+        A schema holds nothing but defaults for tables, and CREATE TABLE comes with those of the primary.
+        """
+        self._check_passable(error)
+        target = self._names.schema(parsed.schema)
+        outcome = "CREATE TABLE comes with the primary's default charset all the same"
+        if not isinstance(error, LockWait):
+            try:
+                with self._runner.waiting_for(place_of(transaction)), self._refusals.raised(parsed, transaction):
+                    is_new = not self._names.has_schema(target)
+                    self._session.execute_one(
+                        self._statement_session.schema_statement(parsed.schema, target, is_new=is_new)
+                    )
+                outcome = "the schema has the nearest default to the primary's, and nothing else of the statement"
+            except ApplyRefused:
+                logger.debug("the schema's charset is refused too", exc_info=True)
+        if not self._names.has_schema(target):
+            outcome = "the schema is not made: the next CREATE TABLE in it tries again"
+        self._warn(error, parsed, transaction, outcome)
+
+    def _empty(
+        self,
+        parsed: ParsedStatement,
+        transaction: Transaction,
+        gone: tuple[TableName, ...],
+        create: Callable[[ParsedStatement], None],
+    ) -> None:
+        self._refusals.check_attempts(parsed, transaction)
+        schema = self._names.schema(parsed.schema)
+        targets = tuple(t for t in map(self._names.target, gone) if t is not None)
+        left = drop_schema(self._session, self._catalog, schema, targets) if self._names.has_schema(schema) else []
+        if left:
+            shown = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
+            log(
+                logger, logging.WARNING, Tag.WARN, "%s: the schema stays on this side, as it holds %d objects that "
+                "are not the primary's or are copied at this moment: %s", parsed.kind, len(left), shown,
+                instance=self._session.server.name, schema=schema, position=transaction.start,
+            )  # fmt: skip
+        if parsed.kind is StatementKind.CREATE_SCHEMA:
+            create(without_replace(parsed))
+
+    def make_missing(self, parsed: ParsedStatement, transaction: Transaction) -> None:
+        """Make the schemas that a statement makes or alters something in, and that the secondary does not have.
+
+        The primary had them without a table when the copy was made, or when they came into the filters.
+        """
+        names = {name.schema for name in self._names.selected(parsed)}
+        if parsed.kind is StatementKind.ALTER_SCHEMA:
+            names.add(parsed.schema)
+        if parsed.kind is StatementKind.DROP_TABLE:
+            return
+        for name in sorted(names):
+            target = self._names.schema(name)
+            if not self._names.has_schema(target):
+                self._session.execute_one(self._statement_session.schema_statement(name, target))
+                log(
+                    logger, logging.INFO, Tag.INFO, "the schema was missing and is made",
+                    instance=self._session.server.name, schema=target, position=transaction.start,
+                )  # fmt: skip
