@@ -176,6 +176,24 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionNeed:
+    """How many connections we open to one side at a time: `least` for a stream alone, `most` with `workers` copying.
+
+    Each further worker of a copy opens `per_worker`.
+    """
+
+    is_primary: bool
+    least: int
+    most: int
+    workers: int
+    per_worker: int
+
+    def workers_for(self, limit: int) -> int:
+        """Return how many workers a limit of connections allows, 0 if not even one."""
+        return max(0, self.workers + (limit - self.most) // self.per_worker)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a run is told."""
 
@@ -198,3 +216,28 @@ class Settings:
     def server_ids(self) -> tuple[int, ...]:
         """Return the server ids of our dump connections: one a secondary, and one more each for tables that join."""
         return tuple(range(self.server_id, self.server_id + 2 * len(self.secondaries)))
+
+    @property
+    def primary_sessions(self) -> SessionNeed:
+        """Return the connections to the primary: each secondary has its dump, its questions, and its watch.
+
+        While tables are copied beside the stream they have a dump and questions of their own; a worker has two.
+        """
+        return self._sessions(is_primary=True, least=2, most=6, per_worker=2)
+
+    @property
+    def secondary_sessions(self) -> SessionNeed:
+        """Return the connections to a secondary: rows, catalog and heartbeat, and the first look at the start.
+
+        Later there are the watch and the look at locks, and what brings copied tables up to the stream; a worker of a
+        copy has one for rows, one for definitions, and one that builds indexes.
+        """
+        return self._sessions(is_primary=False, least=4, most=8, per_worker=3)
+
+    def _sessions(self, *, is_primary: bool, least: int, most: int, per_worker: int) -> SessionNeed:
+        # All streams log in to one primary; a secondary has one of them.
+        times = max(1, len(self.secondaries)) if is_primary else 1
+        workers = self.transfer.workers
+        return SessionNeed(
+            is_primary, times * least, times * (most + per_worker * workers), workers, times * per_worker
+        )

@@ -18,13 +18,16 @@ from replica_cli.mysql.errnos import (
 )
 from replica_cli.mysql.findings import Finding
 from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.limits import check_limits
 from replica_cli.mysql.privileges import check_primary_grants, check_secondary_grants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from replica_cli.core.selection import Selection
+    from replica_cli.core.settings import SessionNeed
     from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.grants import Grants
     from replica_cli.mysql.session import Session
 
 OLDEST_MARIADB = (10, 5, 0)
@@ -41,8 +44,9 @@ def check_primary(
     *,
     server_ids: Sequence[int] = (),
     absent: Collection[str] = (),
+    sessions: SessionNeed | None = None,
 ) -> tuple[Finding, ...]:
-    """Check the primary; `server_ids` are those that our dump connections will use.
+    """Check the primary; `server_ids` are those that our dump connections will use, `sessions` all connections.
 
     `absent` are selected schemas that the primary does not have: no privilege is missing on them.
 
@@ -67,7 +71,7 @@ def check_primary(
         found.extend(_log_filters(session, selection))
     if selection is not None:
         found.append(check_cascades(session, facts, selection))
-    return tuple(found)
+    return (*found, *_limits(session, facts, grants, sessions))
 
 
 def check_secondary(
@@ -80,8 +84,9 @@ def check_secondary(
     server_ids: Sequence[int] = (),
     is_sql_wanted: bool = False,
     absent: Collection[str] = (),
+    sessions: SessionNeed | None = None,
 ) -> tuple[Finding, ...]:
-    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out; `absent` as above.
+    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out; the rest as above.
 
     Raises ServerError only where the connection is lost.
     """
@@ -99,7 +104,12 @@ def check_secondary(
         _default_engine(facts),
         _logged_here(session, facts),
         _statement_times(session),
+        *_limits(session, facts, grants, sessions),
     )
+
+
+def _limits(session: Session, facts: ServerFacts, grants: Grants, sessions: SessionNeed | None) -> tuple[Finding, ...]:
+    return () if sessions is None else check_limits(session, facts, grants, sessions)
 
 
 def expiry_seconds(facts: ServerFacts) -> int | None:

@@ -66,8 +66,9 @@ def _look_at_primary(
         checks = [HealthCheck(name, HealthLevel.OK, f"{settings.primary} is {facts}")]
         selected = look_at_selection(session, settings.selection)
         found = check_primary(
-            session, facts, settings.selection, server_ids=settings.server_ids, absent=selected.absent
-        )
+            session, facts, settings.selection, server_ids=settings.server_ids, absent=selected.absent,
+            sessions=settings.primary_sessions,
+        )  # fmt: skip
         checks.extend(_checks((*found, selected.finding), ""))
     except ReplicaError as error:
         primary.close()
@@ -94,6 +95,7 @@ def _look_at_secondary(
                     session, facts, primary_facts, settings.state_schema,
                     selection=settings.selection, server_ids=settings.server_ids,
                     is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=absent,
+                    sessions=settings.secondary_sessions,
                 )  # fmt: skip
                 yield from _checks(found, instance)
             yield from _state_checks(settings, session, instance, primary, max_lag_seconds)

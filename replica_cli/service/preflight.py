@@ -34,11 +34,15 @@ def check_before_start(settings: Settings, server: Server) -> None:
         facts, target_facts = read_facts(primary), read_facts(secondary)
         selected = look_at_selection(primary, selection)
         ours = (
-            *check_primary(primary, facts, selection, server_ids=server_ids, absent=selected.absent), selected.finding,
+            *check_primary(
+                primary, facts, selection, server_ids=server_ids, absent=selected.absent,
+                sessions=settings.primary_sessions,
+            ), selected.finding,
         )  # fmt: skip
         theirs = check_secondary(
             secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
             is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
+            sessions=settings.secondary_sessions,
         )  # fmt: skip
     for finding in (*ours, *theirs):
         if finding.level is HealthLevel.WARNING:
