@@ -69,8 +69,15 @@ def read_configuration(
     misspelt = misspellings(sources.unknown_names())
     if sources.problems:
         # A required variable that "is not set" is often one that is misspelt.
-        raise ConfigurationError((*sources.problems, *misspelt), hint=_HINT)
+        raise ConfigurationError((*sources.problems, *misspelt), hint=_no_file(dotenv) + _HINT)
     return Configuration(settings, progress, (*sources.warnings, *misspelt))
+
+
+def _no_file(dotenv: Path) -> str:
+    """Return a sentence that names the file that would hold the settings if it is not there, else nothing."""
+    if dotenv.exists():
+        return ""
+    return f"there is no {dotenv.absolute()}: write one, or name another file with `--env-file`; "
 
 
 def secondary_names(dotenv: Path = DOTENV) -> tuple[str, ...]:

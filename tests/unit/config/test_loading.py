@@ -197,3 +197,19 @@ def test_accepted_drift_is_patterns_of_table_aspect_and_name() -> None:
         ("shop.orders,,", "item 2 of 3 is empty"),
     ):
         assert said in " ".join(problems({**BASE, "REPLICA_ACCEPTED_DRIFT": text}))
+
+
+def test_a_file_that_is_not_there_is_named_where_something_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = f"there is no {tmp_path / '.env'}: "
+    with pytest.raises(ConfigurationError, match="MARIA_SECONDARY_HOSTS") as caught:
+        load_settings(None, {})
+    assert str(caught.value.hint).startswith(said)
+    (tmp_path / ".env").write_text("MARIA_SERVER_ID=7\n")
+    with pytest.raises(ConfigurationError, match="MARIA_SECONDARY_HOSTS") as caught:
+        load_settings(None, {})
+    assert "there is no" not in str(caught.value.hint)
+    # With all that is needed in the environment there is nothing to say.
+    assert load_settings(None, BASE).server_id == 7
