@@ -6,10 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.intents import place_of
+from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import OF_SECONDARY, TableRecord
-from replica_cli.core.commands import gone_advice, table_options
+from replica_cli.core.commands import gone_advice
+from replica_cli.core.quarantine import copy_advice
 from replica_cli.core.status import TableState
-from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
     from replica_cli.core.table import TableName
-
-logger = logging.getLogger(__name__)
 
 
 def set_aside(
@@ -39,17 +38,11 @@ def set_aside(
         )
         for name in names
     ]
-    tables.save(*records)
-    for record in records:
-        name = record.name
-        windows.records[name] = record
-        back = f"`replica transfer {table_options([name])}` brings it back"
-        log(
-            logger, logging.WARNING, Tag.SKIPPED, "is set aside: %s; %s", record.reason,
-            gone_advice([name]) if name in decision.gone else back,
-            instance=instance, schema=name.schema, table=name.table,
-            position=transaction.start,
-        )  # fmt: skip
+    quarantine(
+        tables, records, instance=instance, level=logging.WARNING,
+        advice=lambda r: gone_advice([r.name]) if r.name in decision.gone else copy_advice([r.name]),
+    )  # fmt: skip
+    windows.records.update({record.name: record for record in records})
 
 
 def forget_dropped(names: Sequence[TableName], tables: TableStore, windows: Windows) -> list[bytes]:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.beside import XaMet
 from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, TableChangedInWindow
 from replica_cli.checkpoint.joining import JoinLost
+from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
 from replica_cli.core.gtid import covers
-from replica_cli.core.quarantine import copy_advice, is_copy_refused, with_failure, with_refusal
+from replica_cli.core.quarantine import with_failure, with_refusal
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import BESIDE, UNFINISHED, TableState
@@ -31,7 +32,7 @@ from replica_cli.service.copying import ask_for_copies, copy_to_the_end
 from replica_cli.service.meeting import Meeting
 from replica_cli.service.pursuit import Pursuit
 from replica_cli.stop import StopToken
-from replica_cli.transfer.errors import TablesRefused
+from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,20 +212,29 @@ class Joining:
                 store=store, stop=self._end, report=self._tell, guard=self._guard, beside=self._names,
             )  # fmt: skip
         except TablesRefused as error:
+            self._may_go_on(error)
             # What else waits is copied in the next turn.
             for name, reason in error.refused.items():
                 self._set_aside(store, [name], reason, with_refusal)
             return
         except ApplyRefused as error:
+            self._may_go_on(error)
             unfinished = [r.name for r in self._records(store) if r.state in UNFINISHED]
             self._set_aside(store, unfinished, error.message, with_failure)
             return
         finally:
             self._board.set(transfer=None)
         failed = dict(result.errors)
+        if failed:
+            self._may_go_on(CopyIncomplete(self._server.name, failed))
         for record in self._records(store):
             if record.state in UNFINISHED and str(record.name) in failed:
                 self._set_aside(store, [record.name], failed[str(record.name)], with_failure)
+
+    def _may_go_on(self, error: ApplyRefused) -> None:
+        """Raise the error if a table's failure ends the stream."""
+        if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+            raise error
 
     def _tell(self, progress: TransferProgress) -> None:
         self._board.copying_beside(progress)
@@ -263,8 +273,7 @@ class Joining:
         if count < limit and not isinstance(error, Drift | Panic):
             self._end.wait(delay_after(count, self._settings.retry))
             return
-        if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
-            raise ApplyRefused(error.message, hint=error.hint) from error
+        self._may_go_on(ApplyRefused(error.message, hint=error.hint))
         self._set_aside(store, [table], error.message)
 
     def _set_aside(
@@ -275,16 +284,16 @@ class Joining:
         explained_by: Callable[[str, str], str] = lambda _, failure: failure,
     ) -> None:
         """Quarantine tables; `explained_by` makes the reason from that of the copy and from its failure."""
-        records = store.load()
-        for name in names:
-            record = records.get(name, TableRecord(name, TableState.PENDING))
-            reason = explained_by(record.reason, failure)
-            store.save(TableRecord(name, TableState.QUARANTINED, start=record.start, reason=reason))
-            log(
-                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; %s", reason.removeprefix(f"{name}: "),
-                copy_advice([name], is_refused=is_copy_refused(reason)), instance=self._server.name,
-                schema=name.schema, table=name.table, position=record.start,
-            )  # fmt: skip
+        found = store.load()
+        known = {name: found.get(name, TableRecord(name, TableState.PENDING)) for name in names}
+        quarantine(
+            store,
+            [
+                TableRecord(n, TableState.QUARANTINED, start=r.start, reason=explained_by(r.reason, failure))
+                for n, r in known.items()
+            ],
+            instance=self._server.name,
+        )
 
     def _again(self, names: Sequence[TableName], reason: str) -> None:
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again: %s", ", ".join(map(str, names)), reason,

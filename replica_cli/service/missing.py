@@ -7,15 +7,13 @@ would not show before the table's next row. So they are quarantined, with the co
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import TableRecord
-from replica_cli.core.commands import table_options
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
-from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.catalog import read_tables
 from replica_cli.transfer.errors import TablesMissing
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Row, Session
     from replica_cli.service.primary_session import PrimarySession
-
-logger = logging.getLogger(__name__)
 
 _NAMES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type NOT LIKE '%VIEW'"
 _REASON = "it is not on the secondary, and the primary's log did not bring it"
@@ -71,15 +67,8 @@ class MissingTables:
         if missing and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
             raise TablesMissing(self._secondary.server.name, missing)
         records = [TableRecord(n, TableState.QUARANTINED, start=position, reason=_REASON) for n in missing]
-        self._store.save(*records)
-        for record in records:
-            name = record.name
-            windows.records[name] = record
-            log(
-                logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; `replica transfer %s` brings it back",
-                _REASON, table_options([name]), instance=self._secondary.server.name, schema=name.schema,
-                table=name.table, position=position,
-            )  # fmt: skip
+        quarantine(self._store, records, instance=self._secondary.server.name)
+        windows.records.update({record.name: record for record in records})
 
     def _missing(self) -> frozenset[TableName]:
         # Others wait for their copy, or are quarantined already.

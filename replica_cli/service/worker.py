@@ -17,6 +17,7 @@ from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, Statemen
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter
+from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import (
     ApplyRefused,
@@ -35,7 +36,7 @@ from replica_cli.core.errors import (
     ServerIdTaken,
     UnfinishedTransfer,
 )
-from replica_cli.core.quarantine import copy_advice, is_copy_refused, with_failure, with_refusal
+from replica_cli.core.quarantine import copy_advice, with_failure, with_refusal
 from replica_cli.core.reports import Failure, WorkerReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
@@ -308,6 +309,10 @@ class Worker:
                 break
         self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
 
+    @property
+    def _must_stop_for_tables(self) -> bool:
+        return self._settings.apply.on_table_failure is TableFailurePolicy.STOP
+
     def _set_aside_uncopied(
         self,
         sessions: SecondarySessions,
@@ -319,11 +324,11 @@ class Worker:
         """Set tables aside whose copy failed, so that the others stream on.
 
         Raises the error for a first copy: there they can be left out, or corrected. Tables that are copied again say
-        why; `explained_by` adds to that why the copy failed.
+        why; `explained_by` adds to that why the copy failed. It is raised too where a table's failure ends the stream.
         """
         saved, records = sessions.stores.positions.load(), sessions.stores.tables.load()
         was_there = {r.name for r in records.values() if r.reason}
-        if mode is TransferMode.NEW or saved is None or not reasons:
+        if mode is TransferMode.NEW or saved is None or not reasons or self._must_stop_for_tables:
             raise error
         if not saved.transaction_count and not was_there >= reasons.keys():
             raise error
@@ -397,7 +402,7 @@ class Worker:
     def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
         tables = self._altered.renames.with_new_names(error.tables)
         may_copy = self._request.may_transfer
-        if not may_copy and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+        if not may_copy and self._must_stop_for_tables:
             return ApplyRefused(error.message, hint=copy_advice(tables))
         if may_copy:
             log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", error.message, instance=self._server.name)
@@ -439,12 +444,10 @@ class Worker:
     ) -> None:
         """Quarantine a table; `place` is that of the transaction that failed, None if it was no transaction."""
         record = TableRecord(table, TableState.QUARANTINED, start=start, end=place, reason=reason)
-        sessions.stores.tables.save(record)
-        advice = advice or copy_advice([table], is_refused=is_copy_refused(reason))
-        log(
-            logger, logging.ERROR, Tag.SKIPPED, "is set aside: %s; %s", reason.removeprefix(f"{table}: "), advice,
-            instance=self._server.name, schema=table.schema, table=table.table, position=start,
-        )  # fmt: skip
+        if advice:
+            quarantine(sessions.stores.tables, [record], instance=self._server.name, advice=lambda _: advice)
+        else:
+            quarantine(sessions.stores.tables, [record], instance=self._server.name)
 
     def _reconnect(self, error: ReplicaError) -> ReplicaError | None:
         if isinstance(error, ServerError) and error.remedy is Remedy.FATAL:
@@ -511,7 +514,7 @@ class Worker:
 
     def _give_up(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
         """Set a table aside that keeps failing, or return the error where the user wants the stream to end by it."""
-        if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+        if self._must_stop_for_tables:
             return error
         try:
             with self._open() as sessions:

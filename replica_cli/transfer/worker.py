@@ -7,11 +7,18 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.core.errors import Interrupted, LockHeld, ReplicaError
+from replica_cli.core.errors import Interrupted, LockHeld, PrimaryError, ReplicaError, SecondaryError
 from replica_cli.core.reports import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
-from replica_cli.mysql.errnos import CR_CONN_HOST_ERROR, CR_CONNECTION_ERROR, DUPLICATES, Remedy, ServerError
+from replica_cli.mysql.errnos import (
+    CR_CONN_HOST_ERROR,
+    CR_CONNECTION_ERROR,
+    DUPLICATES,
+    Remedy,
+    ServerError,
+    is_of_table,
+)
 from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.ends import Connections
@@ -101,6 +108,7 @@ class Worker:
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
+            self._check_servers(error)
             for each in group:
                 self._give_up(each, error)
         if not is_copied and (task.range_number or run.reads_whole or run.is_altered):
@@ -302,6 +310,7 @@ class Worker:
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
+            self._check_servers(error)
             self._give_up(run, error)
 
     def _end(self, run: TableRun) -> None:
@@ -363,6 +372,22 @@ class Worker:
     def _is_all_there(self, run: TableRun) -> bool:
         progress = self._store(self._connections.secondary).load_table(run.name)
         return progress is not None and bool(progress.ranges) and all(r.is_done for r in progress.ranges)
+
+    def _check_servers(self, error: ReplicaError) -> None:
+        """Raise an error that is no table's own: a server is away, or cannot write now.
+
+        A server that answers and hangs up on the same rows again and again is of the table: something on the way may
+        not pass its packets.
+        """
+        if isinstance(error, PrimaryError | SecondaryError):
+            raise error
+        if not isinstance(error, ServerError) or error.remedy is Remedy.RETRY or is_of_table(error):
+            return
+        if not error.is_connection_lost or error.errno in _AWAY:
+            raise error
+        self._connections.close()
+        for session in (self._connections.primary, self._connections.secondary):
+            session.row("SELECT 1")
 
     def _give_up(self, run: TableRun, error: ReplicaError) -> None:
         with run.lock:

@@ -88,3 +88,22 @@ def test_a_copy_asked_of_a_stream_is_refused_without_setting_a_live_table_aside(
     replica.wait_until_applied(stream)
     assert ("a", 2) in _rows(replica)
     replica.assert_nothing_is_noted()
+
+
+def test_a_copy_that_fails_in_a_stream_ends_it_where_that_is_wanted(older: Replica) -> None:
+    replica = older
+    replica.settings |= {"REPLICA_ON_TABLE_FAILURE": "stop"}
+    _prepare(replica)
+    # The first copy of a table waits for the others, the next one is made beside the stream.
+    for name, undo in (("a", "DROP CONSTRAINT CONSTRAINT_1"), ("b", "DROP CONSTRAINT CONSTRAINT_1")):
+        replica.on_primary(f"ALTER TABLE {name} ADD {REFUSED[0]}")
+        ended = replica.run("stream", "--until-caught-up", code=14)
+        assert f"shop.{name}: db1: Function or expression" in ended.stderr
+        assert "(error 1901)" in ended.stderr
+        (state,) = replica.state("SELECT table_name, state FROM table_status WHERE reason != ''")
+        assert state == (name, "pending")
+        assert (name, 1) in _rows(replica)
+        replica.on_primary(f"ALTER TABLE {name} {undo}", "INSERT INTO good SELECT MAX(id) + 1, '' FROM good")
+        replica.catch_up()
+        replica.assert_nothing_is_noted()
+        replica.assert_equal()

@@ -1,0 +1,51 @@
+"""A server that is away, or cannot write now, is no failure of the table that met it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.test_transfer import SIMPLE, Copier, numbers
+
+from replica_cli.core.requests import TransferMode
+from replica_cli.core.settings import Network, Retry
+from replica_cli.core.status import TableState
+from replica_cli.mysql.errnos import ServerError, remedy_of
+from replica_cli.stop import StopToken
+from replica_cli.transfer import worker
+from replica_cli.transfer.run import run_copy
+
+if TYPE_CHECKING:
+    from replica_cli.sandbox.server import SandboxServer
+
+
+@pytest.fixture
+def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
+    return Copier(primary, secondary, schema)
+
+
+@pytest.mark.parametrize(("errno", "fails_table"), [(2003, False), (1114, False), (2013, True), (1205, True)])
+def test_which_errors_are_of_the_table(
+    copier: Copier, errno: int, monkeypatch: pytest.MonkeyPatch, *, fails_table: bool
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 9))
+
+    def fail(*_: object) -> None:
+        raise ServerError(errno, "as it may be", "db2", remedy=remedy_of(errno))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "begin_table", fail)
+        patch.setattr(worker, "_LOSSES_LIMIT", 2)
+        plan = copier.plan()
+        servers = {"primary": copier.primary.address(name="primary"), "secondary": copier.secondary.address(name="db2")}
+        retry = Retry(attempts=2, delay=0.01, delay_limit=0.01, reconnect_attempts=3)
+        if fails_table:
+            result = run_copy(plan, **servers, network=Network(), retry=retry, stop=StopToken())
+            assert [table for table, _ in result.errors] == [f"{copier.schema}.t"]
+        else:
+            with pytest.raises(ServerError) as raised:
+                run_copy(plan, **servers, network=Network(), retry=retry, stop=StopToken())
+            assert raised.value.errno == errno
+    assert copier.records()["t"].state is TableState.COPYING
+    copier.copy(TransferMode.RESUME)
+    copier.compare()
