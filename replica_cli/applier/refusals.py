@@ -26,6 +26,7 @@ from replica_cli.mysql.errnos import (
     ServerError,
     is_of_table,
 )
+from replica_cli.sqlbuilder.effects import makes_new_table
 from replica_cli.sqlbuilder.showing import shown
 from replica_cli.sqlbuilder.statement import StatementKind
 
@@ -92,7 +93,7 @@ class Refusals:
     ) -> ReplicaError:
         """Return what a refused statement is raised as: its tables are copied again, or have failed."""
         message = f"{error.server} refuses a statement (error {error.errno}): {shown(parsed)}"
-        if error.errno == ER_TABLE_EXISTS and not is_new:
+        if error.errno == ER_TABLE_EXISTS and makes_new_table(parsed) and not is_new:
             message += f"; {OF_SECONDARY}"
         is_of_definition = error.errno in OF_DEFINITIONS or (
             error.errno in CANNOT_DROP and self._has_other_names(parsed)

@@ -96,6 +96,11 @@ def test_a_table_of_the_secondary_that_a_rename_meets_is_never_replaced(followed
     followed.follow()
     assert set_aside(followed).keys() == {"t", "stranger", "moved"}
     assert followed.rows("SELECT id FROM stranger") == [(77,)]
+    # The table that could not be renamed was the primary's: a new one of its name takes its place.
+    followed.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (3)")
+    followed.follow()
+    assert set_aside(followed).keys() == {"stranger", "moved"}
+    assert followed.rows("SELECT id FROM t") == [(3,)]
 
 
 # What somebody did on the secondary, what the primary does, and the error.
