@@ -99,6 +99,9 @@ class Index:
     is_visible: bool = True
 
 
+_ACTING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+
+
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
     """A foreign key and its rules (RESTRICT, CASCADE, SET NULL, NO ACTION, SET DEFAULT)."""
@@ -109,6 +112,11 @@ class ForeignKey:
     parent_columns: tuple[str, ...]
     on_update: str
     on_delete: str
+
+    @property
+    def acts(self) -> bool:
+        """Say whether it changes its table's rows when the parent's change."""
+        return self.on_delete in _ACTING or self.on_update in _ACTING
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.definition_crossing import Crossing
 
 Catalog = Mapping[TableName, TableDefinition]
-_ACTING_RULES = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
 def compare_catalogs(
@@ -128,8 +127,7 @@ def _compare_foreign_keys(pair: Pair, selection: Selection) -> Iterator[Differen
             theirs.remove(equal)
     for key in missing:
         # The primary's log does not hold what a foreign key changes in other tables: the secondary must do it.
-        acts = key.on_delete in _ACTING_RULES or key.on_update in _ACTING_RULES
-        severity = Severity.BREAKS if acts else Severity.DIFFERS
+        severity = Severity.BREAKS if key.acts else Severity.DIFFERS
         yield pair.difference(Aspect.FOREIGN_KEY, key.name, describe_foreign_key(key), None, severity)
     for key in theirs:
         yield pair.difference(Aspect.FOREIGN_KEY, key.name, None, describe_foreign_key(key), Severity.BREAKS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.determinism import Setting, why_value_differs
 from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, solid, split
+from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, solid, split, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def doubts(
 
 def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
     # What is in executable comments is SQL like any other.
-    kept = [t for t in solid(tokens) if t.kind not in (Kind.OPEN, Kind.CLOSE)]
+    kept = unwrapped(tokens)
     if kept and kept[0].is_word("NOWAIT"):
         kept = kept[1:]
     elif kept and kept[0].is_word("WAIT"):

@@ -12,7 +12,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths, solid, string_value, tokenise
+from replica_cli.sqlbuilder.tokens import (
+    CATALOG,
+    Kind,
+    Token,
+    closing,
+    depths,
+    string_value,
+    tokenise,
+    unwrapped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,7 +151,7 @@ def why_computed_values_differ(
 
 def why_value_differs(expression: Sequence[Token], setting: Setting) -> str | None:
     """Return why an expression may give another value on another server or in another session, None where it cannot."""
-    tokens = [t for t in solid(expression) if t.kind not in (Kind.OPEN, Kind.CLOSE)]
+    tokens = unwrapped(expression)
     return _Reading(_unqualified(tokens, setting), setting).reason()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.engines import is_known_to_keep_nothing
 from replica_cli.sqlbuilder.statement import StatementKind
-from replica_cli.sqlbuilder.tokens import Kind, Token, string_value
+from replica_cli.sqlbuilder.tokens import Kind, Token, string_value, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def is_made_of_query(parsed: ParsedStatement) -> bool:
     """
     if parsed.kind is not StatementKind.CREATE_TABLE:
         return False
-    words = _solid(parsed)
+    words = unwrapped(parsed.tokens)
     start = next((i for i, t in enumerate(words) if t.is_word("TABLE")), 0) + 1
     for token, after in itertools.pairwise([*words[start:], Token(Kind.SYMBOL, ";")]):
         if token.is_word("SELECT", "TABLE"):
@@ -61,7 +61,7 @@ def makes_new_table(parsed: ParsedStatement) -> bool:
 
     With IF NOT EXISTS it is logged for a table that is there, too.
     """
-    words = _solid(parsed)
+    words = unwrapped(parsed.tokens)
     if parsed.kind not in (StatementKind.CREATE_TABLE, StatementKind.SEQUENCE) or not words[0].is_word("CREATE"):
         return False
     start = next((i for i, t in enumerate(words) if t.is_word("TABLE", "SEQUENCE")), 0) + 1
@@ -78,9 +78,9 @@ def new_names(parsed: ParsedStatement) -> tuple[TableName, ...]:
 
 
 def changes_references(parsed: ParsedStatement) -> bool:
-    """Return True if a foreign key may point at another table behind a statement than before it.
+    """Return True if foreign keys may point at other tables after a statement than before it.
 
-    One that only goes is none of them: a table that nothing points at any more may still be taken for a parent.
+    Also for one that only drops a key, although nothing has to be read again for that.
     """
     return parsed.kind is StatementKind.RENAME_TABLE or any(
         t.is_word("REFERENCES", "FOREIGN", "RENAME") for t in parsed.tokens
@@ -89,7 +89,7 @@ def changes_references(parsed: ParsedStatement) -> bool:
 
 def is_of_tablespace(parsed: ParsedStatement, verb: str) -> bool:
     """Return True for ALTER TABLE … DISCARD (or IMPORT) [PARTITION …] TABLESPACE, by the verb in upper case."""
-    words = _solid(parsed)
+    words = unwrapped(parsed.tokens)
     return (
         parsed.kind is StatementKind.ALTER_TABLE
         and any(t.is_word(verb) for t in words)
@@ -112,7 +112,7 @@ def touches_only_server_tables(parsed: ParsedStatement, default_schema: str) -> 
     a function that is not known. A name outside the filters proves nothing: it may be a view onto a table inside,
     or have a trigger.
     """
-    words = _solid(parsed)
+    words = unwrapped(parsed.tokens)
     if len(words) < 3 or not words[0].is_word("INSERT", "REPLACE", "UPDATE", "DELETE"):
         return False
     at = 1
@@ -140,7 +140,7 @@ def _has_only_harmless_calls(words: Sequence[Token]) -> bool:
 
 
 def _values_of(parsed: ParsedStatement, option: str) -> list[str]:
-    words = _solid(parsed)
+    words = unwrapped(parsed.tokens)
     found = []
     for place, token in enumerate(words):
         if not token.is_word(option):
@@ -161,7 +161,3 @@ def _table_at(words: Sequence[Token], at: int, default_schema: str) -> tuple[Tab
     if len(after) == 2 and after[0].is_symbol(".") and after[1].kind in (Kind.NAME, Kind.WORD, Kind.NUMBER):
         return TableName(words[at].name, after[1].name), at + 3
     return TableName(default_schema, words[at].name), at + 1
-
-
-def _solid(parsed: ParsedStatement) -> list[Token]:
-    return [t for t in parsed.tokens if not t.is_blank and t.kind not in (Kind.OPEN, Kind.CLOSE)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.tokens import Kind, solid
+from replica_cli.sqlbuilder.tokens import Kind, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def why_history_differs(definition: TableDefinition) -> str | None:
 
 
 def _why_key_acts(definition: TableDefinition) -> str | None:
-    acting = (k for k in definition.foreign_keys if {k.on_update, k.on_delete} & _ACTING)
+    acting = (k for k in definition.foreign_keys if k.acts)
     return next((f"foreign key {key.name} {_CASCADES}" for key in acting), None)
 
 
@@ -45,7 +45,7 @@ def why_statement_refused(parsed: ParsedStatement, before: TableDefinition | Non
 
     `before` is the table that it alters, as it is on the secondary.
     """
-    tokens = [t for t in solid(parsed.tokens) if t.kind not in (Kind.OPEN, Kind.CLOSE)]
+    tokens = unwrapped(parsed.tokens)
     adds = any(
         one.is_word("SYSTEM") and other.is_word("VERSIONING") and not before.is_word("WITHOUT", "DROP")
         for before, one, other in zip(tokens, tokens[1:], tokens[2:], strict=False)
@@ -59,7 +59,6 @@ def why_statement_refused(parsed: ParsedStatement, before: TableDefinition | Non
     return _why_key_acts(before) if adds and before is not None else None
 
 
-_ACTING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 _BY_TRANSACTION = (
     "its row versions are numbered by the primary's transactions, whose times another server does not know, and its "
     "changes are logged as statements"

@@ -131,6 +131,11 @@ def solid(tokens: Iterable[Token]) -> list[Token]:
     return [t for t in tokens if not t.is_blank]
 
 
+def unwrapped(tokens: Iterable[Token]) -> list[Token]:
+    """Return the tokens that mean something, without the ends of executable comments: what is inside is SQL too."""
+    return [t for t in tokens if not t.is_blank and t.kind not in (Kind.OPEN, Kind.CLOSE)]
+
+
 def depths(tokens: Sequence[Token]) -> Iterator[tuple[int, Token]]:
     """Yield each token with the number of parentheses round it; a parenthesis counts as outside of itself."""
     depth = 0

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from replica_cli.core.table import ForeignKey, TableDefinition, TableName
-
-_ACTING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
-
-
-def acts(key: ForeignKey) -> bool:
-    """Say whether a foreign key changes its table's rows when the parent's change."""
-    return key.on_delete in _ACTING or key.on_update in _ACTING
+    from replica_cli.core.table import TableDefinition, TableName
 
 
 def families(definitions: Mapping[TableName, TableDefinition]) -> tuple[frozenset[TableName], ...]:
@@ -24,7 +17,7 @@ def families(definitions: Mapping[TableName, TableDefinition]) -> tuple[frozense
 
 
 def _refers_to_itself(definition: TableDefinition) -> bool:
-    return any(acts(k) and k.parent == definition.name for k in definition.foreign_keys)
+    return any(k.acts and k.parent == definition.name for k in definition.foreign_keys)
 
 
 def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefinition]) -> frozenset[TableName]:
@@ -39,7 +32,7 @@ def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefi
     neighbours: dict[TableName, set[TableName]] = {}
     for name, definition in definitions.items():
         for key in definition.foreign_keys:
-            if acts(key) and key.parent in definitions:
+            if key.acts and key.parent in definitions:
                 neighbours.setdefault(name, set()).add(key.parent)
                 neighbours.setdefault(key.parent, set()).add(name)
     found: set[TableName] = set()

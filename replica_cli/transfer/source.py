@@ -18,7 +18,6 @@ from replica_cli.sqlbuilder.history import INSERTS_HISTORY_SINCE, LAST_MOMENTS, 
 from replica_cli.sqlbuilder.sequences import TYPED_SINCE, is_sequence, sequence_statement
 from replica_cli.transfer.documents import Care
 from replica_cli.transfer.errors import TableAltered
-from replica_cli.transfer.family import acts
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
@@ -172,7 +171,7 @@ def _check_parents(origin: Origin, definition: TableDefinition) -> None:
     if origin.cascades_are_logged:
         return
     for key in definition.foreign_keys:
-        if acts(key) and origin.selection.target(key.parent) is None:
+        if key.acts and origin.selection.target(key.parent) is None:
             raise ApplyRefused(
                 f"foreign key {key.name} changes its rows when {key.parent} changes: the log does not tell, and "
                 f"{key.parent} is not replicated",
