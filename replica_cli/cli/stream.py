@@ -46,7 +46,12 @@ def stream(
     invocation: Invocation,
     *,
     no_transfer: Annotated[
-        bool, typer.Option("--no-transfer", help="Refuse instead of transferring first", rich_help_panel="Behaviour")
+        bool,
+        typer.Option(
+            "--no-transfer",
+            help="Refuse instead of transferring first; set a table aside instead of copying it again",
+            rich_help_panel="Behaviour",
+        ),
     ] = False,
     until_caught_up: Annotated[
         bool,
