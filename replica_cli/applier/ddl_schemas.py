@@ -125,7 +125,13 @@ class SchemaStatements:
             left = set(selected_tables(self._catalog, self._selection, parsed.schema))
             kept = tuple(name for name in gone if name in left)
             outcome = "its tables are set aside" if kept else "it stays as it is"
-            self._warn(error, parsed, transaction, outcome)
+            if parsed.kind is StatementKind.CREATE_SCHEMA and not self._names.has_schema(
+                self._names.schema(parsed.schema)
+            ):
+                # The former one is dropped: what can be had of the new one is.
+                self.pass_over(error, parsed, transaction)
+            else:
+                self._warn(error, parsed, transaction, outcome)
             return Decision(Verdict.QUARANTINE, error.message, kept, frozenset(kept))
         return Decision(Verdict.APPLY)
 
