@@ -43,6 +43,7 @@ class TableRecord:
     @property
     def is_of_secondary(self) -> bool:
         """Return True for a quarantined table of the secondary's own, whose rows never were the primary's."""
+        # The reason stays while a copy replaces the table.
         return self.state is TableState.QUARANTINED and OF_SECONDARY in self.reason
 
 

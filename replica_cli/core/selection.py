@@ -50,12 +50,26 @@ class Selection:
         return any(source != target for source, target in self.schemas)
 
     def schema_target(self, schema: str) -> str | None:
-        """Return the secondary's name of the primary's schema, None where it is not replicated."""
+        """Return the secondary's name of the primary's schema, None where it is not replicated.
+
+        A schema all of whose tables are excluded is not: it would be made, altered and dropped without a table.
+        """
+        if self._leaves_out(schema):
+            return None
         if schema in self._routes:
             return self._routes[schema]
         if self.takes_all_schemas and schema not in SYSTEM_SCHEMAS and schema != self.state_schema:
             return schema
         return None
+
+    def _leaves_out(self, schema: str) -> bool:
+        # A pattern with a star at its end that matches a name of no characters matches every longer one too.
+        return self._unwanted_wholes is not None and self._unwanted_wholes.match(f"{schema}.") is not None
+
+    @cached_property
+    def _unwanted_wholes(self) -> re.Pattern[str] | None:
+        patterns = tuple(p for p in self.excluded_tables if p.endswith("*"))
+        return _any_of(patterns) if patterns else None
 
     @property
     def target_schemas(self) -> tuple[str, ...] | None:
@@ -93,7 +107,7 @@ class Selection:
         Patterns are compared as they stand: a narrower pattern that is not one of the other's counts as wider.
         """
         return (
-            all(other.schema_target(source) == target for source, target in self.schemas)
+            all(self.schema_target(s) in (None, other.schema_target(s)) for s, _ in self.schemas)
             and (other.takes_all_schemas or not self.takes_all_schemas)
             and (not other.tables or (bool(self.tables) and set(self.tables) <= set(other.tables)))
             and set(self.excluded_tables) >= set(other.excluded_tables)

@@ -162,3 +162,21 @@ def test_a_rename_into_the_filters_copies_the_table_beside_the_stream(replica: R
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()
     replica.assert_nothing_is_noted()
+
+
+def test_a_schema_that_is_left_out_with_all_its_tables_is_never_made(replica: Replica) -> None:
+    schema = replica.schema
+    names = [f"{schema}_{end}" for end in ("private", "late")]
+    replica.settings |= {
+        "REPLICA_SCHEMAS": ",".join((schema, *names)),
+        "REPLICA_EXCLUDE_TABLES": ",".join(f"{name}.*" for name in names),
+    }
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", f"CREATE DATABASE {names[0]}")
+    replica.on_primary(f"CREATE TABLE {names[0]}.t (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    replica.on_primary(f"CREATE DATABASE {names[1]}", f"CREATE TABLE {names[1]}.t (id INT PRIMARY KEY)")
+    replica.on_primary("INSERT INTO t VALUES (1)")
+    replica.catch_up()
+    replica.on_primary(*(f"DROP DATABASE {name}" for name in names))
+    assert [name for (name,) in replica.on_secondary("SHOW DATABASES") if name in names] == []
+    replica.assert_equal()

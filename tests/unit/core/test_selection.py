@@ -98,3 +98,17 @@ def test_the_primarys_name_of_a_secondarys_table() -> None:
     assert everything.source(TableName("other", "t")) == TableName("other", "t")
     assert everything.source(TableName("shop", "orders")) is None
     assert everything.source(TableName("mysql", "user")) is None
+
+
+def test_a_schema_whose_tables_are_all_excluded_is_not_replicated() -> None:
+    for pattern, left_out in (
+        ("private.*", "private"), ("p*", "private"), ("*.*", "shop"), ("priv?te.*", "private"), ("private.t", ""),
+        ("private.t*", ""), ("private", ""), ("private*t", ""), ("*.old_*", ""), ("private.?*", ""),
+    ):  # fmt: skip
+        for selection in (
+            Selection((), takes_all_schemas=True, excluded_tables=(pattern,)),
+            Selection((("private", "here"), ("shop", "shop")), excluded_tables=(pattern,)),
+        ):
+            found = [name for name in ("private", "shop") if selection.schema_target(name) is None]
+            assert (left_out in found) is bool(left_out), pattern
+            assert bool(found) is bool(left_out), pattern
