@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from replica_cli.core.status import CopiedTable, CopyStep, TableProgress, TableState, TransferProgress
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 HOLDER_CHARACTERS = 255
+# A copy of no more is told whole.
+_TOLD_TABLES = 100
+_USUAL = TableProgress("")
+_FIELDS = tuple(f.name for f in fields(TableProgress))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class BeatStore:
         rows that are not committed only if they are more than before, as a transaction that is tried again and again
         does not move. A wish to pause stays as it is, whoever beats.
         """
-        snapshot = {**asdict(status), "connections": list(connections)}
+        transfer = _told(status.transfer) if status.transfer is not None else None
+        snapshot = {**asdict(replace(status, transfer=None)), "transfer": transfer, "connections": list(connections)}
         progress = _progress(status)
         if is_new := progress != self._last_progress:
             self._most_uncommitted = 0
@@ -152,14 +157,26 @@ def _progress(status: WorkerStatus) -> tuple[object, ...]:
     return (status.position, status.rows_total, status.transactions_total, copied, steps)
 
 
+def _told(progress: TransferProgress) -> dict[str, Any]:
+    """Return a copy's progress for the heartbeat, which is written once a second: of many tables what is not done yet.
+
+    What is done is counted in the state, and a field that has its usual value is left out.
+    """
+    tables = progress.tables
+    if len(tables) > _TOLD_TABLES:
+        tables = tuple(t for t in tables if t.state is not TableState.COPIED)
+    short = [{n: v for n in _FIELDS if (v := getattr(t, n)) != getattr(_USUAL, n)} for t in tables]
+    return {**asdict(replace(progress, tables=())), "tables": short}
+
+
 def _transfer(found: Any) -> TransferProgress:
     tables = tuple(
         TableProgress(
             str(t["table"]),
-            int(t["rows_copied"]),
-            None if t["rows_estimated"] is None else int(t["rows_estimated"]),
-            int(t["bytes_copied"]),
-            TableState(t["state"]),
+            int(t.get("rows_copied", 0)),
+            None if t.get("rows_estimated") is None else int(t["rows_estimated"]),
+            int(t.get("bytes_copied", 0)),
+            TableState(t.get("state", TableState.PENDING)),
             # Older versions did not tell it.
             CopyStep(t.get("step", CopyStep.ROWS)),
             float(t.get("step_seconds", 0.0)),

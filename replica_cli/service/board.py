@@ -129,9 +129,8 @@ class StatusBoard:
         done = _finished(progress)
         if known != done:
             self._told_at = 0.0
-        moment, now = datetime.now(UTC).isoformat(), time.monotonic()
-        self._copied += [(now, CopiedTable(t.table, t.rows_copied, moment)) for t in progress.tables
-                         if t.table in done - known]  # fmt: skip
+        moment, now, new = datetime.now(UTC).isoformat(), time.monotonic(), done - known
+        self._copied += [(now, CopiedTable(t.table, t.rows_copied, moment)) for t in progress.tables if t.table in new]
         self._copied = [(at, table) for at, table in self._copied if now - at < _COPIED_SECONDS]
         return tuple(table for _, table in self._copied)
 
