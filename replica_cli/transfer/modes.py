@@ -13,7 +13,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
+from replica_cli.mysql.errnos import ER_CANT_CREATE_TABLE, ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.session_settings import SQL_MODE
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MAKING = ("innodb_strict_mode = 0", f"sql_mode = '{SQL_MODE},{_SIGNED}'")
 _AS_BEFORE = f"SET SESSION innodb_strict_mode = DEFAULT, sql_mode = '{SQL_MODE}'"
 _AS_BEFORE_WITHOUT_RIGHTS = f"SET SESSION sql_mode = '{SQL_MODE}'"
 # Wrong options, a row that is too wide; an expression that depends on the mode, or does not come out in this one.
-_OF_MAKING = frozenset({1005, 1031, 1118, 1478, 1690, 1901})
+_OF_MAKING = frozenset({ER_CANT_CREATE_TABLE, 1031, 1118, 1478, 1690, 1901})
 # Out of range, cut, too long, no such value; a check that is not met.
 _OF_ROWS = frozenset({1264, 1265, 1292, 1365, 1366, 1406, 1411, 1690, 3819})
 
@@ -43,15 +43,17 @@ def may_be_of_the_mode(error: ServerError, definition: TableDefinition) -> bool:
     return computes and error.errno in _OF_ROWS
 
 
-def make(session: Session, statement: str, table: TableName) -> None:
+def make(session: Session, statement: str, table: TableName, *, is_foreign_key: bool = False) -> None:
     """Run a statement that makes or alters a table, in the first modes in which the server takes it.
 
     Raises ServerError: the refusal in our own modes.
     """
+    # A foreign key that does not fit has the number of a wrong option, and fits in no mode.
+    passing = _OF_MAKING - {ER_CANT_CREATE_TABLE} if is_foreign_key else _OF_MAKING
     try:
         session.execute_one(statement)
     except ServerError as error:
-        if error.errno not in _OF_MAKING or not _made_otherwise(session, statement, table):
+        if error.errno not in passing or not _made_otherwise(session, statement, table):
             raise
 
 

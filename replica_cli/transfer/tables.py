@@ -133,7 +133,7 @@ def add_foreign_keys(secondary: Session, run: TableRun) -> None:
     marks = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in there.foreign_keys] if there else []
     for statement in statements:
         if not any(mark in statement for mark in marks):
-            make(secondary, statement, run.target)
+            make(secondary, statement, run.target, is_foreign_key=True)
 
 
 def close_tables(
