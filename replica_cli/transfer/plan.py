@@ -172,8 +172,20 @@ def plan_copy(
                 for note in s.statements.notes
             ),
             *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),
+            *(_begun_again(plans, progress) if is_resumed else ()),
         ),
     )
+
+
+def _begun_again(plans: Sequence[TablePlan], progress: dict[TableName, CopyProgress]) -> list[str]:
+    """Return a warning for each table of a resumed copy whose rows are copied again."""
+    again = [p.planned for p in plans if p.planned.action not in _KEPT and p.planned.name in progress]
+    reasons = {True: "all its rows are read in one go", False: "the table is another one by now"}
+    return [
+        f"{p.name}: its copy begins again, as {reasons[p.method is CopyMethod.SNAPSHOT]}"
+        for p in again
+        if progress[p.name].row_count
+    ]
 
 
 def _has_position(secondary: Session, state_schema: str, instance: str) -> bool:
@@ -270,9 +282,15 @@ def _existing(
     for first in range(0, len(found), _TABLES_AT_ONCE):
         asked = found[first : first + _TABLES_AT_ONCE]
         # What was there once counts too: a table that keeps history may have nothing else left.
-        answers = secondary.rows_of_each([f"SELECT 1 FROM {source_of(there[t])} LIMIT 1" for t in asked])
+        answers = secondary.rows_of_each([_used(there[t]) for t in asked])
         holds_rows |= {target: bool(rows) for target, rows in zip(asked, answers, strict=True)}
     return holds_rows
+
+
+def _used(definition: TableDefinition) -> str:
+    # A sequence always has its row: one that is as it was made is like an empty table.
+    is_used = " WHERE next_not_cached_value <> start_value OR cycle_count <> 0" if definition.is_sequence else ""
+    return f"SELECT 1 FROM {source_of(definition)}{is_used} LIMIT 1"
 
 
 def _sources(
