@@ -184,12 +184,13 @@ class Worker:
         progress, key = store.load_range(run.name, number), run.source.key
         if progress is None or progress.is_done or key is None or run.is_given_up:
             return
+        mode = run.mode  # another worker may raise it between the two: the one writes what the other compares
         reader = RangeReader(
             self._connections.reader, run.source.definition, key,
             chunk_rows=self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit, care=run.source.care,
-            with_digest=self._is_compared(run),
+            with_digest=self._is_compared(run, mode),
         )  # fmt: skip
-        chunks = ChunkWriter(writer, store, run.source.definition, run.target, run.mode)
+        chunks = ChunkWriter(writer, store, run.source.definition, run.target, mode)
         self._write_all(run, chunks, progress, reader.chunks(progress))
 
     def _copy_whole(self, group: tuple[TableRun, ...]) -> None:
@@ -229,7 +230,8 @@ class Worker:
         self._meter.begin(str(run.name), CopyStep.ROWS)
         reader.execute("SET NAMES binary")
         writer = self._connections.writer
-        chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target, run.mode)
+        mode = run.mode
+        chunks = ChunkWriter(writer, self._store(writer), run.source.definition, run.target, mode)
         limit = self._plan.packet_limit
         if run.source.key is None:
             rows = whole_table(
@@ -237,12 +239,12 @@ class Worker:
                 run.source.definition,
                 packet_limit=limit,
                 care=run.source.care,
-                with_digest=self._is_compared(run),
+                with_digest=self._is_compared(run, mode),
             )
         else:
             paging = RangeReader(
                 reader, run.source.definition, run.source.key, chunk_rows=self._plan.settings.chunk_rows,
-                packet_limit=limit, care=run.source.care, in_snapshot=True, with_digest=self._is_compared(run),
+                packet_limit=limit, care=run.source.care, in_snapshot=True, with_digest=self._is_compared(run, mode),
             )  # fmt: skip
             rows = paging.chunks(RangeProgress(1))
         self._write_all(run, chunks, RangeProgress(1), rows)
@@ -279,14 +281,14 @@ class Worker:
             self._connections.writer.rollback()
             return writer.write(progress, chunk, replaces=True)
 
-    def _is_compared(self, run: TableRun) -> bool:
+    def _is_compared(self, run: TableRun, mode: int) -> bool:
         """Say whether rows are compared as they are written: in another mode, or as values come out otherwise unseen.
 
         A date that does not exist is kept as it is in our sessions, and is no date in others. Between two flavours the
         same value may be another literal, so there only what was refused is compared.
         """
         computes = any(c.is_generated and "STORED" in c.extra.upper() for c in run.source.definition.columns)
-        return run.mode > 0 or (computes and not self._plan.origin.crossing.is_needed)
+        return mode > 0 or (computes and not self._plan.origin.crossing.is_needed)
 
     def _was_altered(self, run: TableRun) -> bool:
         return current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint

@@ -1,20 +1,25 @@
-"""What a plan says of what is there already."""
+"""What a plan says of what is there already, and the mode that rows are written in."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier, numbers
+from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.core.errors import Interrupted
 from replica_cli.core.requests import TransferMode
+from replica_cli.core.settings import TransferSettings
 from replica_cli.stop import StopToken
+from replica_cli.transfer import worker
 from replica_cli.transfer.errors import TablesOccupied
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from replica_cli.sandbox.server import SandboxServer
+    from replica_cli.transfer.tables import TableRun
 
 
 @pytest.fixture
@@ -53,4 +58,32 @@ def test_a_sequence_that_was_never_used_does_not_occupy_a_prepared_schema(copier
         session.execute("DROP SEQUENCE counter")
         session.execute(made)
     copier.copy()
+    copier.compare()
+
+
+def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
+    copier.settings = TransferSettings(chunk_rows=20, workers=1)
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
+    reader, writer, copy = worker.RangeReader, worker.ChunkWriter, worker.Worker._copy_range
+    runs: list[TableRun] = []
+    seen: list[tuple[bool, int]] = []
+
+    def copy_range(self: worker.Worker, run: TableRun, number: int) -> None:
+        runs.append(run)
+        copy(self, run, number)
+
+    def read(*given: Any, with_digest: bool, **more: Any) -> Any:
+        seen.append((with_digest, 0))
+        runs[-1].mode = 2  # as another worker does that met a refused row
+        return reader(*given, with_digest=with_digest, **more)
+
+    def write(*given: Any) -> Any:
+        seen[-1] = (seen[-1][0], given[-1])
+        return writer(*given)
+
+    monkeypatch.setattr(worker.Worker, "_copy_range", copy_range)
+    monkeypatch.setattr(worker, "RangeReader", read)
+    monkeypatch.setattr(worker, "ChunkWriter", write)
+    copier.copy()
+    assert seen == [(False, 0)]
     copier.compare()
