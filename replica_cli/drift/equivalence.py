@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableDefinition
 
 _WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)")
+# MariaDB's storage before 5.6: the secondary makes a column as its mysql56_temporal_format says, with the same values.
+_OLD_TEMPORAL = re.compile(r" /\* mariadb-5\.3 \*/")
+# MySQL has no word for it: the copy leaves it out.
+_COMPRESSED = re.compile(r" /\*M?!\d+ COMPRESSED\*/", re.IGNORECASE)
 _ALIASES = {"geomcollection": "geometrycollection", "year(4)": "year"}
 # Each flavour prints its own favourite of two names for one function.
 _FUNCTIONS = {"lcase": "lower", "ucase": "upper", "substring": "substr", "ceil": "ceiling", "now": "current_timestamp",
@@ -38,7 +42,9 @@ def column_type(column: Column, table: TableDefinition, *, is_same_flavour: bool
         return BINARY_TYPES[column.data_type]
     if is_json(column, table):
         return "json"
-    text = column.column_type
+    text = _OLD_TEMPORAL.sub("", column.column_type)
+    if not is_same_flavour:
+        text = _COMPRESSED.sub("", text)
     if "zerofill" not in text:
         # The width of a zero-filled number is what its text looks like; elsewhere it says nothing.
         text = _WIDTH.sub(r"\1", text)

@@ -231,6 +231,20 @@ def test_the_other_flavour_holds_the_same_table(server_factory: ServerFactory, o
     assert pair.check().differences == ()
 
 
+@pytest.mark.parametrize("flavour", ["mysql", "mariadb"])
+def test_how_mariadb_stores_a_column_is_no_drift_of_a_copy(server_factory: ServerFactory, flavour: str) -> None:
+    primary = server_factory("mariadb")
+    pair = Pair(primary, server_factory(flavour), "shop")
+    with primary.session() as session:
+        session.execute("SET GLOBAL mysql56_temporal_format = OFF")
+    table = (
+        "CREATE TABLE {s}.stored (id INT PRIMARY KEY, v VARCHAR(200) COMPRESSED, b LONGBLOB COMPRESSED, t DATETIME(3))"
+    )
+    pair.make((f"{table} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",), ())
+    pair.repair(pair.check())
+    assert pair.check().differences == ()
+
+
 def test_nothing_is_written(pair: Pair) -> None:
     pair.make((PLAIN,), ())
     pair.check()
