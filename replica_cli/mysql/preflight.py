@@ -18,6 +18,7 @@ from replica_cli.mysql.errnos import (
 )
 from replica_cli.mysql.findings import Finding
 from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.history import check_history
 from replica_cli.mysql.limits import check_limits
 from replica_cli.mysql.privileges import check_primary_grants, check_secondary_grants
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import SessionNeed
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.grants import Grants
     from replica_cli.mysql.session import Session
@@ -85,8 +87,11 @@ def check_secondary(
     is_sql_wanted: bool = False,
     absent: Collection[str] = (),
     sessions: SessionNeed | None = None,
+    versioned: Sequence[TableName] = (),
 ) -> tuple[Finding, ...]:
-    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out; the rest as above.
+    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out.
+
+    `versioned` are selected tables that keep history; the rest is as above.
 
     Raises ServerError only where the connection is lost.
     """
@@ -104,6 +109,7 @@ def check_secondary(
         _default_engine(facts),
         _logged_here(session, facts),
         _statement_times(session),
+        *check_history(versioned, facts, grants, is_sql_wanted=is_sql_wanted),
         *_limits(session, facts, grants, sessions),
     )
 

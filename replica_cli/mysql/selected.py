@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.reports import HealthLevel
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.table import TableName
+from replica_cli.core.wording import counted
 from replica_cli.mysql.findings import Finding
 from replica_cli.mysql.grants import read_grants
 
@@ -24,17 +25,22 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 NAME = "selected-tables"
-_TABLES = """SELECT table_schema, table_name FROM information_schema.tables
+_VERSIONED = "SYSTEM VERSIONED"
+_TABLES = """SELECT table_schema, table_name, table_type FROM information_schema.tables
  WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')"""
 _NEAR = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The primary's side of the filters; `absent` are named schemas that are certainly not there."""
+    """The primary's side of the filters.
+
+    `absent` are named schemas that are certainly not there, `versioned` selected tables that keep history.
+    """
 
     finding: Finding
     absent: frozenset[str] = frozenset()
+    versioned: tuple[TableName, ...] = ()
 
 
 def look_at_selection(session: Session, selection: Selection, grants: Grants | None = None) -> Selected:
@@ -43,8 +49,12 @@ def look_at_selection(session: Session, selection: Selection, grants: Grants | N
     schemas = [s for row in session.rows("SHOW DATABASES") if (s := str(row[0])).lower() not in SYSTEM_SCHEMAS]
     missing = [source for source, _ in selection.schemas if source not in schemas]
     absent = frozenset(s for s in missing if _is_certain(s, schemas, grants))
-    tables = [TableName(str(s), str(t)) for s, t in session.rows(_TABLES) if selection.schema_target(str(s))]
-    count = sum(selection.target(table) is not None for table in tables)
+    kinds = {
+        TableName(str(s), str(t)): str(kind) for s, t, kind in session.rows(_TABLES) if selection.schema_target(str(s))
+    }
+    tables = list(kinds)
+    selected = [table for table in tables if selection.target(table) is not None]
+    count, versioned = len(selected), tuple(t for t in selected if kinds[t] == _VERSIONED)
     faults = [
         *(_schema_fault(s, schemas, is_certain=s in absent) for s in missing),
         *_pattern_faults("REPLICA_TABLES", selection.tables, tables, missing),
@@ -53,10 +63,11 @@ def look_at_selection(session: Session, selection: Selection, grants: Grants | N
     if not count:
         faults.insert(0, ("the filters select no table", ""))
     if not faults:
-        return Selected(Finding(NAME, HealthLevel.OK, f"{count} tables", value=count, unit="tables"), absent)
-    message = "; ".join(text for text, _ in faults) + (f"; {count} tables are selected" if count else "")
+        finding = Finding(NAME, HealthLevel.OK, counted(count, "table"), value=count, unit="tables")
+        return Selected(finding, absent, versioned)
+    message = "; ".join(text for text, _ in faults) + (f"; {counted(count, 'table')} selected" if count else "")
     hint = "; ".join(dict.fromkeys(hint for _, hint in faults if hint)) or "check REPLICA_SCHEMAS and REPLICA_TABLES"
-    return Selected(Finding(NAME, HealthLevel.WARNING, message, hint, count, "tables"), absent)
+    return Selected(Finding(NAME, HealthLevel.WARNING, message, hint, count, "tables"), absent, versioned)
 
 
 def _is_certain(schema: str, schemas: Sequence[str], grants: Grants) -> bool:

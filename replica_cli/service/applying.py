@@ -33,6 +33,7 @@ from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.collations import read_collations
 from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.history import may_replay
 from replica_cli.mysql.references import References
 from replica_cli.reader.kept import KeptEvents
 from replica_cli.sqlbuilder.history import last_year
@@ -272,11 +273,7 @@ def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_fa
 
 def can_replay(sessions: SecondarySessions) -> bool:
     """Say whether our user may run BINLOG statements on the secondary."""
-    facts = sessions.facts
-    grants = read_grants(sessions.catalog)
-    # MySQL's BINLOG_ADMIN would do for the statement, and not for the gtid_next that has to be put right behind it.
-    names = ("BINLOG REPLAY", "SUPER") if facts.is_mariadb else ("REPLICATION_APPLIER", "SUPER")
-    return any(grants.allows(name) for name in names)
+    return may_replay(sessions.facts, read_grants(sessions.catalog))
 
 
 def _grant(facts: ServerFacts) -> str:

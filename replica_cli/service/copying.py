@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.requests import TransferMode
+from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import counted, duration
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import visible_position
 from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.history import check_history
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.reader.truth import PositionCheck
@@ -56,7 +59,7 @@ def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tu
         connect(settings.primary, settings.network) as primary,
         connect(server, settings.network) as secondary,
     ):
-        return plan_copy(
+        plan = plan_copy(
             primary,
             secondary,
             settings.selection,
@@ -66,6 +69,16 @@ def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tu
             mode=mode,
             tables=tables,
         )
+        versioned = sorted(t.planned.name for t in plan.tables if t.source.definition.is_versioned)
+        if not versioned:
+            return plan
+        found = check_history(
+            versioned,
+            read_facts(secondary),
+            read_grants(secondary),
+            is_sql_wanted=settings.apply.engine is EngineChoice.SQL,
+        )
+        return replace(plan, warnings=(*plan.warnings, *(f"{f.message} ({f.hint})" for f in found)))
 
 
 @contextmanager

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.findings import Finding
+    from replica_cli.mysql.selected import Selected
     from replica_cli.mysql.session import Session
 
 # A server that takes longer to answer a SHOW is not well, and cron does not wait an hour.
@@ -49,16 +50,18 @@ def check_health(settings: Settings, request: HealthRequest) -> HealthReport:
     network = replace(settings.network, query_timeout=min(settings.network.query_timeout, ANSWER_SECONDS))
     settings = replace(settings, network=network)
     with closing(PrimarySession(settings)) as primary:
-        facts, checks, absent = _look_at_primary(settings, primary)
+        facts, checks, selected = _look_at_primary(settings, primary)
         for server in request.secondaries:
-            checks.extend(_look_at_secondary(settings, server, primary, facts, request.max_lag_seconds, absent=absent))
+            checks.extend(
+                _look_at_secondary(settings, server, primary, facts, request.max_lag_seconds, selected=selected)
+            )
     return HealthReport(tuple(checks))
 
 
 def _look_at_primary(
     settings: Settings, primary: PrimarySession
-) -> tuple[ServerFacts | None, list[HealthCheck], frozenset[str]]:
-    """Return what the primary is, its checks, and the selected schemas that it does not have."""
+) -> tuple[ServerFacts | None, list[HealthCheck], Selected | None]:
+    """Return what the primary is, its checks, and what the filters select there."""
     name = "primary-connection"
     try:
         session = primary.session
@@ -72,8 +75,8 @@ def _look_at_primary(
         checks.extend(_checks((*found, selected.finding), ""))
     except ReplicaError as error:
         primary.close()
-        return None, [_down(name, settings.primary, error, "")], frozenset()
-    return facts, checks, selected.absent
+        return None, [_down(name, settings.primary, error, "")], None
+    return facts, checks, selected
 
 
 def _look_at_secondary(
@@ -83,19 +86,19 @@ def _look_at_secondary(
     primary_facts: ServerFacts | None,
     max_lag_seconds: float,
     *,
-    absent: frozenset[str],
+    selected: Selected | None,
 ) -> Iterator[HealthCheck]:
     name, instance = "secondary-connection", server.name
     try:
         with connect(server, settings.network) as session:
             facts = read_facts(session)
             yield HealthCheck(name, HealthLevel.OK, f"{server} is {facts}", instance=instance)
-            if primary_facts is not None:
+            if primary_facts is not None and selected is not None:
                 found = check_secondary(
                     session, facts, primary_facts, settings.state_schema,
                     selection=settings.selection, server_ids=settings.server_ids,
-                    is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=absent,
-                    sessions=settings.secondary_sessions,
+                    is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
+                    sessions=settings.secondary_sessions, versioned=selected.versioned,
                 )  # fmt: skip
                 yield from _checks(found, instance)
             yield from _state_checks(settings, session, instance, primary, max_lag_seconds)

@@ -42,7 +42,7 @@ def check_before_start(settings: Settings, server: Server) -> None:
         theirs = check_secondary(
             secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
             is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
-            sessions=settings.secondary_sessions,
+            sessions=settings.secondary_sessions, versioned=selected.versioned,
         )  # fmt: skip
     for finding in (*ours, *theirs):
         if finding.level is HealthLevel.WARNING:

@@ -47,7 +47,7 @@ def test_each_mistake_is_said_with_the_nearest_name_and_no_other(primary: Sandbo
         (Selection(((sakila, sakila),), tables=(f"{sakila}.flim",)), "no table matches", f"{sakila}.film"),
         (Selection(((sakila, sakila),), tables=(f"{sakila}.F*",)), "no table matches", f"{sakila}.film"),
         (Selection(((sakila, sakila),), tables=(f"{sakila}.films",)), "no table matches", f"{sakila}.film"),
-        (Selection(((sakila, sakila),), tables=(f"{sakila}.f*", f"{sakila}.x*")), "1 tables are selected", "check"),
+        (Selection(((sakila, sakila),), tables=(f"{sakila}.f*", f"{sakila}.x*")), "1 table selected", "check"),
         (Selection(((sakila, sakila),), (), (), (f"{sakila}.Actor",)), "no table matches", f"{sakila}.actor"),
         (Selection(((sakila, sakila),), (), (), (f"{sakila}.ACT*",)), "no table matches", f"{sakila}.actor"),
         (Selection(((sakila, sakila),), (), (), ("*.tmp_*",)), None, ""),

@@ -264,7 +264,13 @@ def test_a_table_that_somebody_altered_on_the_secondary_is_copied_again(replica:
 def test_the_sql_engine_sets_a_versioned_table_aside_by_name(replica: Replica) -> None:
     replica.settings |= {"REPLICA_ENGINE": "sql", "REPLICA_TABLE_FAILURES": "1"}
     apply(replica, MADE[0], *changes(100)[:4])
-    replica.run("transfer")
+    # It is said before the first row is copied, and by health.
+    said = f"1 table with history ({replica.schema}.plain): row images alone can write the changes, and REPLICA_ENGINE"
+    (plan,) = replica.run("transfer", "--dry-run", "--json").document["plans"]
+    assert [said in warning for warning in plan["warnings"]] == [True]
+    assert said in replica.run("transfer").stderr
+    (check,) = (c for c in replica.run("health", "--json", code=2).document["checks"] if c["name"] == "history-tables")
+    assert (said in check["message"], check["hint"]) == (True, "set REPLICA_ENGINE=auto")
     replica.assert_equal()
     apply(replica, "DELETE FROM plain WHERE id = 101", "CREATE TABLE good (id INT PRIMARY KEY)")
     replica.catch_up(code=3)

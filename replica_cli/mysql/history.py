@@ -1,0 +1,49 @@
+"""Tables that keep history (MariaDB's system versioning): row images alone write versions with the primary's times.
+
+The preflight and the plan of a copy say it before the stream meets the first change of such a table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.core.reports import HealthLevel
+from replica_cli.core.wording import counted
+from replica_cli.mysql.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.grants import Grants
+
+_NAMED = 3
+
+
+def may_replay(facts: ServerFacts, grants: Grants) -> bool:
+    """Say whether an account may run BINLOG statements on a secondary."""
+    # MySQL's BINLOG_ADMIN would do for the statement, and not for the gtid_next that has to be put right behind it.
+    names = ("BINLOG REPLAY", "SUPER") if facts.is_mariadb else ("REPLICATION_APPLIER", "SUPER")
+    return any(grants.allows(name) for name in names)
+
+
+def check_history(
+    versioned: Sequence[TableName], facts: ServerFacts, grants: Grants, *, is_sql_wanted: bool
+) -> Iterator[Finding]:
+    """Yield a warning for tables with history on a secondary that gets no row images.
+
+    `is_sql_wanted`: the user ruled row images out. MySQL has no such tables: the copy refuses them.
+    """
+    if not versioned or not facts.is_mariadb or (may_replay(facts, grants) and not is_sql_wanted):
+        return
+    reason = "REPLICA_ENGINE is sql" if is_sql_wanted else "this account may not run BINLOG"
+    hint = "set REPLICA_ENGINE=auto" if is_sql_wanted else ""
+    if not may_replay(facts, grants):
+        hint = "; ".join(filter(None, (f"GRANT BINLOG REPLAY ON *.* TO {grants.account};", hint)))
+    names = ", ".join(map(str, versioned[:_NAMED])) + (", ..." if len(versioned) > _NAMED else "")
+    message = (
+        f"{counted(len(versioned), 'table')} with history ({names}): row images alone can write the changes, and "
+        f"{reason}: the stream quarantines such a table at its next change"
+    )
+    yield Finding("history-tables", HealthLevel.WARNING, message, hint, len(versioned), "tables")
