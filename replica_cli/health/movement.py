@@ -39,7 +39,8 @@ def check_moving(
         return None
     age = beat.moved_age_seconds
     is_copying = beat.phase == Phase.TRANSFERRING
-    if is_copying and (steps := state.copy.steps if state.copy is not None else ()):
+    steps = state.copy.steps if state.copy is not None else ()
+    if steps and (is_copying or any(t.waits_for for t in steps)):
         # One statement that may take hours: what it takes is told, and no count moves meanwhile.
         return _check_steps(steps, age, instance)
     if not is_copying and beat.phase not in _MUST_MOVE:

@@ -86,12 +86,14 @@ def run_copy(
     ends = Ends(primary, secondary, network, plan.packet_limit, guard or _trust, ddl_lock_wait)
     meter = Meter(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
-    waits = LockWaits(ends, lambda: stop.is_set, lambda table, text: meter.wait(str(table), text))
+    # Progress is told once the position is saved: a listener may rely on that.
+    first_waits = LockWaits(ends, lambda: stop.is_set)
+    waits = replace(first_waits, tell=lambda table, text: meter.wait(str(table), text))
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
-        _refuse(target, runs, plan.instance, waits)
+        _refuse(target, runs, plan.instance, first_waits)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
-        start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=waits)
+        start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
         saved = PositionStore(target, plan.state_schema, plan.instance).load()
         meter.position = saved.position if saved else None
         _group(plan, runs)

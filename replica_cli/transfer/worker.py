@@ -194,6 +194,10 @@ class Worker:
         self._write_all(run, chunks, progress, reader.chunks(progress))
 
     def _copy_whole(self, group: tuple[TableRun, ...]) -> None:
+        if group[0].source.needs_lock:
+            # First, as a wait for a lock on the secondary would keep writers of the locked table waiting too.
+            self._check_definition(group[0])
+            self._make(group[0])
         # A plain session opens the snapshot, as positions are text; it turns to bytes for the rows.
         self._connections.drop("reader")
         reader = self._connections.reader
@@ -221,10 +225,10 @@ class Worker:
         return table_snapshot(reader, self._connections.primary, self._facts, [run.name for run in group])
 
     def _fill_whole(self, run: TableRun, reader: Session, position: Position) -> None:
-        if current_fingerprint(self._connections.primary, self._plan.origin, run.name) != run.source.fingerprint:
-            raise TableAltered(f"{run.name}: the table was altered on the primary")
+        self._check_definition(run)
         run.start = position
-        self._make(run)
+        if not run.source.needs_lock:
+            self._make(run)
         begin_table(self._connections.secondary, self._plan, run, (RangeProgress(1),))
         self._meter.start_over(str(run.name))
         self._meter.begin(str(run.name), CopyStep.ROWS)
@@ -248,6 +252,10 @@ class Worker:
             )  # fmt: skip
             rows = paging.chunks(RangeProgress(1))
         self._write_all(run, chunks, RangeProgress(1), rows)
+
+    def _check_definition(self, run: TableRun) -> None:
+        if self._was_altered(run):
+            raise TableAltered(f"{run.name}: the table was altered on the primary")
 
     def _write_all(self, run: TableRun, writer: ChunkWriter, progress: RangeProgress, chunks: Iterator[Chunk]) -> None:
         with Prefetch(chunks, self._connections.reader) as ahead:

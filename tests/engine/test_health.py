@@ -289,6 +289,9 @@ def test_a_copy_that_builds_indexes_for_long_moves_and_no_other_step_does(watche
         check = watched.check("stream-moving")
         assert check.level is level
         if waits_for:
+            # Beside a stream as well.
+            watched.beat(Phase.CAUGHT_UP, transfer=TransferProgress("db1", (table,), 400.0, 1.0))
+            assert watched.check("stream-moving").level is level
             assert check.message == f"waiting for a lock on {NAME} for 4.0s ({held})"
 
 

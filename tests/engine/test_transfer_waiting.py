@@ -96,6 +96,18 @@ def test_a_lock_that_is_held_for_too_long_fails_its_table_alone_and_leaves_it_as
     copier.compare()
 
 
+def test_a_wait_on_the_secondary_keeps_no_writer_of_the_primary_waiting(copier: Copier) -> None:
+    # An engine without snapshots: the table is locked on the primary while its rows are read.
+    copier.on_primary("ALTER TABLE t ENGINE = MyISAM")
+    with copier.secondary.session() as holder:
+        copying = Copying(copier, holder, 0)
+        wait_until(copying.waits_for, "the wait to be told")
+        copier.on_primary("SET SESSION lock_wait_timeout = 2", "INSERT INTO t VALUES (100, 1, 'x')")
+        holder.rollback()
+        assert copying.end().is_complete
+    copier.compare()
+
+
 @pytest.mark.timeout(60)
 def test_a_stop_ends_the_wait(copier: Copier) -> None:
     with copier.secondary.session() as holder:
