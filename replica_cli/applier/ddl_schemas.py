@@ -124,7 +124,7 @@ class SchemaStatements:
             self._session.execute("SET SESSION foreign_key_checks=1")
             left = set(selected_tables(self._catalog, self._selection, parsed.schema))
             kept = tuple(name for name in gone if name in left)
-            outcome = "its tables are set aside" if kept else "it stays as it is"
+            outcome = "its tables are quarantined" if kept else "it stays as it is"
             if parsed.kind is StatementKind.CREATE_SCHEMA and not self._names.has_schema(
                 self._names.schema(parsed.schema)
             ):

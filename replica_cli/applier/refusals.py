@@ -73,7 +73,7 @@ class Refusals:
             if error.remedy is Remedy.RETRY:
                 raise self._interrupted(error, parsed, selected) from error
             passing = passing_advice(self._session.server.name, transaction.end)
-            hint = f"mend the secondary so that it can run, or run it by hand; then {passing}"
+            hint = f"change the secondary so that it can run, or run it by hand; then {passing}"
             raise self._refusal(error, parsed, selected, is_new=is_new, hint=hint) from error
 
     def check_attempts(self, parsed: ParsedStatement, transaction: Transaction) -> None:

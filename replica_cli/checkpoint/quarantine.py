@@ -37,6 +37,6 @@ def quarantine(
     for record in records:
         name = record.name
         log(
-            logger, level, Tag.SKIPPED, "is set aside: %s; %s", told_once(record.reason, name), advice(record),
+            logger, level, Tag.SKIPPED, "is quarantined: %s; %s", told_once(record.reason, name), advice(record),
             instance=instance, schema=name.schema, table=name.table, position=record.start,
         )  # fmt: skip

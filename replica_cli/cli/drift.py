@@ -29,7 +29,7 @@ CHECK_HELP = help_text(
     "counted and not changed; `-v` lists them. A secondary that cannot be reached does not hide what the others have.",
     examples=(
         ("Show what differs", "replica drift check"),
-        ("Write the statements that mend one secondary", "replica drift check --secondary db2 --sql > db2.sql"),
+        ("Write the statements that correct one secondary", "replica drift check --secondary db2 --sql > db2.sql"),
     ),
     exit_codes=(
         ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.CONFIGURATION, ExitCode.PRIMARY,

@@ -19,9 +19,9 @@ _MEANINGS = {1: "unexpected failure, or nothing ever ran there"}
 
 PAUSE_HELP = help_text(
     "Let a running stream or transfer stand still",
-    "The wish is written to the secondary, so it works from any machine. The stream commits the batch in hand, keeps "
-    "its lock and its heartbeat, and reads nothing until `replica resume`; a transfer stops between chunks. A pause "
-    "outlives restarts. Mind how long the primary keeps its binary log.",
+    "The wish is written to the secondary, so it works from any machine. The stream commits the batch that it "
+    "applies, keeps its lock and its heartbeat, and reads nothing until `replica resume`; a transfer stops between "
+    "chunks. A pause outlives restarts. Mind how long the primary keeps its binary log.",
     examples=(
         ("Stop writing to one secondary for a while", "replica pause --secondary db2"),
         ("Stop all of them", "replica pause"),

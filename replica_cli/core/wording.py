@@ -72,9 +72,9 @@ def told_once(reason: str, name: object, position: object = None) -> str:
 
 def copy_text(copy: CopyStatus) -> str:
     """Return `3 of 7 tables, 1200 of about 3000 rows (40%), 365 rows/s, ETA 4.9s; building indexes of shop.a`."""
-    rows = f"{copy.rows_copied} rows"
+    rows = counted(copy.rows_copied, "row")
     if copy.rows_estimated is not None and copy.share is not None:
-        rows = f"{copy.rows_copied} of about {copy.rows_estimated} rows ({copy.share:.0%})"
+        rows = f"{copy.rows_copied} of about {counted(copy.rows_estimated, 'row')} ({copy.share:.0%})"
     parts = [f"{copy.tables_done} of {counted(copy.tables, 'table')}", rows]
     if copy.rows_per_second is not None:
         parts.append(f"{copy.rows_per_second:.0f} rows/s")

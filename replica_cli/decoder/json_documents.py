@@ -72,7 +72,7 @@ def _exact(text: bytes) -> bytes:
     if found is not None:
         raise UnsupportedEvent(
             f"a JSON document cannot be kept as it is on MySQL: {found}",
-            hint="mend the document on the primary, or leave the table out",
+            hint="correct the document on the primary, or leave the table out",
         )
     return text
 

@@ -46,7 +46,7 @@ def check_moving(
     if not is_copying and beat.phase not in _MUST_MOVE:
         return None
     if distance.is_reached and not is_copying:
-        return HealthCheck("stream-moving", HealthLevel.OK, "nothing to do", instance=instance)
+        return HealthCheck("stream-moving", HealthLevel.OK, "nothing to apply", instance=instance)
     limit = COPY_STALL_SECONDS if is_copying else STALL_SECONDS
     if age < limit or _moves(session, state_schema, state, instance):
         message = f"last moved {duration(age)} ago" if age < limit else "moving"

@@ -13,7 +13,7 @@ from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.core.wording import counted, duration
+from replica_cli.core.wording import counted, duration, told_once
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import visible_position
 from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
@@ -133,11 +133,13 @@ def carry_out(
         ddl_lock_wait=settings.apply.ddl_lock_wait,
     )
     for table, message in result.errors:
-        log(logger, logging.ERROR, Tag.ERROR, "%s: %s", table, message, instance=server.name, table=table)
+        text = told_once(told_once(message, table), server.name)
+        log(logger, logging.ERROR, Tag.ERROR, "%s", text, instance=server.name, table=table)
+    tables = counted(len(plan.tables), "table")
     log(
         logger, logging.INFO, Tag.SUCCESS if result.is_complete else Tag.TRANSFER,
-        "copied %s of %s in %s%s",
-        counted(result.rows, "row"), counted(result.tables, "table"), duration(result.milliseconds / 1000),
+        "copied %s%s %s in %s%s", counted(result.rows, "row"),
+        " of" if result.is_complete else f", finished {result.tables} of", tables, duration(result.milliseconds / 1000),
         f", {counted(len(result.errors), 'error')}" if result.errors else "", instance=server.name, rows=result.rows,
     )  # fmt: skip
     return result

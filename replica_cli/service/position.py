@@ -35,7 +35,7 @@ from replica_cli.core.errors import (
 from replica_cli.core.reports import Failure, PositionReport, ResetPlan, TableNote, Unknown
 from replica_cli.core.requests import ResetKind
 from replica_cli.core.status import BESIDE, ENDED, Phase, TableState
-from replica_cli.core.wording import holder_text
+from replica_cli.core.wording import counted, holder_text
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import InstanceState, read_state
 from replica_cli.mysql.binlog import current_position
@@ -255,7 +255,8 @@ def _warnings(
         )
         yield f"{table.name} is no longer quarantined (it stopped{where}: {table.reason}){hole}"
     if state.unfinished:
-        yield f"the progress of an unfinished transfer is thrown away ({len(state.unfinished)} tables not copied)"
+        missing = counted(len(state.unfinished), "table")
+        yield f"the progress of an unfinished transfer is thrown away ({missing} not copied)"
 
 
 def _direction(before: Position, after: Position) -> Iterator[str]:
@@ -273,7 +274,7 @@ def _reset(settings: Settings, session: Session, plan: ResetPlan, identity: str)
     try:
         lock.acquire(0)
     except LockHeld as error:
-        hint = "stop it (SIGTERM: it commits what it has in hand), then reset"
+        hint = "stop it (SIGTERM: it commits what it has read), then reset"
         raise LockHeld(error.message, hint=hint) from error
     try:
         session.begin()

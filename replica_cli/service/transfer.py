@@ -17,7 +17,7 @@ from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, Loc
 from replica_cli.core.reports import CopyReport, Failure, HealthLevel, TransferPlan, TransferReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import BESIDE, Phase, TableState, WorkerStatus
-from replica_cli.core.wording import told_once
+from replica_cli.core.wording import counted, told_once
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.selected import look_at_selection
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0
 _LOOK_SECONDS = 0.5
-_STOPPING = "stopping: the rows in hand are written; `replica transfer --resume` goes on with the rest"
+_STOPPING = "stopping: the rows that were read are written; `replica transfer --resume` goes on with the rest"
 _DONE = "every table is copied, nothing is to be done"
 
 
@@ -213,8 +213,8 @@ def _copy_ourselves(
 def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaError:
     resume = "`replica transfer --resume` goes on with what is missing"
     if errors:
-        text = "; ".join(f"{table}: {message}" for table, message in errors)
-        return ReplicaError(f"{server.name}: {len(errors)} tables failed: {text}", hint=resume)
+        text = "; ".join(f"{table}: {told_once(message, table)}" for table, message in errors)
+        return ReplicaError(f"{server.name}: {counted(len(errors), 'table')} failed: {text}", hint=resume)
     return Interrupted(f"{server.name}: stopped before the copy was done", hint=resume)
 
 

@@ -35,7 +35,7 @@ def add_deferred_keys(secondary: Session, run: TableRun, waits: LockWaits, *, be
     begins()
     with waits.ends.open_altering() as session:
         while missing:
-            logger.info("%s: %d indexes are made", run.name, len(missing))
+            logger.info("%s: builds %d %s", run.name, len(missing), "index" if len(missing) == 1 else "indexes")
             try:
                 added = ", ".join(f"ADD {clause}" for clause in missing)
                 statement = f"ALTER TABLE {quote_table(run.target)} {added}"

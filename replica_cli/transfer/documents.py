@@ -71,7 +71,7 @@ class Documents:
                 reason = None if text is None else difference(bytes(text))
                 if reason is not None:
                     raise self._refused(
-                        name, f"MySQL cannot keep a document as it is: {reason}", "mend the document on the primary"
+                        name, f"MySQL cannot keep a document as it is: {reason}", "correct the document on the primary"
                     )
 
     def _typed(self, name: str, text: bytes, top: str, kinds: bytes | None) -> bytes:

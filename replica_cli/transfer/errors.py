@@ -62,7 +62,7 @@ class CopyIncomplete(ApplyRefused):
         reasons = ", ".join(f"{table}: {message}" for table, message in failed.items())
         super().__init__(
             f"{instance}: the copy is not complete: {reasons}",
-            hint="mend that, then `replica transfer --resume` or `replica stream` goes on with the copy",
+            hint="correct that, then `replica transfer --resume` or `replica stream` goes on with the copy",
         )
         self.failed = dict(failed)
 

@@ -17,7 +17,7 @@ from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.core.wording import told_once
+from replica_cli.core.wording import counted, told_once
 from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas, show_creates
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
@@ -124,7 +124,7 @@ def plan_copy(
         mode = TransferMode.NEW
     if mode is TransferMode.NEW and not tables and unfinished:
         raise UnfinishedTransfer(
-            f"{instance}: a copy was begun and not finished ({len(unfinished)} tables)",
+            f"{instance}: a copy was begun and not finished ({counted(len(unfinished), 'table')})",
             hint="`replica transfer --resume` goes on with it",
         )
     definitions = selected_definitions(primary, selection, tables, unfinished, recorded=records)

@@ -114,7 +114,7 @@ def test_a_record_is_one_line_and_says_the_name(form: LogFormat) -> None:
     logger = logging.getLogger("replica_cli.test")
     setup_logging(Logging(format=form), stream=stream)
     try:
-        log(logger, logging.ERROR, Tag.ERROR, "is set aside: %s", EVIL, instance="db1", schema="s", table=EVIL)
+        log(logger, logging.ERROR, Tag.ERROR, "is quarantined: %s", EVIL, instance="db1", schema="s", table=EVIL)
     finally:
         close_logging()
         logging.captureWarnings(capture=False)

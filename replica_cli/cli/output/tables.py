@@ -114,7 +114,9 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
         elif (report.phase is Phase.PAUSED) == report.is_pause_wanted:
             text = f"{wish}: {holder_text(report.holder)} is {_words(report.phase)}"
         else:
-            text = f"asked for; {holder_text(report.holder)} is still {_words(report.phase)}: it has a batch in hand"
+            text = (
+                f"asked for; {holder_text(report.holder)} is still {_words(report.phase)}: it finishes its batch first"
+            )
         lines.append(f"{paint.bold(report.instance)}: {text}")
     return "\n".join(lines)
 

@@ -148,9 +148,11 @@ def test_tables_that_the_primary_has_no_longer_are_not_advised_to_be_copied(
     table.on_primary(f"RENAME TABLE t TO away, model TO {table.schema}_x.model")
     caplog.clear()
     table.follow()
-    told = {r.table: r.getMessage() for r in caplog.records if getattr(r, "table", "") and "is set aside" in r.message}
-    assert "brings it back" in told["away"]
-    assert "brings it back" not in told["model"]
+    told = {
+        r.table: r.getMessage() for r in caplog.records if getattr(r, "table", "") and "is quarantined" in r.message
+    }
+    assert "copies it again" in told["away"]
+    assert "copies it again" not in told["model"]
 
 
 def test_one_that_is_missing_at_the_position_goes_with_its_drop(table: Bench) -> None:

@@ -166,7 +166,7 @@ def test_what_the_secondary_refuses_of_a_schema_does_not_stop_the_others(
     place = bench.here()
     bench.on_primary(f"DROP DATABASE {bench.schema}", f"CREATE DATABASE {bench.schema} CHARACTER SET latin1")
     bench.stream()
-    assert "its tables are set aside, and the stream goes on" in caplog.text
+    assert "its tables are quarantined, and the stream goes on" in caplog.text
     assert {n.table for n in bench.tables.load()} == {"parent", "child", "last"}
     assert {r.start for r in bench.tables.load().values()} == {place}
     bench.on_secondary(f"ALTER DATABASE {here} READ ONLY = 0")
