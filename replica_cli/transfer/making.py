@@ -75,16 +75,19 @@ def try_out(secondary: Session, source: SourceTable, owner: str) -> None:
             _drop(secondary, scratch)
 
 
+def may_lose(run: TableRun) -> bool:
+    """Return True if the copy would replace a table by one that the secondary was not yet seen to make."""
+    return not run.is_accepted and run.planned.action in (TableAction.REPLACE, TableAction.FILL)
+
+
 def find_refused(secondary: Session, runs: Iterable[TableRun], owner: str, waits: LockWaits) -> dict[TableName, str]:
-    """Try all tables out that the copy would replace; return why the secondary refuses them, of those that it refuses.
+    """Try tables out; return why the secondary refuses them, of those that it refuses.
 
     What may go well later is left to the worker, which tries again: a full disk, a sequence that is yet to be made.
     Raises Interrupted, ServerError if the connection is lost.
     """
     refused = {}
     for run in runs:
-        if run.is_accepted or run.planned.action not in (TableAction.REPLACE, TableAction.FILL):
-            continue
         if waits.is_over():
             raise Interrupted("stopped before the copy began")
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,15 @@ from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.reports import TableAction
 from replica_cli.core.status import CopyStep, TableState
+from replica_cli.core.wording import counted
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position, visible_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.transfer.ends import Ends
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.family import families
 from replica_cli.transfer.late import SinceThePlan, since_the_plan
-from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused
+from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused, may_lose
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
 from replica_cli.transfer.waiting import LockWaits
@@ -91,7 +94,7 @@ def run_copy(
     waits = replace(first_waits, tell=lambda table, text: meter.wait(str(table), text))
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
-        _refuse(target, runs, plan.instance, first_waits)
+        _refuse(plan, runs, plan.instance, first_waits)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
         start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
         saved = PositionStore(target, plan.state_schema, plan.instance).load()
@@ -125,13 +128,29 @@ def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owne
     """
     runs = [TableRun(t) for t in plan.tables]
     ends = Ends(secondary, secondary, network, plan.packet_limit, _trust)
-    with ends.open_secondary() as target:
-        _refuse(target, runs, owner, LockWaits(ends, lambda: stop.is_set))
+    _refuse(plan, runs, owner, LockWaits(ends, lambda: stop.is_set))
 
 
-def _refuse(target: Session, runs: list[TableRun], owner: str, waits: LockWaits) -> None:
-    drop_scratch_tables(target, {run.target.schema for run in runs}, owner)
-    if refused := find_refused(target, runs, owner, waits):
+def _refuse(plan: CopyPlan, runs: list[TableRun], owner: str, waits: LockWaits) -> None:
+    """Raise TablesRefused if the secondary cannot make tables that the copy would replace."""
+    with waits.ends.open_secondary() as target:
+        drop_scratch_tables(target, {run.target.schema for run in runs}, owner)
+    tried = [run for run in runs if may_lose(run)]
+    if not tried:
+        return
+    log(
+        logger, logging.INFO, Tag.TRANSFER, "trying on the secondary how %s will be made",
+        counted(len(tried), "table"), instance=plan.instance,
+    )  # fmt: skip
+
+    def find(part: list[TableRun]) -> dict[TableName, str]:
+        with waits.ends.open_secondary() as session:
+            return find_refused(session, part, owner, waits)
+
+    count = min(plan.settings.workers, len(tried))
+    with ThreadPoolExecutor(count) as pool:
+        parts = list(pool.map(find, (tried[first::count] for first in range(count))))
+    if refused := {name: reason for part in parts for name, reason in sorted(part.items())}:
         raise TablesRefused(
             refused, note="nothing was changed; let the secondary make them as the primary has them, or "
         )
