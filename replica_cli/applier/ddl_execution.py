@@ -255,7 +255,7 @@ class DdlExecution:
         target = self._names.target(name)
         if target is None or read_table(self._catalog, target) is None:
             return ""
-        return show_create(self._catalog, target).partition("(")[2]
+        return without_counter(show_create(self._catalog, target)).partition("(")[2]
 
     def _finish_drop(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
         # Some of several tables may be gone and others not.

@@ -148,9 +148,8 @@ def plan_copy(
     names = {source.definition.name for source in sources}
     # Only a copy that may replace tables may drop these. A first copy names them in a warning.
     vanished = frozenset(definitions.keys() - names) if mode is TransferMode.RESTART else frozenset()
-    strangers = []
-    if not tables and not is_resumed:
-        strangers = find_strangers(secondary, selection, replicated_schemas(primary, selection), names | vanished)
+    is_whole, ours = not tables and not is_resumed, names | vanished
+    strangers = find_strangers(secondary, selection, replicated_schemas(primary, selection), ours) if is_whole else []
     return CopyPlan(
         instance=instance,
         state_schema=state_schema,
@@ -166,15 +165,18 @@ def plan_copy(
         packet_limit=packet_limit(facts.max_allowed_packet, target_facts.max_allowed_packet),
         vanished=vanished,
         warnings=(
-            *(
-                f"{s.definition.name}: {told_once(note, s.definition.name)}"
-                for s in sources
-                for note in s.statements.notes
-            ),
+            *_notes(sources),
             *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),
             *(_begun_again(plans, progress) if is_resumed else ()),
         ),
     )
+
+
+def _notes(sources: Sequence[SourceTable]) -> list[str]:
+    """Return what a copy makes otherwise than the primary has it."""
+    return [
+        f"{s.definition.name}: {told_once(note, s.definition.name)}" for s in sources for note in s.statements.notes
+    ]
 
 
 def _begun_again(plans: Sequence[TablePlan], progress: dict[TableName, CopyProgress]) -> list[str]:

@@ -229,9 +229,7 @@ def _is_fresh(run: TableRun) -> bool:
     return run.planned.action not in (TableAction.CONTINUE, TableAction.DONE)
 
 
-def _leave_out(
-    target: Session, plan: CopyPlan, runs: list[TableRun], since: SinceThePlan, waits: LockWaits
-) -> None:
+def _leave_out(target: Session, plan: CopyPlan, runs: list[TableRun], since: SinceThePlan, waits: LockWaits) -> None:
     for name in sorted(since.gone):
         there = plan.origin.selection.target(name)
         if there is not None:

@@ -23,10 +23,10 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import show_creates
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
+from replica_cli.transfer.making import make_table
 from replica_cli.transfer.plan import CopyPlan, plan_copy
 from replica_cli.transfer.run import CopyResult, run_copy
 from replica_cli.transfer.source import read_source
-from replica_cli.transfer.tables import make_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -405,11 +405,11 @@ def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
     )  # fmt: skip
     changed = []
 
-    def make_late(secondary: Session, run: TableRun) -> None:
+    def make_late(secondary: Session, run: TableRun, owner: str) -> None:
         if run.name.table == "t" and not changed:
             changed.append(change)
             copier.on_primary(change, "INSERT INTO t VALUES (1000, 1, 1)")
-        make_table(secondary, run)
+        make_table(secondary, run, owner)
 
     monkeypatch.setattr("replica_cli.transfer.worker.make_table", make_late)
     copier.copy()

@@ -11,7 +11,7 @@ from engine.applier.killer import KilledError
 
 from replica_cli.applier import progress
 from replica_cli.applier.applier import Applier
-from replica_cli.applier.ddl import DdlApplier
+from replica_cli.applier.ddl_execution import DdlExecution
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.position import Position
@@ -93,7 +93,7 @@ def test_a_counter_that_moves_after_a_kill_is_no_sign_that_the_statement_ran(
     bench.begin_here()
     bench.on_primary("ALTER TABLE t TRUNCATE PARTITION p0")
     with monkeypatch.context() as patched:
-        patched.setattr(DdlApplier, "_run", killed)
+        patched.setattr(DdlExecution, "_run", killed)
         with pytest.raises(KilledError):
             bench.stream()
     bench.on_secondary("INSERT INTO t VALUES (NULL)", "DELETE FROM t WHERE id > 300")
