@@ -359,8 +359,8 @@ class Worker:
             else:
                 run.is_altered, run.is_finished = False, True
             return
-        if len(run.group) > 1 or (source.key is None and not run.reads_whole):
-            # The moment of its relatives no longer fits, or it has no ranges any more: another plan copies it again.
+        if len(run.group) > 1:
+            # The moment of its relatives no longer fits: all of them begin again, together.
             for each in run.group:
                 each.must_repeat = True
             return

@@ -246,7 +246,13 @@ def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too
         "INSERT INTO goes VALUES (1, 1, 1)", "INSERT INTO returns VALUES (1, 1, 1)",
     )  # fmt: skip
     copier.copy()
-    run_while_planned(copier, monkeypatch, "DROP TABLE goes, returns")
+
+    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> SourceTable:
+        if definition.name.table == "goes":
+            copier.on_primary("DROP TABLE goes, returns")
+        return read_source(session, origin, definition, text)
+
+    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
     plan = copier.plan(TransferMode.RESTART)
     assert ([t.planned.name.table for t in plan.tables], plan.warnings) == (["stays"], ())
     copier.on_primary(f"CREATE TABLE returns {SIMPLE}", "INSERT INTO returns VALUES (2, 2, 2)")
@@ -265,7 +271,13 @@ def test_a_table_of_the_secondary_alone_stays_if_a_first_copy_cannot_know_it(
         session.execute(f"CREATE DATABASE {copier.schema}")
         session.execute(f"CREATE TABLE {copier.schema}.goes {SIMPLE}")
         session.execute(f"INSERT INTO {copier.schema}.goes VALUES (1, 1, 1)")
-    run_while_planned(copier, monkeypatch, "DROP TABLE goes")
+
+    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> SourceTable:
+        if definition.name.table == "goes":
+            copier.on_primary("DROP TABLE goes")
+        return read_source(session, origin, definition, text)
+
+    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
     plan = copier.plan()
     assert plan.warnings == (f"{copier.schema}.goes: not on the primary, it stays on db2 as it is",)
     copier.run(plan)
