@@ -109,6 +109,7 @@ RIGHTS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410})
 _REMEDIES: dict[int, Remedy] = {
     1205: Remedy.RETRY,  # lock wait timeout: rolls back the statement only, so we roll back the rest
     1213: Remedy.RETRY,  # deadlock: the server rolled back all of it
+    1467: Remedy.RETRY,  # the same at the lock of an AUTO_INCREMENT counter (MariaDB)
     1020: Remedy.RETRY,  # record changed since last read (MariaDB snapshot isolation)
     1317: Remedy.RETRY,  # query interrupted
     1969: Remedy.RETRY,  # max_statement_time
