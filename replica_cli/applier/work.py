@@ -37,7 +37,7 @@ class Work:
     `expected` is the number of rows that it must find, None where the server itself is strict (row images) or where any
     number will do (inside the replay window). `checks_foreign_keys` is None where the statement decides itself.
     `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `ends_packet`: the server
-    takes nothing behind it in one packet. `is_replayed`: it is made for the replay window.
+    takes nothing behind it in one packet. `is_replayed`: it applies a row inside the replay window.
     `is_look`: it changes nothing, and finds rows that differ from the primary's.
     """
 

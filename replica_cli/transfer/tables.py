@@ -72,8 +72,8 @@ class TableRun:
         """Say whether all of its rows are read at one moment: such a copy has no replay window."""
         return self.planned.method is CopyMethod.SNAPSHOT
 
-    def begin_anew(self, source: SourceTable) -> None:
-        """Take another definition for the next attempt. A table that has no key any more is read at one moment."""
+    def begin_again(self, source: SourceTable) -> None:
+        """Take the new definition for the next attempt. A table without a key is read in one snapshot from now on."""
         self.source, self.is_altered, self.is_accepted = source, False, False
         if source.key is None:
             self.planned = replace(self.planned, method=CopyMethod.SNAPSHOT, ranges=1, key=())

@@ -230,10 +230,10 @@ def test_tables_of_a_schema_that_has_none_on_the_primary_are_named(copier: Copie
 def run_while_planned(copier: Copier, monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
     """Run a statement on the primary when the definition of the table `goes` is about to be read for a plan."""
 
-    def read_late(session: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> SourceTable:
         if definition.name.table == "goes":
             copier.on_primary(statement)
-        return read_source(session, origin, definition)
+        return read_source(session, origin, definition, text)
 
     monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
 
@@ -247,12 +247,7 @@ def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too
     )  # fmt: skip
     copier.copy()
 
-    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> SourceTable:
-        if definition.name.table == "goes":
-            copier.on_primary("DROP TABLE goes, returns")
-        return read_source(session, origin, definition, text)
-
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    run_while_planned(copier, monkeypatch, "DROP TABLE goes, returns")
     plan = copier.plan(TransferMode.RESTART)
     assert ([t.planned.name.table for t in plan.tables], plan.warnings) == (["stays"], ())
     copier.on_primary(f"CREATE TABLE returns {SIMPLE}", "INSERT INTO returns VALUES (2, 2, 2)")
@@ -272,12 +267,7 @@ def test_a_table_of_the_secondary_alone_stays_if_a_first_copy_cannot_know_it(
         session.execute(f"CREATE TABLE {copier.schema}.goes {SIMPLE}")
         session.execute(f"INSERT INTO {copier.schema}.goes VALUES (1, 1, 1)")
 
-    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> SourceTable:
-        if definition.name.table == "goes":
-            copier.on_primary("DROP TABLE goes")
-        return read_source(session, origin, definition, text)
-
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    run_while_planned(copier, monkeypatch, "DROP TABLE goes")
     plan = copier.plan()
     assert plan.warnings == (f"{copier.schema}.goes: not on the primary, it stays on db2 as it is",)
     copier.run(plan)
