@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.commands import table_options
+from replica_cli.core.commands import gone_advice, table_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+# A command line that people read; what is left is named the next time.
+_NAMED_TABLES = 10
 _REFUSED = ("the copy is refused too: ", "the copy is refused: ")
 _FAILED = ("the copy failed too: ", "the copy failed: ")
 
@@ -33,6 +35,20 @@ def copy_advice(names: Sequence[object], *, is_refused: bool = False) -> str:
     pronoun = "it" if len(names) == 1 else "them"
     when = f"once the secondary can make {pronoun}, " if is_refused else ""
     return f"{when}`replica transfer {table_options(names)}` copies {pronoun} again"
+
+
+def quarantine_advice(names: Sequence[object], *, refused: Collection[object], gone: Collection[object]) -> str:
+    """Return what to type for quarantined tables, in one sentence for each kind, of the first tables of each.
+
+    `refused`: the secondary refused a copy of them. `gone`: the primary has them no longer: nothing can be copied.
+    """
+    lost = [name for name in names if name in gone][:_NAMED_TABLES]
+    uncopyable = [name for name in names if name in refused and name not in gone][:_NAMED_TABLES]
+    others = [name for name in names if name not in gone and name not in refused][:_NAMED_TABLES]
+    advice = [copy_advice(others)] if others else []
+    advice += [copy_advice(uncopyable, is_refused=True)] if uncopyable else []
+    advice += [f"not on the primary any more: {', '.join(map(str, lost))}: {gone_advice(lost)}"] if lost else []
+    return "; ".join(advice)
 
 
 def _with(reason: str, marks: tuple[str, str], more: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.commands import gone_advice
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
-from replica_cli.core.quarantine import copy_advice, is_copy_refused
+from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.reports import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import copy_text, counted, duration, holder_text, size, told_once
@@ -158,14 +157,8 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     first = state.quarantined[0]
     why = f"stopped at {first.start or 'an unknown position'}: {told_once(first.reason, first.name, first.start)}"
     message = f"{_listed(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
-    there = [t for t in state.quarantined if t.name not in gone]
-    refused = [str(t.name) for t in there if is_copy_refused(t.reason)][:_NAMED_TABLES]
-    others = [str(t.name) for t in there if not is_copy_refused(t.reason)][:_NAMED_TABLES]
-    lost = [str(t.name) for t in state.quarantined if t.name in gone][:_NAMED_TABLES]
-    hints = [copy_advice(others)] if others else []
-    hints += [copy_advice(refused, is_refused=True)] if refused else []
-    hints += [f"not on the primary any more: {', '.join(lost)}: {gone_advice(lost)}"] if lost else []
-    hint = "; ".join(hints)
+    refused = {t.name for t in state.quarantined if is_copy_refused(t.reason)}
+    hint = quarantine_advice([t.name for t in state.quarantined], refused=refused, gone=gone)
     return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
 
 

@@ -22,7 +22,6 @@ from replica_cli.health.checks import (
 from replica_cli.health.distance import measure
 from replica_cli.health.movement import check_moving
 from replica_cli.health.secondary import read_state
-from replica_cli.mysql.catalog import read_tables
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.preflight import check_primary, check_secondary
 from replica_cli.mysql.selected import look_at_selection
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from replica_cli.core.requests import HealthRequest
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.findings import Finding
     from replica_cli.mysql.selected import Selected
@@ -123,23 +121,13 @@ def _state_checks(
         check_lag(distance, max_lag_seconds, instance, is_first_copy=state.is_first_copy) if state.saved else None,
         check_alive(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
-        check_quarantine(state, instance, gone=_gone(primary, [t.name for t in state.quarantined])),
+        check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),
         check_transfer(state, instance),
         None if found.is_lost else check_retention(view, state, instance),
     ]
     answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}
     checks.append(check_watch(state, instance, answered=answered))
     yield from (check for check in checks if check is not None)
-
-
-def _gone(primary: PrimarySession, names: list[TableName]) -> frozenset[TableName]:
-    """Return which tables the primary has no longer; none where it cannot be asked."""
-    if not names:
-        return frozenset()
-    try:
-        return frozenset(names) - read_tables(primary.session, names).keys()
-    except ReplicaError:
-        return frozenset()
 
 
 def _checks(findings: Iterable[Finding], instance: str) -> Iterator[HealthCheck]:

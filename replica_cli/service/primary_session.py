@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from replica_cli.core.errors import ReplicaError
 from replica_cli.mysql.catalog import read_tables
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
@@ -54,6 +55,13 @@ class PrimarySession:
     def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
         """Return the definitions of now of those tables that are there. Raises ServerError."""
         return self._asked(lambda session: read_tables(session, names))
+
+    def lacks(self, names: Sequence[TableName]) -> frozenset[TableName]:
+        """Return which of these tables the primary has no longer; none if it cannot be asked: that is no proof."""
+        try:
+            return frozenset(names) - self.read(names).keys() if names else frozenset()
+        except ReplicaError:
+            return frozenset()
 
     def ask(self, sql: str, *args: Value) -> list[Row]:
         """Return the rows of a query. Raises ServerError."""

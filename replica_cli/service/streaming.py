@@ -11,7 +11,7 @@ from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused, CorruptEvent
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
-from replica_cli.core.quarantine import is_copy_refused
+from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.status import BESIDE, Phase, TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
@@ -325,11 +325,12 @@ class Streaming:
                 instance=self._instance, position=position,
             )  # fmt: skip
 
-    @property
-    def uncopyable(self) -> tuple[str, ...]:
-        """Return the quarantined tables of which the secondary refused a copy."""
-        records = self._windows.records.values()
-        return tuple(str(r.name) for r in records if r.state is TableState.QUARANTINED and is_copy_refused(r.reason))
+    def quarantine_advice(self) -> str:
+        """Return what to type for the quarantined tables; nothing if there are none."""
+        records = [r for r in self._windows.records.values() if r.state is TableState.QUARANTINED]
+        names = [record.name for record in records]
+        refused = {record.name for record in records if is_copy_refused(record.reason)}
+        return quarantine_advice(names, refused=refused, gone=self._primary.lacks(names))
 
     def _quarantined(self) -> tuple[str, ...]:
         records = self._windows.records.values()

@@ -110,7 +110,7 @@ class Worker:
         self._is_doubted = False
         self._former: FormerWriter | None = None
         self._token: int | None = None
-        self._uncopyable: tuple[str, ...] = ()
+        self._advice = ""
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
         self._lost = 0
@@ -202,7 +202,8 @@ class Worker:
                 is_over = streaming.run(
                     until_caught_up=self._request.until_caught_up, is_interrupted=self._is_interrupted
                 )
-                self._uncopyable = streaming.uncopyable
+                if is_over and self._request.until_caught_up:
+                    self._advice = streaming.quarantine_advice()
 
     def take(self, settings: Settings) -> None:
         """Go on with other settings as soon as the batch in hand is committed. From any thread."""
@@ -554,10 +555,7 @@ class Worker:
         text = (
             f"{self._server.name}: caught up, but for {counted(len(tables), 'quarantined table')}: {', '.join(tables)}"
         )
-        others = [t for t in tables if t not in self._uncopyable]
-        advice = [copy_advice(others)] if others else []
-        advice += [copy_advice(self._uncopyable, is_refused=True)] if self._uncopyable else []
-        return Failure("quarantined", text, "; ".join(advice), ExitCode.FOUND)
+        return Failure("quarantined", text, self._advice, ExitCode.FOUND)
 
 
 def _bug(error: Exception) -> Panic:

@@ -106,6 +106,27 @@ def test_a_table_that_was_made_before_the_position_and_renamed_behind_it_is_copi
     replica.assert_equal()
 
 
+def test_a_run_up_to_the_end_advises_no_copy_of_a_quarantined_table_that_the_primary_has_no_longer(
+    replica: Replica,
+) -> None:
+    replica.settings |= {"REPLICA_TABLE_FAILURES": "1"}
+    replica.on_primary("CREATE TABLE bad (id INT PRIMARY KEY, n INT)", "INSERT INTO bad VALUES (1, 0)")
+    replica.run("transfer")
+    replica.on_secondary("DELETE FROM bad")
+    replica.on_primary("UPDATE bad SET n = 1", "RENAME TABLE bad TO good")
+    ended = replica.catch_up(code=3)
+    old, new = f"{replica.schema}.bad", f"{replica.schema}.good"
+    last_words = ended.stderr.partition("caught up, but for 2 quarantined tables")[2]
+    assert f"`replica transfer --table {new}" in last_words
+    assert f"not on the primary any more: {old}: if it was renamed on the primary" in last_words
+    assert f"`replica transfer --table {old}" not in last_words
+    replica.run("transfer", "--secondary", "db1", "--table", new, "--yes")
+    replica.settings |= {"REPLICA_EXCLUDE_TABLES": old}
+    replica.run("position", "reset", "--secondary", "db1", "--accept-filters", "--yes")
+    replica.catch_up()
+    assert replica.on_secondary("SELECT id, n FROM good") == [(1, 1)]
+
+
 def test_a_quarantine_outlives_a_restart(replica: Replica) -> None:
     replica.settings |= {"REPLICA_TABLE_FAILURES": "1"}
     replica.on_primary("CREATE TABLE bad (id INT PRIMARY KEY, n INT)", "INSERT INTO bad VALUES (1, 0), (2, 0)")
