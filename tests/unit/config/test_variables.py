@@ -26,27 +26,22 @@ def test_the_example_lists_every_variable_with_its_default_under_a_comment() -> 
         if match:
             assert above.startswith("# "), line
             found[match[1]] = match[2]
-    assert found == {v.name: v.default for v in VARIABLES} | {
-        "MARIA_SECONDARY_HOSTS": "mariadb-secondary1,mariadb-secondary2"
-    }
+    assert found == {v.name: v.default for v in VARIABLES}
 
 
-def test_the_example_is_a_configuration() -> None:
-    assert len(load_settings(None, {}, ROOT / "example.env").secondaries) == 2
-
-
-def test_the_example_file_takes_the_least_that_the_readme_asks_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_edited", [True, False], ids=["edited", "appended"])
+def test_the_example_file_takes_the_least_that_the_readme_asks_for(tmp_path: Path, *, is_edited: bool) -> None:
     readme = (ROOT / "README.md").read_text()
-    least = re.search(r"At least:\n\n```sh\n(.*?)```", readme, re.DOTALL)
+    least = re.search(r"at least:\n\n```sh\n(.*?)```", readme, re.DOTALL)
     assert least is not None
-    (tmp_path / "password").write_text("secret")
-    lines = least[1].replace("/etc/replica/password", str(tmp_path / "password"))
     example = (ROOT / "example.env").read_text()
-    for name in re.findall(r"^(\w+)=", lines, re.MULTILINE):
-        example = re.sub(rf"^#?{name}=.*\n", "", example, flags=re.MULTILINE)
-    (tmp_path / ".env").write_text(example + lines)
+    if is_edited:
+        for line in least[1].splitlines():
+            example, count = re.subn(rf"^#{line.partition('=')[0]}=.*", line, example, flags=re.MULTILINE)
+            assert count == 1, line
+    (tmp_path / ".env").write_text(example if is_edited else example + least[1])
     settings = load_settings(None, {}, tmp_path / ".env")
-    assert settings.primary.password.reveal() == "secret"
+    assert settings.primary.password.reveal() == "change-me"
     assert [s.name for s in settings.secondaries] == ["db2", "db3"]
 
 
