@@ -9,6 +9,7 @@ from replica_cli.applier.plan import columns_for, refuse_history
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
+from replica_cli.logs import Tag, log
 from replica_cli.sqlbuilder.history import why_history_differs
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class AutoEngine:
         read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
         doubt: Callable[[TableName], None],
         is_same_release: bool,
+        instance: str,
     ) -> None:
         self._images = images
         self._sql = sql
@@ -55,6 +57,7 @@ class AutoEngine:
         self._read_primary = read_primary
         self._doubt = doubt
         self._is_same_release = is_same_release
+        self._instance = instance
         self._takes_images: TableCache[TableMap, bool] = TableCache(trims_itself=False)
         self._said: dict[TableName, str] = {}
 
@@ -123,7 +126,10 @@ class AutoEngine:
         says = "row image engine" if reason is None else f"SQL engine: {reason}"
         if self._said.get(name) != says:
             self._said[name] = says
-            logger.info("%s", says, extra={"tag": "INFO", "table": name.table, "schema": name.schema})
+            log(
+                logger, logging.INFO, Tag.INFO, "%s", says,
+                instance=self._instance, schema=name.schema, table=name.table,
+            )  # fmt: skip
         if reason is not None and self._history.holds(event):
             columns = columns_for(event.table, definition_of(event, self._definitions, self._selection))
             refuse_history(event.table, columns, reason)

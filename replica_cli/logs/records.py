@@ -32,6 +32,11 @@ class Tag(StrEnum):
     ROTATE = "ROTATE"
     RECONNECT = "RECONNECT"
 
+    @classmethod
+    def of(cls, level: int) -> Tag:
+        """Return the tag of a record that tells no more than its level: INFO, WARN or ERROR."""
+        return cls.ERROR if level >= logging.ERROR else cls.WARN if level >= logging.WARNING else cls.INFO
+
 
 def log(
     logger: logging.Logger,
@@ -68,11 +73,7 @@ def tag_of(record: logging.LogRecord) -> str:
         return str(tag)
     if record.levelno >= logging.CRITICAL:
         return str(Tag.PANIC)
-    if record.levelno >= logging.ERROR:
-        return str(Tag.ERROR)
-    if record.levelno >= logging.WARNING:
-        return str(Tag.WARN)
-    return str(Tag.INFO) if record.levelno >= logging.INFO else "DEBUG"
+    return str(Tag.of(record.levelno)) if record.levelno >= logging.INFO else "DEBUG"
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

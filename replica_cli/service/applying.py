@@ -219,6 +219,7 @@ def _engines(
             read_primary=read_primary,
             doubt=doubt,
             is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
+            instance=sessions.writer.server.name,
         )
         exact = ExactEngine(single, image_engine(None), history, check=auto.check)
         if prefers_sql:

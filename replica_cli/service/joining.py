@@ -183,7 +183,10 @@ class Joining:
             self._error = self._error or error
         elif isinstance(error, ServerError) and error.remedy is not Remedy.FATAL:
             self._lost += 1
-            logger.warning("the joining tables wait: %s", error.message)
+            log(
+                logger, logging.WARNING, Tag.WARN, "the joining tables wait: %s", error.message,
+                instance=self._server.name,
+            )  # fmt: skip
             self._end.wait(max(1.0, delay_after(self._lost, self._settings.retry)))
         else:
             self._error = error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.reports import Failure, WorkerReport
 from replica_cli.core.settings import Settings
 from replica_cli.core.status import Phase
-from replica_cli.logs import install_redactor, setup_logging
+from replica_cli.logs import Tag, install_redactor, setup_logging
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.orders import ABORT, STOP
@@ -102,7 +102,8 @@ def _run(orders: Orders, pipe: Connection) -> None:
         with heartbeat, watch:
             report = worker.run()
     except Exception as error:
-        logger.critical("unexpected: %s: %s", type(error).__name__, error, exc_info=True, extra={"tag": "PANIC"})
+        extra = {"tag": str(Tag.PANIC), "instance": orders.server.name}
+        logger.log(logging.CRITICAL, "unexpected: %s: %s", type(error).__name__, error, exc_info=True, extra=extra)
         report = WorkerReport(
             orders.server.name, Phase.FAILED, board.status.position,
             failure=Failure("failure", f"{type(error).__name__}: {error}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_DUP_KEYNAME, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.modes import make
@@ -35,7 +36,10 @@ def add_deferred_keys(secondary: Session, run: TableRun, waits: LockWaits, *, be
     begins()
     with waits.ends.open_altering() as session:
         while missing:
-            logger.info("%s: builds %d %s", run.name, len(missing), "index" if len(missing) == 1 else "indexes")
+            log(
+                logger, logging.INFO, Tag.INFO, "%s: builds %d %s", run.name, len(missing),
+                "index" if len(missing) == 1 else "indexes", instance=session.server.name,
+            )  # fmt: skip
             try:
                 added = ", ".join(f"ADD {clause}" for clause in missing)
                 statement = f"ALTER TABLE {quote_table(run.target)} {added}"

@@ -13,6 +13,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING
 
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_CANT_CREATE_TABLE, ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.session_settings import SQL_MODE
 
@@ -64,7 +65,10 @@ def _made_otherwise(session: Session, statement: str, table: TableName) -> bool:
                 with contextlib.suppress(ServerError):
                     session.execute(f"SET SESSION {', '.join(settings)}")
                     session.execute_one(statement)
-                    logger.info("%s: the table is made with %s, as the primary's was", table, ", ".join(settings))
+                    log(
+                        logger, logging.INFO, Tag.INFO, "%s: the table is made with %s, as the primary's was", table,
+                        ", ".join(settings), instance=session.server.name,
+                    )  # fmt: skip
                     return True
     finally:
         _set_back(session)

@@ -270,7 +270,11 @@ def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFa
     for run in runs:
         run.must_repeat = run.must_repeat or run.name in tied
     if tied:
-        logger.warning("the primary was restarted and logs no cascades now: the tables tied by them are copied again")
+        log(
+            logger, logging.WARNING, Tag.WARN,
+            "the primary was restarted and logs no cascades now: the tables tied by them are copied again",
+            instance=plan.instance,
+        )  # fmt: skip
 
 
 def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:

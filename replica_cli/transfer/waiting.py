@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Interrupted, LockWait, ReplicaError
 from replica_cli.core.wording import duration
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.blocking import what_blocks
 from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ServerError
 from replica_cli.mysql.session_settings import LOCK_WAITS
@@ -70,7 +71,10 @@ class LockWaits:
                         hint="`SHOW PROCESSLIST` on the secondary tells who uses the table",
                         table=table,
                     ) from error
-                logger.warning("%s: attempt %d ended at a lock after %s", table, attempts, duration(waited))
+                log(
+                    logger, logging.WARNING, Tag.WARN, "%s: attempt %d ended at a lock after %s", table, attempts,
+                    duration(waited), instance=session.server.name,
+                )  # fmt: skip
             else:
                 session.execute(f"SET SESSION lock_wait_timeout = {dict(LOCK_WAITS)['lock_wait_timeout']}")
                 return
@@ -103,7 +107,10 @@ class LockWaits:
                         found = what_blocks(other, session.connection_id)
                     due = time.monotonic() + _TELL_SECONDS
                     if found and not told:
-                        logger.warning("%s: waits for %s", table, found)
+                        log(
+                            logger, logging.WARNING, Tag.WARN, "%s: waits for %s", table, found,
+                            instance=session.server.name,
+                        )  # fmt: skip
                     if found != told:
                         self.tell(table, found)
                     told = found

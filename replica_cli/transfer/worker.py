@@ -10,6 +10,7 @@ from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted, LockHeld, PrimaryError, ReplicaError, SecondaryError
 from replica_cli.core.reports import TableAction
 from replica_cli.core.status import CopyStep
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
 from replica_cli.mysql.errnos import (
     CR_CONN_HOST_ERROR,
@@ -102,7 +103,7 @@ class Worker:
         try:
             self._trying(lambda: self._carry_out(task))
         except TableAltered as error:
-            logger.info("%s: %s", run.name, error.message)
+            self._say(logging.INFO, "%s: %s", run.name, error.message)
             for each in group:
                 each.is_altered = True
         except (LockHeld, Interrupted):
@@ -135,7 +136,7 @@ class Worker:
             except OtherModeNeeded as error:
                 # The reading session was cut: the chunk is read again.
                 self._connections.close()
-                logger.info("%s", error.message)
+                self._say(logging.INFO, "%s", error.message)
             except ServerError as error:
                 # Whatever was open is rolled back with its connection; the progress row tells what was kept.
                 self._connections.close()
@@ -151,7 +152,7 @@ class Worker:
                 limit = self._retry.attempts if error.remedy is Remedy.RETRY else self._retry.reconnect_attempts
                 if limit and attempt >= limit:
                     raise
-                logger.warning("trying again after: %s", error.message)
+                self._say(logging.WARNING, "trying again after: %s", error.message)
                 if self._stop.wait(delay_after(attempt, self._retry)):
                     raise Interrupted("asked to stop while waiting to try again") from error
 
@@ -285,7 +286,7 @@ class Worker:
                 raise
             # The row in the way was read before the primary gave its value to this one: its own change is in the
             # log behind `start` and puts it right in the replay window.
-            logger.info("%s: rows read at different moments meet on a unique key", run.name)
+            self._say(logging.INFO, "%s: rows read at different moments meet on a unique key", run.name)
             self._connections.writer.rollback()
             return writer.write(progress, chunk, replaces=True)
 
@@ -369,7 +370,7 @@ class Worker:
             raise TableAltered(
                 f"{run.name}: altered {run.restarts} times while it was copied", hint="copy it when its DDL is over"
             )
-        logger.info("%s: its copy begins again, as the table was altered on the primary", run.name)
+        self._say(logging.INFO, "%s: its copy begins again, as the table was altered on the primary", run.name)
         run.start = visible_position(self._connections.primary, self._facts)
         run.begin_again(source)
         self._meter.start_over(str(run.name))
@@ -404,7 +405,10 @@ class Worker:
             if run.failure is None:
                 run.failure = error.message
                 self._meter.fail()
-        logger.error("%s: %s", run.name, error.message)
+        self._say(logging.ERROR, "%s: %s", run.name, error.message)
+
+    def _say(self, level: int, message: str, *args: object) -> None:
+        log(logger, level, Tag.of(level), message, *args, instance=self._plan.instance)
 
     def _store(self, session: Session) -> ProgressStore:
         return ProgressStore(session, self._plan.state_schema, self._plan.instance)

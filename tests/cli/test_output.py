@@ -229,6 +229,10 @@ def test_a_status_line_tells_what_is_known_and_no_more() -> None:
     assert status_text(streaming) == (
         "caught up at binlog.000042:1187 lag 0.0s rows 0/s trx 0/s total 0 rows quarantined 1: a.b"
     )
+    ended = WorkerStatus("db2", Phase.STOPPED, PLACE, rows_total=7)
+    assert status_text(ended) == "stopped at binlog.000042:1187 total 7 rows"
+    copied = WorkerStatus("db2", Phase.FINISHED, PLACE, transfer=TransferProgress("db2", ()))
+    assert status_text(copied) == "finished at binlog.000042:1187"
 
 
 def test_rates_are_of_the_last_seconds() -> None:

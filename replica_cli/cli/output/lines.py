@@ -120,11 +120,10 @@ def status_text(status: WorkerStatus) -> str:
     if status.position is not None:  # before the first one nothing has been read or applied
         parts.append(f"at {units.place(status.position)}")
         parts += [f"lag {units.duration(status.lag_seconds)}"] if status.lag_seconds is not None else []
-        parts += [
-            f"rows {status.rows_per_second:.0f}/s",
-            f"trx {status.transactions_per_second:.0f}/s",
-            f"total {status.rows_total} rows",
-        ]
+        if status.phase not in ENDED:
+            parts += [f"rows {status.rows_per_second:.0f}/s", f"trx {status.transactions_per_second:.0f}/s"]
+        if status.transfer is None or status.phase not in ENDED:  # a copy that ended told its rows itself
+            parts.append(f"total {status.rows_total} rows")
         if status.rows_uncommitted:
             parts.append(f"and {counted(status.rows_uncommitted, 'row')} of a transaction that is not committed yet")
     if status.quarantined:
