@@ -52,6 +52,12 @@ class Beat:
             return ()
 
     @property
+    def rows_uncommitted(self) -> int:
+        """Return the rows applied of a transaction that is not committed yet, 0 where the process does not tell."""
+        found = self.snapshot.get("rows_uncommitted")
+        return found if isinstance(found, int) else 0
+
+    @property
     def transfer(self) -> TransferProgress | None:
         """Return the copy that the process told of last, None if it told none, or in words that are not ours."""
         found = self.snapshot.get("transfer")

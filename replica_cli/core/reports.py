@@ -184,7 +184,8 @@ class PositionReport:
     of it. `distance_bytes` counts binary log between `saved` and `primary`; `distance_seconds` is the age of the oldest
     change not yet applied. Both are None when the saved position is not true on the primary (`lost` says why), when the
     primary could not be asked, and before the first copy is done (`is_copied` is False). `copy` is of a first copy, or
-    one beside the stream, that is not finished.
+    one beside the stream, that is not finished. `rows_uncommitted` were applied by a live stream, of a transaction
+    that is not committed yet.
     """
 
     instance: str
@@ -200,6 +201,7 @@ class PositionReport:
     lost: Failure | None = None
     is_copied: bool = True
     copy: CopyStatus | None = None
+    rows_uncommitted: int = 0
 
     @property
     def failure(self) -> Failure | None:

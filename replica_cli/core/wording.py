@@ -62,6 +62,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def uncommitted_text(rows: int) -> str:
+    """Return how far a large transaction is that is applied in pieces."""
+    return f"{counted(rows, 'row')} of a transaction that is not committed yet"
+
+
+def rolled_back_text(rows: int) -> str:
+    """Return what a stop leaves undone, `rows` of them applied already in a large transaction."""
+    what = f"{uncommitted_text(rows)} were applied: they are" if rows else "what was not committed is"
+    return f"{what} rolled back, and the next start reads it again"
+
+
 def told_once(reason: str, name: object, position: object = None) -> str:
     """Return the reason of a table's failure without the name and the position that stand before it anyway."""
     text = reason

@@ -48,6 +48,11 @@ class InstanceState:
         return copy_status(self.progress, self.beat, is_alive=self.is_alive)
 
     @property
+    def rows_uncommitted(self) -> int:
+        """Return the rows that a live process applied of a transaction that is not committed yet."""
+        return self.beat.rows_uncommitted if self.beat is not None and self.is_alive else 0
+
+    @property
     def is_first_copy(self) -> bool:
         """Return True while the first copy is not finished: the saved position is where that began, nothing more."""
         return self.saved is not None and not self.saved.transaction_count and bool(self.unfinished)

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from replica_cli.core.errors import ConfigurationError
-from replica_cli.core.wording import counted, duration, phase_text
+from replica_cli.core.wording import counted, duration, phase_text, uncommitted_text
 from replica_cli.logs import Tag, log, set_level
 from replica_cli.service.reloading import reloaded
 
@@ -87,7 +87,7 @@ def _told(status: WorkerStatus) -> str:
         f"{counted(status.rows_total, 'row')} and {counted(status.transactions_total, 'transaction')} in all",
     ]  # fmt: skip
     if status.rows_uncommitted:
-        parts.append(f"{counted(status.rows_uncommitted, 'row')} of a transaction that is not committed yet")
+        parts.append(uncommitted_text(status.rows_uncommitted))
     if status.quarantined:
         parts.append(f"quarantined: {', '.join(status.quarantined)}")
     return ", ".join(parts) + (f" ({status.message})" if status.message else "")

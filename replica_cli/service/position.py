@@ -140,6 +140,7 @@ def _report(instance: str, found: Judgement) -> PositionReport:
         lost=Failure.of(found.error) if found.is_lost and found.error is not None else None,
         is_copied=not state.is_first_copy,
         copy=state.copy,
+        rows_uncommitted=state.rows_uncommitted,
     )
 
 

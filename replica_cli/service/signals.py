@@ -25,11 +25,11 @@ class Heard:
     signal: int | None = None
 
 
-def draining(heard: Heard) -> str:
-    """Return in words what a stop does, and what a second signal does of the kind that asked for it."""
+def draining(heard: Heard, seconds: float) -> str:
+    """Return in words what a stop does that waits this long, and a second signal of the kind that asked for it."""
     again = {int(signal.SIGINT): "Ctrl-C again", int(signal.SIGTERM): "a second SIGTERM"}
-    second = f" ({again[heard.signal]} rolls it back)" if heard.signal in again else ""
-    return f"stopping: what was read is applied and committed{second}"
+    second = f" ({again[heard.signal]}: at once)" if heard.signal in again else ""
+    return f"stopping: what was read is applied and committed within {seconds:.0f} s, or rolled back{second}"
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, cast
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reports import Failure, StreamReport, WorkerReport
 from replica_cli.core.status import Phase, WorkerStatus
+from replica_cli.core.wording import rolled_back_text
+from replica_cli.logs import Tag, log
 from replica_cli.service.asking import Asked
 from replica_cli.service.child import Child
 from replica_cli.service.fallen import Fallen
@@ -77,7 +79,7 @@ def _supervise(children: Sequence[Child], heard: Heard, reporter: Reporter, answ
     while any(child.report is None for child in children):
         if stop.is_set and asked_at is None:
             asked_at = time.monotonic()
-            reporter.on_stopping(draining(heard))
+            reporter.on_stopping(draining(heard, _ABORT_SECONDS))
             _tell_all(children, STOP)
         if asked_at is not None and not has_aborted and (stop.must_abort or _is_late(asked_at)):
             has_aborted = True
@@ -133,6 +135,10 @@ def _hear(children: Sequence[Child], reporter: Reporter) -> None:
 
 def _rolled_back(child: Child) -> WorkerReport:
     status = child.status
+    log(
+        logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
+        instance=status.instance, position=status.position,
+    )  # fmt: skip
     return WorkerReport(
         status.instance, Phase.STOPPED, status.position, status.rows_total, status.transactions_total,
         status.skipped_rows, status.reconnects, status.quarantined,

@@ -41,7 +41,7 @@ from replica_cli.core.reports import Failure, WorkerReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import UNFINISHED, Phase, TableState
-from replica_cli.core.wording import counted
+from replica_cli.core.wording import counted, rolled_back_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
@@ -453,6 +453,9 @@ class Worker:
     def _reconnect(self, error: ReplicaError) -> ReplicaError | None:
         if isinstance(error, ServerError) and error.remedy is Remedy.FATAL:
             return error
+        if self._stop.is_set:
+            self._say_rolled_back(error)
+            return None
         self._lost += 1
         limit = self._settings.retry.reconnect_attempts
         if limit and self._lost >= limit:
@@ -474,6 +477,15 @@ class Worker:
         self._stop.wait(seconds)
         self._board.set(message="")
         return None
+
+    def _say_rolled_back(self, error: ReplicaError) -> None:
+        """Say what a stop left undone: it ends the connections where a batch takes too long."""
+        logger.debug("the stop ended it", exc_info=error)
+        status = self._board.status
+        log(
+            logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
+            instance=self._server.name, position=status.position,
+        )  # fmt: skip
 
     def _server_id_taken(self, error: ServerIdTaken) -> ReplicaError | None:
         """Come back a few times: it may have been our own former connection, or a standby that took over meanwhile."""

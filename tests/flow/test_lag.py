@@ -92,6 +92,9 @@ def test_a_large_transaction_after_a_quiet_time_moves_and_shows_its_own_lag(repl
         seen = snapshot(replica)
         assert (seen["phase"], seen["rows_total"]) == ("streaming", 1)
         assert 0 < seen["lag_seconds"] < 1800
+        assert " rows of a transaction that is not committed yet" in replica.run("position", "show").stdout
+        (said,) = [c for c in replica.run("health", "--json").document["checks"] if "moving" in c["name"]]
+        assert " rows of a transaction that is not committed yet" in said["message"]
         session.rollback()
     replica.wait_until_applied(stream)
     wait_until(lambda: snapshot(replica)["phase"] == "caught_up", "the stream to catch up")

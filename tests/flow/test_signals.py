@@ -111,6 +111,8 @@ def test_a_batch_that_cannot_end_is_rolled_back(copied: Replica, signals: int) -
     # Ten seconds at most, or at once; and room for a busy machine. Without a cut the row would be waited for for 50 s.
     ended = stream.end(patience_seconds=15 if signals == 1 else 7)
     assert ended.code == 0, ended.stderr
+    assert ended.stderr.count("what was not committed is rolled back, and the next start reads it again") == 1
+    assert "[RECONNECT]" not in ended.stderr
     session.rollback()
     session.close()
     assert copied.on_secondary("SELECT COUNT(*) FROM t WHERE n <> 0") == [(0,)]

@@ -11,7 +11,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import copy_text, counted, doing_text, phase_text, told_once
+from replica_cli.core.wording import copy_text, doing_text, phase_text, told_once, uncommitted_text
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def status_text(status: WorkerStatus) -> str:
         if status.transfer is None or status.phase not in ENDED:  # a copy that ended told its rows itself
             parts.append(f"total {status.rows_total} rows")
         if status.rows_uncommitted:
-            parts.append(f"and {counted(status.rows_uncommitted, 'row')} of a transaction that is not committed yet")
+            parts.append(f"and {uncommitted_text(status.rows_uncommitted)}")
     if status.quarantined:
         parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:3])}")
     if status.reconnects:

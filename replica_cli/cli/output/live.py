@@ -19,7 +19,7 @@ from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import counted, doing_text, phase_text, told_once
+from replica_cli.core.wording import counted, doing_text, phase_text, told_once, uncommitted_text
 from replica_cli.logs import Tag
 from replica_cli.logs.formats import timestamp
 from replica_cli.logs.redaction import redact
@@ -223,6 +223,9 @@ def _cut(text: str, width: int) -> Text:
 def _messages(statuses: list[WorkerStatus]) -> list[RenderableType]:
     found: list[RenderableType] = []
     for status in statuses:
+        if status.rows_uncommitted:
+            text = printable(f"{status.instance}: {uncommitted_text(status.rows_uncommitted)}")
+            found.append(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
         if status.message:
             text = _plain(
                 fill(f"{status.instance}: {told_once(status.message, status.instance)}", status.instance)

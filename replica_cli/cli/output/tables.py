@@ -12,7 +12,15 @@ from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel, Unknown
 from replica_cli.core.status import Phase, TableState
-from replica_cli.core.wording import copy_text, counted, doing_text, holder_text, phase_text, told_once
+from replica_cli.core.wording import (
+    copy_text,
+    counted,
+    doing_text,
+    holder_text,
+    phase_text,
+    told_once,
+    uncommitted_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -273,6 +281,8 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
     ]
     if report.copy:
         lines.append(f"  copy     {copy_text(report.copy)}")
+    if report.rows_uncommitted:
+        lines.append(f"  applied  {uncommitted_text(report.rows_uncommitted)}")
     if report.lost:
         lines.append(f"  {paint.bad('lost')}     {report.lost.message}")
     if report.source_time:
