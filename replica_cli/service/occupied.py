@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.table import TableName
+from replica_cli.mysql.holding import find_any
 from replica_cli.sqlbuilder.identifiers import quote_table
 
 if TYPE_CHECKING:
@@ -24,6 +25,6 @@ def has_rows(session: Session, settings: Settings) -> bool:
         is_ours = name.schema.lower() in SYSTEM_SCHEMAS or name.schema == settings.state_schema
         if is_ours or not selection.is_target_schema(name.schema):
             continue
-        if session.row(f"SELECT 1 FROM {quote_table(name)} LIMIT 1") is not None:
+        if find_any(session, [f"SELECT 1 FROM {quote_table(name)} LIMIT 1"]) == [True]:
             return True
     return False

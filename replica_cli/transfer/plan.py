@@ -21,6 +21,7 @@ from replica_cli.core.wording import counted, told_once
 from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas, show_creates
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.holding import find_any
 from replica_cli.sqlbuilder.chunks import source_of, split_literals
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.transfer.ends import packet_limit
@@ -284,8 +285,7 @@ def _existing(
     for first in range(0, len(found), _TABLES_AT_ONCE):
         asked = found[first : first + _TABLES_AT_ONCE]
         # What was there once counts too: a table that keeps history may have nothing else left.
-        answers = secondary.rows_of_each([_used(there[t]) for t in asked])
-        holds_rows |= {target: bool(rows) for target, rows in zip(asked, answers, strict=True)}
+        holds_rows |= dict(zip(asked, find_any(secondary, [_used(there[t]) for t in asked]), strict=True))
     return holds_rows
 
 
