@@ -32,6 +32,12 @@ class SavedPosition:
     token: int
     updated_at: str | datetime
 
+    def other_filters(self, selection: Selection) -> str:
+        """Return in words how the filters of now differ from those of the position, empty if they do not."""
+        if self.filters == selection.fingerprint:
+            return ""
+        return f"the filters changed: stored {self.filters_text}; now {selection}"
+
 
 @dataclass(frozen=True, slots=True)
 class Advance:

@@ -92,8 +92,10 @@ def misspellings(names: list[str]) -> tuple[str, ...]:
     """Return a warning for each name that is set and read by nobody, with the nearest one that is."""
     found = []
     for name in names:
-        nearest = difflib.get_close_matches(name.upper(), sorted(NAMES), n=1, cutoff=0.6)
-        found.append(f"{name}: unknown variable" + (f", did you mean {nearest[0]}" if nearest else ""))
+        # Without the first word, which all have in common: else the shortest names are near to everything.
+        ends = {known.partition("_")[2]: known for known in sorted(NAMES)}
+        nearest = difflib.get_close_matches(name.upper().partition("_")[2], ends, n=1, cutoff=0.6)
+        found.append(f"{name}: unknown variable" + (f", did you mean {ends[nearest[0]]}" if nearest else ""))
     return tuple(found)
 
 

@@ -44,13 +44,19 @@ def size(text: str) -> int:
     return int(match[1]) * _BYTES[match[2].upper()]
 
 
+def _size_text(count: int) -> str:
+    """Return whole KiB in the largest unit that divides them."""
+    unit = next(unit for unit in "GMK" if count % _BYTES[unit] == 0)
+    return f"{count // _BYTES[unit]}{unit}iB"
+
+
 def size_between(low: int, high: int) -> Callable[[str], int]:
     """Return a parser of sizes from `low` to `high`, whole KiB, in bytes."""
 
     def parse(text: str) -> int:
         found = size(text)
         if not low <= found <= high:
-            raise ValueError(f"{text!r} is not a size from {low >> 10}KiB to {high >> 10}KiB")
+            raise ValueError(f"{text!r} is not a size from {_size_text(low)} to {_size_text(high)}")
         return found
 
     return parse

@@ -43,9 +43,11 @@ def read_secondaries(sources: Sources, primary: Server) -> tuple[Server, ...]:
     if not hosts:
         return ()
     count = len(hosts)
+    problems = len(sources.problems)
     ports = _as_many(sources, "MARIA_SECONDARY_PORTS", count)
     standard = (3306,) * count
     numbers = sources.parsed("MARIA_SECONDARY_PORTS", lambda _: tuple(_PORT(p or "3306") for p in ports), standard)
+    has_ports = len(sources.problems) == problems
     places = [f"{h}:{p}" for h, p in zip(hosts, numbers, strict=True)]
     names = [n or place for n, place in zip(_as_many(sources, "MARIA_SECONDARY_NAMES", count), places, strict=True)]
     users = _as_many(sources, "MARIA_SECONDARY_USERS", count)
@@ -55,7 +57,10 @@ def read_secondaries(sources: Sources, primary: Server) -> tuple[Server, ...]:
         Server(names[i], hosts[i], numbers[i], users[i] or primary.user, passwords[i] or primary.password, tls)
         for i in range(count)
     )
-    _check_apart(sources, found, primary)
+    # Without its port a place, and a name that is made of it, is not what was meant.
+    _check_names(sources, [name for name in names if has_ports or name not in places])
+    if has_ports:
+        _check_places(sources, found, primary)
     return found
 
 
@@ -129,12 +134,15 @@ def _readable_file(text: str) -> Path | None:
         raise ValueError(f"{text}: {error.strerror or type(error).__name__}") from None
 
 
-def _check_apart(sources: Sources, secondaries: tuple[Server, ...], primary: Server) -> None:
-    for name, times in Counter(s.name for s in secondaries).items():
+def _check_names(sources: Sources, names: list[str]) -> None:
+    for name, times in Counter(names).items():
         if times > 1:
             sources.complain("MARIA_SECONDARY_NAMES", f"{name!r} stands for {times} secondaries: names must be unique")
         if not _NAME.fullmatch(name):
             sources.complain("MARIA_SECONDARY_NAMES", f"{name!r} cannot be part of a file name")
+
+
+def _check_places(sources: Sources, secondaries: tuple[Server, ...], primary: Server) -> None:
     places = Counter((s.host.lower(), s.port) for s in secondaries)
     for (host, port), times in places.items():
         # Two instances on one server would apply every change twice.

@@ -57,6 +57,9 @@ def holder_text(holder: str) -> str:
     return f"the process (host {host}, pid {pid})" if host and pid.isdigit() else holder
 
 
+COPY_DONE = "every table is copied, nothing is to be done"
+
+
 def counted(number: int, noun: str) -> str:
     """Return `1 table`, `2 tables`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -67,9 +67,9 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
     """Check that the filters are those that the position was made with."""
     if state.saved is None:
         return None
-    if state.saved.filters == selection.fingerprint:
+    message = state.saved.other_filters(selection)
+    if not message:
         return HealthCheck("filters", OK, str(selection), instance=instance)
-    message = f"the filters changed: stored {state.saved.filters_text}; now {selection}"
     # A reset refuses while a process writes to the instance.
     before = "stop the stream, then " if state.is_alive else ""
     hint = f"{before}`replica position reset --accept-filters` accepts them"
@@ -151,7 +151,9 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     `gone` are those that the primary has no longer: they cannot be copied again.
     """
     names = [str(t.name) for t in state.quarantined]
-    skipped = f", {state.saved.skipped_count} rows skipped" if state.saved and state.saved.skipped_count else ""
+    skipped = (
+        f", {counted(state.saved.skipped_count, 'row')} skipped" if state.saved and state.saved.skipped_count else ""
+    )
     if not names:
         return HealthCheck("quarantined-tables", OK, f"none{skipped}", value=0, unit="tables", instance=instance)
     first = state.quarantined[0]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from replica_cli.core.settings import Server
 
-_UNREACHABLE = frozenset({1045, 1044, 1698, 2002, 2003, 2005})
+_LOGIN = frozenset({1045, 1044, 1698})
+_UNREACHABLE = frozenset({2002, 2003, 2005})
 # Here the driver takes packets apart, and trusts what a server says of their lengths.
 _PACKET_READERS = ("pymysql/protocol.py", "pymysql/connections.py", "pymysql/_auth.py", "mysql/lines.py")
 _MISSING_PACKAGE = "package is required"
@@ -56,8 +57,10 @@ def server_error(errno: int, text: str, server: Server) -> ServerError:
     """Return an error of a server, by its number."""
     code = ExitCode.PRIMARY if server.is_primary else ExitCode.SECONDARY
     hint = None
-    if errno in _UNREACHABLE:
-        hint = f"check {server.host}:{server.port}, the user and its password"
+    if errno in _LOGIN:
+        hint = f"check the user {server.user} of {server.host}:{server.port}, its password and its grants"
+    elif errno in _UNREACHABLE:
+        hint = f"check that {server.host}:{server.port} is right, and that the server is up"
     elif errno == CR_MALFORMED_PACKET:
         hint = f"check what answers at {server.host}:{server.port}: a MariaDB or MySQL server, and nothing in between"
     return ServerError(errno, text, server.name, remedy=remedy_of(errno, text), exit_code=code, hint=hint)

@@ -45,14 +45,16 @@ class Fallen:
         for report in reports:
             if report.failure is None or report.failure.exit_code is ExitCode.FOUND:
                 continue
+            is_elsewhere = report.failure.exit_code is ExitCode.LOCKED
+            fate = "another process writes to it" if is_elsewhere else "it is not replicated any more"
             fall = self._falls.get(report.instance)
             if fall is None:
                 self._falls[report.instance] = _Fall(now, now + _FIRST_SECONDS)
-                _log(report, "its stream has ended, it is not replicated any more")
+                _log(report, f"its stream has ended here, {fate}")
             elif now >= fall.next_at:
                 fall.interval = min(2 * fall.interval, _LONGEST_SECONDS)
                 fall.next_at = now + fall.interval
-                _log(report, f"its stream ended {duration(now - fall.since)} ago, it is not replicated")
+                _log(report, f"its stream ended here {duration(now - fall.since)} ago, {fate}")
 
 
 def _log(report: WorkerReport, what: str) -> None:

@@ -220,9 +220,9 @@ def _check_filters(settings: Settings, request: ResetRequest, server: Server, sa
             f"{server.name}: there is no saved position whose filters could be changed",
             hint="`replica transfer` begins one with the filters of today",
         )
-    if saved is not None and not request.accepts_filters and saved.filters != settings.selection.fingerprint:
+    if saved is not None and not request.accepts_filters and (change := saved.other_filters(settings.selection)):
         raise FiltersChanged(
-            f"{server.name}: the filters changed: stored {saved.filters_text}; now {settings.selection}",
+            f"{server.name}: {change}",
             hint="add `--accept-filters`, or set the schemas and tables as they were",
         )
 

@@ -17,7 +17,7 @@ from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, Loc
 from replica_cli.core.reports import CopyReport, Failure, HealthLevel, TransferPlan, TransferReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import BESIDE, Phase, TableState, WorkerStatus
-from replica_cli.core.wording import counted, told_once
+from replica_cli.core.wording import COPY_DONE, counted, told_once
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.selected import look_at_selection
@@ -33,6 +33,7 @@ from replica_cli.service.signals import stopping_on_signals, telling_a_stop
 from replica_cli.service.told import Told
 
 if TYPE_CHECKING:
+    from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.requests import TransferRequest
     from replica_cli.core.settings import Server, Settings
@@ -45,7 +46,6 @@ logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 15.0
 _LOOK_SECONDS = 0.5
 _STOPPING = "stopping: the rows that were read are written; `replica transfer --resume` goes on with the rest"
-_DONE = "every table is copied, nothing is to be done"
 
 
 def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
@@ -56,12 +56,18 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Transfe
     """
     with connect(settings.primary, settings.network) as primary:
         selected = look_at_selection(primary, settings.selection).finding
+    filters = settings.selection
     warnings = () if selected.level is HealthLevel.OK else (f"{selected.message} ({selected.hint})",)
 
     def plan(server: Server) -> TransferPlan:
-        if request.mode is TransferMode.RESUME or request.tables:
-            _check_saved(settings, server)
-        return _plan_value(make_plan(settings, server, request.mode, request.tables), request, warnings)
+        saved = _saved(settings, server)
+        if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
+            check_saved(settings, saved)
+        found = make_plan(settings, server, request.mode, request.tables)
+        # A copy that begins the state again saves the filters of now.
+        change = saved.other_filters(filters) if saved is not None and found.mode is not TransferMode.RESTART else ""
+        told = (f"{change}: `replica position reset --accept-filters` accepts them",) if change else ()
+        return _plan_value(found, request, (*warnings, *told))
 
     def failed(server: Server, failure: Failure) -> TransferPlan:
         copying = settings.transfer
@@ -70,11 +76,9 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Transfe
     return ask_each(request.secondaries, plan, failed)
 
 
-def _check_saved(settings: Settings, server: Server) -> None:
+def _saved(settings: Settings, server: Server) -> SavedPosition | None:
     with connect(server, settings.network) as session:
-        saved = read_state(session, settings.state_schema, server.name).saved
-    if saved is not None:
-        check_saved(settings, saved)
+        return read_state(session, settings.state_schema, server.name).saved
 
 
 def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) -> TransferPlan:
@@ -84,7 +88,7 @@ def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, .
         tables=tuple(t.planned for t in plan.tables),
         workers=plan.settings.workers,
         chunk_rows=plan.settings.chunk_rows,
-        warnings=(*warnings, *plan.warnings, *((_DONE,) if plan.is_done else ())),
+        warnings=(*warnings, *plan.warnings),
         is_partial=bool(request.tables),
         is_done=plan.is_done,
     )
@@ -112,7 +116,7 @@ def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
 def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, reporter: Reporter) -> CopyReport:
     started = time.monotonic()
     if plan.is_done:
-        reporter.on_note(server.name, f"{_DONE}: `replica stream` keeps it in step")
+        reporter.on_note(server.name, f"{COPY_DONE}: `replica stream` keeps it in step")
         return CopyReport(server.name)
     board = StatusBoard(server.name, reporter.on_status)
     try:

@@ -248,10 +248,9 @@ class Worker:
                 f"{self._server.name}: another process took over while this one stood still, or was cut off",
                 hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
             )
-        if saved is not None and saved.filters != self._settings.selection.fingerprint:
+        if saved is not None and (change := saved.other_filters(self._settings.selection)):
             raise FiltersChanged(
-                f"{self._server.name}: the filters differ from those that the state was made with "
-                f"(before: {saved.filters_text}; now: {self._settings.selection})",
+                f"{self._server.name}: {change}",
                 hint="`replica position reset --accept-filters` accepts them, "
                 "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
             )

@@ -183,6 +183,8 @@ def test_lines_thin_out_but_show_each_change_of_state() -> None:
     assert [t for t in shown if 60 <= t < 80] == [64, 69, 74, 79]
     assert {200.0, 202.0} <= set(shown)
     assert len([t for t in shown if t > 202]) == 3
+    starting = Thinning(lambda: now[0])
+    assert [starting.is_due(WorkerStatus("db2")) for now[0] in (0.0, 1.0, 9.0, 10.0)] == [True, False, False, True]
 
 
 def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> None:

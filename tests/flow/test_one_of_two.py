@@ -23,7 +23,7 @@ def test_a_secondary_that_failed_is_an_error_in_log_health_and_exit_code(two_sec
     replica.on_secondary("DELETE FROM t WHERE id = 1", "db1")
     running = replica.stream()
     replica.on_primary("UPDATE t SET id = 11 WHERE id = 1")
-    running.wait_for_log(r"\[ERROR\] \[db1\] its stream has ended, it is not replicated any more: .*\(hint: ")
+    running.wait_for_log(r"\[ERROR\] \[db1\] its stream has ended here, it is not replicated any more: .*\(hint: ")
     replica.wait_until_applied(running, "db2")
     health = replica.run("health", "--json", code=2).document
     (alive,) = (c for c in health["checks"] if (c["instance"], c["name"]) == ("db1", "stream-alive"))

@@ -15,8 +15,8 @@ Fields may be added, never renamed or removed.
 | | | secondary_table, aspect, name, primary, secondary, severity), statements |
 | `health` | one document | `level` (0..3), `status`, `checks`: name, instance, level, status, |
 | | | message, hint, value, unit |
-| `transfer --dry-run` | one document | `plans`: instance, mode, workers, chunk_rows, is_destructive, failure, |
-| | | warnings, tables |
+| `transfer --dry-run` | one document | `plans`: instance, mode, workers, chunk_rows, is_destructive, is_done, |
+| | | failure, warnings, tables |
 | `stream`, `transfer`, `demo` | JSON lines | `type` is `status`, `note` or (once, last) `summary` |
 | any error | one line on stderr | type `error`, code (exit status), error (name), message, hint, problems |
 
@@ -176,6 +176,7 @@ def plans_document(plans: Sequence[TransferPlan]) -> Document:
                 "workers": p.workers,
                 "chunk_rows": p.chunk_rows,
                 "is_destructive": p.is_destructive,
+                "is_done": p.is_done,
                 "failure": p.failure.message if p.failure else None,
                 "warnings": list(p.warnings),
                 "tables": [

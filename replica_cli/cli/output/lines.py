@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 # A line a second in the first minute, then every 5 s, after three minutes every 30 s (gh-ost's thinning).
 _INTERVALS = ((60.0, 1.0), (180.0, 5.0), (float("inf"), 30.0))
+_STARTING_SECONDS = 10.0
 _SLACK = 0.05  # statuses come about once a second: 0.99 s later is a second later
 _Facts = tuple[Phase, tuple[str, ...], int, frozenset[str], frozenset[tuple[str, str]]]
 
@@ -39,6 +40,8 @@ class Thinning:
         """Say whether to show this snapshot; it counts as shown then."""
         now = self._clock()
         interval = next(i for until, i in _INTERVALS if now - self._start < until)
+        if status.phase is Phase.STARTING:  # there is nothing to tell yet
+            interval = max(interval, _STARTING_SECONDS)
         facts = _facts(status)
         with self._lock:
             last = self._shown.get(status.instance)

@@ -13,6 +13,7 @@ from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel, Unknown
 from replica_cli.core.status import Phase, TableState
 from replica_cli.core.wording import (
+    COPY_DONE,
     copy_text,
     counted,
     doing_text,
@@ -175,6 +176,10 @@ def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
     """Return what a transfer would do, a table for each secondary."""
     blocks = []
     for plan in (p for p in plans if p.failure is None):
+        warnings = [f"{paint.doubtful('warning')}: {w}" for w in plan.warnings]
+        if plan.is_done:
+            blocks.append("\n".join([f"{paint.bold(plan.instance)}: {COPY_DONE}", *warnings]))
+            continue
         rows = [
             (
                 str(t.name) if t.name == t.target else f"{t.name} as {t.target}",
@@ -193,7 +198,7 @@ def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
         ]
         heads = ("TABLE", "ACTION", "ROWS", "RANGES", "METHOD", "KEY")
         lines += [columns(heads, rows, paint, right="llrrll")] if rows else []
-        lines += [f"{paint.doubtful('warning')}: {w}" for w in plan.warnings]
+        lines += warnings
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

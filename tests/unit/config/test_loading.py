@@ -147,8 +147,18 @@ def test_an_authority_that_is_not_used_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_misspelt_variables_are_warned_about() -> None:
-    configuration = read_configuration(None, {**BASE, "REPLICA_SCHEMA": "x", "PATH": "y"}, NOWHERE)
-    assert configuration.warnings == ("REPLICA_SCHEMA: unknown variable, did you mean REPLICA_SCHEMAS",)
+    environ = {**BASE, "REPLICA_SCHEMA": "x", "REPLICA_FOO": "z", "PATH": "y"}
+    assert sorted(read_configuration(None, environ, NOWHERE).warnings) == [
+        "REPLICA_FOO: unknown variable",
+        "REPLICA_SCHEMA: unknown variable, did you mean REPLICA_SCHEMAS",
+    ]
+
+
+def test_a_wrong_number_of_ports_is_one_problem() -> None:
+    environ = {"MARIA_SECONDARY_HOSTS": "127.0.0.1,127.0.0.1", "MARIA_SECONDARY_PORTS": "1"}
+    with pytest.raises(ConfigurationError) as raised:
+        read_configuration(None, environ, NOWHERE)
+    assert raised.value.problems == ("MARIA_SECONDARY_PORTS: has 1 item, MARIA_SECONDARY_HOSTS has 2",)
 
 
 def test_a_password_file_holds_one_password(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_sizes_have_limits(text: str, *, is_good: bool) -> None:
     if is_good:
         assert parse(text) == parsers.size(text)
         return
-    with pytest.raises(ValueError, match=f"'{text}' is not a size from 1KiB to 2048KiB"):
+    with pytest.raises(ValueError, match=f"'{text}' is not a size from 1KiB to 2MiB"):
         parse(text)
 
 

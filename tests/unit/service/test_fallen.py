@@ -4,7 +4,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import ExitCode
+from replica_cli.core.errors import ExitCode, LockHeld
 from replica_cli.core.position import Position
 from replica_cli.core.reports import Failure, StreamReport, WorkerReport
 from replica_cli.core.requests import StreamRequest
@@ -41,6 +41,13 @@ def test_a_dead_stream_is_an_error_at_once_and_again_less_and_less_often(caplog:
     assert said[:4] == [0, 30, 90, 210]
     assert max(b - a for a, b in itertools.pairwise(said)) <= 600
     assert said[-1] > 3000
+
+
+def test_a_stream_that_another_process_has_is_not_called_dead(caplog: pytest.LogCaptureFixture) -> None:
+    failure = Failure.of(LockHeld("db1: the process (host a, pid 7) writes to this instance"))
+    Fallen().say([WorkerReport("db1", Phase.FAILED, failure=failure)])
+    (record,) = caplog.records
+    assert record.getMessage().startswith("its stream has ended here, another process writes to it: the process (host")
 
 
 def test_the_exit_code_of_the_whole_is_that_of_the_one_that_failed() -> None:
