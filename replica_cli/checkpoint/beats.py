@@ -52,6 +52,11 @@ class Beat:
             return ()
 
     @property
+    def message(self) -> str:
+        """Return what the process says that it waits for or tries again, empty if nothing."""
+        return str(self.snapshot.get("message") or "")
+
+    @property
     def rows_uncommitted(self) -> int:
         """Return the rows applied of a transaction that is not committed yet, 0 where the process does not tell."""
         found = self.snapshot.get("rows_uncommitted")

@@ -73,6 +73,14 @@ def gone_advice(names: Sequence[object]) -> str:
     )
 
 
+def former_name_advice(others: Sequence[str]) -> str:
+    """Return what to do where the state on a secondary is of other instances than ours."""
+    return (
+        f"the state there is of {', '.join(others)}: if that is this secondary under a former name, give it that name "
+        "again (MARIA_SECONDARY_NAMES), and nothing is copied again"
+    )
+
+
 def passing_advice(instance: str, end: object) -> str:
     """Return what to type so that the stream of a secondary goes on after the transaction that ends there."""
     return f"`replica position reset --secondary {shell_word(instance)} --to {end}` passes it over"

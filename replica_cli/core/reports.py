@@ -185,7 +185,7 @@ class PositionReport:
     change not yet applied. Both are None when the saved position is not true on the primary (`lost` says why), when the
     primary could not be asked, and before the first copy is done (`is_copied` is False). `copy` is of a first copy, or
     one beside the stream, that is not finished. `rows_uncommitted` were applied by a live stream, of a transaction
-    that is not committed yet.
+    that is not committed yet. `message` is what a live process says that it waits for.
     """
 
     instance: str
@@ -202,6 +202,7 @@ class PositionReport:
     is_copied: bool = True
     copy: CopyStatus | None = None
     rows_uncommitted: int = 0
+    message: str = ""
 
     @property
     def failure(self) -> Failure | None:

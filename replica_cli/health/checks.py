@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.commands import former_name_advice
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
@@ -41,7 +42,7 @@ def check_position(
 ) -> HealthCheck:
     """Check that a position is saved and true on this primary; `error` is what the check of it raised."""
     if state.saved is None:
-        hint = "`replica transfer`"
+        hint = former_name_advice(state.others) if state.others else "`replica transfer`"
         return HealthCheck("position", CRITICAL, "no position is saved", hint, instance=instance)
     saved = state.saved.position
     error = error or primary.error
@@ -99,8 +100,9 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     level, message, hint = OK, f"{holder_text(beat.holder)} is {beat.phase.replace('_', ' ')}", ""
     age = duration(beat.age_seconds)
     if beat.phase in ENDED:
-        reason = beat.snapshot.get("message") or ""
-        ending = f": {told_once(str(reason), instance)}" if reason else ""
+        # What ended a stream would end it again.
+        start = f"mend what it says, then {start}" if beat.phase == Phase.FAILED else start
+        ending = f": {told_once(beat.message, instance)}" if beat.message else ""
         level, hint = CRITICAL, start
         message = f"{holder_text(beat.holder)} {beat.phase} {age} ago{ending}"
     elif beat.age_seconds >= FRESH_SECONDS:
@@ -151,11 +153,10 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     `gone` are those that the primary has no longer: they cannot be copied again.
     """
     names = [str(t.name) for t in state.quarantined]
-    skipped = (
-        f", {counted(state.saved.skipped_count, 'row')} skipped" if state.saved and state.saved.skipped_count else ""
-    )
     if not names:
-        return HealthCheck("quarantined-tables", OK, f"none{skipped}", value=0, unit="tables", instance=instance)
+        return HealthCheck("quarantined-tables", OK, "none", value=0, unit="tables", instance=instance)
+    count = state.saved.skipped_count if state.saved else 0
+    skipped = f", {counted(count, 'row')} skipped since the first copy, of all tables" if count else ""
     first = state.quarantined[0]
     why = f"stopped at {first.start or 'an unknown position'}: {told_once(first.reason, first.name, first.start)}"
     message = f"{_listed(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
@@ -166,10 +167,12 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
 
 def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
     """Check that no copy stands half done."""
-    names = [str(t.name) for t in state.unfinished]
-    if not names:
+    if not state.unfinished:
         return HealthCheck("unfinished-transfer", OK, "none", value=0, unit="tables", instance=instance)
-    message = f"not copied yet: {_listed(names)}"
+    # Tables whose rows are all there wait for the end of the others.
+    copied = {t.table for t in state.progress if t.state is TableState.COPIED}
+    names = [name for t in state.unfinished if (name := str(t.name)) not in copied]
+    message = f"not copied yet: {_listed(names)}" if names else "the copy is not finished"
     if state.copy is not None:
         message += f"; {copy_text(state.copy)}"
     is_running = state.is_alive and state.beat is not None and state.beat.phase in _COPYING

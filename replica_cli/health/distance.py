@@ -26,8 +26,10 @@ class Distance:
     seconds: float | None = None
 
 
-def measure(primary: PrimaryView, state: InstanceState, *, is_lost: bool = False) -> Distance:
-    """Return how far an instance is behind its primary.
+def measure(
+    primary: PrimaryView, state: InstanceState, *, oldest: int | None = None, is_lost: bool = False
+) -> Distance:
+    """Return how far an instance is behind its primary; `oldest` is the time of the first change that is not applied.
 
     It is unknown when either position is, when the saved one is not true, and before the first copy is done: the
     position that is saved then is where the copy began, and the rows up to there are not all copied.
@@ -38,7 +40,7 @@ def measure(primary: PrimaryView, state: InstanceState, *, is_lost: bool = False
     if is_reached(saved, primary.position, is_mariadb=primary.facts.is_mariadb):
         return Distance(is_reached=True, size_bytes=0, seconds=0.0)
     size = distance_bytes(primary.files, saved, primary.position)
-    return Distance(is_reached=False, size_bytes=size, seconds=_lag_seconds(primary, state))
+    return Distance(is_reached=False, size_bytes=size, seconds=_lag_seconds(primary, state, oldest))
 
 
 def is_reached(saved: Position, current: Position, *, is_mariadb: bool) -> bool:
@@ -60,16 +62,14 @@ def distance_bytes(files: Sequence[BinlogFile], saved: Position, current: Positi
     return max(0, whole - saved.pos + current.pos)
 
 
-def _lag_seconds(primary: PrimaryView, state: InstanceState) -> float | None:
+def _lag_seconds(primary: PrimaryView, state: InstanceState, oldest: int | None) -> float | None:
     """Return the age of the oldest change that is not applied, or the nearest upper bound that can be read.
 
-    The live process knows it: it holds that change. Without one, the last applied transaction's time by the primary's
-    own clock bounds it; before the first, the time at which the position was saved.
+    A stream that streams knows it: it holds that change. Else the primary's log tells it. Where that cannot be read,
+    the last applied transaction's time by the primary's own clock bounds it; before the first, the time at which the
+    position was saved.
     """
-    if state.beat is not None and state.is_alive:
-        reported = state.beat.snapshot.get("lag_seconds")
-        if isinstance(reported, (int, float)):
-            return float(reported) + state.beat.age_seconds
-    if state.saved is not None and state.saved.source_time:
-        return max(0.0, primary.now - state.saved.source_time)
-    return state.saved_age_seconds
+    if state.told_lag is not None:
+        return state.told_lag
+    source_time = oldest or (state.saved.source_time if state.saved is not None else 0)
+    return max(0.0, primary.now - source_time) if source_time else state.saved_age_seconds

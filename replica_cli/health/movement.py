@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.core.reports import HealthCheck, HealthLevel
 from replica_cli.core.status import CopyStep, Phase
-from replica_cli.core.wording import duration, holder_text, step_text, uncommitted_text
+from replica_cli.core.wording import duration, holder_text, step_text, told_once, uncommitted_text
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def check_moving(
             message += f": {uncommitted_text(state.rows_uncommitted)}"
         return HealthCheck("stream-moving", HealthLevel.OK, message, value=round(age, 3), unit="s", instance=instance)
     message = f"{holder_text(beat.holder)} is up and has not moved for {duration(age)} while the primary went on"
+    if beat.message:
+        message += f": {told_once(beat.message, instance)}"
     hint = "look at its log and at `SHOW PROCESSLIST` on the secondary; a restart loses nothing"
     return HealthCheck("stream-moving", HealthLevel.CRITICAL, message, hint, round(age, 3), "s", instance)
 

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import Beat, BeatStore
+from replica_cli.checkpoint.layout import instances_of
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.status import BESIDE, ENDED, TableState
+from replica_cli.core.status import BESIDE, ENDED, Phase, TableState
 from replica_cli.health.copying import copy_status, read_progress
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
@@ -27,7 +28,8 @@ FRESH_SECONDS = 10.0
 class InstanceState:
     """One instance's state rows. `saved_at` is aware, UTC; `saved_age_seconds` is how long ago that was.
 
-    `progress` is of the tables of a copy that is not finished, empty if there is none.
+    `progress` is of the tables of a copy that is not finished, empty if there is none. `others` are the instances that
+    have a position where this one has none.
     """
 
     saved: SavedPosition | None = None
@@ -36,6 +38,7 @@ class InstanceState:
     beat: Beat | None = None
     tables: tuple[TableRecord, ...] = ()
     progress: tuple[TableProgress, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def is_alive(self) -> bool:
@@ -46,6 +49,14 @@ class InstanceState:
     def copy(self) -> CopyStatus | None:
         """Return the copy that is not finished in a few numbers, None if there is none."""
         return copy_status(self.progress, self.beat, is_alive=self.is_alive)
+
+    @property
+    def told_lag(self) -> float | None:
+        """Return the lag that a live stream tells, seconds; None if it does not stream at this moment."""
+        if self.beat is None or not self.is_alive or self.beat.phase not in (Phase.STREAMING, Phase.CAUGHT_UP):
+            return None
+        told = self.beat.snapshot.get("lag_seconds")
+        return float(told) + self.beat.age_seconds if isinstance(told, (int, float)) else None
 
     @property
     def rows_uncommitted(self) -> int:
@@ -83,7 +94,8 @@ def read_state(session: Session, state_schema: str, instance: str) -> InstanceSt
         return InstanceState()
     beat = BeatStore(session, state_schema, instance).load() if "stream_status" in existing else None
     records = TableStore(session, state_schema, instance).load() if "table_status" in existing else {}
-    found = InstanceState(beat=beat, tables=tuple(records.values()))
+    others = () if saved is not None else tuple(instances_of(session, state_schema, existing))
+    found = InstanceState(beat=beat, tables=tuple(records.values()), others=others)
     if found.unfinished:
         counts = ProgressStore(session, state_schema, instance).counts()
         found = replace(found, progress=read_progress(found.tables, counts, beat, is_alive=found.is_alive))

@@ -96,13 +96,21 @@ def _pattern_faults(
         other_case = [n for n in names if _matches(n.lower(), pattern.lower())]
         if variable == "REPLICA_EXCLUDE_TABLES" and has_wildcard and not other_case:
             continue  # tables to be left out as soon as there are any
-        near = other_case[0] if other_case else None if has_wildcard else _nearest(pattern, names)
+        near = other_case[0] if other_case else None if has_wildcard else _nearest_table(pattern, tables)
         hint = f"did you mean {near!r} in {variable}?" if near else f"check {variable}"
         yield f"no table matches {pattern!r} of {variable}", hint
 
 
 def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def _nearest_table(pattern: str, tables: Sequence[TableName]) -> str | None:
+    """Return the table that is probably meant: schemas alike say nothing of their tables."""
+    schema, _, table = pattern.partition(".")
+    near = [t for t in tables if _nearest(table, [t.table]) and _nearest(schema, [t.schema])]
+    found = _nearest(pattern, [str(t) for t in near])
+    return found or (str(near[0]) if near else None)
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:

@@ -318,7 +318,8 @@ def connection_settings(server: Server, network: Network) -> dict[str, Any]:
         "host": server.host,
         "port": server.port,
         "user": server.user,
-        "password": server.password.reveal(),
+        # As bytes: the driver would encode text in latin1, and a server compares the bytes of its client's UTF-8.
+        "password": server.password.reveal().encode(),
         "charset": "utf8mb4",
         "autocommit": True,
         "connect_timeout": network.connect_timeout,

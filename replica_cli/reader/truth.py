@@ -37,7 +37,7 @@ from replica_cli.reader.place import LogPlace
 from replica_cli.reader.rowevent import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.settings import Network
@@ -60,6 +60,7 @@ _AT_BOUNDARIES = frozenset(
         "Stop",
     }
 )
+_BEGINS = GTID_EVENTS | {EventType.ANONYMOUS_GTID}
 # The last event of a transaction tells its time.
 _WITH_TIME = frozenset(
     {
@@ -137,6 +138,16 @@ class PositionCheck:
         if not position.gtid and self._facts.has_gtids and is_thorough:
             return self._with_gtids(position)
         return position
+
+    def first_time(self, start: Position) -> int | None:
+        """Return when the first transaction after a position began, seconds by the primary's clock; None without one.
+
+        It asks on a dump connection. Raises ServerError.
+        """
+        events = self._events(start)
+        with contextlib.closing(events):
+            times = (int.from_bytes(event[:4], "little") for _, event in events if event[4] in _BEGINS)
+            return next((time for time in times if time), None)
 
     def _with_gtids(self, position: Position) -> Position:
         """Return a position that was saved without a GTID set with the one of the log."""
@@ -260,7 +271,7 @@ class PositionCheck:
         elif position.gtid and event.gtid and MysqlGtids(position.gtid).has(event.gtid):
             raise self._contradiction(position, f"{event.gtid} only after it")
 
-    def _events(self, start: Position) -> Iterator[tuple[Position, bytes]]:
+    def _events(self, start: Position) -> Generator[tuple[Position, bytes], None, None]:
         """Yield the log's events from a file's head or after a GTID set, each with where it begins, no checksums.
 
         Of a large event the beginning alone (`peek`).

@@ -32,6 +32,7 @@ _SECONDS = 1.0
 _DROPPED = frozenset({ER_NO_SUCH_TABLE, ER_BAD_DB})
 _FIRST_SECONDS = _LOOK_SECONDS = 0.1
 _BLOCKED_SECONDS = 3.0
+_NAMED_TABLES = 3
 
 
 class Heartbeat:
@@ -157,7 +158,10 @@ class Heartbeat:
         seconds = self._board.waiting_seconds
         if seconds < _BLOCKED_SECONDS:
             return
-        self._board.set(message=f"has waited for {duration(seconds)} for {blocked}")
+        tables = self._board.tables_in_hand()
+        more = f" and {len(tables) - _NAMED_TABLES} more" if len(tables) > _NAMED_TABLES else ""
+        batch = f" with changes of {', '.join(tables[:_NAMED_TABLES])}{more}" if tables else ""
+        self._board.set(message=f"has waited for {duration(seconds)}{batch} for {blocked}")
         if not self._has_told_block:
-            log(logger, logging.WARNING, Tag.WARN, "waits for %s", blocked, instance=self._server.name)
+            log(logger, logging.WARNING, Tag.WARN, "waits%s for %s", batch, blocked, instance=self._server.name)
         self._has_told_block = True

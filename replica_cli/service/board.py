@@ -13,7 +13,7 @@ from replica_cli.core.status import CopiedTable, Phase, TableState, WorkerStatus
 from replica_cli.service.lag import Lag, PrimaryClock, with_lag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replica_cli.core.status import TransferProgress
 
@@ -27,6 +27,7 @@ class StatusBoard:
 
     `has_held_lock`: this worker was the instance's writer, so it may speak for the instance.
     `has_used_state`: it has read or saved the instance's position row, so one that is missing later was there.
+    `tables_in_hand` names the tables of the batch that is being applied, for whoever sees it wait.
     """
 
     def __init__(self, instance: str, tell: Callable[[WorkerStatus], None]) -> None:
@@ -41,17 +42,26 @@ class StatusBoard:
         self._heard_at: float | None = None
         self._told_phase = self._status.phase
         self.clock = PrimaryClock()
+        self.tables_in_hand: Callable[[], Sequence[str]] = tuple
 
     @property
     def status(self) -> WorkerStatus:
         """Return the snapshot of now: the lag grows while a batch waits, as does the primary's silence."""
         with self._lock:
-            return with_lag(self._status, self._lag, self._heard_at)
+            return self._now()
+
+    def _now(self) -> WorkerStatus:
+        status = with_lag(self._status, self._lag, self._heard_at)
+        is_streaming = status.phase in (Phase.STREAMING, Phase.CAUGHT_UP)
+        if is_streaming and self._counts and time.monotonic() - self._counts[-1][0] > _RATE_SECONDS:
+            # A batch waits, or is long: nothing was counted for as long as a rate is of.
+            return replace(status, rows_per_second=0.0, transactions_per_second=0.0)
+        return status
 
     def set(self, **changes: Any) -> None:
         """Change fields of the snapshot; a new phase is told at once, the rest when it is due."""
         with self._lock:
-            before = with_lag(self._status, self._lag, self._heard_at)
+            before = self._now()
             self._status = replace(self._status, **{"lag_seconds": before.lag_seconds, **changes})
         self.refresh()
 
@@ -73,7 +83,7 @@ class StatusBoard:
     def refresh(self) -> None:
         """Tell the snapshot of now if that is due."""
         with self._lock:
-            status = with_lag(self._status, self._lag, self._heard_at)
+            status = self._now()
             is_due = status.phase is not self._told_phase or time.monotonic() - self._told_at >= _TELL_SECONDS
             if is_due:
                 self._told_at, self._told_phase = time.monotonic(), status.phase

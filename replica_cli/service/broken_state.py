@@ -40,7 +40,7 @@ def _what_is_broken(error: ReplicaError, settings: Settings, server: Server, las
         with connect(server, settings.network) as session:
             existing = existing_state_tables(session, settings.state_schema)
             if missing := sorted(state_tables() - existing):
-                return state_lost(settings, server, f"has no table {', '.join(missing)}")
+                return state_lost(settings, server, f"has no table {', '.join(missing)}", last)
             if PositionStore(session, settings.state_schema, server.name).load() is None:
                 return position_row_lost(settings, server, last)
     except StateBroken as broken:
@@ -50,22 +50,22 @@ def _what_is_broken(error: ReplicaError, settings: Settings, server: Server, las
     return error
 
 
-def state_lost(settings: Settings, server: Server, what: str) -> StateBroken:
-    """Return the error of a state that was there a moment ago."""
+def state_lost(settings: Settings, server: Server, what: str, last: Position | None = None) -> StateBroken:
+    """Return the error of a state that was there a moment ago; `last` is the last position that was committed."""
+    hint = set_aside_hint(settings.state_schema, ())
+    if last is not None and last.file:
+        # What the state said of single tables is gone as well, and nothing else tells which of them lack rows.
+        hint = (
+            f"if no table was quarantined or joined the stream, `replica position reset --to {last.file}:{last.pos}` "
+            f"makes the state again, and `replica stream` goes on after the last commit; else {hint}"
+        )
     return StateBroken(
         f"{server.name}: the state schema `{settings.state_schema}` {what} any more: somebody dropped or "
         "emptied it while this process used it",
-        hint=f"nothing after the last commit was applied; {set_aside_hint(settings.state_schema, ())}",
+        hint=f"nothing after the last commit was applied; {hint}",
     )
 
 
 def position_row_lost(settings: Settings, server: Server, last: Position | None) -> StateBroken:
-    """Return the error of a position row that was there a moment ago, with a position of which it may be made again."""
-    error = state_lost(settings, server, f"has no position row of {server.name}")
-    if last is None or not last.file:
-        return error
-    again = (
-        f"if only this row was deleted, `replica position reset --to {last.file}:{last.pos}` goes on after the last "
-        "commit; else "
-    )
-    return StateBroken(error.message, hint=f"{again}{set_aside_hint(settings.state_schema, ())}")
+    """Return the error of a position row that was there a moment ago."""
+    return state_lost(settings, server, f"has no position row of {server.name}", last)

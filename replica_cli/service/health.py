@@ -114,7 +114,7 @@ def _state_checks(
         yield HealthCheck("state", HealthLevel.UNKNOWN, message, error.hint or "", instance=instance)
         return
     state, view = found.state, found.primary
-    distance = measure(view, state, is_lost=found.is_lost)
+    distance = measure(view, state, oldest=found.oldest, is_lost=found.is_lost)
     checks = [
         check_position(view, state, instance, error=found.error),
         check_filters(state, settings.selection, instance),

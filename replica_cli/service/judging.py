@@ -7,10 +7,12 @@ file may be purged between the two looks.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced, ReplicaError
+from replica_cli.health.distance import is_reached
 from replica_cli.health.primary import PrimaryView, read_primary
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.truth import PositionCheck
@@ -18,20 +20,27 @@ from replica_cli.reader.truth import PositionCheck
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from replica_cli.core.position import Position
     from replica_cli.core.settings import Network
     from replica_cli.health.secondary import InstanceState
     from replica_cli.service.primary_session import PrimarySession
+
+logger = logging.getLogger(__name__)
 
 _LOOKS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One instance's state, the primary a moment later, and what the check of the saved position raised."""
+    """One instance's state, the primary a moment later, and what the check of the saved position raised.
+
+    `oldest` is the primary's time of the first transaction that is not applied, where no live stream tells the lag.
+    """
 
     state: InstanceState
     primary: PrimaryView
     error: ReplicaError | None = None
+    oldest: int | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -89,7 +98,16 @@ def _look(
         return Judgement(state, view)
     try:
         check = PositionCheck(primary.session, network, facts=view.facts)
-        check.start_of(state.saved, is_thorough=is_thorough(state, view))
+        start = check.start_of(state.saved, is_thorough=is_thorough(state, view))
     except ReplicaError as error:
         return Judgement(state, view, error)
-    return Judgement(state, view)
+    is_told = state.told_lag is not None or is_reached(start, view.position, is_mariadb=view.facts.is_mariadb)
+    return Judgement(state, view, oldest=None if is_told else _first_time(check, start))
+
+
+def _first_time(check: PositionCheck, start: Position) -> int | None:
+    try:
+        return check.first_time(start)
+    except ReplicaError as error:
+        logger.debug("the first transaction that is not applied cannot be read: %s", error)
+        return None

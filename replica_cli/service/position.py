@@ -120,7 +120,7 @@ def run_reset(settings: Settings, plans: Sequence[ResetPlan]) -> None:
 def _report(instance: str, found: Judgement) -> PositionReport:
     state, primary = found.state, found.primary
     saved, beat = state.saved, state.beat
-    distance = measure(primary, state, is_lost=found.is_lost)
+    distance = measure(primary, state, oldest=found.oldest, is_lost=found.is_lost)
     progress = {table.table: table for table in state.progress}
     phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
     # A process that vanished had no time to say so: what it was busy with last is over, and no more is known.
@@ -141,6 +141,7 @@ def _report(instance: str, found: Judgement) -> PositionReport:
         is_copied=not state.is_first_copy,
         copy=state.copy,
         rows_uncommitted=state.rows_uncommitted,
+        message=beat.message if beat is not None and state.is_alive else "",
     )
 
 

@@ -28,6 +28,25 @@ _WAITED_FOR = frozenset({"secondary-read-only"})
 
 def check_before_start(settings: Settings, server: Server) -> None:
     """Check both servers. Raises PrimaryError or SecondaryError with every fault and the SQL that mends it."""
+    ours, theirs = _findings(settings, server)
+    for finding in (*ours, *theirs):
+        if finding.level is HealthLevel.WARNING:
+            log(
+                logger, logging.WARNING, Tag.WARN, "%s: %s%s", finding.name, finding.message,
+                f" ({finding.hint})" if finding.hint else "", instance=server.name,
+            )  # fmt: skip
+    _raise_faults(settings, server, ours, theirs)
+
+
+def warnings_before_start(settings: Settings, server: Server) -> tuple[str, ...]:
+    """Return what a start warns of. Raises as `check_before_start`."""
+    ours, theirs = _findings(settings, server)
+    _raise_faults(settings, server, ours, theirs)
+    warnings = (f for f in (*ours, *theirs) if f.level is HealthLevel.WARNING)
+    return tuple(f"{f.message} ({f.hint})" if f.hint else f.message for f in warnings)
+
+
+def _findings(settings: Settings, server: Server) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     server_ids = settings.server_ids
     selection = settings.selection
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
@@ -44,12 +63,10 @@ def check_before_start(settings: Settings, server: Server) -> None:
             is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
             sessions=settings.secondary_sessions, versioned=selected.versioned,
         )  # fmt: skip
-    for finding in (*ours, *theirs):
-        if finding.level is HealthLevel.WARNING:
-            log(
-                logger, logging.WARNING, Tag.WARN, "%s: %s%s", finding.name, finding.message,
-                f" ({finding.hint})" if finding.hint else "", instance=server.name,
-            )  # fmt: skip
+    return ours, tuple(theirs)
+
+
+def _raise_faults(settings: Settings, server: Server, ours: Iterable[Finding], theirs: Iterable[Finding]) -> None:
     if faults := _faults(ours):
         raise PrimaryError(f"{settings.primary}: {_messages(faults)}", hint=_hints(faults))
     if faults := _faults(theirs):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused, CorruptEvent
+from replica_cli.core.events import RowEvent
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
+    from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableName
     from replica_cli.service.board import StatusBoard
@@ -168,6 +170,8 @@ class Streaming:
                     self._missing.set_aside(self._applier.position, self._windows)
                     self._board.set(quarantined=self._quarantined())
                 if until_caught_up and self._has_ended():
+                    if not self._is_idle(transactions):
+                        self._set_lag(None, grows=False)  # the end of before is reached, and the end of now not known
                     break
                 self._check.look(self._applier.position)
                 if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
@@ -186,6 +190,7 @@ class Streaming:
         oldest = next((t.timestamp for t in transactions if t.timestamp), 0)
         if oldest:
             self._set_lag(self._lag_of(oldest), grows=True)
+        self._board.tables_in_hand = lambda: _tables_of(transactions, self._settings.selection)
         try:
             self._applier.apply(transactions, has_more=self._has_more, on_progress=self._tell_progress)
         except ApplyRefused as error:
@@ -193,6 +198,8 @@ class Streaming:
             if changed is None:
                 raise
             raise changed from error
+        finally:
+            self._board.tables_in_hand = tuple
 
     def _has_ended(self) -> bool:
         """Say whether all that a run up to the primary's end waits for is done."""
@@ -275,6 +282,9 @@ class Streaming:
             self._tell_tally()
 
     def _tell(self, transactions: Sequence[Transaction], heard_at: float) -> None:
+        if self._stop.is_set and not any(t.size for t in transactions):
+            self._tell_tally()  # there was nothing to apply, and what comes next is not known: the lag stays as it was
+            return
         is_idle = self._is_idle(transactions)
         if is_idle:
             self._idle_at = heard_at
@@ -355,3 +365,9 @@ class Streaming:
 
 def _by_gtid(position: Position | None) -> Position | None:
     return Position("", 0, position.gtid) if position is not None else None
+
+
+def _tables_of(transactions: Sequence[Transaction], selection: Selection) -> list[str]:
+    """Return the replicated tables whose rows transactions change, each once, in their order."""
+    names = (c.table.name for t in transactions for c in t.changes if isinstance(c, RowEvent))
+    return [str(name) for name in dict.fromkeys(names) if selection.target(name) is not None]

@@ -14,20 +14,19 @@ from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
-from replica_cli.core.reports import CopyReport, Failure, HealthLevel, TransferPlan, TransferReport
+from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.status import BESIDE, Phase, TableState, WorkerStatus
 from replica_cli.core.wording import COPY_DONE, counted, told_once
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.broken_state import explained
 from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan, try_out
 from replica_cli.service.each import ask_each
-from replica_cli.service.preflight import check_before_start
+from replica_cli.service.preflight import check_before_start, warnings_before_start
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.service.signals import stopping_on_signals, telling_a_stop
 from replica_cli.service.told import Told
@@ -54,12 +53,10 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Transfe
     A secondary that no transfer can be planned for has its failure in its plan: such as PositionLost, when it would go
     on beside a saved position that is not true on the primary any more. Raises as `ask_each` does.
     """
-    with connect(settings.primary, settings.network) as primary:
-        selected = look_at_selection(primary, settings.selection).finding
     filters = settings.selection
-    warnings = () if selected.level is HealthLevel.OK else (f"{selected.message} ({selected.hint})",)
 
     def plan(server: Server) -> TransferPlan:
+        warnings = warnings_before_start(settings, server)
         saved = _saved(settings, server)
         if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
             check_saved(settings, saved)
@@ -88,7 +85,8 @@ def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, .
         tables=tuple(t.planned for t in plan.tables),
         workers=plan.settings.workers,
         chunk_rows=plan.settings.chunk_rows,
-        warnings=(*warnings, *plan.warnings),
+        # The start and the plan may warn of the same.
+        warnings=tuple(dict.fromkeys((*warnings, *plan.warnings))),
         is_partial=bool(request.tables),
         is_done=plan.is_done,
     )

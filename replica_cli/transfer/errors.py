@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.commands import table_options
+from replica_cli.core.commands import former_name_advice, table_options
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 
 if TYPE_CHECKING:
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 
 class TablesOccupied(ApplyRefused):
-    """Tables that the copy would fill hold rows already."""
+    """Tables that the copy would fill hold rows already. `others` are the instances that have a position there."""
 
     code = "tables_occupied"
 
-    def __init__(self, instance: str, tables: Sequence[TableName]) -> None:
+    def __init__(self, instance: str, tables: Sequence[TableName], others: Sequence[str] = ()) -> None:
         names = ", ".join(map(str, tables))
+        former = f"{former_name_advice(others)}; " if others else ""
         super().__init__(
             f"{instance}: no position is saved, and these tables hold rows: {names}",
-            hint="`replica position reset --to FILE:POS` goes on from a position whose rows they are; "
+            hint=f"{former}`replica position reset --to FILE:POS` goes on from a position whose rows they are; "
             "`replica transfer --restart --dry-run` shows what a new copy would replace",
         )
         self.tables = tuple(tables)

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.layout import instances_of
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
@@ -143,7 +144,8 @@ def plan_copy(
     if mode is TransferMode.NEW and not tables and has_position:
         is_done = _is_done(instance, plans, records, occupied)
     elif occupied and mode is TransferMode.NEW:
-        raise TablesOccupied(instance, occupied)
+        existing = existing_state_tables(secondary, state_schema)
+        raise TablesOccupied(instance, occupied, instances_of(secondary, state_schema, existing))
     if is_done:
         mode, plans = TransferMode.RESUME, ()
     names = {source.definition.name for source in sources}

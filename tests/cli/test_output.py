@@ -145,7 +145,7 @@ def test_positions_in_json_have_null_for_unknown() -> None:
                 "instance": "db2", "phase": "streaming", "is_paused": False, "failure": None,
                 "primary_failure": None, "lost": None, "saved": place,
                 "saved_at": "2026-01-01T00:00:00.000Z", "source_time": None, "primary": None,
-                "distance_bytes": None, "distance_seconds": None, "copy": None, "rows_uncommitted": 0,
+                "distance_bytes": None, "distance_seconds": None, "copy": None, "rows_uncommitted": 0, "message": None,
                 "tables": [
                     {
                         "table": "shop.audit", "state": "quarantined", "reason": "row missing", "position": place,

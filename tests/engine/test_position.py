@@ -119,6 +119,17 @@ def test_show_measures_the_distance_over_a_rotation(pair: Pair) -> None:
     assert report.saved_at.tzinfo is not None
 
 
+def test_show_tells_the_age_of_the_first_change_that_is_not_applied(pair: Pair) -> None:
+    # The last one that was applied is an hour old: that alone is no lag.
+    with pair.secondary.session() as session:
+        session.execute(
+            f"UPDATE {pair.settings.state_schema}.binlog_position SET source_time = UNIX_TIMESTAMP() - 3600"
+        )
+    (report,) = show_positions(pair.settings, (pair.db1,))
+    assert report.distance_seconds is not None
+    assert 0 <= report.distance_seconds < 600
+
+
 def test_show_when_caught_up(pair: Pair) -> None:
     pair.save(pair.end())
     (report,) = show_positions(pair.settings, (pair.db1,))

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from replica_cli.applier.writer import Writer
+from replica_cli.core.settings import Network, Secret
 from replica_cli.mysql.errnos import ServerError
+from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
+
+
+@pytest.mark.parametrize("password", ["pässword", "пароль", "密码'\"\\ #%{}`,"])
+def test_a_password_of_any_letters_logs_in(primary: SandboxServer, schema: str, password: str) -> None:
+    server = replace(primary.address(), user=schema, password=Secret(password))
+    with primary.session() as admin:
+        admin.execute(f"CREATE USER {schema}@'%%' IDENTIFIED BY %s", password)
+        try:
+            with connect(server, Network()) as session:
+                assert session.rows("SELECT 1") == [(1,)]
+        finally:
+            admin.execute(f"DROP USER {schema}@'%'")
 
 
 def test_answers_of_a_lost_connection(primary: SandboxServer) -> None:

@@ -125,9 +125,22 @@ def test_until_caught_up_ends_by_itself_also_where_nothing_is_to_do(copied: Repl
     place = copied.primary_end()
     ended = copied.run("stream", "--until-caught-up", "--json")
     assert ended.lines[-1]["secondaries"][0]["rows_total"] == 1
+    # The end that was asked for is reached. How much has come since is not known.
+    told = [line for line in ended.lines if line["type"] == "status"][-1]
+    assert (told["phase"], told["lag_seconds"]) == ("finished", None)
     assert copied.saved() >= place
     copied.run("stream", "--until-caught-up")
     copied.assert_equal()
+
+
+def test_a_secondary_under_another_name_is_told_to_have_the_state_of_its_former_one(copied: Replica) -> None:
+    copied.settings |= {"MARIA_SECONDARY_NAMES": "db01"}
+    said = "the state there is of db1: if that is this secondary under a former name, give it that name again"
+    assert said in copied.run("stream", code=14).stderr
+    assert said in copied.run("transfer", code=14).stderr
+    assert said in copied.run("health", code=2).stdout
+    copied.settings |= {"MARIA_SECONDARY_NAMES": "db1"}
+    copied.catch_up()
 
 
 def test_an_unreachable_secondary_is_waited_for(copied: Replica) -> None:

@@ -38,10 +38,12 @@ def test_lag_grows_while_a_batch_waits_for_a_lock(replica: Replica, kind: str) -
         session.begin()
         session.rows(locking)
         replica.on_primary(changing)
-        stream.wait_for_log(rf"\[WARN\] \[db1\] waits for {waits}")
+        stream.wait_for_log(rf"\[WARN\] \[db1\] waits with changes of {replica.schema}\.t for {waits}")
         wait_until(lambda: snapshot(replica)["lag_seconds"] > 4, "lag that grows")
-        wait_until(lambda: f"s for {waits}" in snapshot(replica)["message"], "a message that names the lock")
+        words = f"s with changes of {replica.schema}.t for {waits}"
+        wait_until(lambda: words in snapshot(replica)["message"], "a message that names the table and the lock")
         assert snapshot(replica)["phase"] == "streaming"
+        assert words in replica.run("position", "show").stdout
         session.rollback()
     replica.wait_until_applied(stream)
     wait_until(lambda: snapshot(replica)["phase"] == "caught_up", "the stream to catch up")

@@ -5,9 +5,9 @@ Fields may be added, never renamed or removed.
 | command | form | documents |
 |---|---|---|
 | `position show` | one document | `secondaries`: instance, phase, is_paused, failure, primary_failure, lost, saved, |
-| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, copy (tables, |
-| | | tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, position, |
-| | | rows_copied, rows_estimated, step) |
+| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, message, copy |
+| | | (tables, tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, |
+| | | position, rows_copied, rows_estimated, step) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, failure, warnings |
 | `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
@@ -326,6 +326,7 @@ def _position_report(report: PositionReport) -> Document:
         "distance_seconds": report.distance_seconds,
         "copy": _copy_status(report.copy) if report.copy else None,
         "rows_uncommitted": report.rows_uncommitted,
+        "message": report.message or None,
         "tables": [
             {
                 "table": str(t.table),

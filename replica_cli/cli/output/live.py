@@ -195,7 +195,8 @@ def _table_of(statuses: list[WorkerStatus], width: int) -> Table:
         table.add_column(head, justify="right", no_wrap=True, min_width=columns)
     for status in statuses:
         # A copy has rows and no transactions; before the first transaction there is no lag.
-        copy = status.transfer if status.phase is Phase.TRANSFERRING else None
+        is_copy = status.phase is Phase.TRANSFERRING or (status.phase in ENDED and not status.transactions_total)
+        copy = status.transfer if is_copy else None
         table.add_row(
             _cut(printable(redact(status.instance)), _NAME_WIDTH + more),
             Text(phase_text(status.phase), style=_STYLES.get(status.phase, "")),

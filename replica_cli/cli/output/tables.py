@@ -11,7 +11,7 @@ from replica_cli.cli.output.console import Painter
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports import HealthLevel, Unknown
-from replica_cli.core.status import Phase, TableState
+from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import (
     COPY_DONE,
     copy_text,
@@ -286,6 +286,8 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
     ]
     if report.copy:
         lines.append(f"  copy     {copy_text(report.copy)}")
+    if report.message:
+        lines.append(f"  says     {told_once(report.message, report.instance)}")
     if report.rows_uncommitted:
         lines.append(f"  applied  {uncommitted_text(report.rows_uncommitted)}")
     if report.lost:
@@ -295,12 +297,22 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
     for note in report.tables:
         where = f" at {note.position}" if note.position else ""
         reason = f": {told_once(note.reason, note.table, note.position)}" if note.reason else ""
-        lines.append(f"  {paint.doubtful('table')}    {note.table} {note.state.value}{_part(note)}{where}{reason}")
+        lines.append(
+            f"  {paint.doubtful('table')}    {note.table} {_state(note, report.phase)}{_part(note)}{where}{reason}"
+        )
     return "\n".join(lines)
 
 
 def _words(phase: Phase | None) -> str:
     return "in an unknown phase" if phase is None else phase_text(phase)
+
+
+def _state(note: TableNote, phase: Phase | None) -> str:
+    """Return a table's state; one of a copy that is not finished has its own within that."""
+    if note.progress is not None and note.progress.state is TableState.COPIED:
+        return TableState.COPIED.value
+    is_begun = note.state is TableState.COPYING and (phase is None or phase in ENDED)
+    return "not finished" if is_begun else note.state.value
 
 
 def _part(note: TableNote) -> str:
@@ -309,9 +321,9 @@ def _part(note: TableNote) -> str:
     if progress is None or progress.state is TableState.PENDING:
         return ""
     if progress.state is TableState.COPIED:
-        return f", all {progress.rows_copied} rows"
+        return f", {counted(progress.rows_copied, 'row')}"
     share = units.share(progress.rows_copied, progress.rows_estimated)
-    rows = f", {progress.rows_copied} rows" + (f" ({share:.0%})" if share is not None else "")
+    rows = f", {counted(progress.rows_copied, 'row')}" + (f" ({share:.0%})" if share is not None else "")
     step = "" if progress.is_counted else f", {doing_text(progress)} for {units.duration(progress.step_seconds)}"
     return rows + step
 

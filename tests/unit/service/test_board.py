@@ -42,3 +42,16 @@ def test_the_rate_counts_rows_of_a_transaction_that_is_not_committed_yet(monkeyp
     assert count(0, 400) == (10, 400, 0.0)
     assert count(0, 1400) == (10, 1400, 1000.0)
     assert count(1400, 0) == (1410, 0, 500.0)
+
+
+def test_a_rate_ends_while_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    board = StatusBoard("db1", lambda _: None)
+    board.set(phase=Phase.STREAMING)
+    for _ in range(3):
+        now[0] += 1
+        board.count(100, 10, 0)
+    assert (board.status.rows_per_second, board.status.transactions_per_second) == (100.0, 10.0)
+    now[0] += 6
+    assert (board.status.rows_per_second, board.status.transactions_per_second) == (0.0, 0.0)
