@@ -23,7 +23,8 @@ class Decision:
     """A verdict, its reason, and the primary's names of the tables it is about; `gone` are those it has no longer.
 
     `replaced`: quarantined tables whose name the statement gives to a new table. `of_secondary`: those of `tables` that
-    are the secondary's own, and have a name that the statement gives to another one.
+    are the secondary's own, and have a name that the statement gives to another one. `is_uncopyable`: a copy of the
+    tables would be refused as well.
     """
 
     verdict: Verdict
@@ -32,3 +33,4 @@ class Decision:
     gone: frozenset[TableName] = frozenset()
     replaced: tuple[TableName, ...] = ()
     of_secondary: frozenset[TableName] = frozenset()
+    is_uncopyable: bool = False

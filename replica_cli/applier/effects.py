@@ -155,12 +155,12 @@ class StatementEffects:
         selected = tuple(n for n in parsed.tables if self._selection.target(n) is not None)
         merged = tuple(n for n in parsed.parts if self._selection.target(n) is not None)
         if parsed.kind is StatementKind.SEQUENCE and selected and not self._catalog.is_mariadb:
-            return Decision(Verdict.QUARANTINE, "MySQL has no sequences", selected)
+            return Decision(Verdict.QUARANTINE, "MySQL has no sequences", selected, is_uncopyable=True)
         if reason := self._why_history_refused(parsed, selected):
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {reason}", selected)
+            return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {reason}", selected, is_uncopyable=True)
         if merged:
             reason = f"{parsed.kind} of a MERGE table: what is changed through it is not logged as rows of its tables"
-            return Decision(Verdict.QUARANTINE, reason, _once((*selected, *merged)))
+            return Decision(Verdict.QUARANTINE, reason, _once((*selected, *merged)), is_uncopyable=True)
         if not selected or parsed.kind not in (
             StatementKind.CREATE_TABLE,
             StatementKind.ALTER_TABLE,
@@ -169,12 +169,16 @@ class StatementEffects:
             return None
         engine = refused_engine(parsed)
         if engine is not None:
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {why_refused(engine)}", selected)
+            return self._refused(parsed, engine, selected)
         # The log does not say which engine the session had as its default, nor that of a table that is a model.
         definitions = self._read_primary(list(_once(selected)))
         engines = (d.engine for d in definitions.values() if d.engine)
         refused = next((e for e in engines if kind_of(e) is EngineKind.REFUSED), None)
-        return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {why_refused(refused)}", selected) if refused else None
+        return self._refused(parsed, refused, selected) if refused else None
+
+    def _refused(self, parsed: ParsedStatement, engine: str, tables: tuple[TableName, ...]) -> Decision:
+        reason = f"{parsed.kind}: {why_refused(engine)}"
+        return Decision(Verdict.QUARANTINE, reason, tables, is_uncopyable=True)
 
     def _why_history_refused(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> str | None:
         if not selected or parsed.kind not in (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE):

@@ -9,7 +9,7 @@ from replica_cli.checkpoint.intents import place_of
 from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import OF_SECONDARY, TableRecord
 from replica_cli.core.commands import gone_advice
-from replica_cli.core.quarantine import copy_advice
+from replica_cli.core.quarantine import copy_advice, with_refusal
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.table import TableName
 
+_UNCOPYABLE = "such a table cannot be copied exactly"
+
 
 def set_aside(
     decision: Decision, transaction: Transaction, tables: TableStore, windows: Windows, *, instance: str
@@ -28,19 +30,22 @@ def set_aside(
     """Record the tables of a decision as quarantined, all of them at once."""
     # Where and why a table stopped first is what counts.
     names = [name for name in decision.tables if not _is_quarantined(name, windows)]
+    reason = with_refusal(decision.reason, _UNCOPYABLE) if decision.is_uncopyable else decision.reason
     records = [
         TableRecord(
             name,
             TableState.QUARANTINED,
             start=transaction.start,
             end=place_of(transaction),
-            reason=f"{decision.reason}; {OF_SECONDARY}" if name in decision.of_secondary else decision.reason,
+            reason=f"{reason}; {OF_SECONDARY}" if name in decision.of_secondary else reason,
         )
         for name in names
     ]
     quarantine(
         tables, records, instance=instance, level=logging.WARNING,
-        advice=lambda r: gone_advice([r.name]) if r.name in decision.gone else copy_advice([r.name]),
+        advice=lambda r: gone_advice([r.name]) if r.name in decision.gone else copy_advice(
+            [r.name], is_refused=decision.is_uncopyable
+        ),
     )  # fmt: skip
     windows.records.update({record.name: record for record in records})
 

@@ -13,13 +13,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from replica_cli.core.errors import Interrupted, LockHeld, LockLost, SecondaryError
+from replica_cli.core.errors import Interrupted, LockHeld, LockLost, NamedTwice, SecondaryError
 from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.settings import Server
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
 
@@ -54,17 +56,39 @@ class FormerWriter:
 
 
 class WriterLock:
-    """The lock of one instance. `session` must be the one that writes."""
+    """The lock of one instance. `session` must be the one that writes.
 
-    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+    `work` is what the holder writes into the server, the same text for each process that writes the same (`work_of`):
+    a server that is named twice would lose rows, as each name has a lock and a position of its own. It is locked as
+    well, and goes with the connection too. Who only looks at the instance's lock gives none.
+    """
+
+    def __init__(self, session: Session, state_schema: str, instance: str, *, work: str = "") -> None:
         self._session = session
+        self._work = _hashed(f"{state_schema}\0work\0{work}") if work else ""
         self._instance = instance
         self._status = f"{quote(state_schema)}.stream_status"
         self._name = _name(state_schema, instance)
 
     def try_acquire(self, timeout: float = 0) -> bool:
-        """Take the lock, waiting at most `timeout` seconds; return whether it is ours."""
-        row = self._session.row("SELECT GET_LOCK(%s, %s)", self._name, timeout)
+        """Take the lock, waiting at most `timeout` seconds; return whether it is ours.
+
+        Raises NamedTwice where another instance's writer does the same work on this server.
+        """
+        if not self._take(self._name, timeout):
+            return False
+        # A connection that ends frees one lock a moment before the other.
+        if self._work and not self._take(self._work, _LOOK_SECONDS):
+            self.release()
+            raise NamedTwice(
+                f"{self._instance}: another process writes the same tables into this server, under another name",
+                hint="two of MARIA_SECONDARY_HOSTS lead to one server, or MARIA_SECONDARY_NAMES was changed while a "
+                "process runs with the former name: end that one, and give the server one name",
+            )
+        return True
+
+    def _take(self, name: str, timeout: float) -> bool:
+        row = self._session.row("SELECT GET_LOCK(%s, %s)", name, timeout)
         return bool(row and row[0] == 1)
 
     def acquire(self, timeout: float, *, former: FormerWriter | None = None, stop: StopToken | None = None) -> None:
@@ -161,7 +185,8 @@ class WriterLock:
 
     def release(self) -> None:
         """Give the lock back."""
-        self._session.row("SELECT RELEASE_LOCK(%s)", self._name)
+        for name in (self._work, self._name) if self._work else (self._name,):
+            self._session.row("SELECT RELEASE_LOCK(%s)", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +210,15 @@ class LockGuard:
             )
 
 
+def work_of(primary: Server, selection: Selection) -> str:
+    """Return what a process that applies a primary's changes writes: the same for two names of one secondary."""
+    return f"{primary.host}:{primary.port}\0{selection.fingerprint}"
+
+
 def _name(state_schema: str, instance: str) -> str:
+    return _hashed(f"{state_schema}\0{instance}")
+
+
+def _hashed(text: str) -> str:
     # Lock names are limited to 64 characters and shared by the whole server.
-    return "replica:" + hashlib.sha256(f"{state_schema}\0{instance}".encode()).hexdigest()[:32]
+    return "replica:" + hashlib.sha256(text.encode()).hexdigest()[:32]

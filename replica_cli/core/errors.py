@@ -205,6 +205,10 @@ class LockHeld(ReplicaError):
     code = "locked"
 
 
+class NamedTwice(LockHeld):
+    """Another process does the same work on the same server, under another instance's name."""
+
+
 class Fenced(LockHeld):
     """Another process took over while this one was frozen; nothing of this batch was kept."""
 

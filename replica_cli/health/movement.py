@@ -47,6 +47,9 @@ def check_moving(
         return None
     if distance.is_reached and not is_copying:
         return HealthCheck("stream-moving", HealthLevel.OK, "nothing to apply", instance=instance)
+    if beat.phase == Phase.STREAMING and state.told_lag is not None:
+        # After an idle time nothing has moved for as long as that; what is there to apply waits since it came.
+        age = min(age, state.told_lag)
     limit = COPY_STALL_SECONDS if is_copying else STALL_SECONDS
     if age < limit or _moves(session, state_schema, state, instance):
         message = f"last moved {duration(age)} ago" if age < limit else "moving"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.intents import IntentStore
-from replica_cli.checkpoint.lock import LockGuard, WriterLock
+from replica_cli.checkpoint.lock import LockGuard, WriterLock, work_of
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
@@ -73,7 +73,8 @@ class SecondarySessions:
             raise
         try:
             create_state_schema(catalog, settings.state_schema)
-            lock = WriterLock(writer, settings.state_schema, server.name)
+            work = work_of(settings.primary, settings.selection)
+            lock = WriterLock(writer, settings.state_schema, server.name, work=work)
             # The server notices a killed process when its running statement ends: give it a moment.
             lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
             facts = read_facts(catalog)

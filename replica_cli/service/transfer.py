@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore
-from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock
+from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock, work_of
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
@@ -120,7 +120,7 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
     try:
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
-            lock = WriterLock(session, settings.state_schema, server.name)
+            lock = _lock(session, settings, server)
             check_before_start(settings, server)
             if not lock.try_acquire():
                 if plan.is_partial:
@@ -150,13 +150,18 @@ def _copy_under(
         return None
 
 
+def _lock(session: Session, settings: Settings, server: Server) -> WriterLock:
+    work = work_of(settings.primary, settings.selection)
+    return WriterLock(session, settings.state_schema, server.name, work=work)
+
+
 def _go_on(
     settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard, *, former: FormerWriter
 ) -> tuple[FormerWriter, CopyReport | None]:
     """Take the lock again and go on with what is unfinished. Raises Fenced where another process has taken over."""
     rest = replace(plan, mode=TransferMode.RESUME, is_partial=False)
     with connect(server, settings.network) as session:
-        lock = WriterLock(session, settings.state_schema, server.name)
+        lock = _lock(session, settings, server)
         try:
             lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
         except LockHeld as error:

@@ -30,6 +30,7 @@ from replica_cli.core.errors import (
     LockHeld,
     LockLost,
     LockWait,
+    NamedTwice,
     Panic,
     PositionMissing,
     ReplicaError,
@@ -348,7 +349,8 @@ class Worker:
             self._progress, self._lost = position, 0
             self._failures.clear()
         self._must_be_exact = isinstance(error, NotExact)
-        is_beaten = isinstance(error, LockHeld) and self._is_waiting()  # another standby was quicker
+        # Another standby was quicker.
+        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice) and self._is_waiting()
         # A lock that was lost is asked for anew; where another process has it that says so.
         if is_beaten or isinstance(error, NotExact | LockLost):
             return None

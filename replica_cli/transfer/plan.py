@@ -12,7 +12,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.commands import gone_advice
+from replica_cli.core.commands import former_name_advice, gone_advice
 from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.requests import TransferMode
@@ -121,7 +121,7 @@ def plan_copy(
     )
     records, progress = _state(secondary, state_schema, instance)
     unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
-    has_position = _has_position(secondary, state_schema, instance)
+    has_position, others = _positions(secondary, state_schema, instance)
     if mode is TransferMode.RESUME and not tables and not records and not has_position:
         mode = TransferMode.NEW
     if mode is TransferMode.NEW and not tables and unfinished:
@@ -144,8 +144,7 @@ def plan_copy(
     if mode is TransferMode.NEW and not tables and has_position:
         is_done = _is_done(instance, plans, records, occupied)
     elif occupied and mode is TransferMode.NEW:
-        existing = existing_state_tables(secondary, state_schema)
-        raise TablesOccupied(instance, occupied, instances_of(secondary, state_schema, existing))
+        raise TablesOccupied(instance, occupied, others)
     if is_done:
         mode, plans = TransferMode.RESUME, ()
     names = {source.definition.name for source in sources}
@@ -169,6 +168,7 @@ def plan_copy(
         vanished=vanished,
         warnings=(
             *_notes(sources),
+            *((former_name_advice(others),) if others else ()),
             *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),
             *(_begun_again(plans, progress) if is_resumed else ()),
         ),
@@ -193,12 +193,6 @@ def _begun_again(plans: Sequence[TablePlan], progress: dict[TableName, CopyProgr
     ]
 
 
-def _has_position(secondary: Session, state_schema: str, instance: str) -> bool:
-    if "binlog_position" not in existing_state_tables(secondary, state_schema):
-        return False
-    return PositionStore(secondary, state_schema, instance).load() is not None
-
-
 def _is_done(
     instance: str,
     plans: Sequence[TablePlan],
@@ -211,6 +205,14 @@ def _is_done(
     if occupied and (missing or aside):
         raise TablesMissing(instance, [*missing, *aside])
     return not missing and not aside
+
+
+def _positions(secondary: Session, state_schema: str, instance: str) -> tuple[bool, list[str]]:
+    """Return whether the instance has a position, and the instances that have one where it has none."""
+    existing = existing_state_tables(secondary, state_schema)
+    if "binlog_position" in existing and PositionStore(secondary, state_schema, instance).load() is not None:
+        return True, []
+    return False, instances_of(secondary, state_schema, existing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,14 +195,27 @@ def test_changed_filters(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize(("age", "level"), [(5, OK), (90, WARNING), (3600, CRITICAL)])
-def test_lag_without_a_stream_is_the_last_transactions_age(watched: Watched, age: int, level: HealthLevel) -> None:
+def test_lag_without_a_stream_is_the_age_of_the_first_change_that_is_missing(
+    watched: Watched, age: int, level: HealthLevel
+) -> None:
     watched.age("beat_at", 3600)
-    watched.on_state("UPDATE binlog_position SET source_time = UNIX_TIMESTAMP() - %s", age)
+    watched.on_state("UPDATE binlog_position SET source_time = UNIX_TIMESTAMP() - 7200")
+    watched.on_primary(f"SET timestamp = UNIX_TIMESTAMP() - {age}", f"CREATE TABLE {watched.schema}.first (id INT)")
     watched.write()
     check = watched.check("lag")
     assert check.level is level
     assert check.value is not None
     assert age <= check.value < age + 5
+
+
+def test_a_first_change_after_an_idle_hour_that_waits_a_moment_is_no_stall(watched: Watched) -> None:
+    watched.write()
+    watched.beat(Phase.STREAMING, lag_seconds=4.0)
+    watched.age("moved_at", 3600)
+    assert watched.check("stream-moving").level is OK
+    watched.beat(Phase.STREAMING, lag_seconds=40.0)
+    watched.age("moved_at", 3600)
+    assert watched.check("stream-moving").level is CRITICAL
 
 
 def test_lag_after_an_idle_hour_is_what_the_stream_says(watched: Watched) -> None:

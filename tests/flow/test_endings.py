@@ -143,6 +143,20 @@ def test_a_secondary_under_another_name_is_told_to_have_the_state_of_its_former_
     copied.catch_up()
 
 
+def test_a_server_that_is_named_twice_has_one_writer(copied: Replica) -> None:
+    stream = copied.stream()
+    copied.wait_until_applied(stream)
+    copied.settings |= {"MARIA_SECONDARY_NAMES": "other"}
+    for command in (("transfer", "--restart", "--secondary", "other", "--yes"), ("stream", "--standby")):
+        refused = copied.run(*command, code=15)
+        assert "other: another process writes the same tables into this server, under another name" in refused.stderr
+    copied.settings |= {"MARIA_SECONDARY_NAMES": "db1"}
+    copied.on_primary("INSERT INTO t VALUES (9)")
+    copied.wait_until_applied(stream)
+    assert stream.end(signal.SIGTERM).code == 0
+    copied.assert_equal()
+
+
 def test_an_unreachable_secondary_is_waited_for(copied: Replica) -> None:
     copied.settings |= {"REPLICA_RECONNECT_ATTEMPTS": "2", "MARIA_SECONDARY_PORTS": "1"}
     assert "[RECONNECT]" in copied.run("stream", code=13).stderr

@@ -117,6 +117,7 @@ def test_tables_of_engines_without_rows_of_their_own_are_set_aside_by_name(repli
     assert all("throws its rows away" in noted[n] for n in ("lost", "thrown"))
     assert "engine" in noted["lost_too"]
     assert all("MERGE" in noted[n] for n in ("part_0", "part_1", "whole"))
+    assert all("the copy is refused too: such a table cannot be copied exactly" in noted[n] for n in noted)
     for name in ("good", "part_2"):
         assert replica.on_secondary(f"SELECT * FROM {name}") == replica.primary.session(replica.schema).rows(
             f"SELECT * FROM {name}"
