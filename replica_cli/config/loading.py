@@ -117,7 +117,7 @@ def _read(sources: Sources) -> Settings:
         apply=_read_apply(sources),
         max_lag_seconds=sources.parsed("REPLICA_MAX_LAG", parsers.positive_duration, 60.0),
         accepted_drift=sources.parsed("REPLICA_ACCEPTED_DRIFT", accepted_drift, NO_DRIFT),
-        progress_folder=sources.parsed("REPLICA_PROGRESS_FOLDER", _folder, Path()),
+        progress_folder=sources.parsed("REPLICA_PROGRESS_FOLDER", Path, Path()),
     )
 
 
@@ -214,10 +214,3 @@ def _graylog_protocol(text: str) -> str:
     if text.lower() not in ("udp", "tcp"):
         raise ValueError(f"{text!r} is neither udp nor tcp")
     return text.lower()
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    if not path.is_dir():
-        raise ValueError(f"{text!r} is not a folder")
-    return path

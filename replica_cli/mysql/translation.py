@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOGIN = frozenset({1045, 1044, 1698})
 _UNREACHABLE = frozenset({2002, 2003, 2005})
+_NO_ROOM = frozenset({1040, 1203})
 # Here the driver takes packets apart, and trusts what a server says of their lengths.
 _PACKET_READERS = ("pymysql/protocol.py", "pymysql/connections.py", "pymysql/_auth.py", "mysql/lines.py")
 _MISSING_PACKAGE = "package is required"
@@ -61,6 +62,8 @@ def server_error(errno: int, text: str, server: Server) -> ServerError:
         hint = f"check the user {server.user} of {server.host}:{server.port}, its password and its grants"
     elif errno in _UNREACHABLE:
         hint = f"check that {server.host}:{server.port} is right, and that the server is up"
+    elif errno in _NO_ROOM:
+        hint = f"end connections at {server.host}:{server.port}, or raise max_connections or max_user_connections"
     elif errno == CR_MALFORMED_PACKET:
         hint = f"check what answers at {server.host}:{server.port}: a MariaDB or MySQL server, and nothing in between"
     return ServerError(errno, text, server.name, remedy=remedy_of(errno, text), exit_code=code, hint=hint)

@@ -47,7 +47,11 @@ _FIXED: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("REPLICA_ENGINE", lambda s: s.apply.engine),
     ("REPLICA_DDL", lambda s: s.apply.ddl),
     ("REPLICA_LOG_FORMAT, LOCAL_PROJECT_NAME, GRAYLOG_*", lambda s: replace(s.logging, level="")),
-    ("REPLICA_*_TIMEOUT, REPLICA_HEARTBEAT, REPLICA_LEASE", lambda s: s.network),
+    ("REPLICA_CONNECT_TIMEOUT", lambda s: s.network.connect_timeout),
+    ("REPLICA_HEARTBEAT", lambda s: s.network.heartbeat),
+    ("REPLICA_READ_TIMEOUT", lambda s: s.network.read_timeout),
+    ("REPLICA_QUERY_TIMEOUT", lambda s: s.network.query_timeout),
+    ("REPLICA_LEASE", lambda s: s.network.lease),
     ("REPLICA_PROGRESS_FOLDER", lambda s: s.progress_folder),
 )
 _FILTERS = "REPLICA_SCHEMAS, REPLICA_TABLES, REPLICA_EXCLUDE_TABLES"
