@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pymysql.connections
@@ -83,8 +84,9 @@ def test_a_long_plan_says_what_it_is_about(
     server = secondary.address(name="db2")
     settings = Settings(primary.address(name="primary"), (server,), copier.selection, 700, f"{schema}_state")
 
-    def plan_slowly(*_: object, **__: object) -> None:
+    def plan_slowly(*_: object, **__: object) -> SimpleNamespace:
         wait_until(lambda: caplog.messages, "a word about the plan")
+        return SimpleNamespace(tables=())
 
     monkeypatch.setattr("replica_cli.transfer.plan.plan_copy", plan_slowly)
     monkeypatch.setattr(copying, "_PLANNING_SECONDS", 0.01)
