@@ -59,13 +59,16 @@ def read_layout(session: Session, state_schema: str, tables: Mapping[str, str]) 
     return frozenset(existing)
 
 
-def instances_of(session: Session, state_schema: str, existing: Iterable[str]) -> list[str]:
-    """Return the instances that have a position in a state schema; none if its table cannot tell."""
+def instances_of(session: Session, state_schema: str, existing: Iterable[str], *, filters: str = "") -> list[str]:
+    """Return the instances that have a position in a state schema; none if its table cannot tell.
+
+    `filters`: those alone whose position was made with filters of this fingerprint.
+    """
     if "binlog_position" not in existing:
         return []
     with contextlib.suppress(ServerError):
-        rows = session.rows(f"SELECT instance FROM {quote(state_schema)}.binlog_position ORDER BY instance")
-        return [str(name) for (name,) in rows]
+        rows = session.rows(f"SELECT instance, filters FROM {quote(state_schema)}.binlog_position ORDER BY instance")
+        return [str(name) for name, theirs in rows if filters in ("", str(theirs))]
     return []
 
 

@@ -42,7 +42,8 @@ def check_position(
 ) -> HealthCheck:
     """Check that a position is saved and true on this primary; `error` is what the check of it raised."""
     if state.saved is None:
-        hint = former_name_advice(state.others) if state.others else "`replica transfer`"
+        hint = f"{former_name_advice(state.others)}; else " if state.others else ""
+        hint += "`replica transfer`"
         return HealthCheck("position", CRITICAL, "no position is saved", hint, instance=instance)
     saved = state.saved.position
     error = error or primary.error

@@ -121,7 +121,7 @@ def plan_copy(
     )
     records, progress = _state(secondary, state_schema, instance)
     unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
-    has_position, others = _positions(secondary, state_schema, instance)
+    has_position, others = _positions(secondary, state_schema, instance, selection)
     if mode is TransferMode.RESUME and not tables and not records and not has_position:
         mode = TransferMode.NEW
     if mode is TransferMode.NEW and not tables and unfinished:
@@ -207,12 +207,12 @@ def _is_done(
     return not missing and not aside
 
 
-def _positions(secondary: Session, state_schema: str, instance: str) -> tuple[bool, list[str]]:
-    """Return whether the instance has a position, and the instances that have one where it has none."""
+def _positions(secondary: Session, state_schema: str, instance: str, selection: Selection) -> tuple[bool, list[str]]:
+    """Return whether the instance has a position; where it has none, the instances that have one of these filters."""
     existing = existing_state_tables(secondary, state_schema)
     if "binlog_position" in existing and PositionStore(secondary, state_schema, instance).load() is not None:
         return True, []
-    return False, instances_of(secondary, state_schema, existing)
+    return False, instances_of(secondary, state_schema, existing, filters=selection.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
