@@ -35,7 +35,7 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.applier.applier import Applier
     from replica_cli.checkpoint.lock import LockGuard
@@ -57,6 +57,8 @@ class Joining:
     """One stretch of copying and bringing up, beside one stretch of streaming; made anew after each error of either.
 
     `names` are the tables that the stream leaves to it: it touches no other one, as the stream still applies to those.
+    `asked_by` tells the transactions that made tables be copied: one whose copy is refused is set aside at that place,
+    so that the same statement, if it comes again, does not ask for the same copy.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Joining:
         server: Server,
         *,
         names: frozenset[TableName],
+        asked_by: Mapping[TableName, Position | None],
         server_id: int,
         token: int,
         guard: LockGuard,
@@ -75,6 +78,7 @@ class Joining:
         self._settings = settings
         self._server = server
         self._names = names
+        self._asked_by = asked_by
         self._server_id = server_id
         self._token = token
         self._guard = guard
@@ -292,7 +296,13 @@ class Joining:
         quarantine(
             store,
             [
-                TableRecord(n, TableState.QUARANTINED, start=r.start, reason=explained_by(r.reason, failure))
+                TableRecord(
+                    n,
+                    TableState.QUARANTINED,
+                    start=r.start or self._asked_by.get(n),
+                    end=self._asked_by.get(n),
+                    reason=explained_by(r.reason, failure),
+                )
                 for n, r in known.items()
             ],
             instance=self._server.name,

@@ -14,7 +14,7 @@ from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.status import BESIDE, Phase, TableState
-from replica_cli.core.wording import counted
+from replica_cli.core.wording import counted, rolled_back_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
@@ -27,7 +27,7 @@ from replica_cli.service.missing import MissingTables
 from replica_cli.service.primary_session import read_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.lock_waits import LockPatience
@@ -66,12 +66,14 @@ class Streaming:
         *,
         server_id: int,
         altered: AlteredTables,
+        asked_by: Mapping[TableName, Position | None],
         board: StatusBoard,
         stop: StopToken,
         patience: LockPatience,
         is_exact: bool = False,
     ) -> None:
         self._settings = settings
+        self._asked_by = asked_by
         self._sessions = sessions
         self._board = board
         self._stop = stop
@@ -122,7 +124,7 @@ class Streaming:
         self._asked_at = self._watched_at = time.monotonic()
         self._reached_at: float | None = None
         self._file = start.file
-        self._has_met_target = False
+        self._has_met_target = self._has_applied = False
         self._told_at = 0.0
         # All that the primary had sent by then, a monotonic time, was applied.
         self._idle_at: float | None = None
@@ -133,6 +135,7 @@ class Streaming:
             self._settings,
             self._sessions.writer.server,
             names=names,
+            asked_by=self._asked_by,
             # A dump connection of its own needs a server id of its own.
             server_id=server_id + len(self._settings.secondaries),
             token=saved.token,
@@ -177,6 +180,11 @@ class Streaming:
                 if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
                     is_over = False
                     break
+            if self._applier.is_inside_transaction:
+                log(
+                    logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(self._applier.uncommitted_rows),
+                    instance=self._instance, position=self._applier.position,
+                )  # fmt: skip
             self._applier.save_position()
         finally:
             if self._joining is not None:
@@ -285,10 +293,12 @@ class Streaming:
         if self._stop.is_set and not any(t.size for t in transactions):
             self._tell_tally()  # there was nothing to apply, and what comes next is not known: the lag stays as it was
             return
+        self._has_applied = self._has_applied or any(t.size for t in transactions)
         is_idle = self._is_idle(transactions)
         if is_idle:
             self._idle_at = heard_at
-        lag = 0.0 if is_idle else self._lag_of(self._applier.source_time)
+        # The time of what was applied before this stretch tells nothing of what is to be applied.
+        lag = 0.0 if is_idle else self._lag_of(self._applier.source_time) if self._has_applied else None
         if is_idle and time.monotonic() - self._reader.heard_at > self._settings.network.read_timeout:
             lag = None
         self._set_lag(lag, grows=not is_idle)

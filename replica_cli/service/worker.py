@@ -194,6 +194,7 @@ class Worker:
                     saved,
                     server_id=self._server_id,
                     altered=self._altered,
+                    asked_by=self._asked_by,
                     board=self._board,
                     stop=self._stop,
                     patience=self._patience,

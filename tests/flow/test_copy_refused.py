@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,3 +108,29 @@ def test_a_copy_that_fails_in_a_stream_ends_it_where_that_is_wanted(older: Repli
         replica.catch_up()
         replica.assert_nothing_is_noted()
         replica.assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("definition", "value"), [(f"LONGTEXT, {REFUSED[0]}", "'{}'"), ("VECTOR(3)", "VEC_FromText('[1,2,3]')")],
+    ids=["refused by the server", "refused by the plan"],
+)  # fmt: skip
+def test_new_tables_one_after_the_other_that_the_secondary_refuses_are_each_tried_once(
+    older: Replica, definition: str, value: str
+) -> None:
+    replica = older
+    _prepare(replica)
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    names = ("one", "two", "three")
+    replica.on_primary(*(f"CREATE TABLE {name} (id INT PRIMARY KEY, doc {definition})" for name in names))
+    replica.on_primary(*(f"INSERT INTO {name} VALUES (1, {value})" for name in names))
+    replica.on_primary("INSERT INTO good VALUES (2, '{}')")
+    replica.wait_until_applied(stream)
+    ended = stream.end(signal.SIGTERM)
+    assert ended.code == 0
+    for name in names:
+        assert ended.stderr.count(f"shop.{name} is quarantined: ") == 1
+    states = dict(replica.state("SELECT table_name, state FROM table_status"))
+    assert states == dict.fromkeys(names, "quarantined")
+    assert ("good", 2) in _rows(replica)
+    replica.catch_up(code=3)
