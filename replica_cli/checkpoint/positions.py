@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import Fenced, StateBroken
 from replica_cli.core.gtid import MariadbGtids, MysqlGtids
 from replica_cli.core.position import Position
+from replica_cli.logs import Tag, log
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Row, Session
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class PositionStore:
         the new one the same XA id, or GTID, may be another transaction.
         """
         self._forget_hanging()
+        self._end_others(source_identity, selection)
         self._session.execute(
             f"INSERT INTO {self._table}"
             " (instance, file, pos, gtid, source_identity, filters, filters_text, token, updated_at) VALUES"
@@ -121,6 +126,24 @@ class PositionStore:
         """Delete the row, and what was kept of prepared transactions, and of a statement that was begun, up to it."""
         self._forget_hanging()
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
+
+    def _end_others(self, source_identity: str, selection: Selection) -> None:
+        """Delete the rows of other instances for the same tables: the server under a former name, or named twice.
+
+        With its row, such an instance would apply again, on these tables, what is in them from here on. By its name
+        alone, as other rows are locked by the batches of their own streams.
+        """
+        others = self._session.rows(
+            f"SELECT instance FROM {self._table} WHERE instance <> %s AND source_identity = %s AND filters = %s",
+            self._instance, source_identity, selection.fingerprint,
+        )  # fmt: skip
+        for (other,) in others:
+            self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", other)
+            log(
+                logger, logging.WARNING, Tag.WARN,
+                "its tables are those that %s had on this server: the position of %s is deleted", other, other,
+                instance=self._instance,
+            )  # fmt: skip
 
     def _forget_hanging(self) -> None:
         for table in self._hanging:

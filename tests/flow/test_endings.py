@@ -143,6 +143,20 @@ def test_a_secondary_under_another_name_is_told_to_have_the_state_of_its_former_
     copied.catch_up()
 
 
+def test_a_copy_under_another_name_ends_the_position_of_the_former_one(copied: Replica) -> None:
+    copied.on_primary("CREATE TABLE keyless (n INT)", "INSERT INTO keyless VALUES (1)")
+    copied.settings |= {"MARIA_SECONDARY_NAMES": "other"}
+    done = copied.run("transfer", "--restart", "--secondary", "other", "--yes")
+    assert "the position of db1 is deleted" in done.stderr
+    assert copied.state("SELECT instance FROM binlog_position") == [("other",)]
+    # What is in the copy already would come once more under the former name.
+    copied.settings |= {"MARIA_SECONDARY_NAMES": "db1"}
+    assert "the state there is of other" in copied.run("stream", "--until-caught-up", code=14).stderr
+    copied.settings |= {"MARIA_SECONDARY_NAMES": "other"}
+    copied.run("stream", "--until-caught-up")
+    copied.assert_equal()
+
+
 def test_a_server_that_is_named_twice_has_one_writer(copied: Replica) -> None:
     stream = copied.stream()
     copied.wait_until_applied(stream)
