@@ -77,7 +77,8 @@ def former_name_advice(others: Sequence[str]) -> str:
     """Return what to do where the state on a secondary is of other instances than ours."""
     return (
         f"the state there is of {', '.join(others)}: if that is this secondary under a former name, give it that name "
-        "again (MARIA_SECONDARY_NAMES), and nothing is copied again"
+        "again (MARIA_SECONDARY_NAMES), and nothing is copied again; if MARIA_SECONDARY_HOSTS has the server twice, "
+        "leave one out"
     )
 
 

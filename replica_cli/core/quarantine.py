@@ -26,8 +26,8 @@ def with_failure(reason: str, failure: str) -> str:
 
 
 def is_copy_refused(reason: str) -> bool:
-    """Return True if a copy of the table was refused: the same copy would be refused again."""
-    return any(mark in reason for mark in _REFUSED)
+    """Return True if a copy of the table was refused, or failed: the same copy would end in the same way."""
+    return any(mark in reason for mark in (*_REFUSED, *_FAILED))
 
 
 def copy_advice(names: Sequence[object], *, is_refused: bool = False) -> str:

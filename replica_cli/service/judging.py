@@ -101,13 +101,15 @@ def _look(
         start = check.start_of(state.saved, is_thorough=is_thorough(state, view))
     except ReplicaError as error:
         return Judgement(state, view, error)
-    is_told = state.told_lag is not None or is_reached(start, view.position, is_mariadb=view.facts.is_mariadb)
-    return Judgement(state, view, oldest=None if is_told else _first_time(check, start))
+    position, is_mariadb = state.saved.position, view.facts.is_mariadb
+    is_told = state.told_lag is not None or is_reached(position, view.position, is_mariadb=is_mariadb)
+    return Judgement(state, view, oldest=None if is_told else _first_time(check, start, int(view.now)))
 
 
-def _first_time(check: PositionCheck, start: Position) -> int | None:
+def _first_time(check: PositionCheck, start: Position, now: int) -> int | None:
+    """Return the time of the first transaction after a position, that of now if there is none; None if not readable."""
     try:
-        return check.first_time(start)
+        return check.first_time(start) or now
     except ReplicaError as error:
         logger.debug("the first transaction that is not applied cannot be read: %s", error)
         return None

@@ -130,6 +130,18 @@ def test_show_tells_the_age_of_the_first_change_that_is_not_applied(pair: Pair) 
     assert 0 <= report.distance_seconds < 600
 
 
+def test_a_log_without_a_transaction_after_the_position_is_no_lag(pair: Pair) -> None:
+    pair.save(pair.end())
+    with pair.secondary.session() as session:
+        position = f"{pair.settings.state_schema}.binlog_position"
+        session.execute(f"UPDATE {position} SET source_time = UNIX_TIMESTAMP() - 3600, gtid = '', pos = pos")
+    with pair.primary.session() as session:
+        session.execute("FLUSH BINARY LOGS")
+    (report,) = show_positions(pair.settings, (pair.db1,))
+    assert report.distance_seconds is not None
+    assert report.distance_seconds < 60
+
+
 def test_show_when_caught_up(pair: Pair) -> None:
     pair.save(pair.end())
     (report,) = show_positions(pair.settings, (pair.db1,))

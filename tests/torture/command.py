@@ -71,12 +71,13 @@ class Command:
                             found.append(pid)
         return found
 
-    def kill_worker(self) -> bool:
-        """End a worker alone with SIGKILL; return whether there was one."""
-        for pid in self.worker_pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                return True
+    def kill_worker(self, pid: int) -> bool:
+        """End one of its workers alone with SIGKILL; return whether there was this one."""
+        if pid not in self.worker_pids():
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            return True
         return False
 
     def kill_supervisor(self) -> None:

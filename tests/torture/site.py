@@ -193,6 +193,14 @@ class Site:
         rows = self.rows(f"SELECT file, pos, gtid FROM {STATE_SCHEMA}.binlog_position WHERE instance = '{self.name}'")
         return (str(rows[0][0]), int(rows[0][1]), str(rows[0][2])) if rows else ("", 0, "")
 
+    def worker_pid(self) -> int:
+        """Return the process id of this secondary's worker, 0 where it is not known: a stream may have others."""
+        sql = f"SELECT holder FROM {STATE_SCHEMA}.stream_status WHERE instance = '{self.name}'"
+        try:
+            return next((int(str(holder).rpartition(":")[2]) for (holder,) in self.rows(sql)), 0)
+        except ServerError:
+            return 0
+
     def noted(self) -> list[tuple[str, str, str]]:
         """Return table, state and reason of every table that is not simply streamed."""
         found = self.rows(

@@ -23,6 +23,7 @@ _logger = logging.getLogger(__name__)
 # A line a second in the first minute, then every 5 s, after three minutes every 30 s (gh-ost's thinning).
 _INTERVALS = ((60.0, 1.0), (180.0, 5.0), (float("inf"), 30.0))
 _STARTING_SECONDS = 10.0
+_NAMED_TABLES = 3
 _SLACK = 0.05  # statuses come about once a second: 0.99 s later is a second later
 _Facts = tuple[Phase, tuple[str, ...], int, frozenset[str], frozenset[tuple[str, str]]]
 
@@ -130,7 +131,8 @@ def status_text(status: WorkerStatus) -> str:
         if status.rows_uncommitted:
             parts.append(f"and {uncommitted_text(status.rows_uncommitted)}")
     if status.quarantined:
-        parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:3])}")
+        more = ", …" if len(status.quarantined) > _NAMED_TABLES else ""
+        parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:_NAMED_TABLES])}{more}")
     if status.reconnects:
         parts.append(f"reconnects {status.reconnects}")
     if status.transfer and status.phase not in ENDED:

@@ -26,10 +26,11 @@ _STEPPED_BACK = frozenset({15, 16})  # another holds the lock; another took over
 
 def _kill_worker(scene: Scene) -> None:
     stream = scene.site.start_stream()
-    begun = stream.text.count("streaming from")
-    if stream.kill_worker():
+    words = f"[{scene.site.name}] streaming from"
+    begun = stream.text.count(words)
+    if stream.kill_worker(scene.site.worker_pid()):
         stream.worker_kills += 1
-        wait_until(lambda: stream.text.count("streaming from") > begun, "the supervisor to start another worker", 60)
+        wait_until(lambda: stream.text.count(words) > begun, "the supervisor to start another worker", 60)
         if scene.chance.random() < 0.3:
             scene.linger(1.5, 2.5)  # a heartbeat of the new one
             check_that_death_is_told(scene.site)

@@ -13,7 +13,7 @@ def test_a_refusal_takes_the_place_of_an_earlier_one() -> None:
     assert failed == "a row is missing; the copy failed too: a row is too long"
     assert with_refusal("", "no such type") == "the copy is refused: no such type"
     assert with_refusal(with_refusal("", "one"), "other") == "the copy is refused: other"
-    assert [is_copy_refused(text) for text in (once, failed, "", with_refusal("", "x"))] == [True, False, False, True]
+    assert [is_copy_refused(text) for text in (once, failed, "", with_refusal("", "x"))] == [True, True, False, True]
 
 
 def test_the_advice_names_each_table_and_what_has_to_come_first() -> None:
