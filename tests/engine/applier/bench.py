@@ -191,6 +191,7 @@ class Bench:
             self.saved(),
             server_id=4000,
             altered=self.altered,
+            asked_by={},
             board=board,
             stop=StopToken(),
             patience=LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2),
