@@ -191,7 +191,11 @@ def test_show_with_one_secondary_down_tells_of_the_other_and_of_the_primary(pair
     one, two = show_positions(pair.settings, (pair.db1, down))
     assert one.saved == pair.start
     assert isinstance(two.saved, Unknown)
-    assert (two.instance, two.saved.is_reachable, two.primary) == ("db2", False, one.primary)
+    assert (two.instance, two.saved.is_reachable) == ("db2", False)
+    assert isinstance(one.primary, Position)
+    assert isinstance(two.primary, Position)
+    # MariaDB writes a checkpoint of its own some time after a rotation.
+    assert (two.primary.file, two.primary.gtid) == (one.primary.file, one.primary.gtid)
     assert two.failure is not None
     assert two.failure.exit_code is ExitCode.SECONDARY
 
