@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DecisionsBeside(DdlDecisions):
-    """Lets no statement run: others are the stream's, and one on a table that joins makes its copy begin anew."""
+    """Lets no statement run: others are the stream's, and one on a table that joins makes its copy begin again."""
 
     def decide(
         self,

@@ -67,7 +67,7 @@ class DdlDecisions:
         """Say what becomes of a statement.
 
         Raises ApplyRefused where it cannot be placed or must stop the stream, TableChangedInWindow where a table has
-        to be copied anew.
+        to be copied again.
         """
         if parsed.kind is StatementKind.WITHOUT_EFFECT:
             return Decision(Verdict.IGNORE, parsed.object_class)
@@ -174,10 +174,9 @@ class DdlDecisions:
     ) -> Decision:
         # A table that is set aside since this very statement could not be dropped, or made.
         stuck = [t for t in selected if windows.is_set_aside_at(t, transaction)]
-        is_stuck = bool(stuck)
         if parsed.kind is StatementKind.DROP_TABLE and not any(self._names.is_there(t) for t in stuck):
             return Decision(Verdict.APPLY)
-        may_replace = not is_stuck and not windows.has_of_secondary(selected)
+        may_replace = not stuck and not windows.has_of_secondary(selected)
         if makes_new_table(parsed) and may_replace and self._policy is DdlPolicy.APPLY:
             # The rows of the former table that are missing here do not matter any more: all of this one are in the log.
             is_begun = self._intents.left_of(statement, transaction) is not None

@@ -101,7 +101,7 @@ class BeatStore:
         `connection_id` is the writing session's; `connections` are all of the process, so that a standby can kill them
         where it is frozen. `moved_at` moves only when the work did: position, rows, a copy's rows or its steps; with
         rows that are not committed only if they are more than before, as a transaction that is tried again and again
-        does not move. A wish to pause stays as it is, whoever beats.
+        does not move. A wish to pause stays as it is: the heartbeat does not write it.
         """
         transfer = _told(status.transfer) if status.transfer is not None else None
         snapshot = {**asdict(replace(status, transfer=None)), "transfer": transfer, "connections": list(connections)}

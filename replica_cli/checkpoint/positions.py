@@ -141,7 +141,7 @@ class PositionStore:
             self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", other)
             log(
                 logger, logging.WARNING, Tag.WARN,
-                "its tables are those that %s had on this server: the position of %s is deleted", other, other,
+                "writes the tables that %s wrote on this server: the position of %s is deleted", other, other,
                 instance=self._instance,
             )  # fmt: skip
 

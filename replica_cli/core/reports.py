@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """What stands for a value that could not be read; None stands for one that is not there.
+    """The place of a value that could not be read; None means that there is no such value.
 
     `is_reachable`: the server answers, but not this question.
     """

@@ -1,4 +1,4 @@
-"""Whether a table holds a row, asked so that a transaction that is not committed makes nobody wait."""
+"""Whether a table holds a row, found out without a wait for transactions that are not committed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def find_any(session: Session, queries: Sequence[str]) -> list[bool]:
 
     A consistent read goes through all rows that another transaction has inserted and not committed, and through their
     undo records: minutes for a million, in which that transaction hardly moves. So the first question reads what is not
-    committed as well, and a row in its answer counts: nobody may take the table for empty. Rows that are deleted and
-    not committed are not in it, so where it finds none the consistent read decides.
+    committed as well, and a row in its answer counts: such a table is not empty. Rows that are deleted and not
+    committed are not in the answer, so if it has no row, the consistent read decides.
     """
     session.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
     try:

@@ -34,7 +34,7 @@ class DoubtfulEvent:
     def is_ours(self, code: int, log_pos: int, size: int, flags: int) -> bool | None:
         """Judge by the header of the next event: return None as long as that does not tell.
 
-        True if the event that is in doubt lies behind the GTID set, False if it lies before the last transaction of it.
+        True if the event in doubt comes after the GTID set, False if it comes before the last transaction of the set.
         """
         if code in _HEARTBEATS:
             # It names the end of the log.

@@ -158,7 +158,7 @@ class Heartbeat:
         seconds = self._board.waiting_seconds
         if seconds < _BLOCKED_SECONDS:
             return
-        tables = self._board.tables_in_hand()
+        tables = self._board.batch_tables()
         more = f" and {len(tables) - _NAMED_TABLES} more" if len(tables) > _NAMED_TABLES else ""
         batch = f" with changes of {', '.join(tables[:_NAMED_TABLES])}{more}" if tables else ""
         self._board.set(message=f"has waited for {duration(seconds)}{batch} for {blocked}")

@@ -27,7 +27,7 @@ class StatusBoard:
 
     `has_held_lock`: this worker was the instance's writer, so it may speak for the instance.
     `has_used_state`: it has read or saved the instance's position row, so one that is missing later was there.
-    `tables_in_hand` names the tables of the batch that is being applied, for whoever sees it wait.
+    `batch_tables` names the tables of the batch that is being applied: a message about a wait shows them.
     """
 
     def __init__(self, instance: str, tell: Callable[[WorkerStatus], None]) -> None:
@@ -42,7 +42,7 @@ class StatusBoard:
         self._heard_at: float | None = None
         self._told_phase = self._status.phase
         self.clock = PrimaryClock()
-        self.tables_in_hand: Callable[[], Sequence[str]] = tuple
+        self.batch_tables: Callable[[], Sequence[str]] = tuple
 
     @property
     def status(self) -> WorkerStatus:

@@ -1,4 +1,4 @@
-"""How far a secondary is behind: measured on a clock that nobody sets, and growing while a batch is in hand."""
+"""How far a secondary is behind: measured on a monotonic clock, and growing while a batch is applied."""
 
 from __future__ import annotations
 

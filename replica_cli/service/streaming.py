@@ -198,7 +198,7 @@ class Streaming:
         oldest = next((t.timestamp for t in transactions if t.timestamp), 0)
         if oldest:
             self._set_lag(self._lag_of(oldest), grows=True)
-        self._board.tables_in_hand = lambda: _tables_of(transactions, self._settings.selection)
+        self._board.batch_tables = lambda: _tables_of(transactions, self._settings.selection)
         try:
             self._applier.apply(transactions, has_more=self._has_more, on_progress=self._tell_progress)
         except ApplyRefused as error:
@@ -207,7 +207,7 @@ class Streaming:
                 raise
             raise changed from error
         finally:
-            self._board.tables_in_hand = tuple
+            self._board.batch_tables = tuple
 
     def _has_ended(self) -> bool:
         """Say whether all that a run up to the primary's end waits for is done."""

@@ -257,7 +257,7 @@ class Worker:
                 "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
             )
         if self._token is not None and saved is None:
-            # Not a first start: what is missing here was there, and a new first copy is nobody's wish.
+            # Not a first start: the position was there, and no user asked for a new first copy.
             raise position_row_lost(self._settings, self._server, self._last_position)
         records = stores.tables.load()
         unfinished = [r.name for r in records.values() if r.state in UNFINISHED]

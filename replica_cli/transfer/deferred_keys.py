@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.logs import Tag, log
@@ -43,7 +44,7 @@ def add_deferred_keys(secondary: Session, run: TableRun, waits: LockWaits, *, be
             try:
                 added = ", ".join(f"ADD {clause}" for clause in missing)
                 statement = f"ALTER TABLE {quote_table(run.target)} {added}"
-                waits.run(session, run.name, lambda text=statement: make(session, text, run.target))  # type: ignore[misc]
+                waits.run(session, run.name, partial(make, session, statement, run.target))
             except ServerError as error:
                 before, missing = missing, _missing(session, run) if error.errno == ER_DUP_KEYNAME else missing
                 # A statement whose connection was cut goes on at the server: it came to its end before ours.

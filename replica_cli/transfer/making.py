@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused, Interrupted
@@ -92,7 +93,7 @@ def find_refused(secondary: Session, runs: Iterable[TableRun], owner: str, waits
             raise Interrupted("stopped before the copy began")
         try:
             # Of another table only the whole server's locks: a backup that keeps definitions from being changed.
-            waits.run(secondary, run.name, lambda run=run: try_out(secondary, run.source, owner))  # type: ignore[misc]
+            waits.run(secondary, run.name, partial(try_out, secondary, run.source, owner))
         except ApplyRefused as error:
             refused[run.name] = error.message
         except ServerError as error:

@@ -41,7 +41,7 @@ class ProgressFile:
             "TablesProcessed": {name: table.rows_copied for name, table in tables.items()},
             "LastCheckpoint": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
-        # Written beside and renamed: a reader never sees half of it, and nobody else may read it.
+        # Written beside and renamed: a reader never sees half of it, and other users may not read it.
         fresh = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
             fresh.touch(mode=0o600)

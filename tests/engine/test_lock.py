@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
@@ -66,6 +67,10 @@ def test_a_guard_lets_pass_only_while_the_lock_is_the_writers(
         guard.check(other)
 
 
+def _rolls_back_or_is_gone(lock: WriterLock, connection_id: int) -> bool:
+    return lock._is_rolling_back(connection_id) or lock.holder_id() is None
+
+
 @pytest.mark.parametrize("knows", ["its own", "another's"])
 def test_a_connection_that_is_gone_is_waited_for_while_it_rolls_back(
     primary: SandboxServer, state_schema: str, caplog: pytest.LogCaptureFixture, knows: str
@@ -86,7 +91,7 @@ def test_a_connection_that_is_gone_is_waited_for_while_it_rolls_back(
                 for _ in range(doublings):
                     writer.execute("INSERT INTO work (v) SELECT RAND() FROM work AS w")
             own = WriterLock(other, state_schema, "db1")
-            wait_until(lambda: own._is_rolling_back(former) or own.holder_id() is None, "the rollback")  # noqa: B023
+            wait_until(partial(_rolls_back_or_is_gone, own, former), "the rollback")
             own.acquire(0, former=FormerWriter(former, time.monotonic()) if knows == "its own" else None)
             assert own.is_ours()
             assert other.rows(f"SELECT COUNT(*) FROM `{state_schema}`.work") == [(0,)]
