@@ -287,7 +287,6 @@ class Worker:
             # The row in the way was read before the primary gave its value to this one: its own change is in the
             # log behind `start` and puts it right in the replay window.
             self._say(logging.INFO, "%s: rows read at different moments meet on a unique key", run.name)
-            self._connections.writer.rollback()
             return writer.write(progress, chunk, replaces=True)
 
     def _is_compared(self, run: TableRun, mode: int) -> bool:

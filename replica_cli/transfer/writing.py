@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import Fenced
+from replica_cli.core.errors import Fenced, ReplicaError
 from replica_cli.mysql.errnos import LOADING_IS_OFF, ServerError
 from replica_cli.mysql.session_settings import SQL_MODE
 from replica_cli.sqlbuilder.chunks import digest_query, join_literals
@@ -44,6 +44,8 @@ class ChunkWriter:
 
         `replaces` puts a row in the place of one that meets it on another unique key.
         Raises Fenced where another process moved the range, ChunkBroken where the number of rows differs, ServerError.
+        No transaction is open then: it holds the row of the progress, which a copy that begins again writes on
+        another connection.
         """
         last_key = before.last_key if chunk.last_key is None else join_literals(chunk.last_key)
         done = replace(
@@ -58,6 +60,10 @@ class ChunkWriter:
             self._session.execute(f"SET SESSION sql_mode = '{sql_mode}'")
         try:
             self._commit(self._store.advance_statement(self._name, before, done), chunk, replaces=replaces)
+        except ReplicaError as error:
+            if not (isinstance(error, ServerError) and error.is_connection_lost):
+                self._session.rollback()
+            raise
         finally:
             if sql_mode != SQL_MODE:
                 self._session.execute(f"SET SESSION sql_mode = '{SQL_MODE}'")
@@ -67,7 +73,6 @@ class ChunkWriter:
         # The progress row first: a writer that was overtaken finds out before it ships a row.
         self._session.begin()
         if self._session.execute(advance) != 1:
-            self._session.rollback()
             raise Fenced(
                 f"{self._name}: another process copies this table",
                 hint="nothing of the last chunk was kept; this process stops, the other goes on",
@@ -85,7 +90,6 @@ class ChunkWriter:
             written = sum(self._session.execute(head + values) for values in chunk.values)
         # A row that is replaced counts twice: once gone, once there.
         if written != chunk.row_count and not (replaces and written > chunk.row_count):
-            self._session.rollback()
             raise ChunkBroken(
                 f"{self._name}: the primary counted {chunk.row_count} rows in a chunk, the secondary {written}",
                 hint="nothing of this chunk was kept",
@@ -97,7 +101,6 @@ class ChunkWriter:
     def _compare(self, chunk: Chunk) -> None:
         """Compare what is there now with the primary's: in this mode the server may have changed a value."""
         if self._session.row(digest_query(self._made, chunk.condition)) != chunk.digest:
-            self._session.rollback()
             raise ChunkBroken(
                 f"{self._name}: the secondary computes other values than the primary holds, in each mode that it takes "
                 "the rows in",

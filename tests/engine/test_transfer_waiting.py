@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +14,14 @@ from fix_replica import wait_until
 from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.stop import StopToken
-from replica_cli.transfer import waiting
+from replica_cli.transfer import waiting, worker
 from replica_cli.transfer.run import CopyResult, run_copy
 
 if TYPE_CHECKING:
     from replica_cli.core.status import TransferProgress
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from replica_cli.transfer.tables import TableRun
 
 
 @pytest.fixture
@@ -105,6 +107,26 @@ def test_a_wait_on_the_secondary_keeps_no_writer_of_the_primary_waiting(copier: 
         copier.on_primary("SET SESSION lock_wait_timeout = 2", "INSERT INTO t VALUES (100, 1, 'x')")
         holder.rollback()
         assert copying.end().is_complete
+    copier.compare()
+
+
+@pytest.mark.timeout(30)
+def test_a_table_that_begins_again_waits_for_no_lock_of_its_own_refused_chunk(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_range, altered = worker.Worker._copy_range, []
+
+    def copy_altered(self: worker.Worker, run: TableRun, number: int) -> None:
+        if not altered:
+            copier.on_primary("ALTER TABLE t MODIFY COLUMN b TEXT", "UPDATE t SET b = REPEAT('y', 51)")
+            altered.append(run)
+        copy_range(self, run, number)
+
+    monkeypatch.setattr(worker.Worker, "_copy_range", copy_altered)
+    copier.settings = replace(copier.settings, workers=1)
+    result = copier.run(copier.plan(TransferMode.NEW, "t"))
+    assert result.is_complete
+    assert altered[0].restarts == 1
     copier.compare()
 
 
