@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.positions import IS_AN_INSTANCE
 from replica_cli.core.errors import StateBroken
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
@@ -67,7 +68,10 @@ def instances_of(session: Session, state_schema: str, existing: Iterable[str], *
     if "binlog_position" not in existing:
         return []
     with contextlib.suppress(ServerError):
-        rows = session.rows(f"SELECT instance, filters FROM {quote(state_schema)}.binlog_position ORDER BY instance")
+        rows = session.rows(
+            f"SELECT instance, filters FROM {quote(state_schema)}.binlog_position WHERE {IS_AN_INSTANCE} "
+            "ORDER BY instance"
+        )
         return [str(name) for name, theirs in rows if filters in ("", str(theirs))]
     return []
 

@@ -43,6 +43,10 @@ class SavedPosition:
         return f"the filters changed: stored {self.filters_text}; now {selection}"
 
 
+# The condition of rows that were not set aside by hand: no instance has a name with a slash.
+IS_AN_INSTANCE = "INSTR(instance, '/') = 0"
+
+
 @dataclass(frozen=True, slots=True)
 class Advance:
     """What one commit adds to the position row."""
@@ -76,7 +80,7 @@ class PositionStore:
             raise StateBroken(
                 f"{self._session.server.name}: {self._table} holds a position of {self._instance} that cannot be read: "
                 f"{error}",
-                hint=f"UPDATE {self._table} SET instance = {text_literal(f'{self._instance} (old)')} WHERE instance = "
+                hint=f"UPDATE {self._table} SET instance = {text_literal(_set_aside(self._instance))} WHERE instance = "
                 f"{text_literal(self._instance)};  -- on the secondary, sets the row aside; then "
                 "`replica transfer --restart` copies every table again",
             ) from error
@@ -131,10 +135,11 @@ class PositionStore:
         """Delete the rows of other instances for the same tables: the server under a former name, or named twice.
 
         With its row, such an instance would apply again, on these tables, what is in them from here on. By its name
-        alone, as other rows are locked by the batches of their own streams.
+        alone, as other rows are locked by the batches of their own streams. A row that was set aside is no instance's.
         """
         others = self._session.rows(
-            f"SELECT instance FROM {self._table} WHERE instance <> %s AND source_identity = %s AND filters = %s",
+            f"SELECT instance FROM {self._table} WHERE instance <> %s AND source_identity = %s AND filters = %s "
+            f"AND {IS_AN_INSTANCE}",
             self._instance, source_identity, selection.fingerprint,
         )  # fmt: skip
         for (other,) in others:
@@ -178,6 +183,10 @@ class PositionStore:
                 f"{self._instance}: another process took over this instance while this one stood still",
                 hint="nothing of the last batch was kept; this process stops, the other goes on",
             )
+
+
+def _set_aside(instance: str) -> str:
+    return f"old/{instance}"[:191]
 
 
 def _saved(row: Row) -> SavedPosition:

@@ -74,7 +74,7 @@ def test_what_is_broken_is_named_by_every_command_and_mended_as_the_hint_says(co
 @pytest.mark.parametrize(
     ("statement", "kept"),
     [
-        ("UPDATE binlog_position SET gtid = 'nonsense'", "binlog_position WHERE instance = 'db1 (old)'"),
+        ("UPDATE binlog_position SET gtid = 'nonsense'", "binlog_position WHERE instance = 'old/db1'"),
         ("ALTER TABLE binlog_position ENGINE = MyISAM", "binlog_position_old"),
     ],
 )
