@@ -10,6 +10,8 @@ from replica_cli.transfer.family import family
 from replica_cli.transfer.plan import selected_definitions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
@@ -25,6 +27,12 @@ class SinceThePlan:
 
     late: frozenset[TableName] = frozenset()
     gone: frozenset[TableName] = frozenset()
+
+
+def gone_since(primary: Session, names: Collection[TableName]) -> frozenset[TableName]:
+    """Return which tables of a plan are not there any more. The position must have been read before."""
+    unlisted = set(names) - list_names(primary, sorted({name.schema for name in names}))
+    return frozenset(unlisted - read_tables(primary, sorted(unlisted)).keys())
 
 
 def since_the_plan(primary: Session, plan: CopyPlan, stop: StopToken) -> SinceThePlan:

@@ -22,7 +22,7 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.transfer.ends import Ends
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.family import families
-from replica_cli.transfer.late import SinceThePlan, since_the_plan
+from replica_cli.transfer.late import SinceThePlan, gone_since, since_the_plan
 from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused, may_lose
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
@@ -184,6 +184,8 @@ def _begin(
         target.execute_one(statement)
     start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
     since = since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
+    fresh_names = [run.name for run in runs if _is_fresh(run)]
+    gone = frozenset() if plan.starts_position else gone_since(source, fresh_names)
     _leave_out(target, plan, runs, since, waits)
     tables = TableStore(target, plan.state_schema, plan.instance)
     if not plan.starts_position:
@@ -200,6 +202,9 @@ def _begin(
     for run in fresh:
         # A table copied whole starts at its own snapshot, which is still to come.
         run.start = None if run.reads_whole else start
+        if run.name in gone:
+            # What ended it is before the position, so the log behind it does not tell: another turn looks for that.
+            run.start, run.must_repeat = None, True
     states = (TableState.COPYING if run.start else TableState.PENDING for run in fresh)
     records = [
         *late,
@@ -279,6 +284,8 @@ def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFa
 
 def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
     for run in runs:
+        if run.must_repeat:
+            continue
         match run.planned.action:
             case TableAction.DONE:
                 # But for its indexes, perhaps.

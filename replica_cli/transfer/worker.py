@@ -24,6 +24,7 @@ from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.ends import Connections
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
+from replica_cli.transfer.late import gone_since
 from replica_cli.transfer.making import make_table
 from replica_cli.transfer.modes import ROW_MODES, may_be_of_the_mode
 from replica_cli.transfer.prefetch import Prefetch
@@ -357,6 +358,7 @@ class Worker:
                 # From where on its events count is not known: another turn looks whether it is there again.
                 run.must_repeat = True
             else:
+                # It was there behind `start`, so its end is in the log behind that.
                 run.is_altered, run.is_finished = False, True
             return
         if len(run.group) > 1:
@@ -371,6 +373,10 @@ class Worker:
             )
         self._say(logging.INFO, "%s: its copy begins again, as the table was altered on the primary", run.name)
         run.start = visible_position(self._connections.primary, self._facts)
+        if gone_since(self._connections.primary, [run.name]):
+            # What ended it may be before the position: the log behind that does not tell.
+            run.must_repeat = True
+            return
         run.begin_again(source)
         self._meter.start_over(str(run.name))
         self._queue.put(Task(run))

@@ -1,4 +1,4 @@
-"""Rows that meet on a unique key, and two processes that meet on one table."""
+"""Rows that meet on a unique key, two processes that meet on one table, and a table that goes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from replica_cli.core.requests import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.stop import StopToken
+from replica_cli.transfer import worker
 
 if TYPE_CHECKING:
+    from replica_cli.core.position import Position
     from replica_cli.core.status import TransferProgress
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
 UNIQUE = "CREATE TABLE t (id INT PRIMARY KEY, u VARCHAR(20) COLLATE utf8mb4_bin UNIQUE, b VARCHAR(50))"
@@ -90,3 +94,32 @@ def test_a_stopped_copy_of_history_begins_that_table_again(copier: Copier) -> No
     copier.on_primary("UPDATE t SET a = 0 WHERE id < 100", "DELETE FROM t WHERE id > 19900")
     copier.copy(TransferMode.RESUME)
     copier.compare()
+
+
+def test_a_table_that_goes_between_the_plan_and_the_position_is_looked_at_in_another_turn(copier: Copier) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 50))
+    copier.copy()
+    plan = copier.plan(TransferMode.NEW, "t")
+    copier.on_primary("DROP TABLE t")
+    result = copier.run(plan)
+    # The log behind the position does not tell that it went.
+    assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
+    assert (copier.records()["t"].state, copier.records()["t"].start) == (TableState.PENDING, None)
+
+
+def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_turn(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 50))
+    copier.copy()
+    plan, look = copier.plan(TransferMode.NEW, "t"), worker.visible_position
+    copier.on_primary("ALTER TABLE t MODIFY COLUMN b VARCHAR(60)")
+
+    def dropped_before(session: Session, facts: ServerFacts) -> Position:
+        copier.on_primary("DROP TABLE t")
+        return look(session, facts)
+
+    monkeypatch.setattr(worker, "visible_position", dropped_before)
+    result = copier.run(plan)
+    assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
+    assert copier.records()["t"].state is TableState.PENDING
