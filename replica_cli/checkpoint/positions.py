@@ -43,8 +43,13 @@ class SavedPosition:
         return f"the filters changed: stored {self.filters_text}; now {selection}"
 
 
-# The condition of rows that were not set aside by hand: no instance has a name with a slash.
+# A row that was set aside by hand has a slash in its name, which no instance has; this is the condition of all others.
 IS_AN_INSTANCE = "INSTR(instance, '/') = 0"
+_NAME_CHARACTERS = 191
+
+
+def _set_aside(instance: str) -> str:
+    return f"old/{instance}"[:_NAME_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +188,6 @@ class PositionStore:
                 f"{self._instance}: another process took over this instance while this one stood still",
                 hint="nothing of the last batch was kept; this process stops, the other goes on",
             )
-
-
-def _set_aside(instance: str) -> str:
-    return f"old/{instance}"[:191]
 
 
 def _saved(row: Row) -> SavedPosition:

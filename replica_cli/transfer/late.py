@@ -30,7 +30,10 @@ class SinceThePlan:
 
 
 def gone_since(primary: Session, names: Collection[TableName]) -> frozenset[TableName]:
-    """Return which tables of a plan are not there any more. The position must have been read before."""
+    """Return which tables are not on the primary any more. The position must have been read before.
+
+    As in `since_the_plan`, a list of names may lack a table that is being altered.
+    """
     unlisted = set(names) - list_names(primary, sorted({name.schema for name in names}))
     return frozenset(unlisted - read_tables(primary, sorted(unlisted)).keys())
 

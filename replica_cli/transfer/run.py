@@ -184,9 +184,9 @@ def _begin(
         target.execute_one(statement)
     start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
     since = since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
-    fresh_names = [run.name for run in runs if _is_fresh(run)]
-    gone = frozenset() if plan.starts_position else gone_since(source, fresh_names)
     _leave_out(target, plan, runs, since, waits)
+    fresh = [run for run in runs if _is_fresh(run)]
+    gone = frozenset() if plan.starts_position else gone_since(source, [run.name for run in fresh])
     tables = TableStore(target, plan.state_schema, plan.instance)
     if not plan.starts_position:
         _keep_reasons(plan, runs, tables.load())
@@ -198,12 +198,11 @@ def _begin(
         tables.forget_all()
         progress.forget_all()
     late = [TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(since.late)]
-    fresh = [run for run in runs if _is_fresh(run)]
     for run in fresh:
         # A table copied whole starts at its own snapshot, which is still to come.
         run.start = None if run.reads_whole else start
         if run.name in gone:
-            # What ended it is before the position, so the log behind it does not tell: another turn looks for that.
+            # It was dropped or renamed before the position, so no later event of the log says so: it is planned again.
             run.start, run.must_repeat = None, True
     states = (TableState.COPYING if run.start else TableState.PENDING for run in fresh)
     records = [

@@ -358,7 +358,7 @@ class Worker:
                 # From where on its events count is not known: another turn looks whether it is there again.
                 run.must_repeat = True
             else:
-                # It was there behind `start`, so its end is in the log behind that.
+                # It was still there when `start` had been read, so the log after `start` says what became of it.
                 run.is_altered, run.is_finished = False, True
             return
         if len(run.group) > 1:
@@ -374,7 +374,7 @@ class Worker:
         self._say(logging.INFO, "%s: its copy begins again, as the table was altered on the primary", run.name)
         run.start = visible_position(self._connections.primary, self._facts)
         if gone_since(self._connections.primary, [run.name]):
-            # What ended it may be before the position: the log behind that does not tell.
+            # It may have gone before the position, and then no later event of the log says so: it is planned again.
             run.must_repeat = True
             return
         run.begin_again(source)

@@ -44,8 +44,8 @@ class ChunkWriter:
 
         `replaces` puts a row in the place of one that meets it on another unique key.
         Raises Fenced where another process moved the range, ChunkBroken where the number of rows differs, ServerError.
-        No transaction is open then: it holds the row of the progress, which a copy that begins again writes on
-        another connection.
+        After an error no transaction is open: it would keep the progress row locked, and a copy that begins again
+        writes that row on another connection.
         """
         last_key = before.last_key if chunk.last_key is None else join_literals(chunk.last_key)
         done = replace(
