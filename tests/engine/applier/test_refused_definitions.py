@@ -53,6 +53,53 @@ def test_a_counter_that_innodb_cannot_keep_sets_its_table_aside(followed: Bench,
     assert expected in reason
 
 
+# Columns, options, a row, and whether the secondary can have it as InnoDB. 40 such columns are wider than a row may be.
+WIDE = [f"c{n} CHAR(255) CHARACTER SET latin1 NOT NULL" for n in range(40)]
+OTHER_ENGINES = {
+    "fixed": (["id INT PRIMARY KEY", "c CHAR(9)"], "ENGINE=MyISAM ROW_FORMAT=FIXED", "1, 'a'", True),
+    "wide": (WIDE, "ENGINE=MyISAM", ", ".join(["'x'"] * 40), False),
+    "page": (["id INT PRIMARY KEY", "c CHAR(9)"], "ENGINE=Aria ROW_FORMAT=PAGE", "1, 'a'", True),
+    "wide_aria": (WIDE, "ENGINE=Aria", ", ".join(["'x'"] * 40), False),
+}
+
+
+@pytest.mark.parametrize("made", ["create", "alter"])
+@pytest.mark.parametrize("name", OTHER_ENGINES)
+def test_what_only_another_engine_takes_is_a_matter_of_its_table(followed: Bench, name: str, made: str) -> None:
+    columns, options, row, can_be_kept = OTHER_ENGINES[name]
+    if "Aria" in options and not followed.is_mariadb:
+        pytest.skip("an engine of MariaDB")
+    if made == "create":
+        statements = [f"CREATE TABLE odd ({', '.join(columns)}) {options}"]
+    else:
+        engine, _, form = options.partition(" ")
+        added = ", ".join(f"ADD COLUMN {column}" for column in columns[1:])
+        statements = [
+            f"CREATE TABLE odd ({columns[0]}) {engine}",
+            f"ALTER TABLE odd {', '.join(filter(None, (added, form)))}",
+        ]
+    followed.on_primary(*statements, f"INSERT INTO odd VALUES ({row})")
+    followed.follow()
+    assert set_aside(followed).keys() == (set() if can_be_kept else {"odd"})
+    if can_be_kept:
+        followed.assert_equal()
+
+
+@pytest.mark.servers("mariadb", "11.8")
+@pytest.mark.parametrize("statement", ["CREATE VECTOR INDEX by_v ON made (v)", "ALTER TABLE made ADD VECTOR INDEX (v)"])
+def test_a_vector_index_of_the_primary_is_made(followed: Bench, statement: str) -> None:
+    followed.on_primary(
+        "CREATE TABLE made (id INT PRIMARY KEY, v VECTOR(2) NOT NULL)",
+        "INSERT INTO made VALUES (1, VEC_FromText('[1, 2]'))",
+        statement,
+        "INSERT INTO made VALUES (2, VEC_FromText('[3, 4]'))",
+    )
+    followed.follow()
+    assert set_aside(followed) == {}
+    followed.assert_equal()
+    assert "VECTOR KEY" in str(followed.rows("SHOW CREATE TABLE made")[0][1])
+
+
 @pytest.mark.servers("mysql")
 def test_a_tablespace_of_the_primary_is_left_out(followed: Bench) -> None:
     space = f"{followed.schema}_s"
