@@ -213,10 +213,8 @@ def _lock_tables(locker: Session, facts: ServerFacts, names: Sequence[TableName]
             ) from error
         if error.errno != ER_LOCK_WAIT_TIMEOUT:
             raise
-        raise ServerError(
-            error.errno, f"{told}: {error.text}", error.server, remedy=error.remedy, exit_code=error.exit_code,
-            hint="end the transaction that uses them on the primary (`SHOW PROCESSLIST`, `XA RECOVER`)",
-        ) from error  # fmt: skip
+        text = f"{told}; end the transaction there that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
+        raise ServerError(error.errno, text, error.server, remedy=error.remedy, exit_code=error.exit_code) from error
 
 
 def next_event(session: Session, place: Position) -> NextEvent | None:
