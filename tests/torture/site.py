@@ -71,6 +71,11 @@ class Post:
         text = stream.text
         return all(f"[{site}] streaming from" in text for site in self.sites) or not stream.is_running
 
+    def is_held(self, stream: Command) -> bool:
+        """Say whether a stream did not begin for one of its sites, as another process holds its lock."""
+        text = "" if self.has_begun(stream) else stream.text
+        return any(f"[{site}] its stream has ended here, another process writes to it" in text for site in self.sites)
+
     def environment(self) -> dict[str, str]:
         """Return the settings of its commands: all servers through the proxies."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}  # noqa: TID251 - passed on
@@ -127,7 +132,7 @@ class Site:
         self.others.append(made)
         return made
 
-    def run(self, *words: str, code: int = 0, patience_seconds: float = 120.0) -> Command:
+    def run(self, *words: str, code: int = 0, patience_seconds: float = 240.0) -> Command:
         """Run a command to its end. Raises Failed for another exit code than `code`."""
         command = self.command(*words)
         found = command.wait(patience_seconds)
@@ -154,14 +159,22 @@ class Site:
                 # The server knows nothing of a half open connection's end: its lock is for a standby to take.
                 self.stream = self.command("stream", *(["--standby"] if held else []))
             stream = self.stream
-            wait_until(partial(self.post.has_begun, stream), f"{self} to stream", _START_SECONDS)
-            if stream.is_running:
+            wait_until(partial(self._is_decided, stream), f"{self} to stream", _START_SECONDS)
+            is_held = self.post.is_held(stream)
+            if stream.is_running and not is_held:
                 return stream
+            if stream.is_running:
+                # It would go on with the other site alone.
+                stream.terminate(_STOP_SECONDS)
             # A worker whose supervisor was killed lets go of the lock when it notices.
-            held += stream.code == _LOCK_HELD
-            if stream.code != _LOCK_HELD or held > 2:
+            is_held = is_held or stream.code == _LOCK_HELD
+            held += is_held
+            if not is_held or held > 2:
                 raise Failed(f"{self}: stream exited {stream.code} by itself:\n{tail(stream.text)}")
             pause(1)
+
+    def _is_decided(self, stream: Command) -> bool:
+        return self.post.has_begun(stream) or self.post.is_held(stream)
 
     def check_stream(self) -> None:
         """Raise Failed where a stream that should run does not."""
