@@ -1,13 +1,14 @@
 """MariaDB's consistent snapshots, with the place of the binary log that belongs to what they show.
 
-The server tells a snapshot's place in its status (binlog_snapshot_file and binlog_snapshot_position), which is not to
-be believed at once:
+The server tells a snapshot's place in its status (binlog_snapshot_file and binlog_snapshot_position). Three things can
+make it wrong:
 
-- Every SHOW STATUS of every session writes the answer into the same variables of the server, and another one may come
-  between. So the place is asked for several times.
-- When the server begins a file of the log, it moves the place there before it shows the rows of the last transactions
-  of the file before; when it writes a checkpoint event, it does not wait for the transactions before that either.
-- XA COMMIT is in the log before its rows are shown, and later places pass it by.
+- Every SHOW STATUS of every session writes its answer into the same variables of the server, so the answer to us may be
+  another session's. That is why the place is asked for several times.
+- When the server begins a file of the log, the place moves there before the rows of the last transactions of the file
+  before can be seen. When it writes a checkpoint event, the place moves behind that event, whether or not the rows of
+  the transactions before it can be seen.
+- An XA COMMIT is in the log before its rows can be seen, and the place may move past it in between.
 
 Source: `MYSQL_BIN_LOG::trx_group_commit_leader` and `write_binlog_checkpoint_event_already_locked` in sql/log.cc.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
+from replica_cli.mysql.binlog import binlog_is_off, next_event
 from replica_cli.mysql.errnos import ER_ERROR_WHEN_EXECUTING_COMMAND, ServerError
 
 if TYPE_CHECKING:
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
 
 _PLACE = "SHOW STATUS LIKE 'binlog_snapshot_%'"
 _PREPARED = "XA RECOVER"
+_CHECKSUM = "SELECT @@GLOBAL.binlog_checksum"
 _XA_COMMITS = "SHOW GLOBAL STATUS LIKE 'com_xa_commit'"
-# One answer in a hundred was another session's where two others asked all the time; five are not the same wrong one.
+# Where two other sessions asked all the time, one answer in a hundred was theirs. Five equal ones are ours.
 _LOOKS = 5
 _ROUNDS_LIMIT = 50
 _CHECKPOINT = "Binlog_checkpoint"
-# The format description, what encrypts the file, the GTID set, and the checkpoint of now and that of the file before.
+# What a file begins with. Of checkpoints there are two at most: one that names a file before, one that names this file.
 _HEAD_KINDS = frozenset({"Format_desc", "Start_encryption", "Gtid_list", _CHECKPOINT})
 _HEAD_EVENTS = 6
 # A checkpoint event: its header, the length of the file's name, and the name.
@@ -54,13 +57,14 @@ def open_snapshot(session: Session) -> Snapshot:
 
     Raises PrimaryError where the server writes no binary log.
     """
-    prepared, commits = session.rows_of_each([_PREPARED, _XA_COMMITS])
-    # With this, not with the first query: only so the server takes the place along.
+    prepared, commits, ((checksum,),) = session.rows_of_each([_PREPARED, _XA_COMMITS, _CHECKSUM])
+    # The server stores the place only for a snapshot that this statement opens, not for one of a first query.
     session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
     place, commits_since = _place(session)
-    # A commit that was on its way when the snapshot was taken had begun before, and was prepared, or began since.
+    # An XA COMMIT that runs while the snapshot is opened is found by one of two signs. If it began before the questions
+    # above, its transaction is among the prepared ones. If it began after them, the number of commits has grown.
     shows_xa = not prepared and commits == commits_since
-    return Snapshot(place, shows_xa and _shows_all_before(session, place))
+    return Snapshot(place, shows_xa and _shows_all_before(session, place, str(checksum)))
 
 
 def _place(session: Session) -> tuple[Position, list[Row]]:
@@ -79,38 +83,30 @@ def _place(session: Session) -> tuple[Position, list[Row]]:
     )
 
 
-def _shows_all_before(session: Session, place: Position) -> bool:
+def _shows_all_before(session: Session, place: Position, checksum: str) -> bool:
     """Say whether no checkpoint event ends at a place, but for the last one of a file's head."""
-    row = session.row("SELECT @@GLOBAL.binlog_checksum")
-    checksum = 0 if row is not None and str(row[0]).upper() == "NONE" else _CHECKSUM_BYTES
-    fixed = _HEADER_BYTES + _LENGTH_BYTES + checksum
+    fixed = _HEADER_BYTES + _LENGTH_BYTES + (0 if checksum.upper() == "NONE" else _CHECKSUM_BYTES)
     # It names this file, or one before it, whose name may be shorter: binlog.999999 comes before binlog.1000000.
     longest = len(place.file)
     is_long = len(place.file.rpartition(".")[2]) > _LEAST_DIGITS
     for length in (longest, longest - 1) if is_long else (longest,):
         try:
-            event = session.row("SHOW BINLOG EVENTS IN %s FROM %s LIMIT 1", place.file, place.pos - fixed - length)
+            event = next_event(session, Position(place.file, place.pos - fixed - length))
         except ServerError as error:
             if error.errno != ER_ERROR_WHEN_EXECUTING_COMMAND:
                 raise
             continue  # no event begins there
-        if event is not None and str(event[2]) == _CHECKPOINT and int(event[4]) == place.pos:
-            return str(event[5]) == place.file and _is_in_head(session, place)
+        if event is not None and event.kind == _CHECKPOINT and len(event.info) == length:
+            return event.info == place.file and _is_in_head(session, place)
     return True
 
 
 def _is_in_head(session: Session, place: Position) -> bool:
     """Say whether no transaction of a file is before a place.
 
-    At the head the checkpoint that names the file itself comes when the file before is done with.
+    In the head, a checkpoint that names the file itself comes only after the transactions of the file before have
+    been shown.
     """
     events = session.rows(f"SHOW BINLOG EVENTS IN %s LIMIT {_HEAD_EVENTS}", place.file)
     before = [event for event in events if int(event[1]) < place.pos]
     return int(before[-1][4]) == place.pos and all(str(event[2]) in _HEAD_KINDS for event in before)
-
-
-def binlog_is_off(session: Session) -> PrimaryError:
-    """Return the error for a server that writes no binary log."""
-    return PrimaryError(
-        f"{session.server}: the binary log is off", hint="start the primary with `log_bin` and `binlog_format=ROW`"
-    )

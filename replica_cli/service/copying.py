@@ -15,13 +15,13 @@ from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import counted, duration, told_once
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import visible_position
 from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.history import check_history
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
+from replica_cli.mysql.snapshots import visible_position
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 

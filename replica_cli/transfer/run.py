@@ -17,8 +17,9 @@ from replica_cli.core.reports import TableAction
 from replica_cli.core.status import CopyStep, TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position, visible_position
+from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.snapshots import visible_position
 from replica_cli.transfer.ends import Ends
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.family import families

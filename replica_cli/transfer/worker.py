@@ -11,7 +11,7 @@ from replica_cli.core.errors import Interrupted, LockHeld, PrimaryError, Replica
 from replica_cli.core.reports import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position, table_snapshot, visible_position
+from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.errnos import (
     CR_CONN_HOST_ERROR,
     CR_CONNECTION_ERROR,
@@ -20,6 +20,7 @@ from replica_cli.mysql.errnos import (
     ServerError,
     is_of_table,
 )
+from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.ends import Connections

@@ -12,9 +12,10 @@ from fix_replica import Load
 from replica_cli.core.errors import UsageError
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Network
-from replica_cli.mysql.binlog import current_position, end_of_log, visible_position
+from replica_cli.mysql.binlog import current_position, end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.purged import check_gtid_set
+from replica_cli.mysql.snapshots import visible_position
 from replica_cli.reader.boundary import locate
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from fix_replica import Load
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.settings import Network
 from replica_cli.core.table import TableName
-from replica_cli.mysql import binlog
-from replica_cli.mysql.binlog import table_snapshot, visible_position
+from replica_cli.mysql import snapshots
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.mariadb_snapshots import open_snapshot
 from replica_cli.mysql.session import connect
+from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -86,11 +86,12 @@ def differences(server: SandboxServer, first: int, seconds: float) -> list[str]:
 
 
 @BOTH
-@pytest.mark.parametrize("limit", [binlog._SNAPSHOTS_LIMIT, 0], ids=["without-lock", "under-lock"])
+@pytest.mark.parametrize("is_locked", [False, True], ids=["without-lock", "under-lock"])
 def test_it_is_exact_while_files_begin_and_others_ask_for_the_status(
-    server_factory: ServerFactory, version: str, limit: int, monkeypatch: pytest.MonkeyPatch
+    server_factory: ServerFactory, version: str, monkeypatch: pytest.MonkeyPatch, *, is_locked: bool
 ) -> None:
-    monkeypatch.setattr(binlog, "_SNAPSHOTS_LIMIT", limit)
+    if is_locked:
+        monkeypatch.setattr(snapshots, "_settled_position", lambda _: None)
     server = server_factory("mariadb", version, max_binlog_size=16384)
     first = furnish(server)
     work = (add_row, add_row, add_row, ask_for_status, ask_for_status, XaWriter())

@@ -50,6 +50,8 @@ class Primary:
     def rows(self, sql: str, *_: object) -> list[Row]:
         if sql.startswith("SHOW BINLOG EVENTS"):
             return [(FILE, start, kind, 1, end, info) for kind, start, end, info in self.events]
+        if "binlog_checksum" in sql:
+            return [("CRC32",)]
         if sql == "XA RECOVER":
             return [(1, len(name), 0, name) for name in self.prepared]
         if "com_xa_commit" in sql:
@@ -58,8 +60,6 @@ class Primary:
         return [("Binlog_snapshot_file", FILE), ("Binlog_snapshot_position", str(place))]
 
     def row(self, sql: str, *arguments: object) -> Row | None:
-        if "binlog_checksum" in sql:
-            return ("CRC32",)
         found = [event for event in self.rows(sql) if event[1] == arguments[1]]
         if not found:
             text = "Wrong offset or I/O error"
@@ -99,12 +99,12 @@ def test_what_stands_before_the_place_says_whether_all_is_shown(
     assert opened(Primary([events[-1][2]], events)).is_settled is is_settled
 
 
-def test_a_shorter_name_of_the_file_before_is_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_the_file_before_may_be_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "FILE", "binlog.1000000")
     events = [*HEAD, ("Binlog_checkpoint", 299, 299 + CHECKPOINT_BYTES, "binlog.999999")]
     assert not opened(Primary([299 + CHECKPOINT_BYTES], events)).is_settled
 
 
 @pytest.mark.parametrize(("prepared", "commits"), [(["left"], [3, 3]), ([], [3, 4])])
-def test_with_xa_transactions_about_it_is_not_settled(prepared: list[str], commits: list[int]) -> None:
+def test_it_is_not_settled_while_there_are_xa_transactions(prepared: list[str], commits: list[int]) -> None:
     assert not opened(Primary([OURS], prepared=prepared, commits=commits)).is_settled

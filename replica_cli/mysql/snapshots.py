@@ -1,0 +1,158 @@
+"""What a read of the primary sees, and from which position on the binary log has what it does not see."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import PrimaryError
+from replica_cli.core.position import Position
+from replica_cli.mysql.binlog import current_position, log_end
+from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ER_SPECIFIC_ACCESS_DENIED, RIGHTS, ServerError
+from replica_cli.mysql.gtids import with_gtids
+from replica_cli.mysql.mariadb_snapshots import open_snapshot
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.mariadb_snapshots import Snapshot
+    from replica_cli.mysql.session import Session
+
+_ER_TABLEACCESS_DENIED = 1142
+_REPEATABLE_READ = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_START = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+# A snapshot that is not settled is followed by others: MariaDB needs milliseconds to begin a file of the log.
+_SETTLED_SECONDS = 0.3
+_PAUSE_SECONDS = 0.03
+# The rows of a commit can be seen as soon as it is in the log and, where the primary waits for a semi-synchronous
+# replica, that replica has answered.
+_SHOWN_SECONDS = 1.0
+_LOCK_SECONDS = 3
+
+
+class _NotSettledError(Exception):
+    """No snapshot of MariaDB shows all transactions before its place."""
+
+
+def visible_position(session: Session, facts: ServerFacts) -> Position:
+    """Return a position of which every transaction before it is visible to a read that starts from now on.
+
+    The end of the log is no such place: a transaction stands in the log before the storage engine shows its rows.
+    MariaDB tells the position of a consistent snapshot (mariadb_snapshots). MySQL tells it in
+    performance_schema.log_status (BACKUP_ADMIN), and without that right its gtid_executed holds only what is
+    committed. Raises PrimaryError where neither is to be had.
+    """
+    if not facts.is_mariadb:
+        return _log_status(session, facts)
+
+    def take() -> Position:
+        # Later snapshots tell when the rows before the first one's place can be seen.
+        first, _ = _settle(session, _SHOWN_SECONDS)
+        return first.place
+
+    session.execute(_REPEATABLE_READ)
+    try:
+        return with_gtids(session, take, lambda: log_end(session))
+    finally:
+        session.rollback()
+
+
+def _settle(session: Session, seconds: float) -> tuple[Snapshot, Snapshot]:
+    """Open snapshots until one is settled, for so long at most; return the first one and the last one."""
+    first = last = open_snapshot(session)
+    deadline = time.monotonic() + seconds
+    while not last.is_settled and time.monotonic() < deadline:
+        StopToken().wait(_PAUSE_SECONDS)
+        last = open_snapshot(session)
+    return first, last
+
+
+def _log_status(session: Session, facts: ServerFacts) -> Position:
+    try:
+        row = session.row("SELECT LOCAL FROM performance_schema.log_status")
+    except ServerError as error:
+        # It needs BACKUP_ADMIN, and SELECT on the table besides.
+        if error.errno not in (ER_SPECIFIC_ACCESS_DENIED, _ER_TABLEACCESS_DENIED):
+            raise
+        row = None
+    if row is not None:
+        local = json.loads(row[0])
+        gtid = str(local.get("gtid_executed", "")).replace("\n", "") if facts.has_gtids else ""
+        return Position(str(local["binary_log_file"]), int(local["binary_log_position"]), gtid)
+    if facts.has_gtids:
+        executed = session.row("SELECT @@GLOBAL.gtid_executed")
+        return Position("", 0, str(executed[0]).replace("\n", "") if executed else "")
+    raise PrimaryError(
+        f"{session.server}: no way to tell which transactions are visible",
+        hint="GRANT BACKUP_ADMIN ON *.* TO this user, or set gtid_mode=ON",
+    )
+
+
+@contextmanager
+def table_snapshot(
+    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName]
+) -> Iterator[Position]:
+    """Open a snapshot on `session` of which the position is exact for some tables; it ends with the context.
+
+    MariaDB needs no lock, unless no snapshot shows all transactions before its place: that is so at the beginning of
+    a file of the log, and while there are XA transactions. There, and on MySQL, `locker` holds the tables' read locks
+    for the moment in which position and snapshot are taken: writers of these tables have committed, and the next ones
+    come after the position.
+    """
+    session.execute(_REPEATABLE_READ)
+    try:
+        position = _settled_position(session) if facts.is_mariadb else None
+        yield _locked_position(session, locker, facts, names) if position is None else position
+    finally:
+        session.rollback()
+
+
+def _settled_position(session: Session) -> Position | None:
+    """Open a snapshot and return its exact position, None where no snapshot shows all that is before its place."""
+
+    def take() -> Position:
+        _, last = _settle(session, _SETTLED_SECONDS)
+        if not last.is_settled:
+            raise _NotSettledError
+        return last.place
+
+    try:
+        return with_gtids(session, take, lambda: log_end(session))
+    except _NotSettledError:
+        return None
+
+
+def _locked_position(session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName]) -> Position:
+    _lock_tables(locker, facts, names)
+    try:
+        position = current_position(locker, facts)
+        session.execute(_START)
+    finally:
+        locker.execute("UNLOCK TABLES")
+    return position
+
+
+def _lock_tables(locker: Session, facts: ServerFacts, names: Sequence[TableName]) -> None:
+    # As long as we wait for the lock, the applications' writes wait too, and a prepared XA transaction may stay for
+    # days.
+    patience = f" WAIT {_LOCK_SECONDS}" if facts.is_mariadb else ""
+    try:
+        locker.execute("LOCK TABLES " + ", ".join(f"{quote_table(name)} READ" for name in names) + patience)
+    except ServerError as error:
+        told = f"{', '.join(map(str, names))} can be copied only under a read lock now"
+        if error.errno in RIGHTS:
+            schemas = sorted({name.schema for name in names})
+            raise PrimaryError(
+                f"{locker.server}: {told}, and our user may not lock tables: {error.text}",
+                hint=" ".join(f"GRANT LOCK TABLES ON {quote(schema)}.* TO this user;" for schema in schemas),
+            ) from error
+        if error.errno != ER_LOCK_WAIT_TIMEOUT:
+            raise
+        text = f"{told}; end the transaction there that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
+        raise ServerError(error.errno, text, error.server, remedy=error.remedy, exit_code=error.exit_code) from error
