@@ -30,6 +30,7 @@ class LogTables:
         self._is_mariadb = is_mariadb
         self._maps: dict[bytes, TableMap] = {}
         self._bodies: dict[bytes, bytes] = {}
+        self._ids: dict[TableName, bytes] = {}
         # The same map is the same object for as long as it can be: engines remember what they made of it.
         self._known: dict[bytes, tuple[TableMap, RowHeads]] = {}
         self.bodies: set[bytes] = set()
@@ -37,7 +38,7 @@ class LogTables:
 
     def forget_ids(self) -> None:
         """Forget which table each id means: they begin anew."""
-        for forgotten in (self._maps, self._bodies, self.bodies, self.heads):
+        for forgotten in (self._maps, self._bodies, self._ids, self.bodies, self.heads):
             forgotten.clear()
 
     def take_map(self, event: bytes) -> None:
@@ -50,11 +51,26 @@ class LogTables:
             found = self._known[body[8:]] = parse_table_map(body, is_mariadb=self._is_mariadb), RowHeads()
         table, heads = found
         table_id = body[:6]
+        # The primary gives a table another id whenever it opens it again: the former one goes. Rows that still have it
+        # come behind a table map of their own.
+        former = self._ids.get(table.name)
+        if former is not None and former != table_id:
+            self._forget_id(former)
+        # The primary may have given the id to another table before, if its counter began anew.
+        other = self._maps.get(table_id)
+        if other is not None and other.name != table.name and self._ids.get(other.name) == table_id:
+            del self._ids[other.name]
+        self._ids[table.name] = table_id
         self._maps[table_id] = table
         self.heads[table_id] = heads if self._wants(table.name) else None
         self.bodies.discard(self._bodies.get(table_id, b""))
         self._bodies[table_id] = body
         self.bodies.add(body)
+
+    def _forget_id(self, table_id: bytes) -> None:
+        self._maps.pop(table_id, None)
+        self.heads.pop(table_id, None)
+        self.bodies.discard(self._bodies.pop(table_id, b""))
 
     def rows(self, event: bytes) -> RowEvent | None:
         """Return a row event (without checksum), None where nobody wants its table. Raises CorruptEvent."""
