@@ -20,9 +20,9 @@ WHOLE_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer",
 _PLAIN = WHOLE_NUMBERS | {"decimal", "numeric"}
 _AS_NUMBER = frozenset({"bit", "enum", "set"})
 _NUMBERS = _PLAIN | _AS_NUMBER | {"year"}
-_FLOATING = frozenset({"float", "double", "real"})
+FLOATING = frozenset({"float", "double", "real"})
 _TEMPORAL = frozenset({"date", "datetime", "timestamp", "time"})
-_STRINGS = frozenset(
+STRINGS = frozenset(
     {"char", "varchar", "binary", "varbinary", "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob"}
 ) | {"mediumblob", "longblob"}
 # Text on both ways: as bytes the server would take them for its own packed form, in one order or the other.
@@ -83,8 +83,8 @@ def paging_key(definition: TableDefinition) -> PagingKey | None:
 def _can_be_key(column: Column) -> bool:
     # A FLOAT(M,D) prints fewer digits than it compares by.
     kind = column.data_type
-    known = _NUMBERS | _TEMPORAL | _STRINGS | _WORDED
-    return kind in known or (kind in _FLOATING and "(" not in column.column_type)
+    known = _NUMBERS | _TEMPORAL | STRINGS | _WORDED
+    return kind in known or (kind in FLOATING and "(" not in column.column_type)
 
 
 def takes_digits(column: Column) -> bool:
@@ -94,7 +94,7 @@ def takes_digits(column: Column) -> bool:
 
 def takes_quoted(column: Column) -> bool:
     """Say whether the literal is text between quotes, or digits that mean the same as text."""
-    return column.data_type in _PLAIN | _FLOATING | _TEMPORAL | _STRINGS
+    return column.data_type in _PLAIN | FLOATING | _TEMPORAL | STRINGS
 
 
 def value_expression(column: Column) -> str:
@@ -105,14 +105,14 @@ def value_expression(column: Column) -> str:
     name, kind = quote(column.name), column.data_type
     if kind in _NUMBERS:
         text = _number(column)
-    elif kind in _FLOATING and "(" not in column.column_type:
+    elif kind in FLOATING and "(" not in column.column_type:
         text = f"QUOTE({_double(column)})"
-    elif kind in _FLOATING:
+    elif kind in FLOATING:
         # FLOAT(M,D) is rounded again on its way in: only the digits that it shows come out of that unchanged.
         text = f"QUOTE(CAST({name} AS {_WIDE}))"
     elif kind in _TEMPORAL:
         text = f"QUOTE({name})"
-    elif kind in _STRINGS:
+    elif kind in STRINGS:
         text = f"QUOTE(CAST({name} AS BINARY))"
     elif kind in _WORDED:
         text = f"IFNULL(CONCAT('_latin1''',{name},''''),'NULL')"
@@ -158,9 +158,9 @@ def key_expression(column: Column) -> str:
     name, kind = quote(column.name), column.data_type
     if kind in _NUMBERS:
         return _digits(column)
-    if kind in _FLOATING:
+    if kind in FLOATING:
         return f"CONCAT('(''',{_double(column)},'''+0e0)')"
-    if kind in _STRINGS:
+    if kind in STRINGS:
         # Hex with the column's charset: the column's own collation decides, and the index is used.
         charset = column.charset if column.charset not in (None, "binary") else None
         introducer = f"_{charset} " if charset else ""
@@ -201,19 +201,24 @@ def _bound(key: PagingKey, literals: KeyLiterals, *, is_upper: bool) -> str:
 def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows: int) -> str:
     """Return the query for one row: the key literals of the row behind so many others."""
     literals = ", ".join(key_expression(p.column) for p in key.parts)
-    order = ", ".join(quote(p.column.name) + (" DESC" if p.is_descending else "") for p in key.parts)
-    return f"SELECT {literals} FROM {_along(name, key)}{where(condition)} ORDER BY {order} LIMIT {skipped_rows}, 1"
+    return f"SELECT {literals} FROM {_along(name, key)}{where(condition)}{_in_order(key)} LIMIT {skipped_rows}, 1"
 
 
-def rows_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
+def rows_query(
+    definition: TableDefinition, key: PagingKey | None = None, condition: str = "", limit: int | None = None
+) -> str:
     """Return the query for rows too big for a chunk: one literal a column, last whether an ENUM holds index 0."""
     columns = [_expression(definition, c) for c in definition.written_columns]
     texts = ", ".join([*columns, enum_zero_expression(definition) or "0"])
-    return f"SELECT {texts} FROM {source_of(definition, key)}{where(condition)}"
+    return f"SELECT {texts} FROM {source_of(definition, key)}{where(condition)}{_first(key, limit)}"
 
 
-def lines_query(definition: TableDefinition, key: PagingKey | None = None, condition: str = "") -> str:
+def lines_query(
+    definition: TableDefinition, key: PagingKey | None = None, condition: str = "", limit: int | None = None
+) -> str:
     """Return the query for bracketed rows of literals, and whether an ENUM holds index 0.
+
+    With a limit it returns the first rows along the key, in its order.
 
     A text that is longer than the server's packet is NULL. No GROUP_CONCAT: it keeps values in fields and the list in
     a buffer, and cuts both, so that all would have to be computed twice to be believed.
@@ -222,7 +227,7 @@ def lines_query(definition: TableDefinition, key: PagingKey | None = None, condi
     zero = enum_zero_expression(definition)
     # A table of generated columns alone has rows, and nothing that is written.
     row = f"CONCAT('(',{columns},')')" if columns else "'()'"
-    return f"SELECT {row}, {zero or '0'} FROM {source_of(definition, key)}{where(condition)}"
+    return f"SELECT {row}, {zero or '0'} FROM {source_of(definition, key)}{where(condition)}{_first(key, limit)}"
 
 
 def digest_query(definition: TableDefinition, condition: str = "") -> str:
@@ -278,6 +283,14 @@ def source_of(definition: TableDefinition, key: PagingKey | None = None) -> str:
 
 def _along(name: TableName, key: PagingKey) -> str:
     return f"{quote_table(name)} FORCE INDEX ({quote(key.index)})"
+
+
+def _in_order(key: PagingKey) -> str:
+    return " ORDER BY " + ", ".join(quote(p.column.name) + (" DESC" if p.is_descending else "") for p in key.parts)
+
+
+def _first(key: PagingKey | None, limit: int | None) -> str:
+    return "" if key is None or limit is None else f"{_in_order(key)} LIMIT {limit}"
 
 
 def where(condition: str) -> str:

@@ -21,6 +21,7 @@ from replica_cli.sqlbuilder.chunks import (
     up_to,
     where,
 )
+from replica_cli.sqlbuilder.row_text import key_of_literals, key_of_row
 from replica_cli.transfer.chunk import Chunk
 from replica_cli.transfer.documents import Care, Documents
 from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
@@ -78,6 +79,8 @@ class RangeReader:
         self._with_digest = with_digest
         self._in_snapshot = in_snapshot
         self._documents = Documents(session, definition, care, key)
+        # Documents and digests are asked for by a condition of their own.
+        self._is_bounded = with_digest or care is not Care.NONE
         self._definition = definition
         self._key = key
         self._packet_limit = packet_limit
@@ -111,21 +114,47 @@ class RangeReader:
         for _ in range(_COUNTS_LIMIT):
             self._rows = rows
             with self._snapshot():
-                # The boundary comes first and alone, from the index: so the chunk needs no sorted temporary table.
-                last_key = self.boundary(both(start, end), rows - 1)
-                condition = both(start, up_to(self._key, last_key) if last_key else end)
-                chunk = self._read(condition, last_key)
+                chunk = self._read_bounded(start, end) if self._is_bounded else self._read_first(both(start, end))
                 if chunk is None:
                     return None
-                # A row behind so many others was there, so many must have come.
-                expected = rows if last_key else row_count(self._session, self._definition, condition)
-                if self._with_digest:
-                    digest = self._session.row(digest_query(self._definition, condition)) or ()
-                    chunk = replace(chunk, condition=condition, digest=digest)
+                # As many as were asked for have come, or all that there are.
+                expected = rows if chunk.last_key else row_count(self._session, self._definition, both(start, end))
             if chunk.row_count == expected:
                 return chunk
             found = chunk.row_count
         raise _cut_short(self._definition, expected, found)
+
+    def _read_first(self, condition: str) -> Chunk | None:
+        """Read the first rows along the key; the last of them says where the next chunk begins."""
+        rows = self._rows
+        limit = self._packet_limit if rows == 1 else min(self._packet_limit, _CHUNK_BYTES)
+        found = _rows_within(limit, self._session.lines(lines_query(self._definition, self._key, condition, rows)))
+        if found is None:
+            if rows > 1:
+                return None
+            wide = self._session.rows(rows_query(self._definition, self._key, condition, 1))
+            chunk = self._wide_rows(None, wide)
+            literals = [_bytes(literal) for literal in wide[0][:-1]] if wide else []
+            return replace(chunk, last_key=key_of_literals(literals, self._definition, self._key), is_last=False)
+        if not found.texts:
+            return Chunk((), 0, None, is_last=True)
+        texts = cast("list[bytes]", found.texts)
+        values = b",".join(texts)
+        self._adapt(len(values), len(texts))
+        is_last = len(texts) < rows
+        last_key = None if is_last else key_of_row(texts[-1], self._definition, self._key)
+        return Chunk((values,), len(texts), last_key, is_last, found.is_flagged)
+
+    def _read_bounded(self, start: str, end: str) -> Chunk | None:
+        """Read a chunk between two bounds that other queries can be asked for too."""
+        # The boundary comes first and alone, from the index: so the chunk needs no sorted temporary table.
+        last_key = self.boundary(both(start, end), self._rows - 1)
+        condition = both(start, up_to(self._key, last_key) if last_key else end)
+        chunk = self._read(condition, last_key)
+        if chunk is not None and self._with_digest:
+            digest = self._session.row(digest_query(self._definition, condition)) or ()
+            chunk = replace(chunk, condition=condition, digest=digest)
+        return chunk
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
