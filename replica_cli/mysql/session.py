@@ -130,22 +130,59 @@ class Session:
     def execute_one(self, sql: str | bytes) -> int:
         """Run text that another server wrote: it is one statement, and a second one in it is a syntax error.
 
-        The session takes several at once before and after. Source: COM_SET_OPTION,
-        https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_set_option.html
+        The session takes several at once before and after. Return the number of rows it found.
         """
-        self._take_several(is_on=False)
-        try:
-            return self.execute(sql)
-        finally:
-            # A connection that is lost takes the option with it, and its own error counts.
-            with contextlib.suppress(ServerError):
-                self._take_several(is_on=True)
+        (found,) = self.execute_ones([sql])
+        if isinstance(found, ServerError):
+            raise found
+        return found
 
-    def _take_several(self, *, is_on: bool) -> None:
-        option = _MULTI_STATEMENTS_ON if is_on else _MULTI_STATEMENTS_OFF
+    def execute_ones(self, texts: Sequence[str | bytes]) -> list[int | ServerError]:
+        """Run texts as `execute_one` does, one after the other, and wait once for the answers to all of them.
+
+        Return the number of rows that each found, or the error that it failed with: those after it are run all the
+        same. Raises ServerError if the connection is lost.
+        Source: COM_SET_OPTION, https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_set_option.html
+        """
+        queries = [(COMMAND.COM_QUERY, text) for text in texts]
+        commands = [(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF), *queries, (_COM_SET_OPTION, _MULTI_STATEMENTS_ON)]
         with self._translated():
-            self._connection._execute_command(_COM_SET_OPTION, option)  # type: ignore[attr-defined]  # noqa: SLF001
+            for command, text in commands:
+                self._connection._execute_command(command, text)  # type: ignore[attr-defined]  # noqa: SLF001
+                self._answers.append(self._connection._next_seq_id)  # type: ignore[attr-defined]  # noqa: SLF001
+        try:
+            self._receive_option()
+            found = [self._receive_or_error() for _ in texts]
+        except ServerError:
+            # The answers that are left are of these texts, and no later statement must take them for its own.
+            self._answers.clear()
+            self.abort()
+            raise
+        # A connection that is lost now takes the option with it, and what the texts did counts.
+        with contextlib.suppress(ServerError):
+            self._receive_option()
+        return found
+
+    def _receive_option(self) -> None:
+        with self._translated():
+            self._connection._next_seq_id = self._answers.popleft()  # type: ignore[attr-defined]  # noqa: SLF001
             self._connection._read_packet()  # type: ignore[no-untyped-call]  # noqa: SLF001
+
+    def _receive_or_error(self) -> int | ServerError:
+        try:
+            return self.receive(is_first=True)
+        except ServerError as error:
+            if error.is_connection_lost:
+                raise
+            return error
+
+    def execute_each(self, statements: Sequence[bytes]) -> list[int]:
+        """Run statements in one packet and return the number of rows that each found.
+
+        Where one fails, those after it are not run. Raises ServerError, with what the statements before it did kept.
+        """
+        self.send(statements)
+        return [self.receive(is_first=number == 0) for number in range(len(statements))]
 
     def load(self, statement: bytes, text: bytes) -> Loaded:
         """Run a LOAD DATA LOCAL and give it its text; the file that it names is not looked at.

@@ -63,3 +63,40 @@ def test_text_of_another_server_is_one_statement(primary: SandboxServer, schema:
         assert (schema,) in session.rows("SHOW DATABASES")
         # Packets of many statements go as before.
         assert session.rows_of_each(["SELECT 1", "SELECT 2"]) == [[(1,)], [(2,)]]
+
+
+def test_texts_that_are_run_together_fail_alone(primary: SandboxServer, schema: str) -> None:
+    with primary.session() as session:
+        session.execute(f"CREATE DATABASE {schema}")
+        texts = [f"CREATE TABLE {schema}.{name} (id INT)" for name in ("a", "a", "b")]
+        made, again, other, two = session.execute_ones([*texts, f"DO 1; DROP DATABASE {schema}"])
+        assert (made, other) == (0, 0)
+        assert isinstance(again, ServerError)
+        assert again.errno == 1050
+        assert isinstance(two, ServerError)
+        assert two.errno == 1064
+        assert session.rows_of_each(["SELECT 1", "SELECT 2"]) == [[(1,)], [(2,)]]
+        assert len(session.rows(f"SHOW TABLES FROM {schema}")) == 2
+
+
+def test_answers_to_texts_that_are_lost_are_not_taken_for_those_of_others(primary: SandboxServer) -> None:
+    with primary.session() as session:
+        with pytest.raises(ServerError) as lost:
+            session.execute_ones(["DO 1", f"KILL {session.connection_id}", "DO 2"])
+        assert lost.value.is_connection_lost
+        with pytest.raises(ServerError) as lost:
+            session.execute("DO 3")
+        assert lost.value.is_connection_lost
+
+
+def test_statements_in_one_packet_end_at_the_first_that_fails(primary: SandboxServer, schema: str) -> None:
+    with primary.session() as session:
+        session.execute(f"CREATE DATABASE {schema}")
+        session.execute(f"CREATE TABLE {schema}.t (id INT PRIMARY KEY)")
+        insert = f"INSERT INTO {schema}.t VALUES ".encode()
+        assert session.execute_each([b"BEGIN", insert + b"(1), (2)", b"COMMIT"]) == [0, 2, 0]
+        with pytest.raises(ServerError) as refused:
+            session.execute_each([b"BEGIN", insert + b"(3)", insert + b"(1)", b"COMMIT"])
+        assert refused.value.errno == 1062
+        session.rollback()
+        assert session.rows(f"SELECT id FROM {schema}.t") == [(1,), (2,)]

@@ -45,14 +45,23 @@ class Killer:
 
 def die_behind(session: Session, bench: Bench, statement: str, *, before_its_answer: bool = False) -> None:
     """Let a session's connection be killed as soon as a statement with this text has run in it."""
-    execute = session.execute
+    execute, execute_one = session.execute, session.execute_one
 
-    def dying(sql: str | bytes, *args: Any) -> int:
-        found = execute(sql, *args)
+    def die(sql: str | bytes) -> None:
         if statement.encode() in (sql if isinstance(sql, bytes) else sql.encode()):
             bench.other.execute(f"KILL {session.connection_id}")
             if before_its_answer:
                 execute("DO 0")
+
+    def dying(sql: str | bytes, *args: Any) -> int:
+        found = execute(sql, *args)
+        die(sql)
+        return found
+
+    def dying_one(sql: str | bytes) -> int:
+        found = execute_one(sql)
+        die(sql)
         return found
 
     session.execute = dying  # type: ignore[method-assign]  # for this one session
+    session.execute_one = dying_one  # type: ignore[method-assign]
