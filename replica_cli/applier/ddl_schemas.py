@@ -76,7 +76,7 @@ def drop_schema(session: Session, catalog: Session, schema: str, tables: Sequenc
 def without_replace(parsed: ParsedStatement) -> ParsedStatement:
     """Return a CREATE OR REPLACE DATABASE without its OR REPLACE, which MySQL does not know."""
     places = [i for i, t in enumerate(parsed.tokens) if t.is_word("OR", "REPLACE")][:2]
-    tokens = tuple(replace(t, text="") if i in places else t for i, t in enumerate(parsed.tokens))
+    tokens = tuple(t._replace(text="") if i in places else t for i, t in enumerate(parsed.tokens))
     return replace(parsed, tokens=tokens)
 
 

@@ -23,7 +23,7 @@ def with_collations(parsed: ParsedStatement, collations: Mapping[int, str]) -> P
     """Return the statement with COLLATE behind the charset names at these places."""
     tokens = list(parsed.tokens)
     for place, collation in collations.items():
-        tokens[place] = replace(tokens[place], text=f"{tokens[place].text} COLLATE {collation}")
+        tokens[place] = tokens[place]._replace(text=f"{tokens[place].text} COLLATE {collation}")
     return replace(parsed, tokens=tuple(tokens))
 
 
@@ -93,7 +93,7 @@ def _end_of_columns(parsed: ParsedStatement) -> int | None:
 
 def with_names(parsed: ParsedStatement, names: Mapping[int, str]) -> ParsedStatement:
     """Return the statement with other words at these places."""
-    tokens = tuple(replace(t, text=names[i]) if i in names else t for i, t in enumerate(parsed.tokens))
+    tokens = tuple(t._replace(text=names[i]) if i in names else t for i, t in enumerate(parsed.tokens))
     return replace(parsed, tokens=tokens)
 
 

@@ -223,11 +223,21 @@ def lines_query(
     A text that is longer than the server's packet is NULL. No GROUP_CONCAT: it keeps values in fields and the list in
     a buffer, and cuts both, so that all would have to be computed twice to be believed.
     """
+    zero = enum_zero_expression(definition) or "0"
+    row = _row(definition)
+    return f"SELECT {row}, {zero} FROM {source_of(definition, key)}{where(condition)}{_first(key, limit)}"
+
+
+def size_query(definition: TableDefinition, key: PagingKey | None, limit: int) -> str:
+    """Return the query for what `lines_query` gives up to a limit: rows, those that are not NULL, and their bytes."""
+    rows = f"SELECT OCTET_LENGTH({_row(definition)}) AS size FROM {source_of(definition, key)}{_first(key, limit)}"
+    return f"SELECT COUNT(*), COUNT(size), COALESCE(SUM(size), 0) FROM ({rows}) AS found"
+
+
+def _row(definition: TableDefinition) -> str:
     columns = ",',',".join(_expression(definition, c) for c in definition.written_columns)
-    zero = enum_zero_expression(definition)
     # A table of generated columns alone has rows, and nothing that is written.
-    row = f"CONCAT('(',{columns},')')" if columns else "'()'"
-    return f"SELECT {row}, {zero or '0'} FROM {source_of(definition, key)}{where(condition)}{_first(key, limit)}"
+    return f"CONCAT('(',{columns},')')" if columns else "'()'"
 
 
 def digest_query(definition: TableDefinition, condition: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ _OPTIONS_OF_OTHER_ENGINES = frozenset(
     {"TRANSACTIONAL", "PAGE_CHECKSUM", "CHECKSUM", "DELAY_KEY_WRITE", "PACK_KEYS", "ROW_FORMAT", "KEY_BLOCK_SIZE",
      "MIN_ROWS", "MAX_ROWS", "AVG_ROW_LENGTH"}
 )  # fmt: skip
+_COUNTER = re.compile(r"^(\)[^\n'\"]*?) AUTO_INCREMENT=\d+", re.MULTILINE)
 _SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
 
 
@@ -29,13 +31,14 @@ class CreateStatements:
     """A table without its foreign keys, the statements that add them later, and what is not as on the primary.
 
     `deferred_keys` are indexes that may be dropped from the empty table and made when its rows are there: their names
-    and their clauses.
+    and their clauses. `columns` are the names of the primary's columns.
     """
 
     create: str
     deferred_keys: tuple[tuple[str, str], ...] = ()
     foreign_keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    columns: frozenset[str] = frozenset()
 
 
 def create_statements(
@@ -45,7 +48,6 @@ def create_statements(
     source: TableName,
     route: Route,
     crossing: Crossing | None = None,
-    keeps_auto_increment: bool = True,
 ) -> CreateStatements:
     """Return what makes `source` as `target`; `route` gives the secondary's name of any table that it speaks of.
 
@@ -54,6 +56,7 @@ def create_statements(
     Raises DefinitionRefused where the secondary's table would not be the same, ValueError where the text is no table.
     """
     table = parse(create_text)
+    columns = frozenset(i.name for i in table.columns)
     notes: list[str] = []
     engine = kind_of(table.engine)
     if engine is EngineKind.REFUSED:
@@ -62,7 +65,7 @@ def create_statements(
         table = cross(table, source, crossing, notes)
     if engine is EngineKind.CONVERTED:
         table = _as_innodb(table, source, notes)
-    table = replace(table, tail=_placed(table.tail, notes, keeps_auto_increment=keeps_auto_increment))
+    table = replace(table, tail=_placed(table.tail, notes))
     items = tuple(_routed_sequences(i, route) for i in table.items)
     notes += [n for i in items if i.is_column and (n := _doubt(i))]
     foreign_keys = []
@@ -78,6 +81,7 @@ def create_statements(
         deferred_keys=tuple((i.name, i.text) for i in deferred_keys(table)),
         foreign_keys=tuple(foreign_keys),
         notes=tuple(notes),
+        columns=columns,
     )
 
 
@@ -158,19 +162,19 @@ def _without_hash(item: Item) -> Item:
 
 
 def without_counter(text: str) -> str:
-    """Return SHOW CREATE TABLE's text without the AUTO_INCREMENT counter, which every inserted row moves."""
-    tokens = tuple(tokenise(text, CATALOG))
-    return join(without(tokens, [(o.start, o.end) for o in options(tokens) if o.name == "AUTO_INCREMENT"]))
+    """Return SHOW CREATE TABLE's text without the AUTO_INCREMENT counter, which every inserted row moves.
+
+    It stands in the line after the last column or key, before any text in quotes.
+    """
+    return _COUNTER.sub(r"\1", text, count=1)
 
 
-def _placed(tail: tuple[Token, ...], notes: list[str], *, keeps_auto_increment: bool) -> tuple[Token, ...]:
+def _placed(tail: tuple[Token, ...], notes: list[str]) -> tuple[Token, ...]:
     dropped = []
     for option in options(tail):
         if option.name in ("DATA DIRECTORY", "INDEX DIRECTORY"):
             dropped.append((option.start, option.end))
             notes.append(f"{option.name} is the primary's own and is left out")
-        elif option.name == "AUTO_INCREMENT" and not keeps_auto_increment:
-            dropped.append((option.start, option.end))
     for place, token in enumerate(tail):
         if token.is_word("TABLESPACE"):
             name = next(p for p in range(place + 1, len(tail)) if not tail[p].is_blank)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options
@@ -127,7 +127,7 @@ def _collated(tokens: tuple[Token, ...], source: TableName, column: str, crossin
         equal = crossing.collation(name)
         if equal is None:
             raise DefinitionRefused(source, column, f"{name} compares text in a way that the other flavour has not")
-        renamed[after] = replace(tokens[after], text=equal)
+        renamed[after] = tokens[after]._replace(text=equal)
     return tuple(renamed)
 
 
@@ -150,7 +150,7 @@ class _Crossed:
         if item.is_column:
             tokens = self._retyped(tokens)
         elif not self._crossing.to_mariadb:
-            tokens = tuple(replace(t, text="INVISIBLE") if t.is_word("IGNORED") else t for t in tokens)
+            tokens = tuple(t._replace(text="INVISIBLE") if t.is_word("IGNORED") else t for t in tokens)
         return Item(tokens)
 
     def _unshared(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths, join, solid, split, tokenise
@@ -17,6 +17,11 @@ class Item:
     """A column, a key or a constraint of a table."""
 
     tokens: tuple[Token, ...]
+    _solid: list[Token] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Each property looks at them.
+        object.__setattr__(self, "_solid", solid(self.tokens))
 
     @property
     def is_column(self) -> bool:
@@ -63,10 +68,6 @@ class Item:
     def text(self) -> str:
         """Return the item as SQL."""
         return join(self.tokens)
-
-    @property
-    def _solid(self) -> list[Token]:
-        return solid(self.tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,5 +22,5 @@ def shown(parsed: ParsedStatement) -> str:
 
 def masked(parsed: ParsedStatement) -> str:
     """Return a statement's text without its strings and numbers: values of rows, and passwords, stay out of logs."""
-    hidden = (replace(t, text="?") if t.kind in (Kind.STRING, Kind.NUMBER) else t for t in parsed.tokens)
+    hidden = (t._replace(text="?") if t.kind in (Kind.STRING, Kind.NUMBER) else t for t in parsed.tokens)
     return shown(replace(parsed, tokens=tuple(hidden)))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.mysql.catalog import read_table, show_create, show_create_sequence
+from replica_cli.mysql.catalog import read_table, show_create, show_create_sequence, show_creates
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
-from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements
+from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements, without_counter
 from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
@@ -20,6 +20,8 @@ from replica_cli.transfer.documents import Care
 from replica_cli.transfer.errors import TableAltered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 # Of a table that is altered between any two of them.
 _LOOKS_LIMIT = 20
-_SEQUENCE = "CREATE SEQUENCE "
 # From which release on servers have a type; whether it is MariaDB's.
 _TYPES_SINCE = {
     ("inet6", True): (10, 5, 0),
@@ -104,15 +105,17 @@ def read_source(
     needs_lock = kind_of(definition.engine) is EngineKind.CONVERTED
     target = origin.route(definition.name) or definition.name
     statements = create_statements(text, target, source=definition.name, route=origin.route, crossing=origin.crossing)
-    if column_kinds(text).keys() != {c.name for c in definition.columns}:
+    if statements.columns != {c.name for c in definition.columns}:
         raise TableAltered(f"{definition.name}: the table was altered on the primary")
     key = None if needs_lock or definition.is_versioned else paging_key(definition)
     if definition.is_versioned:
         # An index that is added later would not have the end of the row versions in it.
         statements = replace(statements, deferred_keys=())
-    definition = _as_made(definition.with_history(origin.last_moment), statements)
+    definition = definition.with_history(origin.last_moment)
+    if origin.crossing.is_needed:
+        definition = _as_made(definition, statements)
     _check_parents(origin, definition)
-    fingerprint = _fingerprint(text, origin, definition.name)
+    fingerprint = _fingerprint(text, origin)
     return SourceTable(definition, target, statements, fingerprint, key, needs_lock, _care(definition, origin))
 
 
@@ -144,7 +147,7 @@ def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition
     text = show_create_sequence(primary, name)
     create, notes = sequence_statement(text, target, source=name, knows_types=origin.to_version >= TYPED_SINCE)
     statements = CreateStatements(create, notes=notes)
-    return SourceTable(definition, target, statements, _fingerprint(text, origin, name), None, needs_lock=False)
+    return SourceTable(definition, target, statements, _fingerprint(text, origin), None, needs_lock=False)
 
 
 def _as_made(definition: TableDefinition, statements: CreateStatements) -> TableDefinition:
@@ -200,20 +203,29 @@ def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTa
     raise TableAltered(f"{name}: altered all the time on the primary", hint="copy it when its DDL is over")
 
 
+def unaltered(primary: Session, origin: Origin, sources: Sequence[SourceTable]) -> set[TableName]:
+    """Return which tables have the definition that they had, in few round trips. Raises ServerError.
+
+    Any other may be gone or altered, or could not be shown: `current_fingerprint` tells.
+    """
+    texts = show_creates(primary, [source.definition.name for source in sources])
+    return {
+        source.definition.name
+        for source in sources
+        if (text := texts.get(source.definition.name)) is not None and _fingerprint(text, origin) == source.fingerprint
+    }
+
+
 def current_fingerprint(primary: Session, origin: Origin, name: TableName) -> str | None:
     """Return the fingerprint of a table as it is now, None where it is gone."""
     try:
         text = show_create(primary, name)
-        return _fingerprint(show_create_sequence(primary, name) if is_sequence(text) else text, origin, name)
+        return _fingerprint(show_create_sequence(primary, name) if is_sequence(text) else text, origin)
     except ServerError as error:
         if error.errno in (ER_NO_SUCH_TABLE, ER_BAD_DB):
             return None
         raise
 
 
-def _fingerprint(text: str, origin: Origin, name: TableName) -> str:
-    if text.startswith(_SEQUENCE):
-        return hashlib.sha256(f"{origin.selection.fingerprint}\0{text}".encode()).hexdigest()
-    bare = create_statements(text, name, source=name, route=lambda n: n, keeps_auto_increment=False)
-    parts = (origin.selection.fingerprint, bare.create, *bare.foreign_keys)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def _fingerprint(text: str, origin: Origin) -> str:
+    return hashlib.sha256(f"{origin.selection.fingerprint}\0{without_counter(text)}".encode()).hexdigest()

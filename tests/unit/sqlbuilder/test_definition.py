@@ -86,12 +86,11 @@ def test_what_innodb_cannot_hold_is_refused() -> None:
         made(table("`a` int", tail="ENGINE=MRG_MyISAM UNION=(`x`)"))
 
 
-def test_the_counter_is_kept_or_dropped() -> None:
+def test_the_counter_is_kept() -> None:
     text = table(
         "`a` int NOT NULL AUTO_INCREMENT", "PRIMARY KEY (`a`)", tail="ENGINE=InnoDB AUTO_INCREMENT=77 COMMENT='c'"
     )
     assert "AUTO_INCREMENT=77" in made(text).create
-    assert made(text, keeps_auto_increment=False).create.endswith("ENGINE=InnoDB COMMENT='c'")
 
 
 def test_places_of_the_primary_are_left_out() -> None:
