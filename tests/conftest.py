@@ -1,4 +1,4 @@
-"""Fixtures for every test: real servers (fix_servers), a TCP proxy (fix_proxy), the coverage of events."""
+"""Fixtures for every test: servers (fix_servers), a TCP proxy (fix_proxy), packets (fix_asked), coverage of events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Test folders are no packages: this is how a test imports `compare`, `fix_servers` and the others.
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["fix_servers", "fix_proxy", "fix_coverage"]
+pytest_plugins = ["fix_servers", "fix_proxy", "fix_coverage", "fix_asked"]
 
 # A busy machine is no error of the code.
 settings.register_profile("patient", deadline=None)

@@ -13,7 +13,7 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
@@ -128,16 +128,26 @@ class ProgressStore:
     def begin(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> None:
         """Write a table's ranges anew, in the caller's transaction or one statement each."""
         self.forget(name)
+        self._insert(self._values(name, fingerprint, ranges))
+
+    def begin_new(self, fingerprints: Mapping[TableName, str]) -> None:
+        """Write that the copies of tables begin, each of one range; none of them has progress yet."""
+        ranges = (RangeProgress(1),)
+        self._insert([v for name, text in fingerprints.items() for v in self._values(name, text, ranges)])
+
+    def _values(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> list[str]:
         rows: list[tuple[int, bytes | None, bytes | None, int]] = [(_DEFINITION, None, fingerprint.encode(), 0)]
         rows += [(r.number, r.last_key, r.high_key, int(r.is_done)) for r in ranges]
         place = f"{text_literal(self._instance)}, {text_literal(name.schema)}, {text_literal(name.table)}"
-        values = ", ".join(
+        return [
             f"({place}, {number}, {_literal(last)}, {_literal(high)}, {done}, UTC_TIMESTAMP(6))"
             for number, last, high, done in rows
-        )
+        ]
+
+    def _insert(self, values: Sequence[str]) -> None:
         self._session.execute(
             f"INSERT INTO {self._table} (instance, schema_name, table_name, range_number, last_key, high_key, is_done, "
-            f"updated_at) VALUES {values}"
+            f"updated_at) VALUES {', '.join(values)}"
         )
 
     def advance_statement(self, name: TableName, before: RangeProgress, after: RangeProgress) -> bytes:
@@ -152,12 +162,19 @@ class ProgressStore:
             f"AND row_count = {before.row_count} AND is_done = {int(before.is_done)}"
         ).encode()
 
-    def verify(self, name: TableName) -> None:
-        """Note that every row is there and the definition is still the one that the copy was begun with."""
-        self._session.execute(
+    def verify(self, *names: TableName) -> None:
+        """Note that every row of tables is there, of the definition that its copy was begun with.
+
+        All are noted or none. Each by its whole key, as `forget` does.
+        """
+        if not names:
+            return
+        updates = (
             f"UPDATE {self._table} SET is_done = 1, updated_at = UTC_TIMESTAMP(6) "
-            f"WHERE {self._where(name, _DEFINITION)}"
+            f"WHERE {self._where(name, _DEFINITION)}".encode()
+            for name in names
         )
+        self._session.execute_each([b"START TRANSACTION", *updates, b"COMMIT"])
 
     def forget(self, *names: TableName) -> None:
         """Delete the ranges of tables, in the caller's transaction or one statement for some hundred tables.

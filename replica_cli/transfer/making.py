@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import ApplyRefused, Interrupted
 from replica_cli.core.reports import TableAction
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog import read_table, read_tables
 from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES, Remedy, ServerError
 from replica_cli.sqlbuilder.definition import with_other_name
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
@@ -22,7 +22,7 @@ from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.modes import make
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.session import Session
@@ -50,6 +50,35 @@ def make_table(secondary: Session, run: TableRun, owner: str) -> None:
         run.is_accepted = True
     _drop(secondary, run.target)
     _make(secondary, run.source, run.target, run.source.statements.create)
+
+
+def make_new_tables(secondary: Session, runs: Sequence[TableRun]) -> list[TableRun]:
+    """Make small tables that are not there, without foreign keys and triggers, all at once.
+
+    Return those that were made as their statements say; any other may be there or not. Raises ServerError if the
+    connection is lost.
+    """
+    texts: list[str] = []
+    numbers: dict[TableRun, int] = {}
+    schema = ""
+    for run in runs:
+        if run.target.schema != schema:
+            schema = run.target.schema
+            texts.append(f"USE {quote(schema)}")
+        numbers[run] = len(texts)
+        texts.append(run.source.statements.create)
+    answers = secondary.execute_ones(texts)
+    made = [run for run, number in numbers.items() if not isinstance(answers[number], ServerError)]
+    there = read_tables(secondary, [run.target for run in made])
+    return [run for run in made if _is_as_said(there.get(run.target), run.source)]
+
+
+def _is_as_said(made: TableDefinition | None, source: SourceTable) -> bool:
+    try:
+        _check_made(made, source)
+    except ApplyRefused:
+        return False
+    return True
 
 
 def drop_table(secondary: Session, name: TableName, target: TableName, waits: LockWaits) -> None:
@@ -134,7 +163,7 @@ def _make(secondary: Session, source: SourceTable, name: TableName, create: str)
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
     secondary.execute(f"USE {quote(name.schema)}")
     make(secondary, create, name)
-    _check_made(secondary, source, name)
+    _check_made(read_table(secondary, name), source)
     keys = source.statements.deferred_keys
     if not keys or source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
         return
@@ -147,12 +176,11 @@ def _make(secondary: Session, source: SourceTable, name: TableName, create: str)
             raise
 
 
-def _check_made(secondary: Session, source: SourceTable, name: TableName) -> None:
+def _check_made(made: TableDefinition | None, source: SourceTable) -> None:
     """Compare what was made where settings of the server that our user may not change put something else.
 
     They are an invisible primary key, an engine without transactions, and a TIMESTAMP that changes by itself.
     """
-    made = read_table(secondary, name)
     if made is None:
         raise ApplyRefused("the table was made on the secondary and is not there")
     if kind_of(made.engine) is not EngineKind.KEPT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from replica_cli.transfer.late import SinceThePlan, gone_since, since_the_plan
 from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused, may_lose
 from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
+from replica_cli.transfer.together import TABLES_AT_ONCE, is_small
 from replica_cli.transfer.waiting import LockWaits
 from replica_cli.transfer.work import Task, WorkQueue
 from replica_cli.transfer.worker import Worker
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replica_cli.core.position import Position
-    from replica_cli.core.settings import Network, Retry, Server
+    from replica_cli.core.settings import Network, Retry, Server, TransferSettings
     from replica_cli.core.status import TransferProgress
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
@@ -112,7 +114,7 @@ def run_copy(
                 for _ in range(max(1, plan.settings.workers))
             ]
             if portion and error is None:
-                _put_tasks(queue, portion)
+                _put_tasks(queue, portion, plan.settings)
                 _work_off(workers, plan.instance)
                 error = queue.error
         if error is not None:
@@ -282,9 +284,15 @@ def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFa
         )  # fmt: skip
 
 
-def _put_tasks(queue: WorkQueue, runs: list[TableRun]) -> None:
+def _put_tasks(queue: WorkQueue, runs: list[TableRun], settings: TransferSettings) -> None:
+    small = [run for run in runs if is_small(run, settings)]
+    # As many groups as workers, if there are few tables.
+    count = min(TABLES_AT_ONCE, math.ceil(len(small) / max(1, settings.workers)))
+    for first in range(0, len(small), count or 1):
+        run, *others = small[first : first + count]
+        queue.put(Task(run, others=tuple(others)))
     for run in runs:
-        if run.must_repeat:
+        if run.must_repeat or is_small(run, settings):
             continue
         match run.planned.action:
             case TableAction.DONE:

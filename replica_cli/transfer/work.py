@@ -17,10 +17,14 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Begin a table, or complete one that is copied (`range_number` 0), or copy one of its ranges."""
+    """Begin a table, or complete one that is copied (`range_number` 0), or copy one of its ranges.
+
+    `others` are small tables that are copied together with it.
+    """
 
     run: TableRun
     range_number: int = 0
+    others: tuple[TableRun, ...] = ()
 
 
 class WorkQueue:

@@ -32,6 +32,7 @@ from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
 from replica_cli.transfer.source import current_fingerprint, reread_source
 from replica_cli.transfer.tables import begin_table, locked_table, split
+from replica_cli.transfer.together import Together
 from replica_cli.transfer.waiting import LockWaits
 from replica_cli.transfer.work import Task
 from replica_cli.transfer.writing import ChunkWriter
@@ -90,7 +91,7 @@ class Worker:
         with closing(self._connections):
             while (task := self._queue.take()) is not None:
                 try:
-                    self._do(task)
+                    self._do_together(task) if task.others else self._do(task)
                 except Interrupted:
                     logger.debug("stopped while waiting to try again")
                 except BaseException as error:  # noqa: BLE001 - the top of a thread: the run raises it
@@ -117,6 +118,25 @@ class Worker:
         if not is_copied and (task.range_number or run.reads_whole or run.is_altered):
             for each in group:
                 self._leave(each, was_range=bool(task.range_number))
+
+    def _do_together(self, task: Task) -> None:
+        runs = (task.run, *task.others)
+        filled: tuple[TableRun, ...] = ()
+        try:
+            filled = Together(self._plan, self._connections, self._waits, self._meter).copy(runs)
+        except (LockHeld, Interrupted):
+            raise
+        except ReplicaError as error:
+            # Each by itself shows what is wrong, and with what.
+            self._connections.close()
+            self._say(logging.INFO, "%d small tables are copied one by one, after: %s", len(runs), error.message)
+        rest = [run for run in runs if not run.is_finished]
+        for run in rest:
+            if run in filled:
+                self._leave(run, was_range=False)
+            else:
+                self._meter.start_over(str(run.name))
+                self._queue.put(Task(run))
 
     def _carry_out(self, task: Task) -> None:
         run = task.run

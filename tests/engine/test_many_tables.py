@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pymysql.connections
-import pytest
 from engine.test_transfer import SIMPLE, Copier
 from fix_replica import wait_until
 
@@ -17,32 +14,12 @@ from replica_cli.core.settings import Settings, TransferSettings
 from replica_cli.service import copying
 
 if TYPE_CHECKING:
+    import pytest
+    from fix_asked import Asked
+
     from replica_cli.sandbox.server import SandboxServer
 
 TABLES = 150
-
-
-@dataclass
-class Asked:
-    """Counts the packets that go to each server's port."""
-
-    counts: dict[int, int]
-
-    def of(self, server: SandboxServer) -> int:
-        return self.counts.pop(server.address().port, 0)
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    counts: dict[int, int] = {}
-    send = pymysql.connections.Connection._execute_command  # type: ignore[attr-defined]
-
-    def counted(connection: Any, *args: object) -> None:
-        counts[connection.port] = counts.get(connection.port, 0) + 1
-        send(connection, *args)
-
-    monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", counted)
-    return Asked(counts)
 
 
 def test_many_workers_copy_many_small_tables_without_a_deadlock(
