@@ -8,7 +8,7 @@ import socket
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import CopiedTable, CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopiedTable, CopyStatus, CopyStep, TableProgress, TableState, TransferProgress
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 HOLDER_CHARACTERS = 255
-# A copy of no more is told whole.
-_TOLD_TABLES = 100
 _USUAL = TableProgress("")
 _FIELDS = tuple(f.name for f in fields(TableProgress))
 
@@ -169,15 +167,15 @@ def _progress(status: WorkerStatus) -> tuple[object, ...]:
 
 
 def _told(progress: TransferProgress) -> dict[str, Any]:
-    """Return a copy's progress for the heartbeat, which is written once a second: of many tables what is not done yet.
+    """Return a copy's progress for the heartbeat; a field that has its usual value is left out.
 
-    What is done is counted in the state, and a field that has its usual value is left out.
+    What has ended is told beside it, by the status.
     """
-    tables = progress.tables
-    if len(tables) > _TOLD_TABLES:
-        tables = tuple(t for t in tables if t.state is not TableState.COPIED)
-    short = [{n: v for n in _FIELDS if (v := getattr(t, n)) != getattr(_USUAL, n)} for t in tables]
-    return {**asdict(replace(progress, tables=())), "tables": short}
+    short = [{n: v for n in _FIELDS if (v := getattr(t, n)) != getattr(_USUAL, n)} for t in progress.tables]
+    found = {**asdict(replace(progress, tables=(), totals=None, ended=())), "tables": short}
+    if progress.totals is not None:
+        found["totals"] = asdict(replace(progress.totals, steps=()))
+    return found
 
 
 def _transfer(found: Any) -> TransferProgress:
@@ -197,7 +195,19 @@ def _transfer(found: Any) -> TransferProgress:
     )
     return TransferProgress(
         str(found["instance"]), tables, float(found["elapsed_seconds"]), float(found["rows_per_second"]),
-        int(found["errors"]),
+        int(found["errors"]), totals=_totals(found.get("totals"), tables),
+    )  # fmt: skip
+
+
+def _totals(found: Any, tables: tuple[TableProgress, ...]) -> CopyStatus | None:
+    # Older versions told each table instead.
+    if found is None:
+        return None
+    estimated, rate = found["rows_estimated"], found["rows_per_second"]
+    return CopyStatus(
+        int(found["tables"]), int(found["tables_done"]), int(found["rows_copied"]),
+        None if estimated is None else int(estimated), None if rate is None else float(rate),
+        tuple(t for t in tables if not t.is_counted),
     )  # fmt: skip
 
 

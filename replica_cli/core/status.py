@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -83,8 +83,26 @@ class TableProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedTable:
+    """A table whose copy has just ended, for the command that asked for it; `at` tells one copy from the next."""
+
+    table: str
+    rows: int
+    at: str
+
+
+# A copy of no more tables is told whole. Of a larger one only what is being worked on is told, up to this number, and
+# the sums: else what is told ten times a second would grow with the number of tables.
+TOLD_TABLES = 100
+
+
+@dataclass(frozen=True, slots=True)
 class TransferProgress:
-    """A whole copy to one secondary. `position` is the saved one, from which a stream will go on."""
+    """A copy to one secondary. `position` is the saved one, from which a stream will go on.
+
+    `tables` are all of them, or those that are being worked on (TOLD_TABLES); `totals` is always of all, None where it
+    is to be added up from `tables`. `ended` are the tables whose copies ended last.
+    """
 
     instance: str
     tables: tuple[TableProgress, ...] = ()
@@ -92,16 +110,18 @@ class TransferProgress:
     rows_per_second: float = 0.0
     errors: int = 0
     position: Position | None = None
+    totals: CopyStatus | None = None
+    ended: tuple[CopiedTable, ...] = ()
 
     @property
     def rows_copied(self) -> int:
         """Return the rows copied so far, all tables."""
-        return sum(t.rows_copied for t in self.tables)
+        return self.status.rows_copied
 
     @property
     def status(self) -> CopyStatus:
         """Return the whole in a few numbers."""
-        return CopyStatus.of(self.tables, self.rows_per_second)
+        return self.totals or CopyStatus.of(self.tables, self.rows_per_second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +149,16 @@ class CopyStatus:
             rows_estimated=sum(_whole(t) for t in tables) if has_estimate else None,
             rows_per_second=rows_per_second,
             steps=tuple(t for t in tables if not t.is_counted),
+        )
+
+    def with_change(self, before: TableProgress, after: TableProgress) -> Self:
+        """Return the sums after one table has changed; its steps are left as they are."""
+        estimated = self.rows_estimated
+        return replace(
+            self,
+            tables_done=self.tables_done + (after.state is TableState.COPIED) - (before.state is TableState.COPIED),
+            rows_copied=self.rows_copied + after.rows_copied - before.rows_copied,
+            rows_estimated=None if estimated is None else estimated + _whole(after) - _whole(before),
         )
 
     @property
@@ -159,15 +189,6 @@ def _whole(table: TableProgress) -> int:
     if table.state is TableState.COPIED:
         return table.rows_copied
     return max(table.rows_estimated or 0, table.rows_copied)
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedTable:
-    """A table whose copy has just ended, for the command that asked for it; `at` tells one copy from the next."""
-
-    table: str
-    rows: int
-    at: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,11 @@ def copy_status(tables: Sequence[TableProgress], beat: Beat | None, *, is_alive:
     """Return a copy in a few numbers, None if there is none; its rate is that of the live process."""
     if not tables:
         return None
-    transfer = beat.transfer if beat is not None and is_alive else None
-    return CopyStatus.of(tables, transfer.rows_per_second if transfer is not None else None)
+    transfer = beat.transfer if beat is not None else None
+    found = CopyStatus.of(tables, transfer.rows_per_second if transfer is not None and is_alive else None)
+    told = transfer.totals.rows_estimated if transfer is not None and transfer.totals is not None else None
+    # Of many tables the heartbeat tells what all of them are estimated to have, and not what each has.
+    return found if told is None else replace(found, rows_estimated=max(told, found.rows_copied))
 
 
 def _table(

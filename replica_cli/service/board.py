@@ -6,10 +6,9 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import CopiedTable, Phase, TableState, WorkerStatus
+from replica_cli.core.status import TOLD_TABLES, CopiedTable, Phase, WorkerStatus
 from replica_cli.service.lag import Lag, PrimaryClock, with_lag
 
 if TYPE_CHECKING:
@@ -132,18 +131,17 @@ class StatusBoard:
     def _copied_with(self, progress: TransferProgress) -> tuple[CopiedTable, ...]:
         """Return what was copied in the last minute: the heartbeat shows it, and who asked for the copy waits for that.
 
+        Of many tables the last ones.
+
         The end of a table is told at once.
         """
         before = self.status.transfer
-        known = _finished(before) if before is not None else frozenset()
-        done = _finished(progress)
-        if known != done:
-            self._told_at = 0.0
-        moment, now, new = datetime.now(UTC).isoformat(), time.monotonic(), done - known
-        self._copied += [(now, CopiedTable(t.table, t.rows_copied, moment)) for t in progress.tables if t.table in new]
+        now = time.monotonic()
+        if before is None or before.ended != progress.ended:
+            known = {table for _, table in self._copied}
+            new = [(now, table) for table in progress.ended if table not in known]
+            if new:
+                self._told_at = 0.0
+            self._copied = [*self._copied, *new][-TOLD_TABLES:]
         self._copied = [(at, table) for at, table in self._copied if now - at < _COPIED_SECONDS]
         return tuple(table for _, table in self._copied)
-
-
-def _finished(progress: TransferProgress) -> frozenset[str]:
-    return frozenset(t.table for t in progress.tables if t.state is TableState.COPIED)

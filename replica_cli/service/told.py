@@ -45,7 +45,10 @@ class Told:
         progress = beat.transfer
         if progress is None or not any(t.table in self._names for t in progress.tables):
             return None
-        return replace(progress, tables=tuple(t for t in progress.tables if t.table in self._names))
+        tables = tuple(t for t in progress.tables if t.table in self._names)
+        # Sums of more than these tables would tell of others.
+        totals = progress.totals if progress.status.tables == len(self._names) else None
+        return replace(progress, tables=tables, totals=totals)
 
     def rows(self, names: Collection[TableName], stop: StopToken) -> int | None:
         """Return the rows that were copied of these tables, None if the stream does not tell. Raises ServerError.

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
+from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import (
+    TOLD_TABLES,
+    CopiedTable,
+    CopyStatus,
+    CopyStep,
+    TableProgress,
+    TableState,
+    TransferProgress,
+)
 from replica_cli.transfer.progress_file import ProgressFile
 
 if TYPE_CHECKING:
@@ -20,15 +31,15 @@ if TYPE_CHECKING:
     from replica_cli.transfer.plan import CopyPlan
 
 _REPORT_SECONDS = 0.1
-_FILE_SECONDS = 0.5
 _TICK_SECONDS = 1.0
 
 
 class Meter:
     """Counts rows per table. Safe between threads.
 
-    `report` hears of it at most ten times a second, the file `transfer_progress_<instance>.json` is written at most
-    twice a second; the end is always told.
+    `report` hears of it at most ten times a second, the file `transfer_progress_<instance>.json` is written once a
+    second; the end is always told. What is told costs the same whatever the number of tables; the file lists them all,
+    and is written while nothing waits for it.
     """
 
     def __init__(
@@ -42,6 +53,10 @@ class Meter:
             )
             for t in plan.tables
         }
+        self._is_told_whole = len(self._tables) <= TOLD_TABLES
+        self._totals = CopyStatus.of(tuple(self._tables.values()), 0.0)
+        self._active: dict[str, TableProgress] = {}
+        self._ended: deque[CopiedTable] = deque(maxlen=TOLD_TABLES)
         self._report = report
         self._file = ProgressFile(folder, plan.instance) if folder else None
         self._started = time.monotonic()
@@ -49,7 +64,7 @@ class Meter:
         self._errors = 0
         self.position: Position | None = None
         self._current_schema = ""
-        self._reported_at = self._written_at = float("-inf")
+        self._reported_at = float("-inf")
         self._steps_at: dict[str, float] = {}
         self._waits_at: dict[str, float] = {}
 
@@ -59,10 +74,12 @@ class Meter:
         is_over = threading.Event()
 
         def tick() -> None:
+            self._write_file()
             while not is_over.wait(_TICK_SECONDS):
                 if not stop.is_paused:
                     with self._lock:
                         self._tell()
+                    self._write_file()
 
         thread = threading.Thread(target=tick, name="copy meter", daemon=True)
         thread.start()
@@ -77,14 +94,14 @@ class Meter:
         """Note what the copy of a table is busy with from now on."""
         with self._lock:
             self._steps_at[table] = time.monotonic()
-            self._tables[table] = replace(self._tables[table], state=TableState.COPYING, step=step)
+            self._change(table, state=TableState.COPYING, step=step)
             self._tell()
 
     def wait(self, table: str, waits_for: str) -> None:
         """Note which lock the statement on a table waits for, "" once it has it."""
         with self._lock:
             self._waits_at[table] = time.monotonic()
-            self._tables[table] = replace(self._tables[table], waits_for=waits_for)
+            self._change(table, waits_for=waits_for)
             self._tell()
 
     def add(self, table: str, rows: int, size: int) -> None:
@@ -94,8 +111,8 @@ class Meter:
             if not self._copied:
                 self._reported_at = float("-inf")  # the first rows are told at once
             self._copied += rows
-            self._tables[table] = replace(
-                before,
+            self._change(
+                table,
                 rows_copied=before.rows_copied + rows,
                 bytes_copied=before.bytes_copied + size,
                 state=TableState.COPYING,
@@ -105,16 +122,16 @@ class Meter:
             self._tell()
 
     def start_over(self, table: str) -> None:
-        """Forget what was counted of a table: its copy begins anew."""
+        """Forget what was counted of a table: its copy begins again."""
         with self._lock:
             self._copied -= self._tables[table].rows_copied
-            self._tables[table] = replace(self._tables[table], rows_copied=0, bytes_copied=0, state=TableState.COPYING)
+            self._change(table, rows_copied=0, bytes_copied=0, state=TableState.COPYING)
             self._copied = max(self._copied, 0)
 
     def finish(self, table: str) -> None:
         """Note that every row of a table is there."""
         with self._lock:
-            self._tables[table] = replace(self._tables[table], state=TableState.COPIED, step=CopyStep.ROWS)
+            self._change(table, state=TableState.COPIED, step=CopyStep.ROWS)
             self._tell()
 
     def fail(self) -> None:
@@ -141,25 +158,42 @@ class Meter:
     def close(self) -> None:
         """Tell the end."""
         with self._lock:
-            self._reported_at = self._written_at = float("-inf")
+            self._reported_at = float("-inf")
             self._tell()
+        self._write_file()
+
+    def _change(self, name: str, **changes: Any) -> None:
+        before = self._tables[name]
+        self._tables[name] = after = replace(before, **changes)
+        self._totals = self._totals.with_change(before, after)
+        if after.state is TableState.COPYING:
+            self._active[name] = after
+        else:
+            self._active.pop(name, None)
+        if after.state is TableState.COPIED and before.state is not TableState.COPIED:
+            self._ended.append(CopiedTable(name, after.rows_copied, datetime.now(UTC).isoformat()))
 
     def _tell(self) -> None:
         now = time.monotonic()
         if self._report and now - self._reported_at >= _REPORT_SECONDS:
             self._reported_at = now
             self._report(self._snapshot(now))
-        if self._file and now - self._written_at >= _FILE_SECONDS:
-            self._written_at = now
-            self._file.write(self._tables, self._current_schema)
+
+    def _write_file(self) -> None:
+        if self._file is not None:
+            with self._lock:
+                tables, schema = dict(self._tables), self._current_schema
+            self._file.write(tables, schema)
 
     def _snapshot(self, now: float) -> TransferProgress:
         elapsed = now - self._started
         rate = self._copied / elapsed if elapsed > 0 else 0.0
-        tables = tuple(
-            t if t.is_counted else replace(t, step_seconds=now - self._since(t, now)) for t in self._tables.values()
+        told = self._tables.values() if self._is_told_whole else itertools.islice(self._active.values(), TOLD_TABLES)
+        tables = tuple(t if t.is_counted else replace(t, step_seconds=now - self._since(t, now)) for t in told)
+        totals = replace(self._totals, rows_per_second=rate, steps=tuple(t for t in tables if not t.is_counted))
+        return TransferProgress(
+            self._instance, tables, elapsed, rate, self._errors, self.position, totals, tuple(self._ended)
         )
-        return TransferProgress(self._instance, tables, elapsed, rate, self._errors, self.position)
 
     def _since(self, table: TableProgress, now: float) -> float:
         return (self._waits_at if table.waits_for else self._steps_at).get(table.table, now)

@@ -363,6 +363,8 @@ def _transfer_progress(progress: TransferProgress) -> Document:
         "rows_copied": progress.rows_copied,
         "rows_per_second": round(progress.rows_per_second, 1),
         "errors": progress.errors,
+        "tables_total": progress.status.tables,
+        "tables_done": progress.status.tables_done,
         "tables": [
             {
                 "table": t.table,

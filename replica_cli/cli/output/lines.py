@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
-from replica_cli.core.status import ENDED, Phase, TableState
+from replica_cli.core.status import ENDED, TOLD_TABLES, Phase, TableState
 from replica_cli.core.wording import copy_text, doing_text, phase_text, told_once, uncommitted_text
 from replica_cli.logs import Tag, log
 
@@ -25,7 +25,7 @@ _INTERVALS = ((60.0, 1.0), (180.0, 5.0), (float("inf"), 30.0))
 _STARTING_SECONDS = 10.0
 _NAMED_TABLES = 3
 _SLACK = 0.05  # statuses come about once a second: 0.99 s later is a second later
-_Facts = tuple[Phase, tuple[str, ...], int, frozenset[str], frozenset[tuple[str, str]]]
+_Facts = tuple[Phase, tuple[str, ...], int, int, frozenset[tuple[str, str]]]
 
 
 class Thinning:
@@ -148,7 +148,9 @@ def _transfer_text(status: WorkerStatus) -> str:
 
 
 def _facts(status: WorkerStatus) -> _Facts:
-    tables = status.transfer.tables if status.transfer else ()
-    done = frozenset(t.table for t in tables if t.state is TableState.COPIED)
-    steps = frozenset((t.table, t.step) for t in tables if not t.is_counted)
-    return (status.phase, status.quarantined, status.reconnects, done, steps)
+    copy = status.transfer.status if status.transfer else None
+    if copy is None or copy.tables > TOLD_TABLES:
+        # One of many tables that begins or ends is no news.
+        return (status.phase, status.quarantined, status.reconnects, 0, frozenset())
+    steps = frozenset((t.table, t.step) for t in copy.steps)
+    return (status.phase, status.quarantined, status.reconnects, copy.tables_done, steps)

@@ -131,7 +131,7 @@ class LiveReporter:
         head.no_wrap, head.overflow = True, "ellipsis"
         active = [t for t in progress.tables if t.state is TableState.COPYING]
         shown = active[: max(0, lines - 2)]
-        waiting = sum(t.state is TableState.PENDING for t in progress.tables) + len(active) - len(shown)
+        waiting = copy.tables - copy.tables_done - len(shown)
         parts: list[RenderableType] = [head]
         if shown:
             parts.append(self._bar_table(instance, shown))
