@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 def families(definitions: Mapping[TableName, TableDefinition]) -> tuple[frozenset[TableName], ...]:
     """Return the families of more than one table, and those of one that refers to itself."""
-    found = {family((name,), definitions) for name in definitions}
+    neighbours = _neighbours(definitions)
+    found: list[frozenset[TableName]] = []
+    seen: set[TableName] = set()
+    for name in neighbours:
+        if name not in seen:
+            found.append(_reached((name,), neighbours))
+            seen |= found[-1]
     return tuple(f for f in found if len(f) > 1 or any(_refers_to_itself(definitions[n]) for n in f))
 
 
@@ -29,12 +35,21 @@ def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefi
     parent is not there yet, and takes others that came to the parent later, by another cascade, and that nothing
     brings back.
     """
-    neighbours: dict[TableName, set[TableName]] = {}
+    return _reached(names, _neighbours(definitions))
+
+
+def _neighbours(definitions: Mapping[TableName, TableDefinition]) -> dict[TableName, set[TableName]]:
+    """Return the tables that are tied to each table directly; a table that is tied to none is left out."""
+    found: dict[TableName, set[TableName]] = {}
     for name, definition in definitions.items():
         for key in definition.foreign_keys:
             if key.acts and key.parent in definitions:
-                neighbours.setdefault(name, set()).add(key.parent)
-                neighbours.setdefault(key.parent, set()).add(name)
+                found.setdefault(name, set()).add(key.parent)
+                found.setdefault(key.parent, set()).add(name)
+    return found
+
+
+def _reached(names: Iterable[TableName], neighbours: Mapping[TableName, set[TableName]]) -> frozenset[TableName]:
     found: set[TableName] = set()
     waiting = list(names)
     while waiting:
