@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from replica_cli.cli.invocation import Furnished
     from replica_cli.core.reports import TransferPlan
+    from replica_cli.service.transfer import MadePlan
 
 HELP = help_text(
     "Copy the tables to the secondaries",
@@ -100,7 +101,8 @@ def transfer(
     with invocation.waiting(run):
         from replica_cli.service.transfer import plan_transfer  # noqa: PLC0415 - after the settings, which may be wrong
 
-        plans = plan_transfer(run.settings, TransferRequest(run.secondaries, mode, tables))
+        made = plan_transfer(run.settings, TransferRequest(run.secondaries, mode, tables))
+    plans = [each.shown for each in made]
     if dry_run:
         _show(invocation, plans)
     # Nothing is begun while one of them cannot be: `--secondary` leaves it out.
@@ -111,10 +113,10 @@ def transfer(
         if not yes or invocation.shows_text:  # nobody is asked about what was not shown
             remark(plans_text(plans, invocation.paint(to_stderr=True)))
         confirm("Replace these rows on the secondary?", is_confirmed=yes)
-    _run(invocation, run, plans)
+    _run(invocation, run, made)
 
 
-def _run(invocation: Invocation, run: Furnished, plans: tuple[TransferPlan, ...]) -> None:
+def _run(invocation: Invocation, run: Furnished, plans: tuple[MadePlan, ...]) -> None:
     from replica_cli.service.transfer import run_transfer  # noqa: PLC0415 - as above
 
     paint = invocation.paint(to_stderr=True)

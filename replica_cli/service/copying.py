@@ -173,6 +173,7 @@ def copy_to_the_end(
     mode: TransferMode,
     *,
     tables: tuple[TableName, ...] = (),
+    plan: CopyPlan | None = None,
     store: TableStore,
     stop: StopToken,
     report: Callable[[TransferProgress], None],
@@ -181,7 +182,8 @@ def copy_to_the_end(
 ) -> CopyResult:
     """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock, as `guard` checks.
 
-    `beside`: of what is unfinished only these tables, as the stream goes on with all others meanwhile; they are brought
+    `plan` was made a moment ago and is carried out if nothing has changed on the secondary since then. `beside`: of
+    what is unfinished only these tables, as the stream goes on with all others meanwhile; they are brought
     up to it afterwards. Raises TablesRefused, with nothing copied, and that is added to the reasons of quarantined
     tables.
     """
@@ -189,13 +191,21 @@ def copy_to_the_end(
         if mode is TransferMode.RESUME:
             forget_dropped(settings, server, store, beside, stop=stop, guard=guard)
         with _noting_refusals(store):
-            plan = make_plan(settings, server, mode, tables)
+            if plan is None or not _still_holds(settings, server, plan):
+                plan = make_plan(settings, server, mode, tables)
             if beside:
                 plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name in beside), joins=True)
             result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
         if not result.must_repeat or stop.is_set:
             return result
-        mode, tables = TransferMode.RESUME, ()
+        mode, tables, plan = TransferMode.RESUME, (), None
+
+
+def _still_holds(settings: Settings, server: Server, plan: CopyPlan) -> bool:
+    from replica_cli.transfer.plan import still_holds  # noqa: PLC0415 - as above
+
+    with connect(server, settings.network) as secondary:
+        return still_holds(plan, secondary)
 
 
 def try_out(

@@ -27,22 +27,35 @@ _WAITED_FOR = frozenset({"secondary-read-only"})
 
 
 def check_before_start(settings: Settings, server: Server) -> None:
-    """Check both servers. Raises PrimaryError or SecondaryError with every fault and the SQL that mends it."""
+    """Check both servers and log what a start warns of.
+
+    Raises PrimaryError or SecondaryError with every fault and the SQL that mends it.
+    """
     ours, theirs = _findings(settings, server)
-    for finding in (*ours, *theirs):
+    log_warnings((*ours, *theirs), server)
+    _raise_faults(settings, server, ours, theirs)
+
+
+def find_before_start(settings: Settings, server: Server) -> tuple[Finding, ...]:
+    """Return what was found of both servers. Raises as `check_before_start`."""
+    ours, theirs = _findings(settings, server)
+    _raise_faults(settings, server, ours, theirs)
+    return (*ours, *theirs)
+
+
+def log_warnings(findings: Iterable[Finding], server: Server) -> None:
+    """Log those of the findings that a start warns of."""
+    for finding in findings:
         if finding.level is HealthLevel.WARNING:
             log(
                 logger, logging.WARNING, Tag.WARN, "%s: %s%s", finding.name, finding.message,
                 f" ({finding.hint})" if finding.hint else "", instance=server.name,
             )  # fmt: skip
-    _raise_faults(settings, server, ours, theirs)
 
 
-def warnings_before_start(settings: Settings, server: Server) -> tuple[str, ...]:
-    """Return what a start warns of. Raises as `check_before_start`."""
-    ours, theirs = _findings(settings, server)
-    _raise_faults(settings, server, ours, theirs)
-    warnings = (f for f in (*ours, *theirs) if f.level is HealthLevel.WARNING)
+def warnings_of(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return in sentences what a start warns of."""
+    warnings = (f for f in findings if f.level is HealthLevel.WARNING)
     return tuple(f"{f.message} ({f.hint})" if f.hint else f.message for f in warnings)
 
 

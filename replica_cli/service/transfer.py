@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore
@@ -26,7 +26,7 @@ from replica_cli.service.board import StatusBoard
 from replica_cli.service.broken_state import explained
 from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan, try_out
 from replica_cli.service.each import ask_each
-from replica_cli.service.preflight import check_before_start, warnings_before_start
+from replica_cli.service.preflight import check_before_start, find_before_start, log_warnings, warnings_of
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.service.signals import stopping_on_signals, telling_a_stop
 from replica_cli.service.told import Told
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.requests import TransferRequest
     from replica_cli.core.settings import Server, Settings
+    from replica_cli.mysql.findings import Finding
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
@@ -43,11 +44,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0
+# For how long a copy need not be planned again. Who was asked in between may have taken minutes to answer.
+_NEW_SECONDS = 10.0
 _LOOK_SECONDS = 0.5
 _STOPPING = "stopping: the rows that were read are written; `replica transfer --resume` goes on with the rest"
 
 
-def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[TransferPlan, ...]:
+@dataclass(frozen=True, slots=True)
+class MadePlan:
+    """What a transfer would do to one secondary, as it is shown, and the copy that was planned for it.
+
+    `findings` are those of the servers' settings. `copy` is None where planning failed. `made_at`: monotonic seconds.
+    """
+
+    shown: TransferPlan
+    copy: CopyPlan | None = None
+    findings: tuple[Finding, ...] = ()
+    made_at: float = 0.0
+
+    @property
+    def is_new(self) -> bool:
+        """Say whether the plan may be carried out as it is, if the secondary has not changed."""
+        return self.copy is not None and time.monotonic() - self.made_at < _NEW_SECONDS
+
+
+def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePlan, ...]:
     """Return what a transfer would do to each secondary. Writes nothing.
 
     A secondary that no transfer can be planned for has its failure in its plan: such as PositionLost, when it would go
@@ -55,8 +76,8 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Transfe
     """
     filters = settings.selection
 
-    def plan(server: Server) -> TransferPlan:
-        warnings = warnings_before_start(settings, server)
+    def plan(server: Server) -> MadePlan:
+        findings = find_before_start(settings, server)
         saved = _saved(settings, server)
         if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
             check_saved(settings, saved)
@@ -64,11 +85,14 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Transfe
         # A copy that begins the state again saves the filters of now.
         change = saved.other_filters(filters) if saved is not None and found.mode is not TransferMode.RESTART else ""
         told = (f"{change}: `replica position reset --accept-filters` accepts them",) if change else ()
-        return _plan_value(found, request, (*warnings, *told))
+        shown = _shown(found, request, (*warnings_of(findings), *told))
+        return MadePlan(shown, found, findings, time.monotonic())
 
-    def failed(server: Server, failure: Failure) -> TransferPlan:
+    def failed(server: Server, failure: Failure) -> MadePlan:
         copying = settings.transfer
-        return TransferPlan(server.name, request.mode, (), copying.workers, copying.chunk_rows, failure=failure)
+        return MadePlan(
+            TransferPlan(server.name, request.mode, (), copying.workers, copying.chunk_rows, failure=failure)
+        )
 
     return ask_each(request.secondaries, plan, failed)
 
@@ -78,7 +102,7 @@ def _saved(settings: Settings, server: Server) -> SavedPosition | None:
         return read_state(session, settings.state_schema, server.name).saved
 
 
-def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) -> TransferPlan:
+def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) -> TransferPlan:
     return TransferPlan(
         instance=plan.instance,
         mode=plan.mode,
@@ -92,7 +116,7 @@ def _plan_value(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, .
     )
 
 
-def run_transfer(settings: Settings, plans: tuple[TransferPlan, ...], reporter: Reporter) -> TransferReport:
+def run_transfer(settings: Settings, plans: tuple[MadePlan, ...], reporter: Reporter) -> TransferReport:
     """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on with it."""
     servers = {s.name: s for s in settings.secondaries}
     with (
@@ -100,7 +124,9 @@ def run_transfer(settings: Settings, plans: tuple[TransferPlan, ...], reporter: 
         telling_a_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
         ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool,
     ):
-        copies = pool.map(lambda plan: _copy(settings, servers[plan.instance], plan, heard.token, reporter), plans)
+        copies = pool.map(
+            lambda made: _copy(settings, servers[made.shown.instance], made, heard.token, reporter), plans
+        )
         return TransferReport(tuple(_with_signal(copy, heard.signal) for copy in copies))
 
 
@@ -111,8 +137,8 @@ def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
     return replace(copy, failure=replace(failure, exit_code=ExitCode.TERMINATED))
 
 
-def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, reporter: Reporter) -> CopyReport:
-    started = time.monotonic()
+def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, reporter: Reporter) -> CopyReport:
+    started, plan = time.monotonic(), made.shown
     if plan.is_done:
         reporter.on_note(server.name, f"{COPY_DONE}: `replica stream` keeps it in step")
         return CopyReport(server.name)
@@ -121,13 +147,16 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
             lock = _lock(session, settings, server)
-            check_before_start(settings, server)
+            if made.is_new:
+                log_warnings(made.findings, server)
+            else:
+                check_before_start(settings, server)
             if not lock.try_acquire():
                 if plan.is_partial:
                     return _ask_the_stream(settings, server, plan, session, stop=stop, reporter=reporter)
                 lock.acquire(0, stop=stop)
             former = FormerWriter.of(session)
-            copy = _copy_under(session, settings, server, plan, stop=stop, board=board)
+            copy = _copy_under(session, settings, server, made, stop=stop, board=board)
         while copy is None:
             former, copy = _go_on(settings, server, plan, stop, board, former=former)
     except ReplicaError as error:
@@ -139,12 +168,12 @@ def _copy(settings: Settings, server: Server, plan: TransferPlan, stop: StopToke
 
 
 def _copy_under(
-    session: Session, settings: Settings, server: Server, plan: TransferPlan, *, stop: StopToken, board: StatusBoard
+    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard
 ) -> CopyReport | None:
     """Copy while a session holds the lock; None where it was lost on the way."""
     guard = LockGuard(settings.state_schema, server.name, session.connection_id)
     try:
-        return _copy_with_heartbeat(settings, server, plan, stop=stop, board=board, guard=guard)
+        return _copy_with_heartbeat(settings, server, made, stop=stop, board=board, guard=guard)
     except LockLost as error:
         log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=server.name)
         return None
@@ -159,7 +188,7 @@ def _go_on(
     settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard, *, former: FormerWriter
 ) -> tuple[FormerWriter, CopyReport | None]:
     """Take the lock again and go on with what is unfinished. Raises Fenced where another process has taken over."""
-    rest = replace(plan, mode=TransferMode.RESUME, is_partial=False)
+    rest = MadePlan(replace(plan, mode=TransferMode.RESUME, is_partial=False))
     with connect(server, settings.network) as session:
         lock = _lock(session, settings, server)
         try:
@@ -173,7 +202,7 @@ def _go_on(
 
 
 def _copy_with_heartbeat(
-    settings: Settings, server: Server, plan: TransferPlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
+    settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
 ) -> CopyReport:
     """Copy as the instance's writer: seen by `health`, by a standby, and by `pause`."""
     own = stop.branch()
@@ -185,7 +214,7 @@ def _copy_with_heartbeat(
         own.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
     with Heartbeat(settings, server, board, own):
         try:
-            copy = _copy_ourselves(settings, server, plan, stop=own, board=board, guard=guard)
+            copy = _copy_ourselves(settings, server, made, stop=own, board=board, guard=guard)
             message = copy.failure.message if copy.failure else ""
             phase = _ending(copy.failure)
         finally:
@@ -200,14 +229,16 @@ def _ending(failure: Failure | None) -> Phase:
 
 
 def _copy_ourselves(
-    settings: Settings, server: Server, plan: TransferPlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
+    settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
 ) -> CopyReport:
+    plan = made.shown
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
     with connect(server, settings.network) as session:
         store = TableStore(session, settings.state_schema, server.name)
         result = copy_to_the_end(
-            settings, server, plan.mode, tables=names, store=store, stop=stop, report=board.copying, guard=guard
-        )
+            settings, server, plan.mode, tables=names, plan=made.copy if made.is_new else None, store=store, stop=stop,
+            report=board.copying, guard=guard,
+        )  # fmt: skip
     failure = None
     if not result.is_complete:
         failure = Failure.of(_incomplete(server, result.errors))

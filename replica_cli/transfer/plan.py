@@ -19,7 +19,14 @@ from replica_cli.core.requests import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import counted, told_once
-from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, selected_schemas, show_creates
+from replica_cli.mysql.catalog import (
+    list_names,
+    read_catalog,
+    read_tables,
+    replicated_schemas,
+    selected_schemas,
+    show_creates,
+)
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.holding import find_any
@@ -63,12 +70,23 @@ class TablePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a plan found on the secondary: our own state, and the copy's tables, each with whether it has rows."""
+
+    records: dict[TableName, TableRecord]
+    progress: dict[TableName, CopyProgress]
+    has_position: bool
+    targets: dict[TableName, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class CopyPlan:
     """A whole copy to one secondary. `is_full`: the instance's position starts with it.
 
     `families` are tables that are read in one snapshot. `joins`: a stream goes on meanwhile, and the tables have to be
     brought up to it afterwards. `is_done`: the first copy was made before, and nothing is to be done. `vanished` are
-    tables that may be replaced and that the primary dropped or renamed while the plan was made.
+    tables that may be replaced and that the primary dropped or renamed while the plan was made. `seen` is what it is
+    made for (`still_holds`).
     """
 
     instance: str
@@ -86,6 +104,7 @@ class CopyPlan:
     warnings: tuple[str, ...] = ()
     joins: bool = False
     is_done: bool = False
+    seen: Seen | None = None
 
     @property
     def starts_position(self) -> bool:
@@ -132,7 +151,7 @@ def plan_copy(
     definitions = selected_definitions(primary, selection, tables, unfinished, recorded=records)
     if mode is TransferMode.RESUME:
         definitions = {n: d for n, d in definitions.items() if n in unfinished}
-    known = _Known(records, progress, _existing(secondary, selection, definitions))
+    known = Seen(records, progress, has_position, _existing(secondary, selection, definitions))
     sources = _sources(primary, origin, definitions, find_unmakeable(secondary, definitions))
     may_replace = mode is TransferMode.RESTART or bool(tables)
     is_resumed = mode is TransferMode.RESUME
@@ -166,6 +185,7 @@ def plan_copy(
         settings=settings,
         packet_limit=packet_limit(facts.max_allowed_packet, target_facts.max_allowed_packet),
         vanished=vanished,
+        seen=known,
         warnings=(
             *_notes(sources),
             *((former_name_advice(others),) if others else ()),
@@ -173,6 +193,23 @@ def plan_copy(
             *(_begun_again(plans, progress) if is_resumed else ()),
         ),
     )
+
+
+def still_holds(plan: CopyPlan, secondary: Session) -> bool:
+    """Say whether the secondary is as the plan found it. Raises ServerError, StateBroken.
+
+    Of a table that was empty that is not known: it may have got rows since then.
+    """
+    seen, selection = plan.seen, plan.origin.selection
+    if seen is None or not all(seen.targets.values()):
+        return False
+    records, progress = _state(secondary, plan.state_schema, plan.instance)
+    has_position, _ = _positions(secondary, plan.state_schema, plan.instance, selection)
+    targets = {table.planned.target for table in plan.tables}
+    there = list_names(secondary, sorted({target.schema for target in targets})) & targets
+    return (records, progress, has_position, there) == (
+        seen.records, seen.progress, seen.has_position, seen.targets.keys() & targets
+    )  # fmt: skip
 
 
 def _notes(sources: Sequence[SourceTable]) -> list[str]:
@@ -213,15 +250,6 @@ def _positions(secondary: Session, state_schema: str, instance: str, selection: 
     if "binlog_position" in existing and PositionStore(secondary, state_schema, instance).load() is not None:
         return True, []
     return False, instances_of(secondary, state_schema, existing, filters=selection.fingerprint)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the secondary holds: our own records and progress, and the tables, each with whether it has rows."""
-
-    records: dict[TableName, TableRecord]
-    progress: dict[TableName, CopyProgress]
-    targets: dict[TableName, bool]
 
 
 def _state(
@@ -356,7 +384,7 @@ def _of_one_moment(plans: tuple[TablePlan, ...], groups: tuple[frozenset[TableNa
     return tuple(found)
 
 
-def _table(source: SourceTable, known: _Known, settings: TransferSettings, *, is_resumed: bool) -> TablePlan:
+def _table(source: SourceTable, known: Seen, settings: TransferSettings, *, is_resumed: bool) -> TablePlan:
     definition, key = source.definition, source.key
     name, target = definition.name, source.target
     record, progress = known.records.get(name), known.progress.get(name)

@@ -92,8 +92,8 @@ def test_a_schema_that_is_not_there_is_no_missing_privilege(
             )  # fmt: skip
             check_before_start(settings, theirs)
             assert f"did you mean {sakila!r}" in caplog.text
-            (plan,) = plan_transfer(settings, TransferRequest((theirs,)))
-            assert any(f"did you mean {sakila!r}" in w for w in plan.warnings)
+            (made,) = plan_transfer(settings, TransferRequest((theirs,)))
+            assert any(f"did you mean {sakila!r}" in w for w in made.shown.warnings)
         finally:
             for session in (one, two):
                 session.execute(f"DROP USER {user}@'%'")

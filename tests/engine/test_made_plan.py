@@ -1,0 +1,116 @@
+"""A copy is planned once, unless the secondary changes between the plan and the copy, or the answer takes long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.test_transfer import SIMPLE, Copier
+
+from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.reporter import SilentReporter
+from replica_cli.core.requests import TransferMode, TransferRequest
+from replica_cli.core.settings import Settings
+from replica_cli.core.status import TableState
+from replica_cli.core.table import TableName
+from replica_cli.service import copying, transfer
+from replica_cli.service.transfer import MadePlan, plan_transfer, run_transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.reports import CopyReport
+    from replica_cli.sandbox.server import SandboxServer
+    from replica_cli.transfer.plan import CopyPlan
+
+
+@pytest.fixture
+def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
+    copier = Copier(primary, secondary, schema)
+    copier.on_primary(f"CREATE TABLE a {SIMPLE}", "INSERT INTO a VALUES (1, 1, 'x')", f"CREATE TABLE b {SIMPLE}")
+    return copier
+
+
+@pytest.fixture
+def settings(copier: Copier) -> Settings:
+    theirs = copier.secondary.address(name="db2")
+    return Settings(copier.primary.address(), (theirs,), copier.selection, 700, f"{copier.schema}_state")
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[TransferMode]:
+    """Return the list of the plans that are made."""
+    found: list[TransferMode] = []
+    make: Callable[..., CopyPlan] = copying.make_plan
+
+    def noted(*args: object) -> CopyPlan:
+        plan = make(*args)
+        found.append(plan.mode)
+        return plan
+
+    monkeypatch.setattr(copying, "make_plan", noted)
+    monkeypatch.setattr(transfer, "make_plan", noted)
+    return found
+
+
+def make(settings: Settings, mode: TransferMode = TransferMode.NEW) -> tuple[MadePlan, ...]:
+    return plan_transfer(settings, TransferRequest(settings.secondaries, mode))
+
+
+def run(settings: Settings, plans: tuple[MadePlan, ...]) -> CopyReport:
+    (report,) = run_transfer(settings, plans, SilentReporter()).copies
+    return report
+
+
+def test_what_was_planned_is_carried_out(copier: Copier, settings: Settings, planned: list[TransferMode]) -> None:
+    for mode in (TransferMode.NEW, TransferMode.RESTART):
+        planned.clear()
+        plans = make(settings, mode)
+        if mode is TransferMode.RESTART:
+            # An empty table of the secondary may have got rows since the plan: only another plan tells.
+            copier.on_primary("INSERT INTO b VALUES (1, 1, 'y')")
+        assert run(settings, plans).failure is None
+        assert planned == [mode] if mode is TransferMode.NEW else [mode, mode]
+        copier.compare()
+    planned.clear()
+    assert run(settings, make(settings, TransferMode.RESTART)).failure is None
+    assert planned == [TransferMode.RESTART]
+    copier.compare()
+
+
+def test_a_plan_that_is_old_is_made_again(copier: Copier, settings: Settings, planned: list[TransferMode]) -> None:
+    plans = tuple(replace(plan, made_at=plan.made_at - 60) for plan in make(settings))
+    copier.on_primary("ALTER TABLE b ADD COLUMN c INT")
+    assert run(settings, plans).failure is None
+    assert len(planned) == 2
+    copier.compare()
+
+
+def test_a_table_that_comes_to_the_secondary_after_the_plan_is_not_dropped(
+    copier: Copier, settings: Settings, planned: list[TransferMode]
+) -> None:
+    plans = make(settings)
+    with copier.secondary.session() as session:
+        session.execute(f"CREATE DATABASE {copier.schema}")
+        session.execute(f"CREATE TABLE {copier.schema}.b {SIMPLE}")
+        session.execute(f"INSERT INTO {copier.schema}.b VALUES (7, 7, 'mine')")
+    failure = run(settings, plans).failure
+    assert failure is not None
+    assert failure.code == "tables_occupied"
+    assert copier.count(copier.secondary, "b") == 1
+    assert len(planned) == 1
+
+
+def test_a_state_that_changes_after_the_plan_is_seen(
+    copier: Copier, settings: Settings, planned: list[TransferMode]
+) -> None:
+    plans = make(settings)
+    assert run(settings, make(settings)).failure is None
+    with copier.secondary.session() as session:
+        record = TableRecord(TableName(copier.schema, "a"), TableState.PENDING)
+        TableStore(session, settings.state_schema, "db2").save(record)
+    failure = run(settings, plans).failure
+    assert failure is not None
+    assert failure.code == "unfinished_transfer"
+    assert len(planned) == 2
