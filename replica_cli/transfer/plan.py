@@ -144,10 +144,7 @@ def plan_copy(
     if mode is TransferMode.RESUME and not tables and not records and not has_position:
         mode = TransferMode.NEW
     if mode is TransferMode.NEW and not tables and unfinished:
-        raise UnfinishedTransfer(
-            f"{instance}: a copy was begun and not finished ({counted(len(unfinished), 'table')})",
-            hint="`replica transfer --resume` goes on with it",
-        )
+        raise _unfinished(instance, len(unfinished))
     definitions = selected_definitions(primary, selection, tables, unfinished, recorded=records)
     if mode is TransferMode.RESUME:
         definitions = {n: d for n, d in definitions.items() if n in unfinished}
@@ -192,6 +189,13 @@ def plan_copy(
             *(f"{t}: not on the primary, it stays on {instance} as it is" for t in strangers),
             *(_begun_again(plans, progress) if is_resumed else ()),
         ),
+    )
+
+
+def _unfinished(instance: str, count: int) -> UnfinishedTransfer:
+    return UnfinishedTransfer(
+        f"{instance}: a copy was begun and not finished ({counted(count, 'table')})",
+        hint="`replica transfer --resume` goes on with it",
     )
 
 
