@@ -125,12 +125,14 @@ def create_state_schema(session: Session, state_schema: str) -> None:
     """
     session.execute(f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     existing = existing_state_tables(session, state_schema)
-    for name, columns in _TABLES.items():
-        if name not in existing:
-            session.execute(
-                f"CREATE TABLE IF NOT EXISTS {quote(state_schema)}.{name} ({columns}) "
-                "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-            )
+    missing = [
+        f"CREATE TABLE IF NOT EXISTS {quote(state_schema)}.{name} ({columns}) "
+        "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin".encode()
+        for name, columns in _TABLES.items()
+        if name not in existing
+    ]
+    if missing:
+        session.execute_each(missing)
 
 
 def state_tables() -> frozenset[str]:

@@ -55,6 +55,11 @@ class TableStore:
         self._table = f"{quote(state_schema)}.table_status"
         self._instance = instance
 
+    @property
+    def session(self) -> Session:
+        """Return the session to the secondary that it reads and writes on."""
+        return self._session
+
     def load(self) -> dict[TableName, TableRecord]:
         """Return all records by the primary's table names. Raises StateBroken for what this tool never writes."""
         rows = self._session.rows(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
     from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan
     from replica_cli.transfer.run import CopyResult
@@ -52,13 +53,18 @@ def check_saved(settings: Settings, saved: SavedPosition) -> None:
 
 def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tuple[TableName, ...] = ()) -> CopyPlan:
     """Plan a copy to one secondary; writes nothing."""
+    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+        return make_plan_on(settings, primary, secondary, mode, tables)
+
+
+def make_plan_on(
+    settings: Settings, primary: Session, secondary: Session, mode: TransferMode, tables: tuple[TableName, ...] = ()
+) -> CopyPlan:
+    """Plan a copy on two sessions; writes nothing."""
     from replica_cli.transfer.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
-    with (
-        _told_when_long(settings, server),
-        connect(settings.primary, settings.network) as primary,
-        connect(server, settings.network) as secondary,
-    ):
+    server = secondary.server
+    with _told_when_long(settings, server):
         plan = plan_copy(
             primary,
             secondary,
@@ -191,7 +197,7 @@ def copy_to_the_end(
         if mode is TransferMode.RESUME:
             forget_dropped(settings, server, store, beside, stop=stop, guard=guard)
         with _noting_refusals(store):
-            if plan is None or not _still_holds(settings, server, plan):
+            if plan is None or not _still_holds(plan, store):
                 plan = make_plan(settings, server, mode, tables)
             if beside:
                 plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name in beside), joins=True)
@@ -201,11 +207,10 @@ def copy_to_the_end(
         mode, tables, plan = TransferMode.RESUME, (), None
 
 
-def _still_holds(settings: Settings, server: Server, plan: CopyPlan) -> bool:
+def _still_holds(plan: CopyPlan, store: TableStore) -> bool:
     from replica_cli.transfer.plan import still_holds  # noqa: PLC0415 - as above
 
-    with connect(server, settings.network) as secondary:
-        return still_holds(plan, secondary)
+    return still_holds(plan, store.session)
 
 
 def try_out(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.findings import Finding
+    from replica_cli.mysql.session import Session
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +32,16 @@ def check_before_start(settings: Settings, server: Server) -> None:
 
     Raises PrimaryError or SecondaryError with every fault and the SQL that mends it.
     """
-    ours, theirs = _findings(settings, server)
+    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+        ours, theirs = _findings(settings, primary, secondary)
     log_warnings((*ours, *theirs), server)
     _raise_faults(settings, server, ours, theirs)
 
 
-def find_before_start(settings: Settings, server: Server) -> tuple[Finding, ...]:
+def find_before_start(settings: Settings, primary: Session, secondary: Session) -> tuple[Finding, ...]:
     """Return what was found of both servers. Raises as `check_before_start`."""
-    ours, theirs = _findings(settings, server)
-    _raise_faults(settings, server, ours, theirs)
+    ours, theirs = _findings(settings, primary, secondary)
+    _raise_faults(settings, secondary.server, ours, theirs)
     return (*ours, *theirs)
 
 
@@ -59,23 +61,24 @@ def warnings_of(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(f"{f.message} ({f.hint})" if f.hint else f.message for f in warnings)
 
 
-def _findings(settings: Settings, server: Server) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+def _findings(
+    settings: Settings, primary: Session, secondary: Session
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     server_ids = settings.server_ids
     selection = settings.selection
-    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
-        facts, target_facts = read_facts(primary), read_facts(secondary)
-        selected = look_at_selection(primary, selection)
-        ours = (
-            *check_primary(
-                primary, facts, selection, server_ids=server_ids, absent=selected.absent,
-                sessions=settings.primary_sessions,
-            ), selected.finding,
-        )  # fmt: skip
-        theirs = check_secondary(
-            secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
-            is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
-            sessions=settings.secondary_sessions, versioned=selected.versioned,
-        )  # fmt: skip
+    facts, target_facts = read_facts(primary), read_facts(secondary)
+    selected = look_at_selection(primary, selection)
+    ours = (
+        *check_primary(
+            primary, facts, selection, server_ids=server_ids, absent=selected.absent,
+            sessions=settings.primary_sessions,
+        ), selected.finding,
+    )  # fmt: skip
+    theirs = check_secondary(
+        secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
+        is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
+        sessions=settings.secondary_sessions, versioned=selected.versioned,
+    )  # fmt: skip
     return ours, tuple(theirs)
 
 

@@ -24,7 +24,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.broken_state import explained
-from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan, try_out
+from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.service.each import ask_each
 from replica_cli.service.preflight import check_before_start, find_before_start, log_warnings, warnings_of
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
@@ -32,7 +32,6 @@ from replica_cli.service.signals import stopping_on_signals, telling_a_stop
 from replica_cli.service.told import Told
 
 if TYPE_CHECKING:
-    from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.requests import TransferRequest
     from replica_cli.core.settings import Server, Settings
@@ -77,11 +76,12 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePla
     filters = settings.selection
 
     def plan(server: Server) -> MadePlan:
-        findings = find_before_start(settings, server)
-        saved = _saved(settings, server)
-        if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
-            check_saved(settings, saved)
-        found = make_plan(settings, server, request.mode, request.tables)
+        with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+            findings = find_before_start(settings, primary, secondary)
+            saved = read_state(secondary, settings.state_schema, server.name).saved
+            if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
+                check_saved(settings, saved)
+            found = make_plan_on(settings, primary, secondary, request.mode, request.tables)
         # A copy that begins the state again saves the filters of now.
         change = saved.other_filters(filters) if saved is not None and found.mode is not TransferMode.RESTART else ""
         told = (f"{change}: `replica position reset --accept-filters` accepts them",) if change else ()
@@ -95,11 +95,6 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePla
         )
 
     return ask_each(request.secondaries, plan, failed)
-
-
-def _saved(settings: Settings, server: Server) -> SavedPosition | None:
-    with connect(server, settings.network) as session:
-        return read_state(session, settings.state_schema, server.name).saved
 
 
 def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) -> TransferPlan:

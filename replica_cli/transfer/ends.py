@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from replica_cli.mysql.errnos import ER_UNKNOWN_SYSTEM_VARIABLE, ServerError
 from replica_cli.mysql.session import connect
 from replica_cli.mysql.session_settings import prepare_to_make_tables
 
@@ -16,11 +18,17 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 # While the secondary is slow nothing is read from the primary, which hangs up after net_write_timeout.
-_READING = ("SET SESSION net_write_timeout = 3600", "SET NAMES binary")
-_WRITING = ("SET SESSION foreign_key_checks = 0", "SET NAMES binary")
+_READING = (b"SET SESSION net_write_timeout = 3600", b"SET NAMES binary")
+_WRITING = (b"SET SESSION foreign_key_checks = 0", b"SET NAMES binary")
+# Versions of rows keep their times; only where a statement names them does it matter. Not each release has it.
+_MARIADB_WRITING = (
+    b"SET SESSION check_constraint_checks = 0",
+    b"SET SESSION system_versioning_insert_history = 1",
+)
 # Space in a packet for what stands before the VALUES list: column names and the progress row.
 _HEAD_ROOM = 256 * 1024
 _WEEK_SECONDS = 7 * 86400.0
+_NAMES = ("secondary", "primary", "reader", "writer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +49,20 @@ class Ends:
     def open_reader(self) -> Session:
         """Open a session that formats chunks: its answers are bytes."""
         session = connect(self.primary, self.network)
-        for statement in _READING:
-            session.execute(statement)
+        session.execute_each(_READING)
         return session
 
     def open_writer(self) -> Session:
         """Open a session that takes chunks as they are; checks were the primary's business."""
         session = self._guarded(connect(self.secondary, self.network, may_load=True))
-        for statement in _WRITING:
-            session.execute(statement)
-        if session.is_mariadb:
-            session.execute("SET SESSION check_constraint_checks = 0")
-            if session.row("SHOW SESSION VARIABLES LIKE 'system_versioning_insert_history'"):
-                # Versions of rows keep their times; only where a statement names them does it matter.
-                session.execute("SET SESSION system_versioning_insert_history = 1")
+        if not session.is_mariadb:
+            session.execute_each(_WRITING)
+            return session
+        try:
+            session.execute_each((*_WRITING, *_MARIADB_WRITING))
+        except ServerError as error:
+            if error.errno != ER_UNKNOWN_SYSTEM_VARIABLE:
+                raise
         return session
 
     def open_primary(self) -> Session:
@@ -121,6 +129,17 @@ class Connections:
         """Return the session for the secondary's definitions and state."""
         return self._kept("secondary")
 
+    def open_all(self) -> None:
+        """Open all four at the same time: on a long link each takes many round trips."""
+        if not self._open:
+            with ThreadPoolExecutor(len(_NAMES)) as pool:
+                sessions = [pool.submit(self._opening(name)) for name in _NAMES]
+            for name, session in zip(_NAMES, sessions, strict=True):
+                if session.exception() is None:
+                    self._open[name] = session.result()
+            for session in sessions:
+                session.result()
+
     def drop(self, name: str) -> None:
         """Close one session; the next use opens another."""
         session = self._open.pop(name, None)
@@ -134,14 +153,16 @@ class Connections:
 
     def _kept(self, name: str) -> Session:
         if name not in self._open:
-            opening = {
-                "reader": self.ends.open_reader,
-                "writer": self.ends.open_writer,
-                "primary": self.ends.open_primary,
-                "secondary": self.ends.open_secondary,
-            }
-            self._open[name] = opening[name]()
+            self._open[name] = self._opening(name)()
         return self._open[name]
+
+    def _opening(self, name: str) -> Callable[[], Session]:
+        return {
+            "reader": self.ends.open_reader,
+            "writer": self.ends.open_writer,
+            "primary": self.ends.open_primary,
+            "secondary": self.ends.open_secondary,
+        }[name]
 
     def __enter__(self) -> Self:
         return self

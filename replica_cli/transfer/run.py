@@ -97,7 +97,7 @@ def run_copy(
     waits = replace(first_waits, tell=lambda table, text: meter.wait(str(table), text))
     with ends.open_primary() as source, ends.open_secondary() as target:
         facts = read_facts(source)
-        _refuse(plan, runs, plan.instance, first_waits)
+        _refuse(plan, runs, plan.instance, target, first_waits)
         # Position first, rows second: every change that a chunk may have missed is behind it in the log.
         start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
         saved = PositionStore(target, plan.state_schema, plan.instance).load()
@@ -131,13 +131,13 @@ def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owne
     """
     runs = [TableRun(t) for t in plan.tables]
     ends = Ends(secondary, secondary, network, plan.packet_limit, _trust)
-    _refuse(plan, runs, owner, LockWaits(ends, lambda: stop.is_set))
+    with ends.open_secondary() as target:
+        _refuse(plan, runs, owner, target, LockWaits(ends, lambda: stop.is_set))
 
 
-def _refuse(plan: CopyPlan, runs: list[TableRun], owner: str, waits: LockWaits) -> None:
+def _refuse(plan: CopyPlan, runs: list[TableRun], owner: str, target: Session, waits: LockWaits) -> None:
     """Raise TablesRefused if the secondary cannot make tables that the copy would replace."""
-    with waits.ends.open_secondary() as target:
-        drop_scratch_tables(target, {run.target.schema for run in runs}, owner)
+    drop_scratch_tables(target, {run.target.schema for run in runs}, owner)
     tried = [run for run in runs if may_lose(run)]
     if not tried:
         return

@@ -67,6 +67,7 @@ class Together:
 
         Raises ReplicaError: then none of them is finished.
         """
+        self._connections.open_all()
         made = self._make(runs)
         if not made:
             return ()

@@ -42,15 +42,15 @@ def settings(copier: Copier) -> Settings:
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[TransferMode]:
     """Return the list of the plans that are made."""
     found: list[TransferMode] = []
-    make: Callable[..., CopyPlan] = copying.make_plan
+    make: Callable[..., CopyPlan] = copying.make_plan_on
 
     def noted(*args: object) -> CopyPlan:
         plan = make(*args)
         found.append(plan.mode)
         return plan
 
-    monkeypatch.setattr(copying, "make_plan", noted)
-    monkeypatch.setattr(transfer, "make_plan", noted)
+    monkeypatch.setattr(copying, "make_plan_on", noted)
+    monkeypatch.setattr(transfer, "make_plan_on", noted)
     return found
 
 
