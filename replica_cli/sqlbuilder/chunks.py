@@ -14,6 +14,8 @@ from replica_cli.sqlbuilder.history import LAST_MOMENTS
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.table import Column, TableDefinition, TableName
 
 WHOLE_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
@@ -202,6 +204,39 @@ def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows
     """Return the query for one row: the key literals of the row behind so many others."""
     literals = ", ".join(key_expression(p.column) for p in key.parts)
     return f"SELECT {literals} FROM {_along(name, key)}{where(condition)}{_in_order(key)} LIMIT {skipped_rows}, 1"
+
+
+def least_and_greatest_query(definition: TableDefinition, key: PagingKey) -> str:
+    """Return the query for the least and the greatest value of the key's first column: numbers, or text as hex."""
+    column = key.parts[0].column
+    name, table = quote(column.name), _along(definition.name, key)
+    text = name if column.data_type in WHOLE_NUMBERS else f"HEX({name})"
+    # Not MIN and MAX, which read all of an index that descends.
+    least, greatest = (f"(SELECT {text} FROM {table} ORDER BY {name}{way} LIMIT 1)" for way in ("", " DESC"))
+    return f"SELECT {least}, {greatest}"
+
+
+def rows_between_query(definition: TableDefinition, key: PagingKey, low: str | None, high: str | None) -> str:
+    """Return the question how many rows are expected from a value of the key's first column on, and before another."""
+    name = quote(key.parts[0].column.name)
+    bounds = [f"{name} {sign} {value}" for sign, value in ((">=", low), ("<", high)) if value is not None]
+    # Not FORCE INDEX: MySQL looks at no page of an index that is forced.
+    table = f"{quote_table(definition.name)} USE INDEX ({quote(key.index)})"
+    return f"EXPLAIN FORMAT=TRADITIONAL SELECT 1 FROM {table}{where(both(*bounds))}"
+
+
+def first_key_query(definition: TableDefinition, key: PagingKey, value: str) -> str:
+    """Return the query for the key of the first row whose first key column has a value or one after it."""
+    name, sign = quote(key.parts[0].column.name), "<" if key.parts[0].is_descending else ">"
+    return boundary_query(definition.name, key, f"{name} {sign}= {value}", 0)
+
+
+def keys_query(definition: TableDefinition, key: PagingKey, keys: Sequence[KeyLiterals]) -> str:
+    """Return the query for the keys of some rows, in the index's order; a row that is not there is left out."""
+    literals = ", ".join(key_expression(p.column) for p in key.parts)
+    rows = (both(*(f"{quote(p.column.name)} = {v}" for p, v in zip(key.parts, values, strict=True))) for values in keys)
+    found = " OR ".join(f"({row})" for row in rows)
+    return f"SELECT {literals} FROM {_along(definition.name, key)} WHERE {found}{_in_order(key)}"
 
 
 def rows_query(

@@ -84,6 +84,8 @@ class RangeReader:
         self._definition = definition
         self._key = key
         self._packet_limit = packet_limit
+        # Of the last row that was read along the key.
+        self._read_key: KeyLiterals | None = None
         width = definition.estimated_bytes // max(definition.estimated_rows, 1)
         self._rows = max(1, min(chunk_rows, TARGET_BYTES // max(width, 1)))
 
@@ -118,15 +120,24 @@ class RangeReader:
                 if chunk is None:
                     return None
                 # As many as were asked for have come, or all that there are.
-                expected = rows if chunk.last_key else row_count(self._session, self._definition, both(start, end))
+                expected = rows if chunk.last_key else self._expected(chunk, start, end)
             if chunk.row_count == expected:
                 return chunk
             found = chunk.row_count
         raise _cut_short(self._definition, expected, found)
 
+    def _expected(self, chunk: Chunk, start: str, end: str) -> int:
+        """Return the number of rows that the last chunk of a range should have."""
+        if not self._is_bounded:
+            behind = after(self._key, self._read_key) if self._read_key else start
+            more = f"SELECT 1 FROM {source_of(self._definition, self._key)}{where(both(behind, end))} LIMIT 1"
+            if self._session.row(more) is None:
+                return chunk.row_count
+        return row_count(self._session, self._definition, both(start, end))
+
     def _read_first(self, condition: str) -> Chunk | None:
         """Read the first rows along the key; the last of them says where the next chunk begins."""
-        rows = self._rows
+        rows, self._read_key = self._rows, None
         limit = self._packet_limit if rows == 1 else min(self._packet_limit, _CHUNK_BYTES)
         found = _rows_within(limit, self._session.lines(lines_query(self._definition, self._key, condition, rows)))
         if found is None:
@@ -141,9 +152,9 @@ class RangeReader:
         texts = cast("list[bytes]", found.texts)
         values = b",".join(texts)
         self._adapt(len(values), len(texts))
+        self._read_key = key_of_row(texts[-1], self._definition, self._key)
         is_last = len(texts) < rows
-        last_key = None if is_last else key_of_row(texts[-1], self._definition, self._key)
-        return Chunk((values,), len(texts), last_key, is_last, found.is_flagged)
+        return Chunk((values,), len(texts), None if is_last else self._read_key, is_last, found.is_flagged)
 
     def _read_bounded(self, start: str, end: str) -> Chunk | None:
         """Read a chunk between two bounds that other queries can be asked for too."""

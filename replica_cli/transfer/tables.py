@@ -17,6 +17,7 @@ from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
 from replica_cli.sqlbuilder.chunks import after, join_literals
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.transfer.cuts import find_cuts
 from replica_cli.transfer.modes import make
 from replica_cli.transfer.reading import RangeReader, noticing_ddl
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.chunks import KeyLiterals
+    from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
     from replica_cli.transfer.plan import CopyPlan, TablePlan
     from replica_cli.transfer.source import SourceTable
 
@@ -95,23 +96,33 @@ def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterat
 
 
 def split(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
-    """Return a table's ranges, cut at real keys found by walking the index in steps of equal rows."""
+    """Return a table's ranges, cut at real keys.
+
+    If the server's estimates give no good cuts, the index is walked along in steps of equal rows.
+    """
     key, count = run.source.key, run.planned.ranges
     if key is None or count < 2:
         return (RangeProgress(1),)
-    definition = run.source.definition
-    ranges = RangeReader(reader, definition, key, chunk_rows=plan.settings.chunk_rows, packet_limit=plan.packet_limit)
-    cuts: list[KeyLiterals] = []
-    step = max(1, definition.estimated_rows // count)
     with noticing_ddl():
-        while len(cuts) < count - 1:
-            cut = ranges.boundary(after(key, cuts[-1]) if cuts else "", step - 1)
-            if cut is None:
-                break
-            cuts.append(cut)
+        cuts = find_cuts(reader, run.source.definition, key, count)
+        if cuts is None:
+            cuts = _walked(reader, run, key, plan)
     keys = [None, *map(join_literals, cuts), None]
     pairs = itertools.pairwise(keys)
     return tuple(RangeProgress(n, low, high) for n, (low, high) in enumerate(pairs, start=1))
+
+
+def _walked(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> list[KeyLiterals]:
+    definition, count = run.source.definition, run.planned.ranges
+    ranges = RangeReader(reader, definition, key, chunk_rows=plan.settings.chunk_rows, packet_limit=plan.packet_limit)
+    cuts: list[KeyLiterals] = []
+    step = max(1, definition.estimated_rows // count)
+    while len(cuts) < count - 1:
+        cut = ranges.boundary(after(key, cuts[-1]) if cuts else "", step - 1)
+        if cut is None:
+            break
+        cuts.append(cut)
+    return cuts
 
 
 def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple[RangeProgress, ...]) -> None:

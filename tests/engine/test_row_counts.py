@@ -10,7 +10,8 @@ from replica_cli.checkpoint.progress import RangeProgress
 from replica_cli.core.settings import Network
 from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_table
-from replica_cli.mysql.session import connect
+from replica_cli.mysql.lines import Lines
+from replica_cli.mysql.session import Session, connect
 from replica_cli.sqlbuilder.chunks import paging_key
 from replica_cli.transfer.ends import Ends
 from replica_cli.transfer.errors import ChunkBroken
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replica_cli.core.table import TableDefinition
-    from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.chunk import Chunk
 
@@ -56,18 +56,35 @@ def chunks(reader: Session, definition: TableDefinition, chunk_rows: int, *, in_
     return list(paging.chunks(RangeProgress(1)))
 
 
+def limit_answers(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Leave out what comes after so many rows of an answer, as a proxy or a plugin that limits answers would do it."""
+    read = Session.lines
+
+    def limited(session: Session, sql: str) -> Iterator[Lines]:
+        left = rows
+        for found in read(session, sql):
+            yield Lines(found.texts[:left], found.is_flagged)
+            left -= len(found.texts[:left])
+
+    monkeypatch.setattr(Session, "lines", limited)
+
+
 @pytest.mark.parametrize("in_snapshot", [True, False])
 @pytest.mark.parametrize("chunk_rows", [1, 20, 50, 51, 1000])
 def test_a_range_has_all_of_its_rows_or_is_refused(
-    reader: Session, definition: TableDefinition, chunk_rows: int, *, in_snapshot: bool
+    reader: Session,
+    definition: TableDefinition,
+    monkeypatch: pytest.MonkeyPatch,
+    chunk_rows: int,
+    *,
+    in_snapshot: bool,
 ) -> None:
     if in_snapshot:
         reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
     found = chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
     assert sum(c.row_count for c in found) == ROWS
     assert found[-1].is_last
-    # As a proxy or a plugin that limits answers would do it.
-    reader.execute("SET SESSION sql_select_limit = 3")
+    limit_answers(monkeypatch, 3)
     with pytest.raises(ChunkBroken, match="rows in a part of the table and gave 3"):
         chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
 
