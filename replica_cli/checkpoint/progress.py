@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.table import TableName
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
 
@@ -126,14 +127,18 @@ class ProgressStore:
         return self._checked(name, lambda: _range(row)) if row else None
 
     def begin(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> None:
-        """Write a table's ranges anew, in the caller's transaction or one statement each."""
-        self.forget(name)
-        self._insert(self._values(name, fingerprint, ranges))
+        """Write a table's ranges; it has no progress yet, or no more (`forget`)."""
+        self._session.execute(self.begin_statement(name, fingerprint, ranges))
+
+    def begin_statement(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> bytes:
+        """Return the INSERT of a table's ranges."""
+        return self._insert(self._values(name, fingerprint, ranges))
 
     def begin_new(self, fingerprints: Mapping[TableName, str]) -> None:
         """Write that the copies of tables begin, each of one range; none of them has progress yet."""
         ranges = (RangeProgress(1),)
-        self._insert([v for name, text in fingerprints.items() for v in self._values(name, text, ranges)])
+        values = [v for name, text in fingerprints.items() for v in self._values(name, text, ranges)]
+        self._session.execute(self._insert(values))
 
     def _values(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> list[str]:
         rows: list[tuple[int, bytes | None, bytes | None, int]] = [(_DEFINITION, None, fingerprint.encode(), 0)]
@@ -144,11 +149,11 @@ class ProgressStore:
             for number, last, high, done in rows
         ]
 
-    def _insert(self, values: Sequence[str]) -> None:
-        self._session.execute(
+    def _insert(self, values: Sequence[str]) -> bytes:
+        return (
             f"INSERT INTO {self._table} (instance, schema_name, table_name, range_number, last_key, high_key, is_done, "
             f"updated_at) VALUES {', '.join(values)}"
-        )
+        ).encode()
 
     def advance_statement(self, name: TableName, before: RangeProgress, after: RangeProgress) -> bytes:
         """Return the UPDATE that moves a range on; it must find exactly one row.
@@ -174,7 +179,12 @@ class ProgressStore:
             f"WHERE {self._where(name, _DEFINITION)}".encode()
             for name in names
         )
-        self._session.execute_each([b"START TRANSACTION", *updates, b"COMMIT"])
+        try:
+            self._session.execute_each([b"START TRANSACTION", *updates, b"COMMIT"])
+        except ServerError as error:
+            if not error.is_connection_lost:
+                self._session.rollback()
+            raise
 
     def forget(self, *names: TableName) -> None:
         """Delete the ranges of tables, in the caller's transaction or one statement for some hundred tables.

@@ -72,15 +72,16 @@ class TableStore:
 
     def save(self, *records: TableRecord) -> None:
         """Write records, each whole: all of them or, if the process or the server dies, none."""
-        if not records:
-            return
-        row = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))"
-        values = (value for record in records for value in self._values(record))
-        self._session.execute(
+        if records:
+            self._session.execute(self.save_statement(*records))
+
+    def save_statement(self, *records: TableRecord) -> bytes:
+        """Return the statement that writes records."""
+        rows = (f"({', '.join(map(_literal, self._values(record)))}, UTC_TIMESTAMP(6))" for record in records)
+        return (
             f"REPLACE INTO {self._table} (instance, schema_name, table_name, state, start_file, start_pos, start_gtid,"
-            f" end_file, end_pos, end_gtid, reason, row_count, updated_at) VALUES {', '.join([row] * len(records))}",
-            *values,
-        )
+            f" end_file, end_pos, end_gtid, reason, row_count, updated_at) VALUES {', '.join(rows)}"
+        ).encode()
 
     def save_many(self, records: Sequence[TableRecord]) -> None:
         """Write records in the caller's transaction, however many there are."""
@@ -141,6 +142,12 @@ class TableStore:
             self._instance, record.name.schema, record.name.table, str(record.state),
             start.file, start.pos, start.gtid, end.file, end.pos, end.gtid, record.reason, record.row_count,
         )  # fmt: skip
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return str(value) if isinstance(value, int) else text_literal(str(value))
 
 
 def _record(row: Row) -> TableRecord:

@@ -31,7 +31,8 @@ def add_deferred_keys(secondary: Session, run: TableRun, waits: LockWaits, *, be
     Raises Interrupted where the wish to stop came first, LockWait, LockHeld where another process may write by now,
     ServerError.
     """
-    missing = _missing(secondary, run) if run.source.statements.deferred_keys else []
+    may_lack = bool(run.source.statements.deferred_keys) and not run.has_all_keys
+    missing = _missing(secondary, run) if may_lack else []
     if not missing:
         return
     begins()

@@ -49,7 +49,7 @@ def make_table(secondary: Session, run: TableRun, owner: str) -> None:
         try_out(secondary, run.source, owner)
         run.is_accepted = True
     _drop(secondary, run.target)
-    _make(secondary, run.source, run.target, run.source.statements.create)
+    run.has_all_keys = _make(secondary, run.source, run.target, run.source.statements.create)
 
 
 def make_new_tables(secondary: Session, runs: Sequence[TableRun]) -> list[TableRun]:
@@ -159,14 +159,15 @@ def _prefix(owner: str) -> str:
     return f"_replica_{hashlib.sha256(owner.encode()).hexdigest()[:8]}_"
 
 
-def _make(secondary: Session, source: SourceTable, name: TableName, create: str) -> None:
+def _make(secondary: Session, source: SourceTable, name: TableName, create: str) -> bool:
+    """Make a table; say whether it has all of its keys."""
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
     secondary.execute(f"USE {quote(name.schema)}")
     make(secondary, create, name)
     _check_made(read_table(secondary, name), source)
     keys = source.statements.deferred_keys
     if not keys or source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
-        return
+        return True
     dropped = ", ".join(f"DROP KEY {quote(key)}" for key, _ in keys)
     try:
         make(secondary, f"ALTER TABLE {quote_table(name)} {dropped}", name)
@@ -174,6 +175,8 @@ def _make(secondary: Session, source: SourceTable, name: TableName, create: str)
         # A foreign key of a table that is not copied now may need one of them: then all stay.
         if error.errno != ER_DROP_INDEX_FK:
             raise
+        return True
+    return False
 
 
 def _check_made(made: TableDefinition | None, source: SourceTable) -> None:

@@ -15,6 +15,7 @@ from replica_cli.core.reports import CopyMethod, TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.chunks import after, join_literals
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.cuts import find_cuts
@@ -40,6 +41,7 @@ class TableRun:
     `group` are the tables that are read in one snapshot with it, itself among them; `must_repeat`: one of them was
     altered, and all are to be copied again. `mode`: the number among ROW_MODES in which its rows are written.
     `is_accepted`: the secondary makes a table of this definition, or has none to lose. `reason`: why it is copied.
+    `has_all_keys`: it was made with all of its keys; not known of a table that an earlier run has made.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -57,6 +59,7 @@ class TableRun:
         self.mode = 0
         self.is_accepted = plan.planned.action is TableAction.CREATE
         self.reason = ""
+        self.has_all_keys = False
 
     @property
     def name(self) -> TableName:
@@ -126,13 +129,17 @@ def _walked(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> l
 
 
 def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple[RangeProgress, ...]) -> None:
-    """Write the table's record and its ranges in one transaction."""
-    secondary.begin()
-    state = TableState.COPYING
-    record = TableRecord(run.name, state, run.start, reason=run.reason)
-    TableStore(secondary, plan.state_schema, plan.instance).save(record)
-    ProgressStore(secondary, plan.state_schema, plan.instance).begin(run.name, run.source.fingerprint, ranges)
-    secondary.commit()
+    """Write the table's record and its ranges in one transaction. It has no progress any more."""
+    place = (plan.state_schema, plan.instance)
+    record = TableRecord(run.name, TableState.COPYING, run.start, reason=run.reason)
+    save = TableStore(secondary, *place).save_statement(record)
+    begin = ProgressStore(secondary, *place).begin_statement(run.name, run.source.fingerprint, ranges)
+    try:
+        secondary.execute_each([b"START TRANSACTION", save, begin, b"COMMIT"])
+    except ServerError as error:
+        if not error.is_connection_lost:
+            secondary.rollback()
+        raise
 
 
 def add_foreign_keys(secondary: Session, run: TableRun) -> None:

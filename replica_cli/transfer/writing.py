@@ -71,8 +71,7 @@ class ChunkWriter:
 
     def _commit(self, advance: bytes, chunk: Chunk, *, replaces: bool) -> None:
         # The progress row first: a writer that was overtaken finds out before it ships a row.
-        self._session.begin()
-        if self._session.execute(advance) != 1:
+        if self._session.execute_each([b"START TRANSACTION", advance])[1] != 1:
             raise Fenced(
                 f"{self._name}: another process copies this table",
                 hint="nothing of the last chunk was kept; this process stops, the other goes on",
