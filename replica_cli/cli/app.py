@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import sys
 import traceback
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from replica_cli import __version__
-from replica_cli.cli import demo, drift, health, pause, position, stream, transfer
 from replica_cli.cli.invocation import Invocation
 from replica_cli.cli.options import META_FAILURE, META_INVOCATION, META_JSON, monitored
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.outlets import failed_output, open_outlets
+from replica_cli.cli.parsing import Group
 from replica_cli.core.errors import MEMORY_HINT, ConfigurationError, ExitCode, ReplicaError
 from replica_cli.core.printable import printable_lines
 from replica_cli.core.reports import Failure
@@ -28,8 +28,45 @@ if TYPE_CHECKING:
 # the class is found through typer so that it is the right one.
 _ParserError: type[Exception] = typer.BadParameter.__mro__[1]
 
+# The modules of the commands, in the order of `--help`: only that of the command which is asked for is loaded.
+_MODULES = {
+    "stream": "stream",
+    "transfer": "transfer",
+    "pause": "pause",
+    "resume": "pause",
+    "position": "position",
+    "drift": "drift",
+    "health": "health",
+    "demo": "demo",
+}
+# Panels on a terminal, plain text in a pipe: boxes are for eyes, and rich takes its time to load.
+_MARKUP: Literal["rich"] | None = "rich" if sys.stdout is not None and sys.stdout.isatty() else None
 
-class ErrorBoundary(TyperGroup):
+
+class CommandGroup(Group):
+    """Makes each command when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Return the names of all commands."""
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, None if there is none of this name."""
+        if cmd_name in _MODULES and cmd_name not in self.commands:
+            part = typer.Typer(rich_markup_mode=_MARKUP)
+            importlib.import_module(f"replica_cli.cli.{_MODULES[cmd_name]}").register(part)
+            self.commands.update(typer.main.get_group(part).commands)
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the words begin with. Raises a usage error that knows all names if there is none."""
+        if args[0] not in _MODULES:
+            for name in _MODULES:
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
+
+
+class ErrorBoundary(CommandGroup):
     """Turn what commands raise into a message and an exit code, once."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -118,8 +155,7 @@ def _show_version(value: bool) -> None:  # noqa: FBT001 - typer's signature of a
 app = typer.Typer(
     cls=ErrorBoundary,
     no_args_is_help=True,
-    # Panels on a terminal, plain text in a pipe: boxes are for eyes, and rich takes its time to load.
-    rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,
+    rich_markup_mode=_MARKUP,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -133,16 +169,6 @@ def replica(
     ] = False,
 ) -> None:
     """Keep MariaDB and MySQL secondaries in step with a primary."""
-
-
-app.command("stream", help=stream.HELP)(stream.stream)
-app.command("transfer", help=transfer.HELP)(transfer.transfer)
-app.command("pause", help=pause.PAUSE_HELP)(pause.pause)
-app.command("resume", help=pause.RESUME_HELP)(pause.resume)
-app.add_typer(position.app, name="position")
-app.add_typer(drift.app, name="drift")
-app.command("health", help=health.HELP)(health.health)
-app.command("demo", help=demo.HELP)(demo.demo)
 
 
 def main() -> None:

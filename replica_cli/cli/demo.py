@@ -14,6 +14,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.progress import open_reporter
 from replica_cli.cli.output.tables import demo_text
+from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.requests import DemoRequest
 from replica_cli.core.settings import Logging
@@ -58,3 +59,8 @@ def demo(
         if report.env_file:
             answer(Path(report.env_file).read_text())
     raise typer.Exit(ExitCode.OK if report.is_equal else ExitCode.FOUND)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", help=HELP, cls=Command)(demo)

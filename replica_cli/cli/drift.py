@@ -15,6 +15,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.completed import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.tables import drift_text
+from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.commands import fill
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import printable, printable_lines
@@ -38,15 +39,15 @@ CHECK_HELP = help_text(
     meanings={0: "no drift", 3: "drift"},
 )  # fmt: skip
 
-app = typer.Typer(help="Find differences between the definitions of tables", no_args_is_help=True)
+_commands = typer.Typer(cls=Group, help="Find differences between the definitions of tables", no_args_is_help=True)
 
 
-@app.callback()
+@_commands.callback()
 def drift() -> None:
     """Find differences between the definitions of tables."""
 
 
-@app.command("check", help=CHECK_HELP)
+@_commands.command("check", help=CHECK_HELP, cls=Command)
 @with_shared_options()
 def check(
     invocation: Invocation,
@@ -92,3 +93,8 @@ def _with_commands(statement: str, instance: str) -> str:
     lines = statement.split("\n")
     count = next((i for i, line in enumerate(lines) if not line.startswith("-- ")), len(lines))
     return "\n".join([*(fill(line, instance) for line in lines[:count]), *lines[count:]])
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(_commands, name="drift")

@@ -12,6 +12,7 @@ from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.tables import health_text
+from replica_cli.cli.parsing import Command
 from replica_cli.core.reports import HealthLevel
 from replica_cli.core.requests import HealthRequest
 
@@ -74,3 +75,8 @@ def health(
         if text:
             answer(text)
     raise typer.Exit(report.level)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("health", help=HELP, cls=Command)(health)

@@ -12,6 +12,7 @@ from replica_cli.cli.output.completed import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.tables import pauses_text
+from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 
 _CODES = (ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.SECONDARY)
@@ -68,3 +69,9 @@ def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
         render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
     if failures:
         raise typer.Exit(failures[0].exit_code)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("pause", help=PAUSE_HELP, cls=Command)(pause)
+    app.command("resume", help=RESUME_HELP, cls=Command)(resume)

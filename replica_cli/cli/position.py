@@ -15,6 +15,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.completed import failures_of, filled
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.tables import positions_text, resets_text
+from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
 from replica_cli.core.requests import ResetKind, ResetRequest
@@ -53,10 +54,10 @@ RESET_HELP = help_text(
     meanings={1: "unexpected failure, or the answer was no", 11: "the place is not in the primary's binary log"},
 )
 
-app = typer.Typer(help="Show or move the saved positions", no_args_is_help=True)
+_commands = typer.Typer(cls=Group, help="Show or move the saved positions", no_args_is_help=True)
 
 
-@app.command("show", help=SHOW_HELP)
+@_commands.command("show", help=SHOW_HELP, cls=Command)
 @with_shared_options()
 def show(invocation: Invocation) -> None:
     """Show saved position, the primary's, and the distance."""
@@ -72,7 +73,7 @@ def show(invocation: Invocation) -> None:
     invocation.end_if_failed(_failures(filled(reports)))
 
 
-@app.command("reset", help=RESET_HELP)
+@_commands.command("reset", help=RESET_HELP, cls=Command)
 @with_shared_options()
 def reset(
     invocation: Invocation,
@@ -151,3 +152,8 @@ def _target(
     if to_current:
         return ResetKind.CURRENT, None
     return (ResetKind.KEEP if accept_filters else ResetKind.FORGET), None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(_commands, name="position")

@@ -15,6 +15,7 @@ from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.progress import open_reporter
 from replica_cli.cli.output.tables import stream_text
+from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.requests import StreamRequest
 from replica_cli.core.settings import EngineChoice  # noqa: TC001 - as above
@@ -96,3 +97,8 @@ def stream(
     for failure in failures_of(report.workers) if not invocation.is_silent else ():
         render_failure(failure, is_json=invocation.is_json, paint=paint)
     raise typer.Exit(report.exit_code)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("stream", help=HELP, cls=Command)(stream)

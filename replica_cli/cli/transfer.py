@@ -16,6 +16,7 @@ from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.progress import open_reporter
 from replica_cli.cli.output.tables import plans_text, transfer_text
+from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.requests import TransferMode, TransferRequest
 from replica_cli.core.table import TableName
@@ -152,3 +153,8 @@ def _table_name(text: str) -> TableName:
     if not schema or not name:
         raise UsageError(f"`--table {text}` is not SCHEMA.TABLE, such as shop.orders")
     return TableName(schema, name)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("transfer", help=HELP, cls=Command)(transfer)

@@ -39,11 +39,12 @@ def commands() -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def visit(command: Any, words: tuple[str, ...]) -> None:
-        children = getattr(command, "commands", None)
-        if children is None:
+        if not hasattr(command, "list_commands"):
             found[" ".join(words)] = command
-        for name, child in (children or {}).items():
-            visit(child, (*words, name))
+            return
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            visit(command.get_command(context, name), (*words, name))
 
     visit(typer.main.get_command(app), ())
     return found

@@ -1,0 +1,76 @@
+"""What a command loads before it asks a server: counted as modules, because most of a short command's time is that."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TELLING = """
+import atexit, pathlib, sys
+atexit.register(lambda: pathlib.Path("modules").write_text(" ".join(sys.modules)))
+from replica_cli.__main__ import main
+main()
+"""
+
+
+def modules_of(folder: Path, *words: str, code: int) -> set[str]:
+    """Return the modules that a command imports to its end."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MARIA_", "REPLICA_"))}  # noqa: TID251
+    command = [sys.executable, "-c", _TELLING, *words]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    return set((folder / "modules").read_text().split())
+
+
+def commands_among(modules: set[str]) -> set[str]:
+    names = ("stream", "transfer", "pause", "position", "drift", "health", "demo")
+    return {name for name in names if f"replica_cli.cli.{name}" in modules}
+
+
+def packages_of(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
+# Options that are not given, and those of every type that runbooks and cron use.
+@pytest.mark.parametrize(
+    "words",
+    [
+        "health",
+        "health --max-lag 5m --quiet",
+        "health --secondary db2 --json",
+        "position show -v",
+        "drift check --sql",
+        "stream --until-caught-up",
+        "pause --secondary db2",
+        "transfer --table shop.orders --yes --all",
+    ],
+)
+def test_a_command_loads_no_validator_for_its_options_and_no_other_command(words: str, tmp_path: Path) -> None:
+    # Without settings each ends before it asks a server.
+    modules = modules_of(tmp_path, *words.split(), code=10)
+    assert not packages_of(modules) & {"pydantic", "pydantic_core", "rich", "cryptography", "pymysql"}
+    assert commands_among(modules) == {words.split(maxsplit=1)[0]}
+
+
+def test_a_settings_file_is_read_without_a_validator(tmp_path: Path) -> None:
+    (tmp_path / "other.env").write_text("MARIA_PRIMARY_HOST=db1\n")
+    modules = modules_of(tmp_path, "health", "--env-file", "other.env", code=10)
+    assert "pydantic" not in modules
+
+
+def test_help_loads_no_more_than_the_commands(tmp_path: Path) -> None:
+    modules = modules_of(tmp_path, "--help", code=0)
+    assert not packages_of(modules) & {"pydantic", "rich", "cryptography", "pymysql", "multiprocessing", "asyncio"}
+    assert not {m for m in modules if m.startswith(("replica_cli.service", "replica_cli.mysql", "replica_cli.config"))}
+
+
+def test_a_wrong_value_is_still_refused(tmp_path: Path) -> None:
+    assert modules_of(tmp_path, "health", "--color", "sometimes", code=2)
+    assert modules_of(tmp_path, "transfer", "--workers", "many", code=2)
