@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.checkpoint.intents import place_of
 from replica_cli.core.errors import ApplyRefused, LockWait
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.sqlbuilder.statement import StatementKind

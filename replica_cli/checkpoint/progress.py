@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.core.errors import StateBroken
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal

@@ -19,7 +19,7 @@ from replica_cli.cli.output.outlets import failed_output, open_outlets
 from replica_cli.cli.parsing import Group
 from replica_cli.core.errors import MEMORY_HINT, ConfigurationError, ExitCode, ReplicaError
 from replica_cli.core.printable import printable_lines
-from replica_cli.core.reports import Failure
+from replica_cli.core.reports.failure import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from replica_cli.cli.output.progress import open_reporter
 from replica_cli.cli.output.tables import demo_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
-from replica_cli.core.requests import DemoRequest
+from replica_cli.core.requests.demo import DemoRequest
 from replica_cli.core.settings import Logging
 
 HELP = help_text(

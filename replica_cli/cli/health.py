@@ -13,8 +13,8 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.tables import health_text
 from replica_cli.cli.parsing import Command
-from replica_cli.core.reports import HealthLevel
-from replica_cli.core.requests import HealthRequest
+from replica_cli.core.reports.health import HealthLevel
+from replica_cli.core.requests.health import HealthRequest
 
 HELP = help_text(
     "Check that replication is alive, moving and safe",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from replica_cli.config import Overrides
-    from replica_cli.core.reports import Failure
+    from replica_cli.core.reports.failure import Failure
     from replica_cli.core.settings import Logging, Server, Settings
 
 _logger = logging.getLogger(__name__)

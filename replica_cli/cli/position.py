@@ -18,12 +18,13 @@ from replica_cli.cli.output.tables import positions_text, resets_text
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
-from replica_cli.core.requests import ResetKind, ResetRequest
+from replica_cli.core.requests.reset import ResetKind, ResetRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.core.reports import Failure, PositionReport
+    from replica_cli.core.reports.failure import Failure
+    from replica_cli.core.reports.position import PositionReport
 
 _CODES = (
     ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.PRIMARY, ExitCode.SECONDARY,
@@ -109,7 +110,7 @@ def reset(
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
     run = invocation.furnish()
     with invocation.waiting(run):
-        from replica_cli.service.position import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
+        from replica_cli.service.reset import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
 
         plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, place, accepts_filters=accept_filters))
     if dry_run and invocation.shows_text:

@@ -17,7 +17,7 @@ from replica_cli.cli.output.progress import open_reporter
 from replica_cli.cli.output.tables import stream_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
-from replica_cli.core.requests import StreamRequest
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import EngineChoice  # noqa: TC001 - as above
 
 HELP = help_text(

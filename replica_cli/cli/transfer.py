@@ -18,14 +18,14 @@ from replica_cli.cli.output.progress import open_reporter
 from replica_cli.cli.output.tables import plans_text, transfer_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode, UsageError
-from replica_cli.core.requests import TransferMode, TransferRequest
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
+from replica_cli.core.requests.transfer import TransferMode, TransferRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.cli.invocation import Furnished
-    from replica_cli.core.reports import TransferPlan
+    from replica_cli.core.reports.transfer import TransferPlan
     from replica_cli.service.transfer import MadePlan
 
 HELP = help_text(

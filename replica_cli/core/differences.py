@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from replica_cli.core.reports import Failure
+    from replica_cli.core.reports.failure import Failure
     from replica_cli.core.table import TableName
 
 

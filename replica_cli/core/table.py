@@ -6,22 +6,15 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from replica_cli.core.names import TableName
+
+__all__ = ["Column", "ForeignKey", "Index", "IndexColumn", "TableDefinition", "TableName"]
+
 _PERIOD = ("ROW START", "ROW END")
 _ENUM_MEMBER = re.compile(r"'((?:[^']|'')*)'")
 # What servers escape in a column's type, whatever the sql_mode.
 _ESCAPE = re.compile(r"''|\\.")
 _ESCAPED = {"''": "'", "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\0": "\0"}
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class TableName:
-    """Schema and table, unquoted."""
-
-    schema: str
-    table: str
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.table}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.commands import table_options
 from replica_cli.core.differences import Aspect, Difference, Severity
-from replica_cli.core.reports import HealthCheck, HealthLevel
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
+from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
 

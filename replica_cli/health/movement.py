@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.positions import PositionStore
-from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import CopyStep, Phase
 from replica_cli.core.wording import duration, holder_text, step_text, told_once, uncommitted_text
 from replica_cli.stop import StopToken

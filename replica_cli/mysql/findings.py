@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from replica_cli.core.reports import HealthLevel
+    from replica_cli.core.reports.health import HealthLevel
 
 
 @dataclass(frozen=True, slots=True)

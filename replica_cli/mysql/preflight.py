@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.wording import counted, size
 from replica_cli.mysql.cascades import check_cascades
 from replica_cli.mysql.errnos import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.reports import HealthLevel
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.mysql.findings import Finding
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.reader.codes import (
     ARTIFICIAL,
     BETWEEN_GROUPS,
+    HEADER,
     IGNORABLE,
     MARIADB_STANDALONE,
     WITHOUT_EFFECT,
@@ -34,7 +35,7 @@ from replica_cli.reader.query import (
     parse_query,
     query_text_offset,
 )
-from replica_cli.reader.rowevent import HEADER, ID_END, ROW_EVENTS, RowHeads, unpack_mariadb
+from replica_cli.reader.rowevent import ID_END, ROW_EVENTS, RowHeads, unpack_mariadb
 from replica_cli.reader.tables import LogTables
 from replica_cli.reader.xa import XaPrepared, parse_xa_prepare, parse_xa_statement, prepared_by_gtid
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+# The size of an event's header, bytes.
+HEADER = 19
+
 
 class EventType(IntEnum):
     """Types that this reader knows by name."""

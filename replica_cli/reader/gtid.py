@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from replica_cli.reader.codes import MARIADB_COMPLETED_XA, MARIADB_PREPARED_XA, MARIADB_STANDALONE, EventType
-from replica_cli.reader.rowevent import HEADER
+from replica_cli.reader.codes import HEADER, MARIADB_COMPLETED_XA, MARIADB_PREPARED_XA, MARIADB_STANDALONE, EventType
 from replica_cli.reader.tagged import parse_tagged_gtid, uuid_text
 
 # From the event's beginning: the server's id is in the header.

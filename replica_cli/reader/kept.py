@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import RowEvent
-from replica_cli.reader.codes import EventType
+from replica_cli.reader.codes import HEADER, EventType
 from replica_cli.reader.query import parse_query
-from replica_cli.reader.rowevent import HEADER
 from replica_cli.reader.tables import LogTables
 
 if TYPE_CHECKING:

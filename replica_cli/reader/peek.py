@@ -9,11 +9,9 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
-from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, EventType
-from replica_cli.reader.dump import open_dump
+from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, HEADER, EventType
 from replica_cli.reader.framing import DumpEnded, Skimmer
 from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid
-from replica_cli.reader.rowevent import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,6 +35,8 @@ def peek(
 
     Raises ServerError when the primary refuses, or the connection is lost.
     """
+    from replica_cli.reader.dump import open_dump  # noqa: PLC0415 - most questions are answered without a dump
+
     stream = open_dump(
         server,
         network,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import RowEvent, RowHead, RowKind
-from replica_cli.reader.codes import EventType
+from replica_cli.reader.codes import HEADER, EventType
 from replica_cli.reader.lenenc import read_lenenc
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _KINDS = {
     EventType.MARIADB_DELETE_ROWS_COMPRESSED: (RowKind.DELETE, True, EventType.DELETE_ROWS),
 }
 ROW_EVENTS = frozenset(int(code) for code in _KINDS)
-HEADER = 19
 ID_END = 25
 _HEADS_KEPT = 1000
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import TableMap
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 from replica_cli.reader.lenenc import read_lenenc
 
 _ONE_BYTE = frozenset({4, 5, 17, 18, 19, 140, 242, 244, 245, 249, 250, 251, 252, 255})

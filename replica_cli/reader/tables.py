@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
-from replica_cli.reader.rowevent import HEADER, ID_END, RowHeads
+from replica_cli.reader.codes import HEADER
+from replica_cli.reader.rowevent import ID_END, RowHeads
 from replica_cli.reader.tablemap import parse_table_map
 
 if TYPE_CHECKING:

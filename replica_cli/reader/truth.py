@@ -30,11 +30,10 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.gtids import FIRST_EVENT, gtids_at_head, gtids_before
 from replica_cli.mysql.purged import logged_gtids, purged_gtids, unknown_gtids
 from replica_cli.reader.boundary import locate
-from replica_cli.reader.codes import EventType
+from replica_cli.reader.codes import HEADER, EventType
 from replica_cli.reader.format import parse_format
 from replica_cli.reader.peek import GTID_EVENTS, gtid_of, is_artificial, peek, size_of
 from replica_cli.reader.place import LogPlace
-from replica_cli.reader.rowevent import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

@@ -17,7 +17,7 @@ from replica_cli.service.spawning import spawn
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from replica_cli.core.reports import WorkerReport
+    from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.core.settings import Settings
     from replica_cli.service.orders import Orders
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import Interrupted, ReplicaError
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import counted, duration, told_once

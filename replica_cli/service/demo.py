@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from replica_cli.config import load_settings
 from replica_cli.core.errors import ExitCode, Interrupted, ReplicaError
 from replica_cli.core.gtid import covers
-from replica_cli.core.reports import DemoReport, DemoTable
-from replica_cli.core.requests import StreamRequest
+from replica_cli.core.names import TableName
+from replica_cli.core.reports.demo import DemoReport, DemoTable
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.status import Phase
-from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sandbox.binaries import Flavour
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
     from replica_cli.core.reporter import Reporter
-    from replica_cli.core.reports import StreamReport
-    from replica_cli.core.requests import DemoRequest
+    from replica_cli.core.reports.stream import StreamReport
+    from replica_cli.core.requests.demo import DemoRequest
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import TransferProgress, WorkerStatus
     from replica_cli.sandbox.compare import TableComparison

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.core.errors import PrimaryError, ReplicaError, UsageError
-from replica_cli.core.reports import Failure
+from replica_cli.core.reports.failure import Failure
 from replica_cli.mysql.errnos import ServerError
 
 if TYPE_CHECKING:

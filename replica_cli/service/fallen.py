@@ -14,7 +14,7 @@ from replica_cli.logs import Tag, log
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from replica_cli.core.reports import WorkerReport
+    from replica_cli.core.reports.stream import WorkerReport
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
-from replica_cli.core.reports import HealthCheck, HealthLevel, HealthReport
+from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
 from replica_cli.core.settings import EngineChoice
 from replica_cli.health.checks import (
     check_alive,
@@ -32,7 +32,7 @@ from replica_cli.service.primary_session import PrimarySession
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from replica_cli.core.requests import HealthRequest
+    from replica_cli.core.requests.health import HealthRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.findings import Finding

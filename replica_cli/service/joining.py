@@ -21,7 +21,7 @@ from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
 from replica_cli.core.gtid import covers
 from replica_cli.core.quarantine import with_failure, with_refusal
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import BESIDE, UNFINISHED, TableState
 from replica_cli.logs import Tag, log

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.names import TableName
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
-from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.catalog import read_tables
 from replica_cli.transfer.errors import TablesMissing

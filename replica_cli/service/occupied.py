@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.names import TableName
 from replica_cli.core.selection import SYSTEM_SCHEMAS
-from replica_cli.core.table import TableName
 from replica_cli.mysql.holding import find_any
 from replica_cli.sqlbuilder.identifiers import quote_table
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from replica_cli.core.requests import StreamRequest
+    from replica_cli.core.requests.stream import StreamRequest
     from replica_cli.core.settings import Server, Settings
 
 STOP, ABORT = "stop", "abort"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.core.errors import Fenced, ReplicaError
-from replica_cli.core.reports import Failure, PauseReport
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.pause import PauseReport
 from replica_cli.core.status import Phase
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError, SecondaryError
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.core.errors import ReplicaError
-from replica_cli.mysql.catalog import read_tables
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
 
@@ -54,6 +53,8 @@ class PrimarySession:
 
     def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
         """Return the definitions of now of those tables that are there. Raises ServerError."""
+        from replica_cli.mysql.catalog import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
+
         return self._asked(lambda session: read_tables(session, names))
 
     def lacks(self, names: Sequence[TableName]) -> frozenset[TableName]:

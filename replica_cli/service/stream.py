@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import ExitCode
-from replica_cli.core.reports import Failure, StreamReport, WorkerReport
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.stream import StreamReport, WorkerReport
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from replica_cli.core.reporter import Reporter
-    from replica_cli.core.requests import StreamRequest
+    from replica_cli.core.requests.stream import StreamRequest
     from replica_cli.core.settings import Settings
     from replica_cli.service.signals import Heard
 

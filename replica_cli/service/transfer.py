@@ -14,8 +14,9 @@ from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock, wor
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
-from replica_cli.core.reports import CopyReport, Failure, TransferPlan, TransferReport
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.transfer import CopyReport, TransferPlan, TransferReport
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.status import BESIDE, Phase, TableState, WorkerStatus
 from replica_cli.core.wording import COPY_DONE, counted, told_once
 from replica_cli.health.secondary import read_state
@@ -33,7 +34,7 @@ from replica_cli.service.told import Told
 
 if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
-    from replica_cli.core.requests import TransferRequest
+    from replica_cli.core.requests.transfer import TransferRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.findings import Finding
     from replica_cli.mysql.session import Session

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.core.errors import ReplicaError
-from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
 from replica_cli.core.wording import copy_text, duration, phase_text
 from replica_cli.logs import Tag, log

@@ -38,8 +38,9 @@ from replica_cli.core.errors import (
     UnfinishedTransfer,
 )
 from replica_cli.core.quarantine import copy_advice, with_failure, with_refusal
-from replica_cli.core.reports import Failure, WorkerReport
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.stream import WorkerReport
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import UNFINISHED, Phase, TableState
 from replica_cli.core.wording import counted, rolled_back_text
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
-    from replica_cli.core.requests import StreamRequest
+    from replica_cli.core.requests.stream import StreamRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session

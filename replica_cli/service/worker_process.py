@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replica_cli.core.reports import Failure, WorkerReport
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.settings import Settings
 from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, install_redactor, setup_logging

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 from replica_cli.sqlbuilder.determinism import Setting, why_value_differs
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, solid, split, unwrapped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:

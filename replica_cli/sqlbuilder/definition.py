@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 from replica_cli.sqlbuilder.definition_crossing import Crossing, cross
 from replica_cli.sqlbuilder.definition_keys import deferred_keys
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without

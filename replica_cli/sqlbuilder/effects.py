@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 from replica_cli.sqlbuilder.engines import is_known_to_keep_nothing
 from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, Token, string_value, unwrapped

@@ -14,8 +14,8 @@ from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.commands import former_name_advice, gone_advice
 from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
-from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import counted, told_once

@@ -14,7 +14,7 @@ from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import Interrupted, ReplicaError
-from replica_cli.core.reports import TableAction
+from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep, TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log

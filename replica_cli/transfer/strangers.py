@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.table import TableName
+from replica_cli.core.names import TableName
 
 if TYPE_CHECKING:
     from collections.abc import Collection

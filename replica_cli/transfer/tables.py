@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.reports import CopyMethod, TableAction
+from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table

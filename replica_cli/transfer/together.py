@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.core.reports import TableAction
+from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.sqlbuilder.chunks import lines_query, size_query
 from replica_cli.sqlbuilder.rows import insert_head

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted, LockHeld, PrimaryError, ReplicaError, SecondaryError
-from replica_cli.core.reports import TableAction
+from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position

@@ -18,27 +18,23 @@ from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.core.differences import Aspect, Difference, DriftReport, Severity
 from replica_cli.core.position import Position
-from replica_cli.core.reports import (
+from replica_cli.core.reports.demo import DemoReport, DemoTable
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
+from replica_cli.core.reports.pause import PauseReport
+from replica_cli.core.reports.position import PositionReport, TableNote
+from replica_cli.core.reports.reset import ResetPlan
+from replica_cli.core.reports.stream import StreamReport, WorkerReport
+from replica_cli.core.reports.transfer import (
     CopyMethod,
     CopyReport,
-    DemoReport,
-    DemoTable,
-    Failure,
-    HealthCheck,
-    HealthLevel,
-    HealthReport,
-    PauseReport,
     PlannedTable,
-    PositionReport,
-    ResetPlan,
-    StreamReport,
     TableAction,
-    TableNote,
     TransferPlan,
     TransferReport,
-    WorkerReport,
 )
-from replica_cli.core.requests import ResetKind, TransferMode
+from replica_cli.core.requests.reset import ResetKind
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import LogFormat, Logging
 from replica_cli.core.status import Phase, TableProgress, TableState, TransferProgress, WorkerStatus
 from replica_cli.core.table import TableName

@@ -14,21 +14,12 @@ from replica_cli.cli.output.console import ColorChoice, Painter, is_colored
 from replica_cli.cli.output.lines import LineReporter, Thinning, status_text
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.position import Position
-from replica_cli.core.reports import (
-    CopyMethod,
-    Failure,
-    HealthCheck,
-    HealthLevel,
-    HealthReport,
-    PlannedTable,
-    PositionReport,
-    StreamReport,
-    TableAction,
-    TableNote,
-    TransferPlan,
-    WorkerReport,
-)
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
+from replica_cli.core.reports.position import PositionReport, TableNote
+from replica_cli.core.reports.stream import StreamReport, WorkerReport
+from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction, TransferPlan
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.status import (
     CopyStatus,
     CopyStep,

@@ -7,7 +7,7 @@ import pytest
 from documents import README, ROOT, commands, shell_lines
 
 from replica_cli.core.errors import ExitCode
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.logs import Tag
 
 if TYPE_CHECKING:

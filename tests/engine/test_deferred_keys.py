@@ -11,8 +11,8 @@ from engine.applier.bench import wait_until
 from engine.test_transfer import Copier, numbers
 
 from replica_cli.core.errors import Interrupted
-from replica_cli.core.reports import TableAction
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.reports.transfer import TableAction
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.stop import StopToken
 from replica_cli.transfer import deferred_keys, making, worker
 

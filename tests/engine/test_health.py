@@ -16,8 +16,8 @@ from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.tables import positions_text
 from replica_cli.core.position import Position
-from replica_cli.core.reports import HealthLevel
-from replica_cli.core.requests import HealthRequest
+from replica_cli.core.reports.health import HealthLevel
+from replica_cli.core.requests.health import HealthRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Secret, Settings
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
@@ -29,7 +29,7 @@ from replica_cli.service.health import check_health
 from replica_cli.service.position import show_positions
 
 if TYPE_CHECKING:
-    from replica_cli.core.reports import HealthCheck, HealthReport
+    from replica_cli.core.reports.health import HealthCheck, HealthReport
     from replica_cli.sandbox.server import SandboxServer
 
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN

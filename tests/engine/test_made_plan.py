@@ -10,7 +10,7 @@ from engine.test_transfer import SIMPLE, Copier
 
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.reporter import SilentReporter
-from replica_cli.core.requests import TransferMode, TransferRequest
+from replica_cli.core.requests.transfer import TransferMode, TransferRequest
 from replica_cli.core.settings import Settings
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
@@ -20,7 +20,7 @@ from replica_cli.service.transfer import MadePlan, plan_transfer, run_transfer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replica_cli.core.reports import CopyReport
+    from replica_cli.core.reports.transfer import CopyReport
     from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.plan import CopyPlan
 

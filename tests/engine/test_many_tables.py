@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.test_transfer import SIMPLE, Copier
 from fix_replica import wait_until
 
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Settings, TransferSettings
 from replica_cli.service import copying
 

@@ -25,8 +25,8 @@ from replica_cli.core.errors import (
 )
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
-from replica_cli.core.reports import Unknown
-from replica_cli.core.requests import ResetKind, ResetRequest
+from replica_cli.core.reports.failure import Unknown
+from replica_cli.core.requests.reset import ResetKind, ResetRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
 from replica_cli.core.status import Phase, TableState, WorkerStatus
@@ -35,7 +35,8 @@ from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.boundary import locate
 from replica_cli.sandbox.process import free_port
-from replica_cli.service.position import plan_reset, run_reset, show_positions
+from replica_cli.service.position import show_positions
+from replica_cli.service.reset import plan_reset, run_reset
 
 if TYPE_CHECKING:
     from replica_cli.core.settings import Server

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.mysql.facts import ServerFacts, read_facts
 from replica_cli.mysql.preflight import check_primary, check_secondary, expiry_seconds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network
 from replica_cli.mysql.facts import read_facts

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.core.reports import HealthLevel
-from replica_cli.core.requests import HealthRequest, TransferRequest
+from replica_cli.core.reports.health import HealthLevel
+from replica_cli.core.requests.health import HealthRequest
+from replica_cli.core.requests.transfer import TransferRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
 from replica_cli.mysql.selected import look_at_selection

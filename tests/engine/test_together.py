@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.transfer import together
 from replica_cli.transfer.together import Together

@@ -14,8 +14,8 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import UnfinishedTransfer
-from replica_cli.core.reports import CopyMethod, TableAction
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.reports.transfer import CopyMethod, TableAction
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.core.status import TableState

@@ -8,7 +8,7 @@ import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import Fenced
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.stop import StopToken

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PROGRAM = textwrap.dedent("""
     import sys
-    from replica_cli.core.requests import TransferMode
+    from replica_cli.core.requests.transfer import TransferMode
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Network, Retry, Secret, Server, TransferSettings
     from replica_cli.mysql.session import connect

@@ -8,7 +8,7 @@ import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import StateBroken
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken

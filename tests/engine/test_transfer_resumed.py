@@ -9,7 +9,7 @@ from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.core.errors import Interrupted
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.core.status import TableState
 from replica_cli.mysql.errnos import ServerError, remedy_of

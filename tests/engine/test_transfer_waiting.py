@@ -11,7 +11,7 @@ import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 from fix_replica import wait_until
 
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.stop import StopToken
 from replica_cli.transfer import waiting, worker

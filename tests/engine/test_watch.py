@@ -15,7 +15,7 @@ from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.config.drift import accepted_drift
 from replica_cli.core.position import Position
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress
 from replica_cli.core.table import TableName
 from replica_cli.health.columns import ColumnWatch
@@ -28,7 +28,7 @@ from replica_cli.stop import StopToken
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from replica_cli.core.reports import HealthCheck
+    from replica_cli.core.reports.health import HealthCheck
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fix_replica import wait_until
 
-from replica_cli.core.requests import TransferMode
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.stop import StopToken

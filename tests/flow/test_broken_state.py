@@ -10,7 +10,7 @@ import pytest
 from replica_cli.config import load_settings
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reporter import SilentReporter
-from replica_cli.core.requests import TransferRequest
+from replica_cli.core.requests.transfer import TransferRequest
 from replica_cli.service.transfer import plan_transfer, run_transfer
 from replica_cli.transfer import plan
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.config import load_settings
-from replica_cli.core.requests import StreamRequest
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader.reader import Reader
 from replica_cli.service import streaming
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fix_replica import Replica
 
     from replica_cli.core.events import Transaction
-    from replica_cli.core.reports import WorkerReport
+    from replica_cli.core.reports.stream import WorkerReport
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 from fix_replica import Load, wait_until
 
 from replica_cli.core.position import Position
-from replica_cli.core.reports import HealthLevel
-from replica_cli.core.requests import HealthRequest, StreamRequest
+from replica_cli.core.reports.health import HealthLevel
+from replica_cli.core.requests.health import HealthRequest
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, Settings
 from replica_cli.core.status import Phase
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     from fix_servers import ServerFactory
 
-    from replica_cli.core.reports import HealthReport, WorkerReport
+    from replica_cli.core.reports.health import HealthReport
+    from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.core.status import WorkerStatus
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from replica_cli.cli.output.json import health_document, positions_document
 from replica_cli.config import load_settings
-from replica_cli.core.requests import HealthRequest
+from replica_cli.core.requests.health import HealthRequest
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.service.health import check_health
 from replica_cli.service.position import show_positions

@@ -9,7 +9,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.reports import HealthLevel
+from replica_cli.core.reports.health import HealthLevel
 from tests.torture.claims import last_phase, not_at_rest
 from tests.torture.command import tail
 from tests.torture.waiting import Failed, pause

@@ -12,15 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from replica_cli.core.differences import DriftReport
-    from replica_cli.core.reports import (
-        CopyReport,
-        Failure,
-        PauseReport,
-        PositionReport,
-        ResetPlan,
-        TransferPlan,
-        WorkerReport,
-    )
+    from replica_cli.core.reports.failure import Failure
+    from replica_cli.core.reports.pause import PauseReport
+    from replica_cli.core.reports.position import PositionReport
+    from replica_cli.core.reports.reset import ResetPlan
+    from replica_cli.core.reports.stream import WorkerReport
+    from replica_cli.core.reports.transfer import CopyReport, TransferPlan
 
     Reported = CopyReport | DriftReport | PauseReport | PositionReport | ResetPlan | TransferPlan | WorkerReport
 

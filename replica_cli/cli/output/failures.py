@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.cli.output.console import Painter
-    from replica_cli.core.reports import Failure
+    from replica_cli.core.reports.failure import Failure
 
 
 def render_failure(failure: Failure, *, is_json: bool, paint: Painter, problems: Sequence[str] = ()) -> None:

@@ -33,7 +33,7 @@ import typer
 
 from replica_cli.cli.output.completed import with_complete_commands
 from replica_cli.core.printable import printable_json
-from replica_cli.core.reports import Unknown
+from replica_cli.core.reports.failure import Unknown
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
@@ -41,17 +41,14 @@ if TYPE_CHECKING:
 
     from replica_cli.core.differences import Difference, DriftReport
     from replica_cli.core.position import Position
-    from replica_cli.core.reports import (
-        DemoReport,
-        Failure,
-        HealthReport,
-        PauseReport,
-        PositionReport,
-        ResetPlan,
-        StreamReport,
-        TransferPlan,
-        TransferReport,
-    )
+    from replica_cli.core.reports.demo import DemoReport
+    from replica_cli.core.reports.failure import Failure
+    from replica_cli.core.reports.health import HealthReport
+    from replica_cli.core.reports.pause import PauseReport
+    from replica_cli.core.reports.position import PositionReport
+    from replica_cli.core.reports.reset import ResetPlan
+    from replica_cli.core.reports.stream import StreamReport
+    from replica_cli.core.reports.transfer import TransferPlan, TransferReport
     from replica_cli.core.status import CopyStatus, TransferProgress, WorkerStatus
 
 Document = dict[str, object]

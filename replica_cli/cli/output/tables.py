@@ -10,7 +10,8 @@ from replica_cli.cli.output.completed import filled
 from replica_cli.cli.output.console import Painter
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import each_text, printable
-from replica_cli.core.reports import HealthLevel, Unknown
+from replica_cli.core.reports.failure import Unknown
+from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import (
     COPY_DONE,
@@ -28,18 +29,14 @@ if TYPE_CHECKING:
 
     from replica_cli.core.differences import Difference, DriftReport
     from replica_cli.core.position import Position
-    from replica_cli.core.reports import (
-        DemoReport,
-        Failure,
-        HealthReport,
-        PauseReport,
-        PositionReport,
-        ResetPlan,
-        StreamReport,
-        TableNote,
-        TransferPlan,
-        TransferReport,
-    )
+    from replica_cli.core.reports.demo import DemoReport
+    from replica_cli.core.reports.failure import Failure
+    from replica_cli.core.reports.health import HealthReport
+    from replica_cli.core.reports.pause import PauseReport
+    from replica_cli.core.reports.position import PositionReport, TableNote
+    from replica_cli.core.reports.reset import ResetPlan
+    from replica_cli.core.reports.stream import StreamReport
+    from replica_cli.core.reports.transfer import TransferPlan, TransferReport
 
 P = ParamSpec("P")
 _INDENT = "  "

@@ -15,7 +15,7 @@ from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.requests import StreamRequest
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Batching, Network, Retry, Settings
 from replica_cli.core.status import TableState
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
-    from replica_cli.core.reports import WorkerReport
+    from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.core.settings import Server
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session

@@ -15,7 +15,7 @@ from replica_cli.applier.ddl_execution import DdlExecution
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.position import Position
-from replica_cli.core.requests import StreamRequest
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 from replica_cli.service import copying

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from engine.applier.bench import Bench
 
-    from replica_cli.core.reports import WorkerReport
+    from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.mysql.session import Session
 
 _PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"

@@ -10,7 +10,7 @@ import pytest
 
 from replica_cli.applier.ddl_decisions import DdlDecisions
 from replica_cli.applier.sql_engine import SqlEngine
-from replica_cli.core.requests import StreamRequest
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import Apply, EngineChoice, TableFailurePolicy
 from replica_cli.core.status import TableState
 from replica_cli.service.board import StatusBoard
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.work import Work
     from replica_cli.core.events import RowEvent
-    from replica_cli.core.reports import WorkerReport
+    from replica_cli.core.reports.stream import WorkerReport
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from replica_cli.core.position import Position
 from replica_cli.core.printable import each_text, is_printable, printable, printable_json, printable_lines
-from replica_cli.core.reports import HealthCheck, HealthLevel
+from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.table import TableName
 
 RAW = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

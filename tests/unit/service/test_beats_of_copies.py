@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.checkpoint.beats import _told, _transfer
-from replica_cli.core.reports import CopyMethod, PlannedTable, TableAction
+from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.status import CopiedTable, CopyStatus, CopyStep, TableProgress, TableState, TransferProgress
 from replica_cli.core.table import TableName
 from replica_cli.service.board import StatusBoard

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ExitCode, LockHeld
 from replica_cli.core.position import Position
-from replica_cli.core.reports import Failure, StreamReport, WorkerReport
-from replica_cli.core.requests import StreamRequest
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.stream import StreamReport, WorkerReport
+from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Secret, Server, Settings
 from replica_cli.core.status import Phase

@@ -1,0 +1,17 @@
+"""What a check of health is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import Server
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRequest:
+    """Check these secondaries and their primary; lag above `max_lag_seconds` is a warning."""
+
+    secondaries: tuple[Server, ...]
+    max_lag_seconds: float

@@ -1,0 +1,19 @@
+"""What a stream is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import Server
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """Stream to these secondaries: always whole values of `Settings.secondaries`, whose index decides the server id."""
+
+    secondaries: tuple[Server, ...]
+    may_transfer: bool = True
+    until_caught_up: bool = False
+    is_standby: bool = False

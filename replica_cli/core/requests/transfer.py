@@ -1,0 +1,28 @@
+"""What a copy is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import Server
+    from replica_cli.core.table import TableName
+
+
+class TransferMode(StrEnum):
+    """What a transfer does about an unfinished one."""
+
+    NEW = "new"
+    RESUME = "resume"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """Copy to these secondaries; `tables` are the primary's names, empty for all that are selected."""
+
+    secondaries: tuple[Server, ...]
+    mode: TransferMode = TransferMode.NEW
+    tables: tuple[TableName, ...] = ()
