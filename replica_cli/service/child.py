@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.core.settings import Settings
     from replica_cli.service.orders import Orders
+    from replica_cli.service.spawning import Process
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Child:
         self._death = ""
         self.status = WorkerStatus(orders.server.name)
         self.start_at = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self.pipe: Connection | None = None
 
     def start(self) -> None:

@@ -45,8 +45,12 @@ class _PipeHandler(logging.handlers.QueueHandler):
 
 
 def main() -> None:
-    """Run a worker to its end: the last argument is the descriptor of its pipe, and its orders come through it."""
-    pipe: Connection = Connection(int(sys.argv[-1]))
+    """Run a worker: the last argument is the descriptor of its pipe."""
+    work(Connection(int(sys.argv[-1])))
+
+
+def work(pipe: Connection) -> None:
+    """Run a worker to its end: its orders come through the pipe."""
     try:
         orders = pipe.recv()
     except EOFError:

@@ -54,9 +54,10 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Say whether a process is a worker of `replica`."""
+    """Say whether a child of `replica stream` is a worker: a fork of the command, or a program of its own."""
     with contextlib.suppress(OSError):
-        return b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return b"stream" in words or b"replica_cli.service.worker_process" in words
     return False
 
 

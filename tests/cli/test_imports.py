@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TELLING = """
-import atexit, pathlib, sys
-atexit.register(lambda: pathlib.Path("modules").write_text(" ".join(sys.modules)))
+import atexit, gc, os, pathlib, sys
+def collections():
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+pid, before = os.getpid(), collections()
+
+def tell():
+    if os.getpid() == pid:  # not a worker that was forked
+        pathlib.Path("modules").write_text(" ".join(sys.modules))
+        pathlib.Path("collector").write_text(f"{collections() - before} {len(gc.get_objects())}")
+
+atexit.register(tell)
 from replica_cli.__main__ import main
 main()
 """
@@ -74,3 +84,10 @@ def test_help_loads_no_more_than_the_commands(tmp_path: Path) -> None:
 def test_a_wrong_value_is_still_refused(tmp_path: Path) -> None:
     assert modules_of(tmp_path, "health", "--color", "sometimes", code=2)
     assert modules_of(tmp_path, "transfer", "--workers", "many", code=2)
+
+
+def test_the_collector_looks_through_nothing_that_a_short_command_loads(tmp_path: Path) -> None:
+    modules_of(tmp_path, "--help", code=0)
+    collections, looked_through_at_the_end = map(int, (tmp_path / "collector").read_text().split())
+    assert collections <= 1
+    assert looked_through_at_the_end < 1000

@@ -40,3 +40,12 @@ def test_a_look_loads_what_it_needs(streamed: Replica, words: str, code: int, li
     loaded = imports_of(streamed.run(*words.split(), code=code).stderr)
     assert [m for m in loaded if m.startswith(tuple(f"{name}." for name in NOT_FOR_A_LOOK))] == []
     assert len(loaded) <= limit
+
+
+def test_the_first_worker_loads_nothing_that_its_supervisor_had_loaded_before_the_fork(streamed: Replica) -> None:
+    loaded = imports_of(streamed.run("stream", "--until-caught-up").stderr)
+    both = ("logging", "multiprocessing.connection", *(f"replica_cli.{name}" for name in (
+        "core.errors", "core.settings", "core.selection", "core.status", "core.reports.stream", "logs.setup",
+        "service.worker",
+    )))  # fmt: skip
+    assert {name: loaded[name] for name in both} == dict.fromkeys(both, 1)

@@ -67,7 +67,7 @@ class Command:
             with contextlib.suppress(OSError):
                 for pid in map(int, task.read_text().split()):
                     with contextlib.suppress(OSError):
-                        if b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        if Path(f"/proc/{pid}/cmdline").read_bytes():  # not one that ended and is not waited for yet
                             found.append(pid)
         return found
 
