@@ -34,9 +34,9 @@ def read_collations(session: Session) -> dict[int, tuple[str, str]]:
             "AND table_name = 'COLLATION_CHARACTER_SET_APPLICABILITY' AND column_name = 'ID'"
         )
         if row and row[0]:
-            rows = session.rows(f"SELECT id, full_collation_name, character_set_name FROM {tables}")
+            rows = session.texts(f"SELECT id, full_collation_name, character_set_name FROM {tables}")
             return {int(i): (str(c), str(s)) for i, c, s in rows if i is not None}
-    rows = session.rows("SELECT id, collation_name, character_set_name FROM information_schema.collations")
+    rows = session.texts("SELECT id, collation_name, character_set_name FROM information_schema.collations")
     return {int(i): (str(c), str(s)) for i, c, s in rows if i is not None}
 
 

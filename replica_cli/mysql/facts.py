@@ -62,7 +62,7 @@ class ServerFacts:
 
 def read_facts(session: Session) -> ServerFacts:
     """Ask a server what it is."""
-    variables = {str(n).lower(): str(v) for n, v in session.rows("SHOW GLOBAL VARIABLES")}
+    variables = {str(n).lower(): str(v) for n, v in session.texts("SHOW GLOBAL VARIABLES")}
     version_text = variables["version"]
     numbers = re.findall(r"\d+", version_text)[:3]
     is_mariadb = session.is_mariadb or "mariadb" in version_text.lower()

@@ -1,6 +1,7 @@
 """Many rows as text, both ways: a query's, cut out of what the socket gives, and those that a LOAD DATA asks for.
 
-The driver makes a packet, a row and a tuple of each; here millions pass, and only the bytes matter.
+The driver makes a packet, a row and a tuple of each; here millions pass, and only the bytes matter. Hundreds of short
+texts, such as a server's variables, are read the same way: they are most of what a short command reads.
 Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
 """
 
@@ -24,6 +25,7 @@ _WHOLE = 0xFFFFFF
 _NULL, _EIGHT, _ERROR = 251, 254, 255
 # How many bytes the length of a text takes, by its first; 0 for what is no text, or a long one.
 _HEADS = {_NULL: 0, 252: 3, 253: 4, _EIGHT: 0, _ERROR: 0}
+_LENGTHS = {252: 2, 253: 3}
 # An end of rows is shorter than any text whose length takes eight bytes behind the first.
 _END_BYTES = 9
 _ONE = ord("1")
@@ -43,13 +45,7 @@ def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
     Raises what the driver raises; a reading that is given up closes the connection.
     """
     source: Any = connection
-    source._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001 - the driver has no way below its rows
-    first = source._read_packet()  # noqa: SLF001
-    if first.is_load_local_packet():
-        raise RuntimeError("LOAD_LOCAL")  # the driver's own way to say so
-    columns = first.read_length_encoded_integer()
-    for _ in range(columns + 1):  # and the end of the columns
-        source._read_packet()  # noqa: SLF001
+    _ask(source, sql)
     stream, rest, is_over = source._rfile, b"", False  # noqa: SLF001
     try:
         while not is_over:
@@ -69,6 +65,61 @@ def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
     finally:
         if not is_over:
             source._force_close()  # noqa: SLF001
+
+
+def read_texts(connection: Connection[Any], sql: bytes) -> list[list[str | None]]:
+    """Run a query and return its rows, each value as text, None for NULL; a row is below 16 MB.
+
+    Raises what the driver raises; a reading that is given up closes the connection.
+    """
+    source: Any = connection
+    _ask(source, sql)
+    read, rows, is_over = source._rfile.read, [], False  # noqa: SLF001
+    try:
+        while not is_over:
+            head = read(4)
+            row = read(int.from_bytes(head[:3], "little"))
+            if not row:
+                raise ConnectionResetError("the server closed the connection among a query's rows")
+            if row[0] == _ERROR:
+                is_over = True
+                raise_mysql_exception(row)
+            is_over = row[0] == _EIGHT and len(row) < _END_BYTES
+            if not is_over:
+                rows.append(_texts(row))
+    finally:
+        if not is_over:
+            source._force_close()  # noqa: SLF001
+    return rows
+
+
+def _ask(source: Any, sql: bytes) -> None:
+    """Send a query, and read its answer up to the rows."""
+    source._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001 - the driver has no way below its rows
+    first = source._read_packet()  # noqa: SLF001
+    if first.is_load_local_packet():
+        raise RuntimeError("LOAD_LOCAL")  # the driver's own way to say so
+    columns = first.read_length_encoded_integer()
+    for _ in range(columns + 1):  # and the end of the columns
+        source._read_packet()  # noqa: SLF001
+
+
+def _texts(row: bytes) -> list[str | None]:
+    texts: list[str | None] = []
+    at, end = 0, len(row)
+    while at < end:
+        length = row[at]
+        at += 1
+        if length == _NULL:
+            texts.append(None)
+            continue
+        if length > _NULL:
+            size = _LENGTHS.get(length, 8)
+            length = int.from_bytes(row[at : at + size], "little")
+            at += size
+        texts.append(row[at : at + length].decode())
+        at += length
+    return texts
 
 
 def send_text(connection: Connection[Any], statement: bytes, text: bytes) -> tuple[int, int]:

@@ -235,7 +235,7 @@ def _history(
 
 
 def _statement_session(sessions: SecondarySessions, primary_facts: ServerFacts, ask_primary: Ask) -> StatementSession:
-    own = {str(name).lower(): str(value) for name, value in sessions.writer.rows("SHOW SESSION VARIABLES")}
+    own = {str(name).lower(): str(value) for name, value in sessions.writer.texts("SHOW SESSION VARIABLES")}
     return StatementSession(
         primary_facts,
         sessions.facts,

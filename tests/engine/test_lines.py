@@ -72,3 +72,33 @@ def test_a_reading_that_is_given_up_leaves_no_rows_for_the_next_query(session: S
     with pytest.raises(ServerError) as raised:
         session.row("SELECT 7")
     assert raised.value.is_connection_lost
+
+
+@pytest.mark.parametrize("length", [0, 1, 250, 251, 252, 65_535, 65_536, 300_000, 15_000_000])
+def test_texts_of_any_length(session: Session, length: int) -> None:
+    sql = f"SELECT 'ä', REPEAT('x', {length}), NULL, 17 UNION ALL SELECT '', NULL, 'b', NULL"
+    assert session.texts(sql) == [["ä", "x" * length, None, "17"], ["", None, "b", None]]
+    assert session.row("SELECT 7") == (7,)
+
+
+def test_texts_are_the_rows_that_the_driver_reads(session: Session) -> None:
+    for sql in (
+        "SHOW GLOBAL VARIABLES",
+        "SELECT * FROM information_schema.collations",
+        "SELECT 1 FROM DUAL WHERE 1 = 0",
+    ):
+        rows = [[None if value is None else str(value) for value in row] for row in session.rows(sql)]
+        texts = session.texts(sql)
+        # Some variables count, and are others a moment later.
+        assert len(texts) == len(rows)
+        assert sum(text != row for text, row in zip(texts, rows, strict=True)) < 20
+
+
+def test_errors_of_texts_before_and_among_the_rows(session: Session) -> None:
+    with pytest.raises(ServerError) as raised:
+        session.texts("SELECT nothing FROM mysql.nowhere")
+    assert raised.value.errno == 1146
+    with pytest.raises(ServerError) as raised:
+        session.texts("SELECT 1 UNION ALL SELECT (SELECT table_name FROM information_schema.tables)")
+    assert raised.value.errno == 1242
+    assert session.row("SELECT 7") == (7,)
