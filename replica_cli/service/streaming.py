@@ -20,9 +20,8 @@ from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.reader import Reader
 from replica_cli.reader.truth import PositionCheck
-from replica_cli.service.applying import make_applier
 from replica_cli.service.definition_check import DefinitionCheck
-from replica_cli.service.joining import Joining
+from replica_cli.service.late_applier import LateApplier
 from replica_cli.service.missing import MissingTables
 from replica_cli.service.primary_session import read_clock
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.applier.altered import AlteredTables
+    from replica_cli.applier.applier import Applier
     from replica_cli.applier.lock_waits import LockPatience
     from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableName
     from replica_cli.service.board import StatusBoard
+    from replica_cli.service.joining import Joining
     from replica_cli.service.primary_session import PrimarySession
     from replica_cli.service.sessions import SecondarySessions
     from replica_cli.stop import StopToken
@@ -71,6 +72,7 @@ class Streaming:
         stop: StopToken,
         patience: LockPatience,
         is_exact: bool = False,
+        until_caught_up: bool = False,
     ) -> None:
         self._settings = settings
         self._asked_by = asked_by
@@ -97,20 +99,11 @@ class Streaming:
             wants=lambda name: settings.selection.target(name) is not None,
             queue_bytes=settings.batching.queue_bytes,
         )
-        self._applier = make_applier(
-            settings,
-            sessions,
-            saved,
-            windows=self._windows,
-            primary_facts=self._primary_facts,
-            read_primary=primary.read,
-            ask_primary=primary.ask,
-            format_event=self._format_event,
-            stop=stop,
-            altered=altered,
-            patience=patience,
-            is_exact=is_exact,
+        self._applier = LateApplier(
+            lambda: self._make_applier(saved, altered=altered, patience=patience, is_exact=is_exact), saved
         )
+        if records or not until_caught_up:
+            self._applier.make()
         self._check = DefinitionCheck(
             altered,
             settings.selection,
@@ -129,8 +122,30 @@ class Streaming:
         # All that the primary had sent by then, a monotonic time, was applied.
         self._idle_at: float | None = None
 
+    def _make_applier(
+        self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_exact: bool
+    ) -> Applier:
+        from replica_cli.service.applying import make_applier  # noqa: PLC0415 - loaded before it is needed: service/loaded.py
+
+        return make_applier(
+            self._settings,
+            self._sessions,
+            saved,
+            windows=self._windows,
+            primary_facts=self._primary_facts,
+            read_primary=self._primary.read,
+            ask_primary=self._primary.ask,
+            format_event=self._format_event,
+            stop=self._stop,
+            altered=altered,
+            patience=patience,
+            is_exact=is_exact,
+        )
+
     def _join(self, names: frozenset[TableName], server_id: int, saved: SavedPosition) -> Joining:
         """Return what copies these tables beside the stream."""
+        from replica_cli.service.joining import Joining  # noqa: PLC0415 - loaded before it is needed: service/loaded.py
+
         return Joining(
             self._settings,
             self._sessions.writer.server,
@@ -358,7 +373,7 @@ class Streaming:
 
     def _begins_anew(self) -> bool:
         """Say whether tables have joined, or somebody asked for a copy of some: then all that is known is read anew."""
-        if self._joining is not None and self._joining.meet(self._applier, self._sessions.stores.tables):
+        if self._joining is not None and self._joining.meet(self._applier.make(), self._sessions.stores.tables):
             return True
         if time.monotonic() - self._asked_at < _ASKED_SECONDS:
             return False

@@ -200,6 +200,7 @@ class Worker:
                     stop=self._stop,
                     patience=self._patience,
                     is_exact=self._must_be_exact,
+                    until_caught_up=self._request.until_caught_up,
                 )
                 self._must_be_exact = False
                 is_over = streaming.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import logging
 import logging.handlers
 import signal
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _YOUNG_OBJECTS = 50_000
 _COMM_LENGTH = 15
+_LOAD_SECONDS = 5.0
 
 
 class _PipeHandler(logging.handlers.QueueHandler):
@@ -55,11 +57,28 @@ def work(pipe: Connection) -> None:
         orders = pipe.recv()
     except EOFError:
         return  # the supervisor went before it had given any
-    _rest_the_collector()
     with contextlib.suppress(OSError):
         # What `ps` and `top` show: there is a worker for each secondary.
         Path("/proc/self/comm").write_text(orders.server.name[:_COMM_LENGTH])
-    _run(orders, pipe)
+    loading = threading.Timer(_LOAD_SECONDS, _load_all)
+    if orders.request.until_caught_up:
+        # Where there is nothing to apply it ends before that, and would load as much again as it needs.
+        _rest_the_collector()
+        loading.start()
+    else:
+        _load_all()
+    try:
+        _run(orders, pipe)
+    finally:
+        loading.cancel()
+        if loading.is_alive():
+            loading.join()
+
+
+def _load_all() -> None:
+    """Load what a stream may need later: while it runs, the package may be replaced."""
+    importlib.import_module("replica_cli.service.loaded")
+    _rest_the_collector()
 
 
 def _rest_the_collector() -> None:

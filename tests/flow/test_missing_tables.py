@@ -118,7 +118,7 @@ def test_a_table_that_is_renamed_or_made_while_the_stream_connects_is_not_missin
     copied.catch_up()
     # As a tool for online changes ends: after the end of the log is read, before the tables are listed.
     change = ("CREATE TABLE late (id INT PRIMARY KEY)", "RENAME TABLE one TO one_old, two TO one")
-    _after(monkeypatch, streaming, "make_applier", lambda: copied.on_primary(*change))
+    _after(monkeypatch, streaming, "DefinitionCheck", lambda: copied.on_primary(*change))
     take, is_late = Reader.take, [True]
     monkeypatch.setattr(Reader, "take", lambda self, timeout: [] if is_late and is_late.pop() else take(self, timeout))
     assert _catch_up_here(copied).failure is None

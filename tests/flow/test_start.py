@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from fix_replica import Replica
 
+    from replica_cli.sandbox.server import SandboxServer
+
 
 @pytest.fixture
 def streamed(replica: Replica) -> Replica:
@@ -26,20 +28,29 @@ def imports_of(stderr: str) -> Counter[str]:
     return Counter(line.rpartition("|")[2].strip() for line in lines)
 
 
+def flavour_of(replica: Replica) -> str:
+    """Return what kind of server the primary is."""
+    with replica.primary.session() as session:
+        return "MariaDB" if session.is_mariadb else "MySQL"
+
+
 # What only copies, streams, terminals and wrong configurations need.
 NOT_FOR_A_LOOK = (
-    "asyncio", "concurrent", "email", "multiprocessing", "pydantic", "pymysqlreplication", "rich", "tenacity",
-    "zstandard", "replica_cli.applier", "replica_cli.decoder", "replica_cli.drift", "replica_cli.transfer",
-    "replica_cli.core.events", "replica_cli.reader.dump", "replica_cli.service.stream",
+    "asyncio", "concurrent", "email", "multiprocessing", "pydantic", "rich", "tenacity", "zstandard",
+    "replica_cli.applier", "replica_cli.decoder", "replica_cli.drift", "replica_cli.transfer",
+    "replica_cli.core.events", "replica_cli.service.stream",
 )  # fmt: skip
+# What follows the saved position in the log of a MySQL is asked on a dump connection.
+FOR_A_DUMP = ("pymysqlreplication", "packaging", "replica_cli.reader.dump")
 
 
 # The codes: nothing streams, which `health` calls critical.
 @pytest.mark.parametrize(("words", "code", "limit"), [("health", 2, 345), ("position show", 0, 330)])
 def test_a_look_loads_what_it_needs(streamed: Replica, words: str, code: int, limit: int) -> None:
+    unwanted = NOT_FOR_A_LOOK if flavour_of(streamed) == "MySQL" else NOT_FOR_A_LOOK + FOR_A_DUMP
     loaded = imports_of(streamed.run(*words.split(), code=code).stderr)
-    assert [m for m in loaded if m.startswith(tuple(f"{name}." for name in NOT_FOR_A_LOOK))] == []
-    assert len(loaded) <= limit
+    assert [m for m in loaded if m.startswith(tuple(f"{name}." for name in unwanted))] == []
+    assert len([m for m in loaded if not m.startswith(FOR_A_DUMP)]) <= limit
 
 
 def test_the_first_worker_loads_nothing_that_its_supervisor_had_loaded_before_the_fork(streamed: Replica) -> None:
@@ -49,3 +60,48 @@ def test_the_first_worker_loads_nothing_that_its_supervisor_had_loaded_before_th
         "service.worker",
     )))  # fmt: skip
     assert {name: loaded[name] for name in both} == dict.fromkeys(both, 1)
+
+
+def test_a_stream_without_anything_to_apply_makes_no_applier(streamed: Replica) -> None:
+    loaded = imports_of(streamed.run("stream", "--until-caught-up").stderr)
+    unwanted = ("replica_cli.decoder.", "replica_cli.applier.applier", "replica_cli.service.joining")
+    assert [module for module in loaded if module.startswith(unwanted)] == []
+
+
+def test_a_stream_that_may_end_makes_its_applier_for_what_there_is(streamed: Replica) -> None:
+    streamed.on_primary(
+        "INSERT INTO t VALUES (3, 3)", "CREATE TABLE u (id INT PRIMARY KEY)", "INSERT INTO u VALUES (1)"
+    )
+    streamed.catch_up()
+    streamed.assert_equal()
+    streamed.assert_nothing_is_noted()
+    with streamed.primary.session() as session:
+        # The end is in a file that holds no transaction.
+        session.execute("FLUSH BINARY LOGS")
+    streamed.catch_up()
+    assert streamed.saved() == streamed.primary_end()
+
+
+def _questions(server: SandboxServer) -> int:
+    with server.session() as session:
+        row = session.row("SHOW GLOBAL STATUS LIKE 'Questions'")
+    assert row is not None
+    return int(row[1])
+
+
+# As many for one table as for a thousand, those of the connect among them: of the primary and of the secondary.
+QUESTIONS = {
+    ("MariaDB", "health"): (25, 16), ("MariaDB", "position show"): (11, 8),
+    ("MySQL", "health"): (31, 17), ("MySQL", "position show"): (17, 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "code"), [("health", 2), ("position show", 0)])
+def test_a_look_asks_few_questions(streamed: Replica, words: str, code: int) -> None:
+    limits = QUESTIONS[flavour_of(streamed), words]
+    for server, limit in zip((streamed.primary, streamed.secondaries["db1"]), limits, strict=True):
+        before = _questions(server)
+        own = _questions(server) - before
+        before += own
+        streamed.run(*words.split(), code=code)
+        assert _questions(server) - before - own <= limit, server.name
