@@ -68,7 +68,6 @@ def read_catalog(
     In order of names, sequences first. Names are spelled as the server spells them.
     A schema that is not there has no tables. Raises ServerError.
     """
-    _prepare(session)
     found: dict[TableName, TableDefinition] = {}
     again: set[TableName] = set()
     for schema in dict.fromkeys(schemas):
@@ -111,7 +110,6 @@ def read_table(session: Session, name: TableName) -> TableDefinition | None:
 
 def read_tables(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
     """Read some tables, those that are there, in few round trips; by the names asked for. Raises ServerError."""
-    _prepare(session)
     found = _read_named(session, names)
     if found.keys() - set(names):
         # The server may spell names its own way; the caller goes on with those that it knows.
@@ -169,7 +167,6 @@ def show_create_sequence(session: Session, name: TableName) -> str:
 
 
 def _shown(session: Session, kind: str, *names: TableName) -> list[str]:
-    _prepare(session)
     # MariaDB before 11 writes a binary default's bytes as they are: not text in any charset. So ask for bytes.
     as_bytes = "SET SESSION sql_quote_show_create = 1, character_set_results = binary"
     as_text = "SET SESSION character_set_results = utf8mb4"
@@ -213,19 +210,6 @@ def _readable(text: str, *, is_string: bool) -> str:
         if not is_string:
             raise
         return f"x'{string_value(text).encode('latin1').hex()}'"
-
-
-def _prepare(session: Session) -> None:
-    if not session.is_mariadb:
-        # Row counts are up to a day old otherwise, or NULL for a table that nobody asked about yet.
-        wanted = ["information_schema_stats_expiry = 0"]
-        version = _version(session.version_text)
-        if version >= (8, 0, 18):
-            wanted.append("show_create_table_skip_secondary_engine = ON")
-        if version >= (8, 0, 30):
-            # A generated invisible primary key is in the row events, whatever a server prefers to show.
-            wanted.append("show_gipk_in_create_table_and_information_schema = ON")
-        session.execute(f"SET SESSION {', '.join(wanted)}")
 
 
 class _Found(NamedTuple):

@@ -18,7 +18,7 @@ from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError
 from replica_cli.mysql.lines import read_lines, read_texts, send_text
-from replica_cli.mysql.session_settings import VALUES, apply_settings, assignments
+from replica_cli.mysql.session_settings import VALUES, apply_settings, introduction
 from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
 from replica_cli.mysql.translation import server_error, translated
 
@@ -315,7 +315,7 @@ def connect(
     try:
         _check_encryption(connection, server)
         if inherits:
-            session.execute(assignments(tuple(VALUES.items())))
+            session.execute(introduction(tuple(VALUES.items())))
         else:
             apply_settings(session)
         if init:
@@ -334,7 +334,7 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
             settings["client_flag"] |= flags
             # Whoever takes the connection may say nothing behind it: a greeting does not take as long as a statement.
             settings["read_timeout"] = settings["write_timeout"] = network.connect_timeout
-            connection = ServerConnection(**settings, database=database)
+            connection = ServerConnection(**settings, database=database, sets_names=False)
             connection._read_timeout = connection._write_timeout = network.query_timeout  # type: ignore[attr-defined]  # noqa: SLF001
             return connection
     except ServerError as error:

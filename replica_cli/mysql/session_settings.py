@@ -112,14 +112,20 @@ def assignments(settings: tuple[tuple[str, str], ...]) -> str:
     return "SET SESSION " + ", ".join(f"{name}={value}" for name, value in settings)
 
 
+def introduction(settings: tuple[tuple[str, str], ...]) -> str:
+    """Return the SET of a new session: in which charset it speaks, and its variables."""
+    return assignments(settings).replace("SET SESSION", "SET NAMES utf8mb4, SESSION", 1)
+
+
 def apply_settings(session: Session) -> None:
     """Make a new session one of ours, in one packet. Raises ServerError."""
     settings = settings_for(session.version_text)
     try:
-        session.execute(assignments(settings))
+        session.execute(introduction(settings))
     except ServerError as error:
         if error.errno != ER_UNKNOWN_SYSTEM_VARIABLE:
             raise
+        session.execute("SET NAMES utf8mb4")
         _taken[session.version_text] = tuple(s for s in settings if _is_known(session, s))
 
 

@@ -32,13 +32,22 @@ class LoginRefused(Exception):
 class ServerConnection(Connection):
     """The driver's connection, for sessions and the dump: it shows its password to no one who may only ask for it.
 
-    Where nothing is verified the driver's own TLS context costs 30 ms of CPU a connection.
+    Where nothing is verified the driver's own TLS context costs 30 ms of CPU a connection. Without `sets_names` the
+    caller says SET NAMES, with what it sets besides: one round trip less.
     """
 
-    def __init__(self, *args: Any, tls_mode: TlsMode = TlsMode.PREFERRED, **settings: Any) -> None:
+    def __init__(
+        self, *args: Any, tls_mode: TlsMode = TlsMode.PREFERRED, sets_names: bool = True, **settings: Any
+    ) -> None:
         self._tls_mode = tls_mode
+        self._sets_names = sets_names
         self._public_key: bytes | None = None
         super().__init__(*args, **settings)
+
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Tell the server the charset of this connection, unless the caller does."""
+        if self._sets_names:
+            super().set_character_set(charset, collation)
 
     def _create_ssl_ctx(self, sslp: ssl.SSLContext | dict[str, Any]) -> ssl.SSLContext:
         return sslp if isinstance(sslp, ssl.SSLContext) else _unverified()
