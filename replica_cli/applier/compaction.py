@@ -104,7 +104,7 @@ class Compaction:
 
     def _learn(self, event: RowEvent) -> Kind | None:
         head = event.head
-        if head.flags & _SPECIAL_FLAGS or not _is_whole(event):
+        if head.flags & _SPECIAL_FLAGS or not is_whole(event):
             return None
         try:
             definition = definition_of(event, self._definitions, self._selection)
@@ -144,7 +144,7 @@ def _unique_columns(definition: TableDefinition, columns: Sequence[Column]) -> t
     return tuple(ordinals[name] for name in parts)
 
 
-def _is_whole(event: RowEvent) -> bool:
+def is_whole(event: RowEvent) -> bool:
     """Say whether all columns are there, and nothing else (MySQL tells the partition of a row)."""
     head = event.head
     count = len(head.table.types)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from replica_cli.sqlbuilder.rows import row_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from replica_cli.core.events import RowEvent, RowKind
     from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Row
     from replica_cli.sqlbuilder.rows import Literals
 
 STATEMENT_ROWS = 1000
@@ -38,7 +39,8 @@ class Work:
     number will do (inside the replay window). `checks_foreign_keys` is None where the statement decides itself.
     `is_lenient` runs it without strict mode: the only way to write an ENUM's error value. `ends_packet`: the server
     takes nothing behind it in one packet. `is_replayed`: it applies a row inside the replay window.
-    `is_look`: it changes nothing, and finds rows that differ from the primary's.
+    `is_look`: it changes nothing, and finds rows that differ from the primary's. `follow`: it is a query, and what it
+    finds decides what else is done; that work comes right behind it, with nothing to count of its own.
     """
 
     kind: RowKind
@@ -53,6 +55,7 @@ class Work:
     ends_packet: bool = False
     is_replayed: bool = False
     is_look: bool = False
+    follow: Callable[[Sequence[Row]], Iterable[Work]] | None = None
 
 
 class RowEngine(Protocol):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.work import Work
     from replica_cli.core.table import TableName
-    from replica_cli.mysql.session import Session
+    from replica_cli.mysql.session import Row, Session
 
 _PACKET_STATEMENTS = 200
 _PACKET_BYTES = 1024 * 1024
@@ -75,6 +75,7 @@ class Writer:
         self._failure: ReplicaError | None = None
         self._spoilt: ServerError | None = None
         self._is_preparing = False
+        self._is_asking = False
         self._count = 0
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
@@ -87,7 +88,7 @@ class Writer:
         return self._is_begun
 
     def write(self, works: Iterable[Work]) -> None:
-        """Add work; packets go out as they fill.
+        """Add work; packets go out as they fill. Of a query the answer is waited for.
 
         Raises RowMissing, RowExists, ApplyRefused where a change cannot be made as it was on the primary, ServerError
         where the server has another reason.
@@ -100,9 +101,24 @@ class Writer:
                     hint=f"SET GLOBAL max_allowed_packet={_next_power(len(work.statement))} on {self._server_name}",
                     table=work.table,
                 )
+            if work.follow is not None:
+                self.write(work.follow(self._ask(work)))
+                continue
             self._add(work.statement, work)
             if work.ends_packet:
                 self._send()
+
+    def _ask(self, work: Work) -> list[Row]:
+        """Return what a query finds, behind all that was sent before it."""
+        self._is_begun = self._is_asking = True
+        try:
+            self.flush()
+        finally:
+            self._is_asking = False
+        try:
+            return self._session.rows(work.statement.decode())
+        except ServerError as error:
+            raise refusal(error, work) from error
 
     def add(self, statement: bytes) -> None:
         """Add a statement of which nothing is expected."""
@@ -222,7 +238,9 @@ class Writer:
                 # What else is on its way has no answers; where the server only said so, none may be taken for others'.
                 self._sent.clear()
                 self._session.abort()
-            elif packet.is_preparation or (packet.committed is not None and (self._sent or self._packet)):
+            elif packet.is_preparation or (
+                packet.committed is not None and (self._sent or self._packet or self._is_asking)
+            ):
                 # What was sent behind a COMMIT must not stand, and whoever sent that cannot redo this one: begin anew.
                 self._spoilt = error
                 if error.remedy is Remedy.RETRY:
@@ -232,7 +250,7 @@ class Writer:
         if packet.answered == len(packet.entries):
             self._sent.popleft()
         if work is not None and work.expected is not None and self._count != work.expected:
-            raise _missing(work, self._count)
+            raise missing(work, self._count)
         if work is not None and work.is_look and self._count:
             self._differing[work.table] += self._count
         if packet.committed is not None:
@@ -291,11 +309,12 @@ def explained(error: ServerError, work: Work) -> ReplicaError:
     )
 
 
-def _missing(work: Work, count: int) -> RowMissing:
+def missing(work: Work, count: int) -> RowMissing:
+    """Return the error to raise for work that found fewer rows than it must."""
     columns = f"its key, {', '.join(work.key)}" if work.key else "all columns"
     expected = work.expected or 0
-    missing = expected - count
-    number = counted(expected, "row") if missing == expected else f"{missing} of {counted(expected, 'row')}"
+    lacking = expected - count
+    number = counted(expected, "row") if lacking == expected else f"{lacking} of {counted(expected, 'row')}"
     found = f"{number} not found (compared by {columns})"
     if work.kind is RowKind.INSERT:
         found = f"{count} of {expected} rows were written"

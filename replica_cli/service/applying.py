@@ -15,6 +15,7 @@ from replica_cli.applier.definitions import Definitions
 from replica_cli.applier.effects import StatementEffects
 from replica_cli.applier.engines import Engines
 from replica_cli.applier.history import ExactEngine, History
+from replica_cli.applier.keyless import KeylessEngine
 from replica_cli.applier.plan import can_join
 from replica_cli.applier.prepared import PreparedTransactions
 from replica_cli.applier.refusals import Refusals
@@ -224,6 +225,9 @@ def _engines(
         exact = ExactEngine(single, image_engine(None), history, check=auto.check)
         if prefers_sql:
             strict = ExactEngine(sql, image_engine(None), history, check=auto.check)
+    if settings.apply.compacts:
+        is_mariadb = sessions.facts.is_mariadb
+        strict = KeylessEngine(strict, definitions, selection, statement_bytes=limit, is_mariadb=is_mariadb)
     return Engines(strict, replay, exact, references)
 
 

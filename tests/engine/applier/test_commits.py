@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.applier.keyless import LEAST_ROWS
 from replica_cli.applier.writer import Writer
 from replica_cli.core.errors import RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret
@@ -102,6 +103,27 @@ def test_a_commit_that_is_refused_takes_along_what_came_behind_it(each_alone: Be
     each_alone.stream()
     each_alone.assert_equal()
     assert each_alone.saved().transaction_count == ROWS
+
+
+def test_a_commit_that_is_refused_takes_along_a_query_behind_it(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, batching=Batching(transactions=1))
+    bench.on_both("CREATE TABLE t (id INT, v INT)")
+    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, {m})' for n in range(ROWS) for m in range(LEAST_ROWS))}")
+    bench.begin_here()
+    bench.on_primary(*(f"DELETE FROM t WHERE id = {n}" for n in range(ROWS)))
+
+    def forbid(_: SecondarySessions) -> None:
+        bench.other.execute("FLUSH TABLES WITH READ LOCK")
+
+    try:
+        _, remedy = _interrupted(bench, forbid, is_before=True)
+    finally:
+        bench.other.execute("UNLOCK TABLES")
+    assert remedy is Remedy.RECONNECT
+    assert bench.saved().transaction_count == 4
+    assert bench.rows("SELECT COUNT(*) FROM t") == [((ROWS - 4) * LEAST_ROWS,)]
+    bench.stream()
+    bench.assert_equal()
 
 
 def test_a_failure_behind_a_commit_leaves_it_standing(each_alone: Bench) -> None:

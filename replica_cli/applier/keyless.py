@@ -1,0 +1,269 @@
+"""Finds the rows of a batch in tables without any index together: one look at a table instead of one for each row.
+
+What becomes of each distinct row of such a table is counted: how many of them must be there before the batch, and how
+many there are more or fewer behind it. The server counts the rows that must be there by a digest of all their values;
+then they go, and the others come. Which of several equal rows goes makes no difference. Where one is not there, the
+engine that takes each event by itself names it.
+Left to the engine of all other tables: few changes, and tables in which more hangs on a row than its own values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.compaction import is_whole
+from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero
+from replica_cli.applier.sql_engine import decoded
+from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.target import definition_of
+from replica_cli.applier.work import Part, Work, cuts, value_lists
+from replica_cli.applier.writer import missing
+from replica_cli.core.errors import ApplyRefused, Drift
+from replica_cli.core.events import RowKind
+from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
+from replica_cli.sqlbuilder.digests import DIGEST_BYTES, count_digests, delete_alike, delete_digests, digest_of
+from replica_cli.sqlbuilder.rows import insert_head
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.work import RowEngine
+    from replica_cli.core.events import RowEvent, RowHead
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.session import Row
+    from replica_cli.sqlbuilder.digests import RowDigest
+    from replica_cli.sqlbuilder.rows import Literals
+
+# Fewer rows are found sooner by looks of their own, which end where the row is.
+LEAST_ROWS = 32
+# Equal rows go together, and those that are too many are written again: so much of them at most.
+_AGAIN_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shape:
+    """How events that begin alike are read; `plan` decodes the literals of the row after a change, then before it."""
+
+    plan: RowPlan
+    target: TableName
+    digest: RowDigest
+
+
+@dataclass(slots=True, eq=False)
+class _Alike:
+    """Equal rows: so many must be there before the batch, and so many more there are behind it."""
+
+    row: Literals
+    needed: int = 0
+    more: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Rows:
+    """A table's rows by their digests, as the events of a batch have them, and how many of each kind there were."""
+
+    shape: _Shape
+    alike: dict[bytes, _Alike] = field(default_factory=dict)
+    counts: Counter[RowKind] = field(default_factory=Counter)
+
+    def take(self, event: RowEvent, rows: Sequence[Literals]) -> None:
+        """Take in an event's rows."""
+        self.counts[event.kind] += len(rows)
+        width = len(self.shape.plan.written)
+        for row in rows:
+            if event.kind is not RowKind.INSERT:
+                gone = self._alike(row[-width:])
+                gone.more -= 1
+                gone.needed = max(gone.needed, -gone.more)
+            if event.kind is not RowKind.DELETE:
+                self._alike(row[:width]).more += 1
+
+    def _alike(self, row: Literals) -> _Alike:
+        digest = self.shape.digest.of(row)
+        found = self.alike.get(digest)
+        if found is None:
+            found = self.alike[digest] = _Alike(row)
+        return found
+
+
+class KeylessEngine:
+    """Takes the rows of tables without an index out of a batch, and leaves all others to the `engine`.
+
+    The order of rows of different tables means nothing here: nothing ties these tables to others.
+    """
+
+    def __init__(
+        self,
+        engine: RowEngine,
+        definitions: Definitions,
+        selection: Selection,
+        *,
+        statement_bytes: int,
+        is_mariadb: bool,
+    ) -> None:
+        self._engine = engine
+        self._definitions = definitions
+        self._selection = selection
+        self._statement_bytes = statement_bytes
+        self._is_mariadb = is_mariadb
+        self._shapes: TableCache[RowHead, _Shape | None] = TableCache(trims_itself=False)
+
+    def preparation(self) -> Sequence[Sequence[bytes]]:
+        """Return what makes the session ready for the other tables."""
+        return self._engine.preparation()
+
+    def forget(self, tables: Collection[TableName] = ()) -> None:
+        """Forget the shapes of tables, or all: definitions changed."""
+        self._shapes.forget(tables)
+        self._engine.forget(tables)
+
+    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+        """Yield the work for consecutive row events; that of tables without an index comes last."""
+        tables = self._tables(events)
+        if tables:
+            others = [event for event in events if event.table.name not in tables]
+            yield from self._engine.works(others) if others else ()
+            for name, found in tables.items():
+                yield from self._works(name, found)
+        else:
+            yield from self._engine.works(events)
+
+    def _tables(self, events: Sequence[RowEvent]) -> Mapping[TableName, _Rows]:
+        """Return the tables without an index that have enough rows to be found, with all of their rows."""
+        found = self._shapes_of({event.head: event for event in events})
+        # All of a table's rows go one way.
+        left = {head.table.name for head, shape in found.items() if shape is None}
+        shapes = {head: shape for head, shape in found.items() if shape is not None and head.table.name not in left}
+        tables: dict[TableName, _Rows] = {}
+        for name in sorted({head.table.name for head in shapes if head.kind is not RowKind.INSERT}):
+            own = [event for event in events if event.table.name == name]
+            first = shapes[own[0].head]
+            if all(shapes[event.head].plan.written == first.plan.written for event in own) and _hold_enough(
+                own, shapes
+            ):
+                tables[name] = _Rows(first)
+                for event in own:
+                    tables[name].take(event, decoded(event, shapes[event.head].plan))
+        return tables
+
+    def _works(self, name: TableName, found: _Rows) -> Iterator[Work]:
+        parts = tuple(Part(kind, name, count) for kind, count in found.counts.items())
+        needed = [(digest, alike) for digest, alike in found.alike.items() if alike.needed]
+        kind = RowKind.UPDATE if found.counts[RowKind.UPDATE] else RowKind.DELETE
+        for part in cuts(repeat(DIGEST_BYTES, len(needed)), self._statement_bytes):
+            yield self._finds(name, found.shape, dict(needed[part]), kind, parts)
+            parts = ()
+        rows = [row for a in found.alike.values() for row in repeat(a.row, a.more + a.needed)]
+        yield from _inserts(name, found.shape, rows, self._statement_bytes)
+
+    def _finds(
+        self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], kind: RowKind, parts: tuple[Part, ...]
+    ) -> Work:
+        """Return what looks for rows, and takes so many of each away as must be there."""
+
+        def follow(answer: Sequence[Row]) -> Iterator[Work]:
+            counts: dict[bytes, int] = {digest: count for digest, count in answer}  # noqa: C416  # rows are tuples
+            total = sum(alike.needed for alike in needed.values())
+            found = sum(min(counts.get(digest, 0), alike.needed) for digest, alike in needed.items())
+            if found < total:
+                raise missing(_work(kind, name, shape.target, b"", total), found)
+            yield from self._deletes(name, shape, needed, counts)
+
+        statement = count_digests(shape.target, shape.digest, needed)
+        return Work(kind, name, shape.target, (), statement, parts, None, checks_foreign_keys=None, follow=follow)
+
+    def _deletes(
+        self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], counts: Mapping[bytes, int]
+    ) -> Iterator[Work]:
+        """Yield what takes rows away: equal ones all together, with those that are too many written again."""
+        together: list[bytes] = []
+        again: list[Literals] = []
+        left = _AGAIN_BYTES
+        for digest in sorted(needed, key=lambda d: counts[d] - needed[d].needed):
+            alike, spare = needed[digest], counts[digest] - needed[digest].needed
+            left -= spare * sum(map(len, alike.row))
+            if left >= 0:
+                together.append(digest)
+                again += repeat(alike.row, spare)
+            else:
+                # There are many of them, so a look ends early.
+                statement = delete_alike(shape.target, shape.digest, digest, alike.needed)
+                yield _work(RowKind.DELETE, name, shape.target, statement, alike.needed)
+        if together:
+            statement = delete_digests(shape.target, shape.digest, together)
+            yield _work(RowKind.DELETE, name, shape.target, statement, sum(counts[digest] for digest in together))
+            yield from _inserts(name, shape, again, self._statement_bytes)
+
+    def _shapes_of(self, heads: Mapping[RowHead, RowEvent]) -> Mapping[RowHead, _Shape | None]:
+        self._shapes.trim()
+        shapes = self._shapes.entries
+        unknown = [event for head, event in heads.items() if head not in shapes]
+        if unknown:
+            targets = {name: self._selection.target(name) for name in sorted({e.table.name for e in unknown})}
+            self._definitions.read({target: name for name, target in targets.items() if target is not None})
+        for event in unknown:
+            try:
+                shape = self._shape(event)
+            except (ApplyRefused, Drift):
+                shape = None  # the engine says so
+            self._shapes.keep(event.table.name, event.head, shape)
+        return {head: shapes[head] for head in heads}
+
+    def _shape(self, event: RowEvent) -> _Shape | None:
+        definition = definition_of(event, self._definitions, self._selection)
+        columns = columns_for(event.table, definition)
+        if not is_whole(event) or not _is_free(definition) or len(columns) != len(definition.columns):
+            return None
+        digest = digest_of(columns, is_mariadb=self._is_mariadb)
+        if digest is None:
+            return None
+        head = event.head
+        written = tuple(c.name for c in columns)
+        values = [Output(ordinal, Form.VALUE) for ordinal in range(len(columns))]
+        if head.kind is RowKind.UPDATE:
+            decode = compile_updates(head.table, columns, values, values, head.present, head.present_after)
+        else:
+            decode = compile_rows(head.table, columns, values, head.present)
+        plan = RowPlan(decode, written, (), has_key=False, enum_places=enum_places(columns, written))
+        return _Shape(plan, definition.name, digest)
+
+
+def _is_free(definition: TableDefinition) -> bool:
+    """Say whether a row of a table is nothing but its values, and whether each look for one reads all of the table."""
+    return (
+        definition.kind == "BASE TABLE"
+        and definition.engine.upper() == "INNODB"
+        and not definition.indexes
+        and not definition.foreign_keys
+        and not definition.triggers
+        and not any(c.is_generated for c in definition.columns)
+    )
+
+
+def _hold_enough(events: Sequence[RowEvent], shapes: Mapping[RowHead, _Shape]) -> bool:
+    """Say whether events of one table have so many rows to be found that one look for all is worth it."""
+    count = 0
+    for event in events:
+        if event.kind is not RowKind.INSERT:
+            count += len(decoded(event, shapes[event.head].plan))
+            if count >= LEAST_ROWS:
+                return True
+    return False
+
+
+def _inserts(name: TableName, shape: _Shape, rows: Sequence[Literals], statement_bytes: int) -> Iterator[Work]:
+    head = insert_head(shape.target, shape.plan.written)
+    for part, values in value_lists(rows, statement_bytes):
+        lenient = holds_enum_zero(shape.plan, part)
+        yield _work(RowKind.INSERT, name, shape.target, head + values, len(part), is_lenient=lenient)
+
+
+def _work(
+    kind: RowKind, name: TableName, target: TableName, statement: bytes, expected: int, *, is_lenient: bool = False
+) -> Work:
+    return Work(kind, name, target, (), statement, (), expected, checks_foreign_keys=True, is_lenient=is_lenient)
