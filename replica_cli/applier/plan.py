@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+# Of a longer one an index knows the beginning only, and the statement would have it twice.
+_SHORT_TEXTS = frozenset({"char", "varchar"})
 _PLAIN = _INTEGERS | {
     "decimal", "float", "double", "date", "time", "datetime", "timestamp", "year", "enum", "char", "varchar",
     "tinytext", "text", "mediumtext", "longtext", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob",
@@ -33,8 +35,9 @@ class RowPlan:
     """What is decoded of each row, and under which names it is written.
 
     A decoded row is the literals of `written`, then those of `found_by`; a DELETE has only the latter.
-    `has_key` says whether `found_by` is a key; else it is the whole row, and `compared` its columns. `enum_places` are
-    the literals in which a plain 0 is an ENUM's error value. `can_join`: many rows can be updated by one statement.
+    `has_key` says whether `found_by` is a key; else it is the whole row, and `compared` its columns; the literals of
+    `indexed`, texts of which an index knows nearly which rows have them, follow once more. `enum_places` are the
+    literals in which a plain 0 is an ENUM's error value. `can_join`: many rows can be updated by one statement.
     """
 
     decode: RowsFunction
@@ -44,6 +47,7 @@ class RowPlan:
     enum_places: tuple[int, ...]
     compared: tuple[Column, ...] = ()
     can_join: bool = False
+    indexed: tuple[str, ...] = ()
 
 
 def can_join(definition: TableDefinition) -> bool:
@@ -124,15 +128,16 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     else:
         found_by = _whole_row(columns, event)
     compared = () if has_key else tuple(columns[ordinals[n]] for n in found_by)
-    before = [Output(ordinals[n], Form.KEY) for n in found_by]
+    indexed = _indexed_texts(definition, compared)
+    before = [Output(ordinals[n], Form.KEY) for n in (*found_by, *indexed)]
     if event.kind is RowKind.DELETE:
         decode = compile_rows(table, columns, before, present)
-        return RowPlan(decode, (), found_by, has_key, (), compared)
+        return RowPlan(decode, (), found_by, has_key, (), compared, indexed=indexed)
     written = written_columns(columns, present_after)
     after = [Output(ordinals[n], Form.VALUE) for n in written]
     decode = compile_updates(table, columns, before, after, present, present_after)
     joins = has_key and can_join(definition)
-    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared, joins)
+    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared, joins, indexed)
 
 
 def plan_looks(event: RowEvent, definition: TableDefinition) -> tuple[RowsFunction, bytes] | None:
@@ -178,6 +183,12 @@ def _whole_row(columns: Sequence[Column], event: RowEvent) -> tuple[str, ...]:
             table=event.table.name,
         )
     return tuple(c.name for c in columns if not c.is_generated)
+
+
+def _indexed_texts(definition: TableDefinition, compared: Sequence[Column]) -> tuple[str, ...]:
+    """Return those columns that are compared by their bytes, of which no index knows, and that have an index."""
+    names = {part.name for index in definition.indexes if index.kind == "BTREE" for part in index.columns}
+    return tuple(c.name for c in compared if c.data_type in _SHORT_TEXTS and c.name in names)
 
 
 def enum_places(columns: Sequence[Column], written: Sequence[str]) -> tuple[int, ...]:

@@ -165,10 +165,10 @@ def _goes_with(event: RowEvent, last: RowEvent) -> bool:
 
 def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:
     if kind is RowKind.DELETE:
-        return delete_template(target, plan.compared)
+        return delete_template(target, plan.compared, plan.indexed)
     if plan.has_key:
         return update_template(target, plan.written, plan.found_by)
-    return update_whole_row_template(target, plan.written, plan.compared)
+    return update_whole_row_template(target, plan.written, plan.compared, plan.indexed)
 
 
 def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:

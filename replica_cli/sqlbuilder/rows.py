@@ -53,9 +53,12 @@ def update_joined(target: TableName, columns: Sequence[str], key: Sequence[str],
     return b"UPDATE (" + new + ending.encode()
 
 
-def delete_template(target: TableName, columns: Sequence[Column]) -> bytes:
-    """Return a DELETE of one row found by its whole image, as a %-template of its literals."""
-    return f"DELETE FROM {_escaped(quote_table(target))} WHERE {_whole_row(columns)} LIMIT 1".encode()
+def delete_template(target: TableName, columns: Sequence[Column], indexed: Sequence[str] = ()) -> bytes:
+    """Return a DELETE of one row found by its whole image, as a %-template of its literals.
+
+    Those of the `indexed` columns follow once more: an index knows nothing of bytes, and tells what compares as equal.
+    """
+    return f"DELETE FROM {_escaped(quote_table(target))} WHERE {_whole_row(columns, indexed)} LIMIT 1".encode()
 
 
 def update_template(target: TableName, changed: Sequence[str], key: Sequence[str]) -> bytes:
@@ -64,10 +67,12 @@ def update_template(target: TableName, changed: Sequence[str], key: Sequence[str
     return f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)} WHERE {found}".encode()
 
 
-def update_whole_row_template(target: TableName, changed: Sequence[str], columns: Sequence[Column]) -> bytes:
-    """Return an UPDATE of one row found by its whole image, as a %-template; NULL equals NULL."""
+def update_whole_row_template(
+    target: TableName, changed: Sequence[str], columns: Sequence[Column], indexed: Sequence[str] = ()
+) -> bytes:
+    """Return an UPDATE of one row found by its whole image, as a %-template like that of a DELETE; NULL equals NULL."""
     head = f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)}"
-    return f"{head} WHERE {_whole_row(columns)} LIMIT 1".encode()
+    return f"{head} WHERE {_whole_row(columns, indexed)} LIMIT 1".encode()
 
 
 def differing_template(key: Sequence[str], columns: Sequence[Column]) -> bytes:
@@ -85,8 +90,8 @@ def _assignments(columns: Sequence[str]) -> str:
     return ",".join(f"{_escaped(quote(c))}=%b" for c in columns)
 
 
-def _whole_row(columns: Sequence[Column]) -> str:
-    return " AND ".join(map(_equal, columns))
+def _whole_row(columns: Sequence[Column], indexed: Sequence[str] = ()) -> str:
+    return " AND ".join([*map(_equal, columns), *(f"{_escaped(quote(name))}<=>%b" for name in indexed)])
 
 
 def _equal(column: Column) -> str:

@@ -72,6 +72,21 @@ def test_changes_of_many_rows_take_a_few_looks_at_the_table(bench: Bench, change
     assert bench.saved().row_count == ROWS + 1
 
 
+@pytest.mark.parametrize("column", ["a", "b"])
+@pytest.mark.parametrize("change", ["UPDATE t SET c = 0", "DELETE FROM t ORDER BY a DESC"])
+def test_an_index_that_is_not_unique_is_used(bench: Bench, column: str, change: str) -> None:
+    bench.on_both(f"CREATE TABLE t (a INT, b VARCHAR(20) COLLATE utf8mb4_general_ci, c DOUBLE, KEY ({column}))")
+    values = ((n, f"{'aA'[n % 2]}{n // 4}") for n in range(ROWS))
+    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n // 2}, {b!r}, {n})' for n, b in values)}")
+    bench.on_both("INSERT INTO t VALUES (NULL, NULL, NULL)", "ANALYZE TABLE t")
+    anyway = _begin(bench)
+    bench.source.begin()
+    bench.on_primary(change)
+    bench.source.commit()
+    assert _looked_at(bench) - anyway < 6 * ROWS
+    bench.assert_equal()
+
+
 ALIKE = ("(1, 'x', 0.5)", "(1, 'X', 0.5)", "(1, 'x ', 0.5)", "(1, NULL, 0.5)", "(NULL, NULL, NULL)", "(1, '1', 1)",
          "(11, '', 1)", "(1, 'it''s', -1e300)", "(1, '\\\\', 1e-300)", "(2, 'x', 0)")  # fmt: skip
 

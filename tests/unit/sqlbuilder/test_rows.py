@@ -57,6 +57,15 @@ def test_a_row_without_a_key_is_found_by_what_it_is_not_by_what_it_compares_as()
     assert gone.endswith("FROM (SELECT CAST('1' AS JSON) AS v) AS k) LIMIT 1")
 
 
+def test_an_index_is_asked_for_what_compares_as_equal() -> None:
+    columns = [_column("a%", "varchar"), _column("b")]
+    gone = delete_template(ODD, columns, ["a%"]) % (b"'x'", b"2", b"'x'")
+    found = "WHERE CAST(`a%` AS BINARY)<=>'x' AND `b`<=>2 AND `a%`<=>'x' LIMIT 1"
+    assert gone.decode() == f"DELETE FROM {NAME} {found}"
+    changed = update_whole_row_template(ODD, ["b"], columns, ["a%"]) % (b"3", b"'x'", b"2", b"'x'")
+    assert changed.decode() == f"UPDATE {NAME} SET `b`=3 {found}"
+
+
 def test_templates_take_their_literals_in_order() -> None:
     update = update_template(ODD, ["v%", "w"], ["k%s", "l"]) % (b"1", b"'%s'", b"3", b"4")
     assert update.decode() == f"UPDATE {NAME} SET `v%`=1,`w`='%s' WHERE `k%s`=3 AND `l`=4"
