@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.ddl_execution import DdlExecution
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.engines import Engines
+    from replica_cli.applier.prefetch import Prefetch
     from replica_cli.applier.prepared import PreparedTransactions
     from replica_cli.applier.secondary_names import SecondaryNames
     from replica_cli.applier.window import Windows
@@ -85,6 +86,7 @@ class Applier:
         stop: StopToken,
         is_mariadb: bool,
         is_exact: bool = False,
+        prefetch: Prefetch | None = None,
     ) -> None:
         self._session = session
         self._writer = writer
@@ -107,6 +109,7 @@ class Applier:
         self._behind_intent: list[bytes] = []
         self._pace = Pace(batching, time.monotonic() - asked_at)
         self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
+        self._prefetch = prefetch
         self._is_prepared = False
         self._on_progress: Callable[[], None] = lambda: None
         self._flying: Batch | None = None
@@ -218,6 +221,8 @@ class Applier:
         if failure is not None:
             self._narrow(run, failure)
             return
+        if self._prefetch is not None:
+            self._prefetch.take(run, self._definitions)
         self._flying = self._start(run, tally, itertools.chain(first, works))
 
     def _settle(self) -> None:

@@ -229,10 +229,10 @@ class Settings:
     def secondary_sessions(self) -> SessionNeed:
         """Return the connections to a secondary: rows, catalog and heartbeat, and the first look at the start.
 
-        Later there are the watch and the look at locks, and what brings copied tables up to the stream; a worker of a
-        copy has one for rows, one for definitions, and one that builds indexes.
+        Later there are the watch and the look at locks, what reads ahead of the rows, and what brings copied tables up
+        to the stream; a worker of a copy has one for rows, one for definitions, and one that builds indexes.
         """
-        return self._sessions(is_primary=False, least=4, most=8, per_worker=3)
+        return self._sessions(is_primary=False, least=4, most=9, per_worker=3)
 
     def _sessions(self, *, is_primary: bool, least: int, most: int, per_worker: int) -> SessionNeed:
         # All streams log in to one primary; a secondary has one of them.

@@ -17,6 +17,7 @@ from replica_cli.applier.engines import Engines
 from replica_cli.applier.history import ExactEngine, History
 from replica_cli.applier.keyless import KeylessEngine
 from replica_cli.applier.plan import can_join
+from replica_cli.applier.prefetch import Prefetch
 from replica_cli.applier.prepared import PreparedTransactions
 from replica_cli.applier.refusals import Refusals
 from replica_cli.applier.replay_engine import ReplayEngine
@@ -52,12 +53,18 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
     from replica_cli.service.sessions import SecondarySessions
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
 
 _STATEMENT_BYTES = 512 * 1024
+
+
+def make_prefetch(settings: Settings, connect: Callable[[], Session], instance: str) -> Prefetch:
+    """Return what reads ahead for an applier; it connects when it has something to read."""
+    return Prefetch(connect, settings.selection, instance=instance)
 
 
 def make_applier(
@@ -76,10 +83,11 @@ def make_applier(
     is_exact: bool = False,
     decisions_class: type[DdlDecisions] = DdlDecisions,
     prefers_sql: bool = False,
+    prefetch: Prefetch | None = None,
 ) -> Applier:
     """Return an applier that goes on from the saved position.
 
-    `prefers_sql`: row images are for nothing but what SQL cannot write.
+    `prefers_sql`: row images are for nothing but what SQL cannot write. `prefetch` is stopped by the caller.
     """
     definitions = Definitions(sessions.catalog, from_mariadb=primary_facts.is_mariadb)
     selection = settings.selection
@@ -126,6 +134,7 @@ def make_applier(
         stop=stop,
         is_mariadb=primary_facts.is_mariadb,
         is_exact=is_exact,
+        prefetch=prefetch,
     )
 
 

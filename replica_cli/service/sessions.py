@@ -46,6 +46,22 @@ def prepare_to_apply(writer: Session, facts: ServerFacts) -> None:
                 raise
 
 
+def open_ahead(settings: Settings, server: Server) -> Session:
+    """Open a session that reads what will be changed (applier/prefetch.py): it locks nothing, and keeps no versions.
+
+    Raises ServerError.
+    """
+    session = connect(server, settings.network, init="SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+    try:
+        # One that is planned as a scan is of no use.
+        limit = "max_statement_time = 5" if session.is_mariadb else "max_execution_time = 5000"
+        session.execute(f"SET SESSION {limit}")
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
 @dataclass(frozen=True, slots=True)
 class SecondarySessions:
     """`writer` holds the lock and writes rows, position and definitions; `catalog` reads, with text as text."""

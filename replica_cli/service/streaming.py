@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import Windows
@@ -24,6 +25,7 @@ from replica_cli.service.definition_check import DefinitionCheck
 from replica_cli.service.late_applier import LateApplier
 from replica_cli.service.missing import MissingTables
 from replica_cli.service.primary_session import read_clock
+from replica_cli.service.sessions import open_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.applier import Applier
     from replica_cli.applier.lock_waits import LockPatience
+    from replica_cli.applier.prefetch import Prefetch
     from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.tables import TableStore
@@ -99,6 +102,7 @@ class Streaming:
             wants=lambda name: settings.selection.target(name) is not None,
             queue_bytes=settings.batching.queue_bytes,
         )
+        self._prefetch: Prefetch | None = None
         self._applier = LateApplier(
             lambda: self._make_applier(saved, altered=altered, patience=patience, is_exact=is_exact), saved
         )
@@ -125,9 +129,11 @@ class Streaming:
     def _make_applier(
         self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_exact: bool
     ) -> Applier:
-        from replica_cli.service.applying import make_applier  # noqa: PLC0415 - loaded before it is needed: service/loaded.py
+        from replica_cli.service import applying  # noqa: PLC0415 - loaded before it is needed: service/loaded.py
 
-        return make_applier(
+        connect = partial(open_ahead, self._settings, self._sessions.writer.server)
+        self._prefetch = applying.make_prefetch(self._settings, connect, self._instance)
+        return applying.make_applier(
             self._settings,
             self._sessions,
             saved,
@@ -140,6 +146,7 @@ class Streaming:
             altered=altered,
             patience=patience,
             is_exact=is_exact,
+            prefetch=self._prefetch,
         )
 
     def _join(self, names: frozenset[TableName], server_id: int, saved: SavedPosition) -> Joining:
@@ -202,11 +209,17 @@ class Streaming:
                 )  # fmt: skip
             self._applier.save_position()
         finally:
-            if self._joining is not None:
-                self._joining.stop()
+            self._stop_others()
             self._reader.stop()
             self._board.set(position=self._applier.position, rows_uncommitted=0)
         return is_over
+
+    def _stop_others(self) -> None:
+        """End what runs beside the stream."""
+        if self._joining is not None:
+            self._joining.stop()
+        if self._prefetch is not None:
+            self._prefetch.stop()
 
     def _apply(self, transactions: Sequence[Transaction]) -> None:
         # The oldest of them.

@@ -1,0 +1,264 @@
+"""Reads ahead, on a session of its own, what the rows of a batch will change: where the secondary waits for its disk.
+
+The session that applies reads one page after another. This one reads the rows of the batch and their places in the
+indexes a little before it, so two reads are on their way at a time. It takes no locks, changes nothing and waits for
+nobody; what it does not read in time the applying session reads itself. How far that has come, the server's counters
+tell. The pages of too many rows would push each other out of the buffer pool, so it stays close ahead.
+The applier hands it each batch; the thread begins with the first large one, and says nothing while nothing is applied.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from replica_cli.applier.plan import columns_for, is_present
+from replica_cli.applier.target import definition_of
+from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError, UnsupportedEvent
+from replica_cli.core.events import RowEvent, RowKind
+from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
+from replica_cli.sqlbuilder.lookups import looked_up, lookup_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from replica_cli.applier.definitions import Definitions
+    from replica_cli.core.events import RowHead, Transaction
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.table import TableDefinition
+    from replica_cli.decoder.compile import RowsFunction
+    from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.lookups import Lookup
+    from replica_cli.sqlbuilder.rows import Literals
+
+logger = logging.getLogger(__name__)
+
+# A smaller batch is over before anything could be read ahead of it.
+LEAST_EVENTS = 100
+# Pages read from disk for each applied row: from where on it is worth it, and below which it is not.
+_READS_ON, _READS_OFF = 2.0, 1.0
+# Rows between two looks at whether it is worth it.
+_JUDGED_ROWS = 200
+# Share of the buffer pool that holds what is read ahead, and how many rows that is at most.
+_POOL_SHARE = 6
+_MOST_ROWS = 300
+_PAUSE_SECONDS, _PAUSE_OFF_SECONDS = 0.01, 0.25
+# A batch in which nothing moves for so many looks is over, or waits for something else.
+_IDLE_LOOKS = 4
+# A connection that is just being made is not waited for: the thread notices the end when it is there.
+_STOP_SECONDS = 1.0
+_READS = "Innodb_buffer_pool_reads"
+# What MySQL counts as Handler_write has the rows of its temporary tables in it, as one makes for each SHOW.
+_ROWS_MARIADB = ("Handler_delete", "Handler_update", "Handler_write")
+_ROWS_MYSQL = ("Innodb_rows_deleted", "Innodb_rows_updated", "Innodb_rows_inserted")
+
+
+class _Counts(NamedTuple):
+    rows: int
+    reads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shape:
+    """How events that begin alike are read: `decode` gives the literals of `names` after the change, then before."""
+
+    definition: TableDefinition
+    decode: RowsFunction
+    width: int
+    lookup: Lookup
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    events: Sequence[RowEvent]
+    shapes: Mapping[RowHead, _Shape]
+
+    def rows(self) -> Iterator[tuple[_Shape, Literals, Literals]]:
+        """Yield each row once, by its key: after the change, and before it."""
+        seen: set[tuple[str, Literals]] = set()
+        for event in self.events:
+            shape = self.shapes.get(event.head)
+            if shape is None:
+                continue
+            for row in shape.decode(event.raw, event.head.rows_start, len(event.raw)):
+                after, before = row[: shape.width], row[-shape.width :]
+                name = (str(shape.definition.name), before[: shape.lookup.key_width])
+                if name not in seen:
+                    seen.add(name)
+                    yield shape, after, before
+
+
+class Prefetch:
+    """Owns a thread and a session; `connect` opens that, in autocommit and READ UNCOMMITTED. `take`: one thread.
+
+    `rows` were read ahead; `is_on` where that helps; `is_resting`: it says nothing to the server; `is_over` for good.
+    """
+
+    def __init__(self, connect: Callable[[], Session], selection: Selection, *, instance: str) -> None:
+        self._connect = connect
+        self._selection = selection
+        self._instance = instance
+        self._shapes: dict[RowHead, _Shape] = {}
+        self._changed = threading.Condition()
+        self._batch: _Batch | None = None
+        self._session: Session | None = None
+        self._thread: threading.Thread | None = None
+        self.is_over = False
+        self.is_resting = False
+        self.is_on = False
+        self.rows = 0
+
+    def take(self, run: Sequence[Transaction], definitions: Definitions) -> None:
+        """Read ahead of a batch that is sent now, and forget the one before. Returns at once."""
+        if self.is_over:
+            return
+        events = [change for t in run for change in t.changes if isinstance(change, RowEvent)]
+        batch = None
+        if len(events) >= LEAST_EVENTS:
+            batch = _Batch(events, self._shapes_of(events, definitions))
+        with self._changed:
+            self._batch = batch
+            self._changed.notify()
+        if batch is not None and self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close its session."""
+        with self._changed:
+            self.is_over, self._batch = True, None
+            self._changed.notify()
+            if self._session is not None:
+                self._session.abort()
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            with self._connect() as session:
+                with self._changed:
+                    self._session = session
+                pages = _pages(session)
+                while (batch := self._next()) is not None:
+                    self._read_ahead(session, batch, pages)
+        except ReplicaError as error:
+            if not self.is_over:
+                logger.debug("%s: nothing is read ahead any more: %s", self._instance, error)
+        finally:
+            with self._changed:
+                self.is_over, self._session = True, None
+
+    def _next(self) -> _Batch | None:
+        """Return the batch that is sent, None at the end."""
+        with self._changed:
+            while not self.is_over and self._batch is None:
+                self.is_resting = True
+                self._changed.wait()
+            self.is_resting = False
+            batch, self._batch = self._batch, None
+            return None if self.is_over else batch
+
+    def _has_next(self, seconds: float = 0.0) -> bool:
+        """Say whether another batch has come, or the end; wait for that."""
+        with self._changed:
+            if seconds and not self.is_over and self._batch is None:
+                self._changed.wait(seconds)
+            return self.is_over or self._batch is not None
+
+    def _read_ahead(self, session: Session, batch: _Batch, pages: int) -> None:
+        begin = judged = last = _counts(session)
+        rows = batch.rows()
+        place = idle = 0
+        while not self._has_next() and idle < _IDLE_LOOKS:
+            now = _counts(session)
+            idle = idle + 1 if now.rows == last.rows else 0
+            last = now
+            if now.rows - judged.rows >= _JUDGED_ROWS:
+                self._judge(now, judged)
+                judged = now
+            if not self.is_on:
+                self._has_next(_PAUSE_OFF_SECONDS)
+                continue
+            applied = now.rows - begin.rows
+            first = next(rows, None)
+            if first is None:
+                return
+            window = max(3, min(_MOST_ROWS, pages // first[0].lookup.pages))
+            rows = itertools.chain([first], rows)
+            if place < applied:
+                # What is being applied now is not waited for together.
+                behind = applied + window // 3 - place
+                place += sum(1 for _ in itertools.islice(rows, behind))
+            if place >= applied + window:
+                self._has_next(_PAUSE_SECONDS)
+                continue
+            idle = 0
+            found = list(itertools.islice(rows, window // 3))
+            place += len(found)
+            self._look_up(session, found)
+
+    def _judge(self, now: _Counts, before: _Counts) -> None:
+        """Switch on or off by what the disk had to give for each applied row."""
+        reads = (now.reads - before.reads) / (now.rows - before.rows)
+        is_on = reads >= (_READS_OFF if self.is_on else _READS_ON)
+        if is_on != self.is_on:
+            self.is_on = is_on
+            word = "begins" if is_on else "ends"
+            logger.debug("%s: reading ahead %s: %.1f pages from disk for each row", self._instance, word, reads)
+
+    def _look_up(self, session: Session, found: Sequence[tuple[_Shape, Literals, Literals]]) -> None:
+        for _, group in itertools.groupby(found, lambda row: row[0].lookup):
+            rows = list(group)
+            queries = looked_up(rows[0][0].lookup, [(after, before) for _, after, before in rows])
+            session.rows_of_each(queries)
+        self.rows += len(found)
+
+    def _shapes_of(self, events: Sequence[RowEvent], definitions: Definitions) -> Mapping[RowHead, _Shape]:
+        found: dict[RowHead, _Shape | None] = {}
+        for head, event in {event.head: event for event in events}.items():
+            try:
+                definition = definition_of(event, definitions, self._selection)
+                known = self._shapes.get(head)
+                found[head] = known if known and known.definition is definition else _shape(event, definition)
+            except (ApplyRefused, Drift, UnsupportedEvent):
+                continue  # the engine says so
+        self._shapes = {head: shape for head, shape in found.items() if shape is not None}
+        return self._shapes
+
+
+def _shape(event: RowEvent, definition: TableDefinition) -> _Shape | None:
+    head = event.head
+    lookup = lookup_of(definition, is_update=head.kind is RowKind.UPDATE)
+    if lookup is None or head.is_partial_json:
+        return None
+    columns = columns_for(head.table, definition)
+    ordinals = {column.name: ordinal for ordinal, column in enumerate(columns)}
+    bitmaps = (head.present, head.present_after) if lookup.is_update else (head.present,)
+    wanted = [ordinals.get(name, -1) for name in lookup.names]
+    if any(ordinal < 0 or not is_present(bitmap, ordinal) for ordinal in wanted for bitmap in bitmaps):
+        return None
+    outputs = [Output(ordinal, Form.KEY) for ordinal in wanted]
+    if lookup.is_update:
+        decode = compile_updates(head.table, columns, outputs, outputs, head.present, head.present_after)
+    else:
+        decode = compile_rows(head.table, columns, outputs, head.present)
+    return _Shape(definition, decode, len(outputs), lookup)
+
+
+def _counts(session: Session) -> _Counts:
+    names = (*(_ROWS_MARIADB if session.is_mariadb else _ROWS_MYSQL), _READS)
+    listed = ",".join(f"'{name}'" for name in names)
+    values = {
+        str(name): int(value) for name, value in session.rows(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({listed})")
+    }
+    reads = values.pop(_READS, 0)
+    return _Counts(sum(values.values()), reads)
+
+
+def _pages(session: Session) -> int:
+    """Return how many pages of the buffer pool may hold what is read ahead."""
+    row = session.row("SELECT @@GLOBAL.innodb_buffer_pool_size DIV @@GLOBAL.innodb_page_size")
+    return int(row[0]) // _POOL_SHARE if row else 0

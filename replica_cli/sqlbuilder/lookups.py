@@ -1,0 +1,85 @@
+"""Queries that find rows and their entries in indexes, for nothing but that the server reads the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.sqlbuilder.rows import Literals
+
+# Of these no literal finds an entry of an index.
+_NOT_COMPARED = frozenset({"json", "geometry", "vector"})
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What of a table's rows is looked up: `names` are the columns of its primary key, then the other indexed ones.
+
+    `indexes` have the places of their columns among the names. An update that changes none of them leaves an index.
+    """
+
+    target: TableName
+    names: tuple[str, ...]
+    key_width: int
+    indexes: tuple[tuple[str, tuple[int, ...]], ...]
+    is_update: bool
+
+    @property
+    def pages(self) -> int:
+        """Return about how many pages one row takes: its own, and one of each index, where it changes two of each."""
+        return 1 + len(self.indexes) * (2 if self.is_update else 1)
+
+
+def lookup_of(definition: TableDefinition, *, is_update: bool) -> Lookup | None:
+    """Return what is looked up of a table, None where it has no primary key by which a single row is found."""
+    key = definition.primary_key
+    by_name = definition.columns_by_name
+    if key is None or definition.kind != "BASE TABLE" or definition.engine.upper() != "INNODB":
+        return None
+    names = {part.name: place for place, part in enumerate(key.columns)}
+    indexes = []
+    for index in definition.indexes:
+        columns = [by_name.get(part.name) for part in index.columns]
+        is_plain = index.kind == "BTREE" and index.is_visible and all(p.prefix_length is None for p in index.columns)
+        if not is_plain or any(c is None or c.is_generated or c.data_type in _NOT_COMPARED for c in columns):
+            if index is key:
+                return None
+            continue
+        if index is not key:
+            places = tuple(names.setdefault(part.name, len(names)) for part in index.columns)
+            indexes.append((index.name, places))
+    return Lookup(definition.name, tuple(names), len(key.columns), tuple(indexes), is_update)
+
+
+def looked_up(lookup: Lookup, rows: Sequence[tuple[Literals, Literals]]) -> list[str]:
+    """Return the queries for rows as they are after a change and before it: one for each index that has to do with it.
+
+    The literals are those of the lookup's names.
+    """
+    key = range(lookup.key_width)
+    queries = [_query(lookup, "PRIMARY", key, {row[: lookup.key_width]: row for pair in rows for row in pair}.values())]
+    for name, columns in lookup.indexes:
+        places = (*columns, *(place for place in key if place not in columns))
+        entries: dict[Literals, Literals] = {}
+        for after, before in rows:
+            old, new = tuple(before[place] for place in places), tuple(after[place] for place in places)
+            if not lookup.is_update or old != new:
+                entries[old], entries[new] = before, after
+        if entries:
+            queries.append(_query(lookup, name, places, entries.values()))
+    return queries
+
+
+def _query(lookup: Lookup, index: str, places: Sequence[int], rows: Iterable[Literals]) -> str:
+    # With the key behind an index's own columns each condition is one entry, however many rows have the same values.
+    found = " OR ".join(
+        "(" + " AND ".join(f"{quote(lookup.names[place])}<=>{row[place].decode()}" for place in places) + ")"
+        for row in rows
+    )
+    return f"SELECT COUNT(*) FROM {quote_table(lookup.target)} FORCE INDEX ({quote(index)}) WHERE {found}"
