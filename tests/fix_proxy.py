@@ -30,6 +30,7 @@ class _Link:
         self._server: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._queues: list[asyncio.Queue[tuple[float, bytes]]] = [asyncio.Queue(_QUEUED_CHUNKS) for _ in range(2)]
         self.is_stranded = False
+        self._is_answered = True
 
     async def run(self) -> None:
         tasks: list[asyncio.Task[None]] = []
@@ -66,7 +67,14 @@ class _Link:
             data = b""
             with contextlib.suppress(OSError):
                 data = await reader.read(_CHUNK)
+            if data:
+                self._count_turn(is_from_client=queue is self._queues[0])
             await queue.put((time.monotonic() + self._proxy.delay_seconds, data))
+
+    def _count_turn(self, *, is_from_client: bool) -> None:
+        if is_from_client and self._is_answered:
+            self._proxy.turns += 1
+        self._is_answered = not is_from_client
 
     async def _send(
         self, writer: asyncio.StreamWriter, queue: asyncio.Queue[tuple[float, bytes]], *, is_from_server: bool
@@ -98,6 +106,8 @@ class Proxy:
         self.target_port = target_port
         self.port = free_port()
         self.delay_seconds = 0.0
+        # How often a client spoke after the server had: a wait of one round trip each time.
+        self.turns = 0
         self._remaining: int | None = None
         self._word, self._lies = b"", 0
         self._links: dict[_Link, asyncio.Task[None]] = {}

@@ -44,7 +44,7 @@ class Native:
         """Apply the relay log."""
         with rig.secondary.session() as session:
             started = time.monotonic()
-            _start_applying(session)
+            start_applying(session)
             wait_for(session, rig.end)
             return Timing(time.monotonic() - started)
 
@@ -53,7 +53,7 @@ class Native:
         place = Place(rig.start.file, rig.start.pos + int((rig.end.pos - rig.start.pos) * share))
         with rig.secondary.session() as session:
             started = time.monotonic()
-            _start_applying(session)
+            start_applying(session)
             wait_for(session, place)
             return time.monotonic() - started
 
@@ -79,7 +79,8 @@ class Native:
             session.execute(f"SET GLOBAL replica_parallel_workers={self.threads}")
 
 
-def _start_applying(session: Session) -> None:
+def start_applying(session: Session) -> None:
+    """Start the thread that applies the relay log."""
     session.execute("START SLAVE SQL_THREAD" if session.is_mariadb else "START REPLICA SQL_THREAD")
 
 

@@ -38,6 +38,16 @@ def cpu_seconds(pid: int) -> float:
     return cost.cpu_seconds if cost else 0.0
 
 
+def wakeups(pid: int) -> int:
+    """Return how often the threads of a process have waited for something and gone on."""
+    found = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(OSError):
+            count = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", task.read_text(), re.MULTILINE)
+            found += int(count[1]) if count else 0
+    return found
+
+
 def machine_cpu_seconds() -> float:
     """Return the CPU seconds that all processes together have used since the machine started."""
     user, nice, system, _idle, _wait, *interrupts = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8])

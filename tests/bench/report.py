@@ -30,9 +30,9 @@ def as_text(plan: Plan, book: Book) -> str:
     parts = ["\n".join(f"- {name}: {value}" for name, value in _conditions(plan, book).items())]
     heads = ("work", "durability", "contestant", "median s", "min-max s", "without start", "our CPU s: worker + rest",
              "CPU s: secondary", "primary", "others' CPU", "our MiB: worker", "rest", "p50 / p99 ms")  # fmt: skip
-    parts.append(_table(heads, map(_cells, lines)))
+    parts.append(table_text(heads, map(_cells, lines)))
     parts.append(
-        _table(
+        table_text(
             ("work", "durability", "contestant", "against", "must reach", "measured", ""),
             (
                 (v.work, v.durability, v.contestant, v.against, v.wanted, v.measured, "met" if v.is_met else "NOT MET")
@@ -70,7 +70,7 @@ def as_json(plan: Plan, book: Book) -> str:
 def _conditions(plan: Plan, book: Book) -> dict[str, str]:
     log = "with a binary log of what they apply" if plan.has_secondary_log else "without a binary log"
     return {
-        "machine": _machine(),
+        "machine": machine_text(),
         "versions": f"Python {platform.python_version()}, PyMySQL {version('PyMySQL')}, "
         f"mysql-replication {version('mysql-replication')}; servers {', '.join(book.settings) or 'none'}",
         "secondaries": log,
@@ -81,7 +81,8 @@ def _conditions(plan: Plan, book: Book) -> dict[str, str]:
     }
 
 
-def _machine() -> str:
+def machine_text() -> str:
+    """Return what the benchmark runs on."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
@@ -109,6 +110,7 @@ def _cells(line: Line) -> tuple[str, ...]:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table_text(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     text = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in text)

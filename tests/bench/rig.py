@@ -55,13 +55,22 @@ class Place:
 class Rig:
     """The servers of one work. `load`, then `write`; then `renew_secondary` before each run."""
 
-    def __init__(self, sandbox: Sandbox, binary: ServerBinary, schema: str, *, has_secondary_log: bool) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        binary: ServerBinary,
+        schema: str,
+        *,
+        has_secondary_log: bool,
+        options: Mapping[str, str | int | None] | None = None,
+        secondary_options: Mapping[str, str | int | None] | None = None,
+    ) -> None:
         self.schema = schema
         self.folder = sandbox.folder
         self.binary = binary
-        self._settings = SETTINGS[binary.flavour]
+        self._settings = merged(dict(SETTINGS[binary.flavour]), options or {})
         log = _OWN_LOG[binary.flavour] if has_secondary_log else _NO_LOG
-        self._secondary_options = merged(dict(self._settings), log)
+        self._secondary_options = merged(merged(self._settings, log), secondary_options or {})
         self.primary = sandbox.add(binary, name="primary")
         self.secondary = sandbox.add(binary, name="secondary")
         self._base = self.secondary.folder / "base"
@@ -71,7 +80,7 @@ class Rig:
 
     def load(self, load: Callable[[SandboxServer], None]) -> None:
         """Fill the primary without a log, and keep its files: the data that every secondary begins with."""
-        self.primary.options = merged(dict(self._settings), {**DURABILITIES["fast"], **_NO_LOG})
+        self.primary.options = merged(self._settings, {**DURABILITIES["fast"], **_NO_LOG})
         self.primary.start()
         with self.primary.session() as session:
             session.execute(f"CREATE DATABASE `{self.schema}`")
@@ -79,7 +88,7 @@ class Rig:
         self.primary.stop()
         _copy(self.primary.data_path, self._base)
         (self._base / "auto.cnf").unlink(missing_ok=True)
-        self.primary.options = merged(dict(self._settings), DURABILITIES["fast"])
+        self.primary.options = merged(self._settings, DURABILITIES["fast"])
         self.primary.start()
         self.start = self.place()
 

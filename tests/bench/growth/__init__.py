@@ -1,0 +1,1 @@
+"""`python -m tests.bench growth`: how cost grows with tables, rows, links, secondaries and idle time."""
