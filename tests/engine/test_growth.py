@@ -1,0 +1,132 @@
+"""Cost grows as the work does: statements and bytes by the servers' own counters, at sizes that are small.
+
+`python -m tests.bench growth` measures the same at large sizes, with seconds and memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine.applier.bench import Bench
+from engine.test_transfer import SIMPLE, Copier
+
+from replica_cli.core.settings import Apply, Batching, EngineChoice, TransferSettings
+from tests.bench.growth.counters import Counters
+from tests.bench.growth.series import growth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from replica_cli.sandbox.server import SandboxServer
+
+SIZES = (10, 20, 40)
+FEW, MANY = 5, 25
+# What a run does by the clock, such as beats, and what both sides ask once: not of the tables.
+STATEMENTS, MEGABYTES = 40, 0.05
+DDL = 5
+
+
+@dataclass
+class Pair:
+    """Counts what work on the two servers costs them."""
+
+    primary: SandboxServer
+    secondary: SandboxServer
+
+    def cost(self, work: Callable[[], object]) -> dict[str, float]:
+        counters = Counters(self.primary, self.secondary)
+        work()
+        return counters.read()
+
+
+@pytest.fixture
+def pair(primary: SandboxServer, secondary: SandboxServer) -> Pair:
+    return Pair(primary, secondary)
+
+
+@pytest.fixture
+def new_bench(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Callable[[int], Bench]]:
+    """Give a function that makes a bench with so many equal tables, from which the stream begins."""
+    made: list[Bench] = []
+
+    def make(count: int) -> Bench:
+        bench = Bench(primary, secondary, f"{schema}_{len(made)}")
+        made.append(bench)
+        bench.on_both(*(f"CREATE TABLE t{n} {SIMPLE}" for n in range(count)))
+        bench.begin_here()
+        return bench
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def assert_linear(costs: dict[int, dict[str, float]], *names: str) -> None:
+    """Fail if a table of many costs more than one of few."""
+    for name in names:
+        noise = STATEMENTS if name.endswith("statements") else MEGABYTES
+        points = [(size, cost[name]) for size, cost in costs.items()]
+        times = growth(points, noise)
+        assert times is not None
+        assert times <= 1.2, f"{name} grows {times:.2f} times as fast as the tables: {points}"
+
+
+def touch_all(bench: Bench, count: int, key: int) -> None:
+    """Change every table in one transaction."""
+    bench.on_primary("BEGIN", *(f"INSERT INTO t{n} VALUES ({key}, 1, 'x')" for n in range(count)), "COMMIT")
+
+
+def test_each_table_of_a_copy_costs_the_same(pair: Pair, schema: str) -> None:
+    costs: dict[int, dict[str, float]] = {}
+    for size in SIZES:
+        copier = Copier(pair.primary, pair.secondary, f"{schema}_{size}", settings=TransferSettings(workers=4))
+        for n in range(size):
+            copier.on_primary(f"CREATE TABLE t{n} {SIMPLE}", f"INSERT INTO t{n} VALUES (1, 1, 'x'), (2, 2, 'y')")
+        costs[size] = pair.cost(copier.copy)
+        copier.compare()
+    assert_linear(
+        costs, "primary_statements", "secondary_statements", "primary_sent", "secondary_sent", "secondary_received"
+    )
+    assert [cost["deadlocks"] for cost in costs.values()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
+def test_each_table_of_a_batch_costs_the_same(
+    pair: Pair, new_bench: Callable[[int], Bench], choice: EngineChoice
+) -> None:
+    costs: dict[int, dict[str, float]] = {}
+    for size in SIZES:
+        bench = new_bench(size)
+        touch_all(bench, size, 1)
+        costs[size] = pair.cost(lambda bench=bench: bench.stream(apply=Apply(engine=choice)))
+        bench.assert_equal()
+    assert_linear(costs, "primary_statements", "secondary_statements", "secondary_sent", "secondary_received")
+
+
+@pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
+def test_a_statement_of_definition_costs_the_same_whatever_is_known(
+    pair: Pair, new_bench: Callable[[int], Bench], choice: EngineChoice
+) -> None:
+    def cost(size: int, *, has_ddl: bool) -> dict[str, float]:
+        bench = new_bench(size)
+        # As a statement of definition does, so that only what it makes the stream ask again is compared.
+        bench.settings = replace(bench.settings, batching=Batching(transactions=1))
+        touch_all(bench, size, 0)
+        for number in range(DDL):
+            if has_ddl:
+                bench.on_primary(f"CREATE TABLE other{number} (id INT PRIMARY KEY)")
+            touch_all(bench, size, number + 1)
+        found = pair.cost(lambda: bench.stream(apply=Apply(engine=choice)))
+        bench.assert_equal()
+        return found
+
+    names = ("primary_statements", "secondary_statements")
+    few, many = (
+        {name: with_ddl[name] - without[name] for name in names}
+        for size in (FEW, MANY)
+        for with_ddl, without in [(cost(size, has_ddl=True), cost(size, has_ddl=False))]
+    )
+    for name in names:
+        assert many[name] <= few[name] + STATEMENTS, f"{name} of {DDL} statements: {few[name]}, then {many[name]}"
