@@ -108,7 +108,7 @@ class Applier:
         self._intent_place = None if left is None else left.position
         self._behind_intent: list[bytes] = []
         self._pace = Pace(batching, time.monotonic() - asked_at)
-        self._builder = WorkBuilder(engines, windows, is_exact=is_exact)
+        self._builder = WorkBuilder(engines, windows, definitions, is_exact=is_exact)
         self._prefetch = prefetch
         self._is_prepared = False
         self._on_progress: Callable[[], None] = lambda: None

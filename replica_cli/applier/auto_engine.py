@@ -106,11 +106,9 @@ class AutoEngine:
             self._takes_images.keep(event.table.name, event.table, self._decide(event, ours))
 
     def _look_up(self, events: Sequence[RowEvent]) -> Mapping[TableName, TableDefinition]:
-        """Return the primary's definitions of all tables that are new here, and have the secondary's ones read too."""
+        """Return the primary's definitions of all tables that are new here."""
         names = {m.name for m in {e.table for e in events} if m not in self._takes_images.entries}
-        targets = {name: self._selection.target(name) for name in sorted(names)}
-        self._definitions.read({target: name for name, target in targets.items() if target is not None})
-        return self._read_primary(list(targets))
+        return self._read_primary(sorted(names))
 
     def _decide(self, event: RowEvent, ours: Mapping[TableName, TableDefinition]) -> bool:
         name = event.table.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.panic import works_of
@@ -11,6 +13,7 @@ from replica_cli.core.errors import Drift
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.engines import Engines
     from replica_cli.applier.tally import Tally
     from replica_cli.applier.window import Windows
@@ -21,9 +24,10 @@ if TYPE_CHECKING:
 class WorkBuilder:
     """Builds work in source order and counts it. `is_exact` takes the engine that can name what exactly fails."""
 
-    def __init__(self, engines: Engines, windows: Windows, *, is_exact: bool) -> None:
+    def __init__(self, engines: Engines, windows: Windows, definitions: Definitions, *, is_exact: bool) -> None:
         self._engines = engines
         self._windows = windows
+        self._definitions = definitions
         self.is_exact = is_exact
 
     def works(self, run: Sequence[Transaction], tally: Tally) -> Iterator[Work]:
@@ -33,30 +37,27 @@ class WorkBuilder:
         """
         if self._windows.records:
             return self.works_by_mode([(t, cast("RowEvent", c)) for t in run for c in t.changes], tally)
-        events = [cast("RowEvent", c) for t in run for c in t.changes]
-        return self._works_of(self._strict, events, tally)
+        return self._strict_works([cast("RowEvent", c) for t in run for c in t.changes], tally)
 
     def works_by_mode(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> Iterator[Work]:
         """Yield the work for row events of which some may lie in a window, or belong to a table set aside."""
-        strict = self._strict
-        portion: list[RowEvent] = []
-        engine: RowEngine | None = None
+        taken: list[tuple[bool, RowEvent]] = []
         for transaction, event in events:
             name = event.table.name
             mode = self._windows.mode(name, transaction)
             if mode is Mode.QUARANTINED:
                 tally.skipped_rows[name] += 1
-                continue
-            if mode is Mode.SKIPPED:
-                continue
-            wanted = strict if mode is Mode.STRICT else self._engines.replay
-            if engine is not None and wanted is not engine:
-                yield from self._works_of(engine, portion, tally)
-                portion = []
-            engine = wanted
-            portion.append(event)
-        if engine is not None:
-            yield from self._works_of(engine, portion, tally)
+            elif mode is not Mode.SKIPPED:
+                taken.append((mode is Mode.STRICT, event))
+        strict = self._strict
+        with self._definitions.expecting([event for _, event in taken]):
+            for is_strict, portion in groupby(taken, itemgetter(0)):
+                engine = strict if is_strict else self._engines.replay
+                yield from self._works_of(engine, [event for _, event in portion], tally)
+
+    def _strict_works(self, events: list[RowEvent], tally: Tally) -> Iterator[Work]:
+        with self._definitions.expecting(events):
+            yield from self._works_of(self._strict, events, tally)
 
     @property
     def _strict(self) -> RowEngine:

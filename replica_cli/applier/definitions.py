@@ -5,6 +5,7 @@ DDL is applied in stream order, so the secondary's own catalog is the schema of 
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.table_cache import TableCache
@@ -15,8 +16,10 @@ from replica_cli.mysql.catalog import read_tables
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
+    from replica_cli.core.events import RowEvent
+    from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
 
@@ -32,18 +35,32 @@ class Definitions:
     `from_mariadb`: the primary's flavour.
     """
 
-    def __init__(self, session: Session, *, from_mariadb: bool) -> None:
+    def __init__(self, session: Session, selection: Selection, *, from_mariadb: bool) -> None:
         self._session = session
+        self._selection = selection
         self._from_mariadb = from_mariadb
         # One for each table that there is: their number does not grow by itself.
         self._tables: TableCache[TableName, TableDefinition] = TableCache(trims_itself=False)
         self._sources: dict[TableName, TableName] = {}
         self._refused: TableCache[TableName, str | None] = TableCache(trims_itself=False)
+        self._expected: Sequence[RowEvent] = ()
+
+    @contextlib.contextmanager
+    def expecting(self, events: Sequence[RowEvent]) -> Iterator[None]:
+        """Take in what is applied next: the first of its tables that is not known is read with all of the others.
+
+        A batch may begin thousands of tables, and each question waits for its answer.
+        """
+        self._expected = events
+        try:
+            yield
+        finally:
+            self._expected = ()
 
     def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
         """Return a table's definition; `source` is the primary's name. Raises Drift where there is no such table."""
         if target not in self._tables.entries:
-            self.read({target: source or target})
+            self._read(target, source or target)
         found = self._tables.entries.get(target)
         if found is None:
             raise Drift(f"{target} is missing on {self._session.server.name}")
@@ -59,17 +76,16 @@ class Definitions:
             self._refused.keep(target, target, reason)
         return self._refused.entries[target]
 
-    def read(self, sources: Mapping[TableName, TableName]) -> None:
-        """Read what is not known of some tables at once; those that are missing stay unknown.
-
-        `sources` tells the primary's name of each.
-        """
-        wanted = [target for target in sources if target not in self._tables.entries]
-        if not wanted:
-            return
-        for target, found in read_tables(self._session, wanted).items():
-            self._tables.keep(target, target, found)
-            self._sources[target] = sources[target]
+    def _read(self, target: TableName, source: TableName) -> None:
+        """Read one table, and what is not known of those that are expected; those that are missing stay unknown."""
+        # Once: what is missing is not asked for again with each of the others.
+        expected, self._expected = self._expected, ()
+        sources = {self._selection.target(table.name): table.name for table in {e.head.table for e in expected}}
+        wanted = {t: s for t, s in sources.items() if t is not None and t not in self._tables.entries}
+        wanted[target] = source
+        for name, found in read_tables(self._session, sorted(wanted)).items():
+            self._tables.keep(name, name, found)
+            self._sources[name] = wanted[name]
 
     def check(self) -> list[TableName]:
         """Look whether somebody else altered the tables in use: forget those that were, return the primary's names.

@@ -12,9 +12,10 @@ from replica_cli.core.events import CASCADES_ARE_LOGGED, RowEvent, RowHead, RowK
 from replica_cli.decoder.compile import EachBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from replica_cli.core.events import TableMap
+    from replica_cli.core.table import TableName
 
     # A row's images before and after the batch, None where there is no row, and whether it must go and come anew.
     Row = list[bytes | bool | None]
@@ -76,7 +77,7 @@ class Folding:
     def __init__(self) -> None:
         self.events: list[RowEvent] = []
         self.rows: dict[TableMap, tuple[Rows, Callable[[], Rows]]] = {}
-        self._forms: dict[TableMap, TableForm] = {}
+        self._forms: dict[TableName, TableForm] = {}  # of each table whose rows are pending: of one map at a time
         self._counts: Counter[tuple[RowKind, TableMap]] = Counter()
 
     @property
@@ -87,34 +88,32 @@ class Folding:
     def begin(self, form: TableForm) -> tuple[Rows, Callable[[], Rows]]:
         """Begin with a table: its rows, and what lets them out."""
         # The same table may have had another map before: what went by it comes first.
-        self._flush_all_of(form.table)
-        self._forms[form.table] = form
+        self._flush(form.table.name)
+        self._forms[form.table.name] = form
         found = self.rows[form.table] = {}, partial(self._renew, form)
         return found
 
     def keep(self, event: RowEvent) -> None:
         """Take in an event as it is."""
-        self._flush_all_of(event.table)
+        self._flush(event.table.name)
         self.events.append(event)
 
-    def end(self, counts: Iterator[tuple[RowHead, int]]) -> None:
+    def end(self, counts: Iterable[tuple[RowHead, int]]) -> None:
         """Let out all that is still pending; so many rows were taken in."""
-        for table in list(self.rows):
-            self._flush(table)
+        for name in list(self._forms):
+            self._flush(name)
         for head, count in counts:
             self._counts[head.kind, head.table] += count
 
     def _renew(self, form: TableForm) -> Rows:
-        self._flush(form.table)
         return self.begin(form)[0]
 
-    def _flush_all_of(self, table: TableMap) -> None:
-        for other in [m for m in self.rows if m is table or m.name == table.name]:
-            self._flush(other)
-
-    def _flush(self, table: TableMap) -> None:
-        form, (rows, _) = self._forms[table], self.rows.pop(table)
-        replaces = form.replaces
+    def _flush(self, name: TableName) -> None:
+        form = self._forms.pop(name, None)
+        if form is None:
+            return
+        table, replaces = form.table, form.replaces
+        rows, _ = self.rows.pop(table)
         deletes: list[bytes] = []
         updates: list[bytes] = []
         inserts: list[bytes] = []

@@ -89,8 +89,8 @@ def make_applier(
 
     `prefers_sql`: row images are for nothing but what SQL cannot write. `prefetch` is stopped by the caller.
     """
-    definitions = Definitions(sessions.catalog, from_mariadb=primary_facts.is_mariadb)
     selection = settings.selection
+    definitions = Definitions(sessions.catalog, selection, from_mariadb=primary_facts.is_mariadb)
     engines = _engines(
         settings,
         sessions,

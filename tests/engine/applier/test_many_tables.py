@@ -1,0 +1,34 @@
+"""A batch that begins many tables: what must be known of them is asked for in few questions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from packets import sent_to
+
+from replica_cli.core.settings import Apply, EngineChoice
+
+if TYPE_CHECKING:
+    from engine.applier.bench import Bench
+
+TABLES = 120
+
+
+@pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
+def test_definitions_of_a_batch_are_read_together(
+    bench: Bench, choice: EngineChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.settings = replace(bench.settings, apply=Apply(engine=choice))
+    bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
+    bench.begin_here()
+    bench.source.begin()
+    bench.on_primary(*(f"INSERT INTO t{n} VALUES (1)" for n in range(TABLES)))
+    bench.source.commit()
+    sent = sent_to(monkeypatch)
+    bench.stream()
+    # What a stream begins and ends with takes about fifty.
+    assert sent.of(bench.primary) < TABLES
+    assert sent.of(bench.secondary) < TABLES
+    bench.assert_equal()
