@@ -474,10 +474,13 @@ class Applier:
         retrying(self._retry, self._stop, is_retryable=is_retryable, on_retry=on_retry)(once)
 
     def _forget_windows(self, position: Position) -> None:
-        for record in self._windows.expired(position):
-            self._stores.tables.forget(record.name, TableState.COPIED)
-            del self._windows.records[record.name]
-            self._engines.replay.forget()
+        names = [record.name for record in self._windows.expired(position)]
+        if not names:
+            return
+        self._stores.tables.forget(names, TableState.COPIED)
+        for name in names:
+            del self._windows.records[name]
+        self._engines.replay.forget(names)
 
     def _rollback(self) -> None:
         try:

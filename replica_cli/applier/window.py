@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.intents import is_same_place, place_of
@@ -69,6 +71,11 @@ class Windows:
         self._records = dict(records)
         self._is_mariadb = is_mariadb
         self._is_beside = is_beside
+        # None is added later. The one that ends next comes first, so that a batch looks at no window behind it.
+        copied = [] if is_beside else [r for r in records.values() if r.state is TableState.COPIED]
+        ends = [(r.end, r) for r in copied if r.end is not None and r.end.file]
+        self._ending = deque(sorted(ends, key=lambda ending: ending[0].order))
+        self._others = [r for r in copied if r.end is None or not r.end.file]
 
     @property
     def records(self) -> dict[TableName, TableRecord]:
@@ -106,13 +113,18 @@ class Windows:
 
     def expired(self, position: Position) -> list[TableRecord]:
         """Return the copied tables whose window lies behind a position."""
-        if self._is_beside:
-            return []
-        return [
-            r
-            for r in self._records.values()
-            if r.state is TableState.COPIED and (r.end is None or self._has_passed(position, r.end))
-        ]
+        while self._ending and not self._is_kept(self._ending[0][1]):
+            self._ending.popleft()
+        if position.file:
+            behind = [r for _, r in takewhile(lambda ending: self._has_passed(position, ending[0]), self._ending)]
+        else:
+            behind = [r for end, r in self._ending if self._has_passed(position, end)]
+        self._others = [r for r in self._others if self._is_kept(r)]
+        behind += [r for r in self._others if r.end is None or self._has_passed(position, r.end)]
+        return [r for r in behind if self._is_kept(r)]
+
+    def _is_kept(self, record: TableRecord) -> bool:
+        return self._records.get(record.name) is record
 
     def _is_before(self, transaction: Transaction, boundary: Position) -> bool:
         if boundary.file and transaction.start.file:

@@ -14,6 +14,5 @@ def accept_filters(stores: Stores, selection: Selection) -> list[TableName]:
     """Store the filters with the position; forget, and return, the records of tables that they do not select."""
     stores.positions.accept_filters(selection)
     left_out = [name for name in stores.tables.load() if selection.target(name) is None]
-    for name in left_out:
-        stores.tables.forget(name)
+    stores.tables.forget(left_out)
     return left_out

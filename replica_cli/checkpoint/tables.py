@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from replica_cli.core.commands import table_options
@@ -15,7 +17,7 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 OF_SECONDARY = "a table of its own has the name on the secondary"
 # Of the rows of one statement: with long GTID sets a thousand tables may not fit a packet.
 _RECORDS_AT_ONCE = 100
+# Names alone are short; with many more the server may read the whole table, and lock other instances' records.
+_DELETED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,26 +105,29 @@ class TableStore:
             record.reason,
         )  # fmt: skip
 
-    def forget(self, name: TableName, only: TableState | None = None) -> None:
-        """Delete one record: the table is live like any other.
+    def forget(self, names: Iterable[TableName], only: TableState | None = None) -> None:
+        """Delete records: the tables are live like any other.
 
         `only` in that state: a copy that somebody has asked for since the record was read is not forgotten.
         """
-        self._session.execute(self._deletion(name, only))
+        for schema, group in groupby(sorted(names), attrgetter("schema")):
+            tables = [name.table for name in group]
+            for first in range(0, len(tables), _DELETED_AT_ONCE):
+                self._session.execute(self._deletion(schema, tables[first : first + _DELETED_AT_ONCE], only))
 
     def forget_statement(self, name: TableName, only: TableState) -> bytes:
         """Return the DELETE of one record, for the transaction of the position from which on the table is live."""
-        return self._deletion(name, only).encode()
+        return self._deletion(name.schema, [name.table], only).encode()
 
     def forget_all(self) -> None:
         """Delete every record of the instance."""
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
 
-    def _deletion(self, name: TableName, only: TableState | None) -> str:
+    def _deletion(self, schema: str, tables: Sequence[str], only: TableState | None) -> str:
         state = f" AND state = '{only}'" if only is not None else ""
         return (
-            f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)} "
-            f"AND schema_name = {text_literal(name.schema)} AND table_name = {text_literal(name.table)}{state}"
+            f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)} AND schema_name = "
+            f"{text_literal(schema)} AND table_name IN ({', '.join(map(text_literal, tables))}){state}"
         )
 
     def _record(self, row: Row) -> TableRecord:

@@ -137,17 +137,18 @@ class Joining:
 
     def _take_over(self, tables: TableStore, place: Position) -> None:
         records = tables.load()
-        for name in self._joined:
-            record = records.get(name)
-            if record is None or record.state is not TableState.JOINING:
-                continue
+        joined = [r for name in self._joined if (r := records.get(name)) and r.state is TableState.JOINING]
+        live: list[TableName] = []
+        for record in joined:
             start = record.start if record.start and self._is_ahead(record.start, place) else place
             end = record.end if record.end and self._is_ahead(record.end, start) else start
             if not self._is_ahead(end, place):
-                tables.forget(name, TableState.JOINING)
+                live.append(record.name)
             else:
                 # The stream has still to come to where the copy is, or to the end of its window.
                 tables.save(replace(record, state=TableState.COPIED, start=start, end=end))
+        tables.forget(live, TableState.JOINING)
+        for name in (record.name for record in joined):
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
                 schema=name.schema, table=name.table, position=place)  # fmt: skip
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from packets import sent_to
 
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.errors import RowExists
 from replica_cli.core.settings import Apply, EngineChoice
+from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -32,3 +35,23 @@ def test_definitions_of_a_batch_are_read_together(
     assert sent.of(bench.primary) < TABLES
     assert sent.of(bench.secondary) < TABLES
     bench.assert_equal()
+
+
+def test_windows_that_end_together_are_forgotten_together(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
+    start = bench.begin_here()
+    bench.source.begin()
+    bench.on_primary(*(f"INSERT INTO t{n} VALUES (1)" for n in range(TABLES)))
+    bench.source.commit()
+    for n in range(TABLES):
+        bench.copy(f"t{n}")
+    records = (TableRecord(bench.name(f"t{n}"), TableState.COPIED, start, bench.here()) for n in range(TABLES))
+    bench.tables.save_many(list(records))
+    sent = sent_to(monkeypatch)
+    bench.stream()
+    assert sent.of(bench.secondary) < TABLES
+    assert bench.tables.load() == {}
+    # From there on they are strict.
+    bench.on_both("INSERT INTO t5 VALUES (2)")
+    with pytest.raises(RowExists):
+        bench.stream()
