@@ -6,12 +6,12 @@ DDL is applied in stream order, so the secondary's own catalog is the schema of 
 from __future__ import annotations
 
 import contextlib
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import Drift
-from replica_cli.core.names import TableName
 from replica_cli.mysql.catalog import read_tables
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 
@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from replica_cli.core.events import RowEvent
+    from replica_cli.core.names import TableName
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
 
 
-_Columns = tuple[tuple[str, str, str | None], ...]
-_SIGNATURES = """SELECT table_name, column_name, column_type, character_set_name FROM information_schema.columns
- WHERE table_schema = %s ORDER BY table_name, ordinal_position"""
+_Column = tuple[str, str, str | None]
+_ASKED_AT_ONCE = 100
+_HASH = "SHA2(CONCAT_WS('/', ordinal_position, HEX(column_name), HEX(column_type), HEX(character_set_name)), 256)"
+# One row a table, whatever its columns: what is not in use, or is as it was, needs no more.
+_DIGESTS = f"""SELECT table_name, BIT_XOR(CAST(CONV(LEFT({_HASH}, 16), 16, 10) AS UNSIGNED)),
+ BIT_XOR(CAST(CONV(SUBSTR({_HASH}, 17, 16), 16, 10) AS UNSIGNED)) FROM information_schema.columns
+ WHERE table_schema = %s GROUP BY table_name"""
+_COLUMNS = """SELECT column_name, column_type, character_set_name FROM information_schema.columns
+ WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"""
 
 
 class Definitions:
@@ -41,6 +48,7 @@ class Definitions:
         self._from_mariadb = from_mariadb
         # One for each table that there is: their number does not grow by itself.
         self._tables: TableCache[TableName, TableDefinition] = TableCache(trims_itself=False)
+        self._digests: TableCache[TableName, list[int]] = TableCache(trims_itself=False)
         self._sources: dict[TableName, TableName] = {}
         self._refused: TableCache[TableName, str | None] = TableCache(trims_itself=False)
         self._expected: Sequence[RowEvent] = ()
@@ -85,6 +93,7 @@ class Definitions:
         wanted[target] = source
         for name, found in read_tables(self._session, sorted(wanted)).items():
             self._tables.keep(name, name, found)
+            self._digests.keep(name, name, _digest(_columns(found)))
             self._sources[name] = wanted[name]
 
     def check(self) -> list[TableName]:
@@ -92,16 +101,11 @@ class Definitions:
 
         Columns that came are no harm. Raises Drift where one that is in use went, moved, or has another type.
         """
-        now: dict[TableName, list[tuple[str, str, str | None]]] = {}
-        for schema in {target.schema for target in self._tables.entries}:
-            for table, *column in self._session.rows(_SIGNATURES, schema):
-                now.setdefault(TableName(schema, table), []).append(tuple(column))
         altered = []
-        for target, known in list(self._tables.entries.items()):
-            before = tuple((c.name, c.column_type, c.charset) for c in known.columns)
-            after = now.get(target)
-            if after is None or tuple(after) == before:
-                # One that is gone shows at its next change, and the server may spell names its own way.
+        for target, after in self._differing():
+            before = _columns(self._tables.entries[target])
+            if not after or tuple(after) == before:
+                # One that is gone shows at its next change.
                 continue
             altered.append(self._sources[target])
             self.forget([target])
@@ -115,13 +119,43 @@ class Definitions:
                 )
         return altered
 
+    def _differing(self) -> Iterator[tuple[TableName, Sequence[_Column]]]:
+        """Yield the columns of now of the tables in use that may have others than those that are known."""
+        schemas = sorted({target.schema for target in self._tables.entries})
+        answers = self._session.rows_of_each([_DIGESTS % self._session.escape(s) for s in schemas]) if schemas else []
+        now = {
+            (schema, table): digest for schema, rows in zip(schemas, answers, strict=True) for table, *digest in rows
+        }
+        # The server may spell names its own way.
+        found = [t for t, digest in self._digests.entries.items() if now.get((t.schema, t.table), digest) != digest]
+        for first in range(0, len(found), _ASKED_AT_ONCE):
+            targets = found[first : first + _ASKED_AT_ONCE]
+            queries = [_COLUMNS % (self._session.escape(t.schema), self._session.escape(t.table)) for t in targets]
+            yield from zip(targets, self._session.rows_of_each(queries), strict=True)
+
     def forget(self, targets: Collection[TableName] = ()) -> None:
         """Forget some tables, or all: they changed."""
         self._tables.forget(targets)
+        self._digests.forget(targets)
         self._refused.forget(targets)
 
 
-def _difference(before: _Columns, after: Sequence[tuple[str, str, str | None]]) -> str:
+def _columns(known: TableDefinition) -> tuple[_Column, ...]:
+    return tuple((c.name, c.column_type, c.charset) for c in known.columns)
+
+
+def _digest(columns: Sequence[_Column]) -> list[int]:
+    """Return what `_DIGESTS` returns of a table with these columns."""
+    found = [0, 0]
+    for place, values in enumerate(columns, 1):
+        text = "/".join([str(place), *(value.encode().hex().upper() for value in values if value is not None)])
+        digest = sha256(text.encode()).digest()
+        for half in range(2):
+            found[half] ^= int.from_bytes(digest[half * 8 : half * 8 + 8], "big")
+    return found
+
+
+def _difference(before: Sequence[_Column], after: Sequence[_Column]) -> str:
     names = {name: place for place, (name, *_) in enumerate(after)}
     for name, kind, charset in before:
         if name not in names:

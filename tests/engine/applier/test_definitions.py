@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.applier.definitions import Definitions
 from replica_cli.core.errors import Drift
 from replica_cli.core.settings import Apply, EngineChoice
+from replica_cli.mysql.session import Session
 from replica_cli.service import streaming
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.applier.bench import Bench
+
+    from replica_cli.mysql.session import Row
 
 HARMFUL = {
     "renamed": ("CHANGE v w INT", "column v is gone"),
@@ -64,3 +70,34 @@ def test_an_index_of_its_own_is_no_harm(live: Bench) -> None:
         assert not live.streaming(sessions).run(until_caught_up=False, is_interrupted=work)
     live.stream()
     assert live.rows("SELECT COUNT(*) FROM t") == [(6,)]
+
+
+def test_columns_are_asked_for_only_of_tables_that_differ(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = (
+        "INT UNSIGNED, b DECIMAL(9,2), c DATETIME(3)",
+        "ENUM('ä', 'it''s', 'x,y') COLLATE utf8mb4_bin, b TEXT CHARACTER SET latin1, c LONGBLOB, d JSON",
+        "INT, `größe` INT AS (a + 1) STORED, c VARCHAR(9) CHARACTER SET utf8mb3",
+    )
+    names = [bench.name(f"t{number}") for number in range(len(kinds))]
+    for name, kind in zip(names, kinds, strict=True):
+        bench.other.execute(f"CREATE TABLE {name.table} (id INT PRIMARY KEY, a {kind})")
+    definitions = Definitions(bench.other, bench.settings.selection, from_mariadb=bench.is_mariadb)
+    for name in names:
+        definitions.get(name)
+    asked: list[int] = []
+    real = Session.rows_of_each
+
+    def counted(session: Session, queries: Sequence[str]) -> list[list[Row]]:
+        asked.append(len(queries))
+        return real(session, queries)
+
+    monkeypatch.setattr(Session, "rows_of_each", counted)
+    assert definitions.check() == []
+    assert asked == [1]
+    # A column that comes is no harm, but the table is not as it was.
+    bench.other.execute(f"ALTER TABLE {names[1].table} ADD COLUMN e INT")
+    assert definitions.check() == [names[1]]
+    assert asked == [1, 1, 1]
+    bench.other.execute(f"ALTER TABLE {names[2].table} MODIFY c VARCHAR(9) CHARACTER SET utf8mb4")
+    with pytest.raises(Drift, match="column c is"):
+        definitions.check()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from steps import steps_of
+
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.core.table import TableName
 
@@ -55,3 +57,10 @@ def test_one_that_does_not_trim_itself_loses_nothing_in_use() -> None:
     assert len(cache.entries) == 25_000
     cache.trim()
     assert cache.entries == {}
+
+
+def test_forgetting_one_table_takes_no_more_steps_where_many_are_known() -> None:
+    few, many = filled(), filled()
+    for number in range(1_000):
+        many.keep(TableName("s", f"t{number}"), number + 10, "x")
+    assert steps_of(lambda: few.forget([ONE])) == steps_of(lambda: many.forget([ONE]))
