@@ -16,9 +16,12 @@ _PACKAGE = str(Path(replica_cli.__file__).parent)
 
 
 def steps_of(work: Callable[[], object], folder: str = "") -> int:
-    """Return the number of steps that the code in a folder of the package takes while `work` runs."""
+    """Return the number of steps that the code in a folder of the package takes while `work` runs.
+
+    Code that was compiled from text has a name like `<rows of` in the folder's place.
+    """
     count = 0
-    place = f"{_PACKAGE}/{folder}"
+    place = folder if folder.startswith("<") else f"{_PACKAGE}/{folder}"
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal count

@@ -9,17 +9,16 @@ from replica_cli.applier.plan import columns_for
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.applier.work import Part
-from replica_cli.core.events import RowKind
-from replica_cli.decoder.compile import compile_partial_scan, compile_rows, compile_updates
+from replica_cli.decoder.compile import compile_count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from replica_cli.applier.definitions import Definitions
-    from replica_cli.core.events import RowEvent, TableMap
+    from replica_cli.core.events import RowEvent, RowKind, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
-    from replica_cli.decoder.compile import RowsFunction
+    from replica_cli.decoder.compile import CountFunction
 
 
 class RowCounts:
@@ -28,7 +27,7 @@ class RowCounts:
     def __init__(self, definitions: Definitions, selection: Selection) -> None:
         self._definitions = definitions
         self._selection = selection
-        self._scans: TableCache[tuple[TableMap, RowKind, bytes, bytes, bool], RowsFunction] = TableCache()
+        self._scans: TableCache[tuple[TableMap, RowKind, bytes, bytes, bool], CountFunction] = TableCache()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget the compiled scans of tables, or all: definitions changed."""
@@ -45,7 +44,7 @@ class RowCounts:
                 scan = scans.get(shape)
                 if scan is None:
                     scan = self._scans.keep(head.table.name, shape, self._compile(event))
-                count = len(scan(raw, head.rows_start, len(raw)))
+                count = scan(raw, head.rows_start, len(raw))
             found[head.kind, head.table] += count
         # Several maps may be of one table: ids and details change.
         rows: defaultdict[tuple[RowKind, TableName], int] = defaultdict(int)
@@ -53,11 +52,6 @@ class RowCounts:
             rows[kind, table.name] += count
         return tuple(Part(kind, name, count) for (kind, name), count in rows.items())
 
-    def _compile(self, event: RowEvent) -> RowsFunction:
-        table = event.table
-        columns = columns_for(table, definition_of(event, self._definitions, self._selection))
-        if event.head.is_partial_json:
-            return compile_partial_scan(table, columns, event.head.present, event.head.present_after)
-        if event.kind is RowKind.UPDATE:
-            return compile_updates(table, columns, (), (), event.head.present, event.head.present_after)
-        return compile_rows(table, columns, (), event.head.present)
+    def _compile(self, event: RowEvent) -> CountFunction:
+        definition = definition_of(event, self._definitions, self._selection)
+        return compile_count(event.head, columns_for(event.table, definition))

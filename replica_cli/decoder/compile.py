@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
+from replica_cli.decoder.counting import can_count, counting_source
 from replica_cli.decoder.errors import ColumnAbsent
 from replica_cli.decoder.form import Form, Output
 from replica_cli.decoder.rendering import raw_of, rendering_of
@@ -32,11 +33,15 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column
 
 __all__ = [
-    "EachBody", "EachFunction", "Form", "Output", "RowsFunction", "compile_each", "compile_rows", "compile_updates",
+    "CountFunction", "EachBody", "EachFunction", "Form", "Output", "RowsFunction", "compile_count", "compile_each",
+    "compile_rows", "compile_updates",
 ]  # fmt: skip
 
 RowsFunction = Callable[[bytes, int, int], list[tuple[bytes, ...]]]
 """From (event, start, end) to one tuple of literals a row. Raises CorruptEvent and UnsupportedEvent."""
+
+CountFunction = Callable[[bytes, int, int], int]
+"""From (event, start, end) to the number of rows. Raises CorruptEvent."""
 
 EachFunction = Callable[..., int]
 """From (event, start, end, arguments) to the number of rows. Raises CorruptEvent, and what its body raises."""
@@ -101,16 +106,16 @@ def compile_each(
     return cast("EachFunction", _compile(event.table, images, source, body.names))
 
 
-def compile_partial_scan(
-    table: TableMap, columns: Sequence[Column], present: bytes, present_after: bytes
-) -> RowsFunction:
-    """Return a function that passes over pairs of images of partial JSON updates: an empty tuple a row.
-
-    Raises as `compile_rows`.
-    """
-    after = _image("a", table, columns, (), present_after)
-    after.partial_bytes = (table.types.count(_JSON) + 7) // 8
-    return _compile(table, [_image("b", table, columns, (), present), after])
+def compile_count(event: RowHead, columns: Sequence[Column]) -> CountFunction:
+    """Return the function that counts the rows of events that begin alike. Raises as `compile_rows`."""
+    table = event.table
+    images = [_image("b", table, columns, (), event.present)]
+    if event.present_after:
+        images.append(_image("a", table, columns, (), event.present_after))
+    if event.is_partial_json:
+        images[-1].partial_bytes = (table.types.count(_JSON) + 7) // 8
+    source = counting_source(images) if can_count(images) else each_source(images, "", (), ())
+    return cast("CountFunction", _compile(table, images, source))
 
 
 def _image(

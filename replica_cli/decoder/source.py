@@ -196,7 +196,9 @@ def function_source(images: list[ImageSource]) -> str:
 
 def each_source(images: list[ImageSource], arguments: str, before: Sequence[str], each: Sequence[str]) -> str:
     """Return the source of `rows(data, p, end, …)` that does something for each row and returns how many there were."""
-    return _source(f", {arguments}", images, ["count = 0", *before], [*each, "count += 1"], "count")
+    return _source(
+        f", {arguments}" if arguments else "", images, ["count = 0", *before], [*each, "count += 1"], "count"
+    )
 
 
 def _source(arguments: str, images: list[ImageSource], before: Sequence[str], each: Sequence[str], result: str) -> str:

@@ -1,0 +1,138 @@
+"""Python source that counts the rows of an event: it reads which values are NULL and how long strings are, no more."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.decoder.source import ImageColumn, ImageSource
+
+# So many columns can be NULL in 256 ways at most, each of which is worked out once.
+_NULLABLE_LIMIT = 8
+_INDENT = " " * 12
+_LENGTHS = {
+    1: "data[p]",
+    2: "(data[p] | data[p + 1] << 8)",
+    3: "(data[p] | data[p + 1] << 8 | data[p + 2] << 16)",
+    4: "(data[p] | data[p + 1] << 8 | data[p + 2] << 16 | data[p + 3] << 24)",
+}
+
+
+def can_count(images: Sequence[ImageSource]) -> bool:
+    """Say whether `counting_source` is for such rows: few of their columns can be NULL, and they are whole."""
+    return all(
+        image.partial_bytes is None and sum(c.is_nullable for c in image.columns) <= _NULLABLE_LIMIT for image in images
+    )
+
+
+def counting_source(images: Sequence[ImageSource]) -> str:
+    """Return the source of `rows(data, p, end)` that returns the number of rows."""
+    columns = [column for image in images for column in image.columns]
+    if any(column.is_nullable or column.storage.is_sized for column in columns):
+        lines = [line for image in images if image.columns for line in _Counting(image).lines()]
+        body = ["    count = 0", "    try:", "        while p < end:", *(_INDENT + line for line in lines)]
+        body += [f"{_INDENT}count += 1", "    except FAULTS as error:", "        raise broken(error) from error"]
+    else:
+        width = sum(_bitmap_size(image) + sum(c.storage.size for c in image.columns) for image in images)
+        body = [f"    count = (end - p) // {width}", f"    p += count * {width}"]
+    refusal = "        raise broken('the last row does not end where the event does')"
+    return "\n".join(["def rows(data, p, end):", *body, "    if p != end:", refusal, "    return count"])
+
+
+class _Steps(dict[bytes, tuple[int, ...]]):
+    """By the bitmap of an image's NULLs what depends on it: sums of sizes of columns that are there.
+
+    `parts`: each a number and the columns, as places in the bitmap and sizes, that are added to it unless NULL.
+    """
+
+    def __init__(self, never_null: int, parts: Sequence[tuple[int, list[tuple[int, int]]]]) -> None:
+        super().__init__()
+        self._never_null = never_null
+        self._parts = parts
+
+    def __missing__(self, bitmap: bytes) -> tuple[int, ...]:
+        nulls = int.from_bytes(bitmap, "little")
+        if nulls & self._never_null:
+            raise ValueError("a NOT NULL column is NULL")
+        found = (base + sum(size for bit, size in columns if not nulls >> bit & 1) for base, columns in self._parts)
+        self[bitmap] = steps = tuple(found)
+        return steps
+
+
+class _Counting:
+    """Makes the statements that move `p` behind one image: one a string, as all between two strings is added at once.
+
+    What is still to be added is a number, a string's length that stands at `p`, and columns that may be NULL.
+    """
+
+    def __init__(self, image: ImageSource) -> None:
+        self._image = image
+        self._number = _bitmap_size(image)
+        self._length = ""
+        self._maybe: list[tuple[int, int]] = []
+        self._parts: list[tuple[int, list[tuple[int, int]]]] = []
+        self._lines: list[str] = []
+
+    def lines(self) -> list[str]:
+        """Return the statements."""
+        image, first = self._image, ""
+        for bit, column in enumerate(image.columns):
+            size = column.storage.size
+            if not column.storage.is_sized:
+                if column.is_nullable:
+                    self._maybe.append((bit, size))
+                else:
+                    self._number += size
+                continue
+            if not first and not column.is_nullable and not self._maybe and not self._lines:
+                first = self._first(column)
+                continue
+            self._move()
+            if column.is_nullable:
+                self._lines.append(f"if {self._part(0, [(bit, size)])}: p += {_LENGTHS[size]} + {size}")
+            else:
+                self._length, self._number = f"{_LENGTHS[size]} + ", size
+        self._move()
+        return [*self._begin(first), *self._lines]
+
+    def _first(self, column: ImageColumn) -> str:
+        """Take the bitmap and the length of the first string, which is always at one place, with one call."""
+        size = column.storage.size
+        if size == 3 or not any(c.is_nullable for c in self._image.columns):
+            self._move()
+            self._length, self._number = f"{_LENGTHS[size]} + ", size
+            return ""
+        bitmap = _bitmap_size(self._image)
+        codes = f"<{bitmap}s{self._number - bitmap}x{column.storage.codes[0]}"
+        self._length, self._number = "n + ", self._number + size
+        return codes
+
+    def _begin(self, codes: str) -> list[str]:
+        tag, size = self._image.tag, _bitmap_size(self._image)
+        if not self._parts:
+            return []
+        never_null = sum(1 << bit for bit, column in enumerate(self._image.columns) if not column.is_nullable)
+        self._image.names[f"STEPS_{tag}"] = _Steps(never_null, self._parts)
+        variables = "".join(f"s{number}, " for number in range(len(self._parts)))
+        if not codes:
+            return [f"{variables}= STEPS_{tag}[data[p:p + {size}]]"]
+        self._image.names[f"u_{tag}"] = struct.Struct(codes).unpack_from
+        return [f"m, n = u_{tag}(data, p)", f"{variables}= STEPS_{tag}[m]"]
+
+    def _part(self, number: int, columns: list[tuple[int, int]]) -> str:
+        self._parts.append((number, columns))
+        return f"s{len(self._parts) - 1}"
+
+    def _move(self) -> None:
+        """Add what is still to be added."""
+        number: str | int = self._part(self._number, self._maybe) if self._maybe else self._number
+        if self._length or number:
+            self._lines.append(f"p += {self._length}{number}")
+        self._number, self._length, self._maybe = 0, "", []
+
+
+def _bitmap_size(image: ImageSource) -> int:
+    return (len(image.columns) + 7) // 8 if image.columns else 0
