@@ -70,11 +70,14 @@ class AlteredTables:
         """Return the tables that were stored for a statement that did not run, and for no other one."""
         return tuple(name for name in self.to_store(parsed) if name not in self._stored)
 
-    def take_settled(self) -> tuple[TableName, ...]:
-        """Return the stored tables that need no comparison any more. A table is returned only once."""
-        settled = tuple(self._stored.difference(self._before))
-        self._stored.difference_update(settled)
-        return settled
+    @property
+    def settled(self) -> tuple[TableName, ...]:
+        """Return the stored tables that need no comparison any more, until they are forgotten in the store too."""
+        return tuple(self._stored.difference(self._before))
+
+    def not_stored(self, names: Collection[TableName]) -> None:
+        """Take in that tables are stored no longer."""
+        self._stored.difference_update(names)
 
     def note(self, parsed: ParsedStatement, before: Mapping[TableName, TableDefinition | None]) -> None:
         """Take in a statement that has run; `before` are its tables as they were, by the primary's names.

@@ -22,6 +22,7 @@ from replica_cli.applier.pace import Pace
 from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
+from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import is_same_place, place_of
@@ -98,6 +99,7 @@ class Applier:
         self._definitions = definitions
         self._stores = stores
         self._windows = windows
+        self._side = SideQuestions(session.server.name, retry)
         self._token = saved.token
         self._size_bytes = batching.size_bytes
         self._retry = retry
@@ -477,10 +479,16 @@ class Applier:
         names = [record.name for record in self._windows.expired(position)]
         if not names:
             return
-        self._stores.tables.forget(names, TableState.COPIED)
+        # After an error the records stay: the tables are strict from here on, and are asked for again.
+        if not self._side.ask("replay windows that have ended", partial(self._forget_records, names), otherwise=False):
+            return
         for name in names:
             del self._windows.records[name]
         self._engines.replay.forget(names)
+
+    def _forget_records(self, names: Sequence[TableName]) -> bool:
+        self._stores.tables.forget(names, TableState.COPIED)
+        return True
 
     def _rollback(self) -> None:
         try:

@@ -102,7 +102,8 @@ class Definitions:
         Columns that came are no harm. Raises Drift where one that is in use went, moved, or has another type.
         """
         altered = []
-        for target, after in self._differing():
+        # All answers first: an error in the middle must leave nothing half forgotten.
+        for target, after in list(self._differing()):
             before = _columns(self._tables.entries[target])
             if not after or tuple(after) == before:
                 # One that is gone shows at its next change.

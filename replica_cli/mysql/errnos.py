@@ -47,6 +47,19 @@ class ServerError(ReplicaError):
         """Say whether the connection is gone, so that nothing is known of the last statement."""
         return self.remedy is Remedy.RECONNECT
 
+    @property
+    def is_unknown(self) -> bool:
+        """Say whether nothing is known of the error: it may go away, as that of a temporary file which is gone.
+
+        Only for questions: a change of rows that is refused belongs to its table, whatever the number is.
+        """
+        return self.remedy is Remedy.FATAL and self.errno not in _CERTAIN and self.errno not in _OF_CLIENT
+
+    @property
+    def may_clear(self) -> bool:
+        """Say whether another attempt at a question may get an answer."""
+        return self.remedy is not Remedy.FATAL or self.is_unknown
+
 
 CR_CONNECTION_ERROR = 2002
 CR_CONN_HOST_ERROR = 2003
@@ -105,6 +118,17 @@ OF_DEFINITIONS = frozenset({
 CANNOT_DROP = frozenset({1091, 3821, 3940})
 # Our user may not do it: the copy may not either.
 RIGHTS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410})
+
+# What another attempt at a question meets again: somebody has to do something, or a statement of ours is wrong.
+_CERTAIN = DUPLICATES | OF_DEFINITIONS | CANNOT_DROP | RIGHTS | LOADING_IS_OFF | {
+    ER_KEY_NOT_FOUND, ER_DUP_KEYNAME, ER_DROP_INDEX_FK, ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES, ER_BAD_TABLE,
+    ER_TABLE_EXISTS, ER_BAD_DB, ER_BAD_FIELD, ER_ROW_IS_REFERENCED, ER_NO_REFERENCED_ROW,
+    ER_MASTER_FATAL_ERROR_READING_BINLOG, ER_ERROR_WHEN_EXECUTING_COMMAND, ER_SLAVE_SAME_ID,
+    ER_UNKNOWN_SYSTEM_VARIABLE, ER_READ_ONLY_VARIABLE, ER_OPTION_PREVENTS_STATEMENT, ER_TABLE_DEF_CHANGED,
+    1046, 1060, 1149, 1153, 1231, 1298, 1356,  # no schema, a column twice, syntax, packets, values, time zones, views
+    1130, 1251, 1524, 1698, 1820, 1862, 3118,  # who may log in, and how
+}  # fmt: skip
+_OF_CLIENT = range(2000, 3000)
 
 _REMEDIES: dict[int, Remedy] = {
     1205: Remedy.RETRY,  # lock wait timeout: rolls back the statement only, so we roll back the rest

@@ -97,6 +97,8 @@ class Heartbeat:
                 self._answered_at = time.monotonic()
             except ReplicaError as error:
                 logger.debug("no heartbeat: %s", error)
+                if isinstance(error, ServerError) and not error.is_connection_lost:
+                    self._answered_at = time.monotonic()  # the link is alive: it brought the error
                 if isinstance(error, ServerError) and error.errno in _DROPPED:
                     # The wish to pause went with its table; the worker goes on, and says what has become of the state.
                     self._stop.pause(is_wanted=False)

@@ -96,7 +96,7 @@ class DefinitionCheck:
         The process after this one begins with what is left. A table that differs stays noted until the caller has asked
         for its copy and forgets it. Raises TableChangedInWindow where tables differ for certain, ServerError.
         """
-        self._store.forget(self._altered.take_settled())
+        self._forget_settled()
         if self.is_over or (time.monotonic() - self._looked_at < _LOOK_SECONDS and not is_asked):
             return
         for name, record in self._windows.records.items():
@@ -106,7 +106,7 @@ class DefinitionCheck:
         if not self._can_tell(place):
             return
         differing = self._differing()
-        self._store.forget(self._altered.take_settled())
+        self._forget_settled()
         self._looked_at = time.monotonic()
         certain = {}
         for name, (now, difference) in differing.items():
@@ -120,6 +120,11 @@ class DefinitionCheck:
                 self._altered.forget(name)
         if certain:
             raise TableChangedInWindow(tuple(certain), "; ".join(certain.values()))
+
+    def _forget_settled(self) -> None:
+        if settled := self._altered.settled:
+            self._store.forget(settled)
+            self._altered.not_stored(settled)
 
     def explained(self, error: ApplyRefused) -> TableChangedInWindow | None:
         """Say whether rows fail because of what a statement made: then the table is copied again. Else return None."""

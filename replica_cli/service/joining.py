@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.beside import XaMet
+from replica_cli.applier.side_questions import UNKNOWN_ATTEMPTS
 from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, TableChangedInWindow
 from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.quarantine import quarantine
@@ -25,7 +26,7 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import BESIDE, UNFINISHED, TableState
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
 from replica_cli.retry import delay_after
 from replica_cli.service.copying import ask_for_copies, copy_to_the_end
@@ -92,7 +93,7 @@ class Joining:
         self._has_ended = threading.Event()
         self._joined: tuple[TableName, ...] = ()
         self._failures: Counter[TableName] = Counter()
-        self._lost = self._copies = 0
+        self._lost = self._unknown = self._copies = 0
         self._thread = threading.Thread(target=self._run, name="joining", daemon=True)
 
     def start(self) -> None:
@@ -186,8 +187,9 @@ class Joining:
         elif isinstance(error, XaMet):
             self._again(self._joined, error.message)
             self._error = self._error or error
-        elif isinstance(error, ServerError) and error.remedy is not Remedy.FATAL:
+        elif isinstance(error, ServerError) and error.may_clear and self._may_wait(error):
             self._lost += 1
+            self._unknown += error.is_unknown
             log(
                 logger, logging.WARNING, Tag.WARN, "the joining tables wait: %s", error.message,
                 instance=self._server.name,
@@ -195,6 +197,9 @@ class Joining:
             self._end.wait(max(1.0, delay_after(self._lost, self._settings.retry)))
         else:
             self._error = error
+
+    def _may_wait(self, error: ServerError) -> bool:
+        return not error.is_unknown or self._unknown + 1 < UNKNOWN_ATTEMPTS
 
     def _work(self) -> None:
         with connect(self._server, self._settings.network) as session:

@@ -63,12 +63,13 @@ class MissingTables:
         if self.names and not self._is_confirmed:
             self.end, self._is_confirmed = end_of_log(self._primary.session, self._facts), True
             return
-        missing, self.names = sorted(self.names), frozenset()
+        missing = sorted(self.names)
         if missing and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
             raise TablesMissing(self._secondary.server.name, missing)
         records = [TableRecord(n, TableState.QUARANTINED, start=position, reason=_REASON) for n in missing]
         quarantine(self._store, records, instance=self._secondary.server.name)
         windows.records.update({record.name: record for record in records})
+        self.names = frozenset()
 
     def _missing(self) -> frozenset[TableName]:
         # Others wait for their copy, or are quarantined already.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused, CorruptEvent
 from replica_cli.core.events import RowEvent
@@ -28,7 +29,7 @@ from replica_cli.service.primary_session import read_clock
 from replica_cli.service.sessions import open_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.applier import Applier
@@ -83,6 +84,7 @@ class Streaming:
         self._board = board
         self._stop = stop
         self._instance = board.status.instance
+        self._side = SideQuestions(self._instance, settings.retry)
         self._primary = primary
         self._primary_facts = read_facts(primary.session)
         self._target = end_of_log(primary.session, self._primary_facts)
@@ -184,7 +186,7 @@ class Streaming:
             self._reader.start()
             if self._joining is not None:
                 self._joining.start()
-            self._check.look(self._applier.position)
+            self._look_at_altered()
             while not self._stop.is_set:
                 heard_at = self._reader.heard_at
                 transactions = self._reader.take(_TAKE_SECONDS)
@@ -192,13 +194,12 @@ class Streaming:
                     self._apply(transactions)
                 self._tell(transactions, heard_at)
                 if self._missing.names and self._has_reached(self._missing.end):
-                    self._missing.set_aside(self._applier.position, self._windows)
-                    self._board.set(quarantined=self._quarantined())
+                    self._side.ask("tables that are missing", self._set_missing_aside, None)
                 if until_caught_up and self._has_ended():
                     if not self._is_idle(transactions):
                         self._set_lag(None, grows=False)  # the end of before is reached, and the end of now not known
                     break
-                self._check.look(self._applier.position)
+                self._look_at_altered()
                 if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
                     is_over = False
                     break
@@ -244,12 +245,20 @@ class Streaming:
 
     def _is_compared(self) -> bool:
         """Say whether what statements made is compared with the primary's, as far as its statements let it rest."""
-        self._check.look(self._applier.position, is_asked=True)
+        self._look_at_altered(is_asked=True)
         self._reached_at = self._reached_at or time.monotonic()
         if not self._check.is_over and time.monotonic() - self._reached_at < _COMPARE_SECONDS:
             return False
         self._check.give_up()
         return True
+
+    def _look_at_altered(self, *, is_asked: bool = False) -> None:
+        look = partial(self._check.look, self._applier.position, is_asked=is_asked)
+        self._side.ask("tables that statements altered", look, None)
+
+    def _set_missing_aside(self) -> None:
+        self._missing.set_aside(self._applier.position, self._windows)
+        self._board.set(quarantined=self._quarantined())
 
     def _has_more(self) -> bool:
         # Tables that join meet the stream where it stands: then nothing is left on its way.
@@ -394,11 +403,13 @@ class Streaming:
         self._primary.rest()
         if self._asked_at - self._watched_at >= WATCH_SECONDS:
             self._watched_at = self._asked_at
-            self._applier.check_definitions()
+            self._side.ask("tables that somebody altered", self._applier.check_definitions, None)
         known = {n for n, r in self._windows.records.items() if r.state in BESIDE}
-        return any(
-            r.state is TableState.PENDING for n, r in self._sessions.stores.tables.load().items() if n not in known
-        )
+        return self._side.ask("tables that are to be copied", partial(self._has_pending, known), otherwise=False)
+
+    def _has_pending(self, known: Collection[TableName]) -> bool:
+        records = self._sessions.stores.tables.load()
+        return any(r.state is TableState.PENDING for n, r in records.items() if n not in known)
 
 
 def _by_gtid(position: Position | None) -> Position | None:

@@ -13,6 +13,7 @@ from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.beside import XaMet
 from replica_cli.applier.failures import NotExact
 from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.side_questions import UNKNOWN_ATTEMPTS
 from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
@@ -115,7 +116,7 @@ class Worker:
         self._advice = ""
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
-        self._lost = 0
+        self._lost = self._unknown = 0
         self._kicks: list[float] = []
         self._progress: object = None
         self._failures: Counter[TableName | None] = Counter()
@@ -349,7 +350,7 @@ class Worker:
         position = self._board.status.position
         if position != self._progress:
             # Something was applied since the last trouble: count anew.
-            self._progress, self._lost = position, 0
+            self._progress, self._lost, self._unknown = position, 0, 0
             self._failures.clear()
         self._must_be_exact = isinstance(error, NotExact)
         # Another standby was quicker.
@@ -455,14 +456,16 @@ class Worker:
             quarantine(sessions.stores.tables, [record], instance=self._server.name)
 
     def _reconnect(self, error: ReplicaError) -> ReplicaError | None:
-        if isinstance(error, ServerError) and error.remedy is Remedy.FATAL:
+        if isinstance(error, ServerError) and not error.may_clear:
             return error
         if self._stop.is_set:
             self._say_rolled_back(error)
             return None
         self._lost += 1
         limit = self._settings.retry.reconnect_attempts
-        if limit and self._lost >= limit:
+        # Counted by themselves: a server that was away for long may answer with one at first.
+        self._unknown += isinstance(error, ServerError) and error.is_unknown
+        if (limit and self._lost >= limit) or self._unknown >= UNKNOWN_ATTEMPTS:
             return error
         quick = float(min(self._lost, _QUICK_ATTEMPTS))
         seconds = quick if self._lost <= _QUICK_ATTEMPTS else delay_after(self._lost, self._settings.retry)

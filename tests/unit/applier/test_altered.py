@@ -49,7 +49,7 @@ def test_what_is_stored_before_a_rename_is_what_waits_behind_it() -> None:
 def test_what_was_stored_for_a_statement_that_was_not_noted_is_restored() -> None:
     altered = AlteredTables()
     stored = altered.to_store(parse_statement("CREATE TABLE t (id INT)", "s", CATALOG))
-    assert altered.take_settled() == ()
+    assert altered.settled == ()
     altered.restore(stored)
     assert dict(altered.before) == {T: None}
 
