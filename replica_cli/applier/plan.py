@@ -34,7 +34,8 @@ _PLAIN = _INTEGERS | {
 class RowPlan:
     """What is decoded of each row, and under which names it is written.
 
-    A decoded row is the literals of `written`, then those of `found_by`; a DELETE has only the latter.
+    A decoded row is the literals of `written`, then those of `found_by`; a DELETE has only the latter. Of an INSERT
+    without `enum_places` it is their text, with commas.
     `has_key` says whether `found_by` is a key; else it is the whole row, and `compared` its columns; the literals of
     `indexed`, texts of which an index knows nearly which rows have them, follow once more. `enum_places` are the
     literals in which a plain 0 is an ENUM's error value. `can_join`: many rows can be updated by one statement.
@@ -115,8 +116,10 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     if event.kind is RowKind.INSERT:
         written = written_columns(columns, present)
         outputs = [Output(ordinals[n], Form.VALUE) for n in written]
-        decode = compile_rows(table, columns, outputs, present)
-        return RowPlan(decode, written, (), has_key, enum_places(columns, written))
+        places = enum_places(columns, written)
+        # Where nobody looks at single values of a row, its text is enough.
+        decode = compile_rows(table, columns, outputs, present, is_joined=not places)
+        return RowPlan(decode, written, (), has_key, places)
     if has_key:
         found_by = tuple(key)
     elif definition.row_key:

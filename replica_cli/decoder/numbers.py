@@ -6,6 +6,8 @@ SIGNED_BYTES = tuple(b"%d" % (n if n < 128 else n - 256) for n in range(256))
 UNSIGNED_BYTES = tuple(b"%d" % n for n in range(256))
 YEARS = (b"0", *(b"%d" % (1900 + n) for n in range(1, 256)))
 
+CENTS = tuple(b".%02d" % n for n in range(100))
+
 _DIGITS_OF_GROUP = 9
 _BYTES_OF_GROUP = 4
 _BYTES_BY_DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)

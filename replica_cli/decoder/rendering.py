@@ -6,6 +6,7 @@ a name unique. Other names in them are globals of the compiled function, `names`
 
 from __future__ import annotations
 
+import struct
 from binascii import hexlify
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,15 +29,21 @@ FIXED_BINARY = {"uuid": 16, "inet6": 16, "inet4": 4}
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """The source of a literal: statements that come first, the expression, and the globals that both use."""
+    """The source of a literal: statements that come first, the expression, and the globals that both use.
+
+    `pattern` and `values` give the same bytes by `%`, for many literals at once.
+    """
 
     expression: str
     statements: tuple[str, ...] = ()
     names: dict[str, object] = field(default_factory=dict)
+    pattern: str = "%b"
+    values: str = ""
 
 
-_NUMBER = Rendering("b'%d' % {v}")
-_NUMBER_OF_THREE = Rendering("b'%d' % ({v} | {w} << 16)")
+_NUMBER = Rendering("b'%d' % {v}", pattern="%d", values="{v}")
+_NUMBER_OF_THREE = Rendering("b'%d' % ({v} | {w} << 16)", pattern="%d", values="{v} | {w} << 16")
+_GROUP_CODES = {1: "B", 2: "H", 4: "I"}
 _BIG_ENDIAN: dict[str, object] = {"big": int.from_bytes}
 
 
@@ -59,23 +66,52 @@ def _tiny(cell: Cell) -> Rendering:
 
 def _decimal(cell: Cell) -> Rendering:
     precision, scale = cell.metadata >> 8, cell.metadata & 0xFF
-    size = numbers.decimal_size(precision, scale)
-    lines = [f"d{{i}} = big({{v}}) - {1 << size * 8 - 1}", "neg{i} = d{i} < 0", "if neg{i}: d{i} = ~d{i}"]
-    sides, shift, checks = [], size * 8, []
+    sides, checks = [], []
+    found: list[tuple[str, int]] = []
     for side, groups in enumerate(numbers.decimal_groups(precision, scale)):
         terms, digits_after = [], sum(groups)
         for at, digits in enumerate(groups):
-            bits = numbers.group_size(digits) * 8
-            shift -= bits
             name = f"g{{i}}_{side}_{at}"
-            lines.append(f"{name} = d{{i}} >> {shift} & {(1 << bits) - 1}")
-            checks.append(f"{name} >= {10**digits}")
+            # The highest bit of all is the sign's.
+            value, sign = name, 0
+            if not found:
+                sign = 1 << numbers.group_size(digits) * 8 - 1
+                value = f"({name} - {sign})"
+            found.append((name, numbers.group_size(digits)))
+            checks.append(f"{name} >= {sign + 10**digits}")
             digits_after -= digits
-            terms.append(f"{name} * {10**digits_after}" if digits_after else name)
+            terms.append(f"{value} * {10**digits_after}" if digits_after else value)
         sides.append(" + ".join(terms) or "0")
-    lines.append(f"if {' or '.join(checks)}: raise ValueError('a DECIMAL holds digits that are none')")
-    pattern, values = (f"%d.%0{scale}d", f"({sides[0]}, {sides[1]})") if scale else ("%d", f"({sides[0]})")
-    return Rendering(f"(b'-{pattern}' if neg{{i}} else b'{pattern}') % {values}", tuple(lines), _BIG_ENDIAN)
+    lines, names = _groups(found)
+    pattern, values = "%b%d", f"sign{{i}}, {sides[0]}"
+    if scale == 2:
+        # The server's most common scale: a width makes formatting several times slower. Other digits are not in it.
+        checks.pop()
+        pattern, values, names["CENTS"] = f"{pattern}%b", f"{values}, CENTS[{sides[1]}]", numbers.CENTS
+    elif scale:
+        pattern, values = f"{pattern}.%0{scale}d", f"{values}, {sides[1]}"
+    if checks:
+        lines.append(f"if {' or '.join(checks)}: raise ValueError('a DECIMAL holds digits that are none')")
+    return Rendering(f"b'{pattern}' % ({values})", tuple(lines), names, pattern, values)
+
+
+def _groups(found: list[tuple[str, int]]) -> tuple[list[str], dict[str, object]]:
+    """Return what cuts a DECIMAL into groups of digits, by their names and sizes in bytes, and turns a negative one."""
+    listed = "".join(f"{name}, " for name, _ in found)
+    codes = [_GROUP_CODES.get(size) for _, size in found]
+    if None in codes:
+        shift, total = sum(size for _, size in found) * 8, []
+        for _, size in found:
+            shift -= size * 8
+            total.append(f"d{{i}} >> {shift} & {(1 << size * 8) - 1}")
+        lines, names = ["d{i} = big({v})", f"{listed}= {', '.join(total)},"], dict(_BIG_ENDIAN)
+    else:
+        shape = "".join(code for code in codes if code)
+        lines, names = [f"{listed}= cut_{shape}({{v}})"], {f"cut_{shape}": struct.Struct(f">{shape}").unpack}
+    first, size = found[0]
+    turned = "; ".join(f"{name} ^= {(1 << size * 8) - 1}" for name, size in found)
+    is_negative = f"{first} < {1 << size * 8 - 1}"
+    return [*lines, "sign{i} = b''", f"if {is_negative}: sign{{i}} = b'-'; {turned}"], names
 
 
 def _fraction(digits: int) -> tuple[tuple[str, ...], str, str, dict[str, object]]:
@@ -90,12 +126,32 @@ def _fraction(digits: int) -> tuple[tuple[str, ...], str, str, dict[str, object]
     return tuple(lines), "SECONDS", f' + b"%0{digits}d\'" % ({divided})', {"SECONDS": temporal.SECONDS}
 
 
+def _parts(*texts: str) -> tuple[str, str]:
+    """Return pattern and values of texts that are added up."""
+    values = " + ".join(texts).split(" + ")
+    return "%b" * len(values), ", ".join(values)
+
+
 def _datetime(cell: Cell) -> Rendering:
+    if not cell.metadata:
+        return _whole_datetime()
     cut, seconds, fraction, names = _fraction(cell.metadata)
     first = f"x{{i}} = big({{v}}) - {0x8000000000 << (cell.metadata + 1) // 2 * 8}"
     clock = f"DATETIME_MINUTES[x{{i}} >> 6 & 2047] + {seconds}[x{{i}} & 63]{fraction}"
     names |= {"DATETIME_DAYS": temporal.DATETIME_DAYS, "DATETIME_MINUTES": temporal.DATETIME_MINUTES, **_BIG_ENDIAN}
-    return Rendering(f"DATETIME_DAYS[x{{i}} >> 17] + {clock}", (first, *cut), names)
+    day = "DATETIME_DAYS[x{i} >> 17]"
+    return Rendering(f"{day} + {clock}", (first, *cut), names, *_parts(day, clock))
+
+
+def _whole_datetime() -> Rendering:
+    """Return the source for one without a fraction, whose bytes are looked up as they are: most DATETIMEs are such."""
+    day, clock = "RAW_DAYS[{v} & 0xFEFFFF]", "RAW_MINUTES[{v} >> 16 & 0xFF01 | {w} & 0xC0] + LAST_SECONDS[{w} & 63]"
+    names: dict[str, object] = {
+        "RAW_DAYS": temporal.RAW_DAYS,
+        "RAW_MINUTES": temporal.RAW_MINUTES,
+        "LAST_SECONDS": temporal.LAST_SECONDS,
+    }
+    return Rendering(f"{day} + {clock}", (), names, *_parts(day, clock))
 
 
 def _timestamp(digits: int, number: str) -> Rendering:
@@ -162,8 +218,9 @@ def _literal(
         return Rendering(f"{name}({value})", statements, {**names, name: make})
     if form is Form.VALUE:
         # Spelt out instead of called: most values need no escape, and two searches for a byte cost less than a call.
-        expression = f"b\"'%b'\" % ({value} if 39 not in {value} and 92 not in {value} else escape({value}))"
-        return Rendering(expression, statements, {**names, "escape": strings.escape})
+        escaped = f"{value} if 39 not in {value} and 92 not in {value} else escape({value})"
+        names = {**names, "escape": strings.escape}
+        return Rendering(f"b\"'%b'\" % ({escaped})", statements, names, "'%b'", escaped)
     key: dict[str, object] = {"KEY{i}": strings.key_template(column.charset), "hexlify": hexlify}
     return Rendering(f"KEY{{i}} % hexlify({value})", statements, {**names, **key})
 

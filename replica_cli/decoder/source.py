@@ -35,6 +35,7 @@ class ImageSource:
     `partial_bytes`: before the image of a partial update stand its options, and then, where one says so, so many bytes
     with a bit for each JSON column of the table (MySQL's rows_event.h). A part of a document has the layout of a whole
     one, and another meaning.
+    `is_joined`: all literals are one, with commas between them, made by one formatting.
     """
 
     tag: str
@@ -43,6 +44,7 @@ class ImageSource:
     names: dict[str, object] = field(default_factory=dict)
     partial_bytes: int | None = None
     key_count: int = 0
+    is_joined: bool = False
 
     @property
     def result(self) -> str:
@@ -106,7 +108,22 @@ class ImageSource:
                 lines += self._statements(column)
         return [*lines, self._tuple({c.ordinal for c in self.columns if c.is_nullable})]
 
+    def _joined(self, kept: set[int]) -> str:
+        by_ordinal = {column.ordinal: column for column in self.columns}
+        patterns, values = [], []
+        for output in self.outputs:
+            column = by_ordinal[output.ordinal]
+            rendering = column.renderings[output.form]
+            is_kept = output.ordinal in kept
+            # The expression's names are needed either way.
+            expression = self._kept(column, output.form) if is_kept else self._expression(column, output.form)
+            patterns.append("%b" if is_kept else rendering.pattern)
+            values.append(self._filled(rendering.values, column) if rendering.values and not is_kept else expression)
+        return f"{self.result} = ({','.join(patterns).encode()!r} % ({_listed(values)}),)"
+
     def _tuple(self, kept: set[int]) -> str:
+        if self.is_joined:
+            return self._joined(kept)
         by_ordinal = {column.ordinal: column for column in self.columns}
         literals = [
             self._kept(by_ordinal[o.ordinal], o.form)

@@ -131,7 +131,7 @@ _STORAGES: dict[int, Callable[[Cell], Storage | None]] = {
     TypeCode.DATE: lambda _: Storage(("H", "B")),
     TypeCode.NEWDATE: lambda _: Storage(("H", "B")),
     TypeCode.TIMESTAMP2: _temporal(4),
-    TypeCode.DATETIME2: _temporal(5),
+    TypeCode.DATETIME2: lambda cell: _temporal(5)(cell) if cell.metadata else Storage(("I", "B")),
     TypeCode.TIME2: _temporal(3),
     TypeCode.TIMESTAMP: _old_temporal,
     TypeCode.DATETIME: _old_temporal,

@@ -67,6 +67,13 @@ def _day_of_datetime(raw: int) -> bytes:
     return b"'" + date_text((raw >> 5) // 13, (raw >> 5) % 13, raw & 31) + b" "
 
 
+def _day_of_raw(raw: int) -> bytes:
+    number = int.from_bytes(raw.to_bytes(3, "little"), "big") >> 1
+    if number < 1 << 22:
+        raise ValueError("a DATETIME is negative")
+    return _day_of_datetime(number - (1 << 22))
+
+
 def _day_of_timestamp(days: int) -> bytes:
     return b"'" + (_EPOCH + timedelta(days=days)).isoformat().encode() + b" "
 
@@ -77,6 +84,10 @@ DATETIME_DAYS: Texts[int] = Texts(_day_of_datetime)
 TIMESTAMP_DAYS: Texts[int] = Texts(_day_of_timestamp)
 # The clock: a DATETIME's hour and minute bits, minutes since midnight, and seconds with what comes after them.
 DATETIME_MINUTES = {hour << 6 | minute: b"%02d:%02d:" % (hour, minute) for hour in range(24) for minute in range(60)}
+# Of a DATETIME without a fraction: its first three bytes, low byte first, without the hour's highest bit; that bit, the
+# fourth byte above it, and the upper two bits of the last one.
+RAW_DAYS: Texts[int] = Texts(_day_of_raw)
+RAW_MINUTES = {raw >> 10 & 1 | raw >> 2 << 8 & 0xFF00 | raw << 6 & 0xC0: text for raw, text in DATETIME_MINUTES.items()}
 DAY_MINUTES = tuple(b"%02d:%02d:" % divmod(minute, 60) for minute in range(1440))
 LAST_SECONDS = {second: b"%02d'" % second for second in range(60)}
 SECONDS = {second: b"%02d." % second for second in range(60)}
