@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 QUEUE_RECORDS = 10_000
 REPORT_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
+_REPORT_LOOK_SECONDS = 1.0
 _logger = logging.getLogger(__name__)
 
 
@@ -38,7 +39,7 @@ class GraylogHandler(logging.Handler):
         super().__init__()
         self._project = project
         self._sender = _sender(graylog, self._count_dropped)
-        self._queue: queue.Queue[logging.LogRecord] = queue.Queue(queue_records)
+        self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(queue_records)
         self._lock_of_count = threading.Lock()
         self._closing = threading.Event()
         self._dropped = 0
@@ -66,21 +67,24 @@ class GraylogHandler(logging.Handler):
     def close(self) -> None:
         """Give what is queued a moment to go out, then leave it."""
         self._closing.set()
+        with contextlib.suppress(queue.Full):  # then the thread does not wait either
+            self._queue.put_nowait(None)
         self._thread.join(_CLOSE_SECONDS)
         with contextlib.suppress(queue.Empty):
             while True:  # what is left was too slow to go out; an empty queue ends the thread
-                self._queue.get_nowait()
-                self._count_dropped()
+                if self._queue.get_nowait() is not None:
+                    self._count_dropped()
         self._report(is_last=True)
         super().close()
 
     def _run(self) -> None:
         while not (self._closing.is_set() and self._queue.empty()):
-            try:
-                record = self._queue.get(timeout=0.2)
-            except queue.Empty:
-                pass
-            else:
+            record = None
+            with contextlib.suppress(queue.Empty):
+                # What was dropped is said in time; where nothing was, there is nothing to wake up for.
+                has_dropped = self._dropped != self._reported
+                record = self._queue.get(timeout=_REPORT_LOOK_SECONDS if has_dropped else None)
+            if record is not None:
                 # emit(), not handle(): logging's shutdown takes the handler's lock, and must not wait for a socket.
                 self._sender.emit(record)
             if not self._closing.is_set():

@@ -24,7 +24,7 @@ class TransactionQueue:
         self._items: deque[Transaction] = deque()
         self._bytes = 0
         self._error: BaseException | None = None
-        self._is_closed = False
+        self._is_closed = self._is_woken = False
         self._condition = threading.Condition()
 
     @property
@@ -44,9 +44,10 @@ class TransactionQueue:
                 self._condition.wait()
             if self._is_closed:
                 return
-            self._items.extend(transactions)
-            self._bytes += sum(t.size for t in transactions)
-            self._condition.notify_all()
+            if transactions:
+                self._items.extend(transactions)
+                self._bytes += sum(t.size for t in transactions)
+                self._condition.notify_all()
 
     def rest(self, seconds: float) -> None:
         """Wait while the consumer has something to take, at most so long."""
@@ -61,20 +62,28 @@ class TransactionQueue:
             self._condition.notify_all()
 
     def get(self, timeout: float) -> list[Transaction]:
-        """Return all that waits, [] after the timeout. Raises the reader's error once nothing waits any more."""
+        """Return all that waits, [] after the timeout or a `wake`. Raises the reader's error once nothing waits."""
         deadline = time.monotonic() + timeout
         with self._condition:
             while not self._items:
                 if self._error is not None:
                     raise self._error
                 left = deadline - time.monotonic()
-                if left <= 0 or not self._condition.wait(left):
+                if self._is_woken or left <= 0:
                     break
+                self._condition.wait(left)
+            self._is_woken = False
             items = list(self._items)
             self._items.clear()
             self._bytes = 0
             self._condition.notify_all()
             return items
+
+    def wake(self) -> None:
+        """Let the consumer go on, or not wait the next time, though nothing may be there to take."""
+        with self._condition:
+            self._is_woken = True
+            self._condition.notify_all()
 
     def close(self) -> None:
         """Let the producer go: nobody takes any more."""

@@ -74,11 +74,15 @@ class Reader:
         self._thread.start()
 
     def take(self, timeout: float) -> list[Transaction]:
-        """Return the transactions read since, [] after the timeout (seconds).
+        """Return the transactions read since, [] after the timeout (seconds) or a `wake`.
 
         Raises what ended the reading, once everything before it was taken.
         """
         return self._queue.get(timeout)
+
+    def wake(self) -> None:
+        """Let a `take` that waits return with what is there. From any thread."""
+        self._queue.wake()
 
     @property
     def has_more(self) -> bool:

@@ -34,16 +34,21 @@ class Asker(Protocol):
 
 
 class Asked:
-    """Signals set flags; `answer` does what they ask for, outside of the handlers."""
+    """Signals set flags and call `wake`; `answer` does what they ask for, outside of the handlers."""
 
-    def __init__(self) -> None:
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._reload = threading.Event()
         self._status = threading.Event()
 
     @property
     def handlers(self) -> Mapping[int, Callable[[], None]]:
         """Return what each signal calls."""
-        return {signal.SIGHUP: self._reload.set, signal.SIGUSR1: self._status.set}
+        return {signal.SIGHUP: lambda: self._ask(self._reload), signal.SIGUSR1: lambda: self._ask(self._status)}
+
+    def _ask(self, flag: threading.Event) -> None:
+        flag.set()
+        self._wake()
 
     def answer(self, children: Sequence[Asker], reporter: Reporter, reload: Callable[[], Settings] | None) -> None:
         """Do what was asked for since the last call."""

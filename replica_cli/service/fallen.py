@@ -39,6 +39,11 @@ class Fallen:
         self._clock = clock
         self._falls: dict[str, _Fall] = {}
 
+    @property
+    def next_at(self) -> float | None:
+        """Return the time of the clock at which something is due again, None if nothing is."""
+        return min((fall.next_at for fall in self._falls.values()), default=None)
+
     def say(self, reports: Iterable[WorkerReport]) -> None:
         """Log what is due."""
         now = self._clock()

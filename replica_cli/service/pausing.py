@@ -48,8 +48,8 @@ def _stand_still(sessions: SecondarySessions, board: StatusBoard, stop: StopToke
     board.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
     looked_at = time.monotonic()
     while stop.is_paused:
-        stop.wait(_LOOK_SECONDS)
-        if time.monotonic() - looked_at > _LOCK_SECONDS:
+        stop.hold(_LOCK_SECONDS)
+        if time.monotonic() - looked_at >= _LOCK_SECONDS:
             looked_at = time.monotonic()
             if not sessions.lock.is_ours():
                 raise Fenced(f"{instance}: the writer's lock was lost during the pause")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import multiprocessing.connection
 import signal
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reports.failure import Failure
@@ -19,21 +19,22 @@ from replica_cli.service.child import Child
 from replica_cli.service.fallen import Fallen
 from replica_cli.service.orders import ABORT, STOP, Orders
 from replica_cli.service.signals import draining, stopping_on_signals
-from replica_cli.stop import StopToken
+from replica_cli.service.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from multiprocessing.connection import Connection
 
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.requests.stream import StreamRequest
     from replica_cli.core.settings import Settings
     from replica_cli.service.signals import Heard
+    from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
 
 _ABORT_SECONDS = 7.0
 _KILL_SECONDS = 9.5
+_SLACK_SECONDS = 0.01
 
 
 def run_stream(
@@ -48,13 +49,16 @@ def run_stream(
     SIGHUP takes what it can of the settings that `reload` reads; SIGUSR1 tells how each secondary stands.
     """
     children = [Child(_orders(settings, request, index)) for index in _indexes(settings, request)]
-    asked = Asked()
-    with stopping_on_signals(stop, also=asked.handlers) as heard:
+    with contextlib.ExitStack() as context:
+        wakeup = context.enter_context(Wakeup())
+        asked = Asked(wakeup.wake)
+        heard = context.enter_context(stopping_on_signals(stop, also=asked.handlers))
+        context.enter_context(heard.token.telling(wakeup.wake))
         for child in children:
             reporter.on_status(WorkerStatus(child.orders.server.name))
             child.start()
         try:
-            _supervise(children, heard, reporter, lambda: asked.answer(children, reporter, reload))
+            _supervise(children, heard, reporter, lambda: asked.answer(children, reporter, reload), wakeup)
         finally:
             for child in children:
                 child.kill()
@@ -72,7 +76,9 @@ def _orders(settings: Settings, request: StreamRequest, index: int) -> Orders:
     return Orders(settings, request, settings.secondaries[index], settings.server_id + index, level)
 
 
-def _supervise(children: Sequence[Child], heard: Heard, reporter: Reporter, answer: Callable[[], None]) -> None:
+def _supervise(
+    children: Sequence[Child], heard: Heard, reporter: Reporter, answer: Callable[[], None], wakeup: Wakeup
+) -> None:
     stop = heard.token
     asked_at: float | None = None
     has_aborted = False
@@ -91,14 +97,29 @@ def _supervise(children: Sequence[Child], heard: Heard, reporter: Reporter, answ
                 child.report = child.report or _rolled_back(child)
             return
         for child in children:
-            if child.report is None and child.pipe is None:
-                if stop.is_set:
-                    child.report = _without_report(child)
-                elif time.monotonic() >= child.start_at:
-                    child.start()
+            _start_if_due(child, stop)
         answer()
-        _hear(children, reporter)
+        if any(child.report is None for child in children):
+            _hear(children, reporter, wakeup, _next_at(children, asked_at, fallen))
         fallen.say(child.report for child in children if child.report is not None)
+
+
+def _start_if_due(child: Child, stop: StopToken) -> None:
+    if child.report is None and child.pipe is None:
+        if stop.is_set:
+            child.report = _without_report(child)
+        elif time.monotonic() >= child.start_at:
+            child.start()
+
+
+def _next_at(children: Sequence[Child], asked_at: float | None, fallen: Fallen) -> float | None:
+    """Return the monotonic time at which something is to be done though nobody says anything, None if nothing is."""
+    due = [child.start_at for child in children if child.report is None and child.pipe is None]
+    if asked_at is not None:
+        due += [at for limit in (_ABORT_SECONDS, _KILL_SECONDS) if (at := asked_at + limit) > time.monotonic()]
+    if fallen.next_at is not None:
+        due.append(fallen.next_at)
+    return min(due, default=None)
 
 
 def _is_late(since: float, seconds: float = _ABORT_SECONDS) -> bool:
@@ -110,15 +131,16 @@ def _tell_all(children: Sequence[Child], order: str) -> None:
         child.tell(order)
 
 
-def _hear(children: Sequence[Child], reporter: Reporter) -> None:
+def _hear(children: Sequence[Child], reporter: Reporter, wakeup: Wakeup, until: float | None) -> None:
+    """Take what the workers say, waiting for it until a monotonic time, for a signal or for a stop."""
     by_pipe: dict[object, Child] = {child.pipe: child for child in children if child.pipe is not None}
-    if not by_pipe:
-        StopToken().wait(0.1)
-        return
-    for pipe in multiprocessing.connection.wait([c.pipe for c in by_pipe.values() if c.pipe], timeout=0.2):
+    pipes = [child.pipe for child in children if child.pipe is not None]
+    # A moment more than is left: who looks a moment too soon looks twice.
+    seconds = None if until is None else max(0.0, until - time.monotonic()) + _SLACK_SECONDS
+    for pipe in wakeup.wait(pipes, seconds):
         child = by_pipe[pipe]
         try:
-            message = cast("Connection", pipe).recv()
+            message = pipe.recv()
         except (EOFError, OSError):
             if child.died():
                 reporter.on_status(child.status)

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_TAKE_SECONDS = 0.25
+# The longest wait for transactions: while something else is looked at again and again, and where there is nothing.
+_BUSY_SECONDS, _IDLE_SECONDS = 0.25, 1.0
 _ASKED_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.25
 # How long a run up to the primary's end waits for definitions that do not rest.
@@ -175,7 +176,6 @@ class Streaming:
         False where it was interrupted, or has to begin anew because tables are to be copied or have joined.
         Raises what ends it otherwise; all that was committed is in the position row.
         """
-        is_over = True
         self._set_lag(None, grows=False)
         self._board.set(phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined())
         log(
@@ -187,22 +187,8 @@ class Streaming:
             if self._joining is not None:
                 self._joining.start()
             self._look_at_altered()
-            while not self._stop.is_set:
-                heard_at = self._reader.heard_at
-                transactions = self._reader.take(_TAKE_SECONDS)
-                if transactions:
-                    self._apply(transactions)
-                self._tell(transactions, heard_at)
-                if self._missing.names and self._has_reached(self._missing.end):
-                    self._side.ask("tables that are missing", self._set_missing_aside, None)
-                if until_caught_up and self._has_ended():
-                    if not self._is_idle(transactions):
-                        self._set_lag(None, grows=False)  # the end of before is reached, and the end of now not known
-                    break
-                self._look_at_altered()
-                if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
-                    is_over = False
-                    break
+            with self._stop.telling(self._reader.wake):
+                is_over = self._stream(until_caught_up=until_caught_up, is_interrupted=is_interrupted)
             if self._applier.is_inside_transaction:
                 log(
                     logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(self._applier.uncommitted_rows),
@@ -222,6 +208,32 @@ class Streaming:
         if self._prefetch is not None:
             self._prefetch.stop()
 
+    def _stream(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool]) -> bool:
+        """Apply what comes; return False where that was interrupted, or has to begin anew."""
+        while not self._stop.is_set:
+            heard_at = self._reader.heard_at
+            # What ends the wait of an idle stream are transactions, a stop, a pause, and other settings.
+            is_busy = until_caught_up or self._is_waiting or not self._check.is_over
+            transactions = self._reader.take(_BUSY_SECONDS if is_busy else _IDLE_SECONDS)
+            if transactions:
+                self._apply(transactions)
+            self._tell(transactions, heard_at)
+            if self._missing.names and self._has_reached(self._missing.end):
+                self._side.ask("tables that are missing", self._set_missing_aside, None)
+            if until_caught_up and self._has_ended():
+                if not self._is_idle(transactions):
+                    self._set_lag(None, grows=False)  # the end of before is reached, and the end of now not known
+                break
+            self._look_at_altered()
+            if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
+                return False
+        return True
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Say whether tables are to join, or to be looked for once the stream is far enough."""
+        return self._joining is not None or bool(self._missing.names)
+
     def _apply(self, transactions: Sequence[Transaction]) -> None:
         # The oldest of them.
         oldest = next((t.timestamp for t in transactions if t.timestamp), 0)
@@ -240,8 +252,7 @@ class Streaming:
 
     def _has_ended(self) -> bool:
         """Say whether all that a run up to the primary's end waits for is done."""
-        is_waiting = self._joining is not None or self._missing.names
-        return not is_waiting and self._has_reached(self._target) and self._is_compared()
+        return not self._is_waiting and self._has_reached(self._target) and self._is_compared()
 
     def _is_compared(self) -> bool:
         """Say whether what statements made is compared with the primary's, as far as its statements let it rest."""

@@ -213,6 +213,7 @@ class Worker:
     def take(self, settings: Settings) -> None:
         """Go on with other settings as soon as the batch in hand is committed. From any thread."""
         self._new_settings = settings
+        self._stop.wake()
 
     def abort(self) -> None:
         """Cut the connections to the secondary: what is not committed is rolled back. From any thread."""
@@ -222,6 +223,7 @@ class Worker:
     def doubt(self) -> None:
         """Check the saved position against the primary's log again, between two transactions. From any thread."""
         self._is_doubted = True
+        self._stop.wake()
 
     def _is_interrupted(self) -> bool:
         return self._stop.is_paused or self._new_settings is not None or self._is_doubted

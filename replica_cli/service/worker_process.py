@@ -22,6 +22,7 @@ from replica_cli.logs import Tag, install_redactor, setup_logging
 from replica_cli.service.beating import Heartbeat
 from replica_cli.service.board import StatusBoard
 from replica_cli.service.orders import ABORT, STOP
+from replica_cli.service.wakeup import Wakeup
 from replica_cli.service.watching import HealthWatch
 from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
@@ -98,14 +99,12 @@ def _run(orders: Orders, pipe: Connection) -> None:
         with lock, contextlib.suppress(OSError):
             pipe.send(message)
 
-    def hear(_number: int, _frame: object) -> None:
-        if not stop.is_set:
-            stop.request()
-
     # SIGTERM may be meant for us, these are the supervisor's, as is SIGINT, which it has blocked.
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, hear)
+    terminated = Wakeup()
+    terminated.wake_at_signals()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)  # the thread of the orders hears it
     setup_logging(orders.settings.logging, handler=_PipeHandler(send))
     logging.getLogger("replica_cli").setLevel(orders.level)
     install_redactor([orders.settings.primary.password, orders.server.password])
@@ -121,7 +120,8 @@ def _run(orders: Orders, pipe: Connection) -> None:
         watch.take(settings)
         worker.take(settings)
 
-    threading.Thread(target=_listen, args=(pipe, stop, take, worker.abort), name="orders", daemon=True).start()
+    listening = (pipe, terminated, stop, take, worker.abort)
+    threading.Thread(target=_listen, args=listening, name="orders", daemon=True).start()
     try:
         with heartbeat, watch:
             report = worker.run()
@@ -136,13 +136,23 @@ def _run(orders: Orders, pipe: Connection) -> None:
     pipe.close()
 
 
-def _listen(pipe: Connection, stop: StopToken, take: Callable[[Settings], None], abort: Callable[[], None]) -> None:
-    while True:
+def _listen(
+    pipe: Connection,
+    terminated: Wakeup,
+    stop: StopToken,
+    take: Callable[[Settings], None],
+    abort: Callable[[], None],
+) -> None:
+    """Do what the supervisor orders, and hear SIGTERM: no wait of the main thread has to end for it."""
+    is_last = False
+    while not is_last:
+        order: object = STOP
         try:
-            order = pipe.recv()
+            if terminated.wait([pipe]):
+                order = pipe.recv()
         except (EOFError, OSError):
             # The supervisor died: finish the batch in hand and end; the next one starts from the position row.
-            order = STOP
+            is_last = True
         if isinstance(order, Settings):
             take(order)
             continue
@@ -150,8 +160,6 @@ def _listen(pipe: Connection, stop: StopToken, take: Callable[[Settings], None],
             stop.request()
         if order == ABORT or stop.must_abort:
             abort()
-            return
-        if pipe.closed:
             return
 
 
