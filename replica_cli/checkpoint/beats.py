@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 HOLDER_CHARACTERS = 255
+# A process beats when something changed, once a second at most, and this often where nothing does.
+IDLE_BEAT_SECONDS = 10.0
+# One that has not beaten for so long has stopped, is cut off or frozen: a long statement may delay a beat.
+FRESH_SECONDS = 15.0
 _USUAL = TableProgress("")
 _FIELDS = tuple(f.name for f in fields(TableProgress))
 
@@ -93,8 +97,8 @@ class BeatStore:
         connection_id: int = 0,
         connections: Sequence[int] = (),
         holder: str | None = None,
-    ) -> bool:
-        """Write the heartbeat, about once a second; return whether a pause is wanted.
+    ) -> None:
+        """Write the heartbeat.
 
         `connection_id` is the writing session's; `connections` are all of the process, so that a standby can kill them
         where it is frozen. `moved_at` moves only when the work did: position, rows, a copy's rows or its steps; with
@@ -117,7 +121,14 @@ class BeatStore:
         )  # fmt: skip
         self._last_progress = progress
         self._most_uncommitted = max(self._most_uncommitted, status.rows_uncommitted)
-        return self.is_pause_wanted()
+
+    def touch(self) -> bool:
+        """Beat with what was said last; return False, with nothing done, if the row is not this process's any more."""
+        found = self._session.execute(
+            f"UPDATE {self._table} SET beat_at = UTC_TIMESTAMP(6) WHERE instance = %s AND holder = %s",
+            self._instance, this_holder(),
+        )  # fmt: skip
+        return found == 1
 
     def is_pause_wanted(self) -> bool:
         """Say whether somebody asked this instance to pause."""

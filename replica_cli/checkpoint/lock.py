@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from replica_cli.checkpoint.beats import FRESH_SECONDS
 from replica_cli.core.errors import Interrupted, LockHeld, LockLost, NamedTwice, SecondaryError
 from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
@@ -34,10 +35,6 @@ _ROLLING_BACK = (
     "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Killed'",
     "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s AND trx_state = 'ROLLING BACK'",
 )
-# It beats once a second.
-SILENT_SECONDS = 10
-
-
 # How often the server may answer that the lock is free, and not give it.
 _FREE_LIMIT = 10
 
@@ -68,7 +65,7 @@ class WriterLock:
         self._work = _hashed(f"{state_schema}\0work\0{work}") if work else ""
         self._instance = instance
         self._status = f"{quote(state_schema)}.stream_status"
-        self._name = _name(state_schema, instance)
+        self._name = lock_name(state_schema, instance)
 
     def try_acquire(self, timeout: float = 0) -> bool:
         """Take the lock, waiting at most `timeout` seconds; return whether it is ours.
@@ -154,7 +151,7 @@ class WriterLock:
         )
         name = self.holder() or "another process"
         silent = int(status[1]) if status and str(status[0]) == name else 0
-        if silent < SILENT_SECONDS:
+        if silent < FRESH_SECONDS:
             return LockHeld(
                 f"{self._instance}: {holder_text(name)} writes to this instance",
                 hint="stop it first; `replica stream --standby` takes over from one that is dead or frozen",
@@ -202,7 +199,7 @@ class LockGuard:
 
     def check(self, session: Session) -> None:
         """Raise LockLost unless the lock is held by the writer's connection."""
-        row = session.row(f"SELECT IS_USED_LOCK('{_name(self.state_schema, self.instance)}')")
+        row = session.row(f"SELECT IS_USED_LOCK('{lock_name(self.state_schema, self.instance)}')")
         if row is None or row[0] is None or int(row[0]) != self.writer_id:
             raise LockLost(
                 f"{self.instance}: the writer's lock was lost while this process stood still, or was cut off",
@@ -215,8 +212,14 @@ def work_of(primary: Server, selection: Selection) -> str:
     return f"{primary.host}:{primary.port}\0{selection.fingerprint}"
 
 
-def _name(state_schema: str, instance: str) -> str:
+def lock_name(state_schema: str, instance: str) -> str:
+    """Return the name of an instance's lock on its server."""
     return _hashed(f"{state_schema}\0{instance}")
+
+
+def standby_lock_name(state_schema: str, instance: str) -> str:
+    """Return the name of the lock that says that a standby waits for an instance."""
+    return _hashed(f"{state_schema}\0standby\0{instance}")
 
 
 def _hashed(text: str) -> str:

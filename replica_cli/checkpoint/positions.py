@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SavedPosition:
-    """The position row as it stands on the secondary; `updated_at` is UTC text, `source_time` seconds."""
+    """The position row as it stands on the secondary; `updated_at` is UTC text, `source_time` seconds.
+
+    `age_seconds` is how long ago it was written when it was read, by the secondary's clock.
+    """
 
     position: Position
     source_identity: str
@@ -35,6 +38,7 @@ class SavedPosition:
     filters_text: str
     token: int
     updated_at: str | datetime
+    age_seconds: float = 0.0
 
     def other_filters(self, selection: Selection) -> str:
         """Return in words how the filters of now differ from those of the position, empty if they do not."""
@@ -76,7 +80,8 @@ class PositionStore:
         """Return the row, None if there is none. Raises StateBroken if it holds what this tool never writes."""
         row = self._session.row(
             "SELECT file, pos, gtid, source_identity, source_time, row_count, transaction_count, skipped_count, "
-            f"filters, filters_text, token, updated_at FROM {self._table} WHERE instance = %s",
+            "filters, filters_text, token, updated_at, TIMESTAMPDIFF(MICROSECOND, updated_at, UTC_TIMESTAMP(6)) "
+            f"FROM {self._table} WHERE instance = %s",
             self._instance,
         )
         try:
@@ -191,13 +196,13 @@ class PositionStore:
 
 
 def _saved(row: Row) -> SavedPosition:
-    file, pos, gtid, identity, source_time, *counts, filters, filters_text, token, updated_at = row
+    file, pos, gtid, identity, source_time, *counts, filters, filters_text, token, updated_at, age = row
     rows, transactions, skipped = (int(c) for c in counts)
     _check_gtids(str(gtid))
     datetime.fromisoformat(str(updated_at))
     return SavedPosition(
         Position(str(file), int(pos), str(gtid)), str(identity), int(source_time), rows, transactions, skipped,
-        str(filters), str(filters_text), int(token), str(updated_at),
+        str(filters), str(filters_text), int(token), str(updated_at), int(age) / 1e6,
     )  # fmt: skip
 
 

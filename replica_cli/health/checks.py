@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.beats import FRESH_SECONDS
 from replica_cli.core.commands import former_name_advice
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
@@ -11,7 +12,6 @@ from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import copy_text, counted, duration, holder_text, size, told_once
-from replica_cli.health.secondary import FRESH_SECONDS
 from replica_cli.mysql.preflight import expiry_seconds
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
         level, message, hint = WARNING, f"{holder_text(beat.holder)} is paused", ""
     elif beat.phase == Phase.RECONNECTING:
         silent = beat.snapshot.get("seconds_since_event")
-        is_long = isinstance(silent, (int, float)) and silent >= RECONNECT_SECONDS
+        is_long = isinstance(silent, (int, float)) and silent + beat.age_seconds >= RECONNECT_SECONDS
         level = CRITICAL if is_long else WARNING
     deaths = beat.snapshot.get("deaths")
     if level is not CRITICAL and isinstance(deaths, int) and deaths > 0 and beat.phase not in ENDED:

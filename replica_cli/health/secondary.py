@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.beats import Beat, BeatStore
+from replica_cli.checkpoint.beats import FRESH_SECONDS, Beat, BeatStore
 from replica_cli.checkpoint.layout import instances_of
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from replica_cli.core.status import CopyStatus, TableProgress
     from replica_cli.mysql.session import Session
 
-# Beaten about once a second; a long statement or a stopped machine may delay one, but not ten.
-FRESH_SECONDS = 10.0
+# While there is something to apply a process beats once a second: an older beat tells nothing of what came since.
+_TOLD_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,13 @@ class InstanceState:
 
     @property
     def told_lag(self) -> float | None:
-        """Return the lag that a live stream tells, seconds; None if it does not stream at this moment."""
-        if self.beat is None or not self.is_alive or self.beat.phase not in (Phase.STREAMING, Phase.CAUGHT_UP):
+        """Return the lag that a live stream tells, seconds; None if it does not stream, or has not told it just now."""
+        if (
+            self.beat is None
+            or not self.is_alive
+            or self.beat.age_seconds >= _TOLD_SECONDS
+            or self.beat.phase not in (Phase.STREAMING, Phase.CAUGHT_UP)
+        ):
             return None
         told = self.beat.snapshot.get("lag_seconds")
         return float(told) + self.beat.age_seconds if isinstance(told, (int, float)) else None
@@ -79,14 +84,17 @@ class InstanceState:
         return tuple(t for t in self.tables if t.state in BESIDE)
 
 
-def read_state(session: Session, state_schema: str, instance: str) -> InstanceState:
+def read_state(
+    session: Session, state_schema: str, instance: str, *, existing: frozenset[str] | None = None
+) -> InstanceState:
     """Read all state rows of an instance; a schema that is not there yet is an empty state.
 
+    `existing` are the state tables that are there, for a caller that knows.
     Raises ServerError, also where our user may not look: servers hide a table from those, so asking is the only way.
     Raises StateBroken if what is there is not as this version writes it.
     """
     try:
-        existing = existing_state_tables(session, state_schema)
+        existing = existing_state_tables(session, state_schema) if existing is None else existing
         saved = PositionStore(session, state_schema, instance).load()
     except ServerError as error:
         if error.errno not in (ER_NO_SUCH_TABLE, ER_BAD_DB):
@@ -101,10 +109,7 @@ def read_state(session: Session, state_schema: str, instance: str) -> InstanceSt
         found = replace(found, progress=read_progress(found.tables, counts, beat, is_alive=found.is_alive))
     if saved is None:
         return found
-    row = session.row("SELECT UTC_TIMESTAMP(6)")
-    saved_at = _utc(saved.updated_at)
-    age = (_utc(row[0]) - saved_at).total_seconds() if row else None
-    return replace(found, saved=saved, saved_at=saved_at, saved_age_seconds=age)
+    return replace(found, saved=saved, saved_at=_utc(saved.updated_at), saved_age_seconds=saved.age_seconds)
 
 
 def _utc(value: object) -> datetime:

@@ -23,7 +23,7 @@ from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
 from replica_cli.mysql.translation import server_error, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from pymysql.connections import Connection
@@ -50,6 +50,7 @@ _MULTI_STATEMENTS_ON, _MULTI_STATEMENTS_OFF = b"\0\0", b"\1\0"
 # Open connections by their id: a standby that takes over from a frozen process has to know what to kill.
 _open: dict[int, Session] = {}
 _open_lock = threading.Lock()
+_watchers: list[Callable[[], None]] = []
 
 
 class Session:
@@ -258,8 +259,7 @@ class Session:
 
     def close(self) -> None:
         """Close politely; a connection that is gone already is closed too."""
-        with _open_lock:
-            _open.pop(id(self), None)
+        _note(self, is_open=False)
         with contextlib.suppress(pymysql.err.Error, OSError):
             self._connection.close()
 
@@ -309,8 +309,7 @@ def connect(
     """
     connection = _connected(server, network, database, CLIENT.LOCAL_FILES if may_load else 0)
     session = Session(connection, server)
-    with _open_lock:
-        _open[id(session)] = session
+    _note(session, is_open=True)
     _notice_silence(connection)
     try:
         _check_encryption(connection, server)
@@ -346,6 +345,30 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
                 hint="check the CA of this side and the host's name, or set its TLS mode lower",
             ) from error
         raise
+
+
+def _note(session: Session, *, is_open: bool) -> None:
+    with _open_lock:
+        has_changed = (id(session) in _open) is not is_open
+        if is_open:
+            _open[id(session)] = session
+        else:
+            _open.pop(id(session), None)
+        watchers = tuple(_watchers) if has_changed else ()
+    for watcher in watchers:
+        watcher()
+
+
+@contextlib.contextmanager
+def watching_connections(watcher: Callable[[], None]) -> Iterator[None]:
+    """Call `watcher` after each connection that this process opens or closes while the context lasts, in any thread."""
+    with _open_lock:
+        _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        with _open_lock:
+            _watchers.remove(watcher)
 
 
 def open_connection_ids(server: Server) -> list[int]:

@@ -124,7 +124,9 @@ class Reader:
                     # What was complete before an error is good: it is applied, then the error is raised.
                     self._queue.put(ready)
                 self._heard_at = time.monotonic()
-                if framer.last_size < _SMALL_BYTES:
+                # After a heartbeat nothing else comes soon.
+                is_heartbeat = bool(ready) and not any(t.timestamp for t in ready)
+                if framer.last_size < _SMALL_BYTES and not is_heartbeat:
                     # The applier is busy: let the socket fill. Read event by event, the primary would wake us for each,
                     # and each time the two threads would fight for their turn.
                     self._queue.rest(_REST_SECONDS)

@@ -24,7 +24,6 @@ _COPIED_SECONDS = 60.0
 class StatusBoard:
     """Holds the newest snapshot and tells it to a listener a few times a second. Safe between threads.
 
-    `has_held_lock`: this worker was the instance's writer, so it may speak for the instance.
     `has_used_state`: it has read or saved the instance's position row, so one that is missing later was there.
     `batch_tables` names the tables of the batch that is being applied: a message about a wait shows them.
     """
@@ -34,7 +33,9 @@ class StatusBoard:
         self._tell = tell
         self._told_at = 0.0
         self._lock = threading.Lock()
-        self.has_held_lock = self.has_used_state = False
+        self._has_held_lock = self.has_used_state = False
+        self._is_changed = False
+        self._on_change: Callable[[], None] = lambda: None
         self._counts: deque[tuple[float, int, int]] = deque()
         self._copied: list[tuple[float, CopiedTable]] = []
         self._lag = Lag()
@@ -42,6 +43,36 @@ class StatusBoard:
         self._told_phase = self._status.phase
         self.clock = PrimaryClock()
         self.batch_tables: Callable[[], Sequence[str]] = tuple
+
+    @property
+    def has_held_lock(self) -> bool:
+        """Return True once this worker was the instance's writer: it may speak for the instance."""
+        return self._has_held_lock
+
+    @has_held_lock.setter
+    def has_held_lock(self, value: bool) -> None:
+        self._has_held_lock = value
+        # Before that nobody took a change: there may be one already.
+        self._is_changed = True
+        self._on_change()
+
+    @property
+    def is_changed(self) -> bool:
+        """Return True if there is something new since the last `take_change`."""
+        return self._is_changed
+
+    def listen(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` at the first change of the snapshot after each `take_change`, from any thread."""
+        self._on_change = on_change
+
+    def take_change(self) -> None:
+        """Forget that there was a change: the snapshot that is read next tells of it."""
+        self._is_changed = False
+
+    def _note_change(self) -> None:
+        if not self._is_changed:
+            self._is_changed = True
+            self._on_change()
 
     @property
     def status(self) -> WorkerStatus:
@@ -60,8 +91,11 @@ class StatusBoard:
     def set(self, **changes: Any) -> None:
         """Change fields of the snapshot; a new phase is told at once, the rest when it is due."""
         with self._lock:
-            before = self._now()
-            self._status = replace(self._status, **{"lag_seconds": before.lag_seconds, **changes})
+            before, status = self._now(), self._status
+            self._status = replace(status, **{"lag_seconds": before.lag_seconds, **changes})
+            is_new = self._status != status
+        if is_new:
+            self._note_change()
         self.refresh()
 
     def set_lag(self, seconds: float | None, *, grows: bool, heard_at: float) -> None:
@@ -72,6 +106,8 @@ class StatusBoard:
         with self._lock:
             self._lag = Lag(seconds, grows=grows, known_at=time.monotonic())
             self._heard_at = heard_at
+        if grows:
+            self._note_change()
 
     @property
     def waiting_seconds(self) -> float:

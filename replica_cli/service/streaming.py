@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # The longest wait for transactions: while something else is looked at again and again, and where there is nothing.
-_BUSY_SECONDS, _IDLE_SECONDS = 0.25, 1.0
-_ASKED_SECONDS = 1.0
+_BUSY_SECONDS, _IDLE_SECONDS = 0.25, 5.0
+_REST_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.25
 # How long a run up to the primary's end waits for definitions that do not rest.
 _COMPARE_SECONDS = 10.0
@@ -121,7 +121,7 @@ class Streaming:
             windows=self._windows,
         )
         self._missing = MissingTables(settings, primary, self._primary_facts, sessions.catalog, sessions.stores.tables)
-        self._asked_at = self._watched_at = time.monotonic()
+        self._rested_at = self._watched_at = time.monotonic()
         self._reached_at: float | None = None
         self._file = start.file
         self._has_met_target = self._has_applied = False
@@ -170,8 +170,16 @@ class Streaming:
             stop=self._stop,
         )
 
-    def run(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool] = lambda: False) -> bool:
+    def run(
+        self,
+        *,
+        until_caught_up: bool,
+        is_interrupted: Callable[[], bool] = lambda: False,
+        is_to_look: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Stream until a stop, or until the primary's position of the beginning is applied.
+
+        `is_to_look`: whether the state is to be looked at, for copies that are asked for; told once.
 
         False where it was interrupted, or has to begin anew because tables are to be copied or have joined.
         Raises what ends it otherwise; all that was committed is in the position row.
@@ -188,7 +196,9 @@ class Streaming:
                 self._joining.start()
             self._look_at_altered()
             with self._stop.telling(self._reader.wake):
-                is_over = self._stream(until_caught_up=until_caught_up, is_interrupted=is_interrupted)
+                is_over = self._stream(
+                    until_caught_up=until_caught_up, is_interrupted=is_interrupted, is_to_look=is_to_look
+                )
             if self._applier.is_inside_transaction:
                 log(
                     logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(self._applier.uncommitted_rows),
@@ -208,7 +218,9 @@ class Streaming:
         if self._prefetch is not None:
             self._prefetch.stop()
 
-    def _stream(self, *, until_caught_up: bool, is_interrupted: Callable[[], bool]) -> bool:
+    def _stream(
+        self, *, until_caught_up: bool, is_interrupted: Callable[[], bool], is_to_look: Callable[[], bool]
+    ) -> bool:
         """Apply what comes; return False where that was interrupted, or has to begin anew."""
         while not self._stop.is_set:
             heard_at = self._reader.heard_at
@@ -225,7 +237,7 @@ class Streaming:
                     self._set_lag(None, grows=False)  # the end of before is reached, and the end of now not known
                 break
             self._look_at_altered()
-            if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew()):
+            if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew(is_to_look)):
                 return False
         return True
 
@@ -239,9 +251,11 @@ class Streaming:
         oldest = next((t.timestamp for t in transactions if t.timestamp), 0)
         if oldest:
             self._set_lag(self._lag_of(oldest), grows=True)
+        # A heartbeat of the primary moves nothing, and nothing waits for it.
+        on_progress = self._tell_progress if oldest else _tell_nothing
         self._board.batch_tables = lambda: _tables_of(transactions, self._settings.selection)
         try:
-            self._applier.apply(transactions, has_more=self._has_more, on_progress=self._tell_progress)
+            self._applier.apply(transactions, has_more=self._has_more, on_progress=on_progress)
         except ApplyRefused as error:
             changed = self._check.explained(error)
             if changed is None:
@@ -404,23 +418,36 @@ class Streaming:
         records = self._windows.records.values()
         return tuple(str(r.name) for r in records if r.state is TableState.QUARANTINED)
 
-    def _begins_anew(self) -> bool:
+    def _begins_anew(self, is_to_look: Callable[[], bool]) -> bool:
         """Say whether tables have joined, or somebody asked for a copy of some: then all that is known is read anew."""
         if self._joining is not None and self._joining.meet(self._applier.make(), self._sessions.stores.tables):
             return True
-        if time.monotonic() - self._asked_at < _ASKED_SECONDS:
+        self._rest()
+        if not is_to_look():
             return False
-        self._asked_at = time.monotonic()
-        self._primary.rest()
-        if self._asked_at - self._watched_at >= WATCH_SECONDS:
-            self._watched_at = self._asked_at
-            self._side.ask("tables that somebody altered", self._applier.check_definitions, None)
+        guard = self._sessions.guard(self._settings)
+        self._side.ask("the writer's lock", partial(guard.check, self._sessions.catalog), None)
         known = {n for n, r in self._windows.records.items() if r.state in BESIDE}
         return self._side.ask("tables that are to be copied", partial(self._has_pending, known), otherwise=False)
 
     def _has_pending(self, known: Collection[TableName]) -> bool:
         records = self._sessions.stores.tables.load()
         return any(r.state is TableState.PENDING for n, r in records.items() if n not in known)
+
+    def _rest(self) -> None:
+        """Do now and then what is to be done while no batch is in hand."""
+        now = time.monotonic()
+        if now - self._rested_at < _REST_SECONDS:
+            return
+        self._rested_at = now
+        self._primary.rest()
+        if now - self._watched_at >= WATCH_SECONDS:
+            self._watched_at = now
+            self._side.ask("tables that somebody altered", self._applier.check_definitions, None)
+
+
+def _tell_nothing() -> None:
+    pass
 
 
 def _by_gtid(position: Position | None) -> Position | None:

@@ -110,7 +110,7 @@ class Worker:
         self._is_checked = False
         self._must_be_exact = False
         self._must_hold = False
-        self._is_doubted = False
+        self._is_doubted = self._must_look = False
         self._former: FormerWriter | None = None
         self._token: int | None = None
         self._advice = ""
@@ -205,7 +205,9 @@ class Worker:
                 )
                 self._must_be_exact = False
                 is_over = streaming.run(
-                    until_caught_up=self._request.until_caught_up, is_interrupted=self._is_interrupted
+                    until_caught_up=self._request.until_caught_up,
+                    is_interrupted=self._is_interrupted,
+                    is_to_look=self._is_to_look,
                 )
                 if is_over and self._request.until_caught_up:
                     self._advice = streaming.quarantine_advice()
@@ -224,6 +226,15 @@ class Worker:
         """Check the saved position against the primary's log again, between two transactions. From any thread."""
         self._is_doubted = True
         self._stop.wake()
+
+    def look(self) -> None:
+        """Look between two transactions whether the lock is ours, and which tables wait for a copy. From any thread."""
+        self._must_look = True
+        self._stop.wake()
+
+    def _is_to_look(self) -> bool:
+        is_to_look, self._must_look = self._must_look, False
+        return is_to_look
 
     def _is_interrupted(self) -> bool:
         return self._stop.is_paused or self._new_settings is not None or self._is_doubted
@@ -358,6 +369,8 @@ class Worker:
         # Another standby was quicker.
         is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice) and self._is_waiting()
         # A lock that was lost is asked for anew; where another process has it that says so.
+        if isinstance(error, LockLost):
+            log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=self._server.name)
         if is_beaten or isinstance(error, NotExact | LockLost):
             return None
         if isinstance(error, TableChangedInWindow):

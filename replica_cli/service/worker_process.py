@@ -111,7 +111,7 @@ def _run(orders: Orders, pipe: Connection) -> None:
     board = StatusBoard(orders.server.name, send)
     board.set(deaths=orders.deaths, death=orders.death)
     worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
-    heartbeat = Heartbeat(orders.settings, orders.server, board, stop, worker.abort)
+    heartbeat = Heartbeat(orders.settings, orders.server, board, stop, cut=worker.abort, on_doubt=worker.look)
     watch = HealthWatch(orders.settings, orders.server, board, worker.doubt)
 
     def take(settings: Settings) -> None:

@@ -225,7 +225,19 @@ def test_lag_after_an_idle_hour_is_what_the_stream_says(watched: Watched) -> Non
     assert watched.check("lag").level is OK
 
 
-@pytest.mark.parametrize(("age", "level"), [(2, OK), (15, WARNING), (60, CRITICAL)])
+def test_a_beat_of_an_idle_stream_tells_nothing_of_what_came_since(watched: Watched) -> None:
+    watched.beat(Phase.CAUGHT_UP, lag_seconds=0.0)
+    watched.age("beat_at", 9)
+    watched.write()
+    check = watched.check("lag")
+    assert check.value is not None
+    assert check.value < 5
+    watched.beat(Phase.RECONNECTING, seconds_since_event=55.0)
+    watched.age("beat_at", 9)
+    assert watched.check("stream-alive").level is CRITICAL
+
+
+@pytest.mark.parametrize(("age", "level"), [(2, OK), (12, OK), (17, WARNING), (60, CRITICAL)])
 def test_a_stream_that_fell_silent(watched: Watched, age: int, level: HealthLevel) -> None:
     watched.age("beat_at", age)
     assert watched.check("stream-alive").level is level
@@ -372,13 +384,15 @@ def test_beats_keep_the_wish_to_pause_and_tell_movement(watched: Watched) -> Non
         assert beats.load() is None
         assert not beats.set_pause(True)  # nobody there to hear
         status = WorkerStatus("db9", Phase.STREAMING, position=Position("binlog.000001", 4))
-        assert not beats.beat(status, connection_id=session.connection_id)
+        beats.beat(status, connection_id=session.connection_id)
+        assert not beats.is_pause_wanted()
         first = beats.load()
         assert first is not None
         assert first.age_seconds < 5
         assert first.connection_id == session.connection_id
         assert beats.set_pause(True)
-        assert beats.beat(status)
+        beats.beat(status)
+        assert beats.is_pause_wanted()
         second = beats.load()
         assert second is not None
         assert second.moved_at == first.moved_at

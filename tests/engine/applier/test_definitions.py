@@ -32,7 +32,7 @@ HARMFUL = {
 def live(bench: Bench, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
     monkeypatch.setattr(streaming, "WATCH_SECONDS", 0.0)
-    monkeypatch.setattr(streaming, "_ASKED_SECONDS", 0.0)
+    monkeypatch.setattr(streaming, "_REST_SECONDS", 0.0)
     bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(10), v INT)")
     bench.begin_here()
     bench.on_primary("INSERT INTO t VALUES (1, 'a', 1)")
