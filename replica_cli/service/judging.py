@@ -80,8 +80,7 @@ def judge(
 def look_at_primary(primary: PrimarySession) -> PrimaryView:
     """Return where the primary's log ends, or the error that says why that cannot be read; never raise it."""
     try:
-        session = primary.session
-        return read_primary(session, read_facts(session))
+        return primary.answer(lambda session: read_primary(session, read_facts(session)))
     except ReplicaError as error:
         primary.close()
         return PrimaryView(error=error)

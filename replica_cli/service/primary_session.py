@@ -33,10 +33,14 @@ def read_clock(clock: PrimaryClock, session: Session) -> None:
 
 
 class PrimarySession:
-    """Opens it when it is needed, and keeps it while questions come: the primary may end what is idle."""
+    """Opens it when it is needed, and keeps it while questions come: the primary may end what is idle.
 
-    def __init__(self, settings: Settings) -> None:
+    `idle_seconds`: how long it is kept without a question.
+    """
+
+    def __init__(self, settings: Settings, *, idle_seconds: float = _IDLE_SECONDS) -> None:
         self._settings = settings
+        self._idle_seconds = idle_seconds
         self._session: Session | None = None
         self._used_at = 0.0
 
@@ -55,7 +59,7 @@ class PrimarySession:
         """Return the definitions of now of those tables that are there. Raises ServerError."""
         from replica_cli.mysql.catalog import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
 
-        return self._asked(lambda session: read_tables(session, names))
+        return self.answer(lambda session: read_tables(session, names))
 
     def lacks(self, names: Sequence[TableName]) -> frozenset[TableName]:
         """Return which of these tables the primary has no longer; none if it cannot be asked: that is no proof."""
@@ -66,9 +70,13 @@ class PrimarySession:
 
     def ask(self, sql: str, *args: Value) -> list[Row]:
         """Return the rows of a query. Raises ServerError."""
-        return self._asked(lambda session: session.rows(sql, *args))
+        return self.answer(lambda session: session.rows(sql, *args))
 
-    def _asked(self, question: Callable[[Session], _Answer]) -> _Answer:
+    def answer(self, question: Callable[[Session], _Answer]) -> _Answer:
+        """Return what a question has for an answer; it is asked again if the session was lost meanwhile.
+
+        Raises what the question raises.
+        """
         was_open = self._session is not None
         try:
             return question(self.session)
@@ -80,7 +88,7 @@ class PrimarySession:
 
     def rest(self) -> None:
         """Close the session where nothing was asked for a while."""
-        if self._session is not None and time.monotonic() - self._used_at > _IDLE_SECONDS:
+        if self._session is not None and time.monotonic() - self._used_at > self._idle_seconds:
             self.close()
 
     def close(self) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from replica_cli.checkpoint.schema import state_tables
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from replica_cli.core.position import Position
-    from replica_cli.core.settings import Network, Server, Settings
+    from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import WorkerStatus
     from replica_cli.health.columns import ColumnWatch
     from replica_cli.health.primary import PrimaryView
     from replica_cli.health.secondary import InstanceState
+    from replica_cli.mysql.session import Session
     from replica_cli.service.board import StatusBoard
+    from replica_cli.service.judging import Judgement
+    from replica_cli.service.primary_session import PrimarySession
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +68,15 @@ class HealthWatch:
         self._end = StopToken()
         self._last: tuple[object, ...] = ()
         self._columns: ColumnWatch | None = None
+        self._secondary: Session | None = None
+        self._primary: PrimarySession | None = None
+        self._has_new_settings = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def take(self, settings: Settings) -> None:
-        """Go on with other settings."""
+        """Go on with other settings. From any thread."""
         self._settings, self._columns = settings, None
+        self._has_new_settings = True
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -81,6 +89,12 @@ class HealthWatch:
         self._thread.join(timeout=_LEAVE_SECONDS)
 
     def _run(self) -> None:
+        try:
+            self._watch()
+        finally:
+            self._drop()
+
+    def _watch(self) -> None:
         started_at = time.monotonic()
         said_at, seconds = started_at, _WATCH_SECONDS
         while not self._end.wait(seconds):
@@ -98,21 +112,10 @@ class HealthWatch:
     def _look(self) -> Iterator[HealthCheck | None]:
         # Half a minute after the start: that is spared these imports.
         from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
-        from replica_cli.health.secondary import read_state  # noqa: PLC0415
-        from replica_cli.service.judging import judge  # noqa: PLC0415
-        from replica_cli.service.primary_session import PrimarySession, read_clock  # noqa: PLC0415
 
-        network = replace(
-            self._settings.network, query_timeout=min(self._settings.network.query_timeout, _ANSWER_SECONDS)
-        )
-        settings, instance = replace(self._settings, network=network), self._server.name
+        instance = self._server.name
         try:
-            with connect(self._server, network) as session, closing(PrimarySession(settings)) as primary:
-                read = partial(read_state, session, settings.state_schema, instance)
-                found = judge(read, primary, network, is_thorough=self._is_doubtful)
-                if found.primary.facts is not None:
-                    # Again and again: two clocks do not run equally fast.
-                    read_clock(self._board.clock, primary.session)
+            found = self._judged()
         except ReplicaError as error:
             yield HealthCheck("secondary-connection", HealthLevel.CRITICAL, error.message, instance=instance)
             return
@@ -127,7 +130,50 @@ class HealthWatch:
         if found.is_lost:
             self._doubt()
         if view.facts is not None:
-            yield self._look_at_columns(state, network)
+            yield self._look_at_columns(state)
+
+    def _judged(self) -> Judgement:
+        """Ask both servers, on the sessions of the look before; one that was lost since is opened again."""
+        if self._has_new_settings:
+            self._has_new_settings = False
+            self._drop()
+        if self._secondary is not None:
+            with contextlib.suppress(ReplicaError):
+                return self._judge()
+            self._drop()
+        try:
+            return self._judge()
+        except ReplicaError:
+            self._drop()
+            raise
+
+    def _judge(self) -> Judgement:
+        from replica_cli.health.secondary import read_state  # noqa: PLC0415 - as above
+        from replica_cli.service.judging import judge  # noqa: PLC0415 - as above
+        from replica_cli.service.primary_session import PrimarySession, read_clock  # noqa: PLC0415 - as above
+
+        seconds = min(self._settings.network.query_timeout, _ANSWER_SECONDS)
+        network = replace(self._settings.network, query_timeout=seconds)
+        # They stay open from look to look: a fleet of streams would make connections all day.
+        is_known = self._secondary is not None
+        secondary = self._secondary = self._secondary or connect(self._server, network)
+        if self._primary is None:
+            self._primary = PrimarySession(replace(self._settings, network=network), idle_seconds=float("inf"))
+        read = partial(
+            read_state, secondary, self._settings.state_schema, self._server.name,
+            existing=state_tables() if is_known else None,
+        )  # fmt: skip
+        found = judge(read, self._primary, network, is_thorough=self._is_doubtful)
+        if found.primary.facts is not None:
+            # Again and again: two clocks do not run equally fast.
+            self._primary.answer(partial(read_clock, self._board.clock))
+        return found
+
+    def _drop(self) -> None:
+        for session in (self._secondary, self._primary):
+            if session is not None:
+                session.close()
+        self._secondary = self._primary = None
 
     def _is_doubtful(self, state: InstanceState, primary: PrimaryView) -> bool:
         """Return True if a stream has not moved since the last look although the primary's GTID set is another one.
@@ -139,7 +185,7 @@ class HealthWatch:
         saved = state.saved.position
         return saved == self._seen and saved.gtid != primary.position.gtid
 
-    def _look_at_columns(self, state: InstanceState, network: Network) -> HealthCheck | None:
+    def _look_at_columns(self, state: InstanceState) -> HealthCheck | None:
         from replica_cli.health.columns import ColumnWatch  # noqa: PLC0415 - as above
 
         settings = self._settings
@@ -148,10 +194,13 @@ class HealthWatch:
         if not self._columns.is_due():
             return None
         left_out = {table.name for table in state.tables}
+        if self._primary is None or self._secondary is None:
+            return None
         try:
-            with connect(settings.primary, network) as primary, connect(self._server, network) as secondary:
-                return self._columns.look(primary, secondary, self._board.status.position, left_out=left_out)
+            place = self._board.status.position
+            return self._columns.look(self._primary.session, self._secondary, place, left_out=left_out)
         except ReplicaError:
+            self._drop()
             return None  # that a side is away is told where it is asked for that
 
     def _say(self, found: list[HealthCheck]) -> None:

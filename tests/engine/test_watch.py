@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.health import HealthCheck
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
+    from replica_cli.sandbox.server import SandboxServer
+    from replica_cli.service.judging import Judgement
 
 __all__ = ["watched"]
 
@@ -124,6 +126,47 @@ def test_a_primary_that_is_down_is_told_by_health_when_the_stream_is_gone(
     check = watched.check("stream-watch")
     assert check.level is HealthLevel.CRITICAL
     assert "primary-connection: " in check.message
+
+
+def _connections(server: SandboxServer) -> int:
+    with server.session() as session:
+        return int(session.rows("SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])
+
+
+def test_the_sessions_stay_open_from_look_to_look(
+    watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    real = watching.HealthWatch._judge
+
+    def counted(watch: watching.HealthWatch) -> Judgement:
+        looks.append(1)
+        return real(watch)
+
+    monkeypatch.setattr(watching.HealthWatch, "_judge", counted)
+    monkeypatch.setattr(ColumnWatch, "is_due", lambda _: True)
+    before = _connections(watched.primary), _connections(watched.secondary)
+    _look(watched, lambda _: len(looks) > 5)
+    # One each, one for counting, and the heartbeat of this test.
+    assert _connections(watched.primary) - before[0] <= 2
+    assert _connections(watched.secondary) - before[1] <= 3
+    assert "columns" not in caplog.text
+
+
+def test_a_kept_session_that_was_lost_is_opened_again_and_no_finding(watched: Watched) -> None:
+    board = StatusBoard("db1", lambda _: None)
+    board.set(phase=Phase.CAUGHT_UP, position=watched.end())
+    watch = watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board)
+    try:
+        for kept in ("_secondary", "_primary"):
+            assert {c.name for c in watch._look() if c} == {"position", "retention-left", "quarantined-tables"}
+            one = watch._secondary if kept == "_secondary" else watch._primary and watch._primary.session
+            assert one is not None
+            one.abort()
+        found = [c for c in watch._look() if c]
+        assert [c for c in found if c.level is not HealthLevel.OK] == []
+    finally:
+        watch._drop()
 
 
 def test_a_secondary_that_is_down(watched: Watched) -> None:
