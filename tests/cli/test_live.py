@@ -7,10 +7,12 @@ import logging
 import os
 import re
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from fix_terminal import Screen
+from rich.console import Console
 
 from replica_cli.cli.output import above, frame
 from replica_cli.cli.output.live import LiveReporter
@@ -216,3 +218,25 @@ def test_a_dumb_terminal_gets_lines(terminal: Callable[[int, int], Terminal]) ->
     terminal(80, 24)
     assert progress_form("auto", is_json=False, verbosity=0, terminal="xterm") is ProgressForm.LIVE
     assert progress_form("auto", is_json=False, verbosity=0, terminal="dumb") is ProgressForm.LINES
+
+
+def test_what_is_new_is_drawn_soon_and_nothing_is_drawn_again_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "_SECONDS_BETWEEN", 0.001)
+    monkeypatch.setattr(frame, "_SECONDS_IDLE", 1000.0)
+    drawn: list[str] = []
+    has_drawn = threading.Event()
+
+    def render() -> str:
+        drawn.append("")
+        has_drawn.set()
+        return "a line"
+
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with frame.Frame(Console(file=io.StringIO()), render) as made:
+        for count in (1, 2, 3):
+            assert has_drawn.wait(60)
+            has_drawn.clear()
+            assert len(drawn) == count  # the first as the context begins
+            made.note()
+    # The last note, and one to leave the display as it is.
+    assert len(drawn) <= count + 3

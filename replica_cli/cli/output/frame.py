@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-_SECONDS_BETWEEN = 0.25
+# From one drawing to the next while there is something new, and while nothing but the time goes on.
+_SECONDS_BETWEEN, _SECONDS_IDLE = 0.25, 1.0
 
 
 class Frame:
-    """Draws what `render` returns a few times a second while its context lasts. Safe between threads.
+    """Draws what `render` returns while its context lasts: a few times a second while `note` is called, else once.
+
+    Safe between threads.
 
     The cursor rests on an empty line below the block: what the terminal itself echoes there, such as `^C`, is wiped
     with the next drawing. A terminal that became narrower has wrapped the lines of the last drawing: as many rows are
@@ -35,6 +38,7 @@ class Frame:
         self._lock = threading.RLock()
         self._widths: list[int] = []
         self._over = threading.Event()
+        self._is_new = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
         self._above: Above | None = None
         self._stderr: TextIO | None = None
@@ -51,11 +55,16 @@ class Frame:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
+        self.note()
         self._thread.join()
         if self._above is not None and self._stderr is not None:
             self._above.end_line()
             sys.stderr = self._stderr
         self.show()
+
+    def note(self) -> None:
+        """Draw soon: there is something new."""
+        self._is_new.set()
 
     def show(self, *above: RenderableType) -> None:
         """Draw the block again, below what is given, in one write."""
@@ -72,6 +81,8 @@ class Frame:
 
     def _run(self) -> None:
         while not self._over.wait(_SECONDS_BETWEEN):
+            self._is_new.wait(_SECONDS_IDLE - _SECONDS_BETWEEN)
+            self._is_new.clear()
             self.show()
 
     def _show_lines(self, lines: Sequence[str]) -> None:

@@ -80,6 +80,7 @@ class LiveReporter:
             for table in status.transfer.tables if status.transfer else ():
                 if table.state is TableState.COPYING:
                     self._rates.note(status.instance, table)
+        self._frame.note()
 
     def on_note(self, instance: str, message: str) -> None:
         """Write the sentence above the display, as a line of the log."""
