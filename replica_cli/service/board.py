@@ -109,6 +109,11 @@ class StatusBoard:
         if grows:
             self._note_change()
 
+    def rest(self) -> None:
+        """Note that nothing is in hand, and that the lag is not known."""
+        with self._lock:
+            self._lag = Lag()
+
     @property
     def waiting_seconds(self) -> float:
         """Return for how long something has been in hand of which nothing was committed, 0 where nothing is."""

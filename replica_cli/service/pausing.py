@@ -45,6 +45,7 @@ def _stand_still(sessions: SecondarySessions, board: StatusBoard, stop: StopToke
     instance = board.status.instance
     log(logger, logging.INFO, Tag.INFO, "paused; `replica resume` goes on",
         instance=instance, position=board.status.position)  # fmt: skip
+    board.rest()
     board.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
     looked_at = time.monotonic()
     while stop.is_paused:

@@ -56,3 +56,24 @@ def test_a_rate_ends_while_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -
     assert (board.status.rows_per_second, board.status.transactions_per_second) == (100.0, 10.0)
     now[0] += 6
     assert (board.status.rows_per_second, board.status.transactions_per_second) == (0.0, 0.0)
+
+
+def test_a_change_is_told_once_until_it_is_taken_and_what_stays_as_it_is_is_none() -> None:
+    told: list[int] = []
+    board = StatusBoard("db1", lambda _: None)
+    board.listen(lambda: told.append(1))
+    board.set(phase=Phase.STREAMING)
+    board.set(message="waits")
+    assert (len(told), board.is_changed) == (1, True)
+    board.take_change()
+    board.set(phase=Phase.STREAMING, message="waits")
+    board.set_lag(0.0, grows=False, heard_at=time.monotonic())
+    assert (len(told), board.is_changed) == (1, False)
+    board.set_lag(0.0, grows=True, heard_at=time.monotonic())
+    assert (len(told), board.is_changed) == (2, True)
+    assert board.waiting_seconds > 0
+    # There may be a change that nobody took before anybody may speak for the instance.
+    board.has_held_lock = True
+    assert len(told) == 3
+    board.rest()
+    assert board.waiting_seconds == 0
