@@ -203,9 +203,6 @@ class KeylessEngine:
         self._shapes.trim()
         shapes = self._shapes.entries
         unknown = [event for head, event in heads.items() if head not in shapes]
-        if unknown:
-            targets = {name: self._selection.target(name) for name in sorted({e.table.name for e in unknown})}
-            self._definitions.read({target: name for name, target in targets.items() if target is not None})
         for event in unknown:
             try:
                 shape = self._shape(event)
