@@ -16,7 +16,7 @@ from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.status import BESIDE, Phase, TableState
-from replica_cli.core.wording import counted, rolled_back_text
+from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
@@ -26,6 +26,7 @@ from replica_cli.service.definition_check import DefinitionCheck
 from replica_cli.service.late_applier import LateApplier
 from replica_cli.service.missing import MissingTables
 from replica_cli.service.primary_session import read_clock
+from replica_cli.service.row_log import RowLog
 from replica_cli.service.sessions import open_ahead
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from replica_cli.applier.applier import Applier
     from replica_cli.applier.lock_waits import LockPatience
     from replica_cli.applier.prefetch import Prefetch
-    from replica_cli.applier.tally import Tally
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
@@ -126,6 +126,7 @@ class Streaming:
         self._file = start.file
         self._has_met_target = self._has_applied = False
         self._told_at = 0.0
+        self._row_log = RowLog(self._instance)
         # All that the primary had sent by then, a monotonic time, was applied.
         self._idle_at: float | None = None
 
@@ -208,6 +209,7 @@ class Streaming:
         finally:
             self._stop_others()
             self._reader.stop()
+            self._row_log.flush(self._applier.position)
             self._board.set(position=self._applier.position, rows_uncommitted=0)
         return is_over
 
@@ -225,7 +227,7 @@ class Streaming:
         while not self._stop.is_set:
             heard_at = self._reader.heard_at
             # What ends the wait of an idle stream are transactions, a stop, a pause, and other settings.
-            is_busy = until_caught_up or self._is_waiting or not self._check.is_over
+            is_busy = until_caught_up or self._is_waiting or self._row_log.is_waiting or not self._check.is_over
             transactions = self._reader.take(_BUSY_SECONDS if is_busy else _IDLE_SECONDS)
             if transactions:
                 self._apply(transactions)
@@ -373,7 +375,7 @@ class Streaming:
         if self._file and file != self._file:
             log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
         self._file = file
-        self._log_rows(tally)
+        self._row_log.take(tally, self._applier.position)
         self._board.set(
             phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined(), message=""
         )
@@ -393,19 +395,6 @@ class Streaming:
             not transactions[-1].size and not self._reader.has_more and not self._stop.is_set
         )
         return has_rest and self._has_met_target and not self._reader.is_inside
-
-    def _log_rows(self, tally: Tally) -> None:
-        position = self._applier.position
-        for (kind, table), rows in tally.rows.items():
-            log(
-                logger, logging.INFO, Tag[kind.name], "%d row(s) affected", rows, instance=self._instance,
-                schema=table.schema, table=table.table, rows=rows, position=position,
-            )  # fmt: skip
-        for reason, count in tally.ignored_statements.items():
-            log(
-                logger, logging.INFO, Tag.INFO, "%s passed over: %s", counted(count, "statement"), reason,
-                instance=self._instance, position=position,
-            )  # fmt: skip
 
     def quarantine_advice(self) -> str:
         """Return what to type for the quarantined tables; nothing if there are none."""
