@@ -119,6 +119,15 @@ def read_tables(session: Session, names: Sequence[TableName]) -> dict[TableName,
     return {name: found[name] for name in names if name in found}
 
 
+def read_columns(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+    """Read some tables as `read_tables` does, without indexes, constraints and triggers. Raises ServerError."""
+    found: dict[TableName, TableDefinition] = {}
+    for first in range(0, len(names), _TABLES_AT_ONCE):
+        places = [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]
+        found |= _read(session, places, is_whole=False).definitions
+    return {name: found[name] for name in names if name in found}
+
+
 def show_create(session: Session, name: TableName) -> str:
     """Return SHOW CREATE TABLE's text, names between backticks, MySQL's secondary engine left out.
 
@@ -226,29 +235,33 @@ def _read_named(session: Session, names: Sequence[TableName]) -> dict[TableName,
     return found
 
 
-def _read(session: Session, places: Sequence[tuple[str, str | None]]) -> _Found:
-    """Read tables: a schema and one of its tables, or all."""
+def _read(session: Session, places: Sequence[tuple[str, str | None]], *, is_whole: bool = True) -> _Found:
+    """Read tables: a schema and one of its tables, or all. If not `is_whole`, their columns alone."""
     parts: dict[TableName, Parts] = defaultdict(Parts)
     is_mariadb = session.is_mariadb
     queries = {
         _TABLES: "table_name",
         _COLUMNS.format(srid="NULL" if is_mariadb else "srs_id"): "table_name",
-        _statistics(session): "table_name",
-        _KEY_COLUMNS: "table_name",
-        _RULES: "table_name",
-        _MARIADB_CHECKS if is_mariadb else _MYSQL_CHECKS: "table_name" if is_mariadb else "c.table_name",
-        _TRIGGERS: "event_object_table",
     }
+    if is_whole:
+        queries |= {
+            _statistics(session): "table_name",
+            _KEY_COLUMNS: "table_name",
+            _RULES: "table_name",
+            _MARIADB_CHECKS if is_mariadb else _MYSQL_CHECKS: "table_name" if is_mariadb else "c.table_name",
+            _TRIGGERS: "event_object_table",
+        }
     texts = [_of(session, sql, col, *place) for sql, col in queries.items() for place in places]
     end = len(texts)
     # A whole schema is listed once more at the end: a table that the first queries lacked may be there again.
     texts += [_of(session, _NAMES, "table_name", schema, None) for schema, table in places if table is None]
     # In one packet: a link of 20 ms is waited for once.
     answers = session.rows_of_each(texts)
-    tables, columns, statistics, keys, rules, checks, triggers = (
+    tables, columns, *others = (
         list(itertools.chain.from_iterable(answers[first : first + len(places)]))
         for first in range(0, end, len(places))
     )
+    statistics, keys, rules, checks, triggers = others or [[] for _ in range(5)]
     listed = itertools.chain.from_iterable(answers[end:])
     for row in columns:
         parts[_name(row)].columns.append(column(row, is_mariadb=is_mariadb))

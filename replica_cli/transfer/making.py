@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import ApplyRefused, Interrupted
 from replica_cli.core.names import TableName
 from replica_cli.core.reports.transfer import TableAction
-from replica_cli.mysql.catalog import read_table, read_tables
+from replica_cli.mysql.catalog import read_columns, read_table
 from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES, Remedy, ServerError
 from replica_cli.sqlbuilder.definition import with_other_name
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
@@ -69,7 +69,7 @@ def make_new_tables(secondary: Session, runs: Sequence[TableRun]) -> list[TableR
         texts.append(run.source.statements.create)
     answers = secondary.execute_ones(texts)
     made = [run for run, number in numbers.items() if not isinstance(answers[number], ServerError)]
-    there = read_tables(secondary, [run.target for run in made])
+    there = read_columns(secondary, [run.target for run in made])
     return [run for run in made if _is_as_said(there.get(run.target), run.source)]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from replica_cli.core.settings import Network
 from replica_cli.core.table import ForeignKey, IndexColumn, TableDefinition, TableName
-from replica_cli.mysql.catalog import read_catalog, read_table, show_create
+from replica_cli.mysql.catalog import read_catalog, read_columns, read_table, read_tables, show_create
 from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.definition import create_statements
 from replica_cli.sqlbuilder.identifiers import quote
@@ -189,3 +189,16 @@ def test_an_account_that_may_only_read_is_told_the_same(primary: SandboxServer, 
     # Triggers are the secondary's matter; the row counts are estimates.
     for name, definition in whole.items():
         assert replace(seen[name], estimated_rows=0) == replace(definition, triggers=(), estimated_rows=0)
+
+
+def test_columns_alone_are_those_of_the_whole_definition(primary: SandboxServer, schema: str) -> None:
+    with connect(primary.address(), Network()) as session:
+        session.execute(f"CREATE DATABASE {schema}")
+        session.execute(f"CREATE TABLE {schema}.a (id INT PRIMARY KEY, t TIMESTAMP NOT NULL, b VARCHAR(9) DEFAULT 'x')")
+        session.execute(f"CREATE TABLE {schema}.b (id INT, KEY (id), CHECK (id > 0))")
+        names = [TableName(schema, name) for name in ("a", "b", "missing")]
+        whole, columns = read_tables(session, names), read_columns(session, names)
+        assert whole.keys() == columns.keys() == set(names[:2])
+        for name, definition in columns.items():
+            bare = replace(whole[name], indexes=(), checks=())
+            assert definition == bare
