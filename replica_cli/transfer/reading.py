@@ -79,8 +79,9 @@ class RangeReader:
         self._with_digest = with_digest
         self._in_snapshot = in_snapshot
         self._documents = Documents(session, definition, care, key)
-        # Documents and digests are asked for by a condition of their own.
-        self._is_bounded = with_digest or care is not Care.NONE
+        # Documents and digests are asked for by a condition of their own. A row's text does not tell a key that is
+        # written as another type than the primary has.
+        self._is_bounded = with_digest or care is not Care.NONE or not _is_in_text(key, definition)
         self._definition = definition
         self._key = key
         self._packet_limit = packet_limit
@@ -226,6 +227,11 @@ class RangeReader:
                 hint="raise max_allowed_packet on the secondary (and the primary)",
             )
         return value
+
+
+def _is_in_text(key: PagingKey, definition: TableDefinition) -> bool:
+    columns = definition.columns_by_name
+    return all(columns[p.column.name].data_type == p.column.data_type for p in key.parts)
 
 
 def row_count(session: Session, definition: TableDefinition, condition: str = "") -> int:
