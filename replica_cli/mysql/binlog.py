@@ -13,10 +13,11 @@ from replica_cli.mysql.gtids import executed_gtids, with_gtids
 
 if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.session import Session
+    from replica_cli.mysql.session import Session, Value
 
-# Three names for one statement: MySQL >= 8.2, MariaDB >= 10.5.2, and what all knew before.
-_STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
+# MariaDB from 10.5.2 on, and MySQL from 8.2 on, have names of their own for what all knew before.
+_STATUS = {True: "SHOW BINLOG STATUS", False: "SHOW BINARY LOG STATUS"}
+_OLD_STATUS = "SHOW MASTER STATUS"
 _GTID_NEXT = re.compile(r"GTID_NEXT= '([0-9a-fA-F-]{36}:[^']+)'")
 
 
@@ -63,18 +64,21 @@ def end_of_log(session: Session, facts: ServerFacts) -> Position:
 
 def log_end(session: Session, *, has_gtids: bool = False) -> Position:
     """Return where the log ends, with MySQL's GTID set where asked for. Raises PrimaryError where there is no log."""
-    for statement in _STATUS:
-        try:
-            status = session.named_row(statement)
-        except ServerError as error:
-            if error.errno != ER_PARSE_ERROR:
-                raise
-            continue
-        if status is None:
-            break
-        executed = str(status.get("executed_gtid_set") or "").replace("\n", "")
-        return Position(str(status["file"]), int(str(status["position"])), executed if has_gtids else "")
-    raise binlog_is_off(session)
+    status = log_status(session)
+    if status is None:
+        raise binlog_is_off(session)
+    executed = str(status.get("executed_gtid_set") or "").replace("\n", "")
+    return Position(str(status["file"]), int(str(status["position"])), executed if has_gtids else "")
+
+
+def log_status(session: Session) -> dict[str, Value] | None:
+    """Return what the server says of its binary log, by the columns' names; None if it writes none."""
+    try:
+        return session.named_row(_STATUS[session.is_mariadb])
+    except ServerError as error:
+        if error.errno != ER_PARSE_ERROR:
+            raise
+        return session.named_row(_OLD_STATUS)
 
 
 def binlog_is_off(session: Session) -> PrimaryError:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.wording import counted, size
+from replica_cli.mysql.binlog import log_status
 from replica_cli.mysql.cascades import check_cascades
 from replica_cli.mysql.errnos import (
     ER_OPTION_PREVENTS_STATEMENT,
-    ER_PARSE_ERROR,
     ER_SPECIFIC_ACCESS_DENIED,
     ServerError,
 )
@@ -36,7 +36,6 @@ OLDEST_MARIADB = (10, 5, 0)
 OLDEST_MYSQL = (8, 0, 0)
 SHORT_RETENTION_SECONDS = 24 * 3600
 _DAY_SECONDS = 86400
-_STATUS = ("SHOW BINARY LOG STATUS", "SHOW BINLOG STATUS", "SHOW MASTER STATUS")
 
 
 def check_primary(
@@ -259,7 +258,7 @@ def _prepared(session: Session) -> Iterator[Finding]:
 
 
 def _log_filters(session: Session, selection: Selection | None) -> Iterator[Finding]:
-    status = _log_status(session)
+    status = log_status(session) or {}
     only = _names(status.get("binlog_do_db"))
     left_out = _names(status.get("binlog_ignore_db"))
     if not only and not left_out:
@@ -271,16 +270,6 @@ def _log_filters(session: Session, selection: Selection | None) -> Iterator[Find
     level = HealthLevel.CRITICAL if hidden else HealthLevel.WARNING
     message = f"the primary does not log every schema: {text}" + (f"; not logged: {', '.join(hidden)}" * bool(hidden))
     yield Finding("binlog-filters", level, message, "take the filters out of its option file and restart it")
-
-
-def _log_status(session: Session) -> dict[str, object]:
-    for statement in _STATUS:
-        try:
-            return session.named_row(statement) or {}
-        except ServerError as error:
-            if error.errno != ER_PARSE_ERROR:
-                raise
-    return {}
 
 
 def _names(value: object) -> tuple[str, ...]:
