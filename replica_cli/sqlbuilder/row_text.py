@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
 
 # One literal: text between quotes, with what may stand before it, or digits and words. QUOTE() puts a backslash before
-# quotes and backslashes, and writes no quote twice.
-_LITERAL = re.compile(rb"(?:\w*'(?:[^'\\]+|\\.)*'|[^,'])+", re.DOTALL)
+# quotes and backslashes, and writes no quote twice. Nothing is tried in another way (`++`): to be able to, a value of
+# 64 MB with many backslashes takes gigabytes.
+_LITERAL = re.compile(rb"(?:\w*+'(?:[^'\\]++|\\.)*+'|[^,'])++", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SPECIAL = {b"0": b"\0", b"Z": b"\x1a"}
 
