@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from replica_cli.sandbox.server import SandboxServer
 
-SIZES = (10, 20, 40)
+# Four workers share the small tables of a copy evenly.
+SIZES = (12, 24, 48)
 FEW, MANY = 5, 25
 # What a run does by the clock, such as beats, and what both sides ask once: not of the tables.
 STATEMENTS, MEGABYTES = 40, 0.05

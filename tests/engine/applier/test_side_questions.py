@@ -60,7 +60,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
 @pytest.fixture
 def table(bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Bench:
     monkeypatch.setattr(streaming, "WATCH_SECONDS", 0.0)
-    monkeypatch.setattr(streaming, "_ASKED_SECONDS", 0.0)
+    monkeypatch.setattr(streaming, "_REST_SECONDS", 0.0)
     caplog.set_level(logging.WARNING, logger="replica_cli")
     bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
     bench.begin_here()
@@ -96,7 +96,7 @@ def test_a_question_beside_the_rows_is_asked_again(
     with table.open() as sessions:
         stream = table.streaming(sessions)
         failing.words, failing.times, failing.error = SIDE[what], 2, error
-        assert not stream.run(until_caught_up=False, is_interrupted=is_done)
+        assert not stream.run(until_caught_up=False, is_interrupted=is_done, is_to_look=lambda: True)
     # One line, however often the question failed.
     assert [r.getMessage().split(":")[0] for r in caplog.records] == [what]
     # It was asked again: nothing is left to do.
@@ -130,8 +130,7 @@ def test_a_window_that_cannot_be_forgotten_does_not_repeat_its_committed_batch(t
 def test_a_beat_that_fails_with_an_answer_is_no_dead_link(
     table: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beating, "_SECONDS", 0.0)
-    monkeypatch.setattr(beating, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(beating, "_BEAT_SECONDS", 0.05)
     settings = replace(table.settings, network=replace(table.settings.network, read_timeout=1.0))
     board = StatusBoard(INSTANCE, lambda _: None)
     board.has_held_lock = True
