@@ -1,10 +1,10 @@
 """Finds the rows of a batch in tables without any index together: one look at a table instead of one for each row.
 
-What becomes of each distinct row of such a table is counted: how many of them must be there before the batch, and how
-many there are more or fewer behind it. The server counts the rows that must be there by a digest of all their values;
-then they go, and the others come. Which of several equal rows goes makes no difference. Where one is not there, the
-engine that takes each event by itself names it.
-Left to the engine of all other tables: few changes, and tables in which more hangs on a row than its own values.
+For each distinct row of such a table two numbers are counted: how many the table must have before the batch, and how
+many more or fewer it has after it. The server counts the rows that it must have by a digest of all their values. Then
+they are deleted, and the new rows are inserted. Several equal rows cannot be told apart, so any of them may be
+deleted. If a row is missing, the engine that applies each event by itself finds out which one.
+The engine of all other tables applies few changes, and tables with keys, triggers or generated columns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from replica_cli.applier.work import Part, Work, cuts, value_lists
 from replica_cli.applier.writer import missing
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
-from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
+from replica_cli.decoder.compile import Form, Output, compile_pairs
 from replica_cli.sqlbuilder.digests import DIGEST_BYTES, count_digests, delete_alike, delete_digests, digest_of
 from replica_cli.sqlbuilder.rows import insert_head
 
@@ -56,7 +56,7 @@ class _Shape:
 
 @dataclass(slots=True, eq=False)
 class _Alike:
-    """Equal rows: so many must be there before the batch, and so many more there are behind it."""
+    """Equal rows: the table has at least `needed` of them before the batch, and `more` of them in addition after it."""
 
     row: Literals
     needed: int = 0
@@ -164,7 +164,7 @@ class KeylessEngine:
     def _finds(
         self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], kind: RowKind, parts: tuple[Part, ...]
     ) -> Work:
-        """Return what looks for rows, and takes so many of each away as must be there."""
+        """Return the work that counts the rows of a table, and then deletes those that are `needed`."""
 
         def follow(answer: Sequence[Row]) -> Iterator[Work]:
             counts: dict[bytes, int] = {digest: count for digest, count in answer}  # noqa: C416  # rows are tuples
@@ -219,14 +219,15 @@ class KeylessEngine:
         digest = digest_of(columns, is_mariadb=self._is_mariadb)
         if digest is None:
             return None
-        head = event.head
         written = tuple(c.name for c in columns)
         values = [Output(ordinal, Form.VALUE) for ordinal in range(len(columns))]
-        if head.kind is RowKind.UPDATE:
-            decode = compile_updates(head.table, columns, values, values, head.present, head.present_after)
-        else:
-            decode = compile_rows(head.table, columns, values, head.present)
-        plan = RowPlan(decode, written, (), has_key=False, enum_places=enum_places(columns, written))
+        plan = RowPlan(
+            compile_pairs(event.head, columns, values),
+            written,
+            (),
+            has_key=False,
+            enum_places=enum_places(columns, written),
+        )
         return _Shape(plan, definition.name, digest)
 
 
@@ -243,7 +244,7 @@ def _is_free(definition: TableDefinition) -> bool:
 
 
 def _hold_enough(events: Sequence[RowEvent], shapes: Mapping[RowHead, _Shape]) -> bool:
-    """Say whether events of one table have so many rows to be found that one look for all is worth it."""
+    """Return True if events of one table change at least LEAST_ROWS rows that have to be found."""
     count = 0
     for event in events:
         if event.kind is not RowKind.INSERT:

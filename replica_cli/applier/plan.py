@@ -117,7 +117,7 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
         written = written_columns(columns, present)
         outputs = [Output(ordinals[n], Form.VALUE) for n in written]
         places = enum_places(columns, written)
-        # Where nobody looks at single values of a row, its text is enough.
+        # If no single value of a row is needed, its text is enough.
         decode = compile_rows(table, columns, outputs, present, is_joined=not places)
         return RowPlan(decode, written, (), has_key, places)
     if has_key:

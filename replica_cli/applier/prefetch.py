@@ -1,9 +1,10 @@
 """Reads ahead, on a session of its own, what the rows of a batch will change: where the secondary waits for its disk.
 
 The session that applies reads one page after another. This one reads the rows of the batch and their places in the
-indexes a little before it, so two reads are on their way at a time. It takes no locks, changes nothing and waits for
-nobody; what it does not read in time the applying session reads itself. How far that has come, the server's counters
-tell. The pages of too many rows would push each other out of the buffer pool, so it stays close ahead.
+indexes a little before it, so the server reads two pages at a time. It takes no locks, changes nothing and does not
+wait for other sessions; what it does not read in time, the applying session reads itself. The server's counters tell
+how far that session is. The pages of too many rows would push each other out of the buffer pool, so only a few rows
+are read ahead.
 The applier hands it each batch; the thread begins with the first large one, and says nothing while nothing is applied.
 """
 
@@ -19,7 +20,7 @@ from replica_cli.applier.plan import columns_for, is_present
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError, UnsupportedEvent
 from replica_cli.core.events import RowEvent, RowKind
-from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
+from replica_cli.decoder.compile import Form, Output, compile_pairs
 from replica_cli.sqlbuilder.lookups import looked_up, lookup_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _JUDGED_ROWS = 200
 _POOL_SHARE = 6
 _MOST_ROWS = 300
 _PAUSE_SECONDS, _PAUSE_OFF_SECONDS = 0.01, 0.25
-# A batch in which nothing moves for so many looks is over, or waits for something else.
+# If the counters stay the same for this number of looks, the batch is over, or waits for something else.
 _IDLE_LOOKS = 4
 # A connection that is just being made is not waited for: the thread notices the end when it is there.
 _STOP_SECONDS = 1.0
@@ -241,11 +242,7 @@ def _shape(event: RowEvent, definition: TableDefinition) -> _Shape | None:
     if any(ordinal < 0 or not is_present(bitmap, ordinal) for ordinal in wanted for bitmap in bitmaps):
         return None
     outputs = [Output(ordinal, Form.KEY) for ordinal in wanted]
-    if lookup.is_update:
-        decode = compile_updates(head.table, columns, outputs, outputs, head.present, head.present_after)
-    else:
-        decode = compile_rows(head.table, columns, outputs, head.present)
-    return _Shape(definition, decode, len(outputs), lookup)
+    return _Shape(definition, compile_pairs(head, columns, outputs), len(outputs), lookup)
 
 
 def _counts(session: Session) -> _Counts:

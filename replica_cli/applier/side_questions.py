@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-# An error that nobody knows may go away. What lasts longer than so many attempts has to be seen.
+# An error whose number is not known may go away. After this number of attempts it ends the stream.
 UNKNOWN_ATTEMPTS = 6
 
 

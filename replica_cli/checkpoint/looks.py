@@ -1,7 +1,7 @@
 """What a process asks the state schema again and again, in one statement: a heartbeat before it beats, and a standby.
 
 An idle stream asks seldom and writes even more seldom. A standby needs a sign of life each second: it holds a named
-lock of its own, and whoever beats sees that somebody waits.
+lock of its own, by which the process that beats sees that a standby waits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ IDLE_LOOK_SECONDS = 5.0
 class Look:
     """What concerns an instance's process. `writer_id` is the connection that holds the lock, None if none does.
 
-    `has_requests`: tables wait for a copy. `holder` is who beat last, empty if nobody ever did.
+    `has_requests`: tables wait for a copy. `holder` is the process that beat last, empty if there is no heartbeat yet.
     """
 
     writer_id: int | None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.names import TableName
-from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
 
@@ -179,12 +178,7 @@ class ProgressStore:
             f"WHERE {self._where(name, _DEFINITION)}".encode()
             for name in names
         )
-        try:
-            self._session.execute_each([b"START TRANSACTION", *updates, b"COMMIT"])
-        except ServerError as error:
-            if not error.is_connection_lost:
-                self._session.rollback()
-            raise
+        self._session.execute_as_one([*updates])
 
     def forget(self, *names: TableName) -> None:
         """Delete the ranges of tables, in the caller's transaction or one statement for some hundred tables.

@@ -91,8 +91,8 @@ class CopiedTable:
     at: str
 
 
-# A copy of no more tables is told whole. Of a larger one only what is being worked on is told, up to this number, and
-# the sums: else what is told ten times a second would grow with the number of tables.
+# A snapshot of a copy lists all of its tables up to this number. Of a larger copy it lists only tables that are being
+# worked on, and the sums: a snapshot is made ten times a second, and must not grow with the number of tables.
 TOLD_TABLES = 100
 
 

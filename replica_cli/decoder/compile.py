@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
+from replica_cli.core.events import RowKind
 from replica_cli.decoder.counting import can_count, counting_source
 from replica_cli.decoder.errors import ColumnAbsent
 from replica_cli.decoder.form import Form, Output
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CountFunction", "EachBody", "EachFunction", "Form", "Output", "RowsFunction", "compile_count", "compile_each",
-    "compile_rows", "compile_updates",
+    "compile_pairs", "compile_rows", "compile_updates",
 ]  # fmt: skip
 
 RowsFunction = Callable[[bytes, int, int], list[tuple[bytes, ...]]]
@@ -90,6 +91,16 @@ def compile_updates(  # noqa: PLR0917  # the two images' arguments stand side by
     """
     images = [_image("b", table, columns, before, present), _image("a", table, columns, after, present_after)]
     return _compile(table, images)
+
+
+def compile_pairs(head: RowHead, columns: Sequence[Column], outputs: Sequence[Output]) -> RowsFunction:
+    """Return the function for rows of events that begin alike: the outputs of the row after the change, then before it.
+
+    A row that is inserted or deleted has one image, so its outputs stand there once. Raises as `compile_rows`.
+    """
+    if head.kind is RowKind.UPDATE:
+        return compile_updates(head.table, columns, outputs, outputs, head.present, head.present_after)
+    return compile_rows(head.table, columns, outputs, head.present)
 
 
 def compile_each(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from replica_cli.decoder.source import ImageColumn, ImageSource
 
-# So many columns can be NULL in 256 ways at most, each of which is worked out once.
+# With this number of columns there are at most 256 combinations of NULLs; the sizes for each are computed once.
 _NULLABLE_LIMIT = 8
 _INDENT = " " * 12
 _LENGTHS = {

@@ -190,6 +190,15 @@ class Session:
         self.send(statements)
         return [self.receive(is_first=number == 0) for number in range(len(statements))]
 
+    def execute_as_one(self, statements: Sequence[bytes]) -> None:
+        """Run statements in one packet, as one transaction: all of them or none. Raises ServerError."""
+        try:
+            self.execute_each([b"START TRANSACTION", *statements, b"COMMIT"])
+        except ServerError as error:
+            if not error.is_connection_lost:
+                self.rollback()
+            raise
+
     def load(self, statement: bytes, text: bytes) -> Loaded:
         """Run a LOAD DATA LOCAL and give it its text; the file that it names is not looked at.
 

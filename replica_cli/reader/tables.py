@@ -57,7 +57,7 @@ class LogTables:
         former = self._ids.get(table.name)
         if former is not None and former != table_id:
             self._forget_id(former)
-        # The primary may have given the id to another table before, if its counter began anew.
+        # The primary may have given the id to another table before, if its counter began at 0 again.
         other = self._maps.get(table_id)
         if other is not None and other.name != table.name and self._ids.get(other.name) == table_id:
             del self._ids[other.name]

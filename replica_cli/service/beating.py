@@ -49,8 +49,8 @@ _NAMED_TABLES = 3
 class Heartbeat:
     """Beats while its context lasts, and passes a wish to pause on to the worker's token.
 
-    `on_doubt` is called where the worker has to look at the state itself: tables wait for a copy, nobody holds the
-    lock, or there was no answer.
+    `on_doubt` is called when the worker has to look at the state itself: tables wait for a copy, no connection holds
+    the lock, or the server did not answer.
     A secondary that does not answer is no error here: the worker finds out itself. But where its connection is half
     open, so that nothing comes back and nothing breaks, `cut` is called: a statement may take an hour, a beat may not.
     """
@@ -170,7 +170,7 @@ class Heartbeat:
             self._cut()
 
     def _beat(self, store: BeatStore, looks: Looks, session: Session, *, is_last: bool) -> None:
-        """Look, and speak for the instance only if nobody else does: a process that woke up too late keeps silent."""
+        """Look, and write the heartbeat unless another process is the writer: this one may have been frozen."""
         look, ours = looks.look(), open_connection_ids(self._server)
         self._had |= set(ours)
         # The server may take a moment to notice that the writer's connection was closed: that is still ours.

@@ -52,7 +52,7 @@ class StatusBoard:
     @has_held_lock.setter
     def has_held_lock(self, value: bool) -> None:
         self._has_held_lock = value
-        # Before that nobody took a change: there may be one already.
+        # The heartbeat takes no changes before this: there may be one already.
         self._is_changed = True
         self._on_change()
 
@@ -172,9 +172,7 @@ class StatusBoard:
     def _copied_with(self, progress: TransferProgress) -> tuple[CopiedTable, ...]:
         """Return what was copied in the last minute: the heartbeat shows it, and who asked for the copy waits for that.
 
-        Of many tables the last ones.
-
-        The end of a table is told at once.
+        The end of a table is told at once. Not more than TOLD_TABLES are kept.
         """
         before = self.status.transfer
         now = time.monotonic()

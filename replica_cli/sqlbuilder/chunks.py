@@ -164,10 +164,17 @@ def key_expression(column: Column) -> str:
         return f"CONCAT('(''',{_double(column)},'''+0e0)')"
     if kind in STRINGS:
         # Hex with the column's charset: the column's own collation decides, and the index is used.
-        charset = column.charset if column.charset not in (None, "binary") else None
-        introducer = f"_{charset} " if charset else ""
-        return f"CONCAT('{introducer}x''',HEX({name}),'''')"
+        return f"CONCAT('{_introducer(column)}x''',HEX({name}),'''')"
     return value_expression(column)
+
+
+def key_text(column: Column, value: bytes) -> str:
+    """Return the literal of a text or of bytes as `key_expression` writes it."""
+    return f"{_introducer(column)}x'{value.hex().upper()}'"
+
+
+def _introducer(column: Column) -> str:
+    return "" if column.charset in (None, "binary") else f"_{column.charset} "
 
 
 def after(key: PagingKey, literals: KeyLiterals) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from replica_cli.sqlbuilder.chunks import WHOLE_NUMBERS
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableName
     from replica_cli.sqlbuilder.rows import Literals
 
-_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _NUMBERED = frozenset({"year", "enum", "set", "bit"})
 _REALS = frozenset({"float", "double"})
 _AS_WRITTEN = frozenset({"decimal", "date", "time", "datetime", "timestamp", "binary", "varbinary"})
@@ -96,7 +96,7 @@ def _form_of(column: Column, *, is_mariadb: bool) -> tuple[str, Callable[[bytes]
     """Return what the server makes of a column's value, and what makes the same of its literal."""
     name, kind = quote(column.name), column.data_type
     found: tuple[str, Callable[[bytes], bytes]] | None = None
-    if kind in _INTEGERS:
+    if kind in WHOLE_NUMBERS:
         # With ZEROFILL its own text has zeros in front.
         found = f"CAST({name} AS {'UN' if column.is_unsigned else ''}SIGNED)", _as_it_is
     elif kind in _NUMBERED:

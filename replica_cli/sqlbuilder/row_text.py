@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.chunks import FLOATING, STRINGS
+from replica_cli.sqlbuilder.chunks import FLOATING, STRINGS, key_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,5 @@ def _key_literal(literal: bytes, column: Column) -> str:
     if column.data_type in FLOATING:
         return f"({literal.decode()}+0e0)"
     if column.data_type in STRINGS:
-        value = _ESCAPED.sub(lambda m: _SPECIAL.get(m[1], m[1]), literal[1:-1])
-        charset = column.charset if column.charset not in (None, "binary") else None
-        return f"{f'_{charset} ' if charset else ''}x'{value.hex().upper()}'"
+        return key_text(column, _ESCAPED.sub(lambda m: _SPECIAL.get(m[1], m[1]), literal[1:-1]))
     return literal.decode()

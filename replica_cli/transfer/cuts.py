@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from replica_cli.sqlbuilder.chunks import (
     WHOLE_NUMBERS,
     first_key_query,
+    key_text,
     keys_query,
     least_and_greatest_query,
     rows_between_query,
@@ -75,9 +76,9 @@ def _values(column: Column, row: Row) -> list[str] | None:
     prefix = low[:shared]
     if column.data_type in ("binary", "varbinary"):
         start, end = (value[shared] if len(value) > shared else 0 for value in (low, high))
-        return [_literal(column, prefix + bytes([byte])) for byte in range(start + 1, end + 1)] or None
+        return [key_text(column, prefix + bytes([byte])) for byte in range(start + 1, end + 1)] or None
     if column.data_type in ("char", "varchar") and column.charset in _ASCII_CHARSETS and prefix.isascii():
-        return [_literal(column, prefix + letter.encode()) for letter in _alphabet(column)]
+        return [key_text(column, prefix + letter.encode()) for letter in _alphabet(column)]
     return None
 
 
@@ -93,18 +94,13 @@ def _finer(column: Column, values: Sequence[str], sizes: Sequence[int], limit: f
             found.append(value)
             if size > limit:
                 text = bytes.fromhex(value.rpartition("x'")[2][:-1])
-                found += [_literal(column, text + end) for end in ends]
+                found += [key_text(column, text + end) for end in ends]
     return found
 
 
 def _alphabet(column: Column) -> str:
     is_folded = not (column.collation or "").endswith(("_bin", "_cs"))
     return _FOLDED if is_folded else _BINARY
-
-
-def _literal(column: Column, value: bytes) -> str:
-    charset = column.charset if column.charset not in (None, "binary") else None
-    return f"{f'_{charset} ' if charset else ''}x'{value.hex().upper()}'"
 
 
 def _estimates(reader: Session, definition: TableDefinition, key: PagingKey, values: Sequence[str]) -> list[int]:

@@ -15,7 +15,6 @@ from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
-from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.chunks import after, join_literals
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.cuts import find_cuts
@@ -129,17 +128,12 @@ def _walked(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> l
 
 
 def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple[RangeProgress, ...]) -> None:
-    """Write the table's record and its ranges in one transaction. It has no progress any more."""
+    """Write the table's record and its ranges in one transaction, after its former progress was forgotten."""
     place = (plan.state_schema, plan.instance)
     record = TableRecord(run.name, TableState.COPYING, run.start, reason=run.reason)
     save = TableStore(secondary, *place).save_statement(record)
     begin = ProgressStore(secondary, *place).begin_statement(run.name, run.source.fingerprint, ranges)
-    try:
-        secondary.execute_each([b"START TRANSACTION", save, begin, b"COMMIT"])
-    except ServerError as error:
-        if not error.is_connection_lost:
-            secondary.rollback()
-        raise
+    secondary.execute_as_one([save, begin])
 
 
 def add_foreign_keys(secondary: Session, run: TableRun) -> None:

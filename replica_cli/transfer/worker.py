@@ -91,7 +91,10 @@ class Worker:
         with closing(self._connections):
             while (task := self._queue.take()) is not None:
                 try:
-                    self._do_together(task) if task.others else self._do(task)
+                    if task.others:
+                        self._do_together(task)
+                    else:
+                        self._do(task)
                 except Interrupted:
                     logger.debug("stopped while waiting to try again")
                 except BaseException as error:  # noqa: BLE001 - the top of a thread: the run raises it
