@@ -122,14 +122,13 @@ def _texts(row: bytes) -> list[str | None]:
     return texts
 
 
-def send_text(connection: Connection[Any], statement: bytes, text: bytes) -> tuple[int, int]:
-    """Run a LOAD DATA LOCAL and answer the server's wish for the file; return how many rows, and warnings.
+def give_text(connection: Connection[Any], text: bytes) -> tuple[int, int]:
+    """Answer the wish of a LOAD DATA LOCAL for its file; return how many rows, and warnings.
 
     Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
     """
     source: Any = connection
-    source._execute_command(COMMAND.COM_QUERY, statement)  # noqa: SLF001 - the driver would open the file
-    if not source._read_packet().is_load_local_packet():  # noqa: SLF001
+    if not source._read_packet().is_load_local_packet():  # noqa: SLF001 - the driver would open the file
         raise OperationalError(0, "the server asked for no text")
     for begin in range(0, len(text), _SEND_BYTES):
         source.write_packet(text[begin : begin + _SEND_BYTES])

@@ -17,9 +17,10 @@ from pymysql.cursors import Cursor, SSCursor
 from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError
-from replica_cli.mysql.lines import read_lines, read_texts, send_text
+from replica_cli.mysql.lines import give_text, read_lines, read_texts
+from replica_cli.mysql.posting import PostingConnection
 from replica_cli.mysql.session_settings import VALUES, apply_settings, introduction
-from replica_cli.mysql.tls import ServerConnection, is_encrypted, tls_context
+from replica_cli.mysql.tls import is_encrypted, tls_context
 from replica_cli.mysql.translation import server_error, translated
 
 if TYPE_CHECKING:
@@ -57,12 +58,13 @@ class Session:
     """A connection in autocommit until `begin()`. One thread at a time.
 
     `rows`, `row` and `execute` take `%s` parameters; without parameters the text goes as it is.
-    UPDATE counts the rows it found, not those it changed.
+    UPDATE counts the rows it found, not those it changed. `may_load`: `load` can be called, as far as is known.
     """
 
-    def __init__(self, connection: Connection[Cursor], server: Server) -> None:
+    def __init__(self, connection: PostingConnection, server: Server) -> None:
         self._connection = connection
         self.server = server
+        self.may_load = False
         self._answers: deque[int] = deque()
 
     @property
@@ -154,8 +156,8 @@ class Session:
         commands = [(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF), *queries, (_COM_SET_OPTION, _MULTI_STATEMENTS_ON)]
         with self._translated():
             for command, text in commands:
-                self._connection._execute_command(command, text)  # type: ignore[attr-defined]  # noqa: SLF001
-                self._answers.append(self._connection._next_seq_id)  # type: ignore[attr-defined]  # noqa: SLF001
+                self._connection._execute_command(command, text)  # noqa: SLF001
+                self._answers.append(self._connection._next_seq_id)  # noqa: SLF001
         try:
             self._receive_option()
             found = [self._receive_or_error() for _ in texts]
@@ -171,8 +173,8 @@ class Session:
 
     def _receive_option(self) -> None:
         with self._translated():
-            self._connection._next_seq_id = self._answers.popleft()  # type: ignore[attr-defined]  # noqa: SLF001
-            self._connection._read_packet()  # type: ignore[no-untyped-call]  # noqa: SLF001
+            self._connection._next_seq_id = self._answers.popleft()  # noqa: SLF001
+            self._connection._read_packet()  # noqa: SLF001
 
     def _receive_or_error(self) -> int | ServerError:
         try:
@@ -199,14 +201,28 @@ class Session:
                 self.rollback()
             raise
 
-    def load(self, statement: bytes, text: bytes) -> Loaded:
+    def load(self, statement: bytes, text: bytes, *, first: Sequence[bytes] = ()) -> Loaded | None:
         """Run a LOAD DATA LOCAL and give it its text; the file that it names is not looked at.
 
+        `first` are statements that go before it, in its packet. Return None, with nothing loaded, unless the last of
+        them found one row.
         For a session that was opened to load. With LOCAL the server passes over a row that it does not like, or mends
         it, and only counts that: the caller has to look. Raises ServerError.
         """
+        self.send([*first, statement])
+        counts = [self.receive(is_first=number == 0) for number in range(len(first))]
+        is_wanted = not first or counts[-1] == 1
         with self._translated():
-            return Loaded(*send_text(self._connection, statement, text))
+            if not first:
+                self._connection._next_seq_id = self._answers.popleft()  # noqa: SLF001
+            # The answer to the last statement says that another one follows, which the driver does not read itself.
+            self._connection._result = None  # type: ignore[attr-defined]  # noqa: SLF001
+            loaded = Loaded(*give_text(self._connection, text if is_wanted else b""))
+        return loaded if is_wanted else None
+
+    def post(self, statement: str) -> None:
+        """Let a short statement that cannot fail go with the next one: it takes no round trip of its own."""
+        self._connection.post(statement)
 
     def send(self, statements: Sequence[bytes]) -> None:
         """Send statements in one packet without waiting; `receive` takes their results, in the order sent.
@@ -216,9 +232,9 @@ class Session:
         ends the transaction, and what follows must not commit by itself.
         """
         with self._translated():
-            self._connection._execute_command(COMMAND.COM_QUERY, b";".join(statements))  # type: ignore[attr-defined]  # noqa: SLF001
+            self._connection._execute_command(COMMAND.COM_QUERY, b";".join(statements))  # noqa: SLF001
         # A request above 16 MB leaves as several packets, and its answer counts on from them.
-        self._answers.append(self._connection._next_seq_id)  # type: ignore[attr-defined]  # noqa: SLF001
+        self._answers.append(self._connection._next_seq_id)  # noqa: SLF001
 
     def receive(self, *, is_first: bool) -> int:
         """Return the row count of the next statement sent; `is_first`: the first of its packet.
@@ -230,7 +246,7 @@ class Session:
             raise server_error(CR_SERVER_LOST, "the connection is lost", self.server)
         with self._translated():
             if is_first:
-                self._connection._next_seq_id = self._answers.popleft()  # type: ignore[attr-defined]  # noqa: SLF001
+                self._connection._next_seq_id = self._answers.popleft()  # noqa: SLF001
             return int(self._connection._read_query_result())  # type: ignore[attr-defined]  # noqa: SLF001
 
     @property
@@ -251,8 +267,8 @@ class Session:
             sock.settimeout(self._connection._read_timeout)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def begin(self) -> None:
-        """Open a transaction."""
-        self.execute("START TRANSACTION")
+        """Open a transaction, with its first statement."""
+        self.post("START TRANSACTION")
 
     def commit(self) -> None:
         """Commit the open transaction."""
@@ -318,6 +334,7 @@ def connect(
     """
     connection = _connected(server, network, database, CLIENT.LOCAL_FILES if may_load else 0)
     session = Session(connection, server)
+    session.may_load = may_load
     _note(session, is_open=True)
     _notice_silence(connection)
     try:
@@ -334,7 +351,7 @@ def connect(
     return session
 
 
-def _connected(server: Server, network: Network, database: str | None, flags: int) -> ServerConnection:
+def _connected(server: Server, network: Network, database: str | None, flags: int) -> PostingConnection:
     side = PrimaryError if server.is_primary else SecondaryError
     try:
         with translated(server):
@@ -342,7 +359,7 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
             settings["client_flag"] |= flags
             # Whoever takes the connection may say nothing behind it: a greeting does not take as long as a statement.
             settings["read_timeout"] = settings["write_timeout"] = network.connect_timeout
-            connection = ServerConnection(**settings, database=database, sets_names=False)
+            connection = PostingConnection(**settings, database=database, sets_names=False)
             connection._read_timeout = connection._write_timeout = network.query_timeout  # type: ignore[attr-defined]  # noqa: SLF001
             return connection
     except ServerError as error:

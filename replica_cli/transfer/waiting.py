@@ -54,7 +54,7 @@ class LockWaits:
         attempts, waited, limit = 0, 0.0, self.ends.ddl_lock_wait
         while True:
             seconds = lock_wait_slice(attempts, waited, limit, self.ends.network.query_timeout / 2)
-            session.execute(f"SET SESSION lock_wait_timeout = {seconds}")
+            session.post(f"SET SESSION lock_wait_timeout = {seconds}")
             began = time.monotonic()
             try:
                 with self._watched(session, table):
@@ -76,7 +76,7 @@ class LockWaits:
                     duration(waited), instance=session.server.name,
                 )  # fmt: skip
             else:
-                session.execute(f"SET SESSION lock_wait_timeout = {dict(LOCK_WAITS)['lock_wait_timeout']}")
+                session.post(f"SET SESSION lock_wait_timeout = {dict(LOCK_WAITS)['lock_wait_timeout']}")
                 return
 
     @contextlib.contextmanager

@@ -15,6 +15,8 @@ from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.modes import LENIENT, ROW_MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
@@ -36,7 +38,7 @@ class ChunkWriter:
         self._insert = insert_head(target, names)
         self._replace = insert_head(target, names, replaces=True)
         # Until it does not work, such as where the server forbids it. A sequence takes INSERT alone.
-        takes_text = not (definition.is_sequence or mode)
+        takes_text = session.may_load and not (definition.is_sequence or mode)
         self._load = load_statement(target, definition.written_columns) if takes_text else None
 
     def write(self, before: RangeProgress, chunk: Chunk, *, replaces: bool = False) -> RangeProgress:
@@ -71,21 +73,17 @@ class ChunkWriter:
 
     def _commit(self, advance: bytes, chunk: Chunk, *, replaces: bool) -> None:
         # The progress row first: a writer that was overtaken finds out before it ships a row.
-        if self._session.execute_each([b"START TRANSACTION", advance])[1] != 1:
-            raise Fenced(
-                f"{self._name}: another process copies this table",
-                hint="nothing of the last chunk was kept; this process stops, the other goes on",
-            )
+        first = [b"START TRANSACTION", advance]
         written = None
-        if self._load is not None and not (replaces or chunk.holds_enum_zero):
-            written = self._loaded(self._load, chunk)
+        if self._load is not None and chunk.values and not (replaces or chunk.holds_enum_zero):
+            written = self._loaded(first, self._load, chunk)
             if written is None:
                 self._load = None
                 self._session.rollback()
-                self._commit(advance, chunk, replaces=replaces)
-                return
-        head = self._replace if replaces else self._insert
         if written is None:
+            head = self._replace if replaces else self._insert
+            if self._session.execute_each(first)[1] != 1:
+                raise self._overtaken()
             written = sum(self._session.execute(head + values) for values in chunk.values)
         # A row that is replaced counts twice: once gone, once there.
         if written != chunk.row_count and not (replaces and written > chunk.row_count):
@@ -106,16 +104,28 @@ class ChunkWriter:
                 hint="nothing of this chunk was kept; write these rows again on the primary, or leave the table out",
             )
 
-    def _loaded(self, statement: bytes, chunk: Chunk) -> int | None:
-        """Write a chunk by LOAD DATA; None where it cannot be, or the server did not take each row as it is."""
+    def _overtaken(self) -> Fenced:
+        return Fenced(
+            f"{self._name}: another process copies this table",
+            hint="nothing of the last chunk was kept; this process stops, the other goes on",
+        )
+
+    def _loaded(self, first: Sequence[bytes], statement: bytes, chunk: Chunk) -> int | None:
+        """Write a chunk by LOAD DATA; None where it cannot be, or the server did not take each row as it is.
+
+        `first` goes with the first of its texts; the last of these statements has to find a row.
+        """
         written = 0
-        for values in chunk.values:
+        for number, values in enumerate(chunk.values):
             try:
-                found = self._session.load(statement, values + ROW_END)
+                found = self._session.load(statement, values + ROW_END, first=() if number else first)
             except ServerError as error:
                 if error.errno in LOADING_IS_OFF:
+                    self._session.may_load = False
                     return None
                 raise
+            if found is None:
+                raise self._overtaken()
             if found.warning_count:
                 return None
             written += found.row_count
