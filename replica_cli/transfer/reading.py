@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # A statement of this size is long enough to hide round trips and short enough to commit soon.
 TARGET_BYTES = 1_500_000
 _ROWS_LIMIT = 50_000
+# So many rows tell the width of those that follow.
+_TYPICAL_ROWS = 1000
 # Rows may be much wider than the catalog guesses: more than this is read again in smaller pieces.
 _CHUNK_BYTES = 8 * TARGET_BYTES
 # How often a chunk is read whose number of rows is another one: an engine without snapshots may have changed meanwhile.
@@ -59,8 +61,10 @@ def noticing_ddl() -> Iterator[None]:
 class RangeReader:
     """Reads one range of one table. `chunk_rows` is where it starts; then the rows' width decides.
 
-    Each chunk is read in a transaction of its own, in which its rows are counted too; with `in_snapshot` the session's
-    open one is used. `with_digest`: what was written shall be compared with the chunk.
+    A chunk is the answer to one query, and where fewer rows came than were asked for, the primary is asked whether it
+    has more: what shortens its answers on the way cannot end a range. Where several queries are asked for a chunk, they
+    have a transaction of their own, in which its rows are counted too; with `in_snapshot` the session's open one is
+    used. `with_digest`: what was written shall be compared with the chunk.
     """
 
     def __init__(
@@ -85,8 +89,6 @@ class RangeReader:
         self._definition = definition
         self._key = key
         self._packet_limit = packet_limit
-        # Of the last row that was read along the key.
-        self._read_key: KeyLiterals | None = None
         width = definition.estimated_bytes // max(definition.estimated_rows, 1)
         self._rows = max(1, min(chunk_rows, TARGET_BYTES // max(width, 1)))
 
@@ -106,56 +108,67 @@ class RangeReader:
                 return
             last = chunk.last_key
 
+    @property
+    def rows_at_once(self) -> int:
+        """Return how many rows the next chunk may have."""
+        return self._rows
+
     def boundary(self, condition: str, skipped_rows: int) -> KeyLiterals | None:
         """Return the key of the row behind so many others, None where there are not so many."""
         row = self._session.row(boundary_query(self._definition.name, self._key, condition, skipped_rows))
         return tuple(bytes(literal).decode() for literal in row) if row else None
 
     def _next(self, start: str, end: str) -> Chunk | None:
+        if not self._is_bounded:
+            return self._read_first(start, end)
         rows = self._rows
         expected = found = 0
         for _ in range(_COUNTS_LIMIT):
             self._rows = rows
             with self._snapshot():
-                chunk = self._read_bounded(start, end) if self._is_bounded else self._read_first(both(start, end))
+                chunk = self._read_bounded(start, end)
                 if chunk is None:
                     return None
                 # As many as were asked for have come, or all that there are.
-                expected = rows if chunk.last_key else self._expected(chunk, start, end)
+                expected = rows if chunk.last_key else row_count(self._session, self._definition, both(start, end))
             if chunk.row_count == expected:
                 return chunk
             found = chunk.row_count
         raise _cut_short(self._definition, expected, found)
 
-    def _expected(self, chunk: Chunk, start: str, end: str) -> int:
-        """Return the number of rows that the last chunk of a range should have."""
-        if not self._is_bounded:
-            behind = after(self._key, self._read_key) if self._read_key else start
-            more = f"SELECT 1 FROM {source_of(self._definition, self._key)}{where(both(behind, end))} LIMIT 1"
-            if self._session.row(more) is None:
-                return chunk.row_count
-        return row_count(self._session, self._definition, both(start, end))
+    def _read_first(self, start: str, end: str) -> Chunk | None:
+        for _ in range(_COUNTS_LIMIT):
+            chunk = self._read_along(start, end)
+            # No row, and then there was one: it came in between, or was not given.
+            if chunk is None or chunk.values or chunk.is_last:
+                return chunk
+        raise _cut_short(self._definition, 1, 0)
 
-    def _read_first(self, condition: str) -> Chunk | None:
+    def _read_along(self, start: str, end: str) -> Chunk | None:
         """Read the first rows along the key; the last of them says where the next chunk begins."""
-        rows, self._read_key = self._rows, None
+        rows, condition = self._rows, both(start, end)
         limit = self._packet_limit if rows == 1 else min(self._packet_limit, _CHUNK_BYTES)
         found = _rows_within(limit, self._session.lines(lines_query(self._definition, self._key, condition, rows)))
         if found is None:
             if rows > 1:
                 return None
             wide = self._session.rows(rows_query(self._definition, self._key, condition, 1))
-            chunk = self._wide_rows(None, wide)
+            chunk = replace(self._wide_rows(None, wide), is_last=False)
             literals = [_bytes(literal) for literal in wide[0][:-1]] if wide else []
-            return replace(chunk, last_key=key_of_literals(literals, self._definition, self._key), is_last=False)
-        if not found.texts:
-            return Chunk((), 0, None, is_last=True)
+            return replace(chunk, last_key=key_of_literals(literals, self._definition, self._key)) if wide else chunk
         texts = cast("list[bytes]", found.texts)
+        last_key = key_of_row(texts[-1], self._definition, self._key) if texts else None
+        is_last = len(texts) < rows and not self._has_more(after(self._key, last_key) if last_key else start, end)
+        if not texts:
+            return Chunk((), 0, None, is_last)
         values = b",".join(texts)
         self._adapt(len(values), len(texts))
-        self._read_key = key_of_row(texts[-1], self._definition, self._key)
-        is_last = len(texts) < rows
-        return Chunk((values,), len(texts), None if is_last else self._read_key, is_last, found.is_flagged)
+        return Chunk((values,), len(texts), None if is_last else last_key, is_last, found.is_flagged)
+
+    def _has_more(self, start: str, end: str) -> bool:
+        """Say whether the range has more rows now; rows that came meanwhile count as well."""
+        more = f"SELECT 1 FROM {source_of(self._definition, self._key)}{where(both(start, end))} LIMIT 1"
+        return self._session.row(more) is not None
 
     def _read_bounded(self, start: str, end: str) -> Chunk | None:
         """Read a chunk between two bounds that other queries can be asked for too."""
@@ -203,7 +216,9 @@ class RangeReader:
 
     def _adapt(self, size: int, count: int) -> None:
         fitting = TARGET_BYTES * count // max(size, 1)
-        self._rows = max(1, min(fitting, self._rows * 4, _ROWS_LIMIT))
+        # A few rows say little about those that follow.
+        most = _ROWS_LIMIT if count >= _TYPICAL_ROWS else self._rows * 4
+        self._rows = max(1, min(fitting, most, _ROWS_LIMIT))
 
     def _wide_rows(self, last_key: KeyLiterals | None, found: Iterable[Row]) -> Chunk:
         # One literal a column: each may be as long as a packet, and Python puts the row together.

@@ -1,4 +1,4 @@
-"""A copy counts: what the primary gives of a table is as many rows as its snapshot has, or the copy does not go on."""
+"""What the primary gives of a table are all of its rows, whatever shortens its answers, or the copy does not go on."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replica_cli.core.table import TableDefinition
+    from replica_cli.mysql.session import Row
     from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.chunk import Chunk
 
@@ -71,7 +72,7 @@ def limit_answers(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 
 @pytest.mark.parametrize("in_snapshot", [True, False])
 @pytest.mark.parametrize("chunk_rows", [1, 20, 50, 51, 1000])
-def test_a_range_has_all_of_its_rows_or_is_refused(
+def test_answers_that_something_shortens_do_not_end_a_range(
     reader: Session,
     definition: TableDefinition,
     monkeypatch: pytest.MonkeyPatch,
@@ -85,8 +86,29 @@ def test_a_range_has_all_of_its_rows_or_is_refused(
     assert sum(c.row_count for c in found) == ROWS
     assert found[-1].is_last
     limit_answers(monkeypatch, 3)
-    with pytest.raises(ChunkBroken, match="rows in a part of the table and gave 3"):
+    found = chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
+    assert sum(c.row_count for c in found) == ROWS
+    assert max(c.row_count for c in found) == 3
+    limit_answers(monkeypatch, 0)
+    with pytest.raises(ChunkBroken, match="counts 1 rows in a part of the table and gave 0"):
         chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
+
+
+def test_a_row_that_comes_behind_the_last_one_is_read_too(
+    primary: SandboxServer, reader: Session, definition: TableDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, new = Session.row, [ROWS + 1, ROWS + 2]
+
+    def row(session: Session, sql: str) -> Row | None:
+        if new and session is reader:
+            with primary.session() as other:
+                other.execute(f"INSERT INTO `{definition.name.schema}`.t VALUES ({new.pop(0)}, 'new')")
+        return ask(session, sql)
+
+    monkeypatch.setattr(Session, "row", row)
+    found = chunks(reader, definition, ROWS + 10, in_snapshot=False)
+    assert [c.row_count for c in found] == [ROWS, 1, 1]
+    assert found[-1].is_last
 
 
 def test_no_transaction_is_open_while_a_chunk_waits(
