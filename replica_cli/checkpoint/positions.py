@@ -15,6 +15,8 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Row, Session
 
@@ -78,14 +80,21 @@ class PositionStore:
 
     def load(self) -> SavedPosition | None:
         """Return the row, None if there is none. Raises StateBroken if it holds what this tool never writes."""
-        row = self._session.row(
+        return self.loaded(self._session.rows(self.load_query))
+
+    @property
+    def load_query(self) -> str:
+        """Return the query of `load`, for a caller that asks more at once."""
+        return (
             "SELECT file, pos, gtid, source_identity, source_time, row_count, transaction_count, skipped_count, "
             "filters, filters_text, token, updated_at, TIMESTAMPDIFF(MICROSECOND, updated_at, UTC_TIMESTAMP(6)) "
-            f"FROM {self._table} WHERE instance = %s",
-            self._instance,
+            f"FROM {self._table} WHERE instance = {text_literal(self._instance)}"
         )
+
+    def loaded(self, rows: Sequence[Row]) -> SavedPosition | None:
+        """Return what `load` makes of the answer to `load_query`."""
         try:
-            return None if row is None else _saved(row)
+            return _saved(rows[0]) if rows else None
         except ValueError as error:
             raise StateBroken(
                 f"{self._session.server.name}: {self._table} holds a position of {self._instance} that cannot be read: "
@@ -101,20 +110,24 @@ class PositionStore:
         What was kept of prepared transactions, and of a statement that was begun, belongs to the old position: behind
         the new one the same XA id, or GTID, may be another transaction.
         """
-        self._forget_hanging()
-        self._end_others(source_identity, selection)
-        self._session.execute(
+        self._session.execute(self.start_statement(position, source_identity, selection))
+
+    def start_statement(self, position: Position, source_identity: str, selection: Selection) -> bytes:
+        """Do what has to go before, and return the statement of `start` that writes the row."""
+        self._make_room(source_identity, selection)
+        place = f"{text_literal(position.file)}, {position.pos}, {text_literal(position.gtid)}"
+        texts = ", ".join(map(text_literal, (source_identity, selection.fingerprint, str(selection))))
+        return (
             f"INSERT INTO {self._table}"
             " (instance, file, pos, gtid, source_identity, filters, filters_text, token, updated_at) VALUES"
             # A row that was forgotten and made anew must not give out a token that a frozen writer still has.
-            " (%s, %s, %s, %s, %s, %s, %s, FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000), UTC_TIMESTAMP(6))"
+            f" ({text_literal(self._instance)}, {place}, {texts},"
+            " FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000), UTC_TIMESTAMP(6))"
             " ON DUPLICATE KEY UPDATE"
             " file = VALUES(file), pos = VALUES(pos), gtid = VALUES(gtid), source_identity = VALUES(source_identity),"
             " source_time = 0, row_count = 0, transaction_count = 0, skipped_count = 0,"
-            " filters = VALUES(filters), filters_text = VALUES(filters_text), updated_at = VALUES(updated_at)",
-            self._instance, position.file, position.pos, position.gtid, source_identity,
-            selection.fingerprint, str(selection),
-        )  # fmt: skip
+            " filters = VALUES(filters), filters_text = VALUES(filters_text), updated_at = VALUES(updated_at)"
+        ).encode()
 
     def accept_filters(self, selection: Selection) -> None:
         """Store the filters of today with the position as it is."""
@@ -138,20 +151,23 @@ class PositionStore:
 
     def forget(self) -> None:
         """Delete the row, and what was kept of prepared transactions, and of a statement that was begun, up to it."""
-        self._forget_hanging()
+        for deletion in self._hanging_deletions():
+            self._session.execute(deletion)
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
 
-    def _end_others(self, source_identity: str, selection: Selection) -> None:
-        """Delete the rows of other instances for the same tables: the server under a former name, or named twice.
+    def _make_room(self, source_identity: str, selection: Selection) -> None:
+        """Delete what hangs on the old position, and the rows of other instances for the same tables.
 
-        With its row, such an instance would apply again, on these tables, what is in them from here on. By its name
-        alone, as other rows are locked by the batches of their own streams. A row that was set aside is no instance's.
+        Such an instance is the server under a former name, or named twice: with its row it would apply again, on these
+        tables, what is in them from here on. By its name alone, as other rows are locked by the batches of their own
+        streams. A row that was set aside is no instance's.
         """
-        others = self._session.rows(
-            f"SELECT instance FROM {self._table} WHERE instance <> %s AND source_identity = %s AND filters = %s "
-            f"AND {IS_AN_INSTANCE}",
-            self._instance, source_identity, selection.fingerprint,
-        )  # fmt: skip
+        own, identity, filters = map(text_literal, (self._instance, source_identity, selection.fingerprint))
+        others_query = (
+            f"SELECT instance FROM {self._table} WHERE instance <> {own} AND source_identity = {identity} "
+            f"AND filters = {filters} AND {IS_AN_INSTANCE}"
+        )
+        *_, others = self._session.rows_of_each([*self._hanging_deletions(), others_query])
         for (other,) in others:
             self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", other)
             log(
@@ -160,9 +176,9 @@ class PositionStore:
                 instance=self._instance,
             )  # fmt: skip
 
-    def _forget_hanging(self) -> None:
-        for table in self._hanging:
-            self._session.execute(f"DELETE FROM {table} WHERE instance = %s", self._instance)
+    def _hanging_deletions(self) -> list[str]:
+        place = f"WHERE instance = {text_literal(self._instance)}"
+        return [f"DELETE FROM {table} {place}" for table in self._hanging]
 
     def advance_statement(self, advance: Advance, token: int) -> bytes:
         """Return the UPDATE that moves the row, for the same packet as the rows; it must find exactly one row.

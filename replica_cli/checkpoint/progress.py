@@ -13,7 +13,7 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from replica_cli.mysql.session import Row, Session
 
@@ -76,17 +76,25 @@ class ProgressStore:
 
     def load(self) -> dict[TableName, CopyProgress]:
         """Return all tables' progress by the primary's names. Raises StateBroken for what this tool never writes."""
-        return self._load(self._where_instance)
+        return self.loaded(self._session.rows(self.load_query))
+
+    @property
+    def load_query(self) -> str:
+        """Return the query of `load`, for a caller that asks more at once."""
+        return self._query(self._where_instance)
 
     def load_table(self, name: TableName) -> CopyProgress | None:
         """Return one table's progress, None where none is kept. Raises as `load` does."""
-        return self._load(self._where(name)).get(name)
+        return self.loaded(self._session.rows(self._query(self._where(name)))).get(name)
 
-    def _load(self, condition: str) -> dict[TableName, CopyProgress]:
-        rows = self._session.rows(
+    def _query(self, condition: str) -> str:
+        return (
             "SELECT schema_name, table_name, range_number, last_key, high_key, row_count, byte_count, is_done "
             f"FROM {self._table} WHERE {condition} ORDER BY range_number"
         )
+
+    def loaded(self, rows: Iterable[Row]) -> dict[TableName, CopyProgress]:
+        """Return what `load` makes of the answer to `load_query`."""
         tables: dict[TableName, list[Row]] = defaultdict(list)
         for schema, table, *rest in rows:
             tables[TableName(_text(schema), _text(table))].append(tuple(rest))
@@ -198,9 +206,9 @@ class ProgressStore:
             found = " OR ".join(f"({self._where(*key)})" for key in keys[first : first + _ROWS_AT_ONCE])
             self._session.execute(f"DELETE FROM {self._table} WHERE {found}")
 
-    def forget_all(self) -> None:
-        """Delete every range of the instance."""
-        self._session.execute(f"DELETE FROM {self._table} WHERE {self._where_instance}")
+    def forget_all_statement(self) -> bytes:
+        """Return the DELETE of every range of the instance."""
+        return f"DELETE FROM {self._table} WHERE {self._where_instance}".encode()
 
     @property
     def _where_instance(self) -> str:

@@ -123,8 +123,8 @@ def create_state_schema(session: Session, state_schema: str) -> None:
 
     Raises StateBroken if it is not as this version writes it, ServerError.
     """
-    session.execute(f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     existing = existing_state_tables(session, state_schema)
+    database = f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     missing = [
         f"CREATE TABLE IF NOT EXISTS {quote(state_schema)}.{name} ({columns}) "
         "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin".encode()
@@ -132,7 +132,7 @@ def create_state_schema(session: Session, state_schema: str) -> None:
         if name not in existing
     ]
     if missing:
-        session.execute_each(missing)
+        session.execute_each([database.encode(), *missing])
 
 
 def state_tables() -> frozenset[str]:

@@ -66,11 +66,19 @@ class TableStore:
 
     def load(self) -> dict[TableName, TableRecord]:
         """Return all records by the primary's table names. Raises StateBroken for what this tool never writes."""
-        rows = self._session.rows(
+        return self.loaded(self._session.rows(self.load_query))
+
+    @property
+    def load_query(self) -> str:
+        """Return the query of `load`, for a caller that asks more at once."""
+        return (
             "SELECT schema_name, table_name, state, start_file, start_pos, start_gtid, end_file, end_pos, end_gtid, "
-            f"reason, row_count FROM {self._table} WHERE instance = %s ORDER BY schema_name, table_name",
-            self._instance,
+            f"reason, row_count FROM {self._table} WHERE instance = {text_literal(self._instance)} "
+            "ORDER BY schema_name, table_name"
         )
+
+    def loaded(self, rows: Iterable[Row]) -> dict[TableName, TableRecord]:
+        """Return what `load` makes of the answer to `load_query`."""
         records = (self._record(row) for row in rows)
         return {r.name: r for r in records}
 
@@ -87,10 +95,14 @@ class TableStore:
             f" end_file, end_pos, end_gtid, reason, row_count, updated_at) VALUES {', '.join(rows)}"
         ).encode()
 
-    def save_many(self, records: Sequence[TableRecord]) -> None:
-        """Write records in the caller's transaction, however many there are."""
-        for first in range(0, len(records), _RECORDS_AT_ONCE):
-            self.save(*records[first : first + _RECORDS_AT_ONCE])
+    def save_and_commit(self, records: Sequence[TableRecord], first: Sequence[bytes] = ()) -> None:
+        """Run `first`, write records in the caller's transaction, however many there are, and commit it."""
+        starts = range(0, len(records), _RECORDS_AT_ONCE)
+        saves = [self.save_statement(*records[start : start + _RECORDS_AT_ONCE]) for start in starts]
+        for statement in saves[:-1]:
+            self._session.execute_each([*first, statement])
+            first = ()
+        self._session.execute_each([*first, *saves[-1:], b"COMMIT"])
 
     def note_refusal(self, name: TableName, refusal: str) -> None:
         """Add to the reason of a table, if it is quarantined now, that a copy of it is refused too, and why."""
@@ -119,9 +131,9 @@ class TableStore:
         """Return the DELETE of one record, for the transaction of the position from which on the table is live."""
         return self._deletion(name.schema, [name.table], only).encode()
 
-    def forget_all(self) -> None:
-        """Delete every record of the instance."""
-        self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
+    def forget_all_statement(self) -> bytes:
+        """Return the DELETE of every record of the instance."""
+        return f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}".encode()
 
     def _deletion(self, schema: str, tables: Sequence[str], only: TableState | None) -> str:
         state = f" AND state = '{only}'" if only is not None else ""

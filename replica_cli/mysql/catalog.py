@@ -100,7 +100,9 @@ def list_names(session: Session, schemas: Iterable[str]) -> set[TableName]:
 
     Raises ServerError.
     """
-    return {_name(row) for schema in schemas for row in session.rows(_NAMES, schema)}
+    queries = [_NAMES % session.escape(schema) for schema in schemas]
+    answers = session.rows_of_each(queries) if queries else []
+    return {_name(row) for rows in answers for row in rows}
 
 
 def read_table(session: Session, name: TableName) -> TableDefinition | None:

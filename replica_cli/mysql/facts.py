@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
@@ -60,6 +61,15 @@ class ServerFacts:
         return f"{self.flavour} {'.'.join(map(str, self.version))}"
 
 
+# What was read last on a connection.
+_known: WeakKeyDictionary[Session, ServerFacts] = WeakKeyDictionary()
+
+
+def known_facts(session: Session) -> ServerFacts:
+    """Return what was read last on this connection, for a task that has just begun; ask the server if nothing was."""
+    return _known.get(session) or read_facts(session)
+
+
 def read_facts(session: Session) -> ServerFacts:
     """Ask a server what it is."""
     variables = {str(n).lower(): str(v) for n, v in session.texts("SHOW GLOBAL VARIABLES")}
@@ -70,4 +80,6 @@ def read_facts(session: Session) -> ServerFacts:
     # MariaDB has no server_uuid before 11; its server id is what its GTIDs carry.
     identity = f"server-id:{server_id}" if is_mariadb else f"uuid:{variables['server_uuid']}"
     major, minor, patch = (int(n) for n in numbers)
-    return ServerFacts(is_mariadb, (major, minor, patch), version_text, server_id, identity, variables)
+    facts = ServerFacts(is_mariadb, (major, minor, patch), version_text, server_id, identity, variables)
+    _known[session] = facts
+    return facts

@@ -83,9 +83,9 @@ class Grants:
 
 def read_grants(session: Session) -> Grants:
     """Return what the session's user may do, active roles included."""
-    lines = [str(row[0]) for row in session.rows("SHOW GRANTS")]
-    row = session.row("SELECT CURRENT_USER()")
-    user, _, host = str(row[0]).rpartition("@") if row else ("", "", "")
+    rows, names = session.rows_of_each(["SHOW GRANTS", "SELECT CURRENT_USER()"])
+    lines = [str(row[0]) for row in rows]
+    user, _, host = str(names[0][0]).rpartition("@") if names else ("", "", "")
     account = f"{quote(user)}@{quote(host)}" if user and host else "CURRENT_USER"
     return parse_grants(lines, account=account, has_wildcards=not _has_partial_revokes(session))
 

@@ -32,6 +32,7 @@ _CHECKSUM = "SELECT @@GLOBAL.binlog_checksum"
 _XA_COMMITS = "SHOW GLOBAL STATUS LIKE 'com_xa_commit'"
 # Where two other sessions asked all the time, one answer in a hundred was theirs. Five equal ones are ours.
 _LOOKS = 5
+_PLACES = (*[_PLACE] * _LOOKS, _XA_COMMITS)
 _ROUNDS_LIMIT = 50
 _CHECKPOINT = "Binlog_checkpoint"
 # What a file begins with. Of checkpoints there are two at most: one that names a file before, one that names this file.
@@ -57,20 +58,22 @@ def open_snapshot(session: Session) -> Snapshot:
 
     Raises PrimaryError where the server writes no binary log.
     """
-    prepared, commits, ((checksum,),) = session.rows_of_each([_PREPARED, _XA_COMMITS, _CHECKSUM])
     # The server stores the place only for a snapshot that this statement opens, not for one of a first query.
-    session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-    place, commits_since = _place(session)
+    opening = (_PREPARED, _XA_COMMITS, _CHECKSUM, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    prepared, commits, ((checksum,),), _, *answers = session.rows_of_each([*opening, *_PLACES])
+    place, commits_since = _place(session, answers)
     # An XA COMMIT that runs while the snapshot is opened is found by one of two signs. If it began before the questions
     # above, its transaction is among the prepared ones. If it began after them, the number of commits has grown.
     shows_xa = not prepared and commits == commits_since
     return Snapshot(place, shows_xa and _shows_all_before(session, place, str(checksum)))
 
 
-def _place(session: Session) -> tuple[Position, list[Row]]:
+def _place(session: Session, found: list[list[Row]]) -> tuple[Position, list[Row]]:
+    """Return what the answers to _PLACES say, or those to the same questions asked again."""
     for _ in range(_ROUNDS_LIMIT):
-        *answers, commits = session.rows_of_each([*[_PLACE] * _LOOKS, _XA_COMMITS])
+        *answers, commits = found
         if any(answer != answers[0] for answer in answers):
+            found = session.rows_of_each(_PLACES)
             continue
         status = {str(name).lower(): str(value) for name, value in answers[0]}
         file, pos = status.get("binlog_snapshot_file", ""), int(status.get("binlog_snapshot_position", 0) or 0)

@@ -46,14 +46,16 @@ def check_primary(
     server_ids: Sequence[int] = (),
     absent: Collection[str] = (),
     sessions: SessionNeed | None = None,
+    grants: Grants | None = None,
 ) -> tuple[Finding, ...]:
     """Check the primary; `server_ids` are those that our dump connections will use, `sessions` all connections.
 
-    `absent` are selected schemas that the primary does not have: no privilege is missing on them.
+    `absent` are selected schemas that the primary does not have: no privilege is missing on them. `grants` are what our
+    account may do, for a caller that knows.
 
     Raises ServerError only where the connection is lost: what we may not see is a finding.
     """
-    grants = read_grants(session)
+    grants = grants or read_grants(session)
     found = [
         _version("primary", facts),
         _log_bin(facts),

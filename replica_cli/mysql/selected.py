@@ -46,12 +46,11 @@ class Selected:
 def look_at_selection(session: Session, selection: Selection, grants: Grants | None = None) -> Selected:
     """Compare the filters with the primary's schemas and tables. Raises ServerError."""
     grants = grants or read_grants(session)
-    schemas = [s for row in session.rows("SHOW DATABASES") if (s := str(row[0])).lower() not in SYSTEM_SCHEMAS]
+    names, rows = session.rows_of_each(["SHOW DATABASES", _TABLES])
+    schemas = [s for row in names if (s := str(row[0])).lower() not in SYSTEM_SCHEMAS]
     missing = [source for source, _ in selection.schemas if source not in schemas]
     absent = frozenset(s for s in missing if _is_certain(s, schemas, grants))
-    kinds = {
-        TableName(str(s), str(t)): str(kind) for s, t, kind in session.rows(_TABLES) if selection.schema_target(str(s))
-    }
+    kinds = {TableName(str(s), str(t)): str(kind) for s, t, kind in rows if selection.schema_target(str(s))}
     tables = list(kinds)
     selected = [table for table in tables if selection.target(table) is not None]
     count, versioned = len(selected), tuple(t for t in selected if kinds[t] == _VERSIONED)

@@ -56,11 +56,12 @@ def visible_position(session: Session, facts: ServerFacts) -> Position:
         first, _ = _settle(session, _SHOWN_SECONDS)
         return first.place
 
-    session.execute(_REPEATABLE_READ)
+    session.post(_REPEATABLE_READ)
     try:
         return with_gtids(session, take, lambda: log_end(session))
     finally:
-        session.rollback()
+        # Each caller goes on to ask this session what else has changed.
+        session.post("ROLLBACK")
 
 
 def _settle(session: Session, seconds: float) -> tuple[Snapshot, Snapshot]:

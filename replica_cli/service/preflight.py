@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError, SecondaryError
@@ -10,12 +11,14 @@ from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.preflight import check_primary, check_secondary
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
+from replica_cli.side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.findings import Finding
@@ -32,10 +35,21 @@ def check_before_start(settings: Settings, server: Server) -> None:
 
     Raises PrimaryError or SecondaryError with every fault and the SQL that mends it.
     """
-    with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+    with connect_both(settings, server) as (primary, secondary):
         ours, theirs = _findings(settings, primary, secondary)
     log_warnings((*ours, *theirs), server)
     _raise_faults(settings, server, ours, theirs)
+
+
+@contextmanager
+def connect_both(settings: Settings, server: Server) -> Iterator[tuple[Session, Session]]:
+    """Open sessions to the primary and to a secondary at the same time; they end with the context."""
+    with ExitStack() as stack:
+
+        def opening(end: Server) -> Callable[[], Session]:
+            return lambda: stack.enter_context(connect(end, settings.network))
+
+        yield side_by_side(opening(settings.primary), opening(server))
 
 
 def find_before_start(settings: Settings, primary: Session, secondary: Session) -> tuple[Finding, ...]:
@@ -66,20 +80,21 @@ def _findings(
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     server_ids = settings.server_ids
     selection = settings.selection
-    facts, target_facts = read_facts(primary), read_facts(secondary)
-    selected = look_at_selection(primary, selection)
-    ours = (
-        *check_primary(
+    facts, target_facts = side_by_side(lambda: read_facts(primary), lambda: read_facts(secondary))
+    grants = read_grants(primary)
+    selected = look_at_selection(primary, selection, grants)
+    ours, theirs = side_by_side(
+        lambda: check_primary(
             primary, facts, selection, server_ids=server_ids, absent=selected.absent,
-            sessions=settings.primary_sessions,
-        ), selected.finding,
+            sessions=settings.primary_sessions, grants=grants,
+        ),
+        lambda: check_secondary(
+            secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
+            is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
+            sessions=settings.secondary_sessions, versioned=selected.versioned,
+        ),
     )  # fmt: skip
-    theirs = check_secondary(
-        secondary, target_facts, facts, settings.state_schema, selection=selection, server_ids=server_ids,
-        is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
-        sessions=settings.secondary_sessions, versioned=selected.versioned,
-    )  # fmt: skip
-    return ours, tuple(theirs)
+    return (*ours, selected.finding), theirs
 
 
 def _raise_faults(settings: Settings, server: Server, ours: Iterable[Finding], theirs: Iterable[Finding]) -> None:

@@ -221,8 +221,8 @@ def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str)
         for name in accept_filters(stores, settings.selection):
             _log(logging.INFO, plan.instance, "%s is left out now: its record is forgotten", name)
         return
-    TableStore(session, settings.state_schema, plan.instance).forget_all()
-    ProgressStore(session, settings.state_schema, plan.instance).forget_all()
+    kinds = (TableStore, ProgressStore)
+    session.execute_each([s(session, settings.state_schema, plan.instance).forget_all_statement() for s in kinds])
     if plan.after is None:
         positions.forget()
     else:

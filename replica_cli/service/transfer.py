@@ -27,7 +27,13 @@ from replica_cli.service.board import StatusBoard
 from replica_cli.service.broken_state import explained
 from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.service.each import ask_each
-from replica_cli.service.preflight import check_before_start, find_before_start, log_warnings, warnings_of
+from replica_cli.service.preflight import (
+    check_before_start,
+    connect_both,
+    find_before_start,
+    log_warnings,
+    warnings_of,
+)
 from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.service.signals import stopping_on_signals, telling_a_stop
 from replica_cli.service.told import Told
@@ -77,7 +83,7 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePla
     filters = settings.selection
 
     def plan(server: Server) -> MadePlan:
-        with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
+        with connect_both(settings, server) as (primary, secondary):
             findings = find_before_start(settings, primary, secondary)
             saved = read_state(secondary, settings.state_schema, server.name).saved
             if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
@@ -169,7 +175,7 @@ def _copy_under(
     """Copy while a session holds the lock; None where it was lost on the way."""
     guard = LockGuard(settings.state_schema, server.name, session.connection_id)
     try:
-        return _copy_with_heartbeat(settings, server, made, stop=stop, board=board, guard=guard)
+        return _copy_with_heartbeat(session, settings, server, made, stop=stop, board=board, guard=guard)
     except LockLost as error:
         log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=server.name)
         return None
@@ -198,19 +204,19 @@ def _go_on(
 
 
 def _copy_with_heartbeat(
-    settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
-) -> CopyReport:
+    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard,
+    guard: LockGuard,
+) -> CopyReport:  # fmt: skip
     """Copy as the instance's writer: seen by `health`, by a standby, and by `pause`."""
     own = stop.branch()
     board.has_held_lock = True
     board.set(phase=Phase.TRANSFERRING)
     message = "the transfer failed"
     phase = Phase.FAILED
-    with connect(server, settings.network) as session:
-        own.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
+    own.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
     with Heartbeat(settings, server, board, own):
         try:
-            copy = _copy_ourselves(settings, server, made, stop=own, board=board, guard=guard)
+            copy = _copy_ourselves(session, settings, server, made, stop=own, board=board, guard=guard)
             message = copy.failure.message if copy.failure else ""
             phase = _ending(copy.failure)
         finally:
@@ -225,16 +231,15 @@ def _ending(failure: Failure | None) -> Phase:
 
 
 def _copy_ourselves(
-    settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard, guard: LockGuard
-) -> CopyReport:
+    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard,
+    guard: LockGuard,
+) -> CopyReport:  # fmt: skip
     plan = made.shown
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
-    with connect(server, settings.network) as session:
-        store = TableStore(session, settings.state_schema, server.name)
-        result = copy_to_the_end(
-            settings, server, plan.mode, tables=names, plan=made.copy if made.is_new else None, store=store, stop=stop,
-            report=board.copying, guard=guard,
-        )  # fmt: skip
+    result = copy_to_the_end(
+        settings, server, plan.mode, tables=names, plan=made.copy if made.is_new else None,
+        store=TableStore(session, settings.state_schema, server.name), stop=stop, report=board.copying, guard=guard,
+    )  # fmt: skip
     failure = None
     if not result.is_complete:
         failure = Failure.of(_incomplete(server, result.errors))

@@ -46,7 +46,7 @@ def test_windows_that_end_together_are_forgotten_together(bench: Bench, monkeypa
     for n in range(TABLES):
         bench.copy(f"t{n}")
     records = (TableRecord(bench.name(f"t{n}"), TableState.COPIED, start, bench.here()) for n in range(TABLES))
-    bench.tables.save_many(list(records))
+    bench.tables.save_and_commit(list(records))
     sent = sent_to(monkeypatch)
     bench.stream()
     assert sent.of(bench.secondary) < TABLES
