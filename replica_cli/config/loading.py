@@ -184,9 +184,12 @@ def _read_batching(sources: Sources) -> Batching:
 
 def _read_transfer(sources: Sources) -> TransferSettings:
     standard = TransferSettings()
+    # A number that somebody chose is meant, however long the link is.
+    chosen = sources.parsed("REPLICA_TRANSFER_WORKERS", parsers.whole_number(1, 64), 0)
     return TransferSettings(
         chunk_rows=sources.parsed("TRANSFER_BATCH_SIZE", _COUNT, standard.chunk_rows),
-        workers=sources.parsed("REPLICA_TRANSFER_WORKERS", parsers.whole_number(1, 64), standard.workers),
+        workers=chosen or standard.workers,
+        far_workers=chosen or standard.far_workers,
     )
 
 

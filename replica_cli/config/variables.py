@@ -72,7 +72,11 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("REPLICA_COMPACT", "true", "merge the changes of one row within a batch"),
     Variable("TRANSFER_BATCH_SIZE", "1000", "rows in a transfer chunk"),
-    Variable("REPLICA_TRANSFER_WORKERS", "4", "workers that copy to one secondary at the same time"),
+    Variable(
+        "REPLICA_TRANSFER_WORKERS",
+        "",
+        "workers that copy to one secondary at the same time; not set: 4, and over a long link up to 16",
+    ),
     Variable("REPLICA_PROGRESS_FOLDER", ".", "folder of transfer_progress_<name>.json"),
     Variable("REPLICA_BATCH_TRANSACTIONS", "5000", "most source transactions in one commit on a secondary"),
     Variable("REPLICA_BATCH_BYTES", "8MiB", "most bytes of binary log in one commit, unpacked"),

@@ -157,10 +157,11 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
-    """How the first copy is made."""
+    """How the first copy is made: by `workers`, and over a long link by up to `far_workers`."""
 
     chunk_rows: int = 1000
     workers: int = 4
+    far_workers: int = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_DUP_KEYNAME, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.modes import make
+from replica_cli.transfer.tables import KeysMade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from replica_cli.mysql.session import Session
+    from replica_cli.transfer.ends import Connections
     from replica_cli.transfer.tables import TableRun
     from replica_cli.transfer.waiting import LockWaits
 
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 _KEYS = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = %s AND table_name = %s"
 
 
-def add_deferred_keys(secondary: Session, run: TableRun, waits: LockWaits, *, begins: Callable[[], None]) -> None:
+def add_deferred_keys(connections: Connections, run: TableRun, waits: LockWaits, *, begins: Callable[[], None]) -> None:
     """Make the indexes that the table lacks: all where it was left without them, none where they are there.
 
     `begins` is called if there are any.
@@ -31,28 +33,35 @@ def add_deferred_keys(secondary: Session, run: TableRun, waits: LockWaits, *, be
     Raises Interrupted where the wish to stop came first, LockWait, LockHeld where another process may write by now,
     ServerError.
     """
-    may_lack = bool(run.source.statements.deferred_keys) and not run.has_all_keys
-    missing = _missing(secondary, run) if may_lack else []
+    if not run.source.statements.deferred_keys or run.keys is KeysMade.ALL:
+        return
+    lacks_all = run.keys is KeysMade.WITHOUT_DEFERRED
+    missing = _deferred(run) if lacks_all else _missing(connections.secondary, run)
     if not missing:
         return
     begins()
-    with waits.ends.open_altering() as session:
-        while missing:
-            log(
-                logger, logging.INFO, Tag.INFO, "%s: builds %d %s", run.name, len(missing),
-                "index" if len(missing) == 1 else "indexes", instance=session.server.name,
-            )  # fmt: skip
-            try:
-                added = ", ".join(f"ADD {clause}" for clause in missing)
-                statement = f"ALTER TABLE {quote_table(run.target)} {added}"
-                waits.run(session, run.name, partial(make, session, statement, run.target))
-            except ServerError as error:
-                before, missing = missing, _missing(session, run) if error.errno == ER_DUP_KEYNAME else missing
-                # A statement whose connection was cut goes on at the server: it came to its end before ours.
-                if missing == before:
-                    raise
-            else:
-                return
+    session = connections.altering
+    connections.ends.guard(session)
+    while missing:
+        log(
+            logger, logging.INFO, Tag.INFO, "%s: builds %d %s", run.name, len(missing),
+            "index" if len(missing) == 1 else "indexes", instance=session.server.name,
+        )  # fmt: skip
+        try:
+            added = ", ".join(f"ADD {clause}" for clause in missing)
+            statement = f"ALTER TABLE {quote_table(run.target)} {added}"
+            waits.run(session, run.name, partial(make, session, statement, run.target))
+        except ServerError as error:
+            before, missing = missing, _missing(session, run) if error.errno == ER_DUP_KEYNAME else missing
+            # A statement whose connection was cut goes on at the server: it came to its end before ours.
+            if missing == before:
+                raise
+        else:
+            return
+
+
+def _deferred(run: TableRun) -> list[str]:
+    return [clause for _, clause in run.source.statements.deferred_keys]
 
 
 def _missing(session: Session, run: TableRun) -> list[str]:

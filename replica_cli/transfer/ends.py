@@ -29,6 +29,7 @@ _MARIADB_WRITING = (
 _HEAD_ROOM = 256 * 1024
 _WEEK_SECONDS = 7 * 86400.0
 _NAMES = ("secondary", "primary", "reader", "writer")
+EVERY = (*_NAMES, "altering")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +72,23 @@ class Ends:
 
     def open_secondary(self) -> Session:
         """Open a session for definitions and state, in utf8mb4; a parent may go before its children."""
-        session = self._guarded(connect(self.secondary, self.network, init="SET SESSION foreign_key_checks = 0"))
-        prepare_to_make_tables(session)
-        return session
+        return self._defining(self.network)
 
     def open_altering(self) -> Session:
         """Open a session for a statement that may take long; a peer that is gone is noticed all the same."""
-        session = self._guarded(connect(self.secondary, replace(self.network, query_timeout=_WEEK_SECONDS)))
-        session.execute("SET SESSION foreign_key_checks = 0")
         # An ALTER of a table without a primary key is refused as its CREATE is.
-        prepare_to_make_tables(session)
-        return session
+        return self._defining(replace(self.network, query_timeout=_WEEK_SECONDS))
 
     def open_unguarded(self) -> Session:
         """Open a session to the secondary that writes nothing."""
         return connect(self.secondary, self.network)
+
+    def _defining(self, network: Network) -> Session:
+        session = connect(self.secondary, network)
+        session.post("SET SESSION foreign_key_checks = 0")
+        self._guarded(session)
+        prepare_to_make_tables(session)
+        return session
 
     def _guarded(self, session: Session) -> Session:
         try:
@@ -103,7 +106,7 @@ def packet_limit(*max_allowed_packets: int) -> int:
 
 
 class Connections:
-    """One worker's four sessions. One thread at a time, but for `reader`, which its prefetching thread has."""
+    """One worker's sessions. One thread at a time, but for `reader`, which its prefetching thread has."""
 
     def __init__(self, ends: Ends) -> None:
         self.ends = ends
@@ -129,12 +132,21 @@ class Connections:
         """Return the session for the secondary's definitions and state."""
         return self._kept("secondary")
 
-    def open_all(self) -> None:
-        """Open all four at the same time: on a long link each takes many round trips."""
+    @property
+    def altering(self) -> Session:
+        """Return the session for statements that may take long."""
+        return self._kept("altering")
+
+    def open_all(self, *names: str) -> None:
+        """Open those that a table needs, or some of them, at the same time: on a long link each takes many round trips.
+
+        Does nothing where one is open.
+        """
         if not self._open:
-            with ThreadPoolExecutor(len(_NAMES)) as pool:
-                sessions = [pool.submit(self._opening(name)) for name in _NAMES]
-            for name, session in zip(_NAMES, sessions, strict=True):
+            names = names or _NAMES
+            with ThreadPoolExecutor(len(names)) as pool:
+                sessions = [pool.submit(self._opening(name)) for name in names]
+            for name, session in zip(names, sessions, strict=True):
                 if session.exception() is None:
                     self._open[name] = session.result()
             for session in sessions:
@@ -162,6 +174,7 @@ class Connections:
             "writer": self.ends.open_writer,
             "primary": self.ends.open_primary,
             "secondary": self.ends.open_secondary,
+            "altering": self.ends.open_altering,
         }[name]
 
     def __enter__(self) -> Self:

@@ -19,7 +19,8 @@ from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ER_NO_SUCH_TABLE, ER_UNKN
 from replica_cli.sqlbuilder.definition import with_other_name
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.transfer.modes import make
+from replica_cli.transfer.modes import make_each
+from replica_cli.transfer.tables import KeysMade
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -49,7 +50,8 @@ def make_table(secondary: Session, run: TableRun, owner: str) -> None:
         try_out(secondary, run.source, owner)
         run.is_accepted = True
     _drop(secondary, run.target)
-    run.has_all_keys = _make(secondary, run.source, run.target, run.source.statements.create)
+    has_all = _make(secondary, run.source, run.target, run.source.statements.create)
+    run.keys = KeysMade.ALL if has_all else KeysMade.WITHOUT_DEFERRED
 
 
 def make_new_tables(secondary: Session, runs: Sequence[TableRun]) -> list[TableRun]:
@@ -161,22 +163,22 @@ def _prefix(owner: str) -> str:
 
 def _make(secondary: Session, source: SourceTable, name: TableName, create: str) -> bool:
     """Make a table; say whether it has all of its keys."""
+    keys = source.statements.deferred_keys if source.definition.estimated_rows >= DEFERRED_KEYS_ROWS else ()
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
-    secondary.execute(f"USE {quote(name.schema)}")
-    make(secondary, create, name)
-    _check_made(read_table(secondary, name), source)
-    keys = source.statements.deferred_keys
-    if not keys or source.definition.estimated_rows < DEFERRED_KEYS_ROWS:
-        return True
-    dropped = ", ".join(f"DROP KEY {quote(key)}" for key, _ in keys)
+    statements = [f"USE {quote(name.schema)}", create]
+    if keys:
+        dropped = ", ".join(f"DROP KEY {quote(key)}" for key, _ in keys)
+        statements.append(f"ALTER TABLE {quote_table(name)} {dropped}")
+    has_all = not keys
     try:
-        make(secondary, f"ALTER TABLE {quote_table(name)} {dropped}", name)
+        make_each(secondary, statements, name)
     except ServerError as error:
         # A foreign key of a table that is not copied now may need one of them: then all stay.
         if error.errno != ER_DROP_INDEX_FK:
             raise
-        return True
-    return False
+        has_all = True
+    _check_made(read_table(secondary, name), source)
+    return has_all
 
 
 def _check_made(made: TableDefinition | None, source: SourceTable) -> None:

@@ -18,6 +18,8 @@ from replica_cli.mysql.errnos import ER_CANT_CREATE_TABLE, ER_SPECIFIC_ACCESS_DE
 from replica_cli.mysql.session_settings import SQL_MODE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
 
@@ -51,11 +53,32 @@ def make(session: Session, statement: str, table: TableName, *, is_foreign_key: 
     """
     # A foreign key that does not fit has the number of a wrong option, and fits in no mode.
     passing = _OF_MAKING - {ER_CANT_CREATE_TABLE} if is_foreign_key else _OF_MAKING
-    try:
-        session.execute_one(statement)
-    except ServerError as error:
-        if error.errno not in passing or not _made_otherwise(session, statement, table):
-            raise
+    (answer,) = session.execute_ones([statement])
+    _take(session, statement, table, answer, passing)
+
+
+def make_each(session: Session, statements: Sequence[str], table: TableName) -> None:
+    """Run statements as `make` does, one after the other, and wait once for their answers where all goes well.
+
+    Raises ServerError: the first refusal. Those after it may have been run, so they must do no harm then.
+    """
+    answers = session.execute_ones(statements)
+    for number, (statement, answer) in enumerate(zip(statements, answers, strict=True)):
+        if isinstance(answer, ServerError):
+            _take(session, statement, table, answer, _OF_MAKING)
+            # What came behind it was run too early.
+            for left in statements[number + 1 :]:
+                make(session, left, table)
+            return
+
+
+def _take(
+    session: Session, statement: str, table: TableName, answer: int | ServerError, passing: frozenset[int]
+) -> None:
+    if isinstance(answer, ServerError) and (
+        answer.errno not in passing or not _made_otherwise(session, statement, table)
+    ):
+        raise answer
 
 
 def _made_otherwise(session: Session, statement: str, table: TableName) -> bool:

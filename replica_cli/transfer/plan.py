@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,12 +24,11 @@ from replica_cli.mysql.catalog import (
     list_names,
     read_catalog,
     read_tables,
-    replicated_schemas,
     selected_schemas,
     show_creates,
 )
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
-from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.facts import known_facts
 from replica_cli.mysql.holding import find_any
 from replica_cli.sqlbuilder.chunks import source_of, split_literals
 from replica_cli.sqlbuilder.definition import schema_statement
@@ -51,12 +51,14 @@ if TYPE_CHECKING:
 
 # Below this a table is one range: splitting costs a walk along the index.
 SPLIT_ROWS = 50_000
+_PIECES_OF_A_WORKER = 4
 _TABLES_AT_ONCE = 100
 _NAMED_TABLES = 3
 _NONE: frozenset[str] = frozenset()
 _CHECKS = (
     "SELECT constraint_schema, constraint_name FROM information_schema.check_constraints WHERE constraint_schema = "
 )
+_STATE = frozenset({"binlog_position", "table_status", "transfer_progress"})
 _KEPT = (TableAction.DONE, TableAction.CONTINUE)
 
 
@@ -128,7 +130,7 @@ def plan_copy(
     Named tables are dropped and copied again; a full copy needs `RESTART` for that. `RESUME` goes on with what is
     unfinished, and begins where nothing was begun. Raises UnfinishedTransfer, TablesOccupied, TablesRefused.
     """
-    facts, target_facts = read_facts(primary), read_facts(secondary)
+    facts, target_facts = known_facts(primary), known_facts(secondary)
     origin = Origin(
         selection,
         facts.is_mariadb,
@@ -138,9 +140,10 @@ def plan_copy(
         from_version=facts.version,
         shared_checks=_shared_checks(primary, selection) if facts.is_mariadb and not target_facts.is_mariadb else _NONE,
     )
-    records, progress = _state(secondary, state_schema, instance)
+    existing = existing_state_tables(secondary, state_schema)
+    records, progress = _state(secondary, state_schema, instance, existing)
     unfinished = {n for n, r in records.items() if r.state in UNFINISHED}
-    has_position, others = _positions(secondary, state_schema, instance, selection)
+    has_position, others = _positions(secondary, state_schema, instance, selection, existing)
     if mode is TransferMode.RESUME and not tables and not records and not has_position:
         mode = TransferMode.NEW
     if mode is TransferMode.NEW and not tables and unfinished:
@@ -152,7 +155,7 @@ def plan_copy(
     sources = _sources(primary, origin, definitions, find_unmakeable(secondary, definitions))
     may_replace = mode is TransferMode.RESTART or bool(tables)
     is_resumed = mode is TransferMode.RESUME
-    plans = tuple(_table(s, known, settings, is_resumed=is_resumed) for s in sources)
+    plans = _tables(sources, known, settings, is_resumed=is_resumed)
     groups = () if facts.logs_cascades else families({s.definition.name: s.definition for s in sources})
     plans = _of_one_moment(plans, groups)
     occupied = [p.planned.target for p in plans if p.planned.action is TableAction.REPLACE and not may_replace]
@@ -167,7 +170,9 @@ def plan_copy(
     # Only a copy that may replace tables may drop these. A first copy names them in a warning.
     vanished = frozenset(definitions.keys() - names) if mode is TransferMode.RESTART else frozenset()
     is_whole, ours = not tables and not is_resumed, names | vanished
-    strangers = find_strangers(secondary, selection, replicated_schemas(primary, selection), ours) if is_whole else []
+    schemas = _schemas(primary)
+    named = {source for source, _ in selection.schemas} | {name for name, *_ in schemas}
+    strangers = find_strangers(secondary, selection, named, ours) if is_whole else []
     return CopyPlan(
         instance=instance,
         state_schema=state_schema,
@@ -175,7 +180,7 @@ def plan_copy(
         is_full=not tables,
         is_done=is_done,
         tables=plans,
-        schema_statements=_schema_statements(primary, selection, definitions, origin, is_whole=is_whole),
+        schema_statements=_schema_statements(schemas, selection, definitions, origin, is_whole=is_whole),
         origin=origin,
         source_identity=facts.identity,
         families=groups,
@@ -204,16 +209,19 @@ def still_holds(plan: CopyPlan, secondary: Session) -> bool:
 
     Of a table that was empty that is not known: it may have got rows since then.
     """
-    seen, selection = plan.seen, plan.origin.selection
+    seen = plan.seen
     if seen is None or not all(seen.targets.values()):
         return False
-    records, progress = _state(secondary, plan.state_schema, plan.instance)
-    has_position, _ = _positions(secondary, plan.state_schema, plan.instance, selection)
+    existing = existing_state_tables(secondary, plan.state_schema)
+    if not _STATE.issubset(existing):
+        return False
+    place = (secondary, plan.state_schema, plan.instance)
+    tables, progress, positions = TableStore(*place), ProgressStore(*place), PositionStore(*place)
+    answers = secondary.rows_of_each([tables.load_query, progress.load_query, positions.load_query])
+    found = (tables.loaded(answers[0]), progress.loaded(answers[1]), positions.loaded(answers[2]) is not None)
     targets = {table.planned.target for table in plan.tables}
     there = list_names(secondary, sorted({target.schema for target in targets})) & targets
-    return (records, progress, has_position, there) == (
-        seen.records, seen.progress, seen.has_position, seen.targets.keys() & targets
-    )  # fmt: skip
+    return (*found, there) == (seen.records, seen.progress, seen.has_position, seen.targets.keys() & targets)
 
 
 def _notes(sources: Sequence[SourceTable]) -> list[str]:
@@ -248,18 +256,22 @@ def _is_done(
     return not missing and not aside
 
 
-def _positions(secondary: Session, state_schema: str, instance: str, selection: Selection) -> tuple[bool, list[str]]:
+def _positions(
+    secondary: Session, state_schema: str, instance: str, selection: Selection, existing: frozenset[str]
+) -> tuple[bool, list[str]]:
     """Return whether the instance has a position; where it has none, the instances that have one of these filters."""
-    existing = existing_state_tables(secondary, state_schema)
-    if "binlog_position" in existing and PositionStore(secondary, state_schema, instance).load() is not None:
+    if _has_position(secondary, state_schema, instance, existing):
         return True, []
     return False, instances_of(secondary, state_schema, existing, filters=selection.fingerprint)
 
 
+def _has_position(secondary: Session, state_schema: str, instance: str, existing: frozenset[str]) -> bool:
+    return "binlog_position" in existing and PositionStore(secondary, state_schema, instance).load() is not None
+
+
 def _state(
-    secondary: Session, state_schema: str, instance: str
+    secondary: Session, state_schema: str, instance: str, existing: frozenset[str]
 ) -> tuple[dict[TableName, TableRecord], dict[TableName, CopyProgress]]:
-    existing = existing_state_tables(secondary, state_schema)
     if not {"table_status", "transfer_progress"} <= existing:
         return {}, {}
     records = TableStore(secondary, state_schema, instance).load()
@@ -388,11 +400,21 @@ def _of_one_moment(plans: tuple[TablePlan, ...], groups: tuple[frozenset[TableNa
     return tuple(found)
 
 
-def _table(source: SourceTable, known: Seen, settings: TransferSettings, *, is_resumed: bool) -> TablePlan:
+def _tables(
+    sources: Sequence[SourceTable], known: Seen, settings: TransferSettings, *, is_resumed: bool
+) -> tuple[TablePlan, ...]:
+    # Tables that are smaller than this keep the workers evenly busy as they are.
+    piece = sum(s.definition.estimated_bytes for s in sources) // (settings.workers * _PIECES_OF_A_WORKER)
+    return tuple(_table(s, known, settings, piece, is_resumed=is_resumed) for s in sources)
+
+
+def _table(source: SourceTable, known: Seen, settings: TransferSettings, piece: int, *, is_resumed: bool) -> TablePlan:
+    """Plan one table; a range of it has about as many bytes as `piece`, or more."""
     definition, key = source.definition, source.key
     name, target = definition.name, source.target
     record, progress = known.records.get(name), known.progress.get(name)
-    ranges = min(settings.workers * 2, definition.estimated_rows * 2 // SPLIT_ROWS) if key else 1
+    most = min(settings.workers * 2, math.ceil(definition.estimated_bytes / max(piece, 1)))
+    ranges = min(most, definition.estimated_rows * 2 // SPLIT_ROWS) if key else 1
     action, start = TableAction.CREATE, None
     if target in known.targets:
         action = TableAction.REPLACE if known.targets[target] else TableAction.FILL
@@ -425,25 +447,30 @@ def _fits(progress: CopyProgress, source: SourceTable) -> bool:
     return progress.fingerprint == source.fingerprint and all(len(split_literals(key)) == width for key in keys)
 
 
+def _schemas(primary: Session) -> list[tuple[str, str, str]]:
+    """Return the name, charset and collation of each schema."""
+    rows = primary.rows(
+        "SELECT schema_name, default_character_set_name, default_collation_name FROM information_schema.schemata"
+    )
+    return [(str(name), str(charset), str(collation)) for name, charset, collation in rows]
+
+
 def _schema_statements(
-    primary: Session,
+    schemas: Sequence[tuple[str, str, str]],
     selection: Selection,
     definitions: dict[TableName, TableDefinition],
     origin: Origin,
     *,
     is_whole: bool,
 ) -> tuple[str, ...]:
-    rows = primary.rows(
-        "SELECT schema_name, default_character_set_name, default_collation_name FROM information_schema.schemata"
-    )
     wanted = {n.schema for n in definitions}
     if is_whole and not selection.tables:
         # Also those without a table: the first one may come with the stream. Patterns of tables may mean none of them.
-        wanted |= {str(schema) for schema, *_ in rows if str(schema) not in SYSTEM_SCHEMAS}
+        wanted |= {name for name, *_ in schemas if name not in SYSTEM_SCHEMAS}
     statements = []
-    for schema, charset, collation in rows:
-        target = selection.schema_target(str(schema))
-        if str(schema) in wanted and target:
-            default = origin.crossing.schema_default(str(charset), str(collation))
+    for schema, charset, collation in schemas:
+        target = selection.schema_target(schema)
+        if schema in wanted and target:
+            default = origin.crossing.schema_default(charset, collation)
             statements.append(schema_statement(target, *default))
     return tuple(statements)

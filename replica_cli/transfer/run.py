@@ -6,7 +6,9 @@ import logging
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.positions import PositionStore
@@ -19,9 +21,11 @@ from replica_cli.core.status import CopyStep, TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.snapshots import visible_position
-from replica_cli.transfer.ends import Ends
+from replica_cli.side_by_side import side_by_side
+from replica_cli.transfer.ends import EVERY, Connections, Ends
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.family import families
 from replica_cli.transfer.late import SinceThePlan, gone_since, since_the_plan
@@ -30,11 +34,12 @@ from replica_cli.transfer.meter import Meter
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
 from replica_cli.transfer.together import TABLES_AT_ONCE, is_small
 from replica_cli.transfer.waiting import LockWaits
+from replica_cli.transfer.width import worker_count
 from replica_cli.transfer.work import Task, WorkQueue
 from replica_cli.transfer.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from replica_cli.core.position import Position
@@ -95,26 +100,31 @@ def run_copy(
     # Progress is told once the position is saved: a listener may rely on that.
     first_waits = LockWaits(ends, lambda: stop.is_set)
     waits = replace(first_waits, tell=lambda table, text: meter.wait(str(table), text))
-    with ends.open_primary() as source, ends.open_secondary() as target:
-        facts = read_facts(source)
-        _refuse(plan, runs, plan.instance, target, first_waits)
-        # Position first, rows second: every change that a chunk may have missed is behind it in the log.
-        start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
-        saved = PositionStore(target, plan.state_schema, plan.instance).load()
-        meter.position = saved.position if saved else None
+    with Connections(ends) as connections:
+        connections.open_all("primary", "secondary")
+        source, target = connections.primary, connections.secondary
+        refuse = partial(_refuse, plan, runs, plan.instance, target, first_waits)
+        facts, _ = side_by_side(lambda: read_facts(source), refuse)
+        count = worker_count(plan.settings, source, target)
+        is_far = count > plan.settings.workers
+        theirs = [Connections(ends) for _ in range(count)]
+        with _opened_meanwhile(theirs if is_far and runs else ()):
+            # Position first, rows second: every change that a chunk may have missed is behind it in the log.
+            start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
+        saved = None if plan.starts_position else PositionStore(target, plan.state_schema, plan.instance).load()
+        meter.position = saved.position if saved else start
         _group(plan, runs)
-    sequences = [r for r in runs if r.source.definition.is_sequence]
     # A table whose default asks a sequence can be made only when that is there.
     error: BaseException | None = None
-    with meter.ticking(stop):
-        for portion in (sequences, [r for r in runs if r not in sequences]):
-            queue = WorkQueue(stop)
-            workers = [
-                Worker(plan, ends, queue, meter, facts=facts, retry=retry, stop=stop)
-                for _ in range(max(1, plan.settings.workers))
-            ]
+    with ExitStack() as opened, meter.ticking(stop):
+        for each in theirs:
+            opened.enter_context(each)
+        for is_sequence in (True, False):
+            portion = [r for r in runs if r.source.definition.is_sequence is is_sequence]
+            queue = WorkQueue(stop, ahead=count // 2 if is_far else 0)
+            workers = [Worker(plan, each, queue, meter, facts=facts, retry=retry, stop=stop) for each in theirs]
             if portion and error is None:
-                _put_tasks(queue, portion, plan.settings)
+                _put_tasks(queue, portion, plan.settings, count)
                 _work_off(workers, plan.instance)
                 error = queue.error
         if error is not None:
@@ -122,6 +132,31 @@ def run_copy(
         is_stopped = stop.is_set and not all(r.is_finished for r in runs)
         result = _finish(waits, plan, runs, meter, start, is_stopped=is_stopped)
     return replace(result, is_complete=False, must_repeat=True) if late else result
+
+
+@contextmanager
+def _opened_meanwhile(connections: Sequence[Connections]) -> Iterator[None]:
+    """Open the workers' connections over a long link while the context lasts; what fails is tried again later."""
+
+    def opening(each: Connections) -> Callable[[], None]:
+        def open_all() -> None:
+            with suppress(ReplicaError):
+                each.open_all(*EVERY)
+
+        return open_all
+
+    threads = [threading.Thread(target=opening(each), name="transfer-opening", daemon=True) for each in connections]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    except BaseException:
+        for thread, each in zip(threads, connections, strict=True):
+            thread.join()
+            each.close()
+        raise
+    for thread in threads:
+        thread.join()
 
 
 def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owner: str, stop: StopToken) -> None:
@@ -182,11 +217,12 @@ def _begin(
     waits: LockWaits,
 ) -> tuple[Position | None, frozenset[TableName]]:
     """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
-    create_state_schema(target, plan.state_schema)
-    for statement in plan.schema_statements:
-        target.execute_one(statement)
-    start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
-    since = since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
+
+    def look() -> tuple[Position | None, SinceThePlan]:
+        start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
+        return start, since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
+
+    (start, since), _ = side_by_side(look, partial(_make_schemas, target, plan))
     _leave_out(target, plan, runs, since, waits)
     fresh = [run for run in runs if _is_fresh(run)]
     gone = frozenset() if plan.starts_position else gone_since(source, [run.name for run in fresh])
@@ -195,11 +231,11 @@ def _begin(
         _keep_reasons(plan, runs, tables.load())
     progress = ProgressStore(target, plan.state_schema, plan.instance)
     target.begin()
+    first: list[bytes] = []
     if plan.starts_position and start is not None:
         positions = PositionStore(target, plan.state_schema, plan.instance)
-        positions.start(start, source_identity=plan.source_identity, selection=plan.origin.selection)
-        tables.forget_all()
-        progress.forget_all()
+        begin = positions.start_statement(start, plan.source_identity, plan.origin.selection)
+        first = [begin, tables.forget_all_statement(), progress.forget_all_statement()]
     late = [TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(since.late)]
     for run in fresh:
         # A table copied whole starts at its own snapshot, which is still to come.
@@ -212,10 +248,17 @@ def _begin(
         *late,
         *(TableRecord(run.name, state, run.start, reason=run.reason) for run, state in zip(fresh, states, strict=True)),
     ]
-    progress.forget(*(record.name for record in records))
-    tables.save_many(records)
-    target.commit()
+    if not plan.starts_position:
+        progress.forget(*(record.name for record in records))
+    tables.save_and_commit(records, first)
     return start, since.late
+
+
+def _make_schemas(target: Session, plan: CopyPlan) -> None:
+    create_state_schema(target, plan.state_schema)
+    for answer in target.execute_ones(plan.schema_statements):
+        if isinstance(answer, ServerError):
+            raise answer
 
 
 def _keep_reasons(plan: CopyPlan, runs: list[TableRun], records: Mapping[TableName, TableRecord]) -> None:
@@ -262,8 +305,7 @@ def _repeat(target: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
         run.is_finished, run.failure = False, None
     progress.forget(*(run.name for run in again))
     altered = "altered while it was copied"
-    tables.save_many([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in again])
-    target.commit()
+    tables.save_and_commit([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in again])
 
 
 def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFacts) -> None:
@@ -284,15 +326,16 @@ def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFa
         )  # fmt: skip
 
 
-def _put_tasks(queue: WorkQueue, runs: list[TableRun], settings: TransferSettings) -> None:
+def _put_tasks(queue: WorkQueue, runs: list[TableRun], settings: TransferSettings, workers: int) -> None:
     small = [run for run in runs if is_small(run, settings)]
     # As many groups as workers, if there are few tables.
-    count = min(TABLES_AT_ONCE, math.ceil(len(small) / max(1, settings.workers)))
+    count = min(TABLES_AT_ONCE, math.ceil(len(small) / workers))
     for first in range(0, len(small), count or 1):
         run, *others = small[first : first + count]
         queue.put(Task(run, others=tuple(others)))
+    rest = set(runs).difference(small)
     for run in runs:
-        if run.must_repeat or is_small(run, settings):
+        if run.must_repeat or run not in rest:
             continue
         match run.planned.action:
             case TableAction.DONE:
@@ -333,7 +376,9 @@ def _finish(
     finished = [r for r in runs if r.is_finished]
     end = None
     if not is_stopped:
-        with waits.ends.open_primary() as source, waits.ends.open_secondary() as target:
+        with Connections(waits.ends) as connections:
+            connections.open_all("primary", "secondary")
+            source, target = connections.primary, connections.secondary
             facts = read_facts(source)
             _notice_other_cascades(plan, runs, facts)
             if any(r.must_repeat for r in runs):
@@ -343,8 +388,10 @@ def _finish(
                 _tie(target, run, meter, waits)
             finished = [r for r in finished if r.is_finished]
             # After the last row was read: every transaction that a chunk may have seen is before it in the log.
-            end = current_position(source, facts)
-            close_tables(target, plan, finished, end, {r.name: meter.rows(str(r.name)) for r in finished})
+            store = PositionStore(target, plan.state_schema, plan.instance)
+            end, saved = side_by_side(lambda: current_position(source, facts), store.load)
+            counts = {r.name: meter.rows(str(r.name)) for r in finished}
+            close_tables(target, plan, finished, end=end, saved=saved, row_counts=counts)
     errors = tuple((str(r.name), r.failure) for r in runs if r.failure is not None)
     return CopyResult(
         rows=meter.rows_copied,

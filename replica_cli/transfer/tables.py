@@ -6,9 +6,9 @@ import itertools
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.reports.transfer import CopyMethod, TableAction
@@ -34,13 +34,22 @@ if TYPE_CHECKING:
     from replica_cli.transfer.source import SourceTable
 
 
+class KeysMade(Enum):
+    """Which indexes a table was made with; not known of one that an earlier run has made."""
+
+    UNKNOWN = "unknown"
+    ALL = "all"
+    WITHOUT_DEFERRED = "without deferred"
+
+
 class TableRun:
     """One table while it is copied. `lock` guards what several workers touch.
 
     `group` are the tables that are read in one snapshot with it, itself among them; `must_repeat`: one of them was
     altered, and all are to be copied again. `mode`: the number among ROW_MODES in which its rows are written.
     `is_accepted`: the secondary makes a table of this definition, or has none to lose. `reason`: why it is copied.
-    `has_all_keys`: it was made with all of its keys; not known of a table that an earlier run has made.
+    `has_progress`: there may be rows of it in the progress of the copy.
+    `rows_at_once`: how many rows made a chunk last, 0 if none was read; `ranges`: where those stand that begin now.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -58,7 +67,10 @@ class TableRun:
         self.mode = 0
         self.is_accepted = plan.planned.action is TableAction.CREATE
         self.reason = ""
-        self.has_all_keys = False
+        self.has_progress = False
+        self.keys = KeysMade.UNKNOWN
+        self.rows_at_once = 0
+        self.ranges: dict[int, RangeProgress] = {}
 
     @property
     def name(self) -> TableName:
@@ -129,6 +141,7 @@ def _walked(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> l
 
 def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple[RangeProgress, ...]) -> None:
     """Write the table's record and its ranges in one transaction, after its former progress was forgotten."""
+    run.has_progress = True
     place = (plan.state_schema, plan.instance)
     record = TableRecord(run.name, TableState.COPYING, run.start, reason=run.reason)
     save = TableStore(secondary, *place).save_statement(record)
@@ -149,16 +162,21 @@ def add_foreign_keys(secondary: Session, run: TableRun) -> None:
 
 
 def close_tables(
-    secondary: Session, plan: CopyPlan, runs: list[TableRun], end: Position, row_counts: dict[TableName, int]
+    secondary: Session,
+    plan: CopyPlan,
+    runs: list[TableRun],
+    *,
+    end: Position,
+    saved: SavedPosition | None,
+    row_counts: dict[TableName, int],
 ) -> None:
     """Give every finished table the end of its replay window; what was needed to resume it goes in the same commit.
 
-    A table from whose start the stream has gone on meanwhile (the plan says `joins`, or the saved position says so) has
-    still to be brought up to it.
+    A table from whose start the stream has gone on meanwhile (the plan says `joins`, or the `saved` position says so)
+    has still to be brought up to it.
     """
     tables = TableStore(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
-    saved = PositionStore(secondary, plan.state_schema, plan.instance).load()
     secondary.begin()
     progress.forget(*(run.name for run in runs))
     records = []
@@ -169,8 +187,7 @@ def close_tables(
         closing = run.start if run.reads_whole else end
         state = TableState.JOINING if plan.joins or _is_behind(run.start, saved) else TableState.COPIED
         records.append(TableRecord(run.name, state, run.start, closing, row_count=row_counts.get(run.name, 0)))
-    tables.save_many(records)
-    secondary.commit()
+    tables.save_and_commit(records)
 
 
 def _is_behind(start: Position, saved: SavedPosition | None) -> bool:

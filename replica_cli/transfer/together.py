@@ -72,6 +72,8 @@ class Together:
         if not made:
             return ()
         secondary = self._connections.secondary
+        for run in made:
+            run.has_progress = True
         self._store(secondary).begin_new({run.name: run.source.fingerprint for run in made})
         for run in made:
             self._meter.begin(str(run.name), CopyStep.ROWS)

@@ -28,12 +28,18 @@ class Task:
 
 
 class WorkQueue:
-    """Tasks, those of the largest tables first; it ends when none is left and none is being done."""
+    """Tasks, those of the largest tables first; it ends when none is left and none is being done.
 
-    def __init__(self, stop: StopToken) -> None:
+    Ranges of tables that were begun come before tables that are to begin, but for `ahead` of them: so while some
+    workers wait for the answers to what they begin, others keep the servers busy with rows.
+    """
+
+    def __init__(self, stop: StopToken, ahead: int = 0) -> None:
         self._stop = stop
+        self._ahead = ahead
         self._changed = threading.Condition()
-        self._tasks: list[tuple[int, int, Task]] = []
+        self._ranges: list[tuple[int, int, Task]] = []
+        self._tables: list[tuple[int, int, Task]] = []
         self._order = itertools.count()
         self._busy = 0
         self.error: BaseException | None = None
@@ -43,20 +49,26 @@ class WorkQueue:
         with self._changed:
             for task in tasks:
                 size = task.run.source.definition.estimated_bytes
-                heapq.heappush(self._tasks, (-size, next(self._order), task))
+                heap = self._ranges if task.range_number else self._tables
+                heapq.heappush(heap, (-size, next(self._order), task))
             self._changed.notify_all()
 
     def take(self) -> Task | None:
         """Return the next task, None when the work is over; waits while others may still add some."""
         with self._changed:
             while not self.is_over:
-                if self._tasks and not self._stop.is_paused:
+                heap = self._next()
+                if heap and not self._stop.is_paused:
                     self._busy += 1
-                    return heapq.heappop(self._tasks)[2]
-                if not self._busy and not self._tasks:
+                    return heapq.heappop(heap)[-1]
+                if not self._busy and not heap:
                     return None
                 self._changed.wait(_POLL_SECONDS)
             return None
+
+    def _next(self) -> list[tuple[int, int, Task]]:
+        is_enough_begun = len(self._ranges) >= self._ahead
+        return self._ranges if self._ranges and (is_enough_begun or not self._tables) else self._tables
 
     def done(self) -> None:
         """Note the end of a task that was taken."""

@@ -23,7 +23,6 @@ from replica_cli.mysql.errnos import (
 from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
-from replica_cli.transfer.ends import Connections
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
 from replica_cli.transfer.late import gone_since
 from replica_cli.transfer.making import make_table
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.chunk import Chunk
-    from replica_cli.transfer.ends import Ends
+    from replica_cli.transfer.ends import Connections
     from replica_cli.transfer.meter import Meter
     from replica_cli.transfer.plan import CopyPlan
     from replica_cli.transfer.tables import TableRun
@@ -66,7 +65,7 @@ class Worker:
     def __init__(
         self,
         plan: CopyPlan,
-        ends: Ends,
+        connections: Connections,
         queue: WorkQueue,
         meter: Meter,
         *,
@@ -75,7 +74,7 @@ class Worker:
         stop: StopToken,
     ) -> None:
         self._plan = plan
-        self._connections = Connections(ends)
+        self._connections = connections
         self._queue = queue
         self._meter = meter
         self._facts = facts
@@ -83,7 +82,7 @@ class Worker:
         self._stop = stop
         self._commits = 0
         self._waits = LockWaits(
-            ends, lambda: stop.is_set or queue.is_over, lambda table, text: meter.wait(str(table), text)
+            connections.ends, lambda: stop.is_set or queue.is_over, lambda table, text: meter.wait(str(table), text)
         )
 
     def run(self) -> None:
@@ -157,6 +156,7 @@ class Worker:
         while True:
             before = self._commits
             try:
+                self._connections.open_all()
                 return work()
             except OtherModeNeeded as error:
                 # The reading session was cut: the chunk is read again.
@@ -190,6 +190,7 @@ class Worker:
         self._meter.begin(str(run.name), CopyStep.ROWS)
         with run.lock:
             run.open_ranges = len(ranges)
+            run.ranges = {r.number: r for r in ranges}
         self._queue.put(*(Task(run, r.number) for r in ranges))
 
     def _make(self, run: TableRun) -> None:
@@ -200,24 +201,27 @@ class Worker:
             # After a wait for a lock again: another process may write by now.
             self._connections.ends.guard(secondary)
             # Progress goes before the rows do: a death between the two must not leave ranges that look done.
-            self._store(secondary).forget(run.name)
+            if run.has_progress:
+                self._store(secondary).forget(run.name)
             make_table(secondary, run, self._plan.instance)
 
         self._waits.run(secondary, run.name, make)
 
     def _copy_range(self, run: TableRun, number: int) -> None:
         writer, store = self._connections.writer, self._store(self._connections.writer)
-        progress, key = store.load_range(run.name, number), run.source.key
+        # A range that was begun now has not moved: if another process moves it, the first chunk finds that out.
+        progress, key = run.ranges.pop(number, None) or store.load_range(run.name, number), run.source.key
         if progress is None or progress.is_done or key is None or run.is_given_up:
             return
         mode = run.mode  # another worker may raise it between the two: the one writes what the other compares
         reader = RangeReader(
             self._connections.reader, run.source.definition, key,
-            chunk_rows=self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit, care=run.source.care,
-            with_digest=self._is_compared(run, mode),
+            chunk_rows=run.rows_at_once or self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit,
+            care=run.source.care, with_digest=self._is_compared(run, mode),
         )  # fmt: skip
         chunks = ChunkWriter(writer, store, run.source.definition, run.target, mode)
         self._write_all(run, chunks, progress, reader.chunks(progress))
+        run.rows_at_once = reader.rows_at_once
 
     def _copy_whole(self, group: tuple[TableRun, ...]) -> None:
         if group[0].source.needs_lock:
@@ -368,7 +372,7 @@ class Worker:
     def _complete(self, run: TableRun) -> None:
         """Make what is missing of a table whose rows are all there: that may take long, and a resume need not copy."""
         add_deferred_keys(
-            self._connections.secondary, run, self._waits,
+            self._connections, run, self._waits,
             begins=lambda: self._meter.begin(str(run.name), CopyStep.INDEXES),
         )  # fmt: skip
         run.is_finished = True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.bench.rig import Rig
 
 _PART = "links"
-_SMALL, _FULL = "12 tables of 500 rows", "54 tables of 100,000 rows"
+_SMALL, _FULL = "12 tables of 500 rows", "54 tables of 150,000 rows"
 _FLAT = ("primary_turns", "secondary_turns", "primary_statements", "secondary_statements", "client_cpu")
 SERIES = (
     # With few rows the start takes most of the time: nothing is said of it.
@@ -28,7 +28,7 @@ _ROWS = "INSERT INTO t{n} {numbers} SELECT i, REPEAT(CONCAT('name ', i, ' '), 3)
 
 def run(plan: Plan, record: Record) -> None:
     """Copy the same tables over links of 0, 20 and 100 ms."""
-    tables, count, name = (12, 500, _SMALL) if plan.is_small else (54, 100_000, _FULL)
+    tables, count, name = (12, 500, _SMALL) if plan.is_small else (54, 150_000, _FULL)
 
     def load(session: Session) -> None:
         source = numbers(session, count)

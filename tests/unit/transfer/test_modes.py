@@ -19,10 +19,14 @@ class Refusing:
     def execute(self, statement: str) -> None:
         """Take a SET."""
 
+    def execute_ones(self, statements: list[str]) -> list[ServerError]:
+        """Refuse."""
+        self.definitions += len(statements)
+        return [ServerError(self.errno, statement, "db2", remedy=remedy_of(self.errno)) for statement in statements]
+
     def execute_one(self, statement: str) -> None:
         """Refuse."""
-        self.definitions += 1
-        raise ServerError(self.errno, statement, "db2", remedy=remedy_of(self.errno))
+        raise self.execute_ones([statement])[0]
 
 
 @pytest.mark.parametrize(

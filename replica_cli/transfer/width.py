@@ -1,0 +1,43 @@
+"""How many workers copy: over a long link more of them, as each waits most of the time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.side_by_side import side_by_side
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import TransferSettings
+    from replica_cli.mysql.session import Session
+
+# What a near server does between two answers takes about as long: a link of this length doubles the time of a worker.
+_WORK_SECONDS = 0.025
+# Connections of one worker, at the most that it needs on one of the two sides.
+_PER_WORKER = 3
+# Of the connections that are free, others may need as many.
+_SHARE = 2
+_CONNECTIONS = (
+    "SELECT @@GLOBAL.max_connections, @@SESSION.max_user_connections",
+    "SHOW STATUS LIKE 'Threads_connected'",
+)
+
+
+def worker_count(settings: TransferSettings, primary: Session, secondary: Session) -> int:
+    """Return how many workers copy over links to these servers. Raises ServerError."""
+    found = side_by_side(lambda: _look(primary), lambda: _look(secondary))
+    seconds = max(took for took, _ in found)
+    wanted = min(int(settings.workers * (1 + seconds / _WORK_SECONDS)), settings.far_workers)
+    if wanted <= settings.workers:
+        return settings.workers
+    return max(settings.workers, min(wanted, *(free // _SHARE // _PER_WORKER for _, free in found)))
+
+
+def _look(session: Session) -> tuple[float, int]:
+    """Return how long an answer takes, seconds, and how many connections the server may still take of us."""
+    began = time.monotonic()
+    limits, used = session.rows_of_each(_CONNECTIONS)
+    took = time.monotonic() - began
+    whole, ours = map(int, limits[0])
+    left = whole - int(used[0][1])
+    return took, min(left, ours) if ours else left
