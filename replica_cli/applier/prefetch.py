@@ -13,11 +13,13 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.applier.plan import columns_for, is_present
 from replica_cli.applier.target import definition_of
+from replica_cli.applier.worth import Worth
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError, UnsupportedEvent
 from replica_cli.core.events import RowEvent, RowKind
 from replica_cli.decoder.compile import Form, Output, compile_pairs
@@ -39,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 # A smaller batch is over before anything could be read ahead of it.
 LEAST_EVENTS = 100
-# Pages read from disk for each applied row: from where on it is worth it, and below which it is not.
-_READS_ON, _READS_OFF = 2.0, 1.0
 # Rows between two looks at whether it is worth it.
 _JUDGED_ROWS = 200
 # Share of the buffer pool that holds what is read ahead, and how many rows that is at most.
@@ -60,6 +60,7 @@ _ROWS_MYSQL = ("Innodb_rows_deleted", "Innodb_rows_updated", "Innodb_rows_insert
 class _Counts(NamedTuple):
     rows: int
     reads: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +107,7 @@ class Prefetch:
         self._changed = threading.Condition()
         self._batch: _Batch | None = None
         self._session: Session | None = None
+        self._worth = Worth()
         self._thread: threading.Thread | None = None
         self.is_over = False
         self.is_resting = False
@@ -202,13 +204,15 @@ class Prefetch:
             self._look_up(session, found)
 
     def _judge(self, now: _Counts, before: _Counts) -> None:
-        """Switch on or off by what the disk had to give for each applied row."""
-        reads = (now.reads - before.reads) / (now.rows - before.rows)
-        is_on = reads >= (_READS_OFF if self.is_on else _READS_ON)
+        """Switch on or off by what the last rows have cost."""
+        rows, reads, seconds = now.rows - before.rows, now.reads - before.reads, now.at - before.at
+        is_on = self._worth.goes_on(is_on=self.is_on, rows=rows, reads=reads, seconds=seconds)
         if is_on != self.is_on:
             self.is_on = is_on
-            word = "begins" if is_on else "ends"
-            logger.debug("%s: reading ahead %s: %.1f pages from disk for each row", self._instance, word, reads)
+            logger.debug(
+                "%s: reading ahead %s: %.1f pages from disk for each row, %.0f rows a second", self._instance,
+                "begins" if is_on else "ends", reads / rows, rows / seconds,
+            )  # fmt: skip
 
     def _look_up(self, session: Session, found: Sequence[tuple[_Shape, Literals, Literals]]) -> None:
         for _, group in itertools.groupby(found, lambda row: row[0].lookup):
@@ -252,7 +256,7 @@ def _counts(session: Session) -> _Counts:
         str(name): int(value) for name, value in session.rows(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({listed})")
     }
     reads = values.pop(_READS, 0)
-    return _Counts(sum(values.values()), reads)
+    return _Counts(sum(values.values()), reads, time.monotonic())
 
 
 def _pages(session: Session) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.applier.bench import INSTANCE, wait_until
 
-from replica_cli.applier import prefetch
+from replica_cli.applier import prefetch, worth
 from replica_cli.applier.prefetch import LEAST_EVENTS, Prefetch
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import Batching
@@ -97,7 +97,7 @@ def test_what_a_batch_changes_is_read_and_nothing_else(filled: Bench, monkeypatc
     run, definitions = given.batches[-1]
     monkeypatch.undo()
     monkeypatch.setattr(prefetch, "_MOST_ROWS", 30)
-    monkeypatch.setattr(prefetch, "_READS_OFF", -1.0)
+    monkeypatch.setattr(worth, "_READS_OFF", -1.0)
     watched = Watched(filled)
     ahead = Prefetch(watched, filled.settings.selection, instance=INSTANCE)
     ahead.is_on = True
@@ -156,7 +156,7 @@ def test_a_query_that_fails_ends_nothing(filled: Bench, monkeypatch: pytest.Monk
     _change(filled, ROWS)
     filled.stream()
     monkeypatch.undo()
-    monkeypatch.setattr(prefetch, "_READS_OFF", -1.0)
+    monkeypatch.setattr(worth, "_READS_OFF", -1.0)
     run, definitions = given.batches[-1]
     filled.on_secondary("RENAME TABLE t TO other")
     watched = Watched(filled)

@@ -1,0 +1,32 @@
+"""Whether reading ahead pays: by the pages that the disk gives for each row, and by the rows a second with and without.
+
+Where the disk is fast, the server's own work for what is read ahead may cost more than the waits that it saves.
+"""
+
+from __future__ import annotations
+
+# Pages read from disk for each applied row: from where on reading ahead may pay, and below which it does not.
+_READS_ON, _READS_OFF = 2.0, 1.0
+# After so many looks the other way is tried again: other rows, or another load, may have turned it.
+_LOOKS_KEPT = 20
+
+
+class Worth:
+    """Decides after each stretch of applied rows how the next one is read."""
+
+    def __init__(self) -> None:
+        self._rates: dict[bool, float] = {}
+        self._looks = 0
+
+    def goes_on(self, *, is_on: bool, rows: int, reads: int, seconds: float) -> bool:
+        """Return whether to read ahead in the next stretch; `rows` were applied in the last one, `is_on` or not."""
+        rate = rows / max(seconds, 1e-6)
+        self._rates[is_on] = rate
+        if reads / rows < (_READS_OFF if is_on else _READS_ON):
+            return False
+        other = self._rates.get(not is_on)
+        self._looks += 1
+        if other is None or self._looks >= _LOOKS_KEPT:
+            self._looks = 0
+            return not is_on
+        return is_on if rate >= other else not is_on
