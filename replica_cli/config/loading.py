@@ -40,6 +40,7 @@ _BATCH_BYTES = parsers.size_between(4 << 10, 1 << 30)
 _QUEUE_BYTES = parsers.size_between(256 << 10, 4 << 30)
 _BATCH_AGE = parsers.duration_up_to(60.0)
 _COUNT = parsers.whole_number(1, 1_000_000)
+_FAR_WORKERS = 16
 _HINT = "example.env lists every variable with its default; a line of `.env` is NAME=value or NAME='any value'"
 
 
@@ -113,7 +114,7 @@ def _read(sources: Sources) -> Settings:
         network=_read_network(sources),
         retry=_read_retry(sources),
         batching=_read_batching(sources),
-        transfer=_read_transfer(sources),
+        transfer=_read_transfer(sources, len(secondaries)),
         apply=_read_apply(sources),
         max_lag_seconds=sources.parsed("REPLICA_MAX_LAG", parsers.positive_duration, 60.0),
         accepted_drift=sources.parsed("REPLICA_ACCEPTED_DRIFT", accepted_drift, NO_DRIFT),
@@ -182,14 +183,15 @@ def _read_batching(sources: Sources) -> Batching:
     )
 
 
-def _read_transfer(sources: Sources) -> TransferSettings:
+def _read_transfer(sources: Sources, secondaries: int) -> TransferSettings:
     standard = TransferSettings()
     # A number that somebody chose is meant, however long the link is.
     chosen = sources.parsed("REPLICA_TRANSFER_WORKERS", parsers.whole_number(1, 64), 0)
     return TransferSettings(
         chunk_rows=sources.parsed("TRANSFER_BATCH_SIZE", _COUNT, standard.chunk_rows),
         workers=chosen or standard.workers,
-        far_workers=chosen or standard.far_workers,
+        # All copies read from one primary.
+        far_workers=0 if chosen else _FAR_WORKERS // max(1, secondaries),
     )
 
 

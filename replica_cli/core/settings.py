@@ -157,11 +157,11 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
-    """How the first copy is made: by `workers`, and over a long link by up to `far_workers`."""
+    """How the first copy is made: by `workers`, and over a long link by up to `far_workers` if those are more."""
 
     chunk_rows: int = 1000
     workers: int = 4
-    far_workers: int = 16
+    far_workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

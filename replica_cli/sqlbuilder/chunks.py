@@ -37,6 +37,8 @@ _RAW = frozenset(
 _WIDE = "CHAR(400) CHARACTER SET latin1"
 
 KeyLiterals = tuple[str, ...]
+# Behind the rows of a whole table; each of those begins with a bracket.
+END_OF_LINES = b"end"
 
 
 class ColumnRefused(ApplyRefused):
@@ -268,6 +270,14 @@ def lines_query(
     zero = enum_zero_expression(definition) or "0"
     row = _row(definition)
     return f"SELECT {row}, {zero} FROM {source_of(definition, key)}{where(condition)}{_first(key, limit)}"
+
+
+def whole_lines_query(definition: TableDefinition) -> str:
+    """Return the query for all rows as `lines_query` gives them, and END_OF_LINES behind them.
+
+    No server makes a table of the answer for that, and what shortens answers on the way takes this row first.
+    """
+    return f"{lines_query(definition)} UNION ALL SELECT '{END_OF_LINES.decode()}', 0"
 
 
 def size_query(definition: TableDefinition, key: PagingKey | None, limit: int) -> str:

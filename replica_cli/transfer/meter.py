@@ -32,14 +32,16 @@ if TYPE_CHECKING:
 
 _REPORT_SECONDS = 0.1
 _TICK_SECONDS = 1.0
+# What lists thousands of tables takes a while to write: that is a small part of the time.
+_FILE_SHARE = 50
 
 
 class Meter:
     """Counts rows per table. Safe between threads.
 
     `report` hears of it at most ten times a second, the file `transfer_progress_<instance>.json` is written once a
-    second; the end is always told. What is told costs the same whatever the number of tables; the file lists them all,
-    and is written while nothing waits for it.
+    second, or less often if that takes long; the end is always told. What is told costs the same whatever the number of
+    tables; the file lists them all, and is written while nothing waits for it.
     """
 
     def __init__(
@@ -74,12 +76,13 @@ class Meter:
         is_over = threading.Event()
 
         def tick() -> None:
-            self._write_file()
+            due = self._write_file()
             while not is_over.wait(_TICK_SECONDS):
                 if not stop.is_paused:
                     with self._lock:
                         self._tell()
-                    self._write_file()
+                    if time.monotonic() >= due:
+                        due = self._write_file()
 
         thread = threading.Thread(target=tick, name="copy meter", daemon=True)
         thread.start()
@@ -179,11 +182,14 @@ class Meter:
             self._reported_at = now
             self._report(self._snapshot(now))
 
-    def _write_file(self) -> None:
+    def _write_file(self) -> float:
+        """Write the file; return before which moment it is not worth the time to write it again."""
+        began = time.monotonic()
         if self._file is not None:
             with self._lock:
                 tables, schema = dict(self._tables), self._current_schema
             self._file.write(tables, schema)
+        return began + (time.monotonic() - began) * _FILE_SHARE
 
     def _snapshot(self, now: float) -> TransferProgress:
         elapsed = now - self._started

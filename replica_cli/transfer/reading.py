@@ -10,6 +10,7 @@ from replica_cli.core.errors import ReplicaError
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_TABLE_DEF_CHANGED, ServerError
 from replica_cli.mysql.lines import Lines
 from replica_cli.sqlbuilder.chunks import (
+    END_OF_LINES,
     after,
     both,
     boundary_query,
@@ -20,6 +21,7 @@ from replica_cli.sqlbuilder.chunks import (
     split_literals,
     up_to,
     where,
+    whole_lines_query,
 )
 from replica_cli.sqlbuilder.row_text import key_of_literals, key_of_row
 from replica_cli.transfer.chunk import Chunk
@@ -287,13 +289,12 @@ def whole_table(
 ) -> Iterator[Chunk]:
     """Yield a whole table in the session's snapshot, rows in whatever order they come; the last has any digest.
 
-    Raises RowTooLarge.
+    Raises RowTooLarge, ChunkBroken where not all of them come.
     """
     lines: list[bytes] = []
-    size, count, zero = 0, 0, False
+    size, zero = 0, False
     with noticing_ddl():
         for found in _lines(session, definition, Documents(session, definition, care)):
-            count += len(found.texts)
             for line in found.texts:
                 if line is None or len(line) > packet_limit:
                     raise RowTooLarge(
@@ -306,21 +307,31 @@ def whole_table(
                 lines.append(line)
                 size += len(line) + 1
                 zero = zero or found.is_flagged
-        if (expected := row_count(session, definition)) != count:
-            raise _cut_short(definition, expected, count)
         digest = (session.row(digest_query(definition)) or ()) if with_digest else ()
     texts = (b",".join(lines),) if lines else ()
     yield Chunk(texts, len(lines), is_last=True, holds_enum_zero=zero, digest=digest)
 
 
 def _lines(session: Session, definition: TableDefinition, documents: Documents) -> Iterator[Lines]:
-    if not documents.check():
-        yield from session.lines(lines_query(definition))
+    count = 0
+    if documents.check():
+        for *literals, zero in documents.rows():
+            is_whole = all(literal is not None for literal in literals)
+            line = b"(" + b",".join(map(_bytes, literals)) + b")" if is_whole else None
+            yield Lines([line], bool(int(zero)))
+            count += 1
+        if (expected := row_count(session, definition)) != count:
+            raise _cut_short(definition, expected, count)
         return
-    for *literals, zero in documents.rows():
-        is_whole = all(literal is not None for literal in literals)
-        line = b"(" + b",".join(map(_bytes, literals)) + b")" if is_whole else None
-        yield Lines([line], bool(int(zero)))
+    has_ended = False
+    for found in session.lines(whole_lines_query(definition)):
+        has_ended = found.texts[-1:] == [END_OF_LINES]
+        if has_ended:
+            found.texts.pop()
+        count += len(found.texts)
+        yield found
+    if not has_ended:
+        raise _cut_short(definition, row_count(session, definition), count)
 
 
 def _bytes(literal: object) -> bytes:

@@ -41,6 +41,8 @@ def test_what_is_posted_runs_before_the_next_statement_in_one_round_trip(primary
     proxy = Proxy(primary.port)
     try:
         with connect(replace(primary.address(), port=proxy.port), Network()) as session:
+            # All that is sent together is on its way before the first answer is.
+            proxy.delay(0.05)
             before = proxy.turns
             session.post("SET @a = 1")
             session.post("SET @b = @a + 1")

@@ -38,3 +38,23 @@ def test_a_row_is_read_about_once(primary: SandboxServer, secondary: SandboxServ
         read = reads() - before
     assert ROWS <= read < 1.1 * ROWS
     copier.compare()
+
+
+@pytest.mark.every_server
+def test_a_row_without_a_key_is_read_once_and_no_table_is_made_for_that(
+    primary: SandboxServer, secondary: SandboxServer, schema: str
+) -> None:
+    copier = Copier(primary, secondary, schema)
+    copier.on_primary("CREATE TABLE t (id INT, name CHAR(36), text LONGTEXT)", numbers("t", 20_000, "n, 'x', 'long'"))
+    plan = copier.plan()
+    with primary.session() as session:
+
+        def status(names: str) -> int:
+            rows = session.rows(f"SHOW GLOBAL STATUS WHERE variable_name IN ({names})")
+            return sum(int(count) for _, count in rows)
+
+        before, disk = status(f"{COUNTERS}, 'Handler_read_rnd_next'"), status("'Created_tmp_disk_tables'")
+        assert copier.run(plan).is_complete
+        assert 20_000 <= status(f"{COUNTERS}, 'Handler_read_rnd_next'") - before < 1.2 * 20_000
+        assert status("'Created_tmp_disk_tables'") == disk
+    copier.compare()

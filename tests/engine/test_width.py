@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from replica_cli.sandbox.server import SandboxServer
 
-CHOSEN = TransferSettings(workers=3, far_workers=3)
+CHOSEN = TransferSettings(workers=3)
+UNSET = TransferSettings(far_workers=16)
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def proxy(primary: SandboxServer) -> Iterator[Proxy]:
     ("settings", "delay_seconds", "expected"),
     [
         # A near server may be slow for once, on a busy machine.
-        (TransferSettings(), 0.0, (4, 16)),
-        (TransferSettings(), 0.1, (16, 16)),
-        (TransferSettings(), 0.02, (10, 16)),
+        (UNSET, 0.0, (4, 16)),
+        (UNSET, 0.1, (16, 16)),
+        (UNSET, 0.02, (10, 16)),
         (CHOSEN, 0.1, (3, 3)),
     ],
 )
@@ -53,6 +54,6 @@ def test_not_more_than_connections_are_free(primary: SandboxServer, proxy: Proxy
         try:
             far = replace(primary.address(), port=proxy.port, user=schema, password=Secret("x"))
             with connect(primary.address(), Network()) as one, connect(far, Network()) as other:
-                assert worker_count(TransferSettings(), one, other) == 5
+                assert worker_count(UNSET, one, other) == 5
         finally:
             admin.execute(f"DROP USER {schema}@'%'")

@@ -251,8 +251,8 @@ def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
         calls.append(args)
         fill(worker, *args)
 
-    def made_again(*args: Any) -> None:
-        close(*args)
+    def made_again(*args: Any, **named: Any) -> None:
+        close(*args, **named)
         bench.on_primary(*(() if len(calls) > 1 else ("CREATE TABLE k (v INT)", "INSERT INTO k VALUES (2)")))
         calls.append(args)
 

@@ -45,7 +45,10 @@ def test_defaults_are_those_of_core() -> None:
     assert (settings.server_id, settings.state_schema, settings.max_lag_seconds) == (100, "replica_state", 60.0)
     assert settings.selection.schemas == (("replica", "replica"),)
     parts = (settings.logging, settings.network, settings.retry, settings.batching, settings.transfer, settings.apply)
-    assert parts == (Logging(), Network(), Retry(), Batching(), TransferSettings(), Apply())
+    # Two secondaries share the workers over a long link.
+    assert parts == (Logging(), Network(), Retry(), Batching(), TransferSettings(far_workers=8), Apply())
+    assert load({"MARIA_SECONDARY_HOSTS": "db2"}).transfer == TransferSettings(far_workers=16)
+    assert load({"REPLICA_TRANSFER_WORKERS": "4"}).transfer == TransferSettings()
 
 
 def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:
