@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from engine.test_transfer import Copier, numbers
 
-from replica_cli.core.settings import Network, Secret, TransferSettings
+from replica_cli.core.settings import Network, Retry, Secret, TransferSettings
 from replica_cli.mysql.session import connect
+from replica_cli.stop import StopToken
+from replica_cli.transfer.run import run_copy
 from replica_cli.transfer.width import worker_count
 from tests.fix_proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from replica_cli.core.status import TransferProgress
     from replica_cli.sandbox.server import SandboxServer
 
 CHOSEN = TransferSettings(workers=3)
@@ -24,6 +28,13 @@ UNSET = TransferSettings(far_workers=16)
 @pytest.fixture
 def proxy(primary: SandboxServer) -> Iterator[Proxy]:
     found = Proxy(primary.port)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def second_proxy(secondary: SandboxServer) -> Iterator[Proxy]:
+    found = Proxy(secondary.port)
     yield found
     found.close()
 
@@ -45,6 +56,31 @@ def test_more_workers_over_a_long_link(
     far = replace(primary.address(), port=proxy.port)
     with connect(primary.address(), Network()) as one, connect(far, Network()) as other:
         assert expected[0] <= worker_count(settings, one, other) <= expected[1]
+
+
+def test_a_copy_over_a_long_link(
+    primary: SandboxServer, secondary: SandboxServer, schema: str, second_proxy: Proxy
+) -> None:
+    copier = Copier(primary, secondary, schema, settings=replace(UNSET, chunk_rows=100))
+    shape = "(id INT PRIMARY KEY, v INT, KEY (v))"
+    copier.on_primary(
+        *(text for n in range(24) for text in (f"CREATE TABLE t{n} {shape}", numbers(f"t{n}", 300, "n, n")))
+    )
+    plan = copier.plan()
+    second_proxy.delay(0.05)
+    most = [0]
+
+    def look(_: TransferProgress) -> None:
+        most[0] = max(most[0], second_proxy.connections)
+
+    result = run_copy(
+        plan, primary=primary.address(name="primary"),
+        secondary=replace(secondary.address(name="db2"), port=second_proxy.port), network=Network(), retry=Retry(),
+        stop=StopToken(), report=look,
+    )  # fmt: skip
+    assert (result.is_complete, result.errors) == (True, ())
+    copier.compare()
+    assert most[0] >= 3 * 16
 
 
 def test_not_more_than_connections_are_free(primary: SandboxServer, proxy: Proxy, schema: str) -> None:
