@@ -221,7 +221,13 @@ class Session:
         return loaded if is_wanted else None
 
     def post(self, statement: str) -> None:
-        """Let a short statement that cannot fail go with the next one: it takes no round trip of its own."""
+        """Let a short statement that cannot fail go with the next one: it takes no round trip of its own.
+
+        Not while answers to `send` are still to come: they come first. Where it fails all the same, the next statement
+        raises that, and the session is closed.
+        """
+        if self._answers:
+            raise RuntimeError("a statement was posted among answers that are still to come")
         self._connection.post(statement)
 
     def send(self, statements: Sequence[bytes]) -> None:

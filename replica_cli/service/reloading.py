@@ -28,7 +28,7 @@ _TAKEN: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("REPLICA_BATCH_AGE", lambda s: s.batching.age_seconds),
     ("REPLICA_QUEUE_BYTES", lambda s: s.batching.queue_bytes),
     ("TRANSFER_BATCH_SIZE", lambda s: s.transfer.chunk_rows),
-    ("REPLICA_TRANSFER_WORKERS", lambda s: s.transfer.workers),
+    ("REPLICA_TRANSFER_WORKERS", lambda s: (s.transfer.workers, s.transfer.far_workers)),
     ("REPLICA_RETRY_ATTEMPTS", lambda s: s.retry.attempts),
     ("REPLICA_RETRY_DELAY", lambda s: s.retry.delay),
     ("REPLICA_RETRY_DELAY_LIMIT", lambda s: s.retry.delay_limit),

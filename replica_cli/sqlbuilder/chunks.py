@@ -275,9 +275,11 @@ def lines_query(
 def whole_lines_query(definition: TableDefinition) -> str:
     """Return the query for all rows as `lines_query` gives them, and END_OF_LINES behind them.
 
-    No server makes a table of the answer for that, and what shortens answers on the way takes this row first.
+    No server makes a table of the answer for that, and what shortens answers on the way takes this row first. Each text
+    may go through a field as wide as the server expects it to be. The last row makes that field a wide one in any case.
     """
-    return f"{lines_query(definition)} UNION ALL SELECT '{END_OF_LINES.decode()}', 0"
+    end = f"CAST('{END_OF_LINES.decode()}' AS CHAR(1000000) CHARACTER SET latin1)"
+    return f"{lines_query(definition)} UNION ALL SELECT {end}, 0"
 
 
 def size_query(definition: TableDefinition, key: PagingKey | None, limit: int) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _REPORT_SECONDS = 0.1
 _TICK_SECONDS = 1.0
 # What lists thousands of tables takes a while to write: that is a small part of the time.
-_FILE_SHARE = 50
+_FILE_SHARE, _FILE_SECONDS = 50, 30.0
 
 
 class Meter:
@@ -189,7 +189,7 @@ class Meter:
             with self._lock:
                 tables, schema = dict(self._tables), self._current_schema
             self._file.write(tables, schema)
-        return began + (time.monotonic() - began) * _FILE_SHARE
+        return began + min((time.monotonic() - began) * _FILE_SHARE, _FILE_SECONDS)
 
     def _snapshot(self, now: float) -> TransferProgress:
         elapsed = now - self._started

@@ -171,8 +171,7 @@ def plan_copy(
     vanished = frozenset(definitions.keys() - names) if mode is TransferMode.RESTART else frozenset()
     is_whole, ours = not tables and not is_resumed, names | vanished
     schemas = _schemas(primary)
-    named = {source for source, _ in selection.schemas} | {name for name, *_ in schemas}
-    strangers = find_strangers(secondary, selection, named, ours) if is_whole else []
+    strangers = find_strangers(secondary, selection, [name for name, *_ in schemas], ours) if is_whole else []
     return CopyPlan(
         instance=instance,
         state_schema=state_schema,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import ReplicaError
+from replica_cli.core.wording import counted
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_TABLE_DEF_CHANGED, ServerError
 from replica_cli.mysql.lines import Lines
 from replica_cli.sqlbuilder.chunks import (
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
 # A statement of this size is long enough to hide round trips and short enough to commit soon.
 TARGET_BYTES = 1_500_000
 _ROWS_LIMIT = 50_000
-# So many rows tell the width of those that follow.
+# So many rows tell the width of those that follow, if the catalog agrees.
 _TYPICAL_ROWS = 1000
 # Rows may be much wider than the catalog guesses: more than this is read again in smaller pieces.
 _CHUNK_BYTES = 8 * TARGET_BYTES
-# How often a chunk is read whose number of rows is another one: an engine without snapshots may have changed meanwhile.
+# How often a chunk is read whose rows are not as many as the primary says: rows may have come or gone in between.
 _COUNTS_LIMIT = 3
 _ER_KEY_DOES_NOT_EXIST = 1176
 _ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_BAD_DB, _ER_KEY_DOES_NOT_EXIST})
@@ -91,8 +92,8 @@ class RangeReader:
         self._definition = definition
         self._key = key
         self._packet_limit = packet_limit
-        width = definition.estimated_bytes // max(definition.estimated_rows, 1)
-        self._rows = max(1, min(chunk_rows, TARGET_BYTES // max(width, 1)))
+        self._width = max(definition.estimated_bytes // max(definition.estimated_rows, 1), 1)
+        self._rows = max(1, min(chunk_rows, TARGET_BYTES // self._width))
 
     def chunks(self, progress: RangeProgress) -> Iterator[Chunk]:
         """Yield what is missing of a range, in key order. Raises TableAltered, RowTooLarge, ServerError."""
@@ -218,8 +219,8 @@ class RangeReader:
 
     def _adapt(self, size: int, count: int) -> None:
         fitting = TARGET_BYTES * count // max(size, 1)
-        # A few rows say little about those that follow.
-        most = _ROWS_LIMIT if count >= _TYPICAL_ROWS else self._rows * 4
+        # The rows that follow may be wider: as wide as the catalog says, or more.
+        most = max(self._rows * 4, _CHUNK_BYTES // self._width if count >= _TYPICAL_ROWS else 0)
         self._rows = max(1, min(fitting, most, _ROWS_LIMIT))
 
     def _wide_rows(self, last_key: KeyLiterals | None, found: Iterable[Row]) -> Chunk:
@@ -258,8 +259,9 @@ def row_count(session: Session, definition: TableDefinition, condition: str = ""
 
 
 def _cut_short(definition: TableDefinition, expected: int, found: int) -> ChunkBroken:
+    rows = counted(expected, "row")
     return ChunkBroken(
-        f"{definition.name}: the primary counts {expected} rows in a part of the table and gave {found} of them",
+        f"{definition.name}: the primary counts {rows} in a part of the table and gave {found} of them",
         hint="something limits its answers, such as a proxy or a rewriting plugin; nothing of this part was kept",
     )
 
@@ -296,7 +298,8 @@ def whole_table(
     with noticing_ddl():
         for found in _lines(session, definition, Documents(session, definition, care)):
             for line in found.texts:
-                if line is None or len(line) > packet_limit:
+                # A text that is longer than the server's packet is NULL, or nothing in a field that takes no NULL.
+                if not line or len(line) > packet_limit:
                     raise RowTooLarge(
                         f"{definition.name}: one row does not fit a packet",
                         hint="raise max_allowed_packet on both servers",
@@ -325,9 +328,10 @@ def _lines(session: Session, definition: TableDefinition, documents: Documents) 
         return
     has_ended = False
     for found in session.lines(whole_lines_query(definition)):
-        has_ended = found.texts[-1:] == [END_OF_LINES]
-        if has_ended:
+        # The end of the answer may come by itself, behind the mark.
+        if found.texts[-1:] == [END_OF_LINES]:
             found.texts.pop()
+            has_ended = True
         count += len(found.texts)
         yield found
     if not has_ended:

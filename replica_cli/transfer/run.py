@@ -111,9 +111,9 @@ def run_copy(
         with _opened_meanwhile(theirs if is_far and runs else ()):
             # Position first, rows second: every change that a chunk may have missed is behind it in the log.
             start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
-        saved = None if plan.starts_position else PositionStore(target, plan.state_schema, plan.instance).load()
-        meter.position = saved.position if saved else start
-        _group(plan, runs)
+            saved = None if plan.starts_position else PositionStore(target, plan.state_schema, plan.instance).load()
+            meter.position = saved.position if saved else start
+            _group(plan, runs)
     # A table whose default asks a sequence can be made only when that is there.
     error: BaseException | None = None
     with ExitStack() as opened, meter.ticking(stop):
@@ -218,14 +218,15 @@ def _begin(
 ) -> tuple[Position | None, frozenset[TableName]]:
     """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
 
-    def look() -> tuple[Position | None, SinceThePlan]:
+    def look() -> tuple[Position | None, SinceThePlan, frozenset[TableName]]:
         start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
-        return start, since_the_plan(source, plan, stop) if plan.starts_position else SinceThePlan()
+        if plan.starts_position:
+            return start, since_the_plan(source, plan, stop), frozenset()
+        return start, SinceThePlan(), gone_since(source, [run.name for run in runs if _is_fresh(run)])
 
-    (start, since), _ = side_by_side(look, partial(_make_schemas, target, plan))
+    (start, since, gone), _ = side_by_side(look, partial(_make_schemas, target, plan))
     _leave_out(target, plan, runs, since, waits)
     fresh = [run for run in runs if _is_fresh(run)]
-    gone = frozenset() if plan.starts_position else gone_since(source, [run.name for run in fresh])
     tables = TableStore(target, plan.state_schema, plan.instance)
     if not plan.starts_position:
         _keep_reasons(plan, runs, tables.load())

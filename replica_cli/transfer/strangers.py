@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 def find_strangers(
     secondary: Session, selection: Selection, schemas: Collection[str], names: Collection[TableName]
 ) -> list[TableName]:
-    """Return the secondary's tables in `schemas` that are none of `names`; both are what the primary calls them."""
-    targets = {selection.schema_target(schema) for schema in schemas}
+    """Return the secondary's tables in `schemas`, or in one that is selected by name, that are none of `names`.
+
+    Both are what the primary calls them.
+    """
+    targets = {selection.schema_target(schema) for schema in (*schemas, *(source for source, _ in selection.schemas))}
     # The secondary may keep names in small letters.
     ours = {str(selection.target(name)).lower() for name in names}
     rows = secondary.rows(

@@ -49,7 +49,8 @@ class TableRun:
     altered, and all are to be copied again. `mode`: the number among ROW_MODES in which its rows are written.
     `is_accepted`: the secondary makes a table of this definition, or has none to lose. `reason`: why it is copied.
     `has_progress`: there may be rows of it in the progress of the copy.
-    `rows_at_once`: how many rows made a chunk last, 0 if none was read; `ranges`: where those stand that begin now.
+    `rows_at_once`: how many rows made a chunk last, 0 if none was read; `ranges`: those that were written a moment ago
+    and that no worker has taken yet.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -67,7 +68,7 @@ class TableRun:
         self.mode = 0
         self.is_accepted = plan.planned.action is TableAction.CREATE
         self.reason = ""
-        self.has_progress = False
+        self.has_progress = plan.planned.action in (TableAction.CONTINUE, TableAction.DONE)
         self.keys = KeysMade.UNKNOWN
         self.rows_at_once = 0
         self.ranges: dict[int, RangeProgress] = {}

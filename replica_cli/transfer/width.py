@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # What a near server does between two answers takes about as long: a link of this length doubles the time of a worker.
 _WORK_SECONDS = 0.025
+_NEAR_SECONDS = 0.005
+_MORE_LOOKS = 2
 # Connections of one worker, at the most that it needs on one of the two sides.
 _PER_WORKER = 3
 # Of the connections that are free, others may need as many.
@@ -38,6 +40,11 @@ def _look(session: Session) -> tuple[float, int]:
     began = time.monotonic()
     limits, used = session.rows_of_each(_CONNECTIONS)
     took = time.monotonic() - began
+    # A near server may be busy for a moment.
+    for _ in range(_MORE_LOOKS if took > _NEAR_SECONDS else 0):
+        began = time.monotonic()
+        session.execute("DO 0")
+        took = min(took, time.monotonic() - began)
     whole, ours = map(int, limits[0])
     left = whole - int(used[0][1])
     return took, min(left, ours) if ours else left

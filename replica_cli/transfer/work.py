@@ -30,8 +30,8 @@ class Task:
 class WorkQueue:
     """Tasks, those of the largest tables first; it ends when none is left and none is being done.
 
-    Ranges of tables that were begun come before tables that are to begin, but for `ahead` of them: so while some
-    workers wait for the answers to what they begin, others keep the servers busy with rows.
+    Ranges of tables that were begun come before tables that are to begin. But while fewer than `ahead` ranges wait, a
+    table is begun first: workers that begin tables wait for answers, and others keep the servers busy with rows.
     """
 
     def __init__(self, stop: StopToken, ahead: int = 0) -> None:

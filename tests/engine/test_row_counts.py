@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from engine.test_transfer import Copier
 
 from replica_cli.checkpoint.progress import RangeProgress
 from replica_cli.core.settings import Network
@@ -90,7 +91,7 @@ def test_answers_that_something_shortens_do_not_end_a_range(
     assert sum(c.row_count for c in found) == ROWS
     assert max(c.row_count for c in found) == 3
     limit_answers(monkeypatch, 0)
-    with pytest.raises(ChunkBroken, match="counts 1 rows in a part of the table and gave 0"):
+    with pytest.raises(ChunkBroken, match="counts 1 row in a part of the table and gave 0"):
         chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
 
 
@@ -131,3 +132,34 @@ def test_a_whole_table_has_all_of_its_rows_or_is_refused(reader: Session, defini
     reader.execute("SET SESSION sql_select_limit = 3")
     with pytest.raises(ChunkBroken, match="counts 50 rows in a part of the table and gave 3"):
         list(whole_table(reader, definition, packet_limit=1 << 20))
+
+
+def test_the_end_of_an_answer_may_come_behind_its_mark(
+    reader: Session, definition: TableDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Session.lines
+
+    def alone(session: Session, sql: str) -> Iterator[Lines]:
+        yield from read(session, sql)
+        yield Lines()
+
+    monkeypatch.setattr(Session, "lines", alone)
+    reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    assert sum(c.row_count for c in whole_table(reader, definition, packet_limit=1 << 20)) == ROWS
+
+
+@pytest.mark.every_server
+@pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
+def test_numbers_that_are_wider_than_their_columns_say(
+    primary: SandboxServer, secondary: SandboxServer, schema: str, engine: str
+) -> None:
+    copier = Copier(primary, secondary, schema)
+    columns = "a INT(1) NOT NULL, b BIGINT(2) UNSIGNED NOT NULL"
+    copier.on_primary(
+        f"CREATE TABLE t ({columns}) ENGINE={engine}",
+        "INSERT INTO t VALUES (1, 2), (-2147483648, 18446744073709551615), (3, 4), (-2147483648, 18446744073709551615)",
+        f"CREATE TABLE one ({columns}) ENGINE={engine}",
+        "INSERT INTO one VALUES (-2147483648, 18446744073709551615)",
+    )
+    copier.copy()
+    copier.compare()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
-from replica_cli.checkpoint.progress import ProgressStore
+from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted
+from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
-from replica_cli.transfer.errors import TablesOccupied
+from replica_cli.transfer.errors import TableAltered, TablesOccupied
 
 if TYPE_CHECKING:
     from typing import Any
@@ -86,4 +87,27 @@ def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, mo
     monkeypatch.setattr(worker, "ChunkWriter", write)
     copier.copy()
     assert seen == [(False, 0)]
+    copier.compare()
+
+
+def test_a_resumed_table_that_is_altered_meanwhile_begins_again_with_all_its_rows(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.settings = TransferSettings(chunk_rows=20, workers=1)
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 200))
+    stop = StopToken()
+    copier.run(copier.plan(), stop=stop, report=lambda _: stop.request())
+    assert 0 < copier.count(copier.secondary, "t") < 200
+    plan = copier.plan(TransferMode.RESUME)
+    assert [t.planned.action for t in plan.tables] == [TableAction.CONTINUE]
+    read, altered = worker.RangeReader.chunks, [True]
+
+    def chunks(self: Any, progress: RangeProgress) -> Any:
+        if altered.pop() if altered else False:
+            raise TableAltered("t: renamed, and named back")
+        return read(self, progress)
+
+    monkeypatch.setattr(worker.RangeReader, "chunks", chunks)
+    result = copier.run(plan)
+    assert (result.errors, result.is_complete, altered) == ((), True, [])
     copier.compare()

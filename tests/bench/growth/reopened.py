@@ -34,7 +34,7 @@ _TABLES = 900
 # Small, so that a queue that is sometimes full does not look like something that is kept.
 _SETTINGS = {"REPLICA_QUEUE_BYTES": "1MiB", "REPLICA_BATCH_BYTES": "1MiB"}
 # As many transactions as fill the queue and the buffers of the process.
-_WARM = 20_000
+_WARM = 70_000
 _OPTIONS = {"table-definition-cache": 400, "table-open-cache": 400}
 
 
