@@ -26,7 +26,7 @@ def test_a_row_is_read_about_once(primary: SandboxServer, secondary: SandboxServ
         "ANALYZE TABLE t",
     )
     plan = copier.plan()
-    assert plan.tables[0].planned.ranges > 2
+    assert plan.tables[0].planned.ranges >= 2
     with primary.session() as session:
 
         def reads() -> int:
