@@ -7,6 +7,8 @@ from __future__ import annotations
 
 # Pages read from disk for each applied row: from where on reading ahead may pay, and below which it does not.
 _READS_ON, _READS_OFF = 2.0, 1.0
+# It costs both sides CPU time, so it has to be clearly faster.
+_LEAST_GAIN = 1.1
 # After so many looks the other way is tried again: other rows, or another load, may have turned it.
 _LOOKS_KEPT = 20
 
@@ -29,4 +31,5 @@ class Worth:
         if other is None or self._looks >= _LOOKS_KEPT:
             self._looks = 0
             return not is_on
-        return is_on if rate >= other else not is_on
+        with_it, without = (rate, other) if is_on else (other, rate)
+        return with_it >= without * _LEAST_GAIN

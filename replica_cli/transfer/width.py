@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # What a near server does between two answers takes about as long: a link of this length doubles the time of a worker.
 _WORK_SECONDS = 0.025
 _NEAR_SECONDS = 0.005
-_MORE_LOOKS = 2
+_MORE_LOOKS = 1
 # Connections of one worker, at the most that it needs on one of the two sides.
 _PER_WORKER = 3
 # Of the connections that are free, others may need as many.
