@@ -6,7 +6,6 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pymysql
@@ -17,8 +16,8 @@ from pymysql.cursors import Cursor, SSCursor
 from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError
-from replica_cli.mysql.lines import give_text, read_lines, read_texts
-from replica_cli.mysql.posting import PostingConnection
+from replica_cli.mysql.lines import read_lines, read_texts
+from replica_cli.mysql.pipeline import PipelinedConnection
 from replica_cli.mysql.session_settings import VALUES, apply_settings, introduction
 from replica_cli.mysql.tls import is_encrypted, tls_context
 from replica_cli.mysql.translation import server_error, translated
@@ -61,11 +60,10 @@ class Session:
     UPDATE counts the rows it found, not those it changed. `may_load`: `load` can be called, as far as is known.
     """
 
-    def __init__(self, connection: PostingConnection, server: Server) -> None:
+    def __init__(self, connection: PipelinedConnection, server: Server) -> None:
         self._connection = connection
         self.server = server
         self.may_load = False
-        self._answers: deque[int] = deque()
 
     @property
     def version_text(self) -> str:
@@ -156,14 +154,13 @@ class Session:
         commands = [(_COM_SET_OPTION, _MULTI_STATEMENTS_OFF), *queries, (_COM_SET_OPTION, _MULTI_STATEMENTS_ON)]
         with self._translated():
             for command, text in commands:
-                self._connection._execute_command(command, text)  # noqa: SLF001
-                self._answers.append(self._connection._next_seq_id)  # noqa: SLF001
+                self._connection.send(command, text)
         try:
             self._receive_option()
             found = [self._receive_or_error() for _ in texts]
         except ServerError:
             # The answers that are left are of these texts, and no later statement must take them for its own.
-            self._answers.clear()
+            self._connection.forget_answers()
             self.abort()
             raise
         # A connection that is lost now takes the option with it, and what the texts did counts.
@@ -173,8 +170,8 @@ class Session:
 
     def _receive_option(self) -> None:
         with self._translated():
-            self._connection._next_seq_id = self._answers.popleft()  # noqa: SLF001
-            self._connection._read_packet()  # noqa: SLF001
+            self._connection.begin_answer()
+            self._connection.read_end()
 
     def _receive_or_error(self) -> int | ServerError:
         try:
@@ -214,10 +211,8 @@ class Session:
         is_wanted = not first or counts[-1] == 1
         with self._translated():
             if not first:
-                self._connection._next_seq_id = self._answers.popleft()  # noqa: SLF001
-            # The answer to the last statement says that another one follows, which the driver does not read itself.
-            self._connection._result = None  # type: ignore[attr-defined]  # noqa: SLF001
-            loaded = Loaded(*give_text(self._connection, text if is_wanted else b""))
+                self._connection.begin_answer()
+            loaded = Loaded(*self._connection.give_text(text if is_wanted else b""))
         return loaded if is_wanted else None
 
     def post(self, statement: str) -> None:
@@ -226,8 +221,6 @@ class Session:
         Not while answers to `send` are still to come: they come first. Where it fails all the same, the next statement
         raises that, and the session is closed.
         """
-        if self._answers:
-            raise RuntimeError("a statement was posted among answers that are still to come")
         self._connection.post(statement)
 
     def send(self, statements: Sequence[bytes]) -> None:
@@ -238,9 +231,7 @@ class Session:
         ends the transaction, and what follows must not commit by itself.
         """
         with self._translated():
-            self._connection._execute_command(COMMAND.COM_QUERY, b";".join(statements))  # noqa: SLF001
-        # A request above 16 MB leaves as several packets, and its answer counts on from them.
-        self._answers.append(self._connection._next_seq_id)  # noqa: SLF001
+            self._connection.send(COMMAND.COM_QUERY, b";".join(statements))
 
     def receive(self, *, is_first: bool) -> int:
         """Return the row count of the next statement sent; `is_first`: the first of its packet.
@@ -252,8 +243,8 @@ class Session:
             raise server_error(CR_SERVER_LOST, "the connection is lost", self.server)
         with self._translated():
             if is_first:
-                self._connection._next_seq_id = self._answers.popleft()  # noqa: SLF001
-            return int(self._connection._read_query_result())  # type: ignore[attr-defined]  # noqa: SLF001
+                self._connection.begin_answer()
+            return self._connection.read_count()
 
     @property
     def is_answered(self) -> bool:
@@ -317,7 +308,7 @@ class Session:
         except ServerError as error:
             if error.errno == CR_MALFORMED_PACKET:
                 # Where the next packet begins is not known.
-                self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
+                self._connection._force_close()  # noqa: SLF001
             raise
 
 
@@ -357,7 +348,7 @@ def connect(
     return session
 
 
-def _connected(server: Server, network: Network, database: str | None, flags: int) -> PostingConnection:
+def _connected(server: Server, network: Network, database: str | None, flags: int) -> PipelinedConnection:
     side = PrimaryError if server.is_primary else SecondaryError
     try:
         with translated(server):
@@ -365,7 +356,7 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
             settings["client_flag"] |= flags
             # Whoever takes the connection may say nothing behind it: a greeting does not take as long as a statement.
             settings["read_timeout"] = settings["write_timeout"] = network.connect_timeout
-            connection = PostingConnection(**settings, database=database, sets_names=False)
+            connection = PipelinedConnection(**settings, database=database, sets_names=False)
             connection._read_timeout = connection._write_timeout = network.query_timeout  # type: ignore[attr-defined]  # noqa: SLF001
             return connection
     except ServerError as error:
