@@ -110,11 +110,11 @@ class PositionStore:
         What was kept of prepared transactions, and of a statement that was begun, belongs to the old position: behind
         the new one the same XA id, or GTID, may be another transaction.
         """
+        self.make_room(source_identity, selection)
         self._session.execute(self.start_statement(position, source_identity, selection))
 
     def start_statement(self, position: Position, source_identity: str, selection: Selection) -> bytes:
-        """Do what has to go before, and return the statement of `start` that writes the row."""
-        self._make_room(source_identity, selection)
+        """Return the statement of `start` that writes the row; `make_room` goes before it, in the same transaction."""
         place = f"{text_literal(position.file)}, {position.pos}, {text_literal(position.gtid)}"
         texts = ", ".join(map(text_literal, (source_identity, selection.fingerprint, str(selection))))
         return (
@@ -155,8 +155,8 @@ class PositionStore:
             self._session.execute(deletion)
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
 
-    def _make_room(self, source_identity: str, selection: Selection) -> None:
-        """Delete what hangs on the old position, and the rows of other instances for the same tables.
+    def make_room(self, source_identity: str, selection: Selection) -> None:
+        """Delete what belongs to the old position, and the rows of other instances for the same tables.
 
         Such an instance is the server under a former name, or named twice: with its row it would apply again, on these
         tables, what is in them from here on. By its name alone, as other rows are locked by the batches of their own

@@ -100,7 +100,7 @@ def list_names(session: Session, schemas: Iterable[str]) -> set[TableName]:
 
     Raises ServerError.
     """
-    queries = [_NAMES % session.escape(schema) for schema in schemas]
+    queries = [_of(session, _NAMES, "table_name", schema, None) for schema in schemas]
     answers = session.rows_of_each(queries) if queries else []
     return {_name(row) for rows in answers for row in rows}
 

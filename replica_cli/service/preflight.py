@@ -18,7 +18,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.findings import Finding
@@ -45,11 +45,10 @@ def check_before_start(settings: Settings, server: Server) -> None:
 def connect_both(settings: Settings, server: Server) -> Iterator[tuple[Session, Session]]:
     """Open sessions to the primary and to a secondary at the same time; they end with the context."""
     with ExitStack() as stack:
-
-        def opening(end: Server) -> Callable[[], Session]:
-            return lambda: stack.enter_context(connect(end, settings.network))
-
-        yield side_by_side(opening(settings.primary), opening(server))
+        yield side_by_side(
+            lambda: stack.enter_context(connect(settings.primary, settings.network)),
+            lambda: stack.enter_context(connect(server, settings.network)),
+        )
 
 
 def find_before_start(settings: Settings, primary: Session, secondary: Session) -> tuple[Finding, ...]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # A statement of this size is long enough to hide round trips and short enough to commit soon.
 TARGET_BYTES = 1_500_000
 _ROWS_LIMIT = 50_000
-# So many rows tell the width of those that follow, if the catalog agrees.
+# From this number of rows on, a chunk shows how wide the rows are that follow. The catalog's width is still a limit.
 _TYPICAL_ROWS = 1000
 # Rows may be much wider than the catalog guesses: more than this is read again in smaller pieces.
 _CHUNK_BYTES = 8 * TARGET_BYTES
@@ -64,10 +64,10 @@ def noticing_ddl() -> Iterator[None]:
 class RangeReader:
     """Reads one range of one table. `chunk_rows` is where it starts; then the rows' width decides.
 
-    A chunk is the answer to one query, and where fewer rows came than were asked for, the primary is asked whether it
-    has more: what shortens its answers on the way cannot end a range. Where several queries are asked for a chunk, they
-    have a transaction of their own, in which its rows are counted too; with `in_snapshot` the session's open one is
-    used. `with_digest`: what was written shall be compared with the chunk.
+    A chunk is the answer to one query. If it has fewer rows than were asked for, a second query asks whether there are
+    more, so an answer that a proxy has shortened does not end a range. A chunk that takes several queries is read, and
+    counted, in a transaction of its own, or with `in_snapshot` in the session's open one. `with_digest`: the rows that
+    were written are to be compared with the chunk.
     """
 
     def __init__(
@@ -156,9 +156,10 @@ class RangeReader:
             if rows > 1:
                 return None
             wide = self._session.rows(rows_query(self._definition, self._key, condition, 1))
-            chunk = replace(self._wide_rows(None, wide), is_last=False)
-            literals = [_bytes(literal) for literal in wide[0][:-1]] if wide else []
-            return replace(chunk, last_key=key_of_literals(literals, self._definition, self._key)) if wide else chunk
+            if not wide:
+                return Chunk((), 0)
+            wide_key = key_of_literals([_bytes(literal) for literal in wide[0][:-1]], self._definition, self._key)
+            return replace(self._wide_rows(None, wide), last_key=wide_key, is_last=False)
         texts = cast("list[bytes]", found.texts)
         last_key = key_of_row(texts[-1], self._definition, self._key) if texts else None
         is_last = len(texts) < rows and not self._has_more(after(self._key, last_key) if last_key else start, end)

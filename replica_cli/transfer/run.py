@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -100,25 +100,25 @@ def run_copy(
     # Progress is told once the position is saved: a listener may rely on that.
     first_waits = LockWaits(ends, lambda: stop.is_set)
     waits = replace(first_waits, tell=lambda table, text: meter.wait(str(table), text))
-    with Connections(ends) as connections:
+    with ExitStack() as opened:
+        connections = opened.enter_context(Connections(ends))
         connections.open_all("primary", "secondary")
         source, target = connections.primary, connections.secondary
         refuse = partial(_refuse, plan, runs, plan.instance, target, first_waits)
         facts, _ = side_by_side(lambda: read_facts(source), refuse)
         count = worker_count(plan.settings, source, target)
         is_far = count > plan.settings.workers
-        theirs = [Connections(ends) for _ in range(count)]
+        theirs = [opened.enter_context(Connections(ends)) for _ in range(count)]
         with _opened_meanwhile(theirs if is_far and runs else ()):
             # Position first, rows second: every change that a chunk may have missed is behind it in the log.
             start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
-            saved = None if plan.starts_position else PositionStore(target, plan.state_schema, plan.instance).load()
-            meter.position = saved.position if saved else start
-            _group(plan, runs)
-    # A table whose default asks a sequence can be made only when that is there.
-    error: BaseException | None = None
-    with ExitStack() as opened, meter.ticking(stop):
-        for each in theirs:
-            opened.enter_context(each)
+        saved = None if plan.starts_position else PositionStore(target, plan.state_schema, plan.instance).load()
+        connections.close()
+        meter.position = saved.position if saved else start
+        _group(plan, runs)
+        # A table whose default asks a sequence can be made only when that is there.
+        error: BaseException | None = None
+        opened.enter_context(meter.ticking(stop))
         for is_sequence in (True, False):
             portion = [r for r in runs if r.source.definition.is_sequence is is_sequence]
             queue = WorkQueue(stop, ahead=count // 2 if is_far else 0)
@@ -136,27 +136,11 @@ def run_copy(
 
 @contextmanager
 def _opened_meanwhile(connections: Sequence[Connections]) -> Iterator[None]:
-    """Open the workers' connections over a long link while the context lasts; what fails is tried again later."""
-
-    def opening(each: Connections) -> Callable[[], None]:
-        def open_all() -> None:
-            with suppress(ReplicaError):
-                each.open_all(*EVERY)
-
-        return open_all
-
-    threads = [threading.Thread(target=opening(each), name="transfer-opening", daemon=True) for each in connections]
-    for thread in threads:
-        thread.start()
-    try:
+    """Open the workers' connections over a long link while the context lasts; a worker tries again what failed."""
+    with ThreadPoolExecutor(max(1, len(connections))) as pool:
+        for each in connections:
+            pool.submit(each.open_all, *EVERY)
         yield
-    except BaseException:
-        for thread, each in zip(threads, connections, strict=True):
-            thread.join()
-            each.close()
-        raise
-    for thread in threads:
-        thread.join()
 
 
 def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owner: str, stop: StopToken) -> None:
@@ -235,6 +219,7 @@ def _begin(
     first: list[bytes] = []
     if plan.starts_position and start is not None:
         positions = PositionStore(target, plan.state_schema, plan.instance)
+        positions.make_room(plan.source_identity, plan.origin.selection)
         begin = positions.start_statement(start, plan.source_identity, plan.origin.selection)
         first = [begin, tables.forget_all_statement(), progress.forget_all_statement()]
     late = [TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(since.late)]

@@ -11,13 +11,12 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import TransferSettings
     from replica_cli.mysql.session import Session
 
-# What a near server does between two answers takes about as long: a link of this length doubles the time of a worker.
+# About how long a server works for one answer: if the link takes as long, a worker does half as much.
 _WORK_SECONDS = 0.025
 _NEAR_SECONDS = 0.005
-_MORE_LOOKS = 1
-# Connections of one worker, at the most that it needs on one of the two sides.
+# Most connections that one worker has to one server.
 _PER_WORKER = 3
-# Of the connections that are free, others may need as many.
+# Half of the free connections are left for others.
 _SHARE = 2
 _CONNECTIONS = (
     "SELECT @@GLOBAL.max_connections, @@SESSION.max_user_connections",
@@ -40,8 +39,8 @@ def _look(session: Session) -> tuple[float, int]:
     began = time.monotonic()
     limits, used = session.rows_of_each(_CONNECTIONS)
     took = time.monotonic() - began
-    # A near server may be busy for a moment.
-    for _ in range(_MORE_LOOKS if took > _NEAR_SECONDS else 0):
+    if took > _NEAR_SECONDS:
+        # The server may be near, and busy for a moment.
         began = time.monotonic()
         session.execute("DO 0")
         took = min(took, time.monotonic() - began)
