@@ -23,7 +23,7 @@ def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tu
     def run() -> None:
         try:
             answers.append(second())
-        except BaseException as error:  # noqa: BLE001 - raised where both are waited for
+        except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
             errors.append(error)
 
     thread = threading.Thread(target=run, name="side by side", daemon=True)

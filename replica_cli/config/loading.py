@@ -185,12 +185,12 @@ def _read_batching(sources: Sources) -> Batching:
 
 def _read_transfer(sources: Sources, secondaries: int) -> TransferSettings:
     standard = TransferSettings()
-    # A number that somebody chose is meant, however long the link is.
+    # If the user chose a number, it also holds for a long link.
     chosen = sources.parsed("REPLICA_TRANSFER_WORKERS", parsers.whole_number(1, 64), 0)
     return TransferSettings(
         chunk_rows=sources.parsed("TRANSFER_BATCH_SIZE", _COUNT, standard.chunk_rows),
         workers=chosen or standard.workers,
-        # All copies read from one primary.
+        # All copies read from one primary, and share its connections.
         far_workers=0 if chosen else _FAR_WORKERS // max(1, secondaries),
     )
 

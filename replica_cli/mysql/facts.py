@@ -66,7 +66,7 @@ _known: WeakKeyDictionary[Session, ServerFacts] = WeakKeyDictionary()
 
 
 def known_facts(session: Session) -> ServerFacts:
-    """Return what was read last on this connection, for a task that has just begun; ask the server if nothing was."""
+    """Return what was read last on this connection, or read it. For a task that has just opened the connection."""
     return _known.get(session) or read_facts(session)
 
 

@@ -60,7 +60,7 @@ def visible_position(session: Session, facts: ServerFacts) -> Position:
     try:
         return with_gtids(session, take, lambda: log_end(session))
     finally:
-        # Each caller goes on to ask this session what else has changed.
+        # Each caller asks this session something else at once, and that takes the ROLLBACK along.
         session.post("ROLLBACK")
 
 

@@ -165,7 +165,8 @@ def _make(secondary: Session, source: SourceTable, name: TableName, create: str)
     """Make a table; say whether it has all of its keys."""
     keys = source.statements.deferred_keys if source.definition.estimated_rows >= DEFERRED_KEYS_ROWS else ()
     # CREATE TABLE speaks of other tables only through defaults; a schema in use keeps bare names meaningful.
-    # All go at once: a table of this name that somebody else made a moment ago would lose indexes.
+    # All are sent together, and the ALTER runs even if the CREATE fails: if another client has just made a table of
+    # this name, that table loses the indexes.
     statements = [f"USE {quote(name.schema)}", create]
     if keys:
         dropped = ", ".join(f"DROP KEY {quote(key)}" for key, _ in keys)

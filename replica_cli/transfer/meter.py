@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 _REPORT_SECONDS = 0.1
 _TICK_SECONDS = 1.0
-# What lists thousands of tables takes a while to write: that is a small part of the time.
+# Writing the file takes at most this part of the time, but the file is never older than this number of seconds.
 _FILE_SHARE, _FILE_SECONDS = 50, 30.0
 
 
 class Meter:
     """Counts rows per table. Safe between threads.
 
-    `report` hears of it at most ten times a second, the file `transfer_progress_<instance>.json` is written once a
-    second, or less often if that takes long; the end is always told. What is told costs the same whatever the number of
-    tables; the file lists them all, and is written while nothing waits for it.
+    `report` is called at most ten times a second, and at the end. Its cost does not depend on the number of tables. The
+    file `transfer_progress_<instance>.json` lists all tables. It is written once a second, or less often if that takes
+    long, and no worker waits for it.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Meter:
             self._report(self._snapshot(now))
 
     def _write_file(self) -> float:
-        """Write the file; return before which moment it is not worth the time to write it again."""
+        """Write the file; return the time at which it is to be written again."""
         began = time.monotonic()
         if self._file is not None:
             with self._lock:

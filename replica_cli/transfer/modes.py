@@ -58,15 +58,15 @@ def make(session: Session, statement: str, table: TableName, *, is_foreign_key: 
 
 
 def make_each(session: Session, statements: Sequence[str], table: TableName) -> None:
-    """Run statements as `make` does, one after the other, and wait once for their answers where all goes well.
+    """Run statements as `make` does, one after the other; if the server takes all of them, this is one round trip.
 
-    Raises ServerError: the first refusal. Those after it may have been run, so they must do no harm then.
+    Raises ServerError: the first refusal. The statements after that one were run too.
     """
     answers = session.execute_ones(statements)
     for number, (statement, answer) in enumerate(zip(statements, answers, strict=True)):
         if isinstance(answer, ServerError):
             _take(session, statement, table, answer, _OF_MAKING)
-            # What came behind it was run too early.
+            # They ran before this statement was made to work.
             for left in statements[number + 1 :]:
                 make(session, left, table)
             return

@@ -48,9 +48,9 @@ class TableRun:
     `group` are the tables that are read in one snapshot with it, itself among them; `must_repeat`: one of them was
     altered, and all are to be copied again. `mode`: the number among ROW_MODES in which its rows are written.
     `is_accepted`: the secondary makes a table of this definition, or has none to lose. `reason`: why it is copied.
-    `has_progress`: there may be rows of it in the progress of the copy.
-    `rows_at_once`: how many rows made a chunk last, 0 if none was read; `ranges`: those that were written a moment ago
-    and that no worker has taken yet.
+    `has_progress`: `transfer_progress` may have rows of this table.
+    `rows_at_once`: how many rows the next chunk of its next range may have, 0 if no range was read yet. `ranges`: those
+    that this run has written and that no worker has taken yet.
     """
 
     def __init__(self, plan: TablePlan) -> None:
