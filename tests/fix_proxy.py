@@ -108,6 +108,8 @@ class Proxy:
         self.delay_seconds = 0.0
         # How often a client spoke after the server had: a wait of one round trip each time.
         self.turns = 0
+        # How many clients were connected at the same time, at most.
+        self.most_connections = 0
         self._remaining: int | None = None
         self._word, self._lies = b"", 0
         self._links: dict[_Link, asyncio.Task[None]] = {}
@@ -228,6 +230,7 @@ class Proxy:
         link = _Link(self, (reader, writer))
         task = asyncio.ensure_future(link.run())
         self._links[link] = task
+        self.most_connections = max(self.most_connections, len(self._links))
         task.add_done_callback(lambda _: self._links.pop(link, None))
 
     async def _end(self) -> None:
