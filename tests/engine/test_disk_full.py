@@ -14,6 +14,8 @@ from replica_cli.sandbox.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torture.disk import SmallDisk
+
     from replica_cli.mysql.session import Session
 
 TABLES = (
@@ -33,8 +35,8 @@ WITHOUT_SPACE = (
 
 
 @pytest.fixture
-def full(server_binary: ServerBinary) -> Iterator[Session]:
-    """Give a session on a server whose disk is full."""
+def small(server_binary: ServerBinary) -> Iterator[tuple[Session, SmallDisk]]:
+    """Give a session on a server, and its small disk."""
     with Sandbox() as sandbox:
         server = sandbox.add(server_binary, options={"skip-log-bin": None})
         disk = make_small_disk(server.folder, 512 if server_binary.flavour is Flavour.MYSQL else 320)
@@ -45,15 +47,17 @@ def full(server_binary: ServerBinary) -> Iterator[Session]:
             with server.session() as session:
                 for statement in TABLES:
                     session.execute(statement)
-                disk.fill()
-                yield session
+                yield session, disk
         finally:
             server.remove()
             disk.close()
 
 
-def test_definitions_that_find_no_space_are_waited_for(full: Session) -> None:
+def test_definitions_that_find_no_space_are_waited_for(small: tuple[Session, SmallDisk]) -> None:
+    session, disk = small
     for statement in WITHOUT_SPACE:
+        # Each time: the server may have deleted a file of its own, such as one of the redo log.
+        disk.fill()
         with pytest.raises(ServerError) as refused:
-            full.execute(statement)
+            session.execute(statement)
         assert refused.value.remedy is Remedy.WAIT, f"{statement}: {refused.value}"
