@@ -30,11 +30,11 @@ def _run() -> None:
         # A worker takes as long to come up as the command line itself: both at once, after what both need.
         import replica_cli.config  # noqa: PLC0415 - no other command needs it here
         import replica_cli.service.stream  # noqa: F401, PLC0415 - as above
-        from replica_cli.service.spawning import fork_ahead  # noqa: PLC0415 - as above
+        from replica_cli.supervisor.spawning import fork_ahead  # noqa: PLC0415 - as above
 
         pipe = fork_ahead()
         if pipe is not None:
-            from replica_cli.service.worker_process import work  # noqa: PLC0415 - the supervisor needs nothing of it
+            from replica_cli.worker.process import work  # noqa: PLC0415 - the supervisor needs nothing of it
 
             work(pipe)
             return

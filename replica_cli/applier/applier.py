@@ -14,16 +14,16 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
+from replica_cli.applier.batch_size import AdaptiveBatchSize
+from replica_cli.applier.batch_stats import BatchStats
 from replica_cli.applier.builder import WorkBuilder
+from replica_cli.applier.commit_tracker import Batch, CommitTracker
 from replica_cli.applier.ddl_schemas import empties_schema
 from replica_cli.applier.decision import Verdict
-from replica_cli.applier.failures import NotExact, is_retryable, placed
-from replica_cli.applier.pace import Pace
+from replica_cli.applier.failures import NeedsDiagnosis, is_retryable, with_position
 from replica_cli.applier.panic import noticing_bugs
-from replica_cli.applier.progress import Batch, Progress
 from replica_cli.applier.quarantine import forget_dropped, set_aside
 from replica_cli.applier.side_questions import SideQuestions
-from replica_cli.applier.tally import Tally
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import is_same_place, place_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from replica_cli.applier.prefetch import Prefetch
     from replica_cli.applier.prepared import PreparedTransactions
     from replica_cli.applier.secondary_names import SecondaryNames
+    from replica_cli.applier.steps import ApplyStep
     from replica_cli.applier.window import Windows
-    from replica_cli.applier.work import Work
     from replica_cli.applier.writer import Writer
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.stores import Stores
@@ -104,18 +104,18 @@ class Applier:
         self._size_bytes = batching.size_bytes
         self._retry = retry
         self._stop = stop
-        self._progress = Progress(saved, is_mariadb=is_mariadb)
+        self._progress = CommitTracker(saved, is_mariadb=is_mariadb)
         asked_at = time.monotonic()
         left = stores.intents.load()
         self._intent_place = None if left is None else left.position
         self._behind_intent: list[bytes] = []
-        self._pace = Pace(batching, time.monotonic() - asked_at)
+        self._pace = AdaptiveBatchSize(batching, time.monotonic() - asked_at)
         self._builder = WorkBuilder(engines, windows, definitions, is_exact=is_exact)
         self._prefetch = prefetch
         self._is_prepared = False
         self._on_progress: Callable[[], None] = lambda: None
         self._flying: Batch | None = None
-        self._open: Tally | None = None
+        self._open: BatchStats | None = None
         self._open_time = 0
         self._forget_windows(saved.position)
 
@@ -139,7 +139,7 @@ class Applier:
         """Return the rows of a large transaction's pieces that are sent to the secondary and not committed."""
         return sum(self._open.rows.values()) if self._open is not None else 0
 
-    def take_tally(self) -> Tally:
+    def take_tally(self) -> BatchStats:
         """Return what was committed since the last call."""
         return self._progress.take_tally()
 
@@ -175,9 +175,9 @@ class Applier:
     def save_position(self) -> None:
         """Commit what is on its way, and save a position that moved without changes of ours."""
         self._settle()
-        mark = self._progress.behind((), Tally())
+        mark = self._progress.behind((), BatchStats())
         if self._open is None and self._progress.is_ahead(mark):
-            self._land(self._start((), Tally(), must_save=True), waits=True)
+            self._land(self._start((), BatchStats(), must_save=True), waits=True)
 
     def check_definitions(self) -> None:
         """Notice what somebody else altered on the secondary. Raises Drift where a table no longer fits its rows."""
@@ -209,10 +209,10 @@ class Applier:
         """Begin to build a batch while the one before it is on its way; then commit that one, and send this."""
         if not run:
             return
-        tally = Tally(transactions=sum(1 for t in run if t.size))
+        tally = BatchStats(transactions=sum(1 for t in run if t.size))
         works = self._builder.works(run, tally)
         failure: ReplicaError | None = None
-        first: Sequence[Work] = ()
+        first: Sequence[ApplyStep] = ()
         try:
             first = self._writer.built_meanwhile(works)
         except (ApplyRefused, TableChangedInWindow) as error:
@@ -262,24 +262,24 @@ class Applier:
             self._retrying(run, partial(self._commit_run, run))
         except (ApplyRefused, TableChangedInWindow) as exact:
             self._rollback()
-            raise placed(exact, run[0]) from error
+            raise with_position(exact, run[0]) from error
         finally:
             self._builder.is_exact = False
 
     def _commit_run(self, run: Sequence[Transaction]) -> None:
-        tally = Tally(transactions=sum(1 for t in run if t.size))
+        tally = BatchStats(transactions=sum(1 for t in run if t.size))
         self._land(self._start(run, tally, self._builder.works(run, tally)), waits=True)
 
     def _apply_special(self, transaction: Transaction) -> None:
         """Apply a transaction that holds statements, or a piece of a large one."""
         try:
             if transaction.is_start or self._open is None:
-                self._open = Tally(transactions=1)
+                self._open = BatchStats(transactions=1)
             self._open_time = transaction.timestamp
             if transaction.is_rolled_back:
                 # Rows of the pieces before it go first: the statements in it have to be run outside of a transaction.
                 self._rollback()
-                self._open = Tally(transactions=1)
+                self._open = BatchStats(transactions=1)
             if transaction.xa is None:
                 self._apply_changes(transaction.changes, transaction, self._open)
             elif not transaction.is_rolled_back:
@@ -302,10 +302,12 @@ class Applier:
                 and not self._builder.is_exact
                 and self._engines.strict is not self._engines.exact
             ):
-                raise NotExact(placed(error, transaction).message) from error
-            raise placed(error, transaction) from error
+                raise NeedsDiagnosis(with_position(error, transaction).message) from error
+            raise with_position(error, transaction) from error
 
-    def _apply_changes(self, found: Sequence[RowEvent | Statement], transaction: Transaction, tally: Tally) -> None:
+    def _apply_changes(
+        self, found: Sequence[RowEvent | Statement], transaction: Transaction, tally: BatchStats
+    ) -> None:
         for is_statement, changes in groupby(found, lambda c: isinstance(c, Statement)):
             if is_statement:
                 for statement in changes:
@@ -316,7 +318,7 @@ class Applier:
                     self._builder.works_by_mode([(transaction, cast("RowEvent", c)) for c in changes], tally)
                 )
 
-    def _apply_xa(self, transaction: Transaction, step: XaStep, tally: Tally) -> None:
+    def _apply_xa(self, transaction: Transaction, step: XaStep, tally: BatchStats) -> None:
         if step.phase is XaPhase.PREPARE:
             changes = [c for c in transaction.changes if not self._is_ignored(c, transaction, tally)]
             self._prepared.keep(transaction, step, changes)
@@ -327,7 +329,7 @@ class Applier:
             self._apply_changes(transaction.changes, transaction, tally)
         self._prepared.forget(step)
 
-    def _is_ignored(self, change: RowEvent | Statement, transaction: Transaction, tally: Tally) -> bool:
+    def _is_ignored(self, change: RowEvent | Statement, transaction: Transaction, tally: BatchStats) -> bool:
         if isinstance(change, RowEvent):
             return False
         reason = self._decisions.why_ignored_inside_xa(change, transaction, self._windows)
@@ -335,7 +337,7 @@ class Applier:
             tally.ignored_statements[reason] += 1
         return reason is not None
 
-    def _apply_statement(self, statement: Statement, transaction: Transaction, tally: Tally) -> None:
+    def _apply_statement(self, statement: Statement, transaction: Transaction, tally: BatchStats) -> None:
         parsed = self._decisions.parse(statement)
         if parsed.kind is StatementKind.SAVEPOINT:
             if not transaction.is_rolled_back:
@@ -393,7 +395,7 @@ class Applier:
         self._session.commit()
 
     def _start(
-        self, run: Sequence[Transaction], tally: Tally, works: Iterable[Work] = (), *, must_save: bool = False
+        self, run: Sequence[Transaction], tally: BatchStats, works: Iterable[ApplyStep] = (), *, must_save: bool = False
     ) -> Batch:
         """Send a batch's work and the position behind it; nothing of it counts until it has landed."""
         failure: ReplicaError | None = None
@@ -438,7 +440,7 @@ class Applier:
                 self._writer.flush()
             if self._ends_intent(batch.run):
                 self._intent_place, self._behind_intent = None, []
-        self._progress.expect(batch.mark, is_saved=batch.is_saved)
+        self._progress.mark_requested(batch.mark, is_saved=batch.is_saved)
         if not batch.is_saved:
             self._landed(batch)
 
@@ -451,7 +453,7 @@ class Applier:
             )  # fmt: skip
 
     def _landed(self, batch: Batch) -> None:
-        self._progress.pass_to(batch.mark)
+        self._progress.mark_committed(batch.mark)
         if batch.is_saved:
             self._pace.landed(len(batch.run), batch.begun_at)
             self._forget_windows(batch.mark.position)

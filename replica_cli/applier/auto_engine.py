@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.history import History
     from replica_cli.applier.row_image_engine import RowImageEngine
     from replica_cli.applier.sql_engine import SqlEngine
-    from replica_cli.applier.work import Work
+    from replica_cli.applier.steps import ApplyStep
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -72,7 +72,7 @@ class AutoEngine:
         self._sql.forget(tables)
         self._history.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the work for consecutive row events, in source order across the engines."""
         self._takes_images.trim()
         takes_images, fits = self._takes_images.entries, self._images.fits

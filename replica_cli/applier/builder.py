@@ -13,11 +13,11 @@ from replica_cli.core.errors import Drift
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from replica_cli.applier.batch_stats import BatchStats
     from replica_cli.applier.definitions import Definitions
     from replica_cli.applier.engines import Engines
-    from replica_cli.applier.tally import Tally
+    from replica_cli.applier.steps import ApplyStep, RowEngine
     from replica_cli.applier.window import Windows
-    from replica_cli.applier.work import RowEngine, Work
     from replica_cli.core.events import RowEvent, Transaction
 
 
@@ -30,7 +30,7 @@ class WorkBuilder:
         self._definitions = definitions
         self.is_exact = is_exact
 
-    def works(self, run: Sequence[Transaction], tally: Tally) -> Iterator[Work]:
+    def works(self, run: Sequence[Transaction], tally: BatchStats) -> Iterator[ApplyStep]:
         """Yield the work for whole transactions without statements, built and counted as it is asked for.
 
         Raises ApplyRefused where a change cannot be made, TableChangedInWindow.
@@ -39,7 +39,7 @@ class WorkBuilder:
             return self.works_by_mode([(t, cast("RowEvent", c)) for t in run for c in t.changes], tally)
         return self._strict_works([cast("RowEvent", c) for t in run for c in t.changes], tally)
 
-    def works_by_mode(self, events: Sequence[tuple[Transaction, RowEvent]], tally: Tally) -> Iterator[Work]:
+    def works_by_mode(self, events: Sequence[tuple[Transaction, RowEvent]], tally: BatchStats) -> Iterator[ApplyStep]:
         """Yield the work for row events of which some may lie in a window, or belong to a table set aside."""
         taken: list[tuple[bool, RowEvent]] = []
         for transaction, event in events:
@@ -55,7 +55,7 @@ class WorkBuilder:
                 engine = strict if is_strict else self._engines.replay
                 yield from self._works_of(engine, [event for _, event in portion], tally)
 
-    def _strict_works(self, events: list[RowEvent], tally: Tally) -> Iterator[Work]:
+    def _strict_works(self, events: list[RowEvent], tally: BatchStats) -> Iterator[ApplyStep]:
         with self._definitions.expecting(events):
             yield from self._works_of(self._strict, events, tally)
 
@@ -63,7 +63,7 @@ class WorkBuilder:
     def _strict(self) -> RowEngine:
         return self._engines.exact if self.is_exact else self._engines.strict
 
-    def _works_of(self, engine: RowEngine, events: list[RowEvent], tally: Tally) -> Iterator[Work]:
+    def _works_of(self, engine: RowEngine, events: list[RowEvent], tally: BatchStats) -> Iterator[ApplyStep]:
         try:
             for work in works_of(engine, events):
                 for part in work.parts:

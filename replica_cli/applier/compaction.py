@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.folding import Contradiction, Folding, Kind, TableForm, folding_body
+from replica_cli.applier.folding import Contradiction, EventTemplate, Folding, Kind, folding_body
 from replica_cli.applier.plan import columns_for, is_present
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.work import Part, Work
+    from replica_cli.applier.steps import ApplyStep, RowCount
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import Column, TableDefinition, TableName
@@ -43,7 +43,7 @@ class Compacted:
     """Events that leave the same rows behind; `parts` adds to the counts what was folded, and takes what was made."""
 
     events: Sequence[RowEvent]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[RowCount, ...] = ()
 
 
 class Compaction:
@@ -103,8 +103,8 @@ class Compaction:
             if kind is None or length > _SMALL_BYTES:
                 folding.keep(event)
                 continue
-            rows, renew = rows_of.get(head.table) or folding.begin(kind.form)
-            kind.count += kind.fold(raw, head.rows_start, length, rows, renew)
+            rows, flush = rows_of.get(head.table) or folding.begin(kind.form)
+            kind.count += kind.fold(raw, head.rows_start, length, rows, flush)
 
     def _learn(self, event: RowEvent) -> Kind | None:
         head = event.head
@@ -124,7 +124,7 @@ class Compaction:
         others = None if self._replaces(definition) else _unique_columns(definition, columns)
         body = folding_body(head.kind, has_more=bool(others))
         fold = compile_each(head, columns, ordinals, others or (), body)
-        return Kind(TableForm(head, event.raw, replaces=others is None), fold)
+        return Kind(EventTemplate(head, event.raw, replaces=others is None), fold)
 
     def _is_free(self, definition: TableDefinition, names: Sequence[str]) -> bool:
         """Say whether rows may be written in another order, and anew: nothing else hangs on them."""
@@ -160,7 +160,7 @@ def is_whole(event: RowEvent) -> bool:
     )
 
 
-def with_counts(works: Iterator[Work], parts: tuple[Part, ...]) -> Iterator[Work]:
+def with_counts(works: Iterator[ApplyStep], parts: tuple[RowCount, ...]) -> Iterator[ApplyStep]:
     """Yield the works of compacted events; the first adds to the counts what they do not show."""
     for work in works:
         yield replace(work, parts=(*work.parts, *parts)) if parts else work

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from replica_cli.applier.work import RowEngine
+    from replica_cli.applier.steps import RowEngine
     from replica_cli.core.table import TableName
     from replica_cli.mysql.references import References
 

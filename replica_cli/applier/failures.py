@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
 
 
-class NotExact(ReplicaError):
+class NeedsDiagnosis(ReplicaError):
     """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
 
     code = "not_exact"
@@ -24,7 +24,7 @@ def is_retryable(error: BaseException) -> bool:
     return isinstance(error, ServerError) and error.remedy is Remedy.RETRY
 
 
-def placed(error: ReplicaError, transaction: Transaction) -> ReplicaError:
+def with_position(error: ReplicaError, transaction: Transaction) -> ReplicaError:
     """Return the error with the transaction's place in its message."""
     if "at " + str(transaction.start) not in error.message:
         error.message = f"{error.message}, in the transaction at {transaction.start}"

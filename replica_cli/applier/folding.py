@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from replica_cli.applier.work import Part, cuts
+from replica_cli.applier.steps import RowCount, cuts
 from replica_cli.core.events import CASCADES_ARE_LOGGED, RowEvent, RowHead, RowKind
 from replica_cli.decoder.compile import EachBody
 
@@ -31,7 +31,7 @@ class Contradiction(Exception):
     """Rows do what they cannot, such as being written twice."""
 
 
-class TableForm:
+class EventTemplate:
     """How a table map's events are made, as an event with all columns shows it.
 
     `replaces`: every update goes out as a delete and an insert.
@@ -63,7 +63,7 @@ class TableForm:
 class Kind:
     """What is done with events that begin alike: `fold` takes in their rows; `count` says how many there were."""
 
-    form: TableForm
+    form: EventTemplate
     fold: Callable[[bytes, int, int, Rows, Callable[[], Rows]], int]
     count: int = 0
 
@@ -77,15 +77,15 @@ class Folding:
     def __init__(self) -> None:
         self.events: list[RowEvent] = []
         self.rows: dict[TableMap, tuple[Rows, Callable[[], Rows]]] = {}
-        self._forms: dict[TableName, TableForm] = {}  # of each table whose rows are pending: of one map at a time
+        self._forms: dict[TableName, EventTemplate] = {}  # of each table whose rows are pending: of one map at a time
         self._counts: Counter[tuple[RowKind, TableMap]] = Counter()
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[RowCount, ...]:
         """Return the rows that were folded away, by kind and table, and, fewer than none, those made of them."""
-        return tuple(Part(kind, table.name, count) for (kind, table), count in self._counts.items() if count)
+        return tuple(RowCount(kind, table.name, count) for (kind, table), count in self._counts.items() if count)
 
-    def begin(self, form: TableForm) -> tuple[Rows, Callable[[], Rows]]:
+    def begin(self, form: EventTemplate) -> tuple[Rows, Callable[[], Rows]]:
         """Begin with a table: its rows, and what lets them out."""
         # The same table may have had another map before: what went by it comes first.
         self._flush(form.table.name)
@@ -105,7 +105,7 @@ class Folding:
         for head, count in counts:
             self._counts[head.kind, head.table] += count
 
-    def _renew(self, form: TableForm) -> Rows:
+    def _renew(self, form: EventTemplate) -> Rows:
         return self.begin(form)[0]
 
     def _flush(self, name: TableName) -> None:

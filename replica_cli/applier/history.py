@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.row_ends import RowEnds
     from replica_cli.applier.row_image_engine import RowImageEngine
     from replica_cli.applier.sql_engine import SqlEngine
-    from replica_cli.applier.work import Work
+    from replica_cli.applier.steps import ApplyStep
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
@@ -86,7 +86,7 @@ class ExactEngine:
         self._images.forget(tables)
         self._history.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the work for consecutive row events, in source order."""
         for holds_versions, portion in groupby(events, self._history.holds):
             if holds_versions:

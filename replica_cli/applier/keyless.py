@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.compaction import is_whole
 from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero
 from replica_cli.applier.sql_engine import decoded
+from replica_cli.applier.steps import ApplyStep, RowCount, cuts, value_lists
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
-from replica_cli.applier.work import Part, Work, cuts, value_lists
 from replica_cli.applier.writer import missing
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.work import RowEngine
+    from replica_cli.applier.steps import RowEngine
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -122,7 +122,7 @@ class KeylessEngine:
         self._shapes.forget(tables)
         self._engine.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the work for consecutive row events; that of tables without an index comes last."""
         tables = self._tables(events)
         if tables:
@@ -151,8 +151,8 @@ class KeylessEngine:
                     tables[name].take(event, decoded(event, shapes[event.head].plan))
         return tables
 
-    def _works(self, name: TableName, found: _Rows) -> Iterator[Work]:
-        parts = tuple(Part(kind, name, count) for kind, count in found.counts.items())
+    def _works(self, name: TableName, found: _Rows) -> Iterator[ApplyStep]:
+        parts = tuple(RowCount(kind, name, count) for kind, count in found.counts.items())
         needed = [(digest, alike) for digest, alike in found.alike.items() if alike.needed]
         kind = RowKind.UPDATE if found.counts[RowKind.UPDATE] else RowKind.DELETE
         for part in cuts(repeat(DIGEST_BYTES, len(needed)), self._statement_bytes):
@@ -162,11 +162,11 @@ class KeylessEngine:
         yield from _inserts(name, found.shape, rows, self._statement_bytes)
 
     def _finds(
-        self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], kind: RowKind, parts: tuple[Part, ...]
-    ) -> Work:
+        self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], kind: RowKind, parts: tuple[RowCount, ...]
+    ) -> ApplyStep:
         """Return the work that counts the rows of a table, and then deletes those that are `needed`."""
 
-        def follow(answer: Sequence[Row]) -> Iterator[Work]:
+        def follow(answer: Sequence[Row]) -> Iterator[ApplyStep]:
             counts: dict[bytes, int] = {digest: count for digest, count in answer}  # noqa: C416  # rows are tuples
             total = sum(alike.needed for alike in needed.values())
             found = sum(min(counts.get(digest, 0), alike.needed) for digest, alike in needed.items())
@@ -175,11 +175,11 @@ class KeylessEngine:
             yield from self._deletes(name, shape, needed, counts)
 
         statement = count_digests(shape.target, shape.digest, needed)
-        return Work(kind, name, shape.target, (), statement, parts, None, checks_foreign_keys=None, follow=follow)
+        return ApplyStep(kind, name, shape.target, (), statement, parts, None, checks_foreign_keys=None, follow=follow)
 
     def _deletes(
         self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], counts: Mapping[bytes, int]
-    ) -> Iterator[Work]:
+    ) -> Iterator[ApplyStep]:
         """Yield what takes rows away: equal ones all together, with those that are too many written again."""
         together: list[bytes] = []
         again: list[Literals] = []
@@ -254,7 +254,7 @@ def _hold_enough(events: Sequence[RowEvent], shapes: Mapping[RowHead, _Shape]) -
     return False
 
 
-def _inserts(name: TableName, shape: _Shape, rows: Sequence[Literals], statement_bytes: int) -> Iterator[Work]:
+def _inserts(name: TableName, shape: _Shape, rows: Sequence[Literals], statement_bytes: int) -> Iterator[ApplyStep]:
     head = insert_head(shape.target, shape.plan.written)
     for part, values in value_lists(rows, statement_bytes):
         lenient = holds_enum_zero(shape.plan, part)
@@ -263,5 +263,5 @@ def _inserts(name: TableName, shape: _Shape, rows: Sequence[Literals], statement
 
 def _work(
     kind: RowKind, name: TableName, target: TableName, statement: bytes, expected: int, *, is_lenient: bool = False
-) -> Work:
-    return Work(kind, name, target, (), statement, (), expected, checks_foreign_keys=True, is_lenient=is_lenient)
+) -> ApplyStep:
+    return ApplyStep(kind, name, target, (), statement, (), expected, checks_foreign_keys=True, is_lenient=is_lenient)

@@ -10,12 +10,12 @@ from replica_cli.core.errors import Panic, ReplicaError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from replica_cli.applier.work import RowEngine, Work
+    from replica_cli.applier.steps import ApplyStep, RowEngine
     from replica_cli.core.events import RowEvent, Transaction
     from replica_cli.core.table import TableName
 
 
-def works_of(engine: RowEngine, events: Sequence[RowEvent]) -> Iterator[Work]:
+def works_of(engine: RowEngine, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
     """Yield the engine's work. Raises what it raises, and Panic with the table for what it never should."""
     try:
         yield from engine.works(events)

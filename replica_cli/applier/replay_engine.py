@@ -25,9 +25,9 @@ from replica_cli.applier.plan import (
     written_columns,
 )
 from replica_cli.applier.sql_engine import decoded
+from replica_cli.applier.steps import DELETE_ROWS, ApplyStep, RowCount, portions, value_lists
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
-from replica_cli.applier.work import DELETE_ROWS, Part, Work, portions, value_lists
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
@@ -68,11 +68,11 @@ class ReplayEngine:
         """Forget the plans of tables, or all: definitions changed."""
         self._plans.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the statements for consecutive row events, in order."""
         return itertools.chain.from_iterable(map(self._works, events))
 
-    def _works(self, event: RowEvent) -> Iterator[Work]:
+    def _works(self, event: RowEvent) -> Iterator[ApplyStep]:
         plan = self._plan(event)
         rows = decoded(event, plan.rows)
         if event.kind is RowKind.INSERT:
@@ -82,7 +82,7 @@ class ReplayEngine:
         else:
             yield from self._updates(event, plan, rows)
 
-    def _updates(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[Work]:
+    def _updates(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[ApplyStep]:
         written, width = len(plan.rows.written), len(plan.rows.found_by)
         waiting: list[Literals] = []
         for row in rows:
@@ -96,11 +96,11 @@ class ReplayEngine:
 
     def _deletes(
         self, event: RowEvent, plan: ReplayPlan, keys: list[Literals], count: Callable[[Sequence[Literals]], int]
-    ) -> Iterator[Work]:
+    ) -> Iterator[ApplyStep]:
         for part in portions(keys, self._statement_bytes, DELETE_ROWS):
             yield self._work(event, plan, count(part), delete_by_key(plan.definition.name, plan.rows.found_by, part))
 
-    def _replaces(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[Work]:
+    def _replaces(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[ApplyStep]:
         head = insert_head(plan.definition.name, plan.rows.written, replaces=True)
         for part, values in value_lists(rows, self._statement_bytes):
             lenient = holds_enum_zero(plan.rows, part)
@@ -108,10 +108,10 @@ class ReplayEngine:
 
     def _work(
         self, event: RowEvent, plan: ReplayPlan, rows: int, statement: bytes, *, is_lenient: bool = False
-    ) -> Work:
+    ) -> ApplyStep:
         kind, name = event.kind, event.table.name
-        return Work(
-            kind, name, plan.definition.name, plan.rows.found_by, statement, (Part(kind, name, rows),), None,
+        return ApplyStep(
+            kind, name, plan.definition.name, plan.rows.found_by, statement, (RowCount(kind, name, rows),), None,
             checks_foreign_keys=False, is_lenient=is_lenient, is_replayed=True,
         )  # fmt: skip
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.plan import columns_for
+from replica_cli.applier.steps import RowCount
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
-from replica_cli.applier.work import Part
 from replica_cli.decoder.compile import compile_count
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RowCounts:
         """Forget the compiled scans of tables, or all: definitions changed."""
         self._scans.forget(tables)
 
-    def parts(self, events: Sequence[RowEvent]) -> tuple[Part, ...]:
+    def parts(self, events: Sequence[RowEvent]) -> tuple[RowCount, ...]:
         """Return the rows of events, summed. Raises CorruptEvent where an event does not end with its last row."""
         found: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
         scans = self._scans.entries
@@ -50,7 +50,7 @@ class RowCounts:
         rows: defaultdict[tuple[RowKind, TableName], int] = defaultdict(int)
         for (kind, table), count in found.items():
             rows[kind, table.name] += count
-        return tuple(Part(kind, name, count) for (kind, name), count in rows.items())
+        return tuple(RowCount(kind, name, count) for (kind, name), count in rows.items())
 
     def _compile(self, event: RowEvent) -> CountFunction:
         definition = definition_of(event, self._definitions, self._selection)

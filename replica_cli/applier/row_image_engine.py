@@ -14,9 +14,9 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import with_counts
+from replica_cli.applier.steps import ApplyStep
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import target_of
-from replica_cli.applier.work import Work
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ class RowImageEngine:
         """Say whether an event is small enough for one statement."""
         return len(event.raw) + len(event.table.body) + 64 <= self._group_bytes
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield BINLOG statements for consecutive row events."""
         if self._compaction is None:
             return self._works(events)
         compacted = self._compaction.compact(events)
         return with_counts(self._works(compacted.events), compacted.parts)
 
-    def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def _works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         first = size = 0
         flags = _flags(events[0]) & _CHECK_FLAGS if events else 0
         for number, event in enumerate(events):
@@ -111,7 +111,7 @@ class RowImageEngine:
         # Each by itself: one that fails does not keep the others from being run.
         return before, *between, [b"SET SESSION autocommit=0"]
 
-    def _work(self, group: Sequence[RowEvent]) -> Work:
+    def _work(self, group: Sequence[RowEvent]) -> ApplyStep:
         chunks: list[bytes] = []
         ids: dict[TableMap, bytes] = {}
         for event in group:
@@ -130,7 +130,9 @@ class RowImageEngine:
         kind, table = group[0].kind, group[0].table
         target, parts = target_of(table, self._selection), self._counts.parts(group)
         # A BINLOG statement ends its packet: servers do not look for another statement behind it.
-        return Work(kind, table.name, target, (), statement, parts, None, checks_foreign_keys=None, ends_packet=True)
+        return ApplyStep(
+            kind, table.name, target, (), statement, parts, None, checks_foreign_keys=None, ends_packet=True
+        )
 
     def _map(self, table: TableMap) -> tuple[bytes, bytes]:
         found = self._maps.entries.get(table)

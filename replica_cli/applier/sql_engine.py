@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import with_counts
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_looks, plan_rows
+from replica_cli.applier.steps import DELETE_ROWS, ApplyStep, RowCount, cuts, portions, value_lists
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of, target_of
-from replica_cli.applier.work import DELETE_ROWS, Part, Work, cuts, portions, value_lists
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
@@ -74,14 +74,14 @@ class SqlEngine:
         if self._compaction is not None:
             self._compaction.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the statements for consecutive row events; neighbours of one kind become one statement."""
         if self._compaction is None:
             return self._works(events)
         compacted = self._compaction.compact(events)
         return with_counts(self._works(compacted.events), compacted.parts)
 
-    def _works(self, events: Sequence[RowEvent]) -> Iterator[Work]:
+    def _works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         if self._looks:
             for event in events:
                 plan = self._plan(event)
@@ -92,7 +92,7 @@ class SqlEngine:
         for event, plan, rows in self._merged(events):
             yield from self._statements(event, plan, rows)
 
-    def _look(self, event: RowEvent) -> Iterator[Work]:
+    def _look(self, event: RowEvent) -> Iterator[ApplyStep]:
         """Yield what finds the rows that are not as an event saw them, right before it changes them."""
         name, target = event.table.name, target_of(event.table, self._selection)
         shape = (event.table, event.kind, event.head.present, event.head.present_after)
@@ -106,7 +106,7 @@ class SqlEngine:
         conditions = [template % row for row in decode(event.raw, event.head.rows_start, len(event.raw))]
         for part in cuts([len(c) for c in conditions], self._statement_bytes, DELETE_ROWS):
             statement = select_any(target, conditions[part])
-            yield Work(event.kind, name, target, (), statement, (), None, checks_foreign_keys=None, is_look=True)
+            yield ApplyStep(event.kind, name, target, (), statement, (), None, checks_foreign_keys=None, is_look=True)
 
     def _merged(self, events: Sequence[RowEvent]) -> Iterator[tuple[RowEvent, RowPlan, list[Literals]]]:
         last: tuple[RowEvent, RowPlan] | None = None
@@ -131,14 +131,14 @@ class SqlEngine:
     def _learn(self, event: RowEvent) -> RowPlan:
         return plan_rows(event, definition_of(event, self._definitions, self._selection))
 
-    def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[Work]:
+    def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[ApplyStep]:
         name, target = event.table.name, target_of(event.table, self._selection)
         checks = not event.head.flags & _WITHOUT_CHECKS
         key = plan.found_by if plan.has_key else ()
 
-        def work(count: int, statement: bytes, *, is_lenient: bool = False) -> Work:
-            parts = (Part(event.kind, name, count),)
-            return Work(event.kind, name, target, key, statement, parts, count, checks, is_lenient)
+        def work(count: int, statement: bytes, *, is_lenient: bool = False) -> ApplyStep:
+            parts = (RowCount(event.kind, name, count),)
+            return ApplyStep(event.kind, name, target, key, statement, parts, count, checks, is_lenient)
 
         if event.kind is RowKind.INSERT:
             head = insert_head(target, plan.written)

@@ -27,7 +27,7 @@ from replica_cli.mysql.session_settings import SQL_MODE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from replica_cli.applier.work import Work
+    from replica_cli.applier.steps import ApplyStep
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Row, Session
 
@@ -38,7 +38,7 @@ _PACKETS_AHEAD = 6
 _BUILT_AHEAD = 2
 _AHEAD_BYTES = 4 * 1024 * 1024
 _LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
-_Entry = tuple[bytes, "Work | None"]
+_Entry = tuple[bytes, "ApplyStep | None"]
 _KEY_NAME = re.compile(r"for key '([^']*)'")
 _COMMIT: _Entry = (b"COMMIT", None)
 
@@ -87,7 +87,7 @@ class Writer:
         """Say whether anything was sent or waits since the last commit."""
         return self._is_begun
 
-    def write(self, works: Iterable[Work]) -> None:
+    def write(self, works: Iterable[ApplyStep]) -> None:
         """Add work; packets go out as they fill. Of a query the answer is waited for.
 
         Raises RowMissing, RowExists, ApplyRefused where a change cannot be made as it was on the primary, ServerError
@@ -108,7 +108,7 @@ class Writer:
             if work.ends_packet:
                 self._send()
 
-    def _ask(self, work: Work) -> list[Row]:
+    def _ask(self, work: ApplyStep) -> list[Row]:
         """Return what a query finds, behind all that was sent before it."""
         self._is_begun = self._is_asking = True
         try:
@@ -153,9 +153,9 @@ class Writer:
         found, self._differing = self._differing, Counter()
         return found
 
-    def built_meanwhile(self, works: Iterator[Work]) -> list[Work]:
+    def built_meanwhile(self, works: Iterator[ApplyStep]) -> list[ApplyStep]:
         """Return the first of some work: two pieces, and more while results are waited for. Raises as `works` does."""
-        found: list[Work] = []
+        found: list[ApplyStep] = []
         size = 0
         for work in works:
             found.append(work)
@@ -198,7 +198,7 @@ class Writer:
     def _server_name(self) -> str:
         return self._session.server.name
 
-    def _add(self, statement: bytes, work: Work | None) -> None:
+    def _add(self, statement: bytes, work: ApplyStep | None) -> None:
         size = len(statement) + 1
         is_full = len(self._packet) >= _PACKET_STATEMENTS or self._size + size > min(_PACKET_BYTES, self._max_packet)
         if self._packet and is_full:
@@ -256,7 +256,7 @@ class Writer:
         if packet.committed is not None:
             packet.committed()
 
-    def _set_session(self, work: Work) -> None:
+    def _set_session(self, work: ApplyStep) -> None:
         if work.checks_foreign_keys is not None and work.checks_foreign_keys != self._checks:
             self._checks = work.checks_foreign_keys
             self._add(b"SET SESSION foreign_key_checks=%d" % self._checks, None)
@@ -266,7 +266,7 @@ class Writer:
             self._add(f"SET SESSION sql_mode='{mode}'".encode(), None)
 
 
-def refusal(error: ServerError, work: Work) -> ReplicaError:
+def refusal(error: ServerError, work: ApplyStep) -> ReplicaError:
     """Return the error to raise for a server's error on some work: RefusedInWindow for a row of a replay window."""
     found = explained(error, work)
     if work.is_replayed and isinstance(found, ApplyRefused):
@@ -274,7 +274,7 @@ def refusal(error: ServerError, work: Work) -> ReplicaError:
     return found
 
 
-def explained(error: ServerError, work: Work) -> ReplicaError:
+def explained(error: ServerError, work: ApplyStep) -> ReplicaError:
     """Return a server's error as a condition of the table, the error itself where only the server is meant.
 
     Keys are named, values are not: they stay out of logs.
@@ -309,7 +309,7 @@ def explained(error: ServerError, work: Work) -> ReplicaError:
     )
 
 
-def missing(work: Work, count: int) -> RowMissing:
+def missing(work: ApplyStep, count: int) -> RowMissing:
     """Return the error to raise for work that found fewer rows than it must."""
     columns = f"its key, {', '.join(work.key)}" if work.key else "all columns"
     expected = work.expected or 0

@@ -57,7 +57,7 @@ def check(
     ] = False,
 ) -> None:
     """Compare the secondaries' tables with the primary's definitions."""
-    run = invocation.furnish()
+    run = invocation.load_context()
     with invocation.waiting(run):
         from replica_cli.service.drift import check_each_drift  # noqa: PLC0415 - `--help` stays fast
 

@@ -63,7 +63,7 @@ def health(
     """Check that replication is alive, moving and safe."""
     from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
 
-    run = invocation.furnish(Overrides(max_lag=max_lag))
+    run = invocation.load_context(Overrides(max_lag=max_lag))
     with invocation.waiting(run):
         from replica_cli.service.health import check_health  # noqa: PLC0415 - as above
 

@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Furnished:
+class CommandContext:
     """What a command works with: settings, the secondaries picked, and how progress is shown."""
 
     settings: Settings
@@ -47,7 +47,7 @@ class Invocation:
     env_file: Path | None = None
     color: ColorChoice = ColorChoice.AUTO
 
-    def furnish(self, overrides: Overrides | None = None) -> Furnished:
+    def load_context(self, overrides: Overrides | None = None) -> CommandContext:
         """Read the settings, mask their secrets, start the logs.
 
         Raises ConfigurationError, and UsageError for a secondary that is not there.
@@ -66,10 +66,10 @@ class Invocation:
         form = self.start_logs(settings.logging, configuration.progress)
         for warning in configuration.warnings:
             log(_logger, logging.WARNING, Tag.WARN, "%s", warning)
-        return Furnished(settings, picked, form)
+        return CommandContext(settings, picked, form)
 
     @contextlib.contextmanager
-    def waiting(self, run: Furnished) -> Iterator[None]:
+    def waiting(self, run: CommandContext) -> Iterator[None]:
         """Say on a terminal which servers are asked, for as long as the context lasts."""
         if run.form is not ProgressForm.LIVE or not sys.stderr.isatty():
             yield
@@ -79,7 +79,7 @@ class Invocation:
             yield
 
     def read_settings(self, overrides: Overrides | None = None) -> Settings:
-        """Read the settings anew, as `furnish` did. Raises ConfigurationError."""
+        """Read the settings anew, as `load_context` did. Raises ConfigurationError."""
         from replica_cli.config import load_settings  # noqa: PLC0415 - as above
 
         return load_settings(overrides, None, self.env_file or Path(".env"))

@@ -55,9 +55,9 @@ def resume(invocation: Invocation) -> None:
 
 
 def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
-    run = invocation.furnish()
+    run = invocation.load_context()
     with invocation.waiting(run):
-        from replica_cli.service.pausing import ask_to_pause  # noqa: PLC0415 - after the settings, which may be wrong
+        from replica_cli.service.pause import ask_to_pause  # noqa: PLC0415 - after the settings, which may be wrong
 
         reports = ask_to_pause(run.settings, run.secondaries, is_wanted=is_wanted)
     if invocation.is_json:

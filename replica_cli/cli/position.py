@@ -62,7 +62,7 @@ _commands = typer.Typer(cls=Group, help="Show or move the saved positions", no_a
 @with_shared_options()
 def show(invocation: Invocation) -> None:
     """Show saved position, the primary's, and the distance."""
-    run = invocation.furnish()
+    run = invocation.load_context()
     with invocation.waiting(run):
         from replica_cli.service.position import show_positions  # noqa: PLC0415 - `--help` stays fast
 
@@ -108,7 +108,7 @@ def reset(
     kind, place = _target(to, gtid, to_current=to_current, accept_filters=accept_filters)
     if not dry_run:
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
-    run = invocation.furnish()
+    run = invocation.load_context()
     with invocation.waiting(run):
         from replica_cli.service.reset import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
 

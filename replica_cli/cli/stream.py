@@ -79,7 +79,7 @@ def stream(
     from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
 
     overrides = Overrides(engine=engine.value if engine else None)
-    run = invocation.furnish(overrides)
+    run = invocation.load_context(overrides)
     with invocation.waiting(run):
         from replica_cli.service.stream import run_stream  # noqa: PLC0415 - after the settings, which may be wrong
 

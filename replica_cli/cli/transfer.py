@@ -24,7 +24,7 @@ from replica_cli.core.requests.transfer import TransferMode, TransferRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.cli.invocation import Furnished
+    from replica_cli.cli.invocation import CommandContext
     from replica_cli.core.reports.transfer import TransferPlan
     from replica_cli.service.transfer import MadePlan
 
@@ -98,7 +98,7 @@ def transfer(
     overrides = Overrides(
         workers=None if workers is None else str(workers), batch_size=None if batch_size is None else str(batch_size)
     )
-    run = invocation.furnish(overrides)
+    run = invocation.load_context(overrides)
     with invocation.waiting(run):
         from replica_cli.service.transfer import plan_transfer  # noqa: PLC0415 - after the settings, which may be wrong
 
@@ -117,7 +117,7 @@ def transfer(
     _run(invocation, run, made)
 
 
-def _run(invocation: Invocation, run: Furnished, plans: tuple[MadePlan, ...]) -> None:
+def _run(invocation: Invocation, run: CommandContext, plans: tuple[MadePlan, ...]) -> None:
     from replica_cli.service.transfer import run_transfer  # noqa: PLC0415 - as above
 
     paint = invocation.paint(to_stderr=True)

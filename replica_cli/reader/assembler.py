@@ -25,8 +25,8 @@ from replica_cli.reader.codes import (
 from replica_cli.reader.doubt import DoubtfulEvent
 from replica_cli.reader.format import Format, parse_format
 from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid, plain_gtid
+from replica_cli.reader.log_cursor import LogCursor
 from replica_cli.reader.payload import unpack_payload
-from replica_cli.reader.place import LogPlace
 from replica_cli.reader.query import (
     ROLLBACK_ALTER,
     START_ALTER,
@@ -78,7 +78,7 @@ class Assembler:
     ) -> None:
         self._piece_bytes = piece_bytes
         self._is_mariadb = is_mariadb
-        self._place = LogPlace(start)
+        self._place = LogCursor(start)
         self._boundary = start
         self._format: Format | None = None
         self._has_checksum = False

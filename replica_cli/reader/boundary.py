@@ -18,8 +18,8 @@ from replica_cli.mysql.binlog import binlog_files
 from replica_cli.mysql.gtids import FIRST_EVENT, gtids_at_head
 from replica_cli.reader.codes import EventType
 from replica_cli.reader.format import parse_format
+from replica_cli.reader.log_cursor import LogCursor
 from replica_cli.reader.peek import AT_BOUNDARIES, GTID_EVENTS, gtid_of, is_artificial, peek, size_of
-from replica_cli.reader.place import LogPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +54,7 @@ def locate(session: Session, facts: ServerFacts, network: Network, wanted: Posit
 
 def _walk(events: Iterable[bytes], wanted: Position, gtids: Gtids, *, is_end: bool) -> bool:
     """Say whether the place is a boundary; `gtids` takes on what transactions before it add."""
-    place = LogPlace(Position(wanted.file, FIRST_EVENT))
+    place = LogCursor(Position(wanted.file, FIRST_EVENT))
     checksum_size = 0
     for event in events:
         if is_artificial(event):

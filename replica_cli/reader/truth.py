@@ -32,8 +32,8 @@ from replica_cli.mysql.purged import logged_gtids, purged_gtids, unknown_gtids
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.codes import HEADER, EventType
 from replica_cli.reader.format import parse_format
+from replica_cli.reader.log_cursor import LogCursor
 from replica_cli.reader.peek import GTID_EVENTS, gtid_of, is_artificial, peek, size_of
-from replica_cli.reader.place import LogPlace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -275,7 +275,7 @@ class PositionCheck:
 
         Of a large event the beginning alone (`peek`).
         """
-        place, has_checksum = LogPlace(start), False
+        place, has_checksum = LogCursor(start), False
         is_mariadb, by_gtid = self._facts.is_mariadb, not start.file
         stream = peek(self._server, self._network, start, is_mariadb=is_mariadb, by_gtid=by_gtid)
         with contextlib.closing(stream):

@@ -21,9 +21,9 @@ from replica_cli.sandbox.compare import compare
 from replica_cli.sandbox.demo import DemoSandbox, DemoServer, add_column, env_text, load_about
 from replica_cli.sandbox.shop import SCHEMA
 from replica_cli.sandbox.writer import ShopWriter
-from replica_cli.service.signals import stopping_on_signals
 from replica_cli.service.stream import run_stream
 from replica_cli.stop import StopToken
+from replica_cli.supervisor.signals import stopping_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import TransferProgress, WorkerStatus
     from replica_cli.sandbox.compare import TableComparison
-    from replica_cli.service.signals import Heard
+    from replica_cli.supervisor.signals import Heard
 
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 300.0

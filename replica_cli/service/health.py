@@ -26,8 +26,8 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.preflight import check_primary, check_secondary
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
-from replica_cli.service.judging import judge
-from replica_cli.service.primary_session import PrimarySession
+from replica_cli.runtime.judgement import judge
+from replica_cli.runtime.primary_session import PrimarySession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,8 +16,8 @@ from replica_cli.health.distance import measure
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
-from replica_cli.service.judging import Judgement, judge, look_at_primary
-from replica_cli.service.primary_session import PrimarySession
+from replica_cli.runtime.judgement import Judgement, judge, look_at_primary
+from replica_cli.runtime.primary_session import PrimarySession
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -39,8 +39,8 @@ from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.session import connect
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.truth import PositionCheck
-from replica_cli.service.each import ask_each
-from replica_cli.service.occupied import has_rows
+from replica_cli.service.ask_each import ask_each
+from replica_cli.service.occupied_tables import has_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,21 +22,21 @@ from replica_cli.core.wording import COPY_DONE, counted, told_once
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
-from replica_cli.service.beating import Heartbeat
-from replica_cli.service.board import StatusBoard
-from replica_cli.service.broken_state import explained
-from replica_cli.service.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
-from replica_cli.service.each import ask_each
-from replica_cli.service.preflight import (
+from replica_cli.resync.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
+from replica_cli.runtime.broken_state import explained
+from replica_cli.runtime.heartbeat import Heartbeat
+from replica_cli.runtime.preflight import (
     check_before_start,
     connect_both,
     find_before_start,
     log_warnings,
     warnings_of,
 )
-from replica_cli.service.sessions import LOCK_PATIENCE_SECONDS
-from replica_cli.service.signals import stopping_on_signals, telling_a_stop
-from replica_cli.service.told import Told
+from replica_cli.runtime.sessions import LOCK_PATIENCE_SECONDS
+from replica_cli.runtime.status_publisher import StatusPublisher
+from replica_cli.service.ask_each import ask_each
+from replica_cli.service.requested_copies import Told
+from replica_cli.supervisor.signals import stopping_on_signals, telling_a_stop
 
 if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
@@ -144,7 +144,7 @@ def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, r
     if plan.is_done:
         reporter.on_note(server.name, f"{COPY_DONE}: `replica stream` keeps it in step")
         return CopyReport(server.name)
-    board = StatusBoard(server.name, reporter.on_status)
+    board = StatusPublisher(server.name, reporter.on_status)
     try:
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
@@ -170,7 +170,7 @@ def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, r
 
 
 def _copy_under(
-    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard
+    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher
 ) -> CopyReport | None:
     """Copy while a session holds the lock; None where it was lost on the way."""
     guard = LockGuard(settings.state_schema, server.name, session.connection_id)
@@ -187,7 +187,13 @@ def _lock(session: Session, settings: Settings, server: Server) -> WriterLock:
 
 
 def _go_on(
-    settings: Settings, server: Server, plan: TransferPlan, stop: StopToken, board: StatusBoard, *, former: FormerWriter
+    settings: Settings,
+    server: Server,
+    plan: TransferPlan,
+    stop: StopToken,
+    board: StatusPublisher,
+    *,
+    former: FormerWriter,
 ) -> tuple[FormerWriter, CopyReport | None]:
     """Take the lock again and go on with what is unfinished. Raises Fenced where another process has taken over."""
     rest = MadePlan(replace(plan, mode=TransferMode.RESUME, is_partial=False))
@@ -204,7 +210,7 @@ def _go_on(
 
 
 def _copy_with_heartbeat(
-    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard,
+    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher,
     guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
     """Copy as the instance's writer: seen by `health`, by a standby, and by `pause`."""
@@ -231,7 +237,7 @@ def _ending(failure: Failure | None) -> Phase:
 
 
 def _copy_ourselves(
-    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusBoard,
+    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher,
     guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
     plan = made.shown

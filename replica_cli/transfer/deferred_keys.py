@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.ends import Connections
+    from replica_cli.transfer.connections import Connections
     from replica_cli.transfer.tables import TableRun
     from replica_cli.transfer.waiting import LockWaits
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.chunks import PagingKey
 
 
-class Care(Enum):
+class JsonHandling(Enum):
     """What a table's documents need. CHECKED: MariaDB's text for MySQL. TYPED: MySQL's values for MySQL."""
 
     NONE = "none"
@@ -39,15 +39,15 @@ class Documents:
 
     session: Session
     definition: TableDefinition
-    care: Care
+    care: JsonHandling
     key: PagingKey | None = None
 
     def check(self, condition: str = "") -> bool:
         """Say whether rows need `rows` in place of a chunk. Raises DocumentNotExact, ServerError."""
-        if self.care is Care.CHECKED:
+        if self.care is JsonHandling.CHECKED:
             self._compare(condition)
             return False
-        if self.care is Care.TYPED:
+        if self.care is JsonHandling.TYPED:
             return self.session.row(opaque_query(self.definition, self.key, condition)) is not None
         return False
 

@@ -32,12 +32,12 @@ from replica_cli.mysql.facts import known_facts
 from replica_cli.mysql.holding import find_any
 from replica_cli.sqlbuilder.chunks import source_of, split_literals
 from replica_cli.sqlbuilder.definition import schema_statement
-from replica_cli.transfer.ends import packet_limit
+from replica_cli.transfer.cascade_groups import families, family
+from replica_cli.transfer.connections import packet_limit
 from replica_cli.transfer.errors import TableAltered, TablesMissing, TablesOccupied, TablesRefused
-from replica_cli.transfer.family import families, family
 from replica_cli.transfer.merged import find_merged
+from replica_cli.transfer.orphan_tables import find_orphan_tables
 from replica_cli.transfer.source import Origin, SourceTable, read_source, reread_source
-from replica_cli.transfer.strangers import find_strangers
 from replica_cli.transfer.unmakeable import find_unmakeable
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def plan_copy(
     vanished = frozenset(definitions.keys() - names) if mode is TransferMode.RESTART else frozenset()
     is_whole, ours = not tables and not is_resumed, names | vanished
     schemas = _schemas(primary)
-    strangers = find_strangers(secondary, selection, [name for name, *_ in schemas], ours) if is_whole else []
+    strangers = find_orphan_tables(secondary, selection, [name for name, *_ in schemas], ours) if is_whole else []
     return CopyPlan(
         instance=instance,
         state_schema=state_schema,

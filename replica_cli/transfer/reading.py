@@ -26,7 +26,7 @@ from replica_cli.sqlbuilder.chunks import (
 )
 from replica_cli.sqlbuilder.row_text import key_of_literals, key_of_row
 from replica_cli.transfer.chunk import Chunk
-from replica_cli.transfer.documents import Care, Documents
+from replica_cli.transfer.documents import Documents, JsonHandling
 from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RangeReader:
         *,
         chunk_rows: int,
         packet_limit: int,
-        care: Care = Care.NONE,
+        care: JsonHandling = JsonHandling.NONE,
         in_snapshot: bool = False,
         with_digest: bool = False,
     ) -> None:
@@ -88,7 +88,7 @@ class RangeReader:
         self._documents = Documents(session, definition, care, key)
         # Documents and digests are asked for by a condition of their own. A row's text does not tell a key that is
         # written as another type than the primary has.
-        self._is_bounded = with_digest or care is not Care.NONE or not _is_in_text(key, definition)
+        self._is_bounded = with_digest or care is not JsonHandling.NONE or not _is_in_text(key, definition)
         self._definition = definition
         self._key = key
         self._packet_limit = packet_limit
@@ -287,7 +287,7 @@ def whole_table(
     definition: TableDefinition,
     *,
     packet_limit: int,
-    care: Care = Care.NONE,
+    care: JsonHandling = JsonHandling.NONE,
     with_digest: bool = False,
 ) -> Iterator[Chunk]:
     """Yield a whole table in the session's snapshot, rows in whatever order they come; the last has any digest.

@@ -25,12 +25,12 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.snapshots import visible_position
 from replica_cli.side_by_side import side_by_side
-from replica_cli.transfer.ends import EVERY, Connections, Ends
+from replica_cli.transfer.cascade_groups import families
+from replica_cli.transfer.connections import EVERY, Connections, Endpoints
 from replica_cli.transfer.errors import TablesRefused
-from replica_cli.transfer.family import families
-from replica_cli.transfer.late import SinceThePlan, gone_since, since_the_plan
 from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused, may_lose
-from replica_cli.transfer.meter import Meter
+from replica_cli.transfer.progress_tracker import ProgressTracker
+from replica_cli.transfer.schema_changes import SchemaChanges, find_schema_changes, gone_since
 from replica_cli.transfer.tables import TableRun, add_foreign_keys, close_tables
 from replica_cli.transfer.together import TABLES_AT_ONCE, is_small
 from replica_cli.transfer.waiting import LockWaits
@@ -94,8 +94,8 @@ def run_copy(
     where another process copies too, ServerError where a server is lost outside of a table's work, and whatever no
     table is to blame for.
     """
-    ends = Ends(primary, secondary, network, plan.packet_limit, guard or _trust, ddl_lock_wait)
-    meter = Meter(plan, report=report, folder=progress_folder)
+    ends = Endpoints(primary, secondary, network, plan.packet_limit, guard or _trust, ddl_lock_wait)
+    meter = ProgressTracker(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
     # Progress is told once the position is saved: a listener may rely on that.
     first_waits = LockWaits(ends, lambda: stop.is_set)
@@ -149,7 +149,7 @@ def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owne
     `owner` is part of the scratch tables' names, so that two processes can try the same table out.
     """
     runs = [TableRun(t) for t in plan.tables]
-    ends = Ends(secondary, secondary, network, plan.packet_limit, _trust)
+    ends = Endpoints(secondary, secondary, network, plan.packet_limit, _trust)
     with ends.open_secondary() as target:
         _refuse(plan, runs, owner, target, LockWaits(ends, lambda: stop.is_set))
 
@@ -202,11 +202,11 @@ def _begin(
 ) -> tuple[Position | None, frozenset[TableName]]:
     """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
 
-    def look() -> tuple[Position | None, SinceThePlan, frozenset[TableName]]:
+    def look() -> tuple[Position | None, SchemaChanges, frozenset[TableName]]:
         start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
         if plan.starts_position:
-            return start, since_the_plan(source, plan, stop), frozenset()
-        return start, SinceThePlan(), gone_since(source, [run.name for run in runs if _is_fresh(run)])
+            return start, find_schema_changes(source, plan, stop), frozenset()
+        return start, SchemaChanges(), gone_since(source, [run.name for run in runs if _is_fresh(run)])
 
     (start, since, gone), _ = side_by_side(look, partial(_make_schemas, target, plan))
     _leave_out(target, plan, runs, since, waits)
@@ -222,7 +222,7 @@ def _begin(
         positions.make_room(plan.source_identity, plan.origin.selection)
         begin = positions.start_statement(start, plan.source_identity, plan.origin.selection)
         first = [begin, tables.forget_all_statement(), progress.forget_all_statement()]
-    late = [TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(since.late)]
+    late = [TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(since.added)]
     for run in fresh:
         # A table copied whole starts at its own snapshot, which is still to come.
         run.start = None if run.reads_whole else start
@@ -237,7 +237,7 @@ def _begin(
     if not plan.starts_position:
         progress.forget(*(record.name for record in records))
     tables.save_and_commit(records, first)
-    return start, since.late
+    return start, since.added
 
 
 def _make_schemas(target: Session, plan: CopyPlan) -> None:
@@ -265,13 +265,13 @@ def _is_fresh(run: TableRun) -> bool:
     return run.planned.action not in (TableAction.CONTINUE, TableAction.DONE)
 
 
-def _leave_out(target: Session, plan: CopyPlan, runs: list[TableRun], since: SinceThePlan, waits: LockWaits) -> None:
-    for name in sorted(since.gone):
+def _leave_out(target: Session, plan: CopyPlan, runs: list[TableRun], since: SchemaChanges, waits: LockWaits) -> None:
+    for name in sorted(since.dropped):
         there = plan.origin.selection.target(name)
         if there is not None:
             # No DROP of it is in the log behind the position.
             drop_table(target, name, there, waits)
-    runs[:] = [run for run in runs if run.name not in since.gone | since.late]
+    runs[:] = [run for run in runs if run.name not in since.dropped | since.added]
 
 
 def _group(plan: CopyPlan, runs: list[TableRun]) -> None:
@@ -335,7 +335,7 @@ def _put_tasks(queue: WorkQueue, runs: list[TableRun], settings: TransferSetting
                 queue.put(Task(run))
 
 
-def _tie(target: Session, run: TableRun, meter: Meter, waits: LockWaits) -> None:
+def _tie(target: Session, run: TableRun, meter: ProgressTracker, waits: LockWaits) -> None:
     """Add a table's foreign keys; one that cannot have them is given up, one that a stop interrupts is not finished."""
     if not run.source.statements.foreign_keys:
         return
@@ -354,7 +354,7 @@ def _finish(
     waits: LockWaits,
     plan: CopyPlan,
     runs: list[TableRun],
-    meter: Meter,
+    meter: ProgressTracker,
     start: Position | None,
     *,
     is_stopped: bool,

@@ -16,7 +16,7 @@ from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.history import INSERTS_HISTORY_SINCE, LAST_MOMENTS, last_year, why_history_differs
 from replica_cli.sqlbuilder.sequences import TYPED_SINCE, is_sequence, sequence_statement
-from replica_cli.transfer.documents import Care
+from replica_cli.transfer.documents import JsonHandling
 from replica_cli.transfer.errors import TableAltered
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SourceTable:
     fingerprint: str
     key: PagingKey | None
     needs_lock: bool
-    care: Care = Care.NONE
+    care: JsonHandling = JsonHandling.NONE
 
 
 def read_source(
@@ -163,11 +163,11 @@ def _as_made(definition: TableDefinition, statements: CreateStatements) -> Table
     return replace(definition, columns=columns) if columns != definition.columns else definition
 
 
-def _care(definition: TableDefinition, origin: Origin) -> Care:
+def _care(definition: TableDefinition, origin: Origin) -> JsonHandling:
     # A document of MySQL goes to MariaDB as the text that MySQL shows: MariaDB's has no more than that.
     if origin.to_mariadb or all(c.data_type != "json" for c in definition.written_columns):
-        return Care.NONE
-    return Care.CHECKED if origin.from_mariadb else Care.TYPED
+        return JsonHandling.NONE
+    return JsonHandling.CHECKED if origin.from_mariadb else JsonHandling.TYPED
 
 
 def _check_parents(origin: Origin, definition: TableDefinition) -> None:

@@ -13,7 +13,7 @@ from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.sqlbuilder.chunks import lines_query, size_query
 from replica_cli.sqlbuilder.rows import insert_head
-from replica_cli.transfer.documents import Care
+from replica_cli.transfer.documents import JsonHandling
 from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.making import make_new_tables
 from replica_cli.transfer.source import unaltered
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from replica_cli.core.settings import TransferSettings
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.ends import Connections
-    from replica_cli.transfer.meter import Meter
+    from replica_cli.transfer.connections import Connections
     from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.progress_tracker import ProgressTracker
     from replica_cli.transfer.tables import TableRun
     from replica_cli.transfer.waiting import LockWaits
 
@@ -46,7 +46,7 @@ def is_small(run: TableRun, settings: TransferSettings) -> bool:
         and not run.must_repeat
         and definition.estimated_rows <= _rows_limit(settings)
         and definition.estimated_bytes <= _BYTES
-        and run.source.care is Care.NONE
+        and run.source.care is JsonHandling.NONE
         # What the secondary computes and keeps is compared with the primary's, chunk by chunk.
         and not any(c.is_generated for c in definition.columns)
     )
@@ -55,7 +55,7 @@ def is_small(run: TableRun, settings: TransferSettings) -> bool:
 class Together:
     """Copies tables on the sessions of one worker."""
 
-    def __init__(self, plan: CopyPlan, connections: Connections, waits: LockWaits, meter: Meter) -> None:
+    def __init__(self, plan: CopyPlan, connections: Connections, waits: LockWaits, meter: ProgressTracker) -> None:
         self._plan = plan
         self._connections = connections
         self._waits = waits

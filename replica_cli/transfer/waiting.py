@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.ends import Ends
+    from replica_cli.transfer.connections import Endpoints
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class LockWaits:
     An attempt is short at first, as a waiting statement makes new readers of the table wait too.
     """
 
-    ends: Ends
+    ends: Endpoints
     is_over: Callable[[], bool]
     tell: Callable[[TableName, str], None] = _say_nothing
 

@@ -24,11 +24,11 @@ from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
-from replica_cli.transfer.late import gone_since
 from replica_cli.transfer.making import make_table
 from replica_cli.transfer.modes import ROW_MODES, may_be_of_the_mode
 from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
+from replica_cli.transfer.schema_changes import gone_since
 from replica_cli.transfer.source import current_fingerprint, reread_source
 from replica_cli.transfer.tables import begin_table, locked_table, split
 from replica_cli.transfer.together import Together
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.chunk import Chunk
-    from replica_cli.transfer.ends import Connections
-    from replica_cli.transfer.meter import Meter
+    from replica_cli.transfer.connections import Connections
     from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.progress_tracker import ProgressTracker
     from replica_cli.transfer.tables import TableRun
     from replica_cli.transfer.work import WorkQueue
 
@@ -67,7 +67,7 @@ class Worker:
         plan: CopyPlan,
         connections: Connections,
         queue: WorkQueue,
-        meter: Meter,
+        meter: ProgressTracker,
         *,
         facts: ServerFacts,
         retry: Retry,

@@ -10,7 +10,7 @@ from pathlib import Path
 import replica_cli
 
 ROOT = Path(replica_cli.__file__).parent
-_CODE = "import sys, replica_cli.service.worker_process, replica_cli.service.loaded; print(*sys.modules)"
+_CODE = "import sys, replica_cli.worker.process, replica_cli.worker.preload; print(*sys.modules)"
 
 
 def _imports_in_functions(path: Path) -> set[str]:

@@ -17,8 +17,8 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import list_names, read_catalog
 from replica_cli.service.drift import check_drift
 from replica_cli.stop import StopToken
-from replica_cli.transfer import late
-from replica_cli.transfer.late import SinceThePlan, since_the_plan
+from replica_cli.transfer import schema_changes
+from replica_cli.transfer.schema_changes import SchemaChanges, find_schema_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def test_it_is_not_gone_since_the_plan(primary: SandboxServer, secondary: Sandbo
         plan = copier.plan()
     with primary.session() as session:
         for _ in looks():
-            assert since_the_plan(session, plan, StopToken()) == SinceThePlan()
+            assert find_schema_changes(session, plan, StopToken()) == SchemaChanges()
 
 
 def test_one_list_of_two_is_enough_for_a_table_that_the_plan_lacks(
@@ -85,9 +85,9 @@ def test_one_list_of_two_is_enough_for_a_table_that_the_plan_lacks(
     plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name != altered))
     other = TableName(altered.schema, "other")
     lists = [{other}, {other, altered}] if primary.binary.flavour == "mariadb" else [{other, altered}]
-    monkeypatch.setattr(late, "list_names", lambda *_: lists.pop(0))
+    monkeypatch.setattr(schema_changes, "list_names", lambda *_: lists.pop(0))
     with primary.session() as session:
-        assert since_the_plan(session, plan, StopToken()) == SinceThePlan(late=frozenset({altered}))
+        assert find_schema_changes(session, plan, StopToken()) == SchemaChanges(added=frozenset({altered}))
 
 
 def test_drift_check_does_not_miss_it(primary: SandboxServer, secondary: SandboxServer, altered: TableName) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fix_replica import wait_until
+from replica_cli.service.heartbeat import Heartbeat
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
@@ -18,9 +19,8 @@ from replica_cli.core.settings import Network, Settings
 from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.mysql.session import connect, open_connection_ids, watching_connections
-from replica_cli.service import beating
-from replica_cli.service.beating import Heartbeat
-from replica_cli.service.board import StatusBoard
+from replica_cli.runtime import heartbeat
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Beaten:
         self.settings = Settings(
             self.address, (self.address,), Selection((("shop", "shop"),)), state_schema=state_schema
         )
-        self.board = StatusBoard("db1", lambda _: None)
+        self.board = StatusPublisher("db1", lambda _: None)
         self.stop = StopToken()
         self.doubts = 0
         self.store = BeatStore(session, state_schema, "db1")
@@ -116,8 +116,8 @@ class Beaten:
 def beaten(
     secondary: SandboxServer, state_schema: str, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Beaten]:
-    monkeypatch.setattr(beating, "IDLE_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(beating, "_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "IDLE_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "_BEAT_SECONDS", 0.05)
     beaten = Beaten(secondary, state_schema, session)
     with connect(beaten.address, Network()) as writer:
         assert WriterLock(writer, state_schema, "db1").try_acquire()

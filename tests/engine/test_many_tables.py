@@ -11,7 +11,7 @@ from fix_replica import wait_until
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Settings, TransferSettings
-from replica_cli.service import copying
+from replica_cli.resync import copying
 
 if TYPE_CHECKING:
     import pytest

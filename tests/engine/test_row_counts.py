@@ -14,7 +14,7 @@ from replica_cli.mysql.catalog import read_table
 from replica_cli.mysql.lines import Lines
 from replica_cli.mysql.session import Session, connect
 from replica_cli.sqlbuilder.chunks import paging_key
-from replica_cli.transfer.ends import Ends
+from replica_cli.transfer.connections import Endpoints
 from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.reading import RangeReader, whole_table
 
@@ -45,7 +45,7 @@ def definition(primary: SandboxServer, schema: str) -> TableDefinition:
 @pytest.fixture
 def reader(primary: SandboxServer, schema: str) -> Iterator[Session]:  # noqa: ARG001 - closed before the schema goes
     address = primary.address()
-    with Ends(address, address, Network(), 1 << 20, lambda _: None).open_reader() as session:
+    with Endpoints(address, address, Network(), 1 << 20, lambda _: None).open_reader() as session:
         yield session
 
 

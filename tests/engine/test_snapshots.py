@@ -32,7 +32,7 @@ XA_DOMAIN = 5
 PLAIN, XA = TableName("d", "plain"), TableName("d", "xa")
 
 
-def furnish(server: SandboxServer) -> int:
+def load_context(server: SandboxServer) -> int:
     """Make the tables and return the number of the last transaction: each later one adds a row to one of them."""
     with server.session() as session:
         session.execute("CREATE DATABASE d")
@@ -93,7 +93,7 @@ def test_it_is_exact_while_files_begin_and_others_ask_for_the_status(
     if is_locked:
         monkeypatch.setattr(snapshots, "_settled_position", lambda _: None)
     server = server_factory("mariadb", version, max_binlog_size=16384)
-    first = furnish(server)
+    first = load_context(server)
     work = (add_row, add_row, add_row, ask_for_status, ask_for_status, XaWriter())
     loads = [Load(server, "d", each) for each in work]
     assert differences(server, first, seconds=8) == []
@@ -105,7 +105,7 @@ def test_it_is_exact_while_files_begin_and_others_ask_for_the_status(
 @BOTH
 def test_it_is_settled_where_no_transaction_may_be_on_its_way(server_factory: ServerFactory, version: str) -> None:
     server = server_factory("mariadb", version)
-    furnish(server)
+    load_context(server)
     seen: set[tuple[str, bool]] = set()
     with server.session(database="d") as session:
         session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -156,7 +156,7 @@ def test_a_prepared_transaction_that_was_left_keeps_no_other_table_from_being_re
     server_factory: ServerFactory, version: str
 ) -> None:
     server = server_factory("mariadb", version)
-    first = furnish(server)
+    first = load_context(server)
     with server.session(database="d") as owner, server.session(database="d") as session, server.session() as locker:
         owner.execute(f"SET SESSION gtid_domain_id = {XA_DOMAIN}")
         prepare_xa(owner)
@@ -174,7 +174,7 @@ def test_a_prepared_transaction_that_was_left_keeps_no_other_table_from_being_re
 
 def test_without_the_right_to_lock_it_says_which_right(server_factory: ServerFactory) -> None:
     server = server_factory("mariadb")
-    furnish(server)
+    load_context(server)
     with server.session(database="d") as owner:
         owner.execute("CREATE USER reader@'%' IDENTIFIED BY 'r'")
         owner.execute("GRANT BINLOG MONITOR ON *.* TO reader@'%'")

@@ -20,10 +20,11 @@ from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, 
 from replica_cli.core.table import TableName
 from replica_cli.health.columns import ColumnWatch
 from replica_cli.mysql.session import connect
-from replica_cli.service import lock_watch, watching
-from replica_cli.service.beating import Heartbeat
-from replica_cli.service.board import StatusBoard
+from replica_cli.runtime import lock_watch
+from replica_cli.runtime.heartbeat import Heartbeat
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from replica_cli.worker import health_monitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,26 +32,26 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.health import HealthCheck
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
+    from replica_cli.runtime.judgement import Judgement
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.service.judging import Judgement
 
 __all__ = ["watched"]
 
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(watching, "_WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(health_monitor, "_WATCH_SECONDS", 0.01)
     caplog.set_level(logging.INFO, logger="replica_cli")
 
 
 def _look(watched: Watched, is_enough: Callable[[WorkerStatus], bool], **changes: object) -> WorkerStatus:
     """Watch until a snapshot is enough, and beat it as the heartbeat does."""
     settings: Settings = replace(watched.settings, **changes)  # type: ignore[arg-type]
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     board.set_lag(0.5, grows=False, heard_at=time.monotonic() - 2)
     board.set(phase=Phase.STREAMING, position=Position("binlog.000001", 4))
     deadline = time.monotonic() + 60
-    with watching.HealthWatch(settings, settings.secondaries[0], board):
+    with health_monitor.HealthMonitor(settings, settings.secondaries[0], board):
         while not is_enough(board.status):
             assert time.monotonic() < deadline, board.status
     watched.beat(Phase.CAUGHT_UP, findings=board.status.findings)
@@ -75,10 +76,10 @@ def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytes
     _look(watched, lambda s: bool(s.findings), max_lag_seconds=0.1)
     assert _told(caplog, "caught up, lag 0.5s").levelno == logging.WARNING
     caplog.clear()
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     board.set(phase=Phase.STREAMING)
     deadline = time.monotonic() + 60
-    with watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board):
+    with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board):
         while not any("nothing moves" in record.getMessage() for record in caplog.records):
             assert time.monotonic() < deadline
     assert _told(caplog, "streaming, nothing moves").levelno == logging.WARNING
@@ -104,9 +105,9 @@ def test_a_look_at_a_copy_or_a_pause_tells_what_it_does(  # noqa: PLR0917 - one 
     level: int,
 ) -> None:
     tables = tuple(TableProgress("shop.orders", 250, 1000, 0, TableState.COPYING, step, 9.0) for step in transfer or ())
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     board.set(phase=phase, transfer=TransferProgress("db1", tables, 1.0, 10.0) if transfer else None)
-    watch = watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board)
+    watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board)
     for _ in range(2):
         watch._say([])
     assert said in caplog.records[-1].getMessage()
@@ -137,13 +138,13 @@ def test_the_sessions_stay_open_from_look_to_look(
     watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    real = watching.HealthWatch._judge
+    real = health_monitor.HealthMonitor._judge
 
-    def counted(watch: watching.HealthWatch) -> Judgement:
+    def counted(watch: health_monitor.HealthMonitor) -> Judgement:
         looks.append(1)
         return real(watch)
 
-    monkeypatch.setattr(watching.HealthWatch, "_judge", counted)
+    monkeypatch.setattr(health_monitor.HealthMonitor, "_judge", counted)
     monkeypatch.setattr(ColumnWatch, "is_due", lambda _: True)
     before = _connections(watched.primary), _connections(watched.secondary)
     _look(watched, lambda _: len(looks) > 5)
@@ -154,9 +155,9 @@ def test_the_sessions_stay_open_from_look_to_look(
 
 
 def test_a_kept_session_that_was_lost_is_opened_again_and_no_finding(watched: Watched) -> None:
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     board.set(phase=Phase.CAUGHT_UP, position=watched.end())
-    watch = watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board)
+    watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board)
     try:
         for kept in ("_secondary", "_primary"):
             assert {c.name for c in watch._look() if c} == {"position", "retention-left", "quarantined-tables"}
@@ -215,10 +216,10 @@ def _other_names(watched: Watched) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_other_names")
 def test_columns_renamed_while_nothing_ran_are_told(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     board.set(phase=Phase.CAUGHT_UP, position=watched.end())
     deadline = time.monotonic() + 60
-    with watching.HealthWatch(watched.settings, watched.settings.secondaries[0], board):
+    with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board):
         while not any(name == "columns" for name, _, _ in board.status.findings):
             assert time.monotonic() < deadline, board.status
     assert _told(caplog, f"brings them: {watched.schema}.u (b)").levelno == logging.WARNING
@@ -273,7 +274,7 @@ def test_the_heart_beats_while_the_look_at_locks_is_not_answered(
     monkeypatch.setattr(lock_watch, "what_blocks", slow)
     settings = watched.settings
     (server,) = settings.secondaries
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     board.set_lag(0.0, grows=True, heard_at=time.monotonic())
     board.has_held_lock = True
     with connect(server, settings.network) as writer, connect(server, settings.network) as session:

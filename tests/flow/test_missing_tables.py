@@ -11,11 +11,11 @@ from replica_cli.config import load_settings
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader.reader import Reader
-from replica_cli.service import streaming
-from replica_cli.service.board import StatusBoard
-from replica_cli.service.missing import MissingTables
-from replica_cli.service.worker import Worker
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from replica_cli.worker import streaming
+from replica_cli.worker.missing_tables import MissingTables
+from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def _catch_up_here(replica: Replica) -> WorkerReport:
     settings = load_settings(None, replica.environment(), replica.folder / "no.env")
     (server,) = settings.secondaries
     request = StreamRequest((server,), until_caught_up=True)
-    board = StatusBoard(server.name, lambda _: None)
+    board = StatusPublisher(server.name, lambda _: None)
     return Worker(settings, request, server, server_id=settings.server_id, board=board, stop=StopToken()).run()
 
 

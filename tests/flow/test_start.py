@@ -64,7 +64,7 @@ def test_the_first_worker_loads_nothing_that_its_supervisor_had_loaded_before_th
 
 def test_a_stream_without_anything_to_apply_makes_no_applier(streamed: Replica) -> None:
     loaded = imports_of(streamed.run("stream", "--until-caught-up").stderr)
-    unwanted = ("replica_cli.decoder.", "replica_cli.applier.applier", "replica_cli.service.joining")
+    unwanted = ("replica_cli.decoder.", "replica_cli.applier.applier", "replica_cli.resync.resync")
     assert [module for module in loaded if module.startswith(unwanted)] == []
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fix_replica import Load, wait_until
+from replica_cli.service.health_monitor import HealthMonitor
 
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
@@ -18,14 +19,13 @@ from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, Settings
 from replica_cli.core.status import Phase
-from replica_cli.service import watching
-from replica_cli.service.beating import Heartbeat
-from replica_cli.service.board import StatusBoard
+from replica_cli.runtime.heartbeat import Heartbeat
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.service.health import check_health
 from replica_cli.service.position import show_positions
-from replica_cli.service.watching import HealthWatch
-from replica_cli.service.worker import Worker
 from replica_cli.stop import StopToken
+from replica_cli.worker import health_monitor
+from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ class Watched:
 
     primary: SandboxServer
     settings: Settings
-    board: StatusBoard
+    board: StatusPublisher
     reports: list[WorkerReport]
     thread: threading.Thread
 
@@ -82,12 +82,12 @@ def settings(
 @contextmanager
 def streaming(primary: SandboxServer, settings: Settings) -> Iterator[Watched]:
     server = settings.secondaries[0]
-    board, stop = StatusBoard("db1", lambda _: None), StopToken()
+    board, stop = StatusPublisher("db1", lambda _: None), StopToken()
     reports: list[WorkerReport] = []
     request = StreamRequest((server,))
     worker = Worker(settings, request, server, server_id=settings.server_id, board=board, stop=stop)
     thread = threading.Thread(target=lambda: reports.append(worker.run()), daemon=True)
-    with Heartbeat(settings, server, board, stop), HealthWatch(settings, server, board, worker.doubt):
+    with Heartbeat(settings, server, board, stop), HealthMonitor(settings, server, board, worker.doubt):
         thread.start()
         try:
             yield Watched(primary, settings, board, reports, thread)
@@ -130,9 +130,9 @@ def test_nothing_is_called_lost_while_a_stream_follows_a_busy_primary(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(watching, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(health_monitor, "_WATCH_SECONDS", 0.05)
     # Also when the watch holds the log against the GTID set each time.
-    monkeypatch.setattr(HealthWatch, "_is_doubtful", lambda *_: True)
+    monkeypatch.setattr(HealthMonitor, "_is_doubtful", lambda *_: True)
     caplog.set_level(logging.WARNING, logger="replica_cli")
     primary, made = settings
     request = HealthRequest(made.secondaries, 60.0)
@@ -166,7 +166,7 @@ def log_end(session: Session) -> Position:
 def test_a_log_that_is_reset_under_a_stream_ends_it(
     settings: tuple[SandboxServer, Settings], schema: str, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
-    monkeypatch.setattr(watching, "_WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(health_monitor, "_WATCH_SECONDS", 0.2)
     primary, made = settings
     with primary.session(database=schema) as source, streaming(primary, made) as watched:
         for _ in range(5):
@@ -174,8 +174,8 @@ def test_a_log_that_is_reset_under_a_stream_ends_it(
         end = log_end(source)
         wait_until(lambda: (p := watched.board.status.position) and p.order >= end.order, "the stream")
         # No look falls into the moment in which the log is shorter.
-        look, is_closed = HealthWatch._look, threading.Event()
-        monkeypatch.setattr(HealthWatch, "_look", lambda self: iter(()) if is_closed.is_set() else look(self))
+        look, is_closed = HealthMonitor._look, threading.Event()
+        monkeypatch.setattr(HealthMonitor, "_look", lambda self: iter(()) if is_closed.is_set() else look(self))
         is_closed.set()
         wait_until(lambda: not watched.board.status.findings, "a look with closed eyes")
         source.execute("RESET MASTER" if source.is_mariadb else "RESET BINARY LOGS AND GTIDS")

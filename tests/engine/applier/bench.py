@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from compare import assert_equal
 
 from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.failures import NotExact
+from replica_cli.applier.failures import NeedsDiagnosis
 from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
@@ -22,12 +22,12 @@ from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
-from replica_cli.service.board import StatusBoard
-from replica_cli.service.primary_session import PrimarySession
-from replica_cli.service.sessions import SecondarySessions
-from replica_cli.service.streaming import Streaming
-from replica_cli.service.worker import Worker
+from replica_cli.runtime.primary_session import PrimarySession
+from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from replica_cli.worker.streaming import Streaming
+from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,7 +182,7 @@ class Bench:
         """Make a stream with everything as the service makes it: its token is the newest."""
         settings = replace(self.settings, **changes)
         sessions.stores.positions.take_token()
-        board = StatusBoard(INSTANCE, lambda _: None)
+        board = StatusPublisher(INSTANCE, lambda _: None)
         self._primaries.append(PrimarySession(settings))
         return Streaming(
             settings,
@@ -202,7 +202,7 @@ class Bench:
         """Stream to the primary's end of now. Raises what ends it, named exactly, as the service does."""
         try:
             self._stream(is_exact=False, **changes)
-        except NotExact:
+        except NeedsDiagnosis:
             self._stream(is_exact=True, **changes)
 
     def _stream(self, *, is_exact: bool, **changes: Any) -> None:
@@ -217,7 +217,7 @@ class Bench:
         """Let the service's worker stream to the primary's end of now, with copies: it outlives what it can."""
         settings = replace(self.settings, **changes)
         request = StreamRequest((self.target,), until_caught_up=True, may_transfer=may_transfer)
-        board = StatusBoard(INSTANCE, lambda _: None)
+        board = StatusPublisher(INSTANCE, lambda _: None)
         return Worker(settings, request, self.target, server_id=4000, board=board, stop=StopToken()).run()
 
     def follow(self, *, may_transfer: bool = True, **changes: object) -> None:

@@ -13,7 +13,7 @@ from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.service import worker as worker_module
+from replica_cli.worker import worker as worker_module
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench

@@ -11,7 +11,7 @@ from replica_cli.applier.definitions import Definitions
 from replica_cli.core.errors import Drift
 from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.mysql.session import Session
-from replica_cli.service import streaming
+from replica_cli.worker import streaming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

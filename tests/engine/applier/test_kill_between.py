@@ -9,7 +9,7 @@ import pytest
 from engine.applier.bench import wait_until
 from engine.applier.killer import KilledError
 
-from replica_cli.applier import progress
+from replica_cli.applier import commit_tracker
 from replica_cli.applier.applier import Applier
 from replica_cli.applier.ddl_execution import DdlExecution
 from replica_cli.applier.writer import Writer
@@ -18,14 +18,14 @@ from replica_cli.core.position import Position
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
-from replica_cli.service import copying
-from replica_cli.service.board import StatusBoard
-from replica_cli.service.copying import ask_for_copies
-from replica_cli.service.worker import Worker
+from replica_cli.resync import copying
+from replica_cli.resync.copying import ask_for_copies
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.transfer import run as run_module
 from replica_cli.transfer import worker as transfer_worker
 from replica_cli.transfer.work import WorkQueue
+from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -50,7 +50,7 @@ def test_a_window_outlives_a_position_that_is_not_saved(
     bench.save_window("t", here, here)
     with monkeypatch.context() as patched:
         # Nothing of the stream is worth a commit before the process dies.
-        patched.setattr(progress, "_IDLE_SAVE_SECONDS", 3600.0)
+        patched.setattr(commit_tracker, "_IDLE_SAVE_SECONDS", 3600.0)
         patched.setattr(Applier, "save_position", killed)
         with pytest.raises(KilledError):
             bench.stream()
@@ -75,7 +75,7 @@ def test_a_table_set_aside_is_so_until_the_position_is_behind_its_drop(
         "INSERT INTO q VALUES (1)", *drop, "CREATE TABLE q (id INT PRIMARY KEY)", "INSERT INTO q VALUES (2)"
     )
     with monkeypatch.context() as patched:
-        patched.setattr(progress, "_IDLE_SAVE_SECONDS", 3600.0)
+        patched.setattr(commit_tracker, "_IDLE_SAVE_SECONDS", 3600.0)
         patched.setattr(Writer, "commit", killed)
         with pytest.raises(KilledError):
             bench.stream()
@@ -198,7 +198,7 @@ def test_filters_are_accepted_with_all_that_hangs_on_them(bench: Bench, monkeypa
     before = bench.saved().filters
     settings = replace(bench.settings, selection=replace(bench.settings.selection, excluded_tables=("*.t",)))
     request = StreamRequest((bench.target,), until_caught_up=True)
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     worker = Worker(bench.settings, request, bench.target, server_id=4000, board=board, stop=StopToken())
     worker.take(settings)
     with monkeypatch.context() as patched:

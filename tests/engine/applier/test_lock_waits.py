@@ -13,7 +13,7 @@ from replica_cli.applier.running import StatementRunner
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.service.board import StatusBoard
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -126,13 +126,13 @@ def test_a_lock_that_is_given_back_lets_the_statement_run(
     table: Bench, reader: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phases: list[object] = []
-    change = StatusBoard.set
+    change = StatusPublisher.set
 
-    def noted(board: StatusBoard, **changes: object) -> None:
+    def noted(board: StatusPublisher, **changes: object) -> None:
         phases.append(changes.get("phase"))
         change(board, **changes)
 
-    monkeypatch.setattr(StatusBoard, "set", noted)
+    monkeypatch.setattr(StatusPublisher, "set", noted)
     table.on_primary("ALTER TABLE t ADD n INT", "INSERT INTO t VALUES (2, 2)")
     reports: list[WorkerReport] = []
     thread = threading.Thread(target=lambda: reports.append(work(table, 8.0)), daemon=True)

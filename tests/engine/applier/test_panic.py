@@ -13,16 +13,16 @@ from replica_cli.applier.sql_engine import SqlEngine
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import Apply, EngineChoice, TableFailurePolicy
 from replica_cli.core.status import TableState
-from replica_cli.service.board import StatusBoard
-from replica_cli.service.worker import Worker
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench import Bench
 
-    from replica_cli.applier.work import Work
+    from replica_cli.applier.steps import ApplyStep
     from replica_cli.core.events import RowEvent
     from replica_cli.core.reports.stream import WorkerReport
 
@@ -34,7 +34,7 @@ def broken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench.begin_here()
     works = SqlEngine.works
 
-    def failing(self: SqlEngine, events: Sequence[RowEvent]) -> list[Work]:
+    def failing(self: SqlEngine, events: Sequence[RowEvent]) -> list[ApplyStep]:
         if any(e.table.name.table == "bad" for e in events):
             raise ZeroDivisionError("a secret value")
         return works(self, events)
@@ -47,7 +47,7 @@ def run(bench: Bench, policy: TableFailurePolicy = TableFailurePolicy.QUARANTINE
 
     settings = replace(bench.settings, apply=Apply(engine=EngineChoice.SQL, on_table_failure=policy))
     request = StreamRequest((bench.target,), may_transfer=False, until_caught_up=True)
-    board = StatusBoard("db1", lambda _: None)
+    board = StatusPublisher("db1", lambda _: None)
     return Worker(settings, request, bench.target, server_id=4000, board=board, stop=StopToken()).run()
 
 

@@ -14,8 +14,8 @@ from replica_cli.applier.prefetch import LEAST_EVENTS, Prefetch
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import Batching
 from replica_cli.mysql.session import open_connection_ids
-from replica_cli.service import streaming
-from replica_cli.service.sessions import open_ahead
+from replica_cli.runtime.sessions import open_ahead
+from replica_cli.worker import streaming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,10 @@ from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.core.status import TableState
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.service import beating, streaming
-from replica_cli.service.board import StatusBoard
+from replica_cli.runtime import heartbeat
+from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from replica_cli.worker import streaming
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench
@@ -130,14 +131,14 @@ def test_a_window_that_cannot_be_forgotten_does_not_repeat_its_committed_batch(t
 def test_a_beat_that_fails_with_an_answer_is_no_dead_link(
     table: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beating, "_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "_BEAT_SECONDS", 0.05)
     settings = replace(table.settings, network=replace(table.settings.network, read_timeout=1.0))
-    board = StatusBoard(INSTANCE, lambda _: None)
+    board = StatusPublisher(INSTANCE, lambda _: None)
     board.has_held_lock = True
     failing.words, failing.times = ("stream_status",), 1_000_000
     cuts: list[bool] = []
     begun_at = time.monotonic()
-    with beating.Heartbeat(settings, table.target, board, StopToken(), cut=lambda: cuts.append(True)):
+    with heartbeat.Heartbeat(settings, table.target, board, StopToken(), cut=lambda: cuts.append(True)):
         # Longer than a link may be silent.
         wait_until(lambda: time.monotonic() - begun_at > 3.0)
     assert failing.times < 1_000_000

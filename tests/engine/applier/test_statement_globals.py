@@ -13,7 +13,7 @@ import pytest
 
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.service.sessions import SecondarySessions
+from replica_cli.runtime.sessions import SecondarySessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

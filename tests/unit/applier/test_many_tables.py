@@ -8,7 +8,7 @@ from typing import Any
 from steps import steps_of
 
 from replica_cli.applier.compaction import LEAST_EVENTS, Compaction
-from replica_cli.applier.folding import Kind, TableForm
+from replica_cli.applier.folding import EventTemplate, Kind
 from replica_cli.core.events import RowEvent, RowHead, RowKind, TableMap
 from replica_cli.core.table import TableName
 
@@ -21,7 +21,7 @@ class OfOneRow(Compaction):
             rows[raw] = [None, raw, False]
             return 1
 
-        return Kind(TableForm(event.head, event.raw, replaces=False), fold)
+        return Kind(EventTemplate(event.head, event.raw, replaces=False), fold)
 
 
 def events(count: int, tables: int) -> list[RowEvent]:

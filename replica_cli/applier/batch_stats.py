@@ -1,0 +1,28 @@
+"""What was committed, counted for the log, the status and the position row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.events import RowKind
+    from replica_cli.core.table import TableName
+
+
+@dataclass(slots=True)
+class BatchStats:
+    """What was committed since it was last taken."""
+
+    rows: Counter[tuple[RowKind, TableName]] = field(default_factory=Counter)
+    transactions: int = 0
+    skipped_rows: Counter[TableName] = field(default_factory=Counter)
+    ignored_statements: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: BatchStats) -> None:
+        """Add what another one counted."""
+        self.rows.update(other.rows)
+        self.transactions += other.transactions
+        self.skipped_rows.update(other.skipped_rows)
+        self.ignored_statements.update(other.ignored_statements)

@@ -1,0 +1,229 @@
+"""Bringing copied tables up to the stream: their changes, and theirs alone, from the start of their copy."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.altered import AlteredTables
+from replica_cli.applier.catchup_ddl import CatchupDdlPolicy, without_xa
+from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.window import TableChangedInWindow, Windows
+from replica_cli.checkpoint.joining import JoinPositions, NoIntents
+from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.stores import Stores
+from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.uncompared import UncomparedStore
+from replica_cli.core.errors import CorruptEvent, Fenced
+from replica_cli.core.gtid import covers
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
+from replica_cli.reader.reader import Reader
+from replica_cli.reader.truth import PositionCheck
+from replica_cli.runtime.factory import make_applier
+from replica_cli.runtime.primary_session import PrimarySession
+from replica_cli.runtime.sessions import SecondarySessions, prepare_to_apply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.applier.applier import Applier
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.resync.handoff import Handoff
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_TAKE_SECONDS = 0.1
+# So much binary log is applied in less than a second: the stream can wait for it.
+_NEAR_BYTES = 1024 * 1024
+
+
+class TableCatchup:
+    """One attempt to bring a few tables of one place up to the stream, on connections of its own.
+
+    Their place is saved with their rows, in their records, for as long as the stream's fencing token is `token`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: Server,
+        group: Sequence[TableRecord],
+        *,
+        server_id: int,
+        token: int,
+        primary_facts: ServerFacts,
+        handoff: Handoff,
+        end: StopToken,
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._group = group
+        self._names = frozenset(r.name for r in group)
+        self._server_id = server_id
+        self._token = token
+        self._facts = primary_facts
+        self._handoff = handoff
+        self._end = end
+        self._sessions: list[Session] = []
+
+    def run(self) -> None:
+        """Apply until the stream has taken the tables over, or until the end is asked for.
+
+        Raises ApplyRefused, TableChangedInWindow where they have to be copied anew, XaMet, JoinLost, Fenced,
+        ServerError.
+        """
+        start = self._group[0].start
+        names = sorted(map(str, self._names))
+        if start is None:
+            raise TableChangedInWindow(tuple(self._names), "the copy's place is not known")
+        log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
+            instance=self._server.name)  # fmt: skip
+        with closing(PrimarySession(self._settings)) as primary:
+            # The stream's own position was held against the log. The set of a table's start need not be exact.
+            PositionCheck(primary.session, self._settings.network).check(start, is_thorough=False)
+            self._catch_up(start, primary)
+
+    def _catch_up(self, start: Position, primary: PrimarySession) -> None:
+        saved, sessions = self._open(start)
+        with sessions:
+            reader = self._reader(start)
+            applier = self._applier(sessions, saved, reader, primary)
+            with closing(_Stopping(reader)):
+                reader.start()
+                self._approach(reader, applier)
+
+    def abort(self) -> None:
+        """Cut the writing connection: what is not committed is rolled back. From any thread."""
+        for session in self._sessions:
+            session.abort()
+
+    def _approach(self, reader: Reader, applier: Applier) -> None:
+        prepared: set[str] = set()
+        pending: list[Transaction] = []
+        while not self._is_over():
+            pending = pending or list(without_xa(reader.take(_TAKE_SECONDS), prepared))
+            goal = self._handoff.offered
+            # A transaction begins where the one before it ends: those up to the goal are the first ones.
+            due = pending if goal is None else [t for t in pending if t.end.order <= goal.order]
+            if due:
+                applier.apply(due)
+            if self._is_over():  # what was due may not all be applied
+                break
+            pending = pending[len(due) :]
+            if goal is None:
+                if self._is_close(applier.position):
+                    self._handoff.announce_close()
+            elif pending or self._has_reached(applier.position, goal):
+                # The next transaction begins at the stream's place, or behind it.
+                applier.save_position()
+                self._handoff.reach(goal, self._end)
+
+    def _is_over(self) -> bool:
+        return self._end.is_set
+
+    def _is_close(self, place: Position) -> bool:
+        here = self._handoff.published
+        if here is None:
+            return False
+        return self._has_reached(place, here) or (place.file == here.file and here.pos - place.pos < _NEAR_BYTES)
+
+    def _has_reached(self, place: Position, goal: Position) -> bool:
+        if place.file:
+            return place.order >= goal.order
+        # A copy whose place the primary tells by its GTID set alone, and nothing came since.
+        return covers(place.gtid, goal.gtid, is_mariadb=self._facts.is_mariadb)
+
+    def _open(self, start: Position) -> tuple[SavedPosition, SecondarySessions]:
+        settings, place = self._settings, (self._settings.state_schema, self._server.name)
+        writer = connect(self._server, settings.network)
+        self._sessions = [writer]
+        try:
+            catalog = connect(self._server, settings.network)
+            self._sessions.append(catalog)
+        except BaseException:
+            writer.close()
+            raise
+        try:
+            facts = read_facts(catalog)
+            prepare_to_apply(writer, facts)
+            saved = self._saved(PositionStore(catalog, *place))
+        except BaseException:
+            writer.close()
+            catalog.close()
+            raise
+        positions = JoinPositions(catalog, *place, self._names, start)
+        stores = Stores(
+            positions, TableStore(catalog, *place), NoIntents(catalog, *place), UncomparedStore(catalog, *place)
+        )
+        return replace(saved, position=start), SecondarySessions(
+            writer, catalog, facts, stores, WriterLock(writer, *place)
+        )
+
+    def _saved(self, store: PositionStore) -> SavedPosition:
+        saved = store.load()
+        if saved is None or saved.token != self._token:
+            raise Fenced(f"{self._server.name}: another process took over")
+        return saved
+
+    def _reader(self, start: Position) -> Reader:
+        return Reader(
+            self._settings.primary,
+            self._settings.network,
+            server_id=self._server_id,
+            start=start,
+            is_mariadb=self._facts.is_mariadb,
+            wants=self._wants,
+            queue_bytes=self._settings.batching.queue_bytes,
+        )
+
+    def _wants(self, name: TableName) -> bool:
+        return name in self._names
+
+    def _applier(
+        self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader, primary: PrimarySession
+    ) -> Applier:
+        def format_event() -> bytes:
+            if reader.format is None:
+                raise CorruptEvent("rows came before the log's format description")
+            return reader.format.raw
+
+        return make_applier(
+            self._settings,
+            sessions,
+            saved,
+            windows=Windows({r.name: r for r in self._group}, is_mariadb=self._facts.is_mariadb, is_beside=True),
+            primary_facts=self._facts,
+            read_primary=primary.read,
+            ask_primary=primary.ask,
+            # No statement is run here.
+            altered=AlteredTables(),
+            patience=LockPatience(0.0, 1.0),
+            format_event=format_event,
+            stop=self._end,
+            decisions_class=CatchupDdlPolicy,
+            # One engine that names what fails, without asking whether another one would be faster.
+            prefers_sql=True,
+        )
+
+
+class _Stopping:
+    """Gives a reader a `close`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def close(self) -> None:
+        self._reader.stop()

@@ -1,0 +1,296 @@
+"""Builds the applier of one secondary: engines, definitions, DDL, on the sessions of the moment."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.applier import Applier
+from replica_cli.applier.auto_engine import AutoEngine
+from replica_cli.applier.compaction import Compaction
+from replica_cli.applier.ddl_decisions import DdlDecisions
+from replica_cli.applier.ddl_execution import DdlExecution
+from replica_cli.applier.ddl_schemas import SchemaStatements
+from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.effects import StatementEffects
+from replica_cli.applier.engines import Engines
+from replica_cli.applier.history import ExactEngine, History
+from replica_cli.applier.keyless import KeylessEngine
+from replica_cli.applier.plan import can_join
+from replica_cli.applier.prefetch import Prefetch
+from replica_cli.applier.prepared import PreparedTransactions
+from replica_cli.applier.refusals import Refusals
+from replica_cli.applier.replay_engine import ReplayEngine
+from replica_cli.applier.row_counts import RowCounts
+from replica_cli.applier.row_ends import RowEnds
+from replica_cli.applier.row_image_engine import RowImageEngine
+from replica_cli.applier.running import StatementRunner
+from replica_cli.applier.secondary_names import SecondaryNames
+from replica_cli.applier.sql_engine import SqlEngine
+from replica_cli.applier.statement_session import StatementSession
+from replica_cli.applier.writer import Writer
+from replica_cli.checkpoint.prepared import PreparedStore
+from replica_cli.core.errors import SecondaryError
+from replica_cli.core.settings import EngineChoice, TableFailurePolicy
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.collations import read_collations
+from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.history import may_replay
+from replica_cli.mysql.references import References
+from replica_cli.reader.prepared_changes import PreparedChangesCodec
+from replica_cli.sqlbuilder.history import last_year
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from replica_cli.applier.altered import AlteredTables
+    from replica_cli.applier.lock_waits import LockPatience
+    from replica_cli.applier.steps import RowEngine
+    from replica_cli.applier.time_zones import Ask
+    from replica_cli.applier.window import Windows
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.selection import Selection
+    from replica_cli.core.settings import Settings
+    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_STATEMENT_BYTES = 512 * 1024
+
+
+def make_prefetch(settings: Settings, connect: Callable[[], Session], instance: str) -> Prefetch:
+    """Return what reads ahead for an applier; it connects when it has something to read."""
+    return Prefetch(connect, settings.selection, instance=instance)
+
+
+def make_applier(
+    settings: Settings,
+    sessions: SecondarySessions,
+    saved: SavedPosition,
+    *,
+    windows: Windows,
+    primary_facts: ServerFacts,
+    read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
+    ask_primary: Ask,
+    format_event: Callable[[], bytes],
+    stop: StopToken,
+    altered: AlteredTables,
+    patience: LockPatience,
+    is_exact: bool = False,
+    decisions_class: type[DdlDecisions] = DdlDecisions,
+    prefers_sql: bool = False,
+    prefetch: Prefetch | None = None,
+) -> Applier:
+    """Return an applier that goes on from the saved position.
+
+    `prefers_sql`: row images are for nothing but what SQL cannot write. `prefetch` is stopped by the caller.
+    """
+    selection = settings.selection
+    definitions = Definitions(sessions.catalog, selection, from_mariadb=primary_facts.is_mariadb)
+    engines = _engines(
+        settings,
+        sessions,
+        definitions,
+        primary_facts,
+        read_primary=read_primary,
+        format_event=format_event,
+        altered=altered,
+        prefers_sql=prefers_sql,
+    )
+    names = SecondaryNames(sessions.catalog, selection)
+    effects = StatementEffects(
+        sessions.catalog, selection, read_primary, altered.renames, renames_temporary=primary_facts.is_mariadb
+    )
+    statement_session = _statement_session(sessions, primary_facts, ask_primary)
+    decisions = decisions_class(
+        sessions.catalog,
+        selection,
+        names,
+        sessions.stores.intents,
+        statement_session,
+        effects=effects,
+        policy=settings.apply.ddl,
+    )
+    ddl = _execution(settings, sessions, names, statement_session, effects=effects, altered=altered, patience=patience)
+    writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
+    return Applier(
+        sessions.writer,
+        saved,
+        writer=writer,
+        engines=engines,
+        decisions=decisions,
+        ddl=ddl,
+        names=names,
+        prepared=_prepared(settings, sessions, writer, primary_facts),
+        definitions=definitions,
+        stores=sessions.stores,
+        windows=windows,
+        batching=settings.batching,
+        retry=settings.retry,
+        stop=stop,
+        is_mariadb=primary_facts.is_mariadb,
+        is_exact=is_exact,
+        prefetch=prefetch,
+    )
+
+
+def _execution(
+    settings: Settings,
+    sessions: SecondarySessions,
+    names: SecondaryNames,
+    statement_session: StatementSession,
+    *,
+    effects: StatementEffects,
+    altered: AlteredTables,
+    patience: LockPatience,
+) -> DdlExecution:
+    """Return what runs statements on the session that holds the lock, for tables and for schemas."""
+    runner = StatementRunner(sessions.writer, patience)
+    refusals = Refusals(sessions.writer, names, effects, runner)
+    schemas = SchemaStatements(
+        sessions.writer,
+        sessions.catalog,
+        settings.selection,
+        names,
+        statement_session,
+        runner=runner,
+        refusals=refusals,
+        stops_at_failure=settings.apply.on_table_failure is TableFailurePolicy.STOP,
+    )
+    return DdlExecution(
+        sessions.writer,
+        sessions.catalog,
+        sessions.stores.intents,
+        names,
+        statement_session,
+        runner=runner,
+        refusals=refusals,
+        schemas=schemas,
+        uncompared=sessions.stores.uncompared,
+        effects=effects,
+        altered=altered,
+    )
+
+
+def _engines(
+    settings: Settings,
+    sessions: SecondarySessions,
+    definitions: Definitions,
+    primary_facts: ServerFacts,
+    *,
+    read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
+    format_event: Callable[[], bytes],
+    altered: AlteredTables,
+    prefers_sql: bool,
+) -> Engines:
+    limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
+    selection = settings.selection
+    references = References(sessions.catalog, selection)
+
+    def compaction(replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
+        if not settings.apply.compacts:
+            return None
+        return Compaction(definitions, selection, references, replaces=replaces)
+
+    def sql_engine(found: Compaction | None) -> SqlEngine:
+        # It takes time, and nothing but the log asks for it.
+        looks = logger.isEnabledFor(logging.DEBUG)
+        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found, looks=looks)
+
+    def doubt(name: TableName) -> None:
+        if name not in altered.before:
+            # First: killed after the rows, another process would not compare the table.
+            sessions.stores.uncompared.add((name,))
+        altered.doubt(name)
+
+    single, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
+    replay = ReplayEngine(definitions, selection, statement_bytes=limit)
+    strict: RowEngine = sql
+    exact: RowEngine = single
+    if _can_take_images(settings, sessions, primary_facts):
+        counts = RowCounts(definitions, selection)
+        history = _history(definitions, selection, sessions, primary_facts)
+
+        def image_engine(found: Compaction | None) -> RowImageEngine:
+            return RowImageEngine(
+                sessions.writer, selection, counts, found, format_event=format_event, statement_bytes=limit
+            )
+
+        strict = auto = AutoEngine(
+            image_engine(compaction(lambda _: False)),
+            sql,
+            definitions,
+            selection,
+            history,
+            read_primary=read_primary,
+            doubt=doubt,
+            is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
+            instance=sessions.writer.server.name,
+        )
+        exact = ExactEngine(single, image_engine(None), history, check=auto.check)
+        if prefers_sql:
+            strict = ExactEngine(sql, image_engine(None), history, check=auto.check)
+    if settings.apply.compacts:
+        is_mariadb = sessions.facts.is_mariadb
+        strict = KeylessEngine(strict, definitions, selection, statement_bytes=limit, is_mariadb=is_mariadb)
+    return Engines(strict, replay, exact, references)
+
+
+def _history(
+    definitions: Definitions, selection: Selection, sessions: SecondarySessions, primary_facts: ServerFacts
+) -> History:
+    old, new = (last_year(facts.version) for facts in (primary_facts, sessions.facts))
+    return History(definitions, selection, RowEnds(definitions, selection, old=old, new=new) if old != new else None)
+
+
+def _statement_session(sessions: SecondarySessions, primary_facts: ServerFacts, ask_primary: Ask) -> StatementSession:
+    own = {str(name).lower(): str(value) for name, value in sessions.writer.texts("SHOW SESSION VARIABLES")}
+    return StatementSession(
+        primary_facts,
+        sessions.facts,
+        read_collations(sessions.catalog),
+        own,
+        ask_primary=ask_primary,
+        ask_secondary=sessions.catalog.rows,
+    )
+
+
+def _prepared(
+    settings: Settings, sessions: SecondarySessions, writer: Writer, primary_facts: ServerFacts
+) -> PreparedTransactions:
+    store = PreparedStore(sessions.writer, settings.state_schema, sessions.writer.server.name)
+    kept = PreparedChangesCodec(
+        lambda name: settings.selection.target(name) is not None, is_mariadb=primary_facts.is_mariadb
+    )
+    return PreparedTransactions(writer, store, kept, max_packet=sessions.facts.max_allowed_packet)
+
+
+def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_facts: ServerFacts) -> bool:
+    """Say whether the secondary's server can be handed the primary's events, and log why where it cannot."""
+    choice = settings.apply.engine
+    if choice is EngineChoice.SQL:
+        return False
+    name = sessions.writer.server.name
+    if primary_facts.is_mariadb != sessions.facts.is_mariadb:
+        reason = "the servers are of different flavours"
+    elif not can_replay(sessions):
+        reason = "the right to replay row events is missing: " + _grant(sessions.facts)
+    else:
+        return True
+    if choice is EngineChoice.ROW_IMAGE:
+        raise SecondaryError(f"{name}: --engine row-image was asked for, and {reason}", hint="use `--engine auto`")
+    log(logger, logging.INFO, Tag.INFO, "SQL engine for all tables: %s", reason, instance=name)
+    return False
+
+
+def can_replay(sessions: SecondarySessions) -> bool:
+    """Say whether our user may run BINLOG statements on the secondary."""
+    return may_replay(sessions.facts, read_grants(sessions.catalog))
+
+
+def _grant(facts: ServerFacts) -> str:
+    return f"GRANT {'BINLOG REPLAY' if facts.is_mariadb else 'REPLICATION_APPLIER'} ON *.* TO this user"

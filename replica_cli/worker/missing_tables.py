@@ -1,0 +1,91 @@
+"""Tables of the primary that the secondary has not, although its position is saved: the stream calls this.
+
+The log brings those that were made or renamed after the position. Others were dropped on the secondary, or its schemas
+are gone. A copy that the user did not ask for could bring back what was dropped on purpose, and without a word the loss
+would not show before the table's next row. So they are quarantined, with the command that copies them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.quarantine import quarantine
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.names import TableName
+from replica_cli.core.settings import TableFailurePolicy
+from replica_cli.core.status import TableState
+from replica_cli.mysql.binlog import end_of_log
+from replica_cli.mysql.catalog import read_tables
+from replica_cli.transfer.errors import TablesMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from replica_cli.applier.window import Windows
+    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Settings
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Row, Session
+    from replica_cli.runtime.primary_session import PrimarySession
+
+_NAMES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type NOT LIKE '%VIEW'"
+_REASON = "it is not on the secondary, and the primary's log did not bring it"
+
+
+class MissingTables:
+    """The tables that are missing when the stream connects: `names`, to be looked at again when `end` is applied.
+
+    The end of the log is read after the list of the tables: the log of a table that is made or renamed between the two
+    would lie beyond an end that was read first.
+    """
+
+    def __init__(
+        self, settings: Settings, primary: PrimarySession, facts: ServerFacts, secondary: Session, store: TableStore
+    ) -> None:
+        self._settings = settings
+        self._primary = primary
+        self._facts = facts
+        self._secondary = secondary
+        self._store = store
+        self._is_confirmed = False
+        self.names = self._missing()
+        self.end = end_of_log(primary.session, facts)
+
+    def set_aside(self, position: Position, windows: Windows) -> None:
+        """Quarantine what is missing in two looks one after the other; call it when `end` is applied.
+
+        The stream may have passed the end, and the primary is further still: a table that was renamed beyond the end
+        can have its name on the primary again by now, and not here. Then the log brings it until the next look.
+        Raises TablesMissing if the policy is to stop where a table fails, ServerError.
+        """
+        self.names &= self._missing()
+        if self.names and not self._is_confirmed:
+            self.end, self._is_confirmed = end_of_log(self._primary.session, self._facts), True
+            return
+        missing = sorted(self.names)
+        if missing and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+            raise TablesMissing(self._secondary.server.name, missing)
+        records = [TableRecord(n, TableState.QUARANTINED, start=position, reason=_REASON) for n in missing]
+        quarantine(self._store, records, instance=self._secondary.server.name)
+        windows.records.update({record.name: record for record in records})
+        self.names = frozenset()
+
+    def _missing(self) -> frozenset[TableName]:
+        # Others wait for their copy, or are quarantined already.
+        known = {n for n, record in self._store.load().items() if record.state is not TableState.COPIED}
+        targets = {
+            name: target
+            for name in _names(self._primary.ask(_NAMES))
+            if name not in known and (target := self._settings.selection.target(name)) is not None
+        }
+        # The secondary may keep names in small letters.
+        listed = {str(name).lower() for name in _names(self._secondary.rows(_NAMES))}
+        unlisted = {name: target for name, target in targets.items() if str(target).lower() not in listed}
+        # A list may lack a table that is altered at its moment.
+        there = read_tables(self._secondary, sorted(unlisted.values()))
+        return frozenset(name for name, target in unlisted.items() if target not in there)
+
+
+def _names(rows: Collection[Row]) -> list[TableName]:
+    return [TableName(str(schema), str(table)) for schema, table in rows]

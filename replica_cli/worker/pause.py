@@ -1,0 +1,46 @@
+"""A pause in the worker: it holds the lock and the heartbeat, and reads nothing from the primary."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.core.errors import Fenced
+from replica_cli.core.status import Phase
+from replica_cli.logs import Tag, log
+
+if TYPE_CHECKING:
+    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.runtime.status_publisher import StatusPublisher
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+_LOCK_SECONDS = 5.0
+
+
+def hold(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -> None:
+    """Stand still for as long as a pause lasts, with the lock and the heartbeat; the primary is not read meanwhile.
+
+    Raises Fenced where the lock was lost on the way, ServerError where the secondary was.
+    """
+    if stop.is_paused:
+        _stand_still(sessions, board, stop)
+
+
+def _stand_still(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -> None:
+    instance = board.status.instance
+    log(logger, logging.INFO, Tag.INFO, "paused; `replica resume` goes on",
+        instance=instance, position=board.status.position)  # fmt: skip
+    board.rest()
+    board.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
+    looked_at = time.monotonic()
+    while stop.is_paused:
+        stop.hold(_LOCK_SECONDS)
+        if time.monotonic() - looked_at >= _LOCK_SECONDS:
+            looked_at = time.monotonic()
+            if not sessions.lock.is_ours():
+                raise Fenced(f"{instance}: the writer's lock was lost during the pause")
+    if not stop.is_set:
+        log(logger, logging.INFO, Tag.INFO, "resumed", instance=instance)
+        board.set(phase=Phase.STARTING)

@@ -1,0 +1,58 @@
+"""The log's lines of applied rows: one a second for each table and kind of change, however many batches there were."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.batch_stats import BatchStats
+from replica_cli.core.wording import counted
+from replica_cli.logs import Tag, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.core.position import Position
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = 1.0
+
+
+class RowLog:
+    """Adds up what batches did, and logs it. What comes after a quiet second is logged at once."""
+
+    def __init__(self, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._instance = instance
+        self._clock = clock
+        self._sums = BatchStats()
+        self._logged_at = float("-inf")
+
+    @property
+    def is_waiting(self) -> bool:
+        """Say whether something is not logged yet: `take` is to be called soon, with more or with nothing."""
+        return bool(self._sums.rows or self._sums.ignored_statements)
+
+    def take(self, tally: BatchStats, position: Position) -> None:
+        """Add what a batch did up to a position, and log the sums if that is due."""
+        self._sums.add(tally)
+        if self.is_waiting and self._clock() - self._logged_at >= _SECONDS:
+            self.flush(position)
+
+    def flush(self, position: Position) -> None:
+        """Log what is not logged yet."""
+        sums, self._sums = self._sums, BatchStats()
+        if not (sums.rows or sums.ignored_statements):
+            return
+        self._logged_at = self._clock()
+        for (kind, table), rows in sums.rows.items():
+            log(
+                logger, logging.INFO, Tag[kind.name], "%d row(s) affected", rows, instance=self._instance,
+                schema=table.schema, table=table.table, rows=rows, position=position,
+            )  # fmt: skip
+        for reason, count in sums.ignored_statements.items():
+            log(
+                logger, logging.INFO, Tag.INFO, "%s passed over: %s", counted(count, "statement"), reason,
+                instance=self._instance, position=position,
+            )  # fmt: skip

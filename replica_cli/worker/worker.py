@@ -1,0 +1,598 @@
+"""One secondary's worker: copies, streams, comes back after errors, and knows which errors it must not survive."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections import Counter
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from replica_cli.applier.altered import AlteredTables
+from replica_cli.applier.catchup_ddl import PreparedTransactionOverlap
+from replica_cli.applier.failures import NeedsDiagnosis
+from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.side_questions import UNKNOWN_ATTEMPTS
+from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, StatementInDoubt, TableChangedInWindow
+from replica_cli.checkpoint.beats import BeatStore
+from replica_cli.checkpoint.filters import accept_filters
+from replica_cli.checkpoint.lock import FormerWriter
+from replica_cli.checkpoint.quarantine import quarantine
+from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.errors import (
+    ApplyRefused,
+    CorruptEvent,
+    Drift,
+    ExitCode,
+    Fenced,
+    FiltersChanged,
+    Interrupted,
+    LockHeld,
+    LockLost,
+    LockWait,
+    NamedTwice,
+    Panic,
+    PositionMissing,
+    ReplicaError,
+    ServerIdTaken,
+    UnfinishedTransfer,
+)
+from replica_cli.core.quarantine import copy_advice, with_failure, with_refusal
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.stream import WorkerReport
+from replica_cli.core.requests.transfer import TransferMode
+from replica_cli.core.settings import TableFailurePolicy
+from replica_cli.core.status import UNFINISHED, Phase, TableState
+from replica_cli.core.wording import counted, rolled_back_text
+from replica_cli.logs import Tag, log
+from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.resync.copying import (
+    ask_for_copies,
+    can_join_later,
+    check_saved,
+    copy_what_is_missing,
+    is_on_neither_side,
+)
+from replica_cli.retry import delay_after
+from replica_cli.runtime.broken_state import explained, position_row_lost
+from replica_cli.runtime.preflight import check_before_start
+from replica_cli.runtime.primary_session import PrimarySession
+from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
+from replica_cli.worker.pause import hold
+from replica_cli.worker.standby import stand_by
+from replica_cli.worker.streaming import Streaming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.core.position import Position
+    from replica_cli.core.requests.stream import StreamRequest
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.session import Session
+    from replica_cli.runtime.status_publisher import StatusPublisher
+    from replica_cli.stop import StopToken
+
+logger = logging.getLogger(__name__)
+
+_QUICK_ATTEMPTS = 5
+_CORRUPT_ATTEMPTS = 2
+_PANICS_LIMIT = 2
+# Two replicas with one server id throw each other out in turns; whoever notices stops it.
+_KICKS_LIMIT = 4
+_KICK_SECONDS = 300.0
+
+
+class Worker:
+    """Runs until stopped or until an error says that going on would make the secondary wrong."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        request: StreamRequest,
+        server: Server,
+        *,
+        server_id: int,
+        board: StatusPublisher,
+        stop: StopToken,
+    ) -> None:
+        self._settings = settings
+        self._request = request
+        self._server = server
+        self._server_id = server_id
+        self._board = board
+        self._stop = stop
+        self._altered = AlteredTables()
+        self._patience = LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2)
+        self._is_checked = False
+        self._must_be_exact = False
+        self._must_hold = False
+        self._is_doubted = self._must_look = False
+        self._former: FormerWriter | None = None
+        self._token: int | None = None
+        self._advice = ""
+        self._sessions: tuple[Session, ...] = ()
+        self._new_settings: Settings | None = None
+        self._lost = self._unknown = 0
+        self._kicks: list[float] = []
+        self._progress: object = None
+        self._failures: Counter[TableName | None] = Counter()
+        self._asked_by: dict[TableName, Position | None] = {}  # the transactions that made tables be copied again
+
+    def run(self) -> WorkerReport:
+        """Work, and report how it ended. Never raises a ReplicaError: a failure is part of the report."""
+        started = time.monotonic()
+        failure: ReplicaError | None = None
+        while not self._stop.is_set:
+            try:
+                self._connected()
+            except Interrupted:
+                break
+            except Exception as error:  # noqa: BLE001 - a bug is tried once more, from the saved position
+                failure = self._outlive(self._named(error))
+                if failure is not None:
+                    break
+            else:
+                break
+        return self._report(failure, time.monotonic() - started)
+
+    def _named(self, error: Exception) -> ReplicaError:
+        """Return an error in our words; one of the state that this worker has used before says what became of that."""
+        if not isinstance(error, ReplicaError):
+            return _bug(error)
+        if not self._board.has_used_state:
+            return error
+        return explained(error, self._settings, self._server, self._last_position)
+
+    @property
+    def _last_position(self) -> Position | None:
+        """Return the last position that was committed by the stream; a copy has none that would be enough."""
+        status = self._board.status
+        return None if status.phase is Phase.TRANSFERRING else status.position
+
+    def _open(self) -> SecondarySessions:
+        try:
+            sessions = SecondarySessions.open(self._settings, self._server, former=self._former, stop=self._stop)
+        except LockHeld as error:
+            if self._former is None:
+                raise
+            raise Fenced(
+                f"{error.message}: it took over while this process stood still, or was cut off",
+                hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
+            ) from error
+        self._former = FormerWriter.of(sessions.writer)
+        return sessions
+
+    def _is_waiting(self) -> bool:
+        return self._request.is_standby and self._former is None
+
+    def _connected(self) -> None:
+        if self._is_waiting():
+            stand_by(self._settings, self._server, self._board, self._stop)
+            if self._stop.is_set:
+                return
+        with self._open() as sessions, closing(PrimarySession(self._settings)) as primary:
+            self._board.has_held_lock = True
+            # Both: what a statement made is looked up on the other one, which a half-open link holds up as well.
+            self._sessions = (sessions.writer, sessions.catalog)
+            beats = BeatStore(sessions.catalog, self._settings.state_schema, self._server.name)
+            self._stop.pause(is_wanted=beats.is_pause_wanted())
+            is_over = False
+            while not is_over and not self._stop.is_set:
+                # Objects of an attempt that failed refer to each other and hold its batch: megabytes, but few objects.
+                # The collector counts objects and is set to run rarely (worker_process), so it is called here.
+                gc.collect()
+                self._take_settings(sessions)
+                hold(sessions, self._board, self._stop)
+                self._is_doubted = False  # what is asked for comes with the beginning
+                saved = self._prepare(sessions)
+                streaming = Streaming(
+                    self._settings,
+                    sessions,
+                    primary,
+                    saved,
+                    server_id=self._server_id,
+                    altered=self._altered,
+                    asked_by=self._asked_by,
+                    board=self._board,
+                    stop=self._stop,
+                    patience=self._patience,
+                    is_exact=self._must_be_exact,
+                    until_caught_up=self._request.until_caught_up,
+                )
+                self._must_be_exact = False
+                is_over = streaming.run(
+                    until_caught_up=self._request.until_caught_up,
+                    is_interrupted=self._is_interrupted,
+                    is_to_look=self._is_to_look,
+                )
+                if is_over and self._request.until_caught_up:
+                    self._advice = streaming.quarantine_advice()
+
+    def take(self, settings: Settings) -> None:
+        """Go on with other settings as soon as the batch in hand is committed. From any thread."""
+        self._new_settings = settings
+        self._stop.wake()
+
+    def abort(self) -> None:
+        """Cut the connections to the secondary: what is not committed is rolled back. From any thread."""
+        for session in self._sessions:
+            session.abort()
+
+    def doubt(self) -> None:
+        """Check the saved position against the primary's log again, between two transactions. From any thread."""
+        self._is_doubted = True
+        self._stop.wake()
+
+    def look(self) -> None:
+        """Look between two transactions whether the lock is ours, and which tables wait for a copy. From any thread."""
+        self._must_look = True
+        self._stop.wake()
+
+    def _is_to_look(self) -> bool:
+        is_to_look, self._must_look = self._must_look, False
+        return is_to_look
+
+    def _is_interrupted(self) -> bool:
+        return self._stop.is_paused or self._new_settings is not None or self._is_doubted
+
+    def _take_settings(self, sessions: SecondarySessions) -> None:
+        settings = self._new_settings
+        if settings is None:
+            return
+        if settings.selection.fingerprint != self._settings.selection.fingerprint:
+            # In one transaction: else a kill between the two leaves records of tables that the filters leave out.
+            sessions.catalog.begin()
+            accept_filters(sessions.stores, settings.selection)
+            sessions.catalog.commit()
+        self._settings = settings
+        self._patience.limit_seconds = settings.apply.ddl_lock_wait
+        if self._new_settings is settings:  # not until then: after a lost connection they are taken again
+            self._new_settings = None
+
+    def _prepare(self, sessions: SecondarySessions) -> SavedPosition:
+        """Return the position to stream from, after the copies that are missing."""
+        if not self._is_checked:
+            check_before_start(self._settings, self._server)
+            self._is_checked = True
+        stores = sessions.stores
+        saved = stores.positions.load()
+        if self._token is not None and saved is not None and saved.token != self._token:
+            # The lock is free for a moment while the other process connects again: that does not give it back.
+            raise Fenced(
+                f"{self._server.name}: another process took over while this one stood still, or was cut off",
+                hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
+            )
+        if saved is not None and (change := saved.other_filters(self._settings.selection)):
+            raise FiltersChanged(
+                f"{self._server.name}: {change}",
+                hint="`replica position reset --accept-filters` accepts them, "
+                "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
+            )
+        if self._token is not None and saved is None:
+            # Not a first start: the position was there, and no user asked for a new first copy.
+            raise position_row_lost(self._settings, self._server, self._last_position)
+        records = stores.tables.load()
+        unfinished = [r.name for r in records.values() if r.state in UNFINISHED]
+        if saved is not None and unfinished:
+            # Before a copy that would be for nothing; without one the stream checks as it begins.
+            check_saved(self._settings, saved)
+        if saved is None:
+            self._copy(sessions, TransferMode.NEW)
+        elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):
+            self._copy(sessions, TransferMode.RESUME)
+            self._must_hold = False
+        self._token = stores.positions.take_token()
+        self._board.has_used_state = True
+        saved = stores.positions.load()
+        if saved is None:
+            raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
+        return saved
+
+    def _holds_for(self, saved: SavedPosition, names: list[TableName]) -> bool:
+        """Say whether the stream stands still while these are copied: a first copy, or tables tied to others."""
+        if self._must_hold or not saved.transaction_count or not saved.position.file:
+            return True
+        return not can_join_later(self._settings, names)
+
+    def _copy(self, sessions: SecondarySessions, mode: TransferMode) -> None:
+        if not self._request.may_transfer:
+            if mode is TransferMode.RESUME:
+                raise UnfinishedTransfer(
+                    f"{self._server.name}: a copy was begun and not finished",
+                    hint="run `replica transfer --resume`",
+                )
+            raise PositionMissing(
+                f"{self._server.name}: there is no saved position, and --no-transfer was given",
+                hint="run `replica transfer`",
+            )
+        self._board.set(phase=Phase.TRANSFERRING)
+        tables = sessions.stores.tables
+        while True:
+            try:
+                copy_what_is_missing(
+                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying,
+                    guard=sessions.guard(self._settings),
+                )  # fmt: skip
+                break
+            except TablesRefused as error:
+                self._set_aside_uncopied(sessions, mode, error, error.refused, with_refusal)
+            except CopyIncomplete as error:
+                failed = {n: error.failed[str(n)] for n in tables.load() if str(n) in error.failed}
+                self._set_aside_uncopied(sessions, mode, error, failed, with_failure)
+            if not any(r.state in UNFINISHED for r in tables.load().values()):
+                break
+        self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
+
+    @property
+    def _must_stop_for_tables(self) -> bool:
+        return self._settings.apply.on_table_failure is TableFailurePolicy.STOP
+
+    def _set_aside_uncopied(
+        self,
+        sessions: SecondarySessions,
+        mode: TransferMode,
+        error: ApplyRefused,
+        reasons: Mapping[TableName, str],
+        explained_by: Callable[[str, str], str],
+    ) -> None:
+        """Set tables aside whose copy failed, so that the others stream on.
+
+        Raises the error for a first copy: there they can be left out, or corrected. Tables that are copied again say
+        why; `explained_by` adds to that why the copy failed. It is raised too where a table's failure ends the stream.
+        """
+        saved, records = sessions.stores.positions.load(), sessions.stores.tables.load()
+        was_there = {r.name for r in records.values() if r.reason}
+        if mode is TransferMode.NEW or saved is None or not reasons or self._must_stop_for_tables:
+            raise error
+        if not saved.transaction_count and not was_there >= reasons.keys():
+            raise error
+        for name, reason in reasons.items():
+            known = records[name].reason if name in records else ""
+            # The statement that asked for the copy comes next: it is not to ask for one again.
+            place = self._asked_by.get(name)
+            self._set_aside(sessions, name, explained_by(known, reason), saved.position, place=place)
+
+    def _outlive(  # noqa: PLR0911 - one return a kind of trouble
+        self, error: ReplicaError
+    ) -> ReplicaError | None:
+        """Do what an error asks for; return it where the worker has to end."""
+        position = self._board.status.position
+        if position != self._progress:
+            # Something was applied since the last trouble: count anew.
+            self._progress, self._lost, self._unknown = position, 0, 0
+            self._failures.clear()
+        self._must_be_exact = isinstance(error, NeedsDiagnosis)
+        # Another standby was quicker.
+        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice) and self._is_waiting()
+        # A lock that was lost is asked for anew; where another process has it that says so.
+        if isinstance(error, LockLost):
+            log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=self._server.name)
+        if is_beaten or isinstance(error, NeedsDiagnosis | LockLost):
+            return None
+        if isinstance(error, TableChangedInWindow):
+            return self._ask_for_copies(error)
+        if isinstance(error, PreparedTransactionOverlap):
+            self._must_hold = True
+            return None
+        if isinstance(error, ServerIdTaken):
+            return self._server_id_taken(error)
+        if isinstance(error, ServerError):
+            return self._reconnect(error)
+        if isinstance(error, CorruptEvent):
+            self._failures[None] += 1
+            return self._reconnect(error) if self._failures[None] < _CORRUPT_ATTEMPTS else error
+        return self._refused(error) if isinstance(error, ApplyRefused) else error
+
+    def _refused(self, error: ApplyRefused) -> ReplicaError | None:
+        if isinstance(error, LockWait) and self._waits_for_lock(error):
+            return None
+        if error.table is not None:
+            return self._table_failed(error, error.table)
+        return self._panicked(error) if isinstance(error, Panic) else error
+
+    def _waits_for_lock(self, error: LockWait) -> bool:
+        """Say whether a statement may be tried again, and wait a moment before."""
+        if error.is_over:
+            return False
+        table = error.table
+        log(
+            logger, logging.WARNING, Tag.RETRY, "attempt %d failed, %.0f s were waited: %s", self._patience.attempts,
+            self._patience.waited_seconds, error.message, instance=self._server.name, position=error.position,
+            schema=table.schema if table else None, table=table.table if table else None,
+        )  # fmt: skip
+        # It is the batch that waits, not a connection.
+        self._board.set(phase=Phase.STREAMING, message=error.message)
+        self._stop.wait(delay_after(self._patience.attempts, self._settings.retry))
+        self._board.set(message="")
+        return True
+
+    def _panicked(self, error: Panic) -> ReplicaError | None:
+        """Try once more from the saved position; where no table can be told, the second time ends the stream."""
+        self._failures[None] += 1
+        log(
+            logger, logging.CRITICAL, Tag.PANIC, "%d/%d %s; raised in %s", self._failures[None], _PANICS_LIMIT,
+            error.message, error.where, instance=self._server.name, position=self._board.status.position,
+        )  # fmt: skip
+        logger.debug("the trace of it", exc_info=error)
+        return error if self._failures[None] >= _PANICS_LIMIT else None
+
+    def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
+        tables = self._altered.renames.with_new_names(error.tables)
+        may_copy = self._request.may_transfer
+        if not may_copy and self._must_stop_for_tables:
+            return ApplyRefused(error.message, hint=copy_advice(tables))
+        if may_copy:
+            log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", error.message, instance=self._server.name)
+        try:
+            with self._open() as sessions:
+                if may_copy:
+                    ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
+                else:
+                    self._set_aside_all(sessions, tables, error)
+                for name in tables:
+                    self._asked_by[name] = error.place
+                    self._altered.forget(name)
+                    self._altered.renames.forget(name)
+                if isinstance(error, StatementInDoubt):
+                    # Only now: without it the statement would run a second time, if the marks were not there yet.
+                    sessions.stores.intents.forget()
+        except ReplicaError as lost:
+            return self._outlive(lost)
+        return None
+
+    def _set_aside_all(
+        self, sessions: SecondarySessions, tables: Sequence[TableName], error: TableChangedInWindow
+    ) -> None:
+        """Quarantine the tables that only a copy makes equal, where the user allows none: the others stream on."""
+        saved = sessions.stores.positions.load()
+        start = error.place or (saved.position if saved else None)
+        for name in tables:
+            self._set_aside(sessions, name, error.message, start, place=error.place)
+
+    def _set_aside(
+        self,
+        sessions: SecondarySessions,
+        table: TableName,
+        reason: str,
+        start: Position | None,
+        advice: str = "",
+        *,
+        place: Position | None,
+    ) -> None:
+        """Quarantine a table; `place` is that of the transaction that failed, None if it was no transaction."""
+        record = TableRecord(table, TableState.QUARANTINED, start=start, end=place, reason=reason)
+        if advice:
+            quarantine(sessions.stores.tables, [record], instance=self._server.name, advice=lambda _: advice)
+        else:
+            quarantine(sessions.stores.tables, [record], instance=self._server.name)
+
+    def _reconnect(self, error: ReplicaError) -> ReplicaError | None:
+        if isinstance(error, ServerError) and not error.may_clear:
+            return error
+        if self._stop.is_set:
+            self._say_rolled_back(error)
+            return None
+        self._lost += 1
+        limit = self._settings.retry.reconnect_attempts
+        # Counted by themselves: a server that was away for long may answer with one at first.
+        self._unknown += isinstance(error, ServerError) and error.is_unknown
+        if (limit and self._lost >= limit) or self._unknown >= UNKNOWN_ATTEMPTS:
+            return error
+        quick = float(min(self._lost, _QUICK_ATTEMPTS))
+        seconds = quick if self._lost <= _QUICK_ATTEMPTS else delay_after(self._lost, self._settings.retry)
+        seconds = max(1.0, min(seconds, self._settings.retry.delay_limit))
+        is_waiting = isinstance(error, ServerError) and error.remedy is Remedy.WAIT
+        log(
+            logger, logging.WARNING, Tag.RETRY if is_waiting else Tag.RECONNECT,
+            "waits until it clears, attempt %d in %.0f s: %s" if is_waiting else "attempt %d in %.0f s: %s",
+            self._lost, seconds, error.message,
+            instance=self._server.name, position=self._board.status.position, subject=error.message,
+        )  # fmt: skip
+        self._board.set(
+            phase=Phase.RECONNECTING, message=error.message, reconnects=self._board.status.reconnects + 1,
+            lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0,
+        )  # fmt: skip
+        self._stop.wait(seconds)
+        self._board.set(message="")
+        return None
+
+    def _say_rolled_back(self, error: ReplicaError) -> None:
+        """Say what a stop left undone: it ends the connections where a batch takes too long."""
+        logger.debug("the stop ended it", exc_info=error)
+        status = self._board.status
+        log(
+            logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
+            instance=self._server.name, position=status.position,
+        )  # fmt: skip
+
+    def _server_id_taken(self, error: ServerIdTaken) -> ReplicaError | None:
+        """Come back a few times: it may have been our own former connection, or a standby that took over meanwhile."""
+        now = time.monotonic()
+        self._kicks = [k for k in self._kicks if now - k < _KICK_SECONDS] + [now]
+        return error if len(self._kicks) >= _KICKS_LIMIT else self._reconnect(error)
+
+    def _table_failed(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
+        """Try a table again from the saved position; set it aside where it keeps failing."""
+        try:
+            is_gone = self._request.may_transfer and is_on_neither_side(self._settings, self._server, table)
+        except ReplicaError as lost:
+            return self._outlive(lost)
+        if is_gone:
+            # Made just before the copy's position, renamed or dropped before the copy looked: the log tells its end
+            # and not its beginning. What it is called now, if it is there, is copied.
+            return self._ask_for_copies(TableChangedInWindow((table,), "is on neither server any more"))
+        self._failures[table] += 1
+        count, limit = self._failures[table], self._settings.apply.table_failures
+        tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
+        where = ""
+        if isinstance(error, Panic):
+            # The same bug meets the same event: once more is enough.
+            tag, limit, where = Tag.PANIC, _PANICS_LIMIT, f"; raised in {error.where}"
+            logger.debug("the trace of it", exc_info=error)
+        if isinstance(error, RefusedInWindow):
+            limit = REFUSALS_LIMIT
+        log(
+            logger, logging.ERROR, tag, "%d/%d %s%s", count, limit, error.message.removeprefix(f"{table}: "), where,
+            instance=self._server.name, schema=table.schema, table=table.table, position=self._board.status.position,
+        )  # fmt: skip
+        if isinstance(error, RefusedInWindow) and count < limit:
+            return self._ask_for_copies(TableChangedInWindow((table,), error.message.removeprefix(f"{table}: ")))
+        # Drift does not go away by trying again, and a lock was waited for as long as that may last.
+        if count < limit and not isinstance(error, Drift | LockWait):
+            self._stop.wait(delay_after(count, self._settings.retry))
+            return None
+        return self._give_up(error, table)
+
+    def _give_up(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
+        """Set a table aside that keeps failing, or return the error where the user wants the stream to end by it."""
+        if self._must_stop_for_tables:
+            return error
+        try:
+            with self._open() as sessions:
+                saved = sessions.stores.positions.load()
+                # Only drift knows better: other hints are for a stream that stops at the table.
+                advice = error.hint if isinstance(error, Drift) else None
+                start = error.position or (saved.position if saved else None)
+                self._set_aside(sessions, table, error.message, start, advice or "", place=error.place)
+        except ReplicaError as lost:
+            return self._outlive(lost)
+        del self._failures[table]
+        return None
+
+    def _report(self, failure: ReplicaError | None, elapsed_seconds: float) -> WorkerReport:
+        is_finished = failure is None and self._request.until_caught_up and not self._stop.is_set
+        phase = Phase.FAILED if failure else Phase.FINISHED if is_finished else Phase.STOPPED
+        message = failure.message if failure else ""
+        self._board.set(phase=phase, message=message, rows_per_second=0.0, transactions_per_second=0.0)
+        status = self._board.status
+        return WorkerReport(
+            instance=self._server.name,
+            phase=phase,
+            position=status.position,
+            rows_total=status.rows_total,
+            transactions_total=status.transactions_total,
+            skipped_rows=status.skipped_rows,
+            reconnects=status.reconnects,
+            quarantined=status.quarantined,
+            elapsed_seconds=elapsed_seconds,
+            failure=Failure.of(failure) if failure else self._left_out(status.quarantined) if is_finished else None,
+        )
+
+    def _left_out(self, tables: tuple[str, ...]) -> Failure | None:
+        """Return what a stream that has caught up lacks all the same: rows of quarantined tables."""
+        if not tables:
+            return None
+        text = (
+            f"{self._server.name}: caught up, but for {counted(len(tables), 'quarantined table')}: {', '.join(tables)}"
+        )
+        return Failure("quarantined", text, self._advice, ExitCode.FOUND)
+
+
+def _bug(error: Exception) -> Panic:
+    panic = Panic(f"{type(error).__name__} outside of an event", error=error)
+    panic.__cause__ = error
+    return panic

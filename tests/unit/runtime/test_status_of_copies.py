@@ -1,0 +1,98 @@
+"""What a copy of many tables costs its status and its heartbeat: the same as one of a hundred."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replica_cli.checkpoint.beats import _told, _transfer
+from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
+from replica_cli.core.status import CopiedTable, CopyStatus, CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.core.table import TableName
+from replica_cli.runtime.status_publisher import StatusPublisher
+from replica_cli.transfer import progress_tracker as metering
+from replica_cli.transfer.progress_tracker import ProgressTracker
+
+if TYPE_CHECKING:
+    from replica_cli.transfer.plan import CopyPlan
+
+
+class Plan:
+    """What a meter asks of a plan."""
+
+    instance = "db2"
+
+    def __init__(self, count: int) -> None:
+        self.tables = [Table(number) for number in range(count)]
+
+
+class Table:
+    def __init__(self, number: int) -> None:
+        name = TableName("shop", f"t{number}")
+        self.planned = PlannedTable(name, name, TableAction.CREATE, CopyMethod.RANGES, ("id",), 100, 1000, 1, 0)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[TransferProgress]:
+    """Return the list of all that meters tell."""
+    monkeypatch.setattr(metering, "_REPORT_SECONDS", 0.0)
+    return []
+
+
+def _meter(count: int, told: list[TransferProgress]) -> ProgressTracker:
+    plan: CopyPlan = Plan(count)  # type: ignore[assignment]
+    return ProgressTracker(plan, report=told.append, folder=None)
+
+
+def _work(meter: ProgressTracker, count: int) -> None:
+    for number in range(count):
+        name = f"shop.t{number}"
+        meter.begin(name, CopyStep.PREPARING)
+        meter.begin(name, CopyStep.ROWS)
+        meter.add(name, 90 + number % 20, 1000)
+        if number % 3:
+            meter.finish(name)
+    meter.start_over("shop.t0")
+    meter.wait("shop.t3", "a lock")
+
+
+def test_the_sums_are_those_of_all_tables(told: list[TransferProgress]) -> None:
+    for count in (100, 1000):
+        meter = _meter(count, told)
+        _work(meter, count)
+        sums = replace(CopyStatus.of(tuple(meter._tables.values()), None), steps=())
+        assert replace(told[-1].status, steps=(), rows_per_second=None) == sums
+        assert told[-1].rows_copied == meter.rows_copied
+
+
+def test_what_is_told_of_many_tables_does_not_grow_with_their_number(told: list[TransferProgress]) -> None:
+    sizes = []
+    for count in (500, 2000):
+        _work(_meter(count, told), count)
+        assert len(told[-1].tables) == 100
+        assert {t.state for t in told[-1].tables} == {TableState.COPYING}
+        board = StatusPublisher("db2", lambda _: None)
+        board.copying(told[-1])
+        sizes.append(len(json.dumps(_told(told[-1]))) + len(str(board.status.copied)))
+    assert sizes[1] < sizes[0] * 1.05
+    assert sizes[1] < 20_000
+
+
+def test_a_heartbeat_is_read_as_it_was_told() -> None:
+    busy = TableProgress("shop.busy", 5, 9, 70, TableState.COPYING, CopyStep.INDEXES, 3.5, "a table metadata lock")
+    tables = (busy, TableProgress("shop.small", 1, None, 7, TableState.COPYING), TableProgress("shop.later"))
+    few = TransferProgress("db2", tables, 12.5, 3.25, 1)
+    many = replace(few, totals=CopyStatus(3000, 7, 99, 100_000, 3.25, (busy,)))
+    for copy in (few, many):
+        assert _transfer(json.loads(json.dumps(_told(copy)))) == copy
+
+
+def test_the_last_tables_that_ended_are_told_for_a_minute() -> None:
+    board = StatusPublisher("db2", lambda _: None)
+    ended = tuple(CopiedTable(f"shop.t{n}", n, "now") for n in range(150))
+    for end in range(10, 151, 10):
+        board.copying(TransferProgress("db2", ended=ended[max(0, end - 100) : end]))
+    assert [table.rows for table in board.status.copied] == list(range(50, 150))

@@ -1,0 +1,27 @@
+"""A stream that stands still: with nothing in hand, and until it is told to go on or to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from unittest.mock import Mock
+
+from replica_cli.core.status import Phase
+from replica_cli.runtime.status_publisher import StatusPublisher
+from replica_cli.stop import StopToken
+from replica_cli.worker.pause import hold
+
+
+def test_a_pause_has_nothing_in_hand_and_its_end_is_heard_at_once() -> None:
+    has_paused = threading.Event()
+    board = StatusPublisher("db1", lambda status: has_paused.set() if status.phase is Phase.PAUSED else None)
+    board.set_lag(5.0, grows=True, heard_at=time.monotonic())
+    stop = StopToken()
+    stop.pause()
+    thread = threading.Thread(target=hold, args=(Mock(), board, stop))
+    thread.start()
+    assert has_paused.wait(60)
+    assert (board.waiting_seconds, board.status.lag_seconds) == (0.0, None)
+    stop.pause(is_wanted=False)
+    thread.join()
+    assert board.status.phase is Phase.STARTING
