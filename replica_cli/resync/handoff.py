@@ -61,7 +61,8 @@ class Handoff:
             stop: ends the wait at once.
 
         Returns:
-            True if the catch-up reached the position and waits there: the stream takes the tables over now. False if it did not come in time: the offer is withdrawn.
+            True if the catch-up reached the position and waits there: the stream takes the tables over now. False if it
+            did not come in time: the offer is withdrawn.
 
         """
         with self._changed:
