@@ -1,12 +1,15 @@
-"""Run the command line: `replica`, or `python -m replica_cli`."""
+"""Run the command line: `replica`, or `python -m replica_cli`.
+
+`replica stream` forks its first worker process at once; all other commands run in this process.
+"""
 
 import gc
 import os
 import signal
 import sys
 
-# Loading makes many objects and hardly any garbage. At Python's own pace, each 700 objects, the collector looks through
-# them again and again: a tenth of what a short command costs.
+# Loading creates many objects and hardly any garbage. At Python's default, each 700 objects, the collector checks them
+# again and again: a tenth of the time of a short command.
 _YOUNG_OBJECTS = 50_000
 
 
@@ -16,40 +19,43 @@ def main() -> None:
     try:
         _run()
     finally:
-        # What is left at the end is memory, which goes with the process: the interpreter would look through it several
-        # times.
+        # The memory that is left is freed with the process. Without this the interpreter would check its objects
+        # several times.
         gc.freeze()
 
 
 def _run() -> None:
-    _hold_standard_descriptors()
+    _open_standard_descriptors()
     if sys.argv[1:2] == ["stream"] and not {"--help", "-h"} & set(sys.argv):
-        # They ask something of a stream: what it is asked before it can hear is no reason to die.
+        # These signals request something of a stream. A request that comes before the stream has handlers must not end
+        # it.
         for number in (signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
-        # A worker takes as long to come up as the command line itself: both at once, after what both need.
-        import replica_cli.config  # noqa: PLC0415 - no other command needs it here
+        # A worker takes as long to start as the command line itself. Both start at the same time, after the modules
+        # that both need are loaded.
+        import replica_cli.config  # noqa: PLC0415 - no other command needs it at this point
         import replica_cli.service.stream  # noqa: F401, PLC0415 - as above
         from replica_cli.supervisor.spawning import fork_ahead  # noqa: PLC0415 - as above
 
         pipe = fork_ahead()
         if pipe is not None:
-            from replica_cli.worker.process import work  # noqa: PLC0415 - the supervisor needs nothing of it
+            from replica_cli.worker.process import work  # noqa: PLC0415 - the supervisor does not need it
 
             work(pipe)
             return
-    from replica_cli.cli.app import main as run  # noqa: PLC0415 - as above: this is what takes long
+    from replica_cli.cli.app import main as run  # noqa: PLC0415 - this import takes long, and a worker does not need it
 
     run()
 
 
-def _hold_standard_descriptors() -> None:
-    """Put /dev/null where stdin, stdout or stderr is closed: the next socket would get its number, and our texts."""
+def _open_standard_descriptors() -> None:
+    """Open /dev/null for closed standard descriptors: otherwise a socket gets the number, and the command's output."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is the one that is closed: those below it were looked at before.
+            # The new file gets the lowest free number. That is this one, because the numbers below it were checked
+            # before.
             os.open(os.devnull, os.O_RDWR)
 
 

@@ -1,4 +1,4 @@
-"""Trying again: exponential delays with jitter, and a stop is heard while waiting."""
+"""Try again after errors, with exponential delays and jitter. A stop ends a wait at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Retry
     from replica_cli.stop import StopToken
 
-_MAX_DOUBLINGS = 30  # 2**30 times any delay is beyond every limit; more would overflow a float one day
+_MAX_DOUBLINGS = 30  # 2**30 times any delay is beyond each limit; much more would overflow a float
 _FIRST_LOCK_WAIT_SECONDS = 60.0
 _LOCK_WAIT_DOUBLINGS = 10
 
@@ -28,11 +28,18 @@ def retrying(
     on_retry: Callable[[int, float, BaseException], None] | None = None,
     attempts: int | None = None,
 ) -> tenacity.Retrying:
-    """Return a tenacity loop: call it with a function, or iterate it.
+    """Return a tenacity loop: call it with a function, or iterate over it.
 
-    `attempts` counts with the first one and is `retry.attempts` unless given; 0 means for ever.
-    `on_retry` hears the attempt that failed (from 1), the seconds until the next, and the error.
-    The last error is raised as it was; Interrupted where the stop came while waiting.
+    Args:
+        retry: the settings of the delays.
+        stop: ends the wait between two attempts.
+        is_retryable: returns True for the errors after which another attempt is made.
+        on_retry: called with the number of the failed attempt (from 1), the seconds until the next, and the error.
+        attempts: the limit of all attempts, the first included; by default `retry.attempts`, 0 for no limit.
+
+    Returns:
+        The loop. It raises the last error unchanged, and Interrupted if a stop came during a wait.
+
     """
     limit = retry.attempts if attempts is None else attempts
 
@@ -59,12 +66,12 @@ def retrying(
 
 
 def lock_wait_slice(attempts: int, waited: float, limit: float, longest: float) -> int:
-    """Return the seconds that the next attempt at a statement may wait for a lock, doubled after each attempt.
+    """Return how many seconds the next attempt at a statement may wait for a lock. It doubles after each attempt.
 
     Args:
         attempts: the number of attempts before.
         waited: how long those waited, in seconds.
-        limit: how long all attempts may wait together, in seconds; 0 for ever.
+        limit: how long all attempts may wait together, in seconds; 0 for no limit.
         longest: how long one attempt may wait, in seconds.
 
     """
@@ -74,9 +81,14 @@ def lock_wait_slice(attempts: int, waited: float, limit: float, longest: float) 
 
 
 def delay_after(attempt: int, retry: Retry) -> float:
-    """Return the seconds to wait after the given attempt (from 1): doubled each time, limited, then 50 to 100 % of it.
+    """Return how many seconds to wait after an attempt: the delay doubles, is limited, and 50 to 100 % of it are used.
 
-    The jitter keeps several workers that lost the same server from coming back in one moment.
+    The jitter keeps workers that lost the same server from connecting again at the same moment.
+
+    Args:
+        attempt: the number of the failed attempt, from 1.
+        retry: the settings of the delays.
+
     """
     delay = min(retry.delay_limit, retry.delay * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS))
     return delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not cryptography

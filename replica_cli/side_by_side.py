@@ -1,4 +1,4 @@
-"""Two things done at the same time, such as questions to two servers that are both far away."""
+"""Do two things at the same time, such as questions to two servers that are both far away."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Second = TypeVar("Second")
 
 
 def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
-    """Return what both return; the second one runs in a thread.
+    """Return the results of both functions. The first runs in the caller's thread, the second in a thread of its own.
 
-    Raises what one of them raises, once both have ended: the first one's error before the second one's.
+    Raises the error of a function after both have ended: that of the first before that of the second.
     """
     answers: list[Second] = []
     errors: list[BaseException] = []
@@ -29,9 +29,9 @@ def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tu
     thread = threading.Thread(target=run, name="side by side", daemon=True)
     thread.start()
     try:
-        found = first()
+        first_answer = first()
     finally:
         thread.join()
     if errors:
         raise errors[0]
-    return found, answers[0]
+    return first_answer, answers[0]

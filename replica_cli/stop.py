@@ -1,4 +1,4 @@
-"""The token through which a stop is heard, and a pause: every wait goes through it."""
+"""The token that carries requests to stop and to pause. Each wait of the package uses it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
 
 class _Asked:
-    """What a token and its branches have in common. A signal handler may come in while its thread holds the lock."""
+    """The state that a token and its branches share.
+
+    The lock can be taken twice by one thread, because a signal handler may run while its thread holds the lock.
+    """
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
-        self.is_asked = self.must_abort = False
+        self.is_requested = self.must_abort = False
         self.wakes: list[Callable[[], None]] = []
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         with self.changed:
             self.changed.notify_all()
             wakes = tuple(self.wakes)
@@ -27,10 +30,10 @@ class _Asked:
 
 
 class StopToken:
-    """Asked once to stop politely, asked twice to stop at once; and asked to pause. Safe between threads.
+    """Carries a request to stop, a second request to stop at once, and a request to pause. Safe between threads.
 
-    Nobody has to look at it again and again: a wait on it ends at once, and who waits for something else is woken by
-    what it gave to `telling`.
+    No thread has to poll it: a wait on the token ends at once, and a thread that waits for something else is woken by
+    the function that it passed to `waking`.
     """
 
     def __init__(self) -> None:
@@ -38,61 +41,65 @@ class StopToken:
         self._is_pause_wanted = False
 
     def branch(self) -> StopToken:
-        """Return a token that hears the same stop, and is paused by itself: a pause is one secondary's."""
+        """Return a token with the same stop and a pause of its own, because each secondary is paused by itself."""
         token = StopToken()
         token._state = self._state
         return token
 
     def request(self) -> None:
-        """Ask to stop; asking again means at once."""
+        """Request a stop. A second request means to stop at once."""
         state = self._state
         with state.changed:
-            state.must_abort = state.must_abort or state.is_asked
-            state.is_asked = True
-        state.tell()
+            state.must_abort = state.must_abort or state.is_requested
+            state.is_requested = True
+        state.notify()
 
     @property
     def is_set(self) -> bool:
-        """Say whether a stop was asked for."""
-        return self._state.is_asked
+        """Return True if a stop was requested."""
+        return self._state.is_requested
 
     @property
     def must_abort(self) -> bool:
-        """Say whether the second request came: roll back, do not drain."""
+        """Return True if a stop was requested twice: roll back instead of draining."""
         return self._state.must_abort
 
     def wait(self, seconds: float) -> bool:
-        """Wait, at most so long; return whether a stop was asked for."""
+        """Wait for a stop, at most this many seconds. Return True if a stop was requested."""
         with self._state.changed:
-            return self._state.changed.wait_for(lambda: self._state.is_asked, seconds)
+            return self._state.changed.wait_for(lambda: self._state.is_requested, seconds)
 
     def pause(self, *, is_wanted: bool = True) -> None:
-        """Ask to pause, or to go on."""
+        """Request a pause, or its end."""
         with self._state.changed:
             is_new = is_wanted != self._is_pause_wanted
             self._is_pause_wanted = is_wanted
         if is_new:
-            self._state.tell()
+            self._state.notify()
 
     @property
     def is_paused(self) -> bool:
-        """Say whether a pause is asked for, and no stop."""
-        return self._is_pause_wanted and not self._state.is_asked
+        """Return True if a pause is requested, and no stop."""
+        return self._is_pause_wanted and not self._state.is_requested
 
     def hold(self, seconds: float | None = None) -> None:
-        """Wait for as long as a pause lasts, at most so long if a limit is given; a stop ends it."""
+        """Wait while a pause lasts, at most `seconds` if given. A stop ends the wait."""
         with self._state.changed:
             self._state.changed.wait_for(lambda: not self.is_paused, seconds)
 
     def wake(self) -> None:
-        """Let those look who wait for something else: what they do next may have changed."""
-        self._state.tell()
+        """Wake the threads that wait for something else: what they have to do next may have changed."""
+        self._state.notify()
 
     @contextlib.contextmanager
-    def telling(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Call `wake` at each stop, pause or `wake` while the context lasts, and once at its begin for what was before.
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call a function at each stop, pause or `wake` while the context lasts.
 
-        It is called from any thread, and from signal handlers: it must not wait.
+        It is called once at the start as well, for requests that came before.
+
+        Args:
+            wake: the function. It is called from any thread and from signal handlers, so it must not wait.
+
         """
         with self._state.changed:
             self._state.wakes.append(wake)

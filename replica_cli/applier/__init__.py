@@ -1,1 +1,1 @@
-"""From batches of source transactions to commits on the secondary: rows and position together, or neither."""
+"""Apply batches of the primary's transactions on the secondary. Each commit holds the rows and their position."""

@@ -1,4 +1,7 @@
-"""Tables whose definition a statement of the stream made, and that are not yet compared with the primary's."""
+"""Track tables that a statement of the stream defined and that are not yet compared with the primary's definition.
+
+`DdlExecution` notes them, and `DefinitionCheck` (worker/definition_check.py) compares them and forgets them.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,13 @@ _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 
 
 class AlteredTables:
-    """Keeps them by the primary's names, with what the secondary's table was before the first statement, None for none.
+    """The tables to compare, by the primary's names.
 
-    A worker has one for all of its connections: what was not compared before an error is compared after it. The names
-    are stored too (`checkpoint/uncompared.py`), for the process after this one.
+    Each has its former definition: the parts of the secondary's definition from before the first statement that no
+    statement has defined again since. It is None if there was no table, or if the definition is not known.
+
+    A worker has one object for all of its connections: what was not compared before an error is compared after it. The
+    names are also stored on the secondary (`checkpoint/uncompared.py`), so that the next process compares what is left.
     """
 
     def __init__(self) -> None:
@@ -32,65 +38,72 @@ class AlteredTables:
 
     @property
     def before(self) -> Mapping[TableName, TableDefinition | None]:
-        """Return the tables with what they were before."""
+        """Return the tables to compare, each with its former definition or None."""
         return self._before
 
     @staticmethod
     def has_definition(parsed: ParsedStatement) -> bool:
-        """Say whether a statement makes or changes what a table is."""
+        """Return True if a statement creates a table or changes its definition."""
         return parsed.kind in _DEFINING
 
     def restore(self, names: Collection[TableName]) -> None:
-        """Take in what another process had not compared when it ended: what the tables were before is not known.
+        """Add the tables that an earlier process stored and did not compare. Their former definitions are not known.
 
-        What this process has stored itself it knows better: a table that it found to differ waits for its copy.
+        Names that this process has stored itself are left alone, because this process knows their state. One of them
+        may have been forgotten because it differs and waits for its copy.
         """
         for name in frozenset(names) - self._stored:
             self._before.setdefault(name, None)
         self._stored.update(names)
 
     def doubt(self, name: TableName) -> None:
-        """Take in a table whose rows are written although the two definitions differ, which is stored before that."""
+        """Add a table whose rows are written although the two definitions differ. The caller has stored its name."""
         self._before.setdefault(name, None)
         self._stored.add(name)
 
     def to_store(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
-        """Return the tables that are to be compared behind a statement, which are stored before it runs."""
+        """Return the tables that must be compared after a statement. They are stored before the statement runs."""
         if parsed.kind is not StatementKind.RENAME_TABLE:
             return parsed.tables if parsed.kind in _DEFINING else ()
-        known, names = set(self._before), []
+        tracked, names = set(self._before), []
         for old, new in renames(parsed):
-            if old in known:
-                known.remove(old)
-                known.add(new)
+            if old in tracked:
+                tracked.remove(old)
+                tracked.add(new)
                 names.append(new)
         return tuple(names)
 
-    def stored_in_vain(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
-        """Return the tables that were stored for a statement that did not run, and for no other one."""
+    def stored_only_for(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
+        """Return the tables that are stored for this statement only.
+
+        The caller uses it if the statement did not run.
+        """
         return tuple(name for name in self.to_store(parsed) if name not in self._stored)
 
     @property
     def settled(self) -> tuple[TableName, ...]:
-        """Return the stored tables that need no comparison any more, until they are forgotten in the store too."""
+        """Return the stored tables that need no comparison any more, and whose stored names can be deleted."""
         return tuple(self._stored.difference(self._before))
 
-    def not_stored(self, names: Collection[TableName]) -> None:
-        """Take in that tables are stored no longer."""
+    def mark_not_stored(self, names: Collection[TableName]) -> None:
+        """Note that the stored names of some tables were deleted."""
         self._stored.difference_update(names)
 
     def note(self, parsed: ParsedStatement, before: Mapping[TableName, TableDefinition | None]) -> None:
-        """Take in a statement that has run; `before` are its tables as they were, by the primary's names.
+        """Note a statement that has run.
 
-        What was stored for a statement that nothing tells the outcome of, as its connection was lost, is not taken in:
-        `restore` does that.
+        `before` has the definitions of its tables before it ran, by the primary's names.
+
+        A statement whose connection was lost, so that its outcome is not known, is not noted here. Its tables are
+        stored, and `restore` adds them.
         """
         tables = parsed.tables
         self._stored.update(self.to_store(parsed))
         self.renames.follow(parsed)
         if parsed.kind in _DEFINING:
             for name in tables:
-                # What has its name from this statement was the first table before it.
+                # A table that gets its name from this statement (ALTER TABLE ... RENAME) was the statement's first
+                # table before.
                 former = self._before.get(tables[0], before.get(tables[0]))
                 self._before[name] = _untouched(self._before.get(name, before.get(name) or former), parsed)
         elif parsed.kind is StatementKind.RENAME_TABLE:
@@ -99,22 +112,24 @@ class AlteredTables:
                     self._before[new] = self._before.pop(old)
 
     def forget(self, name: TableName) -> None:
-        """Forget a table: it was compared, or is gone, or is copied."""
+        """Forget a table, because it was compared, dropped or copied."""
         self._before.pop(name, None)
 
 
 def _untouched(table: TableDefinition | None, parsed: ParsedStatement) -> TableDefinition | None:
-    """Return what a statement left as it was: without the columns that it defines again, and without text it converts.
+    """Return the parts of a definition that an ALTER TABLE leaves as they were.
 
-    What a statement defines is the same on both sides behind it, whatever it was before.
+    The columns that it defines again (MODIFY, CHANGE) are left out. If it names a charset or collation, all columns
+    with a charset are left out too, and the table's collation. The statement defines these parts in the same way on
+    both servers, so a difference before it does not matter any more.
     """
     if table is None or parsed.kind is not StatementKind.ALTER_TABLE:
         return table
     tokens = solid(parsed.tokens)
     redefined = set()
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         if token.is_word("MODIFY", "CHANGE"):
-            rest = [t for t in tokens[place + 1 : place + 6] if not t.is_word("COLUMN", "IF", "EXISTS")]
+            rest = [t for t in tokens[index + 1 : index + 6] if not t.is_word("COLUMN", "IF", "EXISTS")]
             redefined |= {t.name.lower() for t in rest[:2] if t.kind in (Kind.NAME, Kind.WORD)}
     columns = [c for c in table.columns if c.name.lower() not in redefined]
     if not any(t.is_word("CONVERT", "CHARSET", "CHARACTER", "COLLATE") for t in tokens):

@@ -1,7 +1,7 @@
-"""The applier: whole source transactions in, one commit out, the position always with the rows.
+"""Apply the primary's transactions to one secondary. Each commit holds whole transactions and their position.
 
-While the server works on one batch the next is built, and sent behind the COMMIT of the one before it, whose answer
-comes with the results of the next.
+While the server works on one batch, the next is built. It is sent after the COMMIT of the batch before, without waiting
+for the COMMIT's answer: that answer arrives with the results of the next batch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from replica_cli.applier.ddl_schemas import empties_schema
 from replica_cli.applier.decision import Verdict
 from replica_cli.applier.failures import NeedsDiagnosis, is_retryable, with_position
 from replica_cli.applier.panic import noticing_bugs
-from replica_cli.applier.quarantine import forget_dropped, set_aside
+from replica_cli.applier.quarantine import forget_dropped, quarantine_tables
 from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Mode, TableChangedInWindow
 from replica_cli.checkpoint.intents import is_same_place, place_of
@@ -62,10 +62,9 @@ logger = logging.getLogger(__name__)
 
 
 class Applier:
-    """Applies transactions in order on one secondary.
+    """Applies transactions in the order of the log to one secondary.
 
-    After any exception the object is spent, but for what `apply` itself narrowed down: the truth is in the position
-    row, and a new applier begins from there.
+    If a method raises, do not use the object again: a new applier begins from the saved position.
     """
 
     def __init__(
@@ -99,48 +98,48 @@ class Applier:
         self._definitions = definitions
         self._stores = stores
         self._windows = windows
-        self._side = SideQuestions(session.server.name, retry)
+        self._side_questions = SideQuestions(session.server.name, retry)
         self._token = saved.token
         self._size_bytes = batching.size_bytes
         self._retry = retry
         self._stop = stop
         self._progress = CommitTracker(saved, is_mariadb=is_mariadb)
-        asked_at = time.monotonic()
-        left = stores.intents.load()
-        self._intent_place = None if left is None else left.position
-        self._behind_intent: list[bytes] = []
-        self._pace = AdaptiveBatchSize(batching, time.monotonic() - asked_at)
+        started_at = time.monotonic()
+        intent = stores.intents.load()
+        self._intent_position = None if intent is None else intent.position
+        self._intent_cleanup: list[bytes] = []
+        self._pace = AdaptiveBatchSize(batching, time.monotonic() - started_at)
         self._builder = WorkBuilder(engines, windows, definitions, is_exact=is_exact)
         self._prefetch = prefetch
         self._is_prepared = False
         self._on_progress: Callable[[], None] = lambda: None
-        self._flying: Batch | None = None
-        self._open: BatchStats | None = None
+        self._in_flight: Batch | None = None
+        self._open_tally: BatchStats | None = None
         self._open_time = 0
         self._forget_windows(saved.position)
 
     @property
     def position(self) -> Position:
-        """Return the last committed position (or one behind it in which nothing was ours)."""
+        """Return the last committed position, or a later one if no selected row changed after it."""
         return self._progress.position
 
     @property
     def source_time(self) -> int:
         """Return the primary's time of the transaction that is open, else of the last applied one: Unix seconds."""
-        return self._open_time if self._open is not None and self._open_time else self._progress.source_time
+        return self._open_time if self._open_tally is not None and self._open_time else self._progress.source_time
 
     @property
     def is_inside_transaction(self) -> bool:
-        """Say whether a piece of a large transaction is applied and not yet committed."""
-        return self._open is not None
+        """Return True if a piece of a large transaction is applied and not yet committed."""
+        return self._open_tally is not None
 
     @property
     def uncommitted_rows(self) -> int:
-        """Return the rows of a large transaction's pieces that are sent to the secondary and not committed."""
-        return sum(self._open.rows.values()) if self._open is not None else 0
+        """Return how many rows of a large transaction's pieces are sent to the secondary and not yet committed."""
+        return sum(self._open_tally.rows.values()) if self._open_tally is not None else 0
 
     def take_tally(self) -> BatchStats:
-        """Return what was committed since the last call."""
+        """Return the counts of what was committed since the last call."""
         return self._progress.take_tally()
 
     def apply(
@@ -150,14 +149,14 @@ class Applier:
         has_more: Callable[[], bool] = lambda: False,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
-        """Apply transactions and pieces in order, committing as batches fill, until a stop.
+        """Apply transactions and pieces in order until a stop, with a commit for each full batch.
 
-        `has_more` is asked at the end whether others are there already. The last batch is then left on its way, and
-        committed once the next one is built; `save_position` commits it too. `on_progress` is called after each commit,
-        and after each piece of a large transaction.
+        `has_more` is called at the end and returns True if more transactions have already been read. Then the last
+        batch stays in flight, and is committed when the next one is built; `save_position` commits it too.
+        `on_progress` is called after each commit, and after each piece of a large transaction.
 
         Raises ApplyRefused with the position of the failing transaction (all before it are committed), Fenced,
-        TableChangedInWindow, ServerError.
+        TableChangedInWindow, ServerError, NeedsDiagnosis.
         """
         self._on_progress = on_progress
         if not self._is_prepared:
@@ -173,44 +172,44 @@ class Applier:
             raise
 
     def save_position(self) -> None:
-        """Commit what is on its way, and save a position that moved without changes of ours."""
+        """Commit the batch that is in flight, and save a position that moved without selected changes."""
         self._settle()
-        mark = self._progress.behind((), BatchStats())
-        if self._open is None and self._progress.is_ahead(mark):
-            self._land(self._start((), BatchStats(), must_save=True), waits=True)
+        commit_point = self._progress.commit_point_after((), BatchStats())
+        if self._open_tally is None and self._progress.is_ahead(commit_point):
+            self._complete(self._start((), BatchStats(), must_save=True), waits=True)
 
     def check_definitions(self) -> None:
-        """Notice what somebody else altered on the secondary. Raises Drift where a table no longer fits its rows."""
+        """Find tables that somebody else altered on the secondary. Raises Drift if one no longer fits its rows."""
         if altered := self._definitions.check():
             self._engines.forget(altered)
 
     def _apply_all(self, transactions: Sequence[Transaction]) -> None:
-        run: list[Transaction] = []
+        batch: list[Transaction] = []
         size = 0
         for transaction in transactions:
-            if self._stop.is_set and not run:
-                # The batch in hand is done; what else was read is read again next time.
+            if self._stop.is_set and not batch:
+                # A stop takes effect between two batches. The remaining transactions are read again at the next start.
                 return
             is_plain = transaction.is_start and transaction.is_end and transaction.xa is None
             if not is_plain or any(isinstance(c, Statement) for c in transaction.changes):
-                self._apply_run(run)
+                self._apply_batch(batch)
                 self._settle()
-                run, size = [], 0
+                batch, size = [], 0
                 self._apply_special(transaction)
                 continue
-            run.append(transaction)
+            batch.append(transaction)
             size += transaction.size
-            if len(run) >= self._pace.transactions or size >= self._size_bytes:
-                self._apply_run(run)
-                run, size = [], 0
-        self._apply_run(run)
+            if len(batch) >= self._pace.transactions or size >= self._size_bytes:
+                self._apply_batch(batch)
+                batch, size = [], 0
+        self._apply_batch(batch)
 
-    def _apply_run(self, run: Sequence[Transaction]) -> None:
-        """Begin to build a batch while the one before it is on its way; then commit that one, and send this."""
-        if not run:
+    def _apply_batch(self, transactions: Sequence[Transaction]) -> None:
+        """Begin to build a batch while the one before is in flight; then commit that one, and send this one."""
+        if not transactions:
             return
-        tally = BatchStats(transactions=sum(1 for t in run if t.size))
-        works = self._builder.works(run, tally)
+        tally = BatchStats(transactions=sum(1 for t in transactions if t.size))
+        works = self._builder.works(transactions, tally)
         failure: ReplicaError | None = None
         first: Sequence[ApplyStep] = ()
         try:
@@ -218,83 +217,85 @@ class Applier:
         except (ApplyRefused, TableChangedInWindow) as error:
             failure = error
         finally:
-            # Whatever is wrong with this one, the one before it is good.
-            self._commit_flying()
+            # Even if this batch cannot be built, the batch before it is good.
+            self._commit_in_flight()
         if failure is not None:
-            self._narrow(run, failure)
+            self._narrow(transactions, failure)
             return
         if self._prefetch is not None:
-            self._prefetch.take(run, self._definitions)
-        self._flying = self._start(run, tally, itertools.chain(first, works))
+            self._prefetch.take(transactions, self._definitions)
+        self._in_flight = self._start(transactions, tally, itertools.chain(first, works))
 
     def _settle(self) -> None:
-        """Wait for the batch that is on its way and commit it; behind that no commit is on its way any more."""
-        if self._flying is not None:
-            self._commit_flying(waits=True)
-        elif self._open is None:  # the results of a large transaction's pieces are taken in by who sends the next one
+        """Wait for the batch that is in flight and for its COMMIT. After that no COMMIT is in flight."""
+        if self._in_flight is not None:
+            self._commit_in_flight(waits=True)
+        elif self._open_tally is None:  # the caller that sends the next piece checks the results
             self._writer.flush()
 
-    def _commit_flying(self, *, waits: bool = False) -> None:
-        """Wait for the results of the batch that is on its way and ask for its commit."""
-        batch, self._flying = self._flying, None
+    def _commit_in_flight(self, *, waits: bool = False) -> None:
+        """Wait for the results of the batch that is in flight, and send its COMMIT."""
+        batch, self._in_flight = self._in_flight, None
         if batch is not None:
-            self._finish(batch.run, partial(self._land, batch, waits=waits))
+            self._finish(batch.transactions, partial(self._complete, batch, waits=waits))
 
-    def _finish(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
+    def _finish(self, transactions: Sequence[Transaction], attempt: Callable[[], None]) -> None:
         try:
-            self._retrying(run, attempt)
+            self._retrying(transactions, attempt)
         except (ApplyRefused, TableChangedInWindow) as error:
-            self._narrow(run, error)
+            self._narrow(transactions, error)
 
-    def _narrow(self, run: Sequence[Transaction], error: ReplicaError) -> None:
-        """Find the transaction that fails: those before it are good and are kept, each by itself."""
+    def _narrow(self, transactions: Sequence[Transaction], error: ReplicaError) -> None:
+        """Find the transaction that fails. Each transaction before it is committed by itself."""
         self._rollback()
-        if len(run) == 1:
-            self._apply_exactly(run, error)
+        if len(transactions) == 1:
+            self._apply_exactly(transactions, error)
             return
-        for transaction in run:
-            self._finish([transaction], partial(self._commit_run, [transaction]))
+        for transaction in transactions:
+            self._finish([transaction], partial(self._apply_and_commit, [transaction]))
 
-    def _apply_exactly(self, run: Sequence[Transaction], error: ReplicaError) -> None:
-        """Apply one failing transaction with the engine that can name the table and the key that fail."""
+    def _apply_exactly(self, transactions: Sequence[Transaction], error: ReplicaError) -> None:
+        """Apply one failing transaction with the diagnostic engine, so that the error names the table and the key."""
         self._builder.is_exact = True
         try:
-            self._retrying(run, partial(self._commit_run, run))
+            self._retrying(transactions, partial(self._apply_and_commit, transactions))
         except (ApplyRefused, TableChangedInWindow) as exact:
             self._rollback()
-            raise with_position(exact, run[0]) from error
+            raise with_position(exact, transactions[0]) from error
         finally:
             self._builder.is_exact = False
 
-    def _commit_run(self, run: Sequence[Transaction]) -> None:
-        tally = BatchStats(transactions=sum(1 for t in run if t.size))
-        self._land(self._start(run, tally, self._builder.works(run, tally)), waits=True)
+    def _apply_and_commit(self, transactions: Sequence[Transaction]) -> None:
+        tally = BatchStats(transactions=sum(1 for t in transactions if t.size))
+        self._complete(self._start(transactions, tally, self._builder.works(transactions, tally)), waits=True)
 
     def _apply_special(self, transaction: Transaction) -> None:
         """Apply a transaction that holds statements, or a piece of a large one."""
         try:
-            if transaction.is_start or self._open is None:
-                self._open = BatchStats(transactions=1)
+            if transaction.is_start or self._open_tally is None:
+                self._open_tally = BatchStats(transactions=1)
             self._open_time = transaction.timestamp
             if transaction.is_rolled_back:
-                # Rows of the pieces before it go first: the statements in it have to be run outside of a transaction.
+                # First roll back the rows of the pieces before it. Its statements must run outside of a transaction.
                 self._rollback()
-                self._open = BatchStats(transactions=1)
+                self._open_tally = BatchStats(transactions=1)
             if transaction.xa is None:
-                self._apply_changes(transaction.changes, transaction, self._open)
+                self._apply_changes(transaction.changes, transaction, self._open_tally)
             elif not transaction.is_rolled_back:
-                self._apply_xa(transaction, transaction.xa, self._open)
+                self._apply_xa(transaction, transaction.xa, self._open_tally)
             if transaction.is_end:
-                tally, self._open = self._open, None
+                tally, self._open_tally = self._open_tally, None
                 batch = self._start([transaction], tally)
-                self._land(batch, waits=True)
+                self._complete(batch, waits=True)
                 if batch.is_saved:
-                    # What failed may be behind it: with no position saved, another attempt begins before it again.
+                    # Keep the diagnostic engine until a position is saved: the failure to diagnose may come in a later
+                    # transaction. With the strict engine that failure would start a new diagnosis from before this
+                    # transaction, and this would repeat for ever.
                     self._builder.is_exact = False
             else:
                 self._on_progress()
         except (ApplyRefused, TableChangedInWindow) as error:
-            self._open = None
+            self._open_tally = None
             self._rollback()
             if (
                 isinstance(error, ApplyRefused)
@@ -306,16 +307,16 @@ class Applier:
             raise with_position(error, transaction) from error
 
     def _apply_changes(
-        self, found: Sequence[RowEvent | Statement], transaction: Transaction, tally: BatchStats
+        self, changes: Sequence[RowEvent | Statement], transaction: Transaction, tally: BatchStats
     ) -> None:
-        for is_statement, changes in groupby(found, lambda c: isinstance(c, Statement)):
+        for is_statement, group in groupby(changes, lambda c: isinstance(c, Statement)):
             if is_statement:
-                for statement in changes:
+                for statement in group:
                     with noticing_bugs(transaction):
                         self._apply_statement(cast("Statement", statement), transaction, tally)
             else:
                 self._writer.write(
-                    self._builder.works_by_mode([(transaction, cast("RowEvent", c)) for c in changes], tally)
+                    self._builder.works_by_mode([(transaction, cast("RowEvent", c)) for c in group], tally)
                 )
 
     def _apply_xa(self, transaction: Transaction, step: XaStep, tally: BatchStats) -> None:
@@ -349,18 +350,18 @@ class Applier:
             return
         if decision.verdict is Verdict.QUARANTINE:
             instance = self._session.server.name
-            set_aside(decision, transaction, self._stores.tables, self._windows, instance=instance)
+            quarantine_tables(decision, transaction, self._stores.tables, self._windows, instance=instance)
             return
         if self._writer.is_begun:
             raise ApplyRefused(f"{parsed.kind} behind rows in one transaction", table=next(iter(parsed.tables), None))
         self._check_token()
-        self._intent_place = place_of(transaction)
+        self._intent_position = place_of(transaction)
         if empties_schema(parsed):
-            stuck = self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
+            remaining = self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
             instance = self._session.server.name
-            set_aside(stuck, transaction, self._stores.tables, self._windows, instance=instance)
-            dropped = [t for t in decision.tables if t not in stuck.tables]
-            self._behind_intent += forget_dropped(dropped, self._stores.tables, self._windows)
+            quarantine_tables(remaining, transaction, self._stores.tables, self._windows, instance=instance)
+            dropped = [t for t in decision.tables if t not in remaining.tables]
+            self._intent_cleanup += forget_dropped(dropped, self._stores.tables, self._windows)
         else:
             modes = {self._windows.mode(t, transaction) for t in parsed.tables}
             is_replacing = bool(decision.replaced)
@@ -368,9 +369,9 @@ class Applier:
                 statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes, is_replacing=is_replacing
             )
         if gone := parsed.tables if parsed.kind is StatementKind.DROP_TABLE else decision.replaced:
-            self._behind_intent += forget_dropped(gone, self._stores.tables, self._windows)
+            self._intent_cleanup += forget_dropped(gone, self._stores.tables, self._windows)
         self._writer.forget()
-        self._forget_known(parsed, decision.tables)
+        self._forget_definitions(parsed, decision.tables)
         log(
             logger, logging.INFO, Tag.INFO, "%s%s", parsed.kind,
             ": a new table has the name, so the quarantine ends" if decision.replaced else "",
@@ -378,10 +379,10 @@ class Applier:
             table=", ".join(map(str, parsed.tables)) or parsed.schema, position=transaction.start,
         )  # fmt: skip
 
-    def _forget_known(self, parsed: ParsedStatement, dropped: Sequence[TableName]) -> None:
-        """Forget what was learnt of the tables of a statement that has run; `dropped` are those of a dropped schema.
+    def _forget_definitions(self, parsed: ParsedStatement, dropped: Sequence[TableName]) -> None:
+        """Forget what was derived from the definitions of a statement's tables.
 
-        A schema is nothing but a default for tables that come later.
+        `dropped` are the tables of a dropped schema. A change of a schema itself only changes defaults of later tables.
         """
         named = (*parsed.tables, *(other.name for other in parsed.others), *(dropped if parsed.schema else ()))
         if parsed.schema and not named:
@@ -390,79 +391,91 @@ class Applier:
         self._engines.forget(named, are_keys_new=bool(parsed.schema) or changes_references(parsed))
 
     def _check_token(self) -> None:
-        found = self._session.execute(self._stores.positions.touch_statement(self._token))
-        self._stores.positions.check_advanced(found)
+        row_count = self._session.execute(self._stores.positions.touch_statement(self._token))
+        self._stores.positions.check_advanced(row_count)
         self._session.commit()
 
     def _start(
-        self, run: Sequence[Transaction], tally: BatchStats, works: Iterable[ApplyStep] = (), *, must_save: bool = False
+        self,
+        transactions: Sequence[Transaction],
+        tally: BatchStats,
+        works: Iterable[ApplyStep] = (),
+        *,
+        must_save: bool = False,
     ) -> Batch:
-        """Send a batch's work and the position behind it; nothing of it counts until it has landed."""
+        """Send the steps of a batch and the position after it. Nothing of it is final before `_complete`."""
         failure: ReplicaError | None = None
         begun_at = time.monotonic()
         try:
-            # The next statement is built while the server works on the last ones; all are counted when it is over.
+            # Each statement is built while the server works on those before it. `tally` is complete when all are
+            # written.
             self._writer.write(works)
         except ReplicaError as error:
             failure = error
-        mark = self._progress.behind(run, tally)
-        ends_intent = self._ends_intent(run)
-        # A window's record goes when its end is saved: without it, what the copy has already would be applied again.
-        is_needed = must_save or ends_intent or bool(self._windows.expired(mark.position))
-        is_saved = is_needed or self._writer.is_begun or self._progress.is_due(mark)
+        commit_point = self._progress.commit_point_after(transactions, tally)
+        ends_intent = self._ends_intent(transactions)
+        # A window's record is deleted when a position after its end is saved. If the position were not saved, a restart
+        # would apply changes again that the copy already has, and strictly.
+        is_needed = must_save or ends_intent or bool(self._windows.expired(commit_point.position))
+        is_saved = is_needed or self._writer.is_begun or self._progress.is_due(commit_point)
         if is_saved and failure is None:
             try:
                 if ends_intent:
-                    for statement in (self._stores.intents.forget_statement(), *self._behind_intent):
+                    for statement in (self._stores.intents.forget_statement(), *self._intent_cleanup):
                         self._writer.add(statement)
-                advance = self._progress.advance(mark)
+                advance = self._progress.advance(commit_point)
                 self._writer.send(self._stores.positions.advance_statement(advance, self._token))
             except ReplicaError as error:
                 failure = error
-        return Batch(run, mark, is_saved, failure, begun_at)
+        return Batch(transactions, commit_point, is_saved, failure, begun_at)
 
-    def _ends_intent(self, run: Sequence[Transaction]) -> bool:
-        """Say whether the transaction of the intent is among these: a position before it must leave the intent."""
-        place = self._intent_place
-        return place is not None and any(is_same_place(place, place_of(t)) for t in run)
+    def _ends_intent(self, transactions: Sequence[Transaction]) -> bool:
+        """Return True if the intent's transaction is among these. A position before it must not delete the intent."""
+        position = self._intent_position
+        return position is not None and any(is_same_place(position, place_of(t)) for t in transactions)
 
-    def _land(self, batch: Batch, *, waits: bool = False) -> None:
-        """Take in every result of a batch, and ask for its commit; the next one waits for the answer, or this."""
+    def _complete(self, batch: Batch, *, waits: bool = False) -> None:
+        """Check every result of a batch, and send its COMMIT.
+
+        The next batch waits for the answer to the COMMIT, or, if `waits`, this call does.
+        """
         if batch.failure is not None:
             raise batch.failure
-        found = self._writer.flush()
-        self._tell_differing(batch)
+        row_count = self._writer.flush()
+        self._log_differing(batch)
         if batch.is_saved:
-            self._stores.positions.check_advanced(found)
-            self._writer.commit(partial(self._landed, batch))
+            self._stores.positions.check_advanced(row_count)
+            self._writer.commit(partial(self._on_committed, batch))
             if waits:
-                # Nothing is behind it: a server that asks for the batch once more (Galera, at COMMIT) gets it.
+                # Nothing was sent after the COMMIT, so the batch can be sent again if the server asks for that (Galera,
+                # at COMMIT).
                 self._writer.flush()
-            if self._ends_intent(batch.run):
-                self._intent_place, self._behind_intent = None, []
-        self._progress.mark_requested(batch.mark, is_saved=batch.is_saved)
+            if self._ends_intent(batch.transactions):
+                self._intent_position, self._intent_cleanup = None, []
+        self._progress.mark_requested(batch.commit_point, is_saved=batch.is_saved)
         if not batch.is_saved:
-            self._landed(batch)
+            self._on_committed(batch)
 
-    def _tell_differing(self, batch: Batch) -> None:
+    def _log_differing(self, batch: Batch) -> None:
         for name, count in self._writer.take_differing().items():
             log(
                 logger, logging.DEBUG, Tag.DRIFT, "%s of %s had other values than the primary had before its "
                 "change, which overwrites or deletes them", counted(count, "row"), name,
-                instance=self._session.server.name, schema=name.schema, table=name.table, position=batch.run[0].start,
+                instance=self._session.server.name, schema=name.schema, table=name.table,
+                position=batch.transactions[0].start,
             )  # fmt: skip
 
-    def _landed(self, batch: Batch) -> None:
-        self._progress.mark_committed(batch.mark)
+    def _on_committed(self, batch: Batch) -> None:
+        self._progress.mark_committed(batch.commit_point)
         if batch.is_saved:
-            self._pace.landed(len(batch.run), batch.begun_at)
-            self._forget_windows(batch.mark.position)
+            self._pace.note_committed(len(batch.transactions), batch.begun_at)
+            self._forget_windows(batch.commit_point.position)
         self._on_progress()
 
-    def _retrying(self, run: Sequence[Transaction], attempt: Callable[[], None]) -> None:
-        """Attempt a batch, and do all of it again where the server asks for it, as after a deadlock or a lock wait."""
+    def _retrying(self, transactions: Sequence[Transaction], attempt: Callable[[], None]) -> None:
+        """Attempt a batch, and repeat all of it if the server asks for that, as after a deadlock or a lock wait."""
         attempts: Iterator[Callable[[], None]] = itertools.chain(
-            [attempt], itertools.repeat(partial(self._commit_run, run))
+            [attempt], itertools.repeat(partial(self._apply_and_commit, transactions))
         )
 
         def on_retry(attempt: int, seconds: float, error: BaseException) -> None:
@@ -481,8 +494,11 @@ class Applier:
         names = [record.name for record in self._windows.expired(position)]
         if not names:
             return
-        # After an error the records stay: the tables are strict from here on, and are asked for again.
-        if not self._side.ask("replay windows that have ended", partial(self._forget_records, names), otherwise=False):
+        # After an error the records stay. The tables are applied strictly from here on all the same, and the deletion
+        # is tried again after a later commit.
+        if not self._side_questions.ask(
+            "replay windows that have ended", partial(self._forget_records, names), otherwise=False
+        ):
             return
         for name in names:
             del self._windows.records[name]
@@ -500,6 +516,9 @@ class Applier:
 
 
 def _holds_rows(transaction: Transaction) -> bool:
-    """Say whether rows of a transaction may be what failed: a statement's own refusal is the same with any engine."""
+    """Return True if rows of a transaction may be what failed.
+
+    A statement that is refused is refused with any engine, so there is nothing to diagnose.
+    """
     is_whole = transaction.is_start and transaction.is_end and transaction.xa is None
     return not is_whole or not all(isinstance(c, Statement) for c in transaction.changes)

@@ -1,4 +1,4 @@
-"""Picks the engine for each table: row images where the two tables are the same to the byte, else SQL; and says why."""
+"""Pick the engine for each table: row images if both tables are the same to the byte, else SQL. Log why."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 class AutoEngine:
-    """Serves strict changes. Decided once a table map, and anew after each DDL.
+    """The strict engine. It decides once for each table map, and again after each DDL on the table.
 
-    `read_primary` returns the primary's definitions of now: where one differs, a DDL may still be on its way, or the
-    tables have drifted apart; the SQL engine then goes by the names and types that the secondary has.
-    `doubt` is called with a table that has to be compared once the stream has come to the primary's definition of now.
-    `is_same_release`: both servers are of one version, but for its last number.
+    `read_primary` returns the primary's present definitions. If one differs from the secondary's, a DDL statement may
+    not be applied yet, or the tables have drifted. Then the SQL engine goes by the names and types that the secondary
+    has. `doubt` is called with a table that must be compared when the stream has reached the present position of the
+    primary. `is_same_release`: both servers have the same version, except for its last number.
     """
 
     def __init__(
@@ -59,36 +59,39 @@ class AutoEngine:
         self._is_same_release = is_same_release
         self._instance = instance
         self._takes_images: TableCache[TableMap, bool] = TableCache(trims_itself=False)
-        self._said: dict[TableName, str] = {}
+        self._logged: dict[TableName, str] = {}
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
-        """Return what makes the session ready for row images."""
+        """Return the statements that prepare the session for row images."""
         return self._images.preparation()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget what was decided for tables, or for all: their definitions changed."""
+        """Forget what was decided for some tables, or for all if none is given, because their definitions changed."""
         self._takes_images.forget(tables)
         self._images.forget(tables)
         self._sql.forget(tables)
         self._history.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
-        """Yield the work for consecutive row events, in source order across the engines."""
+        """Yield the steps of consecutive row events, in the order of the log across both engines."""
         self._takes_images.trim()
         takes_images, fits = self._takes_images.entries, self._images.fits
         versions = [e for e in {e.table: e for e in events}.values() if self._history.holds(e)]
         if versions:
             self.check(versions)
-            events = [self._history.as_here(e) if self._history.holds(e) else e for e in events]
+            events = [self._history.for_secondary(e) if self._history.holds(e) else e for e in events]
         first, engine = 0, None
-        ours: Mapping[TableName, TableDefinition] | None = None
+        primary_tables: Mapping[TableName, TableDefinition] | None = None
         for number, event in enumerate(events):
             takes_image = takes_images.get(event.table)
             if takes_image is None:
-                if ours is None:
-                    ours = self._look_up(events[number:])
-                takes_image = self._takes_images.keep(event.table.name, event.table, self._decide(event, ours))
-            # SQL takes large rows, which it writes shorter; of a partial document and of row versions it knows nothing.
+                if primary_tables is None:
+                    primary_tables = self._look_up(events[number:])
+                takes_image = self._takes_images.keep(
+                    event.table.name, event.table, self._decide(event, primary_tables)
+                )
+            # The SQL engine also takes rows that are too large for one image statement, because it writes them shorter.
+            # It cannot apply a partial JSON document or row versions, so these go as images even if they are large.
             goes_whole = event.head.is_partial_json or fits(event) or self._history.holds(event)
             wanted = self._images if takes_image and goes_whole else self._sql
             if engine is not wanted and engine is not None:
@@ -99,33 +102,33 @@ class AutoEngine:
             yield from engine.works(events[first:])
 
     def check(self, events: Sequence[RowEvent]) -> None:
-        """Raise ApplyRefused for events of row versions that cannot go as row images."""
+        """Raise ApplyRefused for events of row versions that cannot be sent as row images."""
         unknown = [e for e in events if e.table not in self._takes_images.entries]
-        ours = self._look_up(unknown) if unknown else {}
+        primary_tables = self._look_up(unknown) if unknown else {}
         for event in unknown:
-            self._takes_images.keep(event.table.name, event.table, self._decide(event, ours))
+            self._takes_images.keep(event.table.name, event.table, self._decide(event, primary_tables))
 
     def _look_up(self, events: Sequence[RowEvent]) -> Mapping[TableName, TableDefinition]:
-        """Return the primary's definitions of all tables that are new here."""
+        """Return the primary's definitions of those tables of some events about which nothing is decided."""
         names = {m.name for m in {e.table for e in events} if m not in self._takes_images.entries}
         return self._read_primary(sorted(names))
 
-    def _decide(self, event: RowEvent, ours: Mapping[TableName, TableDefinition]) -> bool:
+    def _decide(self, event: RowEvent, primary_tables: Mapping[TableName, TableDefinition]) -> bool:
         name = event.table.name
         target = self._selection.target(name)
         reason = "not replicated" if target is None else self._difference(event)
-        differs_now = None if reason else self._difference_now(event, ours.get(name))
-        if differs_now and self._history.holds(event):
-            # No other engine can write them. Statements of the stream made the secondary's table: it is compared once
-            # the stream has come to where the primary's definition was read.
+        differs_from_primary = None if reason else self._difference_from_primary(event, primary_tables.get(name))
+        if differs_from_primary and self._history.holds(event):
+            # No other engine can write row versions. The secondary's table was made by statements of the stream, so it
+            # is compared when the stream has reached the position at which the primary's definition was read.
             self._doubt(name)
         else:
-            reason = reason or differs_now
-        says = "row image engine" if reason is None else f"SQL engine: {reason}"
-        if self._said.get(name) != says:
-            self._said[name] = says
+            reason = reason or differs_from_primary
+        choice = "row image engine" if reason is None else f"SQL engine: {reason}"
+        if self._logged.get(name) != choice:
+            self._logged[name] = choice
             log(
-                logger, logging.INFO, Tag.INFO, "%s", says,
+                logger, logging.INFO, Tag.INFO, "%s", choice,
                 instance=self._instance, schema=name.schema, table=name.table,
             )  # fmt: skip
         if reason is not None and self._history.holds(event):
@@ -134,29 +137,29 @@ class AutoEngine:
         return reason is None
 
     def _difference(self, event: RowEvent) -> str | None:
-        """Return why the secondary's table cannot take the images of an event, None where it can."""
-        theirs = definition_of(event, self._definitions, self._selection)
+        """Return why the secondary's table cannot take the images of an event, None if it can."""
+        secondary_table = definition_of(event, self._definitions, self._selection)
         try:
-            by_name = columns_for(event.table, theirs)
+            by_name = columns_for(event.table, secondary_table)
         except Drift:
             return "the tables differ"
-        if by_name not in (theirs.logged_columns, theirs.logged_without_period):
+        if by_name not in (secondary_table.logged_columns, secondary_table.logged_without_period):
             return "other columns, or another order, on the secondary"
-        if not self._is_same_release and any(c.is_generated for c in theirs.logged_without_period):
-            # MariaDB 11 leaves generated columns out of its images; 10.11 keeps what they were before.
+        if not self._is_same_release and any(c.is_generated for c in secondary_table.logged_without_period):
+            # MariaDB 11 leaves generated columns out of its images; 10.11 keeps their former values.
             return "generated columns, and another release on the primary"
-        return why_history_differs(theirs) if self._history.holds(event) else None
+        return why_history_differs(secondary_table) if self._history.holds(event) else None
 
-    def _difference_now(self, event: RowEvent, ours: TableDefinition | None) -> str | None:
-        """Return how the secondary's table differs from the primary's of now, None where it does not."""
-        theirs = definition_of(event, self._definitions, self._selection)
-        if ours is None:
+    def _difference_from_primary(self, event: RowEvent, primary_table: TableDefinition | None) -> str | None:
+        """Return how the secondary's table differs from the primary's present table, None if it does not."""
+        secondary_table = definition_of(event, self._definitions, self._selection)
+        if primary_table is None:
             return "the table is gone from the primary"
-        for one, other in zip(ours.columns, theirs.columns, strict=False):
-            if (one.name, one.data_type, one.is_unsigned, one.charset, one.is_generated) != (
-                other.name, other.data_type, other.is_unsigned, other.charset, other.is_generated,
+        for primary, secondary in zip(primary_table.columns, secondary_table.columns, strict=False):
+            if (primary.name, primary.data_type, primary.is_unsigned, primary.charset, primary.is_generated) != (
+                secondary.name, secondary.data_type, secondary.is_unsigned, secondary.charset, secondary.is_generated,
             ):  # fmt: skip
-                return f"column {other.name} differs from the primary's of now"
-        if len(ours.columns) != len(theirs.columns):
+                return f"column {secondary.name} differs from the primary's of now"
+        if len(primary_table.columns) != len(secondary_table.columns):
             return "another number of columns on the primary now"
         return None

@@ -1,4 +1,4 @@
-"""How many transactions share a commit: few where each takes long, so that no commit is in the making for long."""
+"""Decide how many transactions share a commit: fewer if each takes long, so that no batch is uncommitted for long."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from replica_cli.core.settings import Batching
 
-# What counts of the newest batch; the rest is what was known before.
+# Weight of the newest batch in the average time of a transaction.
 _NEW_SHARE = 0.5
 
 
 class AdaptiveBatchSize:
-    """Learns from each batch how long a transaction takes on this secondary, in seconds.
+    """Learns from each batch how many seconds one transaction takes on this secondary.
 
-    `round_trip_seconds`: how long an answer of the secondary takes that takes no work. Every batch waits so long, large
-    or small: counted as the transactions' time it would make batches on a long way small, and the way still slower.
+    `round_trip_seconds`: how long the secondary takes to answer a query that needs no work. Every batch waits that
+    long, large or small. If this time counted as work, batches over a slow link would become small, and the link would
+    then cost even more.
     """
 
     def __init__(self, batching: Batching, round_trip_seconds: float = 0.0) -> None:
@@ -24,25 +25,29 @@ class AdaptiveBatchSize:
         self._round_trip = round_trip_seconds
         self._age = batching.age_seconds
         self._seconds_each: float | None = None
-        self._landed_at = 0.0
+        self._committed_at = 0.0
 
     @property
     def transactions(self) -> int:
-        """Return how many may share the next commit."""
+        """Return how many transactions may share the next commit, at least 1."""
         if not self._seconds_each:
             return self._most
         return max(1, min(self._most, int(self._age / self._seconds_each)))
 
-    def landed(self, count: int, begun_at: float) -> None:
-        """Note that so many transactions were committed just now; they were begun at a time of the monotonic clock."""
+    def note_committed(self, count: int, begun_at: float) -> None:
+        """Note that a batch is committed.
+
+        `count` is the number of its transactions. `begun_at` is the time on the monotonic clock at which its first
+        statement was sent.
+        """
         now = time.monotonic()
-        # While the one before it was on its way nobody worked on this one.
-        seconds = now - max(begun_at, self._landed_at)
-        self._landed_at = now
-        # The first answer may have been slow for another reason.
+        # While the batch before was in flight, the secondary did not work on this one.
+        seconds = now - max(begun_at, self._committed_at)
+        self._committed_at = now
+        # The measured round trip may have been slow for another reason. The shortest batch corrects it.
         self._round_trip = min(self._round_trip, seconds)
         seconds -= self._round_trip
         if count:
             each = seconds / count
-            known = self._seconds_each
-            self._seconds_each = each if known is None else known + (each - known) * _NEW_SHARE
+            average = self._seconds_each
+            self._seconds_each = each if average is None else average + (each - average) * _NEW_SHARE

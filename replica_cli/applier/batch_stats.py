@@ -1,4 +1,4 @@
-"""What was committed, counted for the log, the status and the position row."""
+"""Count what was committed, for the log, the status and the position row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class BatchStats:
-    """What was committed since it was last taken."""
+    """Counts of what was committed.
+
+    `skipped_rows` counts row events of quarantined tables by table. `ignored_statements` counts by reason.
+    """
 
     rows: Counter[tuple[RowKind, TableName]] = field(default_factory=Counter)
     transactions: int = 0
@@ -21,7 +24,7 @@ class BatchStats:
     ignored_statements: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: BatchStats) -> None:
-        """Add what another one counted."""
+        """Add the counts of another object."""
         self.rows.update(other.rows)
         self.transactions += other.transactions
         self.skipped_rows.update(other.skipped_rows)

@@ -1,4 +1,4 @@
-"""From transactions to work: each row event goes to the engine that its table's record asks for."""
+"""Turn transactions into steps: each row event goes to the engine that its table's record calls for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class WorkBuilder:
-    """Builds work in source order and counts it. `is_exact` takes the engine that can name what exactly fails."""
+    """Builds steps in the order of the log and counts their rows.
+
+    `is_exact`: the diagnostic engine builds the steps of live tables, so that the table and row that fail can be named.
+    """
 
     def __init__(self, engines: Engines, windows: Windows, definitions: Definitions, *, is_exact: bool) -> None:
         self._engines = engines
@@ -30,17 +33,18 @@ class WorkBuilder:
         self._definitions = definitions
         self.is_exact = is_exact
 
-    def works(self, run: Sequence[Transaction], tally: BatchStats) -> Iterator[ApplyStep]:
-        """Yield the work for whole transactions without statements, built and counted as it is asked for.
+    def works(self, batch: Sequence[Transaction], tally: BatchStats) -> Iterator[ApplyStep]:
+        """Yield the steps of whole transactions without statements.
 
-        Raises ApplyRefused where a change cannot be made, TableChangedInWindow.
+        Each step is built and counted when the caller asks for it. Raises ApplyRefused if a change cannot be made, and
+        TableChangedInWindow.
         """
         if self._windows.records:
-            return self.works_by_mode([(t, cast("RowEvent", c)) for t in run for c in t.changes], tally)
-        return self._strict_works([cast("RowEvent", c) for t in run for c in t.changes], tally)
+            return self.works_by_mode([(t, cast("RowEvent", c)) for t in batch for c in t.changes], tally)
+        return self._strict_works([cast("RowEvent", c) for t in batch for c in t.changes], tally)
 
     def works_by_mode(self, events: Sequence[tuple[Transaction, RowEvent]], tally: BatchStats) -> Iterator[ApplyStep]:
-        """Yield the work for row events of which some may lie in a window, or belong to a table set aside."""
+        """Yield the steps of row events. Some may be inside a replay window, or belong to a quarantined table."""
         taken: list[tuple[bool, RowEvent]] = []
         for transaction, event in events:
             name = event.table.name

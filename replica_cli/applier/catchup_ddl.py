@@ -1,4 +1,4 @@
-"""Applying to a few tables beside the stream, up to where the stream is: nothing but their rows."""
+"""Decide about statements and XA transactions during a catch-up, which applies only rows of the re-copied tables."""
 
 from __future__ import annotations
 
@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 
 
 class CatchupDdlPolicy(DdlDecisions):
-    """Lets no statement run: others are the stream's, and one on a table that joins makes its copy begin again."""
+    """Lets no statement run during a catch-up.
+
+    Statements on other tables belong to the stream. A statement on a table of the catch-up means that its copy must
+    begin again.
+    """
 
     def decide(
         self,
-        statement: Statement,  # noqa: ARG002 - the signature of all
+        statement: Statement,  # noqa: ARG002 - the signature of `DdlDecisions.decide`
         parsed: ParsedStatement,
         transaction: Transaction,
         windows: Windows,
     ) -> Decision:
-        """Return IGNORE. Raises TableChangedInWindow for a statement on a joining table or its schema."""
+        """Return IGNORE.
+
+        Raises TableChangedInWindow for a statement on a table of the catch-up, or if it drops all tables of its schema.
+        """
         schema = parsed.schema if empties_schema(parsed) else ""
         named = {*parsed.tables, *parsed.parts}
         touched = [t for t in windows.records if t in named or t.schema == schema]
@@ -39,25 +46,26 @@ class CatchupDdlPolicy(DdlDecisions):
 
 
 class PreparedTransactionOverlap(ReplicaError):
-    """A prepared transaction may hold rows of a joining table that were logged before its copy began."""
+    """A prepared transaction may hold rows of a re-copied table that were logged before its copy began."""
 
     code = "xa_met"
 
 
-def without_xa(transactions: Iterable[Transaction], empty: set[str]) -> Iterator[Transaction]:
-    """Yield transactions; those of XA only as places, where it is certain that no row of ours is in them.
+def without_xa(transactions: Iterable[Transaction], empty_xids: set[str]) -> Iterator[Transaction]:
+    """Yield transactions. An XA transaction that certainly has no row of the re-copied tables only moves the position.
 
-    `empty` remembers the ids that were prepared without a row of ours. Raises XaMet where one may be.
+    `empty_xids` remembers the ids that were prepared without a row of these tables; this function adds and removes ids.
+    Raises PreparedTransactionOverlap if an XA transaction may hold such a row.
     """
     for transaction in transactions:
         step = transaction.xa
         if step is None:
             yield transaction
             continue
-        if transaction.changes or (step.phase is XaPhase.COMMIT and step.xid not in empty):
+        if transaction.changes or (step.phase is XaPhase.COMMIT and step.xid not in empty_xids):
             raise PreparedTransactionOverlap(f"XA {step.xid} at {transaction.start}")
         if step.phase is XaPhase.PREPARE:
-            empty.add(step.xid)
+            empty_xids.add(step.xid)
         else:
-            empty.discard(step.xid)
+            empty_xids.discard(step.xid)
         yield transaction._replace(xa=None)

@@ -1,4 +1,4 @@
-"""How far the secondary is: what the position row says, and what lies behind it that is not saved yet."""
+"""Track the position of the secondary: the saved one, and what was applied after it and is not yet saved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IDLE_SAVE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CommitPoint:
-    """What holds once a batch is committed: the position behind it, and what it changed."""
+    """What is true when a batch is committed: the position after it, and the counts of what it changed."""
 
     position: Position
     gtids: Gtids
@@ -35,43 +35,45 @@ class CommitPoint:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Transactions sent together and what holds once they are committed; `failure` came while they were sent.
+    """Transactions that were sent together, and the commit point that their COMMIT reaches.
 
-    `begun_at`: a time of the monotonic clock, when the first of it was sent.
+    `is_saved`: the batch writes its position, and so needs a COMMIT. `failure` is the error that came while it was
+    sent. `begun_at` is the time on the monotonic clock at which its first statement was sent.
     """
 
-    run: Sequence[Transaction]
-    mark: CommitPoint
+    transactions: Sequence[Transaction]
+    commit_point: CommitPoint
     is_saved: bool
     failure: ReplicaError | None = None
     begun_at: float = 0.0
 
 
 class CommitTracker:
-    """Moves with what is committed; begins where the position row stands.
+    """Follows the commits of one applier, beginning at the saved position.
 
     Call `mark_requested` when COMMIT is sent and `mark_committed` when it is acknowledged. The next batch starts from
-    the requested commit point; status reports show the acknowledged one.
+    the requested commit point; status reports show the acknowledged one (`position`, `source_time`).
     """
 
     def __init__(self, saved: SavedPosition, *, is_mariadb: bool) -> None:
         self.position = saved.position
         self.source_time = saved.source_time
         gtids = parse_gtids(saved.position.gtid, is_mariadb=is_mariadb)
-        self._ahead = CommitPoint(saved.position, gtids, saved.source_time, BatchStats())
+        self._requested = CommitPoint(saved.position, gtids, saved.source_time, BatchStats())
         self._saved_position = saved.position
         self._saved_at = time.monotonic()
         self._unsaved = BatchStats()
         self._committed = BatchStats()
 
-    def behind(self, run: Sequence[Transaction], tally: BatchStats) -> CommitPoint:
-        """Return what holds behind the transactions that come next.
+    def commit_point_after(self, transactions: Sequence[Transaction], tally: BatchStats) -> CommitPoint:
+        """Return the commit point after the next transactions.
 
-        Raises PositionLost when one of them is in the GTID set already: then the position is not true.
+        Raises PositionLost if the GTID of one of them is already in the GTID set. Then the saved position does not fit
+        the primary's log.
         """
-        gtids = self._ahead.gtids.copy()
-        position, source_time = self._ahead.position, self._ahead.source_time
-        for transaction in run:
+        gtids = self._requested.gtids.copy()
+        position, source_time = self._requested.position, self._requested.source_time
+        for transaction in transactions:
             if transaction.gtid and not gtids.add(transaction.gtid) and transaction.is_start:
                 raise PositionLost(
                     f"{transaction.gtid} at {transaction.start} was applied before: the primary's log holds other "
@@ -83,38 +85,43 @@ class CommitTracker:
             source_time = transaction.timestamp or source_time
         return CommitPoint(Position(position.file, position.pos, str(gtids)), gtids, source_time, tally)
 
-    def is_ahead(self, mark: CommitPoint) -> bool:
-        """Say whether a mark is not what the position row says."""
-        return mark.position != self._saved_position
+    def is_ahead(self, commit_point: CommitPoint) -> bool:
+        """Return True if a commit point differs from the position in the position row."""
+        return commit_point.position != self._saved_position
 
-    def is_due(self, mark: CommitPoint) -> bool:
-        """Say whether to save a position though nothing was ours: it must not fall out of the log. Once a second."""
-        return self.is_ahead(mark) and time.monotonic() - self._saved_at >= _IDLE_SAVE_SECONDS
+    def is_due(self, commit_point: CommitPoint) -> bool:
+        """Return True if a position must be saved although no selected row changed.
 
-    def advance(self, mark: CommitPoint) -> Advance:
-        """Return what the position row is told with a mark: all that was counted since the last time."""
+        This happens at most once a second. Without it, the primary could purge the log at the saved position.
+        """
+        return self.is_ahead(commit_point) and time.monotonic() - self._saved_at >= _IDLE_SAVE_SECONDS
+
+    def advance(self, commit_point: CommitPoint) -> Advance:
+        """Return the new content of the position row at a commit point, with all counts since the last save."""
         tally = BatchStats()
         tally.add(self._unsaved)
-        tally.add(mark.tally)
+        tally.add(commit_point.tally)
         skipped = sum(tally.skipped_rows.values())
-        return Advance(mark.position, mark.source_time, sum(tally.rows.values()), tally.transactions, skipped)
+        return Advance(
+            commit_point.position, commit_point.source_time, sum(tally.rows.values()), tally.transactions, skipped
+        )
 
-    def mark_requested(self, mark: CommitPoint, *, is_saved: bool) -> None:
-        """Go on from a mark: its commit is asked for, or nothing of it was ours."""
-        self._ahead = mark
+    def mark_requested(self, commit_point: CommitPoint, *, is_saved: bool) -> None:
+        """Continue from a commit point, because its COMMIT was sent, or because it needs none (not `is_saved`)."""
+        self._requested = commit_point
         if is_saved:
             self._unsaved = BatchStats()
-            self._saved_position = mark.position
+            self._saved_position = commit_point.position
             self._saved_at = time.monotonic()
         else:
-            self._unsaved.add(mark.tally)
+            self._unsaved.add(commit_point.tally)
 
-    def mark_committed(self, mark: CommitPoint) -> None:
-        """Move to a mark: it is committed, or nothing of it was ours."""
-        self.position, self.source_time = mark.position, mark.source_time
-        self._committed.add(mark.tally)
+    def mark_committed(self, commit_point: CommitPoint) -> None:
+        """Report a commit point as reached, because its COMMIT was acknowledged, or because it needs none."""
+        self.position, self.source_time = commit_point.position, commit_point.source_time
+        self._committed.add(commit_point.tally)
 
     def take_tally(self) -> BatchStats:
-        """Return what was committed since the last call."""
+        """Return the counts of what was committed since the last call."""
         tally, self._committed = self._committed, BatchStats()
         return tally

@@ -1,8 +1,9 @@
-"""Makes few events of many small ones: of a batch counts what becomes of each row, not how often it changes.
+"""Reduce many small row events of a batch to few: only what becomes of each row counts, not how often it changes.
 
-A batch is one commit, so nobody sees what lies between. Every row must still be there where the primary changed it, and
-missing where it wrote one. Left as they are: few events, large ones, such as have not all columns, and those of tables
-without a primary key, with foreign keys from or to them, with triggers or with history.
+A batch is one commit, so no other connection sees the states in between. The engine still checks that a row exists
+before the batch if the primary changed it, and does not exist if the primary inserted it. These events stay as they
+are: all events of a batch of few events; large events; events without all columns; and those of tables without a
+primary key, with foreign keys from or to them, with triggers or with history.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableDefinition, TableName
     from replica_cli.mysql.references import References
 
-# Fewer are not worth the search; an event above these bytes holds many rows already, or large ones.
+# Fewer events cost more to compact than it saves. An event larger than this already holds many rows, or large ones.
 LEAST_EVENTS = 32
 _SMALL_BYTES = 2048
 _SPECIAL_FLAGS = NO_FOREIGN_KEY_CHECKS | RELAXED_UNIQUE_CHECKS
@@ -40,17 +41,21 @@ _FIRST_WITH_EXTRA = 30
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """Events that leave the same rows behind; `parts` adds to the counts what was folded, and takes what was made."""
+    """Events with the same result as the original ones.
+
+    `parts` corrects the row counts of `events`: it adds the rows that were folded and subtracts those of the new
+    events.
+    """
 
     events: Sequence[RowEvent]
     parts: tuple[RowCount, ...] = ()
 
 
 class Compaction:
-    """Folds the row events of batches for one engine.
+    """Compacts the row events of batches for one engine.
 
-    `replaces` says of a table whether that engine needs a statement for each updated row: then a delete and an insert
-    of many rows stand for it.
+    `replaces` returns True for a table for which that engine needs one statement for each updated row. There a delete
+    and an insert of many rows at once replace the updates.
     """
 
     def __init__(
@@ -68,15 +73,15 @@ class Compaction:
         self._kinds: TableCache[RowHead, Kind | None] = TableCache(trims_itself=False)
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget tables, or all: definitions changed."""
+        """Forget some tables, or all if none is given, because their definitions changed."""
         self._kinds.forget(tables)
 
     def compact(self, events: Sequence[RowEvent]) -> Compacted:
-        """Return fewer events where that can be. Raises CorruptEvent."""
+        """Return fewer events if possible, else the same ones. Raises CorruptEvent."""
         if len(events) < LEAST_EVENTS:
             return Compacted(events)
         folding = Folding()
-        # As many as the batch has, not as there are: a batch of few tables takes no longer where many are known.
+        # Only the heads of this batch: a batch of few tables then takes no longer if the cache holds many.
         heads = dict.fromkeys(event.head for event in events)
         try:
             self._fold(events, heads, folding)
@@ -90,9 +95,9 @@ class Compaction:
         kinds, rows_of = self._kinds.entries, folding.rows
         self._kinds.trim()
         for head in heads:
-            known = kinds.get(head)
-            if known is not None:
-                known.count = 0
+            cached = kinds.get(head)
+            if cached is not None:
+                cached.count = 0
         for event in events:
             head, raw, _ = event
             try:
@@ -103,7 +108,7 @@ class Compaction:
             if kind is None or length > _SMALL_BYTES:
                 folding.keep(event)
                 continue
-            rows, flush = rows_of.get(head.table) or folding.begin(kind.form)
+            rows, flush = rows_of.get(head.table) or folding.begin(kind.template)
             kind.count += kind.fold(raw, head.rows_start, length, rows, flush)
 
     def _learn(self, event: RowEvent) -> Kind | None:
@@ -114,32 +119,36 @@ class Compaction:
             definition = definition_of(event, self._definitions, self._selection)
             columns = columns_for(head.table, definition)
         except Drift:
-            return None  # the engine says so
+            return None  # the engine raises it
         key = definition.primary_key
         names = [c.name for c in columns]
         if key is None or not self._is_free(definition, names):
             return None
         ordinals = [names.index(part.name) for part in key.columns]
-        # Where nothing else than the primary key is unique, or no change of it, a row can be changed where it stands.
+        # An UPDATE can stay one if it changes no other unique key. If that cannot be known, or if the engine needs one
+        # statement for each row, `others` is None, and each UPDATE becomes a delete and an insert.
         others = None if self._replaces(definition) else _unique_columns(definition, columns)
         body = folding_body(head.kind, has_more=bool(others))
         fold = compile_each(head, columns, ordinals, others or (), body)
         return Kind(EventTemplate(head, event.raw, replaces=others is None), fold)
 
     def _is_free(self, definition: TableDefinition, names: Sequence[str]) -> bool:
-        """Say whether rows may be written in another order, and anew: nothing else hangs on them."""
+        """Return True if rows may be reordered, and deleted and inserted again, without other effects."""
         return (
             definition.kind == "BASE TABLE"
             and not definition.foreign_keys
             and not definition.triggers
-            # One that the primary has not would lose what it holds.
+            # A column that only the secondary has would lose its values.
             and all(c.name in names for c in definition.columns if not c.is_generated)
             and not self._references.is_parent(definition.name)
         )
 
 
 def _unique_columns(definition: TableDefinition, columns: Sequence[Column]) -> tuple[int, ...] | None:
-    """Return the ordinals of the columns of all unique keys but the primary key, None where others decide too."""
+    """Return the ordinals of the columns of all unique keys except the primary key.
+
+    Return None if such a key also has a generated column, or one that is not logged.
+    """
     ordinals = {c.name: i for i, c in enumerate(columns) if not c.is_generated}
     indexes = [i for i in definition.indexes if i.is_unique and i.name != "PRIMARY"]
     parts = dict.fromkeys(part.name for index in indexes for part in index.columns)
@@ -149,7 +158,7 @@ def _unique_columns(definition: TableDefinition, columns: Sequence[Column]) -> t
 
 
 def is_whole(event: RowEvent) -> bool:
-    """Say whether all columns are there, and nothing else (MySQL tells the partition of a row)."""
+    """Return True if the event has all columns and no extra data (MySQL adds the partition of a row)."""
     head = event.head
     count = len(head.table.types)
     bitmaps = (head.present, head.present_after) if head.kind is RowKind.UPDATE else (head.present,)
@@ -161,7 +170,7 @@ def is_whole(event: RowEvent) -> bool:
 
 
 def with_counts(works: Iterator[ApplyStep], parts: tuple[RowCount, ...]) -> Iterator[ApplyStep]:
-    """Yield the works of compacted events; the first adds to the counts what they do not show."""
+    """Yield the steps of compacted events. The first one also carries the corrections of the row counts."""
     for work in works:
         yield replace(work, parts=(*work.parts, *parts)) if parts else work
         parts = ()

@@ -1,4 +1,4 @@
-"""What becomes of a statement of the log: it is nothing to us, is carried out, or sets its tables aside."""
+"""Decide about each statement of the log: it is ignored, it runs, or its tables are quarantined."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class DdlDecisions:
-    """Reads statements, and decides about each by its text, its tables' records, the filters and the user's policy.
+    """Parses statements and decides about each from its text, its tables' records, the filters and the user's policy.
 
-    `catalog` is a session on the secondary in which text is text. Nothing is changed here.
+    `catalog` is a session on the secondary that returns text as `str`. This class changes nothing on the secondary.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class DdlDecisions:
         self._policy = policy
 
     def parse(self, statement: Statement) -> ParsedStatement:
-        """Read a statement's text as the primary read it: in its client's charset, under its sql_mode."""
+        """Parse a statement's text as the primary read it: in its client's charset and under its sql_mode."""
         text = statement.text.decode(self._statement_session.codec(statement), "surrogateescape")
         parsed = parse_statement(text, statement.schema, self._statement_session.dialect(statement))
         if self._statement_session.is_ambiguous(statement, text):
@@ -64,10 +64,10 @@ class DdlDecisions:
     def decide(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
     ) -> Decision:
-        """Say what becomes of a statement.
+        """Return the decision about a statement.
 
-        Raises ApplyRefused where it cannot be placed or must stop the stream, TableChangedInWindow where a table has
-        to be copied again.
+        Raises ApplyRefused if its meaning is not known or if it must stop the stream, TableChangedInWindow if a table
+        must be copied again.
         """
         if parsed.kind is StatementKind.WITHOUT_EFFECT:
             return Decision(Verdict.IGNORE, parsed.object_class)
@@ -85,7 +85,7 @@ class DdlDecisions:
     def _decide_schema(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
     ) -> Decision:
-        """Say what becomes of a statement on a schema; the decision names the tables that go with it."""
+        """Return the decision about a statement on a schema. It names the tables that are dropped with the schema."""
         target = self._selection.schema_target(parsed.schema)
         if target is None:
             return Decision(Verdict.IGNORE, "schema outside the filters")
@@ -98,15 +98,16 @@ class DdlDecisions:
             )
         tables: dict[TableName, Mode] = {}
         if empties_schema(parsed):
-            here = selected_tables(self._catalog, self._selection, parsed.schema)
-            known = [n for n in windows.records if n.schema == parsed.schema]
-            tables = {name: windows.mode(name, transaction) for name in (*here, *known)}
+            existing = selected_tables(self._catalog, self._selection, parsed.schema)
+            recorded = [n for n in windows.records if n.schema == parsed.schema]
+            tables = {name: windows.mode(name, transaction) for name in (*existing, *recorded)}
         if copied := tuple(name for name, mode in tables.items() if mode is Mode.IDEMPOTENT):
             raise TableChangedInWindow(copied, f"{parsed.kind} while it was copied")
-        # A copy that began after the statement, or is still to come, has what the primary has now.
+        # Tables whose copy began after the statement, or is not made yet, are left out: the copy has what the primary
+        # has now.
         gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
         if parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces and self._names.has_schema(target):
-            # CREATE DATABASE IF NOT EXISTS is logged each time that somebody says it.
+            # CREATE DATABASE IF NOT EXISTS is logged each time that it runs, also if the schema exists.
             return Decision(Verdict.IGNORE, "schema that is there")
         if self._policy is DdlPolicy.STOP:
             raise self._stopped(parsed, transaction)
@@ -115,9 +116,9 @@ class DdlDecisions:
         return Decision(Verdict.APPLY, tables=gone)
 
     def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
-        """Say why a statement inside a prepared transaction is nothing to us, None for a savepoint, which is kept.
+        """Return why a statement inside a prepared transaction is ignored, or None for a savepoint, which is kept.
 
-        Raises ApplyRefused for one that is something to us.
+        Raises ApplyRefused for a statement that would have to run.
         """
         parsed = self.parse(statement)
         if parsed.kind is StatementKind.SAVEPOINT:
@@ -130,7 +131,8 @@ class DdlDecisions:
     def _decide_rows(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> Decision:
         if touches_only_server_tables(parsed, statement.schema):
             return Decision(Verdict.IGNORE, "statement on the server's own tables")
-        # Also one that names no table of ours: views, triggers, functions and foreign keys reach other tables.
+        # A statement that names no selected table is refused too: it can reach one through a view, trigger, function or
+        # foreign key.
         raise ApplyRefused(
             f"a change of rows was logged as a statement, at {transaction.start}: {masked(parsed)}",
             hint="have rows logged (binlog_format=ROW, in open sessions too); then "
@@ -153,16 +155,17 @@ class DdlDecisions:
             return self._with_quarantined(statement, parsed, transaction, windows, selected)
         are_live = modes == {Mode.STRICT}
         if are_live and self._intents.left_of(statement, transaction) is not None:
-            # It was judged before it was begun; what is on the secondary now may be what it has done.
+            # This statement was begun before, after a decision. The secondary may already show its effect, so it is not
+            # judged again.
             return Decision(Verdict.APPLY)
         is_new = makes_new_table(parsed) or parsed.kind is not StatementKind.CREATE_TABLE
         if are_live and not is_new and self._names.are_there(self._names.targets(parsed)):
-            # CREATE TABLE IF NOT EXISTS is logged each time that an application says it.
+            # CREATE TABLE IF NOT EXISTS is logged each time that an application runs it, also if the table exists.
             return Decision(Verdict.IGNORE, "table that is there")
-        found = self._effects.of_temporary(statement, parsed, selected, are_live=are_live)
-        if found is None and are_live:
-            found = self._by_policy(parsed, transaction, selected)
-        return found or self._decide_applied(statement, parsed, transaction, windows)
+        decision = self._effects.of_temporary(statement, parsed, selected, are_live=are_live)
+        if decision is None and are_live:
+            decision = self._by_policy(parsed, transaction, selected)
+        return decision or self._decide_applied(statement, parsed, transaction, windows)
 
     def _with_quarantined(
         self,
@@ -172,21 +175,23 @@ class DdlDecisions:
         windows: Windows,
         selected: tuple[TableName, ...],
     ) -> Decision:
-        # A table that is set aside since this very statement could not be dropped, or made.
-        stuck = [t for t in selected if windows.is_set_aside_at(t, transaction)]
-        if parsed.kind is StatementKind.DROP_TABLE and not any(self._names.is_there(t) for t in stuck):
+        # Tables that were quarantined at this same statement: it was tried before, and could not drop or create them.
+        failed = [t for t in selected if windows.is_quarantined_at(t, transaction)]
+        if parsed.kind is StatementKind.DROP_TABLE and not any(self._names.is_there(t) for t in failed):
             return Decision(Verdict.APPLY)
-        may_replace = not stuck and not windows.has_of_secondary(selected)
+        may_replace = not failed and not windows.has_of_secondary(selected)
         if makes_new_table(parsed) and may_replace and self._policy is DdlPolicy.APPLY:
-            # The rows of the former table that are missing here do not matter any more: all of this one are in the log.
+            # Rows of the former table that are missing on the secondary do not matter any more: all rows of the new
+            # table are in the log.
             is_begun = self._intents.left_of(statement, transaction) is not None
-            found = (
+            decision = (
                 Decision(Verdict.APPLY) if is_begun else self._decide_applied(statement, parsed, transaction, windows)
             )
-            return replace(found, replaced=selected) if found.verdict is Verdict.APPLY else found
+            return replace(decision, replaced=selected) if decision.verdict is Verdict.APPLY else decision
         merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
         gone = frozenset(selected) if parsed.kind is StatementKind.DROP_TABLE else parsed.gone
-        # A name that the primary's table has only from here on is another one's here.
+        # If this statement gives a name to a table of the primary, and the secondary has a table of that name already,
+        # then that table is the secondary's own.
         taken = frozenset(n for n in new_names(parsed) if n not in windows.records and self._names.is_there(n))
         reason = f"{parsed.kind} together with a quarantined table"
         together = Decision(Verdict.QUARANTINE, reason, selected, gone, of_secondary=taken)
@@ -204,22 +209,25 @@ class DdlDecisions:
         return None
 
     def _of_engine(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
-        found = self._effects.of_engine(parsed)
-        if found is None:
+        decision = self._effects.of_engine(parsed)
+        if decision is None:
             return None
-        # A table that is copied beside the stream is its copy's: that refuses such a table by itself.
-        return replace(found, tables=tuple(t for t in found.tables if windows.mode(t, transaction) is not Mode.SKIPPED))
+        # A table that is re-copied while the stream runs is left out: its copy refuses such a table by itself.
+        return replace(
+            decision, tables=tuple(t for t in decision.tables if windows.mode(t, transaction) is not Mode.SKIPPED)
+        )
 
     def _decide_applied(
         self, statement: Statement, parsed: ParsedStatement, transaction: Transaction, windows: Windows
     ) -> Decision:
         selected = self._names.selected(parsed)
-        found = self._of_engine(parsed, transaction, windows) or self._with_outside(parsed, transaction, windows)
-        if found is not None:
-            return found
+        decision = self._of_engine(parsed, transaction, windows) or self._with_outside(parsed, transaction, windows)
+        if decision is not None:
+            return decision
         model = parsed.model
         if model is not None and windows.mode(model, transaction) is not Mode.STRICT:
-            # Copied at another moment, or set aside: the secondary's one need not be what the new one was made like.
+            # The model was copied at another position, or is quarantined: its definition on the secondary may be
+            # another one than the primary used.
             raise TableChangedInWindow(selected, f"{parsed.kind} like {model}, which is not of that moment here")
         if any(windows.mode(t, transaction) not in (Mode.STRICT, Mode.QUARANTINED) for t in selected):
             self._check_window(parsed, selected)
@@ -227,11 +235,12 @@ class DdlDecisions:
         return self._effects.of_rows(statement, parsed, selected) or Decision(Verdict.APPLY)
 
     def _with_outside(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
-        """Say what becomes of a statement that takes rows or a definition from a table outside the filters, or to one.
+        """Return the decision about a statement that moves rows or a definition from or to a table outside the filters.
 
-        As an online schema change does whose tables are left out. A table that is there after it, or now, is copied
-        again (TableChangedInWindow), as the rows or the definition of the other one are not here. A table that is gone
-        is set aside: its rows were not dropped. Returns None for another statement.
+        Such a statement is part of an online schema change whose working tables the filters leave out. The rows or the
+        definition of the other table are not on the secondary. So a selected table that exists after the statement, or
+        that the primary has now, is copied again (TableChangedInWindow). A selected table that the primary does not
+        have any more is quarantined, because its rows were not dropped. Returns None for any other statement.
         """
         if parsed.kind is StatementKind.DROP_TABLE:
             return None
@@ -242,23 +251,26 @@ class DdlDecisions:
         selected = dict.fromkeys(t for t in parsed.tables if self._names.target(t) is not None)
         live = [t for t in selected if windows.mode(t, transaction) is not Mode.SKIPPED]
         reason = f"{parsed.kind} with {outside}, which is outside the filters"
-        if stays := tuple(t for t in live if t not in parsed.gone):
-            raise TableChangedInWindow(stays, f"{reason}, at {transaction.start}")
-        if there := self._effects.on_primary(live):
-            # Made again, or never gone: a RENAME TABLE may mean a temporary table of that name.
-            raise TableChangedInWindow(there, f"{reason}, at {transaction.start}, and the primary has such a table now")
+        if remaining := tuple(t for t in live if t not in parsed.gone):
+            raise TableChangedInWindow(remaining, f"{reason}, at {transaction.start}")
+        if existing := self._effects.on_primary(live):
+            # The table was created again, or was never gone: a RENAME TABLE may mean a temporary table of that name.
+            raise TableChangedInWindow(
+                existing, f"{reason}, at {transaction.start}, and the primary has such a table now"
+            )
         reason += ": the primary has no table of this name any more"
         return Decision(Verdict.QUARANTINE, reason, tuple(live), frozenset(live))
 
     def _stopped(self, parsed: ParsedStatement, transaction: Transaction) -> ApplyRefused:
-        # It names no table: this is what the user asked for, not a failure that goes away or sets a table aside.
+        # The error names no table, because the user asked for this stop. An error that names a table is handled as a
+        # failure of that table: it is tried again, or the table is quarantined.
         return ApplyRefused(
             f"{parsed.kind} at {transaction.start}, and REPLICA_DDL=stop: {shown(parsed)}",
             hint=f"run it on {self._instance} by hand, then {passing_advice(self._instance, transaction.end)}",
         )
 
     def _check_names(self, parsed: ParsedStatement, selected: tuple[TableName, ...], transaction: Transaction) -> None:
-        """Refuse a statement that may name a schema, which has another name here, where no schema is looked for."""
+        """Raise ApplyRefused if a statement may name a renamed schema where the parser does not look for schemas."""
         routed = sorted(n for n in parsed.unplaced if self._selection.schema_target(n) not in (None, n))
         if routed:
             raise ApplyRefused(
@@ -269,8 +281,9 @@ class DdlDecisions:
             )
 
     def _check_window(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
-        # TRUNCATE replays in its place: all later changes are in the log. CREATE is done already, or not yet; but
-        # CREATE OR REPLACE takes away rows that the copy may have brought.
+        # A TRUNCATE may run again inside the replay window, because all later changes are in the log. A CREATE TABLE
+        # has already run or runs now, and both are right. But CREATE OR REPLACE would remove rows that the copy may
+        # have brought.
         is_create = parsed.kind is StatementKind.CREATE_TABLE and not parsed.replaces
         if parsed.kind is StatementKind.TRUNCATE or is_create:
             return

@@ -1,4 +1,4 @@
-"""Carries a statement of the log out on the secondary, once, whatever happens to the process or the connection."""
+"""Run the statements of the log on the secondary, each exactly once, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.chunks import source_of
-from replica_cli.sqlbuilder.clauses import without_dropped, without_way
+from replica_cli.sqlbuilder.clauses import without_dropped, without_execution_options
 from replica_cli.sqlbuilder.definition import without_counter
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote_table
@@ -43,9 +43,9 @@ logger = logging.getLogger(__name__)
 
 
 class DdlExecution:
-    """Runs statements on the session that holds the lock: a connection that was fenced off cannot alter anything.
+    """Runs statements on the session that holds the writer's lock: without the lock it cannot alter anything.
 
-    `catalog` is another session, in which text is text.
+    `catalog` is another session, which returns text as `str`.
     """
 
     def __init__(
@@ -84,12 +84,14 @@ class DdlExecution:
         in_window: bool,
         is_replacing: bool = False,
     ) -> None:
-        """Carry a statement out, once, whatever happened to the process that tried before.
+        """Run a statement once, also if an earlier attempt was killed.
 
-        `is_replacing`: it makes a table, and one that is there is the former one of that name, which was quarantined.
-        The intent that this leaves goes with `IntentStore.forget_statement` in the position's transaction.
-        Raises ApplyRefused where the secondary refuses it, StatementInDoubt where nothing tells whether it ran,
-        TableChangedInWindow where another server may make other rows of it.
+        `in_window`: a table of the statement is inside its replay window. `is_replacing`: the statement creates a
+        table, and the secondary may have the former table of that name, which was quarantined; it is dropped first.
+
+        The intent that this leaves is deleted with `IntentStore.forget_statement` in the transaction that saves the
+        position. Raises ApplyRefused if the secondary refuses the statement, StatementInDoubt if it cannot be known
+        whether it ran, TableChangedInWindow if another server may produce other rows from it.
         """
         targets = self._names.targets(parsed)
         if (
@@ -128,12 +130,12 @@ class DdlExecution:
         is_replacing: bool,
     ) -> None:
         before = self._fingerprint(targets)
-        left = self._intents.left_of(statement, transaction)
-        if left is None:
+        earlier_intent = self._intents.left_of(statement, transaction)
+        if earlier_intent is None:
             self._check_outcome(statement, parsed, transaction)
             intent = Intent(place_of(transaction), digest(statement), before, shown(parsed))
             self._intents.save(intent)
-        elif left.before_hash != before and not (is_replacing or self._is_run_again(parsed, targets)):
+        elif earlier_intent.before_hash != before and not (is_replacing or self._is_run_again(parsed, targets)):
             log(
                 logger, logging.INFO, Tag.INFO, "finished before the restart: %s", shown(parsed),
                 instance=self._session.server.name, position=transaction.start,
@@ -153,24 +155,25 @@ class DdlExecution:
             if is_replacing:
                 drop_tables(self._session, targets)
         self._uncompared.add(self._altered.to_store(parsed))
-        defined = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
+        former = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
         with self._refusals.raised(parsed, transaction, is_new=is_new):
             self._run(statement, parsed, targets)
             self._keep_transactional(targets)
-        self._altered.note(parsed, defined)
+        self._altered.note(parsed, former)
 
     def _definitions(self, parsed: ParsedStatement) -> dict[TableName, TableDefinition | None]:
         """Return the secondary's definitions of a statement's tables, by the primary's names."""
         return {name: self._names.definition(name) for name in self._names.selected(parsed)}
 
     def _is_run_again(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bool:
-        # CREATE OR REPLACE drops first: a secondary that refuses the rest of it has changed all the same. A TRUNCATE
-        # may be done twice, and another definition than before it may be somebody's own doing.
+        # CREATE OR REPLACE drops first: if the secondary refuses the rest of it, the definition has changed although it
+        # did not run. A TRUNCATE may run twice, and leaves the definition as it is: if that has changed, somebody else
+        # changed it.
         is_half_done = parsed.kind is StatementKind.CREATE_TABLE and not self._names.are_there(targets)
         return is_half_done or parsed.kind is StatementKind.TRUNCATE
 
     def _check_outcome(self, statement: Statement, parsed: ParsedStatement, transaction: Transaction) -> None:
-        """Raise TableChangedInWindow for an ALTER TABLE whose rows another server may not make the same."""
+        """Raise TableChangedInWindow for an ALTER TABLE that may give rows other values on another server."""
         target = self._names.target(parsed.references[0].name) if parsed.references else None
         if parsed.kind is not StatementKind.ALTER_TABLE or target is None:
             return
@@ -178,15 +181,15 @@ class DdlExecution:
         if before is None:
             return
         rows = f"SELECT 1 FROM {source_of(replace(before, name=target))} WHERE {{}} LIMIT 1"
-        found = [
+        confirmed = [
             doubt
             for doubt in self._statement_session.doubts(statement, parsed, before)
             if self._catalog.row(rows.format(doubt.condition)) is not None
         ]
-        if found:
-            names = (*parsed.tables, *(name for doubt in found for name in doubt.sequences))
+        if confirmed:
+            names = (*parsed.tables, *(name for doubt in confirmed for name in doubt.sequences))
             selected = tuple(n for n in dict.fromkeys(names) if self._names.target(n) is not None)
-            reason = "; ".join(doubt.reason for doubt in found)
+            reason = "; ".join(doubt.reason for doubt in confirmed)
             raise TableChangedInWindow(selected, f"{parsed.kind} at {transaction.start}: {reason}")
 
     def _run(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
@@ -203,14 +206,15 @@ class DdlExecution:
             raise
 
     def _take_back(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
-        """Forget what was noted for a statement that the server refused: the intent, if the tables are as before it.
+        """Forget what was noted for a statement that the server refused.
 
-        An intent that stayed would take what somebody does to a table, so that the statement can run, for its outcome.
-        Where the tables are others in spite of the error, the next attempt ends what was done of it.
+        The intent is forgotten if the tables are as before the statement. If it stayed, a change that somebody makes to
+        a table, so that the statement can run, would be taken for the statement's effect. If the tables have changed in
+        spite of the error, the intent stays, and the next attempt completes the statement.
         """
-        self._uncompared.forget(self._altered.stored_in_vain(parsed))
-        left = self._intents.load()
-        if left is not None and left.before_hash == self._fingerprint(targets):
+        self._uncompared.forget(self._altered.stored_only_for(parsed))
+        intent = self._intents.load()
+        if intent is not None and intent.before_hash == self._fingerprint(targets):
             self._intents.forget()
 
     def _text(self, statement: Statement, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> bytes:
@@ -221,21 +225,22 @@ class DdlExecution:
         if parsed.kind is StatementKind.CREATE_TABLE:
             parsed = without_start_transaction(parsed)
         if parsed.kind is StatementKind.ALTER_TABLE:
-            parsed = without_way(parsed)
+            parsed = without_execution_options(parsed)
             missing = self._effects.missing_constraints(parsed)
-            found = without_dropped(parsed, missing.names) if missing.is_left_out else parsed
-            if found is None:
+            remaining = without_dropped(parsed, missing.names) if missing.is_left_out else parsed
+            if remaining is None:
                 return b"DO 0"  # the copy left out what it drops
-            parsed = found
+            parsed = remaining
         if parsed.kind is StatementKind.CREATE_SCHEMA:
             target = self._names.schema(parsed.schema)
             if self._names.has_schema(target):
-                return b"DO 0"  # replaced, and kept as it holds what is not the primary's
+                return b"DO 0"  # it was to be replaced, but holds objects that are not the primary's
         text = parsed.routed(self._names.schema)
         return text.encode(self._statement_session.codec(statement), "surrogateescape")
 
     def _fingerprint(self, targets: tuple[TableName, ...]) -> str:
-        # Without the counters: a row that somebody else inserts here is no sign that a statement ran.
+        # Without the auto-increment counters: a row that somebody else inserts must not look like the effect of a
+        # statement.
         parts = []
         for target in targets:
             exists = read_table(self._catalog, target) is not None
@@ -244,26 +249,26 @@ class DdlExecution:
         return hashlib.sha256("\0\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _tables_in_doubt(self, parsed: ParsedStatement) -> tuple[TableName, ...]:
-        """Return the primary's names of the tables whose definitions are the same whether the statement ran or not."""
+        """Return the tables whose definitions are the same whether the statement ran or not, by the primary's names."""
         circle = renamed_in_a_circle(parsed)
         is_same = bool(circle) and all(self._body(new) == self._body(old) for new, old in circle.items())
         names = tuple(circle) if is_same else parsed.tables if swaps_in_place(parsed) else ()
         return tuple(name for name in names if self._names.target(name) is not None)
 
     def _body(self, name: TableName) -> str:
-        """Return the definition of the secondary's table without its name, empty if it is not there."""
+        """Return the definition of the secondary's table without its name, or an empty string if it does not exist."""
         target = self._names.target(name)
         if target is None or read_table(self._catalog, target) is None:
             return ""
         return without_counter(show_create(self._catalog, target)).partition("(")[2]
 
     def _finish_drop(self, parsed: ParsedStatement, targets: tuple[TableName, ...]) -> None:
-        # Some of several tables may be gone and others not.
+        # A killed DROP TABLE may have dropped some of its tables and not the others.
         if parsed.kind is StatementKind.DROP_TABLE:
             drop_tables(self._session, targets)
 
     def _keep_transactional(self, targets: tuple[TableName, ...]) -> None:
-        """Rows and position commit together only in a transactional engine."""
+        """Convert tables to InnoDB if needed: rows and position commit together only in a transactional engine."""
         for target in targets:
             definition = read_table(self._catalog, target)
             if definition is not None and definition.engine and kind_of(definition.engine) is not EngineKind.KEPT:

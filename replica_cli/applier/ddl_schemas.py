@@ -1,8 +1,9 @@
-"""Statements on schemas, and the schemas that other statements need, on the secondary; what becomes of a refusal.
+"""Create, alter and drop schemas on the secondary, and go on if the secondary refuses that.
 
-A secondary may hold tables in the same schema that the filters leave out, views and routines of its own, and tables
-whose copy began after the statement. So the tables are dropped by name, and the schema only if nothing is left in it.
-A schema is nothing but a default for tables: one that is refused does not keep the stream from going on.
+A schema of the secondary may also hold tables that the filters leave out, own views and routines, and tables whose copy
+began after the statement. So the selected tables are dropped by name, and the schema only if nothing is left in it. A
+schema only holds defaults for tables, so a refused statement on a schema stops the stream only if the user's policy is
+to stop at each failure.
 """
 
 from __future__ import annotations
@@ -37,51 +38,55 @@ _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema =
 _OBJECTS = """SELECT table_name FROM information_schema.tables WHERE table_schema = %s
  UNION ALL SELECT routine_name FROM information_schema.routines WHERE routine_schema = %s
  UNION ALL SELECT event_name FROM information_schema.events WHERE event_schema = %s"""
-_TABLES_A_STATEMENT = 200
+_TABLES_PER_STATEMENT = 200
 
 
 def empties_schema(parsed: ParsedStatement) -> bool:
-    """Return True if every table of a schema is gone after the statement."""
+    """Return True if a statement drops every table of a schema."""
     return parsed.kind is StatementKind.DROP_SCHEMA or (parsed.kind is StatementKind.CREATE_SCHEMA and parsed.replaces)
 
 
 def selected_tables(catalog: Session, selection: Selection, schema: str) -> tuple[TableName, ...]:
-    """Return the primary's names of the tables that the secondary has of a schema. Raises ServerError."""
+    """Return the selected tables of a schema that the secondary has, by the primary's names. Raises ServerError."""
     target = selection.schema_target(schema)
     names = (TableName(schema, str(table)) for (table,) in catalog.rows(_TABLES, target))
     return tuple(name for name in names if selection.target(name) is not None)
 
 
 def drop_tables(session: Session, targets: Sequence[TableName]) -> None:
-    """Drop tables of the secondary, whatever refers to them. Raises ServerError."""
+    """Drop tables of the secondary, even if foreign keys refer to them. Raises ServerError."""
     session.execute("SET SESSION foreign_key_checks=0")
-    for first in range(0, len(targets), _TABLES_A_STATEMENT):
-        names = targets[first : first + _TABLES_A_STATEMENT]
+    for first in range(0, len(targets), _TABLES_PER_STATEMENT):
+        names = targets[first : first + _TABLES_PER_STATEMENT]
         session.execute("DROP TABLE IF EXISTS " + ", ".join(map(quote_table, names)))
     session.execute("SET SESSION foreign_key_checks=1")
 
 
 def drop_schema(session: Session, catalog: Session, schema: str, tables: Sequence[TableName]) -> list[str]:
-    """Drop some tables of the secondary, and their schema if nothing else is in it; return the names of what is left.
+    """Drop some tables of the secondary, and their schema if it is then empty.
 
-    Doing it again, after a kill, does what is left to do. Raises ServerError.
+    Return the names of the remaining objects. After a kill it can be called again and does the rest. Raises
+    ServerError.
     """
     drop_tables(session, tables)
-    left = [str(name) for (name,) in catalog.rows(_OBJECTS, schema, schema, schema)]
-    if not left:
+    remaining = [str(name) for (name,) in catalog.rows(_OBJECTS, schema, schema, schema)]
+    if not remaining:
         session.execute(f"DROP DATABASE IF EXISTS {quote(schema)}")
-    return left
+    return remaining
 
 
 def without_replace(parsed: ParsedStatement) -> ParsedStatement:
     """Return a CREATE OR REPLACE DATABASE without its OR REPLACE, which MySQL does not know."""
-    places = [i for i, t in enumerate(parsed.tokens) if t.is_word("OR", "REPLACE")][:2]
-    tokens = tuple(t._replace(text="") if i in places else t for i, t in enumerate(parsed.tokens))
+    indexes = [i for i, t in enumerate(parsed.tokens) if t.is_word("OR", "REPLACE")][:2]
+    tokens = tuple(t._replace(text="") if i in indexes else t for i, t in enumerate(parsed.tokens))
     return replace(parsed, tokens=tokens)
 
 
 class SchemaStatements:
-    """Changes schemas on the session that holds the lock; `catalog` is another session, in which text is text."""
+    """Changes schemas on the session that holds the writer's lock.
+
+    `catalog` is another session, which returns text as `str`. `stops_at_failure`: a refused statement stops the stream.
+    """
 
     def __init__(
         self,
@@ -111,10 +116,11 @@ class SchemaStatements:
         gone: tuple[TableName, ...],
         create: Callable[[ParsedStatement], None],
     ) -> Decision:
-        """Drop tables and their schema, and `create` it again for a CREATE OR REPLACE. After a kill it is done again.
+        """Drop tables and their schema, and `create` the schema again for a CREATE OR REPLACE.
 
-        Return which tables are still there, as the secondary refuses to drop them: they are to be quarantined.
-        Raises LockWait as long as it may be tried again, ApplyRefused if a failure is to stop the stream.
+        After a kill this can run again. If the secondary refuses to drop tables, the decision that is returned names
+        the tables that it still has, and the caller quarantines them. Raises LockWait as long as the statement may be
+        tried again, ApplyRefused if a failure must stop the stream.
         """
         try:
             with self._runner.waiting_for(place_of(transaction)), self._refusals.raised(parsed, transaction):
@@ -122,21 +128,21 @@ class SchemaStatements:
         except ApplyRefused as error:
             self._check_passable(error)
             self._session.execute("SET SESSION foreign_key_checks=1")
-            left = set(selected_tables(self._catalog, self._selection, parsed.schema))
-            kept = tuple(name for name in gone if name in left)
-            outcome = "its tables are quarantined" if kept else "it stays as it is"
+            existing = set(selected_tables(self._catalog, self._selection, parsed.schema))
+            remaining = tuple(name for name in gone if name in existing)
+            outcome = "its tables are quarantined" if remaining else "it stays as it is"
             if parsed.kind is StatementKind.CREATE_SCHEMA and not self._names.has_schema(
                 self._names.schema(parsed.schema)
             ):
-                # The former one is dropped: what can be had of the new one is.
+                # The former schema is dropped. The new one is made as far as the secondary accepts it.
                 self.pass_over(error, parsed, transaction)
             else:
                 self._warn(error, parsed, transaction, outcome)
-            return Decision(Verdict.QUARANTINE, error.message, kept, frozenset(kept))
+            return Decision(Verdict.QUARANTINE, error.message, remaining, frozenset(remaining))
         return Decision(Verdict.APPLY)
 
     def _check_passable(self, error: ApplyRefused) -> None:
-        """Raise a schema's error if the statement may be tried again, or if a failure is to stop the stream."""
+        """Raise the error if the statement may be tried again, or if a failure must stop the stream."""
         if self._stops_at_failure or (isinstance(error, LockWait) and not error.is_over):
             raise error
 
@@ -147,9 +153,9 @@ class SchemaStatements:
         )  # fmt: skip
 
     def pass_over(self, error: ApplyRefused, parsed: ParsedStatement, transaction: Transaction) -> None:
-        """Go on after a CREATE or ALTER DATABASE that the secondary refuses, with what can be had of it.
+        """Go on after a CREATE or ALTER DATABASE that the secondary refuses, with what it does accept of it.
 
-        A schema holds nothing but defaults for tables, and CREATE TABLE comes with those of the primary.
+        A schema only holds defaults for tables, and each CREATE TABLE carries the primary's defaults with it.
         """
         self._check_passable(error)
         target = self._names.schema(parsed.schema)
@@ -178,21 +184,21 @@ class SchemaStatements:
         self._refusals.check_attempts(parsed, transaction)
         schema = self._names.schema(parsed.schema)
         targets = tuple(t for t in map(self._names.target, gone) if t is not None)
-        left = drop_schema(self._session, self._catalog, schema, targets) if self._names.has_schema(schema) else []
-        if left:
-            shown = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
+        remaining = drop_schema(self._session, self._catalog, schema, targets) if self._names.has_schema(schema) else []
+        if remaining:
+            shown = ", ".join(remaining[:5]) + (" …" if len(remaining) > 5 else "")
             log(
                 logger, logging.WARNING, Tag.WARN, "%s: the schema stays on this side, as it holds %d objects that "
-                "are not the primary's or are copied at this moment: %s", parsed.kind, len(left), shown,
+                "are not the primary's or are copied at this moment: %s", parsed.kind, len(remaining), shown,
                 instance=self._session.server.name, schema=schema, position=transaction.start,
             )  # fmt: skip
         if parsed.kind is StatementKind.CREATE_SCHEMA:
             create(without_replace(parsed))
 
     def make_missing(self, parsed: ParsedStatement, transaction: Transaction) -> None:
-        """Make the schemas that a statement makes or alters something in, and that the secondary does not have.
+        """Create the schemas that a statement needs and that the secondary does not have.
 
-        The primary had them without a table when the copy was made, or when they came into the filters.
+        The primary had no table in them when the copy was made, or when the filters began to select them.
         """
         names = {name.schema for name in self._names.selected(parsed)}
         if parsed.kind is StatementKind.ALTER_SCHEMA:

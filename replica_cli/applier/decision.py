@@ -1,4 +1,4 @@
-"""What becomes of a statement: the verdict that the DDL's rules come to, and what the applier does next."""
+"""The decision about one statement: `DdlDecisions` makes it, and the applier acts on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """What becomes of a statement."""
+    """What the applier does with a statement."""
 
     IGNORE = "ignore"
     APPLY = "apply"
@@ -20,11 +20,15 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict, its reason, and the primary's names of the tables it is about; `gone` are those it has no longer.
+    """A verdict, its reason, and the tables that it is about, by the primary's names.
 
-    `replaced`: quarantined tables whose name the statement gives to a new table. `of_secondary`: those of `tables` that
-    are the secondary's own, and have a name that the statement gives to another one. `is_uncopyable`: a copy of the
-    tables would be refused as well.
+    Attributes:
+        gone: those of `tables` that the primary does not have after the statement.
+        replaced: quarantined tables whose name the statement gives to a new table.
+        of_secondary: those of `tables` that are the secondary's own, and whose name the statement gives to another
+            table.
+        is_uncopyable: a copy of the tables would be refused as well.
+
     """
 
     verdict: Verdict

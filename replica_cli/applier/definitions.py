@@ -1,6 +1,7 @@
-"""The secondary's table definitions as they are at the position being applied.
+"""Cache the secondary's table definitions as they are at the position that is being applied.
 
-DDL is applied in stream order, so the secondary's own catalog is the schema of the moment: no history to keep.
+DDL runs in the order of the log, so the secondary's own catalog always has the right definitions. No history of them is
+needed.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 
 _Column = tuple[str, str, str | None]
-_ASKED_AT_ONCE = 100
+_QUERIES_PER_PACKET = 100
 _HASH = "SHA2(CONCAT_WS('/', ordinal_position, HEX(column_name), HEX(column_type), HEX(character_set_name)), 256)"
-# One row a table, whatever its columns: what is not in use, or is as it was, needs no more.
+# One row for each table, however many columns it has. Only tables in use whose digest differs are read in full.
 _DIGESTS = f"""SELECT table_name, BIT_XOR(CAST(CONV(LEFT({_HASH}, 16), 16, 10) AS UNSIGNED)),
  BIT_XOR(CAST(CONV(SUBSTR({_HASH}, 17, 16), 16, 10) AS UNSIGNED)) FROM information_schema.columns
  WHERE table_schema = %s GROUP BY table_name"""
@@ -37,16 +38,16 @@ _COLUMNS = """SELECT column_name, column_type, character_set_name FROM informati
 
 
 class Definitions:
-    """A cache over the catalog, by the secondary's names; forgotten at each DDL.
+    """A cache over the catalog, by the secondary's names. The entries of a table are forgotten after each DDL on it.
 
-    `from_mariadb`: the primary's flavour.
+    `from_mariadb`: the primary is MariaDB.
     """
 
     def __init__(self, session: Session, selection: Selection, *, from_mariadb: bool) -> None:
         self._session = session
         self._selection = selection
         self._from_mariadb = from_mariadb
-        # One for each table that there is: their number does not grow by itself.
+        # One entry for each table: the number of tables limits these caches, so they are never trimmed.
         self._tables: TableCache[TableName, TableDefinition] = TableCache(trims_itself=False)
         self._digests: TableCache[TableName, list[int]] = TableCache(trims_itself=False)
         self._sources: dict[TableName, TableName] = {}
@@ -55,9 +56,10 @@ class Definitions:
 
     @contextlib.contextmanager
     def expecting(self, events: Sequence[RowEvent]) -> Iterator[None]:
-        """Take in what is applied next: the first of its tables that is not known is read with all of the others.
+        """Name the events that are applied next. The first read of one of their tables reads all of them.
 
-        A batch may begin thousands of tables, and each question waits for its answer.
+        Tables that are cached already are not read. A batch may use thousands of new tables, and each query costs a
+        round trip.
         """
         self._expected = events
         try:
@@ -66,52 +68,61 @@ class Definitions:
             self._expected = ()
 
     def get(self, target: TableName, source: TableName | None = None) -> TableDefinition:
-        """Return a table's definition; `source` is the primary's name. Raises Drift where there is no such table."""
+        """Return a table's definition. Raises Drift if the secondary has no such table.
+
+        `source` is the primary's name of the table.
+        """
         if target not in self._tables.entries:
             self._read(target, source or target)
-        found = self._tables.entries.get(target)
-        if found is None:
+        definition = self._tables.entries.get(target)
+        if definition is None:
             raise Drift(f"{target} is missing on {self._session.server.name}")
-        return found
+        return definition
 
     def why_refused(self, target: TableName) -> str | None:
-        """Return why rows of a known table cannot be kept equal: it computes other values than the primary."""
+        """Return why rows of a cached table cannot be kept equal, or None.
+
+        The reason is a column that is computed when a row is written, and gets other values than on the primary.
+        """
         if target not in self._refused.entries:
-            found = why_computed_values_differ(
+            difference = why_computed_values_differ(
                 self._tables.entries[target], from_mariadb=self._from_mariadb, to_mariadb=self._session.is_mariadb
             )
-            reason = found and f"{found[0]} is computed when a row is written, and {found[1]}"
+            reason = difference and f"{difference[0]} is computed when a row is written, and {difference[1]}"
             self._refused.keep(target, target, reason)
         return self._refused.entries[target]
 
     def _read(self, target: TableName, source: TableName) -> None:
-        """Read one table, and what is not known of those that are expected; those that are missing stay unknown."""
-        # Once: what is missing is not asked for again with each of the others.
+        """Read one table, and those of the expected tables that are not cached.
+
+        Missing tables stay without an entry.
+        """
+        # Only once: else the missing tables would be asked for again with each of the others.
         expected, self._expected = self._expected, ()
         sources = {self._selection.target(table.name): table.name for table in {e.head.table for e in expected}}
         wanted = {t: s for t, s in sources.items() if t is not None and t not in self._tables.entries}
         wanted[target] = source
-        for name, found in read_tables(self._session, sorted(wanted)).items():
-            self._tables.keep(name, name, found)
-            self._digests.keep(name, name, _digest(_columns(found)))
+        for name, definition in read_tables(self._session, sorted(wanted)).items():
+            self._tables.keep(name, name, definition)
+            self._digests.keep(name, name, _digest(_columns(definition)))
             self._sources[name] = wanted[name]
 
     def check(self) -> list[TableName]:
-        """Look whether somebody else altered the tables in use: forget those that were, return the primary's names.
+        """Forget the tables in use that somebody else altered, and return them by the primary's names.
 
-        Columns that came are no harm. Raises Drift where one that is in use went, moved, or has another type.
+        Added columns do no harm. Raises Drift if a column was dropped, moved or has another type or charset.
         """
         altered = []
-        # All answers first: an error in the middle must leave nothing half forgotten.
+        # Read all answers first: an error in the middle must not leave some tables forgotten and others not.
         for target, after in list(self._differing()):
             before = _columns(self._tables.entries[target])
             if not after or tuple(after) == before:
-                # One that is gone shows at its next change.
+                # A dropped table is noticed at its next change.
                 continue
             altered.append(self._sources[target])
             self.forget([target])
-            kept = {name for name, *_ in before}
-            if tuple(c for c in after if c[0] in kept) != before:
+            known_names = {name for name, *_ in before}
+            if tuple(c for c in after if c[0] in known_names) != before:
                 server, source = self._session.server.name, self._sources[target]
                 raise Drift(
                     f"{source}: {_difference(before, after)} on {server}, and no DDL of the primary did that",
@@ -121,43 +132,45 @@ class Definitions:
         return altered
 
     def _differing(self) -> Iterator[tuple[TableName, Sequence[_Column]]]:
-        """Yield the columns of now of the tables in use that may have others than those that are known."""
+        """Yield the tables in use whose columns may differ from the cached ones, with their present columns."""
         schemas = sorted({target.schema for target in self._tables.entries})
         answers = self._session.rows_of_each([_DIGESTS % self._session.escape(s) for s in schemas]) if schemas else []
-        now = {
+        current = {
             (schema, table): digest for schema, rows in zip(schemas, answers, strict=True) for table, *digest in rows
         }
-        # The server may spell names its own way.
-        found = [t for t, digest in self._digests.entries.items() if now.get((t.schema, t.table), digest) != digest]
-        for first in range(0, len(found), _ASKED_AT_ONCE):
-            targets = found[first : first + _ASKED_AT_ONCE]
+        # A table that is not in the answer counts as unchanged, because the server may spell its name in another way.
+        differing = [
+            t for t, digest in self._digests.entries.items() if current.get((t.schema, t.table), digest) != digest
+        ]
+        for first in range(0, len(differing), _QUERIES_PER_PACKET):
+            targets = differing[first : first + _QUERIES_PER_PACKET]
             queries = [_COLUMNS % (self._session.escape(t.schema), self._session.escape(t.table)) for t in targets]
             yield from zip(targets, self._session.rows_of_each(queries), strict=True)
 
     def forget(self, targets: Collection[TableName] = ()) -> None:
-        """Forget some tables, or all: they changed."""
+        """Forget some tables, or all if none is given, because they changed."""
         self._tables.forget(targets)
         self._digests.forget(targets)
         self._refused.forget(targets)
 
 
-def _columns(known: TableDefinition) -> tuple[_Column, ...]:
-    return tuple((c.name, c.column_type, c.charset) for c in known.columns)
+def _columns(definition: TableDefinition) -> tuple[_Column, ...]:
+    return tuple((c.name, c.column_type, c.charset) for c in definition.columns)
 
 
 def _digest(columns: Sequence[_Column]) -> list[int]:
-    """Return what `_DIGESTS` returns of a table with these columns."""
-    found = [0, 0]
-    for place, values in enumerate(columns, 1):
-        text = "/".join([str(place), *(value.encode().hex().upper() for value in values if value is not None)])
+    """Return what the query `_DIGESTS` returns for a table with these columns."""
+    halves = [0, 0]
+    for ordinal, values in enumerate(columns, 1):
+        text = "/".join([str(ordinal), *(value.encode().hex().upper() for value in values if value is not None)])
         digest = sha256(text.encode()).digest()
         for half in range(2):
-            found[half] ^= int.from_bytes(digest[half * 8 : half * 8 + 8], "big")
-    return found
+            halves[half] ^= int.from_bytes(digest[half * 8 : half * 8 + 8], "big")
+    return halves
 
 
 def _difference(before: Sequence[_Column], after: Sequence[_Column]) -> str:
-    names = {name: place for place, (name, *_) in enumerate(after)}
+    names = {name: index for index, (name, *_) in enumerate(after)}
     for name, kind, charset in before:
         if name not in names:
             return f"column {name} is gone"

@@ -1,17 +1,20 @@
-"""What a statement really did on the primary: the cases in which running its text would do something else here.
+"""Decide what a statement really did on the primary if its text would do something else on the secondary.
 
 A temporary table hides a real one of its name from its own connection, and the log does not name which of the two a
-statement means. What the servers do log, found on MariaDB 10.11 and 11.8 and MySQL 9.7, in all binlog formats:
+statement means. The servers log the following (measured on MariaDB 10.11 and 11.8 and MySQL 9.7, in all binlog
+formats):
 
 - TRUNCATE, ALTER TABLE, CREATE and DROP INDEX and CREATE TABLE … LIKE on a temporary table are in the log only in
-  statement and mixed format, and always carry the flag "thread specific". Others may carry it too (in a procedure that
-  used a temporary table before, and with CONNECTION_ID()): with the flag it may be so, without it is not.
+  statement and mixed format, and always carry the flag "thread specific". Other statements may carry it too (in a
+  procedure that used a temporary table before, and with CONNECTION_ID()). So with the flag a statement may mean a
+  temporary table, and without the flag it does not.
 - RENAME TABLE of a temporary table (MariaDB) is in the log in every format, without the flag.
 - The servers rewrite DROP TABLE: DROP TEMPORARY TABLE for temporary ones, DROP TABLE for real ones.
 
-So nothing has to be remembered of connections, and a stream may begin anywhere. If no table of that name is on the
-secondary, the statement was about a temporary one. If one is, and the primary cannot tell, the table is copied again.
-Only a rename of which the primary has neither name is run and remembered: a later statement or row proves it wrong.
+So no state of the primary's connections is needed, and a stream may begin anywhere. If the secondary has no table of
+that name, the statement meant a temporary one. If it has one, and the primary's tables do not answer the question, the
+table is copied again. Only a rename of which the primary has neither name runs and is remembered: a later statement or
+row can prove that it meant a temporary table.
 """
 
 from __future__ import annotations
@@ -38,22 +41,25 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
-_ONE_OF_TWO = "may mean a temporary table of that name: the log does not tell"
+_MAYBE_TEMPORARY = "may mean a temporary table of that name: the log does not tell"
 
 
 @dataclass(frozen=True, slots=True)
 class MissingConstraints:
-    """Names in lower case. `is_left_out`: the table has none of them under another name either."""
+    """Constraints that a statement drops and that the secondary's table does not have, by their names in lower case.
+
+    `is_left_out`: the table does not have them under another name either.
+    """
 
     names: frozenset[str] = frozenset()
     is_left_out: bool = False
 
 
 class StatementEffects:
-    """Judges statements on replicated tables, which are named as the primary names them.
+    """Judges statements on selected tables, by the primary's names.
 
-    `catalog` is a session on the secondary; `read_primary` returns the primary's definitions of now of those tables
-    that are there.
+    `catalog` is a session on the secondary. `read_primary` returns the primary's present definitions of those of the
+    given tables that exist. `renames_temporary`: the primary can rename temporary tables (MariaDB).
     """
 
     def __init__(
@@ -72,7 +78,10 @@ class StatementEffects:
         self._renames_temporary = renames_temporary
 
     def check_dropped(self, parsed: ParsedStatement, selected: tuple[TableName, ...]) -> None:
-        """Raise TableChangedInWindow for a DROP TABLE of what a RENAME TABLE had taken away: that meant another one."""
+        """Raise TableChangedInWindow for a DROP TABLE of a name that a RENAME TABLE had taken away.
+
+        The DROP TABLE proves that the rename meant a temporary table.
+        """
         names = tuple(n for n in selected if n in self._renames)
         if parsed.kind is StatementKind.DROP_TABLE and names:
             raise TableChangedInWindow(names, f"a RENAME TABLE before this {parsed.kind} meant a temporary table")
@@ -80,14 +89,16 @@ class StatementEffects:
     def of_temporary(
         self, statement: Statement, parsed: ParsedStatement, selected: tuple[TableName, ...], *, are_live: bool
     ) -> Decision | None:
-        """Return IGNORE for a statement on temporary tables alone, None for one that cannot be about any.
+        """Return the decision about a statement that means a temporary table, None if it does not.
 
-        `are_live`: none of the tables is being copied, so that what is on the secondary is what the primary had.
-        Raises TableChangedInWindow where it may be about a temporary or a real one.
+        It is IGNORE, or QUARANTINE for a temporary sequence that hides a sequence of the secondary. `are_live`: all
+        tables are applied strictly, so the secondary has exactly the tables that the primary had. Raises
+        TableChangedInWindow if the statement may mean a temporary or a real table.
         """
         if parsed.kind is StatementKind.TEMPORARY_SEQUENCE:
-            # ALTER SEQUENCE carries no flag: from here on it may mean either, and a copy of now would not change that.
-            hidden = tuple(n for n in selected if self._is_here(n))
+            # ALTER SEQUENCE is logged without the flag. From this position on it may mean the temporary or the real
+            # sequence, and a new copy would not change that.
+            hidden = tuple(n for n in selected if self._is_on_secondary(n))
             reason = "a temporary sequence of that name hides it: the log does not tell which of the two changes"
             if hidden:
                 return Decision(Verdict.QUARANTINE, reason, hidden)
@@ -97,44 +108,45 @@ class StatementEffects:
             return self._of_rename(parsed, selected) if is_known else None
         if not statement.is_thread_specific or parsed.kind not in (StatementKind.TRUNCATE, StatementKind.ALTER_TABLE):
             return None
-        if are_live and parsed.tables[0] in selected and not self._is_here(parsed.tables[0]):
+        if are_live and parsed.tables[0] in selected and not self._is_on_secondary(parsed.tables[0]):
             return Decision(Verdict.IGNORE, "temporary table")
-        raise TableChangedInWindow(selected, f"{parsed.kind} {_ONE_OF_TWO}")
+        raise TableChangedInWindow(selected, f"{parsed.kind} {_MAYBE_TEMPORARY}")
 
     def _of_rename(self, parsed: ParsedStatement, names: tuple[TableName, ...]) -> Decision | None:
-        here = [n for n in dict.fromkeys(names) if self._is_here(n)]
-        if not here and not self._read_primary(list(names)):
+        on_secondary = [n for n in dict.fromkeys(names) if self._is_on_secondary(n)]
+        if not on_secondary and not self._read_primary(list(names)):
             return Decision(Verdict.IGNORE, "rename of what is no table on either server (temporary, or a view)")
-        # The name of before of each table by its name of after, if the statement meant real tables only.
-        origins = {name: name for name in here}
+        # The former name of each table by its new name, if the statement meant real tables only.
+        origins = {name: name for name in on_secondary}
         for old, new in zip(names[::2], names[1::2], strict=True):
             if old not in origins or (new in origins and not self._is_renamed(old, new)):
-                raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
+                raise TableChangedInWindow(_distinct(names), f"{parsed.kind} {_MAYBE_TEMPORARY}")
             origins[new] = origins.pop(old)
-        # A name that is taken again in the same statement had become free: its table was real. About the others the
-        # primary is asked: a table that was renamed has its new name, or has neither any more.
+        # A name that becomes free and is given away in the same statement belonged to a real table. For the other names
+        # the primary is asked: a table that it renamed has its new name, or neither name any more.
         doubtful = {old: new for new, old in origins.items() if old not in origins}
-        there = self._read_primary([*doubtful, *doubtful.values()]) if doubtful else {}
-        if any(old in there and new not in there for old, new in doubtful.items()):
-            raise TableChangedInWindow(_once(names), f"{parsed.kind} {_ONE_OF_TWO}")
-        # With neither name there, what comes next of the old one tells: a row of it, or its DROP, proves it wrong.
-        self._renames.add({old: new for old, new in doubtful.items() if new not in there})
+        primary_tables = self._read_primary([*doubtful, *doubtful.values()]) if doubtful else {}
+        if any(old in primary_tables and new not in primary_tables for old, new in doubtful.items()):
+            raise TableChangedInWindow(_distinct(names), f"{parsed.kind} {_MAYBE_TEMPORARY}")
+        # If the primary has neither name, a later event shows what was meant: a row or a DROP of the old name proves
+        # that the rename meant a temporary table.
+        self._renames.add({old: new for old, new in doubtful.items() if new not in primary_tables})
         return None
 
     def _is_renamed(self, old: TableName, new: TableName) -> bool:
-        """Say whether the primary renamed a real table: then one of the new name here is the secondary's own."""
-        there = self._read_primary([old, new])
-        return new in there and old not in there
+        """Return True if the primary renamed a real table: then the secondary's table of the new name is its own."""
+        primary_tables = self._read_primary([old, new])
+        return new in primary_tables and old not in primary_tables
 
     def of_rows(
         self, statement: Statement, parsed: ParsedStatement, selected: tuple[TableName, ...]
     ) -> Decision | None:
-        """Return a decision for a statement that brings or takes rows otherwise than by its text, None for another.
+        """Return the decision about a statement that changes rows in another way than its text says, else None.
 
-        Raises TableChangedInWindow where only a copy can tell which rows are there now.
+        Raises TableChangedInWindow if only a copy can show which rows the table has.
         """
         if statement.is_thread_specific and parsed.kind is StatementKind.CREATE_TABLE and parsed.model is not None:
-            raise TableChangedInWindow(selected, f"{parsed.kind} like {parsed.model}, which {_ONE_OF_TWO}")
+            raise TableChangedInWindow(selected, f"{parsed.kind} like {parsed.model}, which {_MAYBE_TEMPORARY}")
         if is_made_of_query(parsed):
             raise TableChangedInWindow(selected, f"{parsed.kind} from a query, logged as a statement without its rows")
         if statement.error_code:
@@ -148,9 +160,11 @@ class StatementEffects:
         return None
 
     def of_engine(self, parsed: ParsedStatement) -> Decision | None:
-        """Return QUARANTINE where rows of the tables, or of those that they merge, cannot be followed by the log.
+        """Return QUARANTINE if the log does not show all changes of the tables' rows.
 
-        Also for a sequence on MySQL, which has none, and for row versions that cannot be the same on the secondary.
+        That is so for tables of some engines, and for the tables that a MERGE table merges. Also return QUARANTINE for
+        a sequence if the secondary is MySQL, which has none, and for row versions that cannot be the same on the
+        secondary. Return None for any other statement.
         """
         selected = tuple(n for n in parsed.tables if self._selection.target(n) is not None)
         merged = tuple(n for n in parsed.parts if self._selection.target(n) is not None)
@@ -160,7 +174,7 @@ class StatementEffects:
             return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {reason}", selected, is_uncopyable=True)
         if merged:
             reason = f"{parsed.kind} of a MERGE table: what is changed through it is not logged as rows of its tables"
-            return Decision(Verdict.QUARANTINE, reason, _once((*selected, *merged)), is_uncopyable=True)
+            return Decision(Verdict.QUARANTINE, reason, _distinct((*selected, *merged)), is_uncopyable=True)
         if not selected or parsed.kind not in (
             StatementKind.CREATE_TABLE,
             StatementKind.ALTER_TABLE,
@@ -170,8 +184,9 @@ class StatementEffects:
         engine = refused_engine(parsed)
         if engine is not None:
             return self._refused(parsed, engine, selected)
-        # The log does not say which engine the session had as its default, nor that of a table that is a model.
-        definitions = self._read_primary(list(_once(selected)))
+        # The log does not name the default engine of the session, or the engine of the table that the new one is made
+        # LIKE.
+        definitions = self._read_primary(list(_distinct(selected)))
         engines = (d.engine for d in definitions.values() if d.engine)
         refused = next((e for e in engines if kind_of(e) is EngineKind.REFUSED), None)
         return self._refused(parsed, refused, selected) if refused else None
@@ -190,28 +205,29 @@ class StatementEffects:
 
     def on_primary(self, names: Sequence[TableName]) -> tuple[TableName, ...]:
         """Return those of some tables that the primary has now."""
-        there = self._read_primary(list(names)) if names else {}
-        return tuple(name for name in names if name in there)
+        primary_tables = self._read_primary(list(names)) if names else {}
+        return tuple(name for name in names if name in primary_tables)
 
     def missing_constraints(self, parsed: ParsedStatement) -> MissingConstraints:
-        """Return what an ALTER TABLE drops that the secondary's table has not.
+        """Return the constraints that an ALTER TABLE drops and that the secondary's table does not have.
 
-        The copy leaves foreign keys out, and gives other names to checks that MySQL would refuse. One of another name
-        is still there: if the primary's table of now does not have the name of one that is here, it may be that one.
+        The copy leaves foreign keys out, and renames checks whose names MySQL would refuse. So a missing constraint may
+        exist under another name. It may be any constraint of the secondary whose name the primary's table does not have
+        now.
         """
         names = dropped_constraints(parsed)
         target = self._selection.target(parsed.tables[0]) if names else None
-        here = read_table(self._catalog, target) if target is not None else None
-        if here is None:
+        secondary_table = read_table(self._catalog, target) if target is not None else None
+        if secondary_table is None:
             return MissingConstraints()
-        constraints = _constraints(here)
-        # DROP CONSTRAINT of MariaDB takes a unique key too. A foreign key's own index has its name, and stays.
-        missing = names - constraints - {index.name.lower() for index in here.indexes if index.is_unique}
-        there = self._read_primary([parsed.tables[0]]).get(parsed.tables[0]) if missing else None
-        is_left_out = there is not None and not constraints - _constraints(there) - names
+        constraints = _constraints(secondary_table)
+        # DROP CONSTRAINT of MariaDB also drops a unique key. The index of a foreign key has the same name, and stays.
+        missing = names - constraints - {index.name.lower() for index in secondary_table.indexes if index.is_unique}
+        primary_table = self._read_primary([parsed.tables[0]]).get(parsed.tables[0]) if missing else None
+        is_left_out = primary_table is not None and not constraints - _constraints(primary_table) - names
         return MissingConstraints(missing, is_left_out=is_left_out)
 
-    def _is_here(self, name: TableName) -> bool:
+    def _is_on_secondary(self, name: TableName) -> bool:
         target = self._selection.target(name)
         return target is not None and read_table(self._catalog, target) is not None
 
@@ -221,5 +237,5 @@ def _constraints(definition: TableDefinition) -> frozenset[str]:
     return frozenset(name.lower() for name in named)
 
 
-def _once(names: Sequence[TableName]) -> tuple[TableName, ...]:
+def _distinct(names: Sequence[TableName]) -> tuple[TableName, ...]:
     return tuple(dict.fromkeys(names))

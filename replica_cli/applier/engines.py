@@ -1,4 +1,4 @@
-"""Who turns row events into work, and when."""
+"""Group the engines that turn row events into steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Strictly, inside the replay window, and to name what exactly fails."""
+    """The engines of one applier.
+
+    Attributes:
+        strict: applies changes of live tables.
+        replay: applies changes inside the replay window, idempotently.
+        exact: the diagnostic engine, which applies changes strictly and names the row that fails.
+        references: the foreign keys that the engines take into account.
+
+    """
 
     strict: RowEngine
     replay: RowEngine
@@ -23,9 +31,12 @@ class Engines:
     references: References
 
     def forget(self, tables: Collection[TableName], *, are_keys_new: bool = True) -> None:
-        """Forget what was learnt of tables (the primary's names; none: of all): their definitions changed.
+        """Forget what was derived from the definitions of tables, because these changed.
 
-        Not `are_keys_new`: no foreign key points at another table than before.
+        Args:
+            tables: the primary's names; all tables if empty.
+            are_keys_new: a foreign key may refer to another table than before.
+
         """
         if are_keys_new:
             self.references.forget()

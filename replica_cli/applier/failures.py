@@ -1,4 +1,4 @@
-"""What the applier does with errors: where they happened, and whether the same batch is worth another attempt."""
+"""Classify the applier's errors: where they happened, and whether the batch is worth another attempt."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ if TYPE_CHECKING:
 
 
 class NeedsDiagnosis(ReplicaError):
-    """A piece of a large transaction failed in a group of tables: try again with the engine that can tell which."""
+    """A transaction that shares no batch (large, XA, or with statements) failed, and the row that fails is not known.
+
+    The worker applies it again with the diagnostic engine.
+    """
 
     code = "not_exact"
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Say whether the server asks for the whole batch once more, as after a deadlock."""
+    """Return True if the server asks for the whole batch again, as after a deadlock."""
     return isinstance(error, ServerError) and error.remedy is Remedy.RETRY
 
 
 def with_position(error: ReplicaError, transaction: Transaction) -> ReplicaError:
-    """Return the error with the transaction's place in its message."""
+    """Add the transaction's position to the error's message and attributes, and return the error."""
     if "at " + str(transaction.start) not in error.message:
         error.message = f"{error.message}, in the transaction at {transaction.start}"
         error.args = (error.message,)

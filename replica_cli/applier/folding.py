@@ -1,4 +1,4 @@
-"""The rows of a batch, table by table, as they are before it and as they are after it."""
+"""Fold the row events of a batch: keep of each row only what it is before the batch and what it is after it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
     from replica_cli.core.events import TableMap
     from replica_cli.core.table import TableName
 
-    # A row's images before and after the batch, None where there is no row, and whether it must go and come anew.
+    # The images of a row before and after the batch, None if the row does not exist, and whether it must be deleted and
+    # inserted.
     Row = list[bytes | bool | None]
     Rows = dict[Hashable, Row]
 
-# What one event holds at most, unless a row alone is larger.
+# Size limit of one event in bytes. A single larger row gets an event of its own.
 _EVENT_BYTES = 64 * 1024
 _CODE = 4
 _LENGTH = slice(9, 13)
 
 
 class Contradiction(Exception):
-    """Rows do what they cannot, such as being written twice."""
+    """The events of a row do not fit each other, for example two inserts of the same row."""
 
 
 class EventTemplate:
-    """How a table map's events are made, as an event with all columns shows it.
+    """Makes events of one table map. An event with all columns is the model.
 
-    `replaces`: every update goes out as a delete and an insert.
+    `replaces`: every update is written as a delete and an insert.
     """
 
     def __init__(self, head: RowHead, raw: bytes, *, replaces: bool) -> None:
@@ -47,7 +48,7 @@ class EventTemplate:
         self._heads = {kind: self._head(kind, head.present) for kind in RowKind}
 
     def event(self, kind: RowKind, images: Sequence[bytes]) -> RowEvent:
-        """Return an event of so many rows."""
+        """Return an event with these row images."""
         head = self._heads[kind]
         raw = bytearray(b"".join((self._start, head.present, head.present_after, *images)))
         raw[_CODE] = self._insert_code + kind
@@ -61,58 +62,65 @@ class EventTemplate:
 
 @dataclass(slots=True, eq=False)
 class Kind:
-    """What is done with events that begin alike: `fold` takes in their rows; `count` says how many there were."""
+    """How the events with one head are folded.
 
-    form: EventTemplate
+    `fold` takes in the rows of one event and returns their number. `count` is the number of rows folded in this batch.
+    """
+
+    template: EventTemplate
     fold: Callable[[bytes, int, int, Rows, Callable[[], Rows]], int]
     count: int = 0
 
 
 class Folding:
-    """Takes in events in source order; `events` and `parts` are what comes out of them.
+    """Takes in events in the order of the log. The result is in `events` and `parts`.
 
-    `rows` has for each table map its rows by their keys, and what lets them out and begins again.
+    `rows` has for each table map its pending rows by their keys, and a function that writes them out and begins again
+    with no rows.
     """
 
     def __init__(self) -> None:
         self.events: list[RowEvent] = []
         self.rows: dict[TableMap, tuple[Rows, Callable[[], Rows]]] = {}
-        self._forms: dict[TableName, EventTemplate] = {}  # of each table whose rows are pending: of one map at a time
+        self._templates: dict[TableName, EventTemplate] = {}  # by table with pending rows: of one map at a time
         self._counts: Counter[tuple[RowKind, TableMap]] = Counter()
 
     @property
     def parts(self) -> tuple[RowCount, ...]:
-        """Return the rows that were folded away, by kind and table, and, fewer than none, those made of them."""
+        """Return the corrections of the row counts, by kind and table.
+
+        They add the rows that were folded and subtract those of the events made of them, so a number may be negative.
+        """
         return tuple(RowCount(kind, table.name, count) for (kind, table), count in self._counts.items() if count)
 
-    def begin(self, form: EventTemplate) -> tuple[Rows, Callable[[], Rows]]:
-        """Begin with a table: its rows, and what lets them out."""
-        # The same table may have had another map before: what went by it comes first.
-        self._flush(form.table.name)
-        self._forms[form.table.name] = form
-        found = self.rows[form.table] = {}, partial(self._renew, form)
-        return found
+    def begin(self, template: EventTemplate) -> tuple[Rows, Callable[[], Rows]]:
+        """Begin to fold a table. Return its pending rows, and the function that writes them out and begins again."""
+        # The table may have pending rows of another table map. They must be written first.
+        self._flush(template.table.name)
+        self._templates[template.table.name] = template
+        pending = self.rows[template.table] = {}, partial(self._renew, template)
+        return pending
 
     def keep(self, event: RowEvent) -> None:
-        """Take in an event as it is."""
+        """Take in an event without change, after the pending rows of its table."""
         self._flush(event.table.name)
         self.events.append(event)
 
     def end(self, counts: Iterable[tuple[RowHead, int]]) -> None:
-        """Let out all that is still pending; so many rows were taken in."""
-        for name in list(self._forms):
+        """Write out all pending rows. `counts` are the numbers of rows that were taken in."""
+        for name in list(self._templates):
             self._flush(name)
         for head, count in counts:
             self._counts[head.kind, head.table] += count
 
-    def _renew(self, form: EventTemplate) -> Rows:
-        return self.begin(form)[0]
+    def _renew(self, template: EventTemplate) -> Rows:
+        return self.begin(template)[0]
 
     def _flush(self, name: TableName) -> None:
-        form = self._forms.pop(name, None)
-        if form is None:
+        template = self._templates.pop(name, None)
+        if template is None:
             return
-        table, replaces = form.table, form.replaces
+        table, replaces = template.table, template.replaces
         rows, _ = self.rows.pop(table)
         deletes: list[bytes] = []
         updates: list[bytes] = []
@@ -127,16 +135,16 @@ class Folding:
                 inserts.append(after)
             else:
                 updates.append(before + after)
-        # In this order no unique key is held by two rows on the way: updates change none.
+        # In this order no value of a unique key is in two rows at once: the updates change no unique key.
         for kind, images in ((RowKind.DELETE, deletes), (RowKind.UPDATE, updates), (RowKind.INSERT, inserts)):
             self._counts[kind, table] -= len(images)
-            self.events += [form.event(kind, images[part]) for part in cuts(map(len, images), _EVENT_BYTES)]
+            self.events += [template.event(kind, images[part]) for part in cuts(map(len, images), _EVENT_BYTES)]
 
 
 def folding_body(kind: RowKind, *, has_more: bool) -> EachBody:
-    """Return what is done with each row of an event; `has_more`: with other unique keys than the primary key.
+    """Return the code that folds each row of an event, for `compile_each`.
 
-    For `compile_each`, whose `more` are the columns of those keys.
+    `has_more`: the table has other unique keys than the primary key. Their columns are the `more` of `compile_each`.
     """
     if kind is RowKind.INSERT:
         each = _insert("b", has_more=has_more)
@@ -174,7 +182,8 @@ def _delete() -> list[str]:
         "if row is None: rows[key_b] = [row_b, None, False]",
         "elif row[1] is None: raise Contradiction",
         "elif row[0] is None:",
-        # It is new, and must be written before it goes: else nobody would notice one that was there already.
+        # The row is new in this batch. It is inserted before it is deleted, so that a row that exists already is
+        # noticed.
         "    rows = renew()",
         "    get = rows.get",
         "    rows[key_b] = [row_b, None, False]",

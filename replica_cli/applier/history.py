@@ -1,9 +1,10 @@
-"""Row events of system-versioned tables: which they are, and the engine that names what fails in one of them.
+"""Recognise row events of system-versioned tables, and apply each of them by itself.
 
-A row event of such a table holds versions: an UPDATE on the primary is logged as the new current row and the former
-one as an INSERT, a DELETE as an UPDATE of the row's end, DELETE HISTORY as a DELETE of former versions. The server
-takes them over as they are from a row image. By SQL it would make another version at its own time, so only the row
-image engine writes them.
+A row event of such a table holds versions: an UPDATE on the primary is logged as the new current row and the former one
+as an INSERT, a DELETE as an UPDATE of the row's end, DELETE HISTORY as a DELETE of former versions. The server takes
+the versions of a row image as they are. With SQL it would make another version with its own time, so only the row image
+engine writes them.
+
 Source: https://mariadb.com/kb/en/system-versioned-tables/
 """
 
@@ -31,41 +32,42 @@ if TYPE_CHECKING:
 
 
 class History:
-    """Tells events that hold row versions from others; `ends` rewrites them where the servers' releases need it."""
+    """Recognises events that hold row versions, and rewrites them with `ends` if the servers' releases need that."""
 
     def __init__(self, definitions: Definitions, selection: Selection, ends: RowEnds | None) -> None:
         self._definitions = definitions
         self._selection = selection
         self._ends = ends
-        self._known: TableCache[TableMap, bool] = TableCache()
+        self._versioned: TableCache[TableMap, bool] = TableCache()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the tables: definitions changed."""
-        self._known.forget(tables)
+        """Forget some tables, or all if none is given, because their definitions changed."""
+        self._versioned.forget(tables)
         if self._ends is not None:
             self._ends.forget(tables)
 
     def holds(self, event: RowEvent) -> bool:
-        """Say whether an event's rows are versions. Raises ApplyRefused for a table that is not replicated."""
-        found = self._known.entries.get(event.table)
-        if found is None:
+        """Return True if an event's rows are versions. Raises ApplyRefused for a table that is not replicated."""
+        is_versioned = self._versioned.entries.get(event.table)
+        if is_versioned is None:
             try:
                 columns = columns_for(event.table, definition_of(event, self._definitions, self._selection))
             except Drift:
-                return False  # the engine says so
-            found = any(c.is_of_period for c in columns)
-            self._known.keep(event.table.name, event.table, found)
-        return found
+                return False  # the engine raises it
+            is_versioned = any(c.is_of_period for c in columns)
+            self._versioned.keep(event.table.name, event.table, is_versioned)
+        return is_versioned
 
-    def as_here(self, event: RowEvent) -> RowEvent:
+    def for_secondary(self, event: RowEvent) -> RowEvent:
         """Return an event of row versions as the secondary's release would have logged it."""
         return self._ends.rewritten(event) if self._ends is not None else event
 
 
 class ExactEngine:
-    """Carries out every event by itself, so that what fails can be named: row versions as images, all else as SQL.
+    """Sends each event of row versions by itself as a row image, and all other events to the SQL engine.
 
-    `check` raises ApplyRefused for events of row versions that cannot go as images.
+    If `sql` does not compact events, this is the diagnostic engine. A catch-up uses it with an SQL engine that does.
+    `check` raises ApplyRefused for events of row versions that cannot be sent as row images.
     """
 
     def __init__(
@@ -77,22 +79,22 @@ class ExactEngine:
         self._check = check
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
-        """Return what makes the session ready for row images."""
+        """Return the statements that prepare the session for row images."""
         return self._images.preparation()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the tables: definitions changed."""
+        """Forget some tables, or all if none is given, because their definitions changed."""
         self._sql.forget(tables)
         self._images.forget(tables)
         self._history.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
-        """Yield the work for consecutive row events, in source order."""
+        """Yield the steps of consecutive row events, in the order of the log."""
         for holds_versions, portion in groupby(events, self._history.holds):
             if holds_versions:
                 versions = list(portion)
                 self._check(versions)
                 for event in versions:
-                    yield from self._images.works([self._history.as_here(event)])
+                    yield from self._images.works([self._history.for_secondary(event)])
             else:
                 yield from self._sql.works(list(portion))

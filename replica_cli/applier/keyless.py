@@ -1,10 +1,12 @@
-"""Finds the rows of a batch in tables without any index together: one look at a table instead of one for each row.
+"""Find the rows of a batch in tables without any index together: one search of a table instead of one for each row.
 
 For each distinct row of such a table two numbers are counted: how many the table must have before the batch, and how
 many more or fewer it has after it. The server counts the rows that it must have by a digest of all their values. Then
-they are deleted, and the new rows are inserted. Several equal rows cannot be told apart, so any of them may be
-deleted. If a row is missing, the engine that applies each event by itself finds out which one.
-The engine of all other tables applies few changes, and tables with keys, triggers or generated columns.
+they are deleted, and the new rows are inserted. Several equal rows cannot be told apart, so any of them may be deleted.
+If a row is missing, the diagnostic engine applies each event by itself and finds out which one.
+
+Batches with few changes of such a table, and tables with keys, triggers or generated columns, go to the engine of all
+other tables.
 """
 
 from __future__ import annotations
@@ -39,15 +41,19 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.digests import RowDigest
     from replica_cli.sqlbuilder.rows import Literals
 
-# Fewer rows are found sooner by looks of their own, which end where the row is.
+# Fewer rows are found faster one by one, because such a search ends where the row is.
 LEAST_ROWS = 32
-# Equal rows go together, and those that are too many are written again: so much of them at most.
+# Equal rows are deleted together, and those that are too many are inserted again. This limits the bytes that are
+# inserted again.
 _AGAIN_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shape:
-    """How events that begin alike are read; `plan` decodes the literals of the row after a change, then before it."""
+    """How events with one head are read.
+
+    `plan` decodes the literals of the row after a change, then of the row before it.
+    """
 
     plan: RowPlan
     target: TableName
@@ -56,7 +62,11 @@ class _Shape:
 
 @dataclass(slots=True, eq=False)
 class _Alike:
-    """Equal rows: the table has at least `needed` of them before the batch, and `more` of them in addition after it."""
+    """Equal rows of a table.
+
+    The table must have at least `needed` of them before the batch, and has `more` additional ones after it (or fewer,
+    if negative).
+    """
 
     row: Literals
     needed: int = 0
@@ -65,14 +75,14 @@ class _Alike:
 
 @dataclass(slots=True, eq=False)
 class _Rows:
-    """A table's rows by their digests, as the events of a batch have them, and how many of each kind there were."""
+    """The rows of one table in the events of a batch, by their digests, and how many of each kind there are."""
 
     shape: _Shape
     alike: dict[bytes, _Alike] = field(default_factory=dict)
     counts: Counter[RowKind] = field(default_factory=Counter)
 
     def take(self, event: RowEvent, rows: Sequence[Literals]) -> None:
-        """Take in an event's rows."""
+        """Add the rows of an event."""
         self.counts[event.kind] += len(rows)
         width = len(self.shape.plan.written)
         for row in rows:
@@ -85,16 +95,16 @@ class _Rows:
 
     def _alike(self, row: Literals) -> _Alike:
         digest = self.shape.digest.of(row)
-        found = self.alike.get(digest)
-        if found is None:
-            found = self.alike[digest] = _Alike(row)
-        return found
+        alike_rows = self.alike.get(digest)
+        if alike_rows is None:
+            alike_rows = self.alike[digest] = _Alike(row)
+        return alike_rows
 
 
 class KeylessEngine:
-    """Takes the rows of tables without an index out of a batch, and leaves all others to the `engine`.
+    """Applies the rows of tables without an index, and gives the events of all other tables to `engine`.
 
-    The order of rows of different tables means nothing here: nothing ties these tables to others.
+    The order of rows of different tables does not matter: these tables have no foreign keys or triggers.
     """
 
     def __init__(
@@ -114,31 +124,33 @@ class KeylessEngine:
         self._shapes: TableCache[RowHead, _Shape | None] = TableCache(trims_itself=False)
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
-        """Return what makes the session ready for the other tables."""
+        """Return the statements that prepare the session for `engine`."""
         return self._engine.preparation()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the shapes of tables, or all: definitions changed."""
+        """Forget some tables, or all if none is given, because their definitions changed."""
         self._shapes.forget(tables)
         self._engine.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
-        """Yield the work for consecutive row events; that of tables without an index comes last."""
+        """Yield the steps of consecutive row events. Those of tables without an index come last."""
         tables = self._tables(events)
         if tables:
             others = [event for event in events if event.table.name not in tables]
             yield from self._engine.works(others) if others else ()
-            for name, found in tables.items():
-                yield from self._works(name, found)
+            for name, rows in tables.items():
+                yield from self._works(name, rows)
         else:
             yield from self._engine.works(events)
 
     def _tables(self, events: Sequence[RowEvent]) -> Mapping[TableName, _Rows]:
-        """Return the tables without an index that have enough rows to be found, with all of their rows."""
-        found = self._shapes_of({event.head: event for event in events})
-        # All of a table's rows go one way.
-        left = {head.table.name for head, shape in found.items() if shape is None}
-        shapes = {head: shape for head, shape in found.items() if shape is not None and head.table.name not in left}
+        """Return the tables without an index that have enough rows to find, with all of their rows."""
+        all_shapes = self._shapes_of({event.head: event for event in events})
+        # If one event of a table cannot be applied here, none is: all rows of a table go to the same engine.
+        excluded = {head.table.name for head, shape in all_shapes.items() if shape is None}
+        shapes = {
+            head: shape for head, shape in all_shapes.items() if shape is not None and head.table.name not in excluded
+        }
         tables: dict[TableName, _Rows] = {}
         for name in sorted({head.table.name for head in shapes if head.kind is not RowKind.INSERT}):
             own = [event for event in events if event.table.name == name]
@@ -151,27 +163,27 @@ class KeylessEngine:
                     tables[name].take(event, decoded(event, shapes[event.head].plan))
         return tables
 
-    def _works(self, name: TableName, found: _Rows) -> Iterator[ApplyStep]:
-        parts = tuple(RowCount(kind, name, count) for kind, count in found.counts.items())
-        needed = [(digest, alike) for digest, alike in found.alike.items() if alike.needed]
-        kind = RowKind.UPDATE if found.counts[RowKind.UPDATE] else RowKind.DELETE
+    def _works(self, name: TableName, rows: _Rows) -> Iterator[ApplyStep]:
+        parts = tuple(RowCount(kind, name, count) for kind, count in rows.counts.items())
+        needed = [(digest, alike) for digest, alike in rows.alike.items() if alike.needed]
+        kind = RowKind.UPDATE if rows.counts[RowKind.UPDATE] else RowKind.DELETE
         for part in cuts(repeat(DIGEST_BYTES, len(needed)), self._statement_bytes):
-            yield self._finds(name, found.shape, dict(needed[part]), kind, parts)
+            yield self._count_and_delete(name, rows.shape, dict(needed[part]), kind, parts)
             parts = ()
-        rows = [row for a in found.alike.values() for row in repeat(a.row, a.more + a.needed)]
-        yield from _inserts(name, found.shape, rows, self._statement_bytes)
+        new_rows = [row for a in rows.alike.values() for row in repeat(a.row, a.more + a.needed)]
+        yield from _inserts(name, rows.shape, new_rows, self._statement_bytes)
 
-    def _finds(
+    def _count_and_delete(
         self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], kind: RowKind, parts: tuple[RowCount, ...]
     ) -> ApplyStep:
-        """Return the work that counts the rows of a table, and then deletes those that are `needed`."""
+        """Return the step that counts the rows of a table, and then deletes those that are `needed`."""
 
         def follow(answer: Sequence[Row]) -> Iterator[ApplyStep]:
             counts: dict[bytes, int] = {digest: count for digest, count in answer}  # noqa: C416  # rows are tuples
             total = sum(alike.needed for alike in needed.values())
-            found = sum(min(counts.get(digest, 0), alike.needed) for digest, alike in needed.items())
-            if found < total:
-                raise missing(_work(kind, name, shape.target, b"", total), found)
+            present = sum(min(counts.get(digest, 0), alike.needed) for digest, alike in needed.items())
+            if present < total:
+                raise missing(_work(kind, name, shape.target, b"", total), present)
             yield from self._deletes(name, shape, needed, counts)
 
         statement = count_digests(shape.target, shape.digest, needed)
@@ -180,24 +192,27 @@ class KeylessEngine:
     def _deletes(
         self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], counts: Mapping[bytes, int]
     ) -> Iterator[ApplyStep]:
-        """Yield what takes rows away: equal ones all together, with those that are too many written again."""
+        """Yield the steps that delete rows.
+
+        Equal rows are deleted together, and those that are too many are inserted again.
+        """
         together: list[bytes] = []
-        again: list[Literals] = []
-        left = _AGAIN_BYTES
+        reinserted: list[Literals] = []
+        budget = _AGAIN_BYTES
         for digest in sorted(needed, key=lambda d: counts[d] - needed[d].needed):
             alike, spare = needed[digest], counts[digest] - needed[digest].needed
-            left -= spare * sum(map(len, alike.row))
-            if left >= 0:
+            budget -= spare * sum(map(len, alike.row))
+            if budget >= 0:
                 together.append(digest)
-                again += repeat(alike.row, spare)
+                reinserted += repeat(alike.row, spare)
             else:
-                # There are many of them, so a look ends early.
+                # There are many equal rows, so a search for some of them ends early.
                 statement = delete_alike(shape.target, shape.digest, digest, alike.needed)
                 yield _work(RowKind.DELETE, name, shape.target, statement, alike.needed)
         if together:
             statement = delete_digests(shape.target, shape.digest, together)
             yield _work(RowKind.DELETE, name, shape.target, statement, sum(counts[digest] for digest in together))
-            yield from _inserts(name, shape, again, self._statement_bytes)
+            yield from _inserts(name, shape, reinserted, self._statement_bytes)
 
     def _shapes_of(self, heads: Mapping[RowHead, RowEvent]) -> Mapping[RowHead, _Shape | None]:
         self._shapes.trim()
@@ -207,7 +222,7 @@ class KeylessEngine:
             try:
                 shape = self._shape(event)
             except (ApplyRefused, Drift):
-                shape = None  # the engine says so
+                shape = None  # the engine raises it
             self._shapes.keep(event.table.name, event.head, shape)
         return {head: shapes[head] for head in heads}
 
@@ -232,7 +247,7 @@ class KeylessEngine:
 
 
 def _is_free(definition: TableDefinition) -> bool:
-    """Say whether a row of a table is nothing but its values, and whether each look for one reads all of the table."""
+    """Return True if a row consists of its logged values only, and each search for a row reads the whole table."""
     return (
         definition.kind == "BASE TABLE"
         and definition.engine.upper() == "INNODB"
@@ -244,7 +259,7 @@ def _is_free(definition: TableDefinition) -> bool:
 
 
 def _hold_enough(events: Sequence[RowEvent], shapes: Mapping[RowHead, _Shape]) -> bool:
-    """Return True if events of one table change at least LEAST_ROWS rows that have to be found."""
+    """Return True if events of one table change or delete at least LEAST_ROWS rows."""
     count = 0
     for event in events:
         if event.kind is not RowKind.INSERT:

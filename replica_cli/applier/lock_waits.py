@@ -1,7 +1,7 @@
-"""How long a data definition statement waits for locks that other connections of the secondary hold.
+"""Limit how long a DDL statement waits for locks that other connections of the secondary hold.
 
-A pending statement keeps readers of its table waiting too, so an attempt is short at first. Later ones are longer: a
-large ALTER TABLE needs its lock once more at its end, and begins again where it does not get it.
+A waiting statement makes readers of its table wait too, so the first attempt is short. Later attempts are longer: a
+large ALTER TABLE needs its lock once more at its end, and starts again from the beginning if it does not get it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class LockPatience:
-    """Counts the attempts at one statement. A worker has one for all of its connections.
+    """Counts the attempts at one statement. A worker has one object for all of its connections.
 
-    `limit_seconds`: for all attempts together, 0 for ever; `longest_seconds`: for one.
+    `limit_seconds`: how long all attempts may wait together, 0 for ever. `longest_seconds`: how long one may wait.
     """
 
     def __init__(self, limit_seconds: float, longest_seconds: float) -> None:
         self.limit_seconds = limit_seconds
         self._longest = longest_seconds
-        self._place: Position | None = None
+        self._position: Position | None = None
         self._attempts = 0
         self._waited = 0.0
         self._began_at = 0.0
@@ -34,49 +34,49 @@ class LockPatience:
 
     @property
     def attempts(self) -> int:
-        """Return the number of attempts at the statement in hand."""
+        """Return the number of attempts at the present statement."""
         return self._attempts
 
     @property
     def waited_seconds(self) -> float:
-        """Return how long the statement has waited, between two attempts too. What it worked does not count."""
+        """Return how long the statement has waited, with the time between attempts, without the time of its work."""
         return self._waited + (0.0 if self._rests_since is None else time.monotonic() - self._rests_since)
 
     @property
     def is_over(self) -> bool:
-        """Say whether the statement has waited as long as it may."""
+        """Return True if the statement has waited as long as it may."""
         return 0 < self.limit_seconds <= self.waited_seconds
 
-    def begin(self, place: Position) -> int:
-        """Begin an attempt at the statement of a place; return the seconds that it may wait for a lock."""
-        if not self._is_of(place):
+    def begin(self, position: Position) -> int:
+        """Begin an attempt at the statement at a position; return how many seconds it may wait for a lock."""
+        if not self._is_of(position):
             self.forget()
-            self._place, self._waited = place, 0.0
+            self._position, self._waited = position, 0.0
         self._waited, self._rests_since = self.waited_seconds, None
         self._began_at = time.monotonic()
         self._allowed = lock_wait_slice(self._attempts, self._waited, self.limit_seconds, self._longest)
         return self._allowed
 
     def end(self) -> None:
-        """Take in that the attempt ended at a lock that it did not get."""
+        """Note that the attempt ended because it did not get a lock."""
         self.lose()
         self._rests_since = time.monotonic()
 
     def lose(self) -> None:
-        """Take in that the attempt ended with its connection: it may have waited for a lock up to then.
+        """Note that the attempt ended with its connection: it may have waited for a lock until then.
 
-        How long the server cannot be reached does not count.
+        The time for which the server cannot be reached does not count.
         """
         self._attempts += 1
         self._waited += min(time.monotonic() - self._began_at, self._allowed)
 
-    def is_spent_on(self, place: Position) -> bool:
-        """Say whether attempts at the statement of a place have used up what it may wait."""
-        return self._is_of(place) and self.is_over
+    def is_spent_on(self, position: Position) -> bool:
+        """Return True if the attempts at the statement at a position have waited as long as they may."""
+        return self._is_of(position) and self.is_over
 
     def forget(self) -> None:
-        """Forget the statement: it has run, or failed for another reason."""
-        self._place, self._attempts, self._rests_since = None, 0, None
+        """Forget the statement, because it has run, or has failed for another reason."""
+        self._position, self._attempts, self._rests_since = None, 0, None
 
-    def _is_of(self, place: Position) -> bool:
-        return self._place is not None and is_same_place(place, self._place)
+    def _is_of(self, position: Position) -> bool:
+        return self._position is not None and is_same_place(position, self._position)

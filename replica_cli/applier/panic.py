@@ -1,4 +1,7 @@
-"""A bug while one event is handled ends neither the process nor the stream: it becomes the failure of that event."""
+"""Turns a bug that shows while one event is handled into the failure of that event's table.
+
+So a bug ends neither the process nor the stream: the applier handles it as it handles a change that is refused.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def works_of(engine: RowEngine, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
-    """Yield the engine's work. Raises what it raises, and Panic with the table for what it never should."""
+    """Yield the engine's steps.
+
+    Raises:
+        ReplicaError: as the engine does.
+        Panic: if the engine raises any other exception; it names the table.
+
+    """
     try:
         yield from engine.works(events)
     except ReplicaError:
@@ -25,13 +34,16 @@ def works_of(engine: RowEngine, events: Sequence[RowEvent]) -> Iterator[ApplySte
         for event in events if len(events) > 1 else ():
             for _ in works_of(engine, [event]):
                 pass
-        # Each by itself is fine, or there is only one: its table is the one to blame.
+        # There is only one event, or each event alone works: the table of the last one is named.
         raise _panic(error, f"{events[-1].kind.name} event", events[-1].table.name) from error
 
 
 @contextlib.contextmanager
 def noticing_bugs(transaction: Transaction) -> Iterator[None]:
-    """Turn an exception that is no condition of ours into Panic: for statements, whose tables may be unknown."""
+    """Raise Panic in place of an exception that is no ReplicaError.
+
+    For statements: the Panic names no table, as a statement's tables may be unknown.
+    """
     try:
         yield
     except ReplicaError:
@@ -42,5 +54,5 @@ def noticing_bugs(transaction: Transaction) -> Iterator[None]:
 
 def _panic(error: Exception, what: str, table: TableName | None) -> Panic:
     owner = f"{table}: " if table else ""
-    # The exception's own text may quote a row's values: they stay out of logs.
+    # The exception's own text may quote values of a row, which must not be logged.
     return Panic(f"{owner}{type(error).__name__} while a {what} was handled", error=error, table=table)

@@ -1,4 +1,7 @@
-"""How one table's events become statements: compiled once for each table map and set of present columns."""
+"""Compiles how the row events of one table become statements: once for each table map and set of present columns.
+
+The SQL engine uses the plans; the engines for replay windows and for keyless tables use the parts.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-# Of a longer one an index knows the beginning only, and the statement would have it twice.
+# Not the longer types: an index holds only the beginning of such a text, and the statement would hold the text twice.
 _SHORT_TEXTS = frozenset({"char", "varchar"})
 _PLAIN = _INTEGERS | {
     "decimal", "float", "double", "date", "time", "datetime", "timestamp", "year", "enum", "char", "varchar",
@@ -32,13 +35,23 @@ _PLAIN = _INTEGERS | {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowPlan:
-    """What is decoded of each row, and under which names it is written.
+    """Which columns of each row are decoded, and how a statement uses them.
 
-    A decoded row is the literals of `written`, then those of `found_by`; a DELETE has only the latter. Of an INSERT
-    without `enum_places` it is their text, with commas.
-    `has_key` says whether `found_by` is a key; else it is the whole row, and `compared` its columns; the literals of
-    `indexed`, texts of which an index knows nearly which rows have them, follow once more. `enum_places` are the
-    literals in which a plain 0 is an ENUM's error value. `can_join`: many rows can be updated by one statement.
+    A decoded row has the literals of `written`, then those of `found_by`, then those of `indexed`. An INSERT has only
+    the first, a DELETE only the others. For an INSERT without `enum_places`, a decoded row is one text: the literals
+    with commas between them.
+
+    Attributes:
+        decode: returns the decoded rows of an event.
+        written: the columns that the statement writes.
+        found_by: the columns by which the statement finds the row: a key, or the whole row.
+        has_key: True if `found_by` is a key.
+        enum_places: the indexes of the literals in which a plain 0 is the error value of an ENUM.
+        compared: the columns of `found_by`, if that is the whole row.
+        can_join: True if one statement can update many rows.
+        indexed: text columns of `compared` that have an index. The statement compares them a second time, in a way in
+            which the index narrows the search.
+
     """
 
     decode: RowsFunction
@@ -52,9 +65,10 @@ class RowPlan:
 
 
 def can_join(definition: TableDefinition) -> bool:
-    """Say whether rows of a table can be updated by a join with new ones: no value changes in between.
+    """Return True if a join with new rows can update the rows of a table, and changes no value on the way.
 
-    There a literal has a type of its own: plain numbers, and bytes as they are, come out of it as they went in.
+    In the joined rows each literal has a type of its own. Plain numbers and bytes keep their value in it; so only
+    tables with an integer primary key and with columns of plain types can be joined.
     """
     key = definition.primary_key
     by_name = definition.columns_by_name
@@ -67,15 +81,17 @@ def can_join(definition: TableDefinition) -> bool:
 
 
 def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, ...]:
-    """Return the secondary's column for each column of the table map: by name where the primary logs names.
+    """Return the secondary's column for each column of the table map: by name if the primary logs names, else by order.
 
-    Raises Drift where the two do not fit.
+    Raises:
+        Drift: if the table map and the secondary's definition do not fit.
+
     """
     names = table.column_names
     if names is None:
         columns = definition.logged_columns
         if len(columns) != len(table.types):
-            # A primary whose table keeps no history, while the secondary's does.
+            # The primary's table is not system-versioned, and the secondary's table is.
             columns = definition.logged_without_period
         if len(columns) != len(table.types):
             raise _drift(
@@ -94,7 +110,14 @@ def columns_for(table: TableMap, definition: TableDefinition) -> tuple[Column, .
 
 
 def refuse_history(table: TableMap, columns: Sequence[Column], reason: str = "") -> None:
-    """Raise ApplyRefused for rows that are versions: SQL makes a version of its own of each row that it changes."""
+    """Raise ApplyRefused if rows of the table are row versions: SQL makes a new version of each row that it changes.
+
+    Args:
+        table: the table map of the event.
+        columns: the secondary's columns for it.
+        reason: a second reason, for the message.
+
+    """
     if any(c.is_of_period for c in columns):
         raise ApplyRefused(
             f"{table.name}: rows of a system-versioned table can be written by row images alone"
@@ -106,7 +129,13 @@ def refuse_history(table: TableMap, columns: Sequence[Column], reason: str = "")
 
 
 def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
-    """Compile the plan for events like this one. Raises Drift or ApplyRefused."""
+    """Return the compiled plan for all events that have the kind, table map and present columns of this one.
+
+    Raises:
+        Drift: if the secondary's table does not fit the event.
+        ApplyRefused: for row versions, and if the row image lacks columns that are needed to find the row.
+
+    """
     table, present, present_after = event.table, event.head.present, event.head.present_after
     columns = columns_for(table, definition)
     refuse_history(table, columns)
@@ -117,7 +146,7 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
         written = written_columns(columns, present)
         outputs = [Output(ordinals[n], Form.VALUE) for n in written]
         places = enum_places(columns, written)
-        # If no single value of a row is needed, its text is enough.
+        # Without ENUM columns nothing reads a single value of a row, so the text of the whole row is enough.
         decode = compile_rows(table, columns, outputs, present, is_joined=not places)
         return RowPlan(decode, written, (), has_key, places)
     if has_key:
@@ -144,18 +173,21 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
 
 
 def plan_looks(event: RowEvent, definition: TableDefinition) -> tuple[RowsFunction, bytes] | None:
-    """Return what finds the rows that are not as an UPDATE or DELETE saw them: their decoder, and a %-template.
+    """Return what finds the rows of the secondary that differ from the before images of an UPDATE or DELETE.
 
-    None where the row is found by its whole image anyway, and for events without an image before.
+    Returns:
+        The decoder of the rows, and the %-template of the condition that takes its literals. None for an INSERT, and
+        for a table without a key, whose rows are found by their whole image anyway.
+
     """
     columns = columns_for(event.table, definition)
     ordinals = {c.name: i for i, c in enumerate(columns)}
     key = [c.name for c in definition.row_key]
-    seen = [n for n in written_columns(columns, event.head.present) if n not in key]
-    if event.kind is RowKind.INSERT or not key or not seen:
+    compared = [n for n in written_columns(columns, event.head.present) if n not in key]
+    if event.kind is RowKind.INSERT or not key or not compared:
         return None
-    outputs = [Output(ordinals[n], Form.KEY) for n in (*key, *seen)]
-    template = differing_template(key, [columns[ordinals[n]] for n in seen])
+    outputs = [Output(ordinals[n], Form.KEY) for n in (*key, *compared)]
+    template = differing_template(key, [columns[ordinals[n]] for n in compared])
     head = event.head
     if event.kind is RowKind.DELETE:
         return compile_rows(event.table, columns, outputs, head.present), template
@@ -163,22 +195,22 @@ def plan_looks(event: RowEvent, definition: TableDefinition) -> tuple[RowsFuncti
 
 
 def holds_enum_zero(plan: RowPlan, rows: Sequence[Literals]) -> bool:
-    """Say whether any of the rows holds an ENUM's error value, which strict mode refuses."""
+    """Return True if one of the rows holds the error value of an ENUM, which strict mode refuses."""
     return any(b"0" in [row[i] for row in rows] for i in plan.enum_places)
 
 
 def is_present(bitmap: bytes, ordinal: int) -> bool:
-    """Say whether a row image has a column."""
+    """Return True if a row image has a column; `bitmap` is the event's bitmap of present columns."""
     return bool(bitmap[ordinal >> 3] >> (ordinal & 7) & 1)
 
 
 def written_columns(columns: Sequence[Column], present: bytes) -> tuple[str, ...]:
-    """Return the names of the columns that an image has and that may be written."""
+    """Return the names of the columns that a row image has and that may be written: all but generated ones."""
     return tuple(c.name for i, c in enumerate(columns) if not c.is_generated and is_present(present, i))
 
 
 def _whole_row(columns: Sequence[Column], event: RowEvent) -> tuple[str, ...]:
-    # MariaDB 11 leaves virtual columns out: they say nothing that the others do not.
+    # Generated columns are not needed: they follow from the others. MariaDB 11 does not log virtual ones.
     if any(not is_present(event.head.present, i) for i, c in enumerate(columns) if not c.is_generated):
         raise ApplyRefused(
             f"{event.table.name}: the table has no key and the row image is not whole",
@@ -189,13 +221,13 @@ def _whole_row(columns: Sequence[Column], event: RowEvent) -> tuple[str, ...]:
 
 
 def _indexed_texts(definition: TableDefinition, compared: Sequence[Column]) -> tuple[str, ...]:
-    """Return those columns that are compared by their bytes, of which no index knows, and that have an index."""
+    """Return those of the compared columns that have an index, but are compared by their bytes, which no index does."""
     names = {part.name for index in definition.indexes if index.kind == "BTREE" for part in index.columns}
     return tuple(c.name for c in compared if c.data_type in _SHORT_TEXTS and c.name in names)
 
 
 def enum_places(columns: Sequence[Column], written: Sequence[str]) -> tuple[int, ...]:
-    """Return the places of ENUM columns among the written ones."""
+    """Return the indexes of the ENUM columns in `written`."""
     kinds = {c.name: c.data_type for c in columns}
     return tuple(i for i, name in enumerate(written) if kinds[name] == "enum")
 

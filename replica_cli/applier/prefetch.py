@@ -1,11 +1,12 @@
-"""Reads ahead, on a session of its own, what the rows of a batch will change: where the secondary waits for its disk.
+"""Reads the pages that a batch will change into the secondary's buffer pool, a little before the batch changes them.
 
-The session that applies reads one page after another. This one reads the rows of the batch and their places in the
-indexes a little before it, so the server reads two pages at a time. It takes no locks, changes nothing and does not
-wait for other sessions; what it does not read in time, the applying session reads itself. The server's counters tell
-how far that session is. The pages of too many rows would push each other out of the buffer pool, so only a few rows
-are read ahead.
-The applier hands it each batch; the thread begins with the first large one, and says nothing while nothing is applied.
+It helps where the secondary waits for its disk. The applying session reads one page after another. A second session
+reads the rows of the batch and their index entries before it, so the server reads two pages at a time. The second
+session takes no locks, changes nothing and does not wait for other sessions; what it does not read in time, the
+applying session reads itself. The server's counters show how far the applying session is. Only a few rows are read
+ahead, as the pages of too many rows would push each other out of the buffer pool.
+The applier passes each batch to it. The thread starts with the first large batch, and sends nothing to the server while
+nothing is applied.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from replica_cli.applier.worth import Worth
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError, UnsupportedEvent
 from replica_cli.core.events import RowEvent, RowKind
 from replica_cli.decoder.compile import Form, Output, compile_pairs
-from replica_cli.sqlbuilder.lookups import looked_up, lookup_of
+from replica_cli.sqlbuilder.lookups import lookup_of, lookup_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,25 +40,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A smaller batch is over before anything could be read ahead of it.
+# A smaller batch is applied before anything could be read ahead of it.
 LEAST_EVENTS = 100
-# Rows between two looks at whether it is worth it.
+# Applied rows after which it is decided again whether reading ahead is worth its cost.
 _JUDGED_ROWS = 200
-# Share of the buffer pool that holds what is read ahead, and how many rows that is at most.
+# What is read ahead takes at most 1/_POOL_SHARE of the buffer pool, and at most this number of rows.
 _POOL_SHARE = 6
 _MOST_ROWS = 300
 _PAUSE_SECONDS, _PAUSE_OFF_SECONDS = 0.01, 0.25
-# If the counters stay the same for this number of looks, the batch is over, or waits for something else.
-_IDLE_LOOKS = 4
-# A connection that is just being made is not waited for: the thread notices the end when it is there.
+# If the counters stay the same in this number of polls, the batch is applied, or waits for something else.
+_IDLE_POLLS = 4
+# `stop` does not wait longer for a connection that is being opened: the thread notices the end after that.
 _STOP_SECONDS = 1.0
 _READS = "Innodb_buffer_pool_reads"
-# What MySQL counts as Handler_write has the rows of its temporary tables in it, as one makes for each SHOW.
+# Not Handler_write on MySQL: it also counts the rows of temporary tables, and each SHOW makes one.
 _ROWS_MARIADB = ("Handler_delete", "Handler_update", "Handler_write")
 _ROWS_MYSQL = ("Innodb_rows_deleted", "Innodb_rows_updated", "Innodb_rows_inserted")
 
 
 class _Counts(NamedTuple):
+    """The server's counters: rows changed and pages read from disk. `at` is a time of the monotonic clock."""
+
     rows: int
     reads: int
     at: float
@@ -65,7 +68,11 @@ class _Counts(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shape:
-    """How events that begin alike are read: `decode` gives the literals of `names` after the change, then before."""
+    """How the rows of events with one head are decoded and looked up.
+
+    `decode` returns for each row the literals of `lookup.names` after the change, then those before it. The row of an
+    INSERT or DELETE has them only once. `width` is the number of these names.
+    """
 
     definition: TableDefinition
     decode: RowsFunction
@@ -79,7 +86,7 @@ class _Batch:
     shapes: Mapping[RowHead, _Shape]
 
     def rows(self) -> Iterator[tuple[_Shape, Literals, Literals]]:
-        """Yield each row once, by its key: after the change, and before it."""
+        """Yield the literals of each row after its change and before it: of each key only the first change."""
         seen: set[tuple[str, Literals]] = set()
         for event in self.events:
             shape = self.shapes.get(event.head)
@@ -87,16 +94,23 @@ class _Batch:
                 continue
             for row in shape.decode(event.raw, event.head.rows_start, len(event.raw)):
                 after, before = row[: shape.width], row[-shape.width :]
-                name = (str(shape.definition.name), before[: shape.lookup.key_width])
-                if name not in seen:
-                    seen.add(name)
+                key = (str(shape.definition.name), before[: shape.lookup.key_width])
+                if key not in seen:
+                    seen.add(key)
                     yield shape, after, before
 
 
 class Prefetch:
-    """Owns a thread and a session; `connect` opens that, in autocommit and READ UNCOMMITTED. `take`: one thread.
+    """Owns the thread that reads ahead and its session. The applier's thread calls `take`.
 
-    `rows` were read ahead; `is_on` where that helps; `is_resting`: it says nothing to the server; `is_over` for good.
+    `connect` opens the session, in autocommit and READ UNCOMMITTED.
+
+    Attributes:
+        rows: how many rows were read ahead.
+        is_on: True while rows are read ahead, because that is worth its cost.
+        is_resting: True while the thread waits for a batch and sends nothing to the server.
+        is_over: True after `stop` or an error: nothing is read ahead any more.
+
     """
 
     def __init__(self, connect: Callable[[], Session], selection: Selection, *, instance: str) -> None:
@@ -114,11 +128,11 @@ class Prefetch:
         self.is_on = False
         self.rows = 0
 
-    def take(self, run: Sequence[Transaction], definitions: Definitions) -> None:
-        """Read ahead of a batch that is sent now, and forget the one before. Returns at once."""
+    def take(self, transactions: Sequence[Transaction], definitions: Definitions) -> None:
+        """Begin to read ahead of a batch that is about to be sent, and forget the batch before it. Does not wait."""
         if self.is_over:
             return
-        events = [change for t in run for change in t.changes if isinstance(change, RowEvent)]
+        events = [change for t in transactions for change in t.changes if isinstance(change, RowEvent)]
         batch = None
         if len(events) >= LEAST_EVENTS:
             batch = _Batch(events, self._shapes_of(events, definitions))
@@ -130,7 +144,7 @@ class Prefetch:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and close its session."""
+        """End the thread and its session; wait at most a second for that."""
         with self._changed:
             self.is_over, self._batch = True, None
             self._changed.notify()
@@ -155,7 +169,7 @@ class Prefetch:
                 self.is_over, self._session = True, None
 
     def _next(self) -> _Batch | None:
-        """Return the batch that is sent, None at the end."""
+        """Wait for a batch and return it, None after `stop`."""
         with self._changed:
             while not self.is_over and self._batch is None:
                 self.is_resting = True
@@ -165,7 +179,7 @@ class Prefetch:
             return None if self.is_over else batch
 
     def _has_next(self, seconds: float = 0.0) -> bool:
-        """Say whether another batch has come, or the end; wait for that."""
+        """Return True if another batch or the end has come; wait up to `seconds` for that."""
         with self._changed:
             if seconds and not self.is_over and self._batch is None:
                 self._changed.wait(seconds)
@@ -174,8 +188,8 @@ class Prefetch:
     def _read_ahead(self, session: Session, batch: _Batch, pages: int) -> None:
         begin = judged = last = _counts(session)
         rows = batch.rows()
-        place = idle = 0
-        while not self._has_next() and idle < _IDLE_LOOKS:
+        taken = idle = 0
+        while not self._has_next() and idle < _IDLE_POLLS:
             now = _counts(session)
             idle = idle + 1 if now.rows == last.rows else 0
             last = now
@@ -191,20 +205,20 @@ class Prefetch:
                 return
             window = max(3, min(_MOST_ROWS, pages // first[0].lookup.pages))
             rows = itertools.chain([first], rows)
-            if place < applied:
-                # What is being applied now is not waited for together.
-                behind = applied + window // 3 - place
-                place += sum(1 for _ in itertools.islice(rows, behind))
-            if place >= applied + window:
+            if taken < applied:
+                # Skip the rows that are being applied just then too: both sessions would wait for the same pages.
+                skipped = applied + window // 3 - taken
+                taken += sum(1 for _ in itertools.islice(rows, skipped))
+            if taken >= applied + window:
                 self._has_next(_PAUSE_SECONDS)
                 continue
             idle = 0
-            found = list(itertools.islice(rows, window // 3))
-            place += len(found)
-            self._look_up(session, found)
+            ahead = list(itertools.islice(rows, window // 3))
+            taken += len(ahead)
+            self._look_up(session, ahead)
 
     def _judge(self, now: _Counts, before: _Counts) -> None:
-        """Switch on or off by what the last rows have cost."""
+        """Switch reading ahead on or off, by the time and the page reads of the rows applied between two counts."""
         rows, reads, seconds = now.rows - before.rows, now.reads - before.reads, now.at - before.at
         is_on = self._worth.goes_on(is_on=self.is_on, rows=rows, reads=reads, seconds=seconds)
         if is_on != self.is_on:
@@ -214,23 +228,23 @@ class Prefetch:
                 "begins" if is_on else "ends", reads / rows, rows / seconds,
             )  # fmt: skip
 
-    def _look_up(self, session: Session, found: Sequence[tuple[_Shape, Literals, Literals]]) -> None:
-        for _, group in itertools.groupby(found, lambda row: row[0].lookup):
-            rows = list(group)
-            queries = looked_up(rows[0][0].lookup, [(after, before) for _, after, before in rows])
+    def _look_up(self, session: Session, rows: Sequence[tuple[_Shape, Literals, Literals]]) -> None:
+        for _, group in itertools.groupby(rows, lambda row: row[0].lookup):
+            alike = list(group)
+            queries = lookup_queries(alike[0][0].lookup, [(after, before) for _, after, before in alike])
             session.rows_of_each(queries)
-        self.rows += len(found)
+        self.rows += len(rows)
 
     def _shapes_of(self, events: Sequence[RowEvent], definitions: Definitions) -> Mapping[RowHead, _Shape]:
-        found: dict[RowHead, _Shape | None] = {}
+        shapes: dict[RowHead, _Shape | None] = {}
         for head, event in {event.head: event for event in events}.items():
             try:
                 definition = definition_of(event, definitions, self._selection)
                 known = self._shapes.get(head)
-                found[head] = known if known and known.definition is definition else _shape(event, definition)
+                shapes[head] = known if known and known.definition is definition else _shape(event, definition)
             except (ApplyRefused, Drift, UnsupportedEvent):
-                continue  # the engine says so
-        self._shapes = {head: shape for head, shape in found.items() if shape is not None}
+                continue  # the engine raises the same error when it applies the event
+        self._shapes = {head: shape for head, shape in shapes.items() if shape is not None}
         return self._shapes
 
 
@@ -260,6 +274,6 @@ def _counts(session: Session) -> _Counts:
 
 
 def _pages(session: Session) -> int:
-    """Return how many pages of the buffer pool may hold what is read ahead."""
+    """Return how many pages of the buffer pool may hold what is read ahead, 0 if that is unknown."""
     row = session.row("SELECT @@GLOBAL.innodb_buffer_pool_size DIV @@GLOBAL.innodb_page_size")
     return int(row[0]) // _POOL_SHARE if row else 0

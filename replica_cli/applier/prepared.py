@@ -1,9 +1,10 @@
-"""XA transactions: what a PREPARE logs is kept on the secondary until its COMMIT, and applied then.
+"""Keeps the changes of an XA PREPARE in the state schema, and returns them at XA COMMIT, when the applier applies them.
 
-The primary logs the changes at XA PREPARE, and others may commit, and servers and we may be restarted, before XA COMMIT
-says that they count. Applied at PREPARE they would be seen too early, and could not be taken back at XA ROLLBACK; held
-in memory, the saved position could not pass them. So they are written into the state schema in the transaction of the
-position. Only chunks are in memory at a time; what limits a prepared transaction is the room on the secondary.
+The primary logs the changes at XA PREPARE. Between that and XA COMMIT other transactions may commit, and servers and
+this process may be restarted. Changes that were applied at PREPARE would be visible too early, and could not be taken
+back at XA ROLLBACK. Changes that were held in memory would keep the saved position before the PREPARE. So they are
+written into the state schema, in the transaction of the position. Only one piece or chunk at a time is in memory; the
+limit for a prepared transaction is the disk of the secondary.
 """
 
 from __future__ import annotations
@@ -27,23 +28,26 @@ _CHUNK_BYTES = 512 * 1024
 
 
 class Keeping(Protocol):
-    """Turns changes into bytes and back."""
+    """Converts changes to bytes and back (`reader.prepared_changes.PreparedChangesCodec`)."""
 
     def pack(self, changes: Sequence[RowEvent | Statement]) -> bytes:
         """Return changes as bytes."""
 
     def begin(self) -> None:
-        """Begin to unpack another transaction."""
+        """Begin to unpack the bytes of another transaction."""
 
     def unpack(self, data: bytes) -> list[RowEvent | Statement]:
-        """Return the changes that are complete with these bytes."""
+        """Return the changes that end in these bytes; the rest waits for the next bytes. Raises CorruptEvent."""
 
     def end(self) -> None:
-        """Raise CorruptEvent where bytes are left over."""
+        """Raise CorruptEvent if bytes are left over."""
 
 
 class PreparedTransactions:
-    """Keeps prepared transactions and gives them back, on one writer's session. `max_packet` is the secondary's."""
+    """Keeps prepared transactions and returns them. One applier uses it, on the session of its writer.
+
+    `max_packet` is the secondary's max_allowed_packet, in bytes.
+    """
 
     def __init__(self, writer: Writer, store: PreparedStore, keeping: Keeping, *, max_packet: int) -> None:
         self._writer = writer
@@ -54,15 +58,15 @@ class PreparedTransactions:
         self._number = 0
 
     def keep(self, transaction: Transaction, step: XaStep, changes: Sequence[RowEvent | Statement]) -> None:
-        """Write the changes of one piece of a prepared transaction."""
+        """Write the changes of one piece of a prepared transaction to the state schema."""
         if transaction.is_start:
-            # Its place may be read again after `position reset`.
+            # After `position reset` the same PREPARE may be read again: what was kept before is replaced.
             self._writer.add(self._store.forget_statement(step.xid))
             self._writer.add(self._store.add_statement(step.xid, 0, b""))
             self._number = 1
         data = self._keeping.pack(changes)
-        for at in range(0, len(data), self._chunk_bytes):
-            chunk = data[at : at + self._chunk_bytes]
+        for start in range(0, len(data), self._chunk_bytes):
+            chunk = data[start : start + self._chunk_bytes]
             self._writer.add(self._store.add_statement(step.xid, self._number, chunk))
             self._number += 1
         if transaction.is_end:
@@ -72,14 +76,17 @@ class PreparedTransactions:
             )  # fmt: skip
 
     def kept(self, transaction: Transaction, step: XaStep) -> Iterator[list[RowEvent | Statement]]:
-        """Yield what was kept for a COMMIT, a portion at a time.
+        """Yield the changes that were kept for an XA COMMIT, in portions.
 
-        Raises ApplyRefused where nothing was: nobody can tell what was in it.
+        Raises:
+            ApplyRefused: if none were kept, so that the changes of the transaction are unknown.
+            CorruptEvent: if the kept bytes are not whole changes.
+
         """
         self._keeping.begin()
         number = 0
         while True:
-            # The answers of what was sent before must be in.
+            # The query runs on the writer's session: all answers to what was sent before must be read first.
             self._writer.flush()
             chunk = self._store.chunk(step.xid, number)
             if chunk is None:
@@ -97,5 +104,5 @@ class PreparedTransactions:
         self._keeping.end()
 
     def forget(self, step: XaStep) -> None:
-        """Delete what was kept: it is committed or rolled back."""
+        """Delete what was kept for a transaction: it is committed or rolled back."""
         self._writer.add(self._store.forget_statement(step.xid))

@@ -1,4 +1,7 @@
-"""Tables that are set aside by a statement: recorded with reason and place, and said once."""
+"""Quarantines tables because of a statement, and ends the quarantine of tables that are dropped or made again.
+
+The applier uses it.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,14 @@ if TYPE_CHECKING:
 _UNCOPYABLE = "such a table cannot be copied exactly"
 
 
-def set_aside(
+def quarantine_tables(
     decision: Decision, transaction: Transaction, tables: TableStore, windows: Windows, *, instance: str
 ) -> None:
-    """Record the tables of a decision as quarantined, all of them at once."""
-    # Where and why a table stopped first is what counts.
+    """Quarantine the tables of a decision, all of them at once; log each once.
+
+    A table that is quarantined already keeps its record.
+    """
+    # The reason and the position of the first failure count.
     names = [name for name in decision.tables if not _is_quarantined(name, windows)]
     reason = with_refusal(decision.reason, _UNCOPYABLE) if decision.is_uncopyable else decision.reason
     records = [
@@ -51,10 +57,12 @@ def set_aside(
 
 
 def forget_dropped(names: Sequence[TableName], tables: TableStore, windows: Windows) -> list[bytes]:
-    """Take back the quarantine of tables that were dropped or made again: they lack no rows any more.
+    """End the quarantine of tables that were dropped or made again: they have no missing rows any more.
 
-    Return the statements that delete their records, for the transaction of the position behind the drop: after a kill
-    before that, rows of these tables come again, and are passed over again.
+    Returns:
+        The statements that delete the tables' records. They belong in the transaction that saves the position after the
+        drop. If the process is killed before that, the rows of these tables come again, and are skipped again.
+
     """
     dropped = [name for name in names if _is_quarantined(name, windows)]
     for name in dropped:

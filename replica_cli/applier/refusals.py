@@ -1,7 +1,7 @@
-"""What becomes of a statement that the secondary refuses: its table is copied again, or its table has failed.
+"""Decides what a statement that the secondary refuses means: its table is copied again, or its table has failed.
 
-A copy makes a table from the primary's own definition, with what the copy leaves out or translates, and refuses by name
-what cannot be. So a definition that this server cannot carry out as it was written is left to a copy.
+A copy makes the table from the primary's own definition: it leaves out or translates parts of it, and names what it
+cannot make. So a definition that the secondary cannot run as it is written is left to a copy.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 
 
 class Refusals:
-    """Raises what errors of the secondary mean for a statement. `session` is the one on which statements run."""
+    """Translates an error of the secondary into the error of a statement. `session` is the one that runs statements."""
 
     def __init__(
         self, session: Session, names: SecondaryNames, effects: StatementEffects, runner: StatementRunner
@@ -60,14 +60,27 @@ class Refusals:
 
     @contextlib.contextmanager
     def raised(self, parsed: ParsedStatement, transaction: Transaction, *, is_new: bool = False) -> Iterator[None]:
-        """Make a refusal of the secondary one of the statement's table: another one would end the stream for all."""
+        """Turn a refusal by the secondary into the failure of the statement's table, so that the stream can go on.
+
+        Args:
+            parsed: the statement.
+            transaction: its transaction.
+            is_new: True if the statement makes a table that the secondary did not have.
+
+        Raises:
+            LockWait: if the statement was interrupted, as by a lock that another connection holds.
+            TableChangedInWindow: if the tables are to be copied again.
+            ApplyRefused: for every other refusal.
+            ServerError: for the primary's errors, and for errors that are not about the statement.
+
+        """
         try:
             yield
         except ServerError as error:
-            is_ours = error.server == self._session.server.name
-            if not is_ours or not (is_of_table(error) or error.remedy is Remedy.RETRY):
+            is_of_secondary = error.server == self._session.server.name
+            if not is_of_secondary or not (is_of_table(error) or error.remedy is Remedy.RETRY):
                 raise
-            # The server's own words may quote a row's values.
+            # Only at DEBUG: the server's own text may quote values of a row.
             logger.debug("%s", error.text)
             selected = self._names.selected(parsed)
             if error.remedy is Remedy.RETRY:
@@ -77,7 +90,7 @@ class Refusals:
             raise self._refusal(error, parsed, selected, is_new=is_new, hint=hint) from error
 
     def check_attempts(self, parsed: ParsedStatement, transaction: Transaction) -> None:
-        """Raise LockWait if attempts that ended with their connections took as long as the statement may wait."""
+        """Raise LockWait if attempts that lost their connections have used up the time that the statement may wait."""
         if attempts := self._runner.lost_attempts(place_of(transaction)):
             selected = self._names.selected(parsed)
             raise LockWait(
@@ -91,7 +104,7 @@ class Refusals:
     def _refusal(
         self, error: ServerError, parsed: ParsedStatement, selected: Sequence[TableName], *, is_new: bool, hint: str
     ) -> ReplicaError:
-        """Return what a refused statement is raised as: its tables are copied again, or have failed."""
+        """Return TableChangedInWindow if a copy can make the refused definition, else ApplyRefused."""
         message = f"{error.server} refuses a statement (error {error.errno}): {shown(parsed)}"
         if error.errno == ER_TABLE_EXISTS and makes_new_table(parsed) and not is_new:
             message += f"; {OF_SECONDARY}"
@@ -113,6 +126,6 @@ class Refusals:
         )
 
     def _has_other_names(self, parsed: ParsedStatement) -> bool:
-        """Say whether the secondary's table may have a constraint that a statement drops under another name."""
+        """Return True if the secondary may have a constraint under another name than that which a statement drops."""
         missing = self._effects.missing_constraints(parsed)
         return bool(missing.names) and not missing.is_left_out

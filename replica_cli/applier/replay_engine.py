@@ -1,12 +1,13 @@
-"""The engine of the replay window: rows are made to read as the event says, whatever the copy has seen of them.
+"""The engine for replay windows: it writes rows so that they become what the event says, whatever the copy has read.
 
-Replaying all changes of a row in order, idempotently, ends in the primary's state, because the copy saw the row at some
-moment between the window's start and its end and every later change is in the log. A row in the way on another unique
-key goes: it can only be there from the future, and its own later change puts it back.
+The copy reads a row at some moment between the start and the end of the window, and every later change of the row is in
+the log. So applying all changes of the row in order, idempotently, ends in the primary's state. REPLACE deletes a row
+that has the same value in another unique key. Such a row can only come from a later moment, which the copy has read,
+and its own later change writes it again.
 
-That every change is in the log does not hold for rows that foreign keys change (unless MySQL logs them): such tables
-are read in one snapshot and have no window. So nothing here may cascade, and foreign keys are not checked: a parent
-may not have come yet.
+Not every change of a row is in the log if foreign keys change rows (unless MySQL logs these changes). Such tables are
+read in one snapshot and have no window. So no statement of this engine may cascade. Foreign keys are not checked
+either, as the parent row may come later.
 """
 
 from __future__ import annotations
@@ -45,14 +46,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReplayPlan:
-    """A decoded UPDATE row is the literals of `rows.written`, then the key after the change, then the key before it."""
+    """How the events of one kind and table map become statements.
+
+    A decoded row of an UPDATE has the literals of `rows.written`, then the key after the change, then that before it.
+    """
 
     rows: RowPlan
     definition: TableDefinition
 
 
 class ReplayEngine:
-    """Builds idempotent statements; only for tables with a key, and for whole row images."""
+    """Builds idempotent statements: REPLACE and DELETE by key. Only for tables with a key, and for whole row images."""
 
     def __init__(self, definitions: Definitions, selection: Selection, *, statement_bytes: int) -> None:
         self._definitions = definitions
@@ -65,14 +69,14 @@ class ReplayEngine:
         return ()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the plans of tables, or all: definitions changed."""
+        """Forget the plans of tables, or all plans: definitions changed."""
         self._plans.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the statements for consecutive row events, in order."""
-        return itertools.chain.from_iterable(map(self._works, events))
+        return itertools.chain.from_iterable(map(self._steps, events))
 
-    def _works(self, event: RowEvent) -> Iterator[ApplyStep]:
+    def _steps(self, event: RowEvent) -> Iterator[ApplyStep]:
         plan = self._plan(event)
         rows = decoded(event, plan.rows)
         if event.kind is RowKind.INSERT:
@@ -84,29 +88,31 @@ class ReplayEngine:
 
     def _updates(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[ApplyStep]:
         written, width = len(plan.rows.written), len(plan.rows.found_by)
-        waiting: list[Literals] = []
+        pending: list[Literals] = []
         for row in rows:
-            new, old = row[written : written + width], row[written + width :]
-            if new != old:
-                yield from self._replaces(event, plan, waiting)
-                waiting = []
-                yield from self._deletes(event, plan, [old], lambda _: 0)
-            waiting.append(row[:written])
-        yield from self._replaces(event, plan, waiting)
+            new_key, old_key = row[written : written + width], row[written + width :]
+            if new_key != old_key:
+                # Rows of one event may exchange their keys, so the rows before this one are written first. The row
+                # itself is counted when it is written.
+                yield from self._replaces(event, plan, pending)
+                pending = []
+                yield from self._deletes(event, plan, [old_key], lambda _: 0)
+            pending.append(row[:written])
+        yield from self._replaces(event, plan, pending)
 
     def _deletes(
         self, event: RowEvent, plan: ReplayPlan, keys: list[Literals], count: Callable[[Sequence[Literals]], int]
     ) -> Iterator[ApplyStep]:
         for part in portions(keys, self._statement_bytes, DELETE_ROWS):
-            yield self._work(event, plan, count(part), delete_by_key(plan.definition.name, plan.rows.found_by, part))
+            yield self._step(event, plan, count(part), delete_by_key(plan.definition.name, plan.rows.found_by, part))
 
     def _replaces(self, event: RowEvent, plan: ReplayPlan, rows: list[Literals]) -> Iterator[ApplyStep]:
         head = insert_head(plan.definition.name, plan.rows.written, replaces=True)
         for part, values in value_lists(rows, self._statement_bytes):
             lenient = holds_enum_zero(plan.rows, part)
-            yield self._work(event, plan, len(part), head + values, is_lenient=lenient)
+            yield self._step(event, plan, len(part), head + values, is_lenient=lenient)
 
-    def _work(
+    def _step(
         self, event: RowEvent, plan: ReplayPlan, rows: int, statement: bytes, *, is_lenient: bool = False
     ) -> ApplyStep:
         kind, name = event.kind, event.table.name
@@ -131,15 +137,15 @@ class ReplayEngine:
         key = tuple(c.name for c in definition.row_key)
         written = written_columns(columns, event.head.present)
         ordinals = {c.name: i for i, c in enumerate(columns)}
-        values_of = [Output(ordinals[name], Form.VALUE) for name in written]
-        key_of = [Output(ordinals[name], Form.KEY) for name in key]
+        value_outputs = [Output(ordinals[name], Form.VALUE) for name in written]
+        key_outputs = [Output(ordinals[name], Form.KEY) for name in key]
         if event.kind is RowKind.INSERT:
-            decode = compile_rows(table, columns, values_of, event.head.present)
+            decode = compile_rows(table, columns, value_outputs, event.head.present)
         elif event.kind is RowKind.DELETE:
-            decode = compile_rows(table, columns, key_of, event.head.present)
+            decode = compile_rows(table, columns, key_outputs, event.head.present)
         else:
-            after = [*values_of, *key_of]
-            decode = compile_updates(table, columns, key_of, after, event.head.present, event.head.present_after)
+            after = [*value_outputs, *key_outputs]
+            decode = compile_updates(table, columns, key_outputs, after, event.head.present, event.head.present_after)
         rows = RowPlan(decode, written, key, has_key=True, enum_places=enum_places(columns, written))
         return ReplayPlan(rows, definition)
 

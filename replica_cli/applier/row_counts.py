@@ -1,4 +1,4 @@
-"""How many rows an event holds: a compiled scan that decodes nothing."""
+"""Counts the rows of events, with a compiled scan that decodes no value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RowCounts:
-    """Counts rows by table and kind, for the log and the position row."""
+    """Counts rows by table and kind, for the log and the position row. The row image engine uses it."""
 
     def __init__(self, definitions: Definitions, selection: Selection) -> None:
         self._definitions = definitions
@@ -30,12 +30,18 @@ class RowCounts:
         self._scans: TableCache[tuple[TableMap, RowKind, bytes, bytes, bool], CountFunction] = TableCache()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the compiled scans of tables, or all: definitions changed."""
+        """Forget the compiled scans of tables, or all scans: definitions changed."""
         self._scans.forget(tables)
 
     def parts(self, events: Sequence[RowEvent]) -> tuple[RowCount, ...]:
-        """Return the rows of events, summed. Raises CorruptEvent where an event does not end with its last row."""
-        found: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
+        """Return the number of rows of events, by kind and table.
+
+        Raises:
+            CorruptEvent: if an event does not end with its last row.
+            ApplyRefused: if a table is not replicated, or does not fit the event.
+
+        """
+        rows_by_map: defaultdict[tuple[RowKind, TableMap], int] = defaultdict(int)
         scans = self._scans.entries
         for event in events:
             head, raw, count = event
@@ -45,10 +51,10 @@ class RowCounts:
                 if scan is None:
                     scan = self._scans.keep(head.table.name, shape, self._compile(event))
                 count = scan(raw, head.rows_start, len(raw))
-            found[head.kind, head.table] += count
-        # Several maps may be of one table: ids and details change.
+            rows_by_map[head.kind, head.table] += count
+        # One table may have several maps, as its table id and details of the map change.
         rows: defaultdict[tuple[RowKind, TableName], int] = defaultdict(int)
-        for (kind, table), count in found.items():
+        for (kind, table), count in rows_by_map.items():
             rows[kind, table.name] += count
         return tuple(RowCount(kind, name, count) for (kind, name), count in rows.items())
 

@@ -1,7 +1,8 @@
-"""The end of current row versions, rewritten in row images for a secondary whose release has another one.
+"""Rewrites the end of current row versions in row images, for a secondary whose release uses another end.
 
-A current row of a system-versioned table ends at the last moment that a TIMESTAMP can hold: 2038 before MariaDB 11.5,
-2106 since. Taken over as it is, the row would be history on the other server, or neither.
+A current row of a system-versioned table ends at the last moment that a TIMESTAMP can hold: in 2038 before MariaDB
+11.5, in 2106 since. A secondary of the other release would not take an unchanged row for a current one: the row would
+be a former version there, or not even a valid one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ _NULL = b"NULL"
 
 
 class RowEnds:
-    """Rewrites the events of system-versioned tables; `old` and `new` are the years of both servers' last moments."""
+    """Rewrites the row events of system-versioned tables. `History` uses it.
+
+    `old` is the year in which current rows end on the primary, `new` that on the secondary: 2038 or 2106.
+    """
 
     def __init__(self, definitions: Definitions, selection: Selection, *, old: int, new: int) -> None:
         self._definitions = definitions
@@ -44,13 +48,16 @@ class RowEnds:
         self._functions: TableCache[RowHead, EachFunction | None] = TableCache()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the tables, or all: definitions changed."""
+        """Forget the compiled functions of tables, or all functions: definitions changed."""
         self._functions.forget(tables)
 
     def rewritten(self, event: RowEvent) -> RowEvent:
-        """Return the event as the secondary's release would have logged it; one without history as it is.
+        """Return the event as the secondary's release would have logged it; without a period of versions, as it is.
 
-        Raises ApplyRefused where the period is no last column, or a time is beyond what the secondary can hold.
+        Raises:
+            ApplyRefused: if the end of the period is not the last column or not in the row image, or if a time is later
+                than the secondary can hold.
+
         """
         head = event.head
         try:
@@ -70,7 +77,7 @@ class RowEnds:
         try:
             columns = columns_for(event.table, definition_of(event, self._definitions, self._selection))
         except Drift:
-            return None  # the engine says so
+            return None  # the engine raises Drift when it applies the event
         period = {c.generation_expression.upper(): i for i, c in enumerate(columns) if c.is_of_period}
         if not period:
             return None
@@ -82,8 +89,9 @@ class RowEnds:
 
     def _check(self, event: RowEvent, columns: tuple[Column, ...], needed: tuple[int, ...]) -> None:
         bitmaps = [b for b in (event.head.present, event.head.present_after) if b]
-        is_last = all(columns[place].extra == "HIDDEN" for place in needed[2:])
-        if is_last and all(is_present(b, place) for b in bitmaps for place in needed):
+        # After the end of the period only the hidden hashes of long unique keys may follow.
+        is_last = all(columns[ordinal].extra == "HIDDEN" for ordinal in needed[2:])
+        if is_last and all(is_present(b, ordinal) for b in bitmaps for ordinal in needed):
             return
         raise ApplyRefused(
             f"{event.table.name}: current rows end at another moment in the secondary's release, and the end of row "
@@ -94,6 +102,14 @@ class RowEnds:
         )
 
     def _fix(self, table: TableName, row: bytes, values: tuple[bytes, ...]) -> bytes:
+        """Return a row image with the secondary's end of current rows.
+
+        Args:
+            table: the table's name, for the error.
+            row: the row image.
+            values: the start and the end of the row version, then the hashes of long unique keys, as in the image.
+
+        """
         begins, ends, *hashes = values
         is_current = ends == self._old
         if self._new < self._old and (begins[0] | (0 if is_current else ends[0])) & _BEYOND_2038:
@@ -104,5 +120,5 @@ class RowEnds:
             )
         if not is_current:
             return row
-        place = len(row) - _HASH_WIDTH * sum(value != _NULL for value in hashes) - _WIDTH
-        return row[:place] + self._new + row[place + _WIDTH :]
+        offset = len(row) - _HASH_WIDTH * sum(value != _NULL for value in hashes) - _WIDTH
+        return row[:offset] + self._new + row[offset + _WIDTH :]

@@ -1,4 +1,7 @@
-"""Runs one statement of the primary on the secondary's session: in its own session's settings, and back again."""
+"""Runs one statement of the primary on the applier's session, with the settings that it had on the primary.
+
+After the statement the session gets the applier's settings back.
+"""
 
 from __future__ import annotations
 
@@ -23,50 +26,59 @@ logger = logging.getLogger(__name__)
 
 
 class StatementRunner:
-    """For the session that holds the lock: a connection that was fenced off cannot alter anything."""
+    """Runs statements on the session that holds the writer's lock, so that a process that lost the lock runs none."""
 
     def __init__(self, session: Session, patience: LockPatience) -> None:
         self._session = session
         self._patience = patience
 
     @contextlib.contextmanager
-    def waiting_for(self, place: Position) -> Iterator[None]:
-        """Wait for locks of other connections no longer than an attempt at the statement of a place may.
+    def waiting_for(self, position: Position) -> Iterator[None]:
+        """Limit how long one attempt at the statement at a position waits for locks of other connections.
 
-        A LockWait that ends the attempt says whether the statement may be tried again.
+        If a LockWait ends the attempt, its `is_over` says whether the statement has waited as long as it may.
         """
-        seconds = str(self._patience.begin(place))
+        seconds = str(self._patience.begin(position))
         self._session.execute(assignments(tuple((name, seconds) for name, _ in LOCK_WAITS)))
-        has_to_wait = False
+        is_tried_again = False
         try:
             yield
         except LockWait as error:
             self._patience.end()
             error.is_over = self._patience.is_over
-            has_to_wait = not error.is_over
+            is_tried_again = not error.is_over
             raise
         except ServerError as error:
             if error.is_connection_lost:
                 self._patience.lose()
-                has_to_wait = True
+                is_tried_again = True
             raise
         finally:
-            if not has_to_wait:
+            if not is_tried_again:
                 self._patience.forget()
             self._restore(assignments(LOCK_WAITS))
 
-    def lost_attempts(self, place: Position) -> int:
-        """Return the number of attempts at the statement of a place if they took all the time that it may wait, else 0.
+    def lost_attempts(self, position: Position) -> int:
+        """Return the number of attempts at the statement at a position if they used up its time to wait, else 0.
 
-        Each ended with its connection, as behind a proxy that cuts a connection on which nothing moves: it cannot be
-        told from one that waits for a lock.
+        Each attempt lost its connection, as through a proxy that cuts a connection on which nothing moves. Such an
+        attempt looks the same as one that waits for a lock.
         """
-        return self._patience.attempts if self._patience.is_spent_on(place) else 0
+        return self._patience.attempts if self._patience.is_spent_on(position) else 0
 
     def run(self, plan: StatementPlan, text: bytes, schema: str, shown: str) -> None:
-        """Run a statement's text in the settings of its plan; `schema` is the default one, empty for none.
+        """Run a statement with the settings of its plan.
 
-        Raises ServerError, ApplyRefused where our user may not set what it needs; `shown` is the statement for that.
+        Args:
+            plan: what to run before and after the statement.
+            text: the statement, in its client's charset.
+            schema: the default schema on the secondary, empty for none.
+            shown: the statement as errors show it.
+
+        Raises:
+            ServerError: if the server refuses the statement, or the connection is lost.
+            ApplyRefused: if our user may not set a variable that the statement needs.
+
         """
         is_entered = False
         try:
@@ -76,7 +88,7 @@ class StatementRunner:
             is_entered = True
             self._session.execute_one(text)
         finally:
-            # A SET that is refused has set nothing.
+            # A SET that the server refuses has changed nothing.
             if is_entered:
                 self._restore(plan.leave)
 
@@ -95,22 +107,26 @@ class StatementRunner:
             ) from error
 
     def _refused(self, names: tuple[str, ...]) -> list[str]:
-        """Return the variables that our user may not set: the server's refusal of all names the privilege only."""
-        found = []
+        """Return those of the variables that our user may not set.
+
+        Each is tried alone, as the refusal of a SET names only the privilege, not the variable.
+        """
+        refused = []
         for name in names:
             try:
                 self._session.execute(f"SET SESSION {name} = @@SESSION.{name}")
             except ServerError as error:
                 if error.errno != ER_SPECIFIC_ACCESS_DENIED:
                     raise
-                found.append(name)
-        return found
+                refused.append(name)
+        return refused
 
     def _restore(self, leave: str) -> None:
         try:
             self._session.execute(leave)
         except ServerError as error:
             if not error.is_connection_lost:
-                # Its statements would commit one by one: rows without their position, or an intent without either.
+                # Autocommit is still on, so each later statement would commit by itself: rows without their position,
+                # or an intent without both.
                 self._session.abort()
             logger.debug("the session cannot be used any more", exc_info=True)

@@ -1,7 +1,7 @@
-"""What a stream asks beside its rows: a server that answers with an error is asked again later, and the rows go on.
+"""Asks a server what a stream needs besides its rows: after an error it asks again later, and the rows go on.
 
-Nothing here may decide how a row is applied. What the rows need, such as a definition, is asked for without this: there
-the stream begins again from the position row.
+No answer may decide how a row is applied. What the rows need, such as a definition, is read without this module: an
+error in that makes the stream begin again from the position row.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-# An error whose number is not known may go away. After this number of attempts it ends the stream.
+# An error with an unknown number may go away. After this number of attempts it ends the stream.
 UNKNOWN_ATTEMPTS = 6
 
 
 @dataclass(slots=True)
 class _Failing:
+    """How often a question has failed; `due_at`: when it is asked again, a time of the monotonic clock."""
+
     attempts: int = 0
     due_at: float = 0.0
 
 
 class SideQuestions:
-    """Counts the failures of each question until it is answered."""
+    """Asks questions, and counts the failures of each until it is answered. For one thread."""
 
     def __init__(self, instance: str, retry: Retry) -> None:
         self._instance = instance
@@ -42,22 +44,31 @@ class SideQuestions:
         self._failing: dict[str, _Failing] = {}
 
     def ask(self, what: str, question: Callable[[], Answer], otherwise: Answer) -> Answer:
-        """Return the answer; `otherwise` if the server has an error for it, and until it is due again.
+        """Return the answer to a question, or `otherwise` if the server answers with an error.
 
-        `what` names the question in the log, which has one line for all attempts. Raises ServerError if the connection
-        is lost, if the error says that another attempt meets the same, and after some attempts.
+        After an error the question is asked again only after a delay; until then the result is `otherwise` too.
+
+        Args:
+            what: names the question. The log has one line with it for all attempts.
+            question: asks the server.
+            otherwise: the result as long as there is no answer.
+
+        Raises:
+            ServerError: if the connection is lost, if another attempt would meet the same error, and after
+                UNKNOWN_ATTEMPTS attempts.
+
         """
         failing = self._failing.get(what)
         if failing is not None and time.monotonic() < failing.due_at:
             return otherwise
         try:
-            found = question()
+            answer = question()
         except ServerError as error:
             failing = self._failing.setdefault(what, _Failing())
             failing.attempts += 1
             if error.is_connection_lost or not error.may_clear or failing.attempts >= UNKNOWN_ATTEMPTS:
                 if error.remedy is Remedy.RETRY:
-                    # It asks for no batch once more: what stands before this question may be committed.
+                    # The server asks to repeat the question, not the batch: what was sent before it may be committed.
                     error.remedy = Remedy.RECONNECT
                 raise
             failing.due_at = time.monotonic() + delay_after(failing.attempts, self._retry)
@@ -69,4 +80,4 @@ class SideQuestions:
             return otherwise
         if failing is not None:
             del self._failing[what]
-        return found
+        return answer

@@ -1,4 +1,7 @@
-"""The SQL engine: rows are decoded and written as statements, strictly: every row must be found, none may be there."""
+"""The SQL engine: it decodes rows and writes them with SQL statements, strictly.
+
+Each row that is updated or deleted must exist, and a row that is inserted must not.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +35,16 @@ if TYPE_CHECKING:
     from replica_cli.decoder.compile import RowsFunction
     from replica_cli.sqlbuilder.rows import Literals
 
-# Where the primary logged what it cascaded, the secondary must not cascade too.
+# If the primary has logged what it cascaded, the secondary must not cascade too.
 _WITHOUT_CHECKS = NO_FOREIGN_KEY_CHECKS | CASCADES_ARE_LOGGED
 
 
 class SqlEngine:
-    """Builds statements from row events; needs the secondary's definitions and nothing else of the server.
+    """Builds statements from row events; it needs the secondary's definitions and nothing else from the server.
 
-    With `looks` the rows are held against the image before, which takes a SELECT more for each event of changes.
-    `statement_bytes` limits one statement, unless one row alone is larger. Without `compaction` every event is carried
-    out by itself, so that what fails can be told.
+    `statement_bytes` limits one statement, unless one row alone is larger. With `compares`, a SELECT before the
+    statements of each UPDATE or DELETE event counts the rows that differ from the before images. Without `compaction`
+    no rows are folded, and each updated row has a statement of its own, so that an error can name what fails.
     """
 
     def __init__(
@@ -51,64 +54,67 @@ class SqlEngine:
         *,
         statement_bytes: int,
         compaction: Compaction | None = None,
-        looks: bool = False,
+        compares: bool = False,
     ) -> None:
         self._definitions = definitions
         self._selection = selection
         self._statement_bytes = statement_bytes
         self._compaction = compaction
         self._plans: TableCache[tuple[TableMap, RowKind, bytes, bytes], RowPlan] = TableCache()
-        self._looks = looks
-        self._look_plans: TableCache[tuple[TableMap, RowKind, bytes, bytes], tuple[RowsFunction, bytes] | None] = (
-            TableCache()
-        )
+        self._compares = compares
+        self._comparison_plans: TableCache[
+            tuple[TableMap, RowKind, bytes, bytes], tuple[RowsFunction, bytes] | None
+        ] = TableCache()
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
         """Return nothing: statements need no preparation."""
         return ()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the plans of tables, or all: definitions changed."""
+        """Forget the plans of tables, or all plans: definitions changed."""
         self._plans.forget(tables)
-        self._look_plans.forget(tables)
+        self._comparison_plans.forget(tables)
         if self._compaction is not None:
             self._compaction.forget(tables)
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
-        """Yield the statements for consecutive row events; neighbours of one kind become one statement."""
+        """Yield the steps for consecutive row events; neighbouring events with the same plan share statements."""
         if self._compaction is None:
-            return self._works(events)
+            return self._steps(events)
         compacted = self._compaction.compact(events)
-        return with_counts(self._works(compacted.events), compacted.parts)
+        return with_counts(self._steps(compacted.events), compacted.parts)
 
-    def _works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
-        if self._looks:
+    def _steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+        if self._compares:
             for event in events:
                 plan = self._plan(event)
                 rows = decoded(event, plan)
-                yield from self._look(event)
+                yield from self._comparisons(event)
                 yield from self._statements(event, plan, rows)
             return
         for event, plan, rows in self._merged(events):
             yield from self._statements(event, plan, rows)
 
-    def _look(self, event: RowEvent) -> Iterator[ApplyStep]:
-        """Yield what finds the rows that are not as an event saw them, right before it changes them."""
+    def _comparisons(self, event: RowEvent) -> Iterator[ApplyStep]:
+        """Yield the SELECTs that find the rows that differ from an event's before images; they run right before it."""
         name, target = event.table.name, target_of(event.table, self._selection)
         shape = (event.table, event.kind, event.head.present, event.head.present_after)
-        if shape not in self._look_plans.entries:
+        if shape not in self._comparison_plans.entries:
             definition = definition_of(event, self._definitions, self._selection)
-            self._look_plans.keep(name, shape, plan_looks(event, definition))
-        found = self._look_plans.entries[shape]
-        if found is None:
+            self._comparison_plans.keep(name, shape, plan_looks(event, definition))
+        plan = self._comparison_plans.entries[shape]
+        if plan is None:
             return
-        decode, template = found
+        decode, template = plan
         conditions = [template % row for row in decode(event.raw, event.head.rows_start, len(event.raw))]
         for part in cuts([len(c) for c in conditions], self._statement_bytes, DELETE_ROWS):
             statement = select_any(target, conditions[part])
-            yield ApplyStep(event.kind, name, target, (), statement, (), None, checks_foreign_keys=None, is_look=True)
+            yield ApplyStep(
+                event.kind, name, target, (), statement, (), None, checks_foreign_keys=None, is_comparison=True
+            )
 
     def _merged(self, events: Sequence[RowEvent]) -> Iterator[tuple[RowEvent, RowPlan, list[Literals]]]:
+        """Yield the rows of neighbouring events that can share statements, with their last event and its plan."""
         last: tuple[RowEvent, RowPlan] | None = None
         rows: list[Literals] = []
         for event in events:
@@ -125,10 +131,10 @@ class SqlEngine:
         key = (event.table, event.kind, event.head.present, event.head.present_after)
         plan = self._plans.entries.get(key)
         if plan is None:
-            plan = self._plans.keep(event.table.name, key, self._learn(event))
+            plan = self._plans.keep(event.table.name, key, self._compile(event))
         return plan
 
-    def _learn(self, event: RowEvent) -> RowPlan:
+    def _compile(self, event: RowEvent) -> RowPlan:
         return plan_rows(event, definition_of(event, self._definitions, self._selection))
 
     def _statements(self, event: RowEvent, plan: RowPlan, rows: list[Literals]) -> Iterator[ApplyStep]:
@@ -136,30 +142,30 @@ class SqlEngine:
         checks = not event.head.flags & _WITHOUT_CHECKS
         key = plan.found_by if plan.has_key else ()
 
-        def work(count: int, statement: bytes, *, is_lenient: bool = False) -> ApplyStep:
+        def step(count: int, statement: bytes, *, is_lenient: bool = False) -> ApplyStep:
             parts = (RowCount(event.kind, name, count),)
             return ApplyStep(event.kind, name, target, key, statement, parts, count, checks, is_lenient)
 
         if event.kind is RowKind.INSERT:
             head = insert_head(target, plan.written)
             for part, values in value_lists(rows, self._statement_bytes):
-                yield work(len(part), head + values, is_lenient=holds_enum_zero(plan, part))
+                yield step(len(part), head + values, is_lenient=holds_enum_zero(plan, part))
         elif event.kind is RowKind.DELETE and plan.has_key:
             for part in portions(rows, self._statement_bytes, DELETE_ROWS):
-                yield work(len(part), delete_by_key(target, plan.found_by, part))
+                yield step(len(part), delete_by_key(target, plan.found_by, part))
         elif event.kind is RowKind.UPDATE and plan.can_join and event.row_count:
-            # Folded rows: each key is there once, and none of them changes.
+            # Only compaction sets the row count of an event: each key occurs once in it, and no key changes.
             for part in portions(rows, self._statement_bytes):
                 joined = update_joined(target, plan.written, plan.found_by, part)
-                yield work(len(part), joined, is_lenient=holds_enum_zero(plan, part))
+                yield step(len(part), joined, is_lenient=holds_enum_zero(plan, part))
         else:
             template = _template(event.kind, target, plan)
             for row in rows:
-                yield work(1, template % row, is_lenient=holds_enum_zero(plan, (row,)))
+                yield step(1, template % row, is_lenient=holds_enum_zero(plan, (row,)))
 
 
 def _goes_with(event: RowEvent, last: RowEvent) -> bool:
-    """Say whether an event of the same plan can be carried out together with the one before it."""
+    """Return True if an event can share statements with the event before it, which has the same plan."""
     return event.head.flags == last.head.flags and bool(event.row_count) == bool(last.row_count)
 
 
@@ -172,7 +178,12 @@ def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:
 
 
 def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:
-    """Return an event's rows as literals. Raises UnsupportedEvent with the table's name."""
+    """Return an event's rows as literals.
+
+    Raises:
+        UnsupportedEvent: with the table's name: for a partial JSON update, and as the decoder does.
+
+    """
     if event.head.is_partial_json:
         raise UnsupportedEvent(
             f"{event.table.name}: a partial JSON update",

@@ -1,4 +1,4 @@
-"""What was worked out from definitions of tables, forgotten table by table when a definition changes."""
+"""A cache of what is computed from table definitions; it forgets the entries of a table when its definition changes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 
-# As many as there are table maps at a time (reader/tables.py), a few shapes each; what is known of a table takes some
-# kilobytes. With more tables than that in turns they are worked out again, and memory stays where it is.
+# The same number as of cached table maps (reader/tables.py); a table has a few entries, of some kilobytes. If more
+# tables than that change in turns, their entries are computed again, and memory does not grow.
 _ENTRIES_KEPT = 10_000
 
 
 class TableCache(Generic[K, V]):
-    """A dictionary whose entries belong to tables, of limited size. Read `entries` directly; add with `keep`.
+    """A dictionary of limited size whose entries belong to tables. Read `entries` directly; add with `keep`.
 
-    One table has several entries: one a shape of its row events. `trims_itself`: `keep` makes room, which may take an
-    entry away that was kept a moment before; else its owner calls `trim` where no entry is in use.
+    A table may have several entries, such as one for each form of its row events. With `trims_itself`, `keep` makes
+    room, and may remove an entry that was added a moment before. Without it, the owner calls `trim` when it uses no
+    entry, or the number of entries cannot grow. For one thread.
     """
 
     def __init__(self, *, trims_itself: bool = True) -> None:
@@ -31,7 +32,7 @@ class TableCache(Generic[K, V]):
         self._keys: defaultdict[str, list[K]] = defaultdict(list)
 
     def keep(self, table: TableName, key: K, value: V) -> V:
-        """Add an entry of a table, and return its value."""
+        """Add an entry for a table, or replace it, and return its value."""
         if key not in self.entries:
             if self._trims_itself:
                 self.trim()
@@ -45,9 +46,10 @@ class TableCache(Generic[K, V]):
             self.forget()
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
-        """Forget the entries of some tables, or all.
+        """Forget the entries of tables, or all entries if no table is named.
 
-        A statement may spell a name as its server does not: capitals do not count, one too many is no harm.
+        Names are compared without regard to case, as a statement may spell a name otherwise than its server. To forget
+        the entries of one table too many does no harm.
         """
         if not tables:
             self.entries.clear()

@@ -1,4 +1,4 @@
-"""Where a row event's table stands on the secondary."""
+"""Finds the secondary's table of a row event: its name and its definition. All engines use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def target_of(table: TableMap, selection: Selection) -> TableName:
-    """Return the secondary's name of a table. Raises ApplyRefused where it is not replicated."""
+    """Return the secondary's name of a table. Raises ApplyRefused if the table is not replicated."""
     target = selection.target(table.name)
     if target is None:
         raise ApplyRefused(f"{table.name} is not among the replicated tables")
@@ -25,11 +25,15 @@ def target_of(table: TableMap, selection: Selection) -> TableName:
 def definition_of(event: RowEvent, definitions: Definitions, selection: Selection) -> TableDefinition:
     """Return the secondary's definition of an event's table.
 
-    Raises Drift with the primary's name, ComputedOtherwise for a table that computes values of its own.
+    Raises:
+        ApplyRefused: if the table is not replicated.
+        Drift: if the secondary does not have the table; the error has the primary's name.
+        ComputedOtherwise: if the secondary's table may compute other values than the primary's.
+
     """
     name, target = event.table.name, target_of(event.table, selection)
     try:
-        found = definitions.get(target, name)
+        definition = definitions.get(target, name)
     except Drift as error:
         raise Drift(
             error.message, hint=f"`replica transfer {table_options([name])}` copies it again", table=name
@@ -38,4 +42,4 @@ def definition_of(event: RowEvent, definitions: Definitions, selection: Selectio
         command = f"`replica transfer {table_options([name])}`"
         hint = f"write it otherwise on the primary (VIRTUAL, without an index), then {command}"
         raise ComputedOtherwise(f"{name}: {reason}", hint=hint, table=name)
-    return found
+    return definition

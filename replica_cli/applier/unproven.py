@@ -1,4 +1,7 @@
-"""Renames of which the log does not tell whether they meant real tables or temporary ones of the same names."""
+"""Keeps renames that may have meant temporary tables: the log does not show whether they meant real tables.
+
+`StatementEffects`, `AlteredTables` and the worker use it.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +17,32 @@ if TYPE_CHECKING:
 
 
 class UnprovenRenames:
-    """Keeps the new names by the old ones, both the primary's, until a row or a statement proves a rename wrong."""
+    """The new names by the old names, both the primary's, until a row or a statement proves a rename wrong.
+
+    A row or a DROP TABLE of the old name proves it: the real table was not renamed.
+    """
 
     def __init__(self) -> None:
         self._new_names: dict[TableName, TableName] = {}
 
     def __contains__(self, name: TableName) -> bool:
-        """Say whether a RENAME TABLE took this name away, and may have meant a temporary table."""
+        """Return True if a RENAME TABLE renamed this table, and may have meant a temporary one."""
         return name in self._new_names
 
     def add(self, new_names: Mapping[TableName, TableName]) -> None:
-        """Take in renames: the new name of each table by its old one."""
+        """Add renames: the new name of each table by its old name."""
         self._new_names.update(new_names)
 
     def with_new_names(self, names: Sequence[TableName]) -> tuple[TableName, ...]:
-        """Return tables to copy again, each once, with the new names that unproven renames gave to them."""
+        """Return tables to copy again, each once, together with the new names that unproven renames gave to them."""
         return tuple(dict.fromkeys((*names, *(self._new_names[n] for n in names if n in self._new_names))))
 
     def forget(self, name: TableName) -> None:
-        """Forget the rename of a table: its copy is asked for."""
+        """Forget the rename of a table, because it is going to be copied."""
         self._new_names.pop(name, None)
 
     def follow(self, parsed: ParsedStatement) -> None:
-        """Take in a statement that has run: a table has its old name again, or another name, or is dropped."""
+        """Update the renames after a statement has run: it may make a table of an old name, or drop or rename one."""
         if parsed.kind is StatementKind.CREATE_TABLE:
             for name in parsed.tables:
                 self._new_names.pop(name, None)

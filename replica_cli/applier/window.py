@@ -1,4 +1,4 @@
-"""What a table's record makes of an event: skip it, apply it idempotently, or apply it strictly."""
+"""Decides by a table's record how its events are applied: skipped, idempotently inside a replay window, or strictly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.intents import is_same_place, place_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.gtid import covers
-from replica_cli.core.status import BESIDE, TableState
+from replica_cli.core.status import NOT_STREAMED, TableState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,24 +26,24 @@ REFUSALS_LIMIT = 5
 
 
 class TableChangedInWindow(ReplicaError):
-    """A table was altered while it was copied, or is not what the log says inside its window: it is copied anew."""
+    """A table was altered while it was copied, or does not fit the log inside its window: it is copied again."""
 
     code = "table_changed_in_window"
 
     def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
         super().__init__(f"{', '.join(map(str, tables))}: {reason}")
         self.tables = tables
-        self.place: Position | None = None  # of its transaction (checkpoint.intents.place_of), where that is known
+        self.place: Position | None = None  # of its transaction (checkpoint.intents.place_of), if that is known
 
 
 class StatementInDoubt(TableChangedInWindow):
-    """Nothing tells whether a statement ran before a kill: its tables are copied again, and it is not run."""
+    """It is not known whether a statement ran before a kill: its tables are copied again, and it is not run."""
 
     code = "statement_in_doubt"
 
 
 class RefusedInWindow(ApplyRefused):
-    """The secondary refuses a row inside its table's window.
+    """The secondary refuses a row inside its table's replay window.
 
     The row may have been written for another definition. If a table is altered before the copy's position and altered
     back after it, the copy reads the same definition both times and does not notice. The next copy begins later.
@@ -57,42 +57,45 @@ class Mode(Enum):
 
     STRICT = "strict"
     IDEMPOTENT = "idempotent"  # inside the replay window: the copy may have seen the change already
-    SKIPPED = "skipped"  # the copy began after it, or is made and brought up beside the stream
+    SKIPPED = "skipped"  # the copy began after the transaction, or a re-sync applies the table's changes
     QUARANTINED = "quarantined"
 
 
 class Windows:
-    """The tables with a record, by the primary's names. A table without one is live: strict.
+    """The records of tables, by the primary's names. A table without a record is applied strictly.
 
-    `is_beside`: for the one that brings tables up to the stream; their records go when the stream takes them over.
+    `is_catch_up`: True for a catch-up, which applies the changes of tables whose copy is not part of the stream yet. No
+    window expires in it: the records are deleted at the hand-over.
     """
 
-    def __init__(self, records: Mapping[TableName, TableRecord], *, is_mariadb: bool, is_beside: bool = False) -> None:
+    def __init__(
+        self, records: Mapping[TableName, TableRecord], *, is_mariadb: bool, is_catch_up: bool = False
+    ) -> None:
         self._records = dict(records)
         self._is_mariadb = is_mariadb
-        self._is_beside = is_beside
-        # None is added later. The one that ends next comes first, so that a batch looks at no window behind it.
-        copied = [] if is_beside else [r for r in records.values() if r.state is TableState.COPIED]
+        self._is_catch_up = is_catch_up
+        # No window is added later. The window that ends next comes first, so that a batch checks no later window.
+        copied = [] if is_catch_up else [r for r in records.values() if r.state is TableState.COPIED]
         ends = [(r.end, r) for r in copied if r.end is not None and r.end.file]
-        self._ending = deque(sorted(ends, key=lambda ending: ending[0].order))
-        self._others = [r for r in copied if r.end is None or not r.end.file]
+        self._by_end = deque(sorted(ends, key=lambda pair: pair[0].order))
+        self._without_file = [r for r in copied if r.end is None or not r.end.file]
 
     @property
     def records(self) -> dict[TableName, TableRecord]:
-        """Return the records that still matter."""
+        """Return the records by table. Callers add and delete records in it."""
         return self._records
 
     def mode(self, name: TableName, transaction: Transaction) -> Mode:
         """Return how a transaction's rows of a table are applied.
 
-        A transaction lies wholly before or behind each boundary, so its own start decides.
+        A transaction is wholly before or wholly after each boundary of a window, so its start position decides.
         """
         record = self._records.get(name)
         if record is None:
             return Mode.STRICT
         if record.state is TableState.QUARANTINED:
             return Mode.QUARANTINED
-        if record.state in BESIDE and not self._is_beside:
+        if record.state in NOT_STREAMED and not self._is_catch_up:
             return Mode.SKIPPED
         if record.start is not None and self._is_before(transaction, record.start):
             return Mode.SKIPPED
@@ -100,30 +103,31 @@ class Windows:
             return Mode.IDEMPOTENT
         return Mode.STRICT
 
-    def is_set_aside_at(self, name: TableName, transaction: Transaction) -> bool:
-        """Say whether a table is quarantined since this very transaction, which could not be applied to it."""
+    def is_quarantined_at(self, name: TableName, transaction: Transaction) -> bool:
+        """Return True if a table is quarantined because this very transaction could not be applied to it."""
         record = self._records.get(name)
         if record is None or record.state is not TableState.QUARANTINED or record.end is None:
             return False
         return is_same_place(record.end, place_of(transaction))
 
     def has_of_secondary(self, names: Iterable[TableName]) -> bool:
-        """Say whether some tables are quarantined as the secondary's own, which no statement may replace."""
+        """Return True if one of the tables is quarantined as the secondary's own, which no statement may replace."""
         return any(name in self._records and self._records[name].is_of_secondary for name in names)
 
     def expired(self, position: Position) -> list[TableRecord]:
-        """Return the copied tables whose window lies behind a position."""
-        while self._ending and not self._is_kept(self._ending[0][1]):
-            self._ending.popleft()
+        """Return the records of copied tables whose window ends at or before a position."""
+        while self._by_end and not self._is_current(self._by_end[0][1]):
+            self._by_end.popleft()
         if position.file:
-            behind = [r for _, r in takewhile(lambda ending: self._has_passed(position, ending[0]), self._ending)]
+            expired = [r for _, r in takewhile(lambda pair: self._has_passed(position, pair[0]), self._by_end)]
         else:
-            behind = [r for end, r in self._ending if self._has_passed(position, end)]
-        self._others = [r for r in self._others if self._is_kept(r)]
-        behind += [r for r in self._others if r.end is None or self._has_passed(position, r.end)]
-        return [r for r in behind if self._is_kept(r)]
+            expired = [r for end, r in self._by_end if self._has_passed(position, end)]
+        self._without_file = [r for r in self._without_file if self._is_current(r)]
+        expired += [r for r in self._without_file if r.end is None or self._has_passed(position, r.end)]
+        return [r for r in expired if self._is_current(r)]
 
-    def _is_kept(self, record: TableRecord) -> bool:
+    def _is_current(self, record: TableRecord) -> bool:
+        """Return True if a record has been neither deleted nor replaced."""
         return self._records.get(record.name) is record
 
     def _is_before(self, transaction: Transaction, boundary: Position) -> bool:

@@ -1,4 +1,7 @@
-"""Carries out work on the secondary: many statements a round trip, every result held against what it must be."""
+"""Carries out steps on the secondary: sends many statements in one round trip, and checks the result of each.
+
+The applier uses it. COMMIT goes through it too, as the order of packets and answers decides what is committed.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 _PACKET_STATEMENTS = 200
 _PACKET_BYTES = 1024 * 1024
 _PACKETS_AHEAD = 6
-# Of the next batch so much is built before the one on its way is over, and more only while that takes.
+# This number of steps of the next batch is built while the batch before it is in flight. More are built, up to the
+# bytes below, only as long as results of that batch are still to come.
 _BUILT_AHEAD = 2
 _AHEAD_BYTES = 4 * 1024 * 1024
 _LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
@@ -45,10 +49,14 @@ _COMMIT: _Entry = (b"COMMIT", None)
 
 @dataclass(slots=True)
 class _Packet:
-    """Statements that were sent together, of which so many are answered.
+    """Statements that were sent together.
 
-    `committed` is called where they are a COMMIT, once it is answered. `is_preparation`: without them the session is of
-    no use.
+    Attributes:
+        entries: the statements, each with its step, None for a statement without one.
+        committed: for a COMMIT: called when the server has acknowledged it.
+        is_preparation: True if the session cannot be used without these statements.
+        answered: how many of them are answered.
+
     """
 
     entries: list[_Entry]
@@ -58,24 +66,24 @@ class _Packet:
 
 
 class Writer:
-    """Sends packets of statements on one session, a few ahead of their results.
+    """Sends packets of statements on one session; a few packets are in flight. One thread uses it.
 
-    The session has autocommit off: what was written stands once `commit` is answered, and the caller asks for that
-    only when every result is known. Work of the next transaction may be sent behind a COMMIT before its answer is
-    there; the next COMMIT never is, so nothing that came behind a COMMIT that failed can stand.
+    The session has autocommit off, so nothing is kept before a COMMIT. The caller commits only when every result is
+    known. Statements of the next transaction may be sent after a COMMIT before it is acknowledged, but the next COMMIT
+    may not. So nothing that was sent after a failed COMMIT can be committed.
     """
 
     def __init__(self, session: Session, *, max_packet: int) -> None:
         self._session = session
-        # Room for the protocol's own bytes and the statements that the writer adds.
+        # Leave room for the bytes of the protocol and for the statements that the writer adds.
         self._max_packet = max_packet - 1024
         self._packet: list[_Entry] = []
         self._size = 0
         self._sent: deque[_Packet] = deque()
         self._failure: ReplicaError | None = None
-        self._spoilt: ServerError | None = None
+        self._fatal: ServerError | None = None
         self._is_preparing = False
-        self._is_asking = False
+        self._is_querying = False
         self._count = 0
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
@@ -84,55 +92,60 @@ class Writer:
 
     @property
     def is_begun(self) -> bool:
-        """Say whether anything was sent or waits since the last commit."""
+        """Return True if a statement was added since the last commit."""
         return self._is_begun
 
-    def write(self, works: Iterable[ApplyStep]) -> None:
-        """Add work; packets go out as they fill. Of a query the answer is waited for.
+    def write(self, steps: Iterable[ApplyStep]) -> None:
+        """Add steps; a packet is sent when it is full. For a query, wait for its rows.
 
-        Raises RowMissing, RowExists, ApplyRefused where a change cannot be made as it was on the primary, ServerError
-        where the server has another reason.
+        Raises:
+            RowMissing: if an earlier step has not found its rows.
+            RowExists: if a row is in the way of an earlier step.
+            ApplyRefused: if a change cannot be made as it was on the primary.
+            ServerError: for every other error of the server.
+
         """
-        for work in works:
-            self._set_session(work)
-            if len(work.statement) > self._max_packet:
+        for step in steps:
+            self._set_session(step)
+            if len(step.statement) > self._max_packet:
                 raise ApplyRefused(
-                    f"{work.table}: a change of {len(work.statement)} bytes is larger than the secondary takes",
-                    hint=f"SET GLOBAL max_allowed_packet={_next_power(len(work.statement))} on {self._server_name}",
-                    table=work.table,
+                    f"{step.table}: a change of {len(step.statement)} bytes is larger than the secondary takes",
+                    hint=f"SET GLOBAL max_allowed_packet={_next_power(len(step.statement))} on {self._server_name}",
+                    table=step.table,
                 )
-            if work.follow is not None:
-                self.write(work.follow(self._ask(work)))
+            if step.follow is not None:
+                self.write(step.follow(self._query(step)))
                 continue
-            self._add(work.statement, work)
-            if work.ends_packet:
+            self._add(step.statement, step)
+            if step.ends_packet:
                 self._send()
 
-    def _ask(self, work: ApplyStep) -> list[Row]:
-        """Return what a query finds, behind all that was sent before it."""
-        self._is_begun = self._is_asking = True
+    def _query(self, step: ApplyStep) -> list[Row]:
+        """Return the rows of a query; it sees all changes that were added before it."""
+        self._is_begun = self._is_querying = True
         try:
             self.flush()
         finally:
-            self._is_asking = False
+            self._is_querying = False
         try:
-            return self._session.rows(work.statement.decode())
+            return self._session.rows(step.statement.decode())
         except ServerError as error:
-            raise refusal(error, work) from error
+            raise refusal(error, step) from error
 
     def add(self, statement: bytes) -> None:
-        """Add a statement of which nothing is expected."""
+        """Add a statement whose result is not checked."""
         self._add(statement, None)
 
     def send(self, last: bytes) -> None:
-        """Send what waits and one more statement behind it, of which `flush` returns the rows that it found."""
+        """Send all that was added and, after it, one more statement; `flush` returns its number of rows."""
         self._add(last, None)
         self._send()
 
     def prepare(self, packets: Sequence[Sequence[bytes]]) -> None:
         """Send packets of statements that make the session ready.
 
-        Nothing else is sent before they are answered: where one fails, the session may commit each statement by itself.
+        Nothing else is sent before they are answered: if one fails, autocommit may be on, and each statement would
+        commit by itself.
         """
         self._is_preparing = True
         for packet in packets:
@@ -140,32 +153,34 @@ class Writer:
             self._sent.append(_Packet([(statement, None) for statement in packet], is_preparation=True))
 
     def flush(self) -> int:
-        """Send what waits, check every result, and return the last statement's count.
+        """Send all that was added, check every result, and return the number of rows that the last statement found.
 
-        Raises what a COMMIT before it was answered with, too.
+        Raises:
+            ReplicaError: as `write`, and the error of a COMMIT that was in flight.
+
         """
         self._send()
         self._receive_all()
         return self._count
 
     def take_differing(self) -> Counter[TableName]:
-        """Return by table how many rows were found not to be as the primary's image before says, and forget them."""
-        found, self._differing = self._differing, Counter()
-        return found
+        """Return the number of rows of each table that differed from the primary's before image, and reset them."""
+        differing, self._differing = self._differing, Counter()
+        return differing
 
-    def built_meanwhile(self, works: Iterator[ApplyStep]) -> list[ApplyStep]:
-        """Return the first of some work: two pieces, and more while results are waited for. Raises as `works` does."""
-        found: list[ApplyStep] = []
+    def built_meanwhile(self, steps: Iterator[ApplyStep]) -> list[ApplyStep]:
+        """Take the first steps from an iterator: two, and more while results are still to come. Raises as `steps`."""
+        built: list[ApplyStep] = []
         size = 0
-        for work in works:
-            found.append(work)
-            size += len(work.statement)
-            if size >= _AHEAD_BYTES or (len(found) >= _BUILT_AHEAD and self._is_done()):
+        for step in steps:
+            built.append(step)
+            size += len(step.statement)
+            if size >= _AHEAD_BYTES or (len(built) >= _BUILT_AHEAD and self._is_done()):
                 break
-        return found
+        return built
 
     def _is_done(self) -> bool:
-        """Take in the results that are there, and say whether no other is waited for; what is wrong `flush` raises."""
+        """Read the results that have arrived; return True if no more are to come. `flush` raises their errors."""
         while self._sent and self._failure is None and self._session.is_answered:
             try:
                 self._receive()
@@ -174,15 +189,22 @@ class Writer:
         return not self._sent or self._failure is not None
 
     def commit(self, committed: Callable[[], None]) -> None:
-        """Send the COMMIT of what was flushed, and call back once it is answered, which `flush` waits for."""
+        """Send the COMMIT of what was flushed.
+
+        `committed` is called when the server has acknowledged it; `flush` waits for that.
+        """
         self._session.send([_COMMIT[0]])
         self._sent.append(_Packet([_COMMIT], committed))
         self._is_begun = False
 
     def forget(self) -> None:
-        """Take in what is still on its way, and forget it and the session's variables: a rollback follows.
+        """Read the results that are still to come, and forget all statements and the session's variables.
 
-        Raises the error behind which nobody may go on in this session: a COMMIT's, or the preparation's.
+        The caller rolls back after it.
+
+        Raises:
+            ServerError: if this session cannot be used any more: the error of a COMMIT, or of the preparation.
+
         """
         self._packet, self._size = [], 0
         while self._sent or self._failure is not None:
@@ -191,19 +213,19 @@ class Writer:
         self._checks = self._is_lenient = None
         self._is_begun = False
         self._differing.clear()
-        if self._spoilt is not None:
-            raise self._spoilt
+        if self._fatal is not None:
+            raise self._fatal
 
     @property
     def _server_name(self) -> str:
         return self._session.server.name
 
-    def _add(self, statement: bytes, work: ApplyStep | None) -> None:
+    def _add(self, statement: bytes, step: ApplyStep | None) -> None:
         size = len(statement) + 1
         is_full = len(self._packet) >= _PACKET_STATEMENTS or self._size + size > min(_PACKET_BYTES, self._max_packet)
         if self._packet and is_full:
             self._send()
-        self._packet.append((statement, work))
+        self._packet.append((statement, step))
         self._size += size
         self._is_begun = True
 
@@ -224,106 +246,109 @@ class Writer:
             self._receive()
 
     def _receive(self) -> None:
-        """Take in one result, and hold it against what it must be."""
+        """Read and check one result, or raise the error that `_is_done` has read."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
         packet = self._sent[0]
-        work = packet.entries[packet.answered][1]
+        step = packet.entries[packet.answered][1]
         try:
             self._count = self._session.receive(is_first=not packet.answered)
         except ServerError as error:
             self._sent.popleft()
             if error.is_connection_lost:
-                # What else is on its way has no answers; where the server only said so, none may be taken for others'.
+                # The other packets get no answers. If the server has only announced the loss, it may still send some:
+                # they must not be taken for answers to other statements.
                 self._sent.clear()
                 self._session.abort()
             elif packet.is_preparation or (
-                packet.committed is not None and (self._sent or self._packet or self._is_asking)
+                packet.committed is not None and (self._sent or self._packet or self._is_querying)
             ):
-                # What was sent behind a COMMIT must not stand, and whoever sent that cannot redo this one: begin anew.
-                self._spoilt = error
+                # Statements of the next batch follow the failed COMMIT. They must not be committed, and the caller that
+                # sent them cannot repeat the batch of this COMMIT: the applier begins again with a new connection.
+                self._fatal = error
                 if error.remedy is Remedy.RETRY:
                     error.remedy = Remedy.RECONNECT
-            raise (refusal(error, work) if work is not None else error) from error
+            raise (refusal(error, step) if step is not None else error) from error
         packet.answered += 1
         if packet.answered == len(packet.entries):
             self._sent.popleft()
-        if work is not None and work.expected is not None and self._count != work.expected:
-            raise missing(work, self._count)
-        if work is not None and work.is_look and self._count:
-            self._differing[work.table] += self._count
+        if step is not None and step.expected is not None and self._count != step.expected:
+            raise missing(step, self._count)
+        if step is not None and step.is_comparison and self._count:
+            self._differing[step.table] += self._count
         if packet.committed is not None:
             packet.committed()
 
-    def _set_session(self, work: ApplyStep) -> None:
-        if work.checks_foreign_keys is not None and work.checks_foreign_keys != self._checks:
-            self._checks = work.checks_foreign_keys
+    def _set_session(self, step: ApplyStep) -> None:
+        if step.checks_foreign_keys is not None and step.checks_foreign_keys != self._checks:
+            self._checks = step.checks_foreign_keys
             self._add(b"SET SESSION foreign_key_checks=%d" % self._checks, None)
-        if work.is_lenient != self._is_lenient:
-            self._is_lenient = work.is_lenient
-            mode = _LENIENT_MODE if work.is_lenient else SQL_MODE
+        if step.is_lenient != self._is_lenient:
+            self._is_lenient = step.is_lenient
+            mode = _LENIENT_MODE if step.is_lenient else SQL_MODE
             self._add(f"SET SESSION sql_mode='{mode}'".encode(), None)
 
 
-def refusal(error: ServerError, work: ApplyStep) -> ReplicaError:
-    """Return the error to raise for a server's error on some work: RefusedInWindow for a row of a replay window."""
-    found = explained(error, work)
-    if work.is_replayed and isinstance(found, ApplyRefused):
-        return RefusedInWindow(found.message, hint=found.hint, table=found.table)
-    return found
+def refusal(error: ServerError, step: ApplyStep) -> ReplicaError:
+    """Return the error to raise for a server's error in a step: RefusedInWindow for a row inside a replay window."""
+    explanation = explained(error, step)
+    if step.is_replayed and isinstance(explanation, ApplyRefused):
+        return RefusedInWindow(explanation.message, hint=explanation.hint, table=explanation.table)
+    return explanation
 
 
-def explained(error: ServerError, work: ApplyStep) -> ReplicaError:
-    """Return a server's error as a condition of the table, the error itself where only the server is meant.
+def explained(error: ServerError, step: ApplyStep) -> ReplicaError:
+    """Return a server's error as an error of the step's table, or the error itself if it is not about the table.
 
-    Keys are named, values are not: they stay out of logs.
+    The message names keys, but no values, which must not be logged.
     """
-    verb = work.kind.name
+    verb = step.kind.name
     if error.errno in DUPLICATES:
         name = _KEY_NAME.search(error.text)
         key = f" on key {name[1]}" if name else ""
         return RowExists(
-            f"{work.table}: {verb} meets a row that is already there{key}",
-            hint=f"`replica transfer {table_options([work.table])}` copies it again",
-            table=work.table,
+            f"{step.table}: {verb} meets a row that is already there{key}",
+            hint=f"`replica transfer {table_options([step.table])}` copies it again",
+            table=step.table,
         )
     if error.errno == ER_KEY_NOT_FOUND:
         return RowMissing(
-            f"{work.table}: a row is not found",
-            hint=f"`replica transfer {table_options([work.table])}` copies it again",
-            table=work.table,
+            f"{step.table}: a row is not found",
+            hint=f"`replica transfer {table_options([step.table])}` copies it again",
+            table=step.table,
         )
     if error.errno in (ER_ROW_IS_REFERENCED, ER_NO_REFERENCED_ROW):
         return RowMissing(
-            f"{work.table}: {verb} is refused by a foreign key: the related rows differ from the primary's",
-            hint=f"`replica transfer {table_options([work.table])}` and its related tables",
-            table=work.table,
+            f"{step.table}: {verb} is refused by a foreign key: the related rows differ from the primary's",
+            hint=f"`replica transfer {table_options([step.table])}` and its related tables",
+            table=step.table,
         )
     if not is_of_table(error):
         return error
     return ApplyRefused(
-        f"{work.table}: {verb} is refused by {error.server} (error {error.errno})",
-        hint=f"`replica drift check`, then `replica transfer {table_options([work.table])}`",
-        table=work.table,
+        f"{step.table}: {verb} is refused by {error.server} (error {error.errno})",
+        hint=f"`replica drift check`, then `replica transfer {table_options([step.table])}`",
+        table=step.table,
     )
 
 
-def missing(work: ApplyStep, count: int) -> RowMissing:
-    """Return the error to raise for work that found fewer rows than it must."""
-    columns = f"its key, {', '.join(work.key)}" if work.key else "all columns"
-    expected = work.expected or 0
+def missing(step: ApplyStep, count: int) -> RowMissing:
+    """Return the error to raise for a step that has found `count` rows, fewer than it must."""
+    columns = f"its key, {', '.join(step.key)}" if step.key else "all columns"
+    expected = step.expected or 0
     lacking = expected - count
     number = counted(expected, "row") if lacking == expected else f"{lacking} of {counted(expected, 'row')}"
-    found = f"{number} not found (compared by {columns})"
-    if work.kind is RowKind.INSERT:
-        found = f"{count} of {expected} rows were written"
+    outcome = f"{number} not found (compared by {columns})"
+    if step.kind is RowKind.INSERT:
+        outcome = f"{count} of {expected} rows were written"
     return RowMissing(
-        f"{work.table}: {work.kind.name}: {found}",
-        hint=f"`replica transfer {table_options([work.table])}` copies it again",
-        table=work.table,
+        f"{step.table}: {step.kind.name}: {outcome}",
+        hint=f"`replica transfer {table_options([step.table])}` copies it again",
+        table=step.table,
     )
 
 
 def _next_power(size: int) -> int:
+    """Return a power of two that is greater than a size in bytes by at least 64 KiB."""
     return 1 << (size + 65536).bit_length()

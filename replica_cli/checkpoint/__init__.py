@@ -1,1 +1,1 @@
-"""What the tool remembers, on the secondary itself: positions, table states, copy progress, the writer's lock."""
+"""Keep the state of an instance on the secondary: positions, table states, copy progress and the writer's lock."""

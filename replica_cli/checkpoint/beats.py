@@ -1,4 +1,4 @@
-"""The heartbeat row: what the live process says of itself, for `health`, `position show` and `pause` elsewhere."""
+"""Write and read the heartbeat row: the status of the process, for `health`, `position show` and `pause`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 HOLDER_CHARACTERS = 255
-# A process beats when something changed, once a second at most, and this often where nothing does.
+# A process writes a heartbeat when something changed, at most once a second, and this often if nothing changes.
 IDLE_BEAT_SECONDS = 10.0
-# One that has not beaten for so long has stopped, is cut off or frozen: a long statement may delay a beat.
+# A process whose heartbeat is older has stopped, is cut off or is frozen. A long statement may delay a heartbeat.
 FRESH_SECONDS = 15.0
-_USUAL = TableProgress("")
+_DEFAULTS = TableProgress("")
 _FIELDS = tuple(f.name for f in fields(TableProgress))
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One instance's heartbeat as it stands on the secondary.
+    """One instance's heartbeat, as read from the secondary.
 
-    `beat_at` and `moved_at` are UTC text by the secondary's clock, and so are the ages, in seconds:
-    two machines' clocks never meet in one subtraction. `snapshot` is the WorkerStatus as a JSON object.
+    `beat_at` and `moved_at` are UTC text by the secondary's clock. The ages, in seconds, are by the same clock, so that
+    the clocks of two machines are never compared. `snapshot` is the WorkerStatus as a JSON object.
     """
 
     holder: str
@@ -46,42 +46,42 @@ class Beat:
 
     @property
     def copied(self) -> tuple[CopiedTable, ...]:
-        """Return the tables that the process copied in the last minute, none where it does not tell."""
-        found = self.snapshot.get("copied")
+        """Return the tables that the process copied in the last minute, none if it does not report them."""
+        tables = self.snapshot.get("copied")
         try:
-            return tuple(CopiedTable(str(t["table"]), int(t["rows"]), str(t["at"])) for t in found or ())
+            return tuple(CopiedTable(str(t["table"]), int(t["rows"]), str(t["at"])) for t in tables or ())
         except (KeyError, TypeError, ValueError):
             return ()
 
     @property
     def message(self) -> str:
-        """Return what the process says that it waits for or tries again, empty if nothing."""
+        """Return what the process reports that it waits for or tries again, "" if nothing."""
         return str(self.snapshot.get("message") or "")
 
     @property
     def rows_uncommitted(self) -> int:
-        """Return the rows applied of a transaction that is not committed yet, 0 where the process does not tell."""
-        found = self.snapshot.get("rows_uncommitted")
-        return found if isinstance(found, int) else 0
+        """Return how many rows of an uncommitted transaction are applied, 0 if the process does not report it."""
+        count = self.snapshot.get("rows_uncommitted")
+        return count if isinstance(count, int) else 0
 
     @property
     def transfer(self) -> TransferProgress | None:
-        """Return the copy that the process told of last, None if it told none, or in words that are not ours."""
-        found = self.snapshot.get("transfer")
+        """Return the copy that the process reported last, None if there is none or its form is unknown."""
+        data = self.snapshot.get("transfer")
         try:
-            return None if found is None else _transfer(found)
+            return None if data is None else _transfer(data)
         except (KeyError, TypeError, ValueError):
             return None
 
 
 def this_holder() -> str:
-    """Return the name by which this process signs its heartbeat: `host:pid`."""
+    """Return the name with which this process signs its heartbeat: `host:pid`."""
     pid = f":{os.getpid()}"
     return socket.gethostname()[: HOLDER_CHARACTERS - len(pid)] + pid
 
 
 class BeatStore:
-    """One instance's row in `stream_status`, on a session of its own: never inside the row transaction."""
+    """One instance's row in `stream_status`, on a session of its own: it is never part of the row transaction."""
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
@@ -100,12 +100,13 @@ class BeatStore:
     ) -> None:
         """Write the heartbeat.
 
-        `connection_id` is the writing session's; `connections` are all of the process, so that a standby can kill them
-        where it is frozen. `moved_at` moves only when the work did: position, rows, a copy's rows or its steps; with
-        rows that are not committed only if they are more than before, as a transaction that is tried again and again
-        does not move. A wish to pause stays as it is: the heartbeat does not write it.
+        `connection_id` is that of the writing session. `connections` are all connections of the process, so that a
+        standby can kill them if the process is frozen. `moved_at` changes only when the work has advanced: the
+        position, the rows, or the rows and steps of a copy. Rows that are not committed count only if they are more
+        than before, because a transaction that is tried again and again does not advance. A request to pause stays as
+        it is: the heartbeat does not write it.
         """
-        transfer = _told(status.transfer) if status.transfer is not None else None
+        transfer = _transfer_data(status.transfer) if status.transfer is not None else None
         snapshot = {**asdict(replace(status, transfer=None)), "transfer": transfer, "connections": list(connections)}
         progress = _progress(status)
         if is_new := progress != self._last_progress:
@@ -123,20 +124,20 @@ class BeatStore:
         self._most_uncommitted = max(self._most_uncommitted, status.rows_uncommitted)
 
     def touch(self) -> bool:
-        """Beat with what was said last; return False, with nothing done, if the row is not this process's any more."""
-        found = self._session.execute(
+        """Write only the time of the heartbeat; return False, with nothing done, if the row is another process's."""
+        row_count = self._session.execute(
             f"UPDATE {self._table} SET beat_at = UTC_TIMESTAMP(6) WHERE instance = %s AND holder = %s",
             self._instance, this_holder(),
         )  # fmt: skip
-        return found == 1
+        return row_count == 1
 
     def is_pause_wanted(self) -> bool:
-        """Say whether somebody asked this instance to pause."""
+        """Return True if a pause of this instance is requested."""
         row = self._session.row(f"SELECT is_pause_wanted FROM {self._table} WHERE instance = %s", self._instance)
         return bool(row and row[0])
 
     def load(self) -> Beat | None:
-        """Return the row, None where no process ever beat."""
+        """Return the heartbeat, None if no process has ever written one."""
         row = self._session.row(
             "SELECT holder, connection_id, beat_at, moved_at, phase, is_pause_wanted, snapshot,"
             " TIMESTAMPDIFF(MICROSECOND, beat_at, UTC_TIMESTAMP(6)),"
@@ -158,12 +159,12 @@ class BeatStore:
             None if moved_age is None else int(moved_age) / 1e6,
         )
 
-    def set_pause(self, is_wanted: bool) -> bool:  # noqa: FBT001 - the one thing it sets; `set_pause(True)` reads as it is
-        """Ask the instance to pause, or to go on; return False where no process ever beat, so that none will hear."""
-        found = self._session.execute(
+    def set_pause(self, is_wanted: bool) -> bool:  # noqa: FBT001 - it sets only this; `set_pause(True)` is clear
+        """Request a pause, or its end; return False if no process has ever written a heartbeat, so that none hears."""
+        row_count = self._session.execute(
             f"UPDATE {self._table} SET is_pause_wanted = %s WHERE instance = %s", int(is_wanted), self._instance
         )
-        return found == 1
+        return row_count == 1
 
     def forget(self) -> None:
         """Delete the row."""
@@ -172,24 +173,24 @@ class BeatStore:
 
 def _progress(status: WorkerStatus) -> tuple[object, ...]:
     copied = status.transfer.rows_copied if status.transfer else None
-    # A step that begins is work that moves; what it takes is told by `step_seconds`.
+    # A step that begins is an advance. How long the step takes is in `step_seconds`.
     steps = tuple((t.table, t.step) for t in status.transfer.status.steps) if status.transfer else ()
     return (status.position, status.rows_total, status.transactions_total, copied, steps)
 
 
-def _told(progress: TransferProgress) -> dict[str, Any]:
-    """Return a copy's progress for the heartbeat; a field that has its usual value is left out.
+def _transfer_data(progress: TransferProgress) -> dict[str, Any]:
+    """Return a copy's progress for the heartbeat, without the fields that have their default.
 
-    What has ended is told beside it, by the status.
+    The status reports the copies that have ended.
     """
-    short = [{n: v for n in _FIELDS if (v := getattr(t, n)) != getattr(_USUAL, n)} for t in progress.tables]
-    found = {**asdict(replace(progress, tables=(), totals=None, ended=())), "tables": short}
+    tables = [{n: v for n in _FIELDS if (v := getattr(t, n)) != getattr(_DEFAULTS, n)} for t in progress.tables]
+    data = {**asdict(replace(progress, tables=(), totals=None, ended=())), "tables": tables}
     if progress.totals is not None:
-        found["totals"] = asdict(replace(progress.totals, steps=()))
-    return found
+        data["totals"] = asdict(replace(progress.totals, steps=()))
+    return data
 
 
-def _transfer(found: Any) -> TransferProgress:
+def _transfer(data: Any) -> TransferProgress:
     tables = tuple(
         TableProgress(
             str(t["table"]),
@@ -197,33 +198,33 @@ def _transfer(found: Any) -> TransferProgress:
             None if t.get("rows_estimated") is None else int(t["rows_estimated"]),
             int(t.get("bytes_copied", 0)),
             TableState(t.get("state", TableState.PENDING)),
-            # Older versions did not tell it.
+            # Older versions did not report the step.
             CopyStep(t.get("step", CopyStep.ROWS)),
             float(t.get("step_seconds", 0.0)),
             str(t.get("waits_for", "")),
         )
-        for t in found["tables"]
+        for t in data["tables"]
     )
     return TransferProgress(
-        str(found["instance"]), tables, float(found["elapsed_seconds"]), float(found["rows_per_second"]),
-        int(found["errors"]), totals=_totals(found.get("totals"), tables),
+        str(data["instance"]), tables, float(data["elapsed_seconds"]), float(data["rows_per_second"]),
+        int(data["errors"]), totals=_totals(data.get("totals"), tables),
     )  # fmt: skip
 
 
-def _totals(found: Any, tables: tuple[TableProgress, ...]) -> CopyStatus | None:
-    # Older versions told each table instead.
-    if found is None:
+def _totals(data: Any, tables: tuple[TableProgress, ...]) -> CopyStatus | None:
+    # Older versions reported each table instead.
+    if data is None:
         return None
-    estimated, rate = found["rows_estimated"], found["rows_per_second"]
+    estimated, rate = data["rows_estimated"], data["rows_per_second"]
     return CopyStatus(
-        int(found["tables"]), int(found["tables_done"]), int(found["rows_copied"]),
+        int(data["tables"]), int(data["tables_done"]), int(data["rows_copied"]),
         None if estimated is None else int(estimated), None if rate is None else float(rate),
         tuple(t for t in tables if not t.is_counted),
     )  # fmt: skip
 
 
 def _snapshot(text: object) -> dict[str, Any]:
-    # Written by another version, or half by hand: a heartbeat that cannot be read still has its age.
+    # Another version may have written the text, or somebody by hand: a heartbeat that cannot be read still has its age.
     try:
         value = json.loads(str(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Other filters for the state as it is: the position stays, and nothing is remembered of tables that are left out."""
+"""Accept changed filters for the existing state: the position stays, records of tables that are left out go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def accept_filters(stores: Stores, selection: Selection) -> list[TableName]:
-    """Store the filters with the position; forget, and return, the records of tables that they do not select."""
+    """Store the filters with the position; delete the records of tables that they leave out, and return their names."""
     stores.positions.accept_filters(selection)
     left_out = [name for name in stores.tables.load() if selection.target(name) is None]
     stores.tables.forget(left_out)

@@ -1,4 +1,4 @@
-"""The note of a DDL statement that is about to run: written before it, gone with the position behind it."""
+"""Keep the intent of a DDL statement: written before the statement runs, deleted with the position after it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A statement and the place where its transaction begins; hashes are sha256 in hex.
+    """A statement and the position at which its transaction begins. Hashes are sha256 in hex.
 
-    `before_hash` is of the tables' definitions before the statement: it tells whether the statement was carried out.
+    `before_hash` is that of the tables' definitions before the statement: it tells whether the statement has run.
     """
 
     position: Position
@@ -37,7 +37,7 @@ class IntentStore:
         self._instance = instance
 
     def load(self) -> Intent | None:
-        """Return the intent that was left, None where there is none."""
+        """Return the intent that was left, None if there is none."""
         row = self._session.row(
             f"SELECT file, pos, gtid, statement_hash, before_hash, statement FROM {self._table} WHERE instance = %s",
             self._instance,
@@ -48,7 +48,7 @@ class IntentStore:
         return Intent(Position(str(file), int(pos), str(gtid)), str(statement_hash), str(before_hash), str(statement))
 
     def left_of(self, statement: Statement, transaction: Transaction) -> Intent | None:
-        """Return the intent that an attempt to run this very statement left, None if there was none."""
+        """Return the intent that an earlier attempt to run the same statement left, None if there is none."""
         left = self.load()
         if left is None or left.statement_hash != digest(statement):
             return None
@@ -69,25 +69,25 @@ class IntentStore:
         self._session.execute(self.forget_statement())
 
     def forget_statement(self) -> bytes:
-        """Return the DELETE that goes into the transaction of the position behind the statement."""
+        """Return the DELETE that goes into the transaction of the position after the statement."""
         return f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}".encode()
 
 
 def digest(statement: Statement) -> str:
-    """Return the hash by which an intent knows its statement."""
+    """Return the hash by which an intent recognises its statement."""
     return hashlib.sha256(statement.text).hexdigest()
 
 
 def place_of(transaction: Transaction) -> Position:
-    """Return the place that a transaction's intent names.
+    """Return the position that a transaction's intent has.
 
-    Its GTID is the transaction's own: the set executed before it is not always known.
+    Its GTID is the transaction's own: the set that was executed before it is not always known.
     """
     return replace(transaction.start, gtid=transaction.gtid)
 
 
 def is_same_place(one: Position, other: Position) -> bool:
-    """Say whether two places of intents are one transaction, also after another server became the primary."""
+    """Return True if two positions of intents are of one transaction, also after another server became the primary."""
     if one.gtid or other.gtid:
         return one.gtid == other.gtid
     return one.order == other.order

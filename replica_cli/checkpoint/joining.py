@@ -1,4 +1,4 @@
-"""What is saved while tables are brought up to a running stream: their own place, in their own rows."""
+"""Keep the position of tables that a re-sync brings up to the running stream, in these tables' own records."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 
 class JoinLost(ReplicaError):
-    """The tables' records are not what they were: somebody asked for a new copy, or another process took over."""
+    """The records of the tables have changed: somebody requested a new copy, or another process took over."""
 
     code = "join_lost"
 
 
 class JoinPositions(PositionStore):
-    """The place up to which some tables are applied: the start of their records, while the stream's token is ours."""
+    """The position up to which some tables are applied, kept as the start of their records.
+
+    It advances only while the stream's fencing token is that of this process.
+    """
 
     def __init__(
         self, session: Session, state_schema: str, instance: str, names: Collection[TableName], start: Position
@@ -39,27 +42,28 @@ class JoinPositions(PositionStore):
         self._names = names
 
     def advance_statement(self, advance: Advance, token: int) -> bytes:
-        """Return the UPDATE that moves the records, for the same packet as the rows; it must find each of them.
+        """Return the UPDATE that advances the records, for the same packet as the rows; it must match each record.
 
-        It looks for the place that was saved last: whatever the isolation level, nothing is applied from it twice.
+        It matches only the position that was saved last: whatever the isolation level, nothing is applied twice from
+        it.
         """
-        place = self._sent = advance.position
+        position = self._sent = advance.position
         return (
-            f"UPDATE {self._records} SET start_file = {text_literal(place.file)}, start_pos = {place.pos}, "
-            f"start_gtid = {text_literal(place.gtid)}, updated_at = UTC_TIMESTAMP(6) WHERE {self._mine(token)}"
+            f"UPDATE {self._records} SET start_file = {text_literal(position.file)}, start_pos = {position.pos}, "
+            f"start_gtid = {text_literal(position.gtid)}, updated_at = UTC_TIMESTAMP(6) WHERE {self._condition(token)}"
         ).encode()
 
     def touch_statement(self, token: int) -> bytes:
-        """Return an UPDATE that finds the records only while they and the token are ours."""
-        return f"UPDATE {self._records} SET updated_at = UTC_TIMESTAMP(6) WHERE {self._mine(token)}".encode()
+        """Return an UPDATE that matches the records only while they are unchanged and the token is valid."""
+        return f"UPDATE {self._records} SET updated_at = UTC_TIMESTAMP(6) WHERE {self._condition(token)}".encode()
 
     def check_advanced(self, found_rows: int) -> None:
-        """Raise JoinLost unless every record was found."""
+        """Raise JoinLost unless the UPDATE matched every record."""
         if found_rows != len(self._names):
             raise JoinLost(f"{self._instance}: the records of the joining tables are others now")
         self._saved = self._sent
 
-    def _mine(self, token: int) -> str:
+    def _condition(self, token: int) -> str:
         instance = text_literal(self._instance)
         names = ", ".join(f"({text_literal(n.schema)}, {text_literal(n.table)})" for n in sorted(self._names))
         return (
@@ -70,7 +74,7 @@ class JoinPositions(PositionStore):
 
 
 class NoIntents(IntentStore):
-    """Statements are the stream's business alone: there is no intent to finish, or to forget."""
+    """A store without an intent: only the stream runs statements, so there is no intent to finish or to delete."""
 
     def load(self) -> Intent | None:
         """Return None."""

@@ -1,7 +1,7 @@
-"""Whether the tables of a state schema are those that this version reads and writes.
+"""Check that the tables of a state schema are those that this version reads and writes.
 
-Called wherever a command looks which of them exist: a column that is missing would end a command with an error of the
-server, and an engine without transactions would part the position from its rows.
+Each command that looks which of them exist calls this. Otherwise a missing column would end the command with an error
+of the server, and with an engine without transactions the position would not commit with its rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _COLUMN = re.compile(r"[,\n]\s*(?P<name>[a-z_]+) (?P<type>[A-Z]+)(?:\((?P<length>\d+)\))?(?P<rest>[^,\n]*)")
 _KEY = re.compile(r"PRIMARY KEY \((?P<names>[^)]*)\)")
 _CHARACTERS = frozenset({"char", "varchar"})
-_LOOK = """SELECT t.table_name, t.engine, c.column_name, c.data_type, c.character_maximum_length, c.column_key,
+_COLUMNS_QUERY = """SELECT t.table_name, t.engine, c.column_name, c.data_type, c.character_maximum_length, c.column_key,
  c.is_nullable = 'NO' AND c.column_default IS NULL AND c.extra = ''
  FROM information_schema.tables t JOIN information_schema.columns c
  ON c.table_schema = t.table_schema AND c.table_name = t.table_name WHERE t.table_schema = %s"""
@@ -32,7 +32,7 @@ _LOOK = """SELECT t.table_name, t.engine, c.column_name, c.data_type, c.characte
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One column as it is wanted, or as the server has it; `length` counts characters, 0 where that is no matter."""
+    """One column, as it must be or as the server has it. `length` is in characters, 0 if it does not matter."""
 
     kind: str
     length: int
@@ -41,16 +41,20 @@ class _Column:
 
 
 def read_layout(session: Session, state_schema: str, tables: Mapping[str, str]) -> frozenset[str]:
-    """Return which of the tables exist; `tables` are the column lists of their CREATE TABLE by name.
+    """Return which of the tables exist. `tables` are the column lists of their CREATE TABLE by name.
 
-    Raises StateBroken if one of them is not the table that this version made, ServerError.
+    Raises:
+        StateBroken: a table is not as this version makes it.
+        ServerError: the query failed.
     """
     rows: dict[str, list[Row]] = {}
-    for row in session.rows(_LOOK, state_schema):
+    for row in session.rows(_COLUMNS_QUERY, state_schema):
         rows.setdefault(str(row[0]), []).append(row)
     existing = sorted(rows.keys() & tables.keys())
     for name in existing:
-        if fault := _fault(str(rows[name][0][1] or "no engine"), _wanted(tables[name]), _found(rows[name])):
+        if fault := _fault(
+            str(rows[name][0][1] or "no engine"), _wanted_columns(tables[name]), _existing_columns(rows[name])
+        ):
             raise StateBroken(
                 f"{session.server.name}: {quote(state_schema)}.{name} is not the table that this version of replica "
                 f"makes: {fault}",
@@ -61,9 +65,9 @@ def read_layout(session: Session, state_schema: str, tables: Mapping[str, str]) 
 
 
 def instances_of(session: Session, state_schema: str, existing: Iterable[str], *, filters: str = "") -> list[str]:
-    """Return the instances that have a position in a state schema; none if its table cannot tell.
+    """Return the instances that have a position in a state schema; none if its table cannot be read.
 
-    `filters`: those alone whose position was made with filters of this fingerprint.
+    With `filters`, only those whose position was made with filters of this fingerprint.
     """
     if "binlog_position" not in existing:
         return []
@@ -72,15 +76,15 @@ def instances_of(session: Session, state_schema: str, existing: Iterable[str], *
             f"SELECT instance, filters FROM {quote(state_schema)}.binlog_position WHERE {IS_AN_INSTANCE} "
             "ORDER BY instance"
         )
-        return [str(name) for name, theirs in rows if filters in ("", str(theirs))]
+        return [str(name) for name, stored_filters in rows if filters in ("", str(stored_filters))]
     return []
 
 
 def set_aside_hint(state_schema: str, tables: Iterable[str], instances: Sequence[str] = ()) -> str:
-    """Return what to type to begin without the state: nothing of it is lost, and every row is copied again.
+    """Return what to type to start without the state: nothing of it is lost, and every row is copied again.
 
-    All of its tables go together: a position without the tables' records would leave gaps that are not seen. So the
-    `instances` that have a position in them are named: each of them begins again.
+    All of its tables are renamed together: a position without the tables' records would leave gaps without any error.
+    So the hint names the `instances` that have a position in them: each of them starts again.
     """
     schema = quote(state_schema)
     pairs = ", ".join(f"{schema}.{table} TO {schema}.{table}_old" for table in sorted(tables))
@@ -89,18 +93,18 @@ def set_aside_hint(state_schema: str, tables: Iterable[str], instances: Sequence
     return f"{rename}`replica transfer --restart` copies every table again{', for each of them' if whose else ''}"
 
 
-def _wanted(definition: str) -> dict[str, _Column]:
+def _wanted_columns(definition: str) -> dict[str, _Column]:
     key = _KEY.search(definition)
     keys = frozenset(n.strip() for n in key["names"].split(",")) if key else frozenset()
-    found = {}
+    columns = {}
     for match in _COLUMN.finditer(definition):
         kind = match["type"].lower()
         length = int(match["length"]) if kind in _CHARACTERS else 0
-        found[match["name"]] = _Column(kind, length, match["name"] in keys or "PRIMARY KEY" in match["rest"])
-    return found
+        columns[match["name"]] = _Column(kind, length, match["name"] in keys or "PRIMARY KEY" in match["rest"])
+    return columns
 
 
-def _found(rows: list[Row]) -> dict[str, _Column]:
+def _existing_columns(rows: list[Row]) -> dict[str, _Column]:
     return {
         str(name): _Column(
             str(kind).lower(),
@@ -112,22 +116,24 @@ def _found(rows: list[Row]) -> dict[str, _Column]:
     }
 
 
-def _fault(engine: str, wanted: dict[str, _Column], found: dict[str, _Column]) -> str:
+def _fault(engine: str, wanted: dict[str, _Column], existing: dict[str, _Column]) -> str:
     if engine.upper() != "INNODB":
         return f"its engine is {engine}, so that it would not commit with the rows"
-    if missing := [n for n in wanted if n not in found]:
+    if missing := [n for n in wanted if n not in existing]:
         return f"it has no column {', '.join(missing)}"
-    if unknown := [n for n, c in found.items() if n not in wanted and c.must_be_given]:
+    if unknown := [n for n, c in existing.items() if n not in wanted and c.must_be_given]:
         return f"its column {', '.join(unknown)} has no default, and this version does not fill it"
-    keys = [n for n, c in found.items() if c.is_key]
+    keys = [n for n, c in existing.items() if c.is_key]
     if set(keys) != {n for n, c in wanted.items() if c.is_key}:
         return f"its primary key is ({', '.join(keys)})"
-    return next((fault for name, column in wanted.items() if (fault := _column_fault(name, column, found[name]))), "")
+    return next(
+        (fault for name, column in wanted.items() if (fault := _column_fault(name, column, existing[name]))), ""
+    )
 
 
-def _column_fault(name: str, wanted: _Column, found: _Column) -> str:
-    if found.kind != wanted.kind:
-        return f"column {name} is {found.kind}, not {wanted.kind}"
-    if found.length < wanted.length:
-        return f"column {name} holds {found.length} characters, not {wanted.length}"
+def _column_fault(name: str, wanted: _Column, existing: _Column) -> str:
+    if existing.kind != wanted.kind:
+        return f"column {name} is {existing.kind}, not {wanted.kind}"
+    if existing.length < wanted.length:
+        return f"column {name} holds {existing.length} characters, not {wanted.length}"
     return ""

@@ -1,7 +1,7 @@
-"""One writer for each instance: a named lock on the secondary, held by the connection that writes.
+"""Allow one writer for each instance: a named lock on the secondary, which the connection that writes holds.
 
-The lock goes with its connection, so a killed process frees it at once; the fencing token in the position row stops a
-process that was frozen and wakes up after another took over.
+The lock ends with its connection, so the server frees it at once when a process is killed. The fencing token in the
+position row stops a process that was frozen and continues after another process took over.
 """
 
 from __future__ import annotations
@@ -28,36 +28,37 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 1.0
-_SAY_SECONDS = 30.0
-# MariaDB tells it in both, MySQL in the engine's table.
+_POLL_SECONDS = 1.0
+_LOG_SECONDS = 30.0
+# MariaDB shows a rollback in both tables, MySQL only in that of the engine.
 _ROLLING_BACK = (
     "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Killed'",
     "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s AND trx_state = 'ROLLING BACK'",
 )
-# How often the server may answer that the lock is free, and not give it.
+# How many times the server may answer that the lock is free and not give it.
 _FREE_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
 class FormerWriter:
-    """The connection on which this process held the lock before; `since` is when it was known (monotonic seconds)."""
+    """The connection on which this process held the lock before. `since`: when it was in use (monotonic seconds)."""
 
     connection_id: int
     since: float
 
     @classmethod
     def of(cls, session: Session) -> Self:
-        """Take in the connection that a session has now."""
+        """Return the connection that a session has at this moment."""
         return cls(session.connection_id, time.monotonic())
 
 
 class WriterLock:
-    """The lock of one instance. `session` must be the one that writes.
+    """The writer's lock of one instance. `session` must be the one that writes.
 
-    `work` is what the holder writes into the server, the same text for each process that writes the same (`work_of`):
-    a server that is named twice would lose rows, as each name has a lock and a position of its own. It is locked as
-    well, and goes with the connection too. Who only looks at the instance's lock gives none.
+    `work` describes what the holder writes into the server (`work_of`), with the same text for each process that writes
+    the same. It is locked as well, and this lock also ends with the connection: if a server had two names, rows would
+    be lost, because each name has its own lock and position. A caller that only looks at the instance's lock gives no
+    `work`.
     """
 
     def __init__(self, session: Session, state_schema: str, instance: str, *, work: str = "") -> None:
@@ -68,14 +69,15 @@ class WriterLock:
         self._name = lock_name(state_schema, instance)
 
     def try_acquire(self, timeout: float = 0) -> bool:
-        """Take the lock, waiting at most `timeout` seconds; return whether it is ours.
+        """Take the lock, waiting at most `timeout` seconds; return True if this session has it.
 
-        Raises NamedTwice where another instance's writer does the same work on this server.
+        Raises:
+            NamedTwice: the writer of another instance does the same work on this server.
         """
         if not self._take(self._name, timeout):
             return False
-        # A connection that ends frees one lock a moment before the other.
-        if self._work and not self._take(self._work, _LOOK_SECONDS):
+        # When a connection ends, the server frees its two locks one after another, with a moment between them.
+        if self._work and not self._take(self._work, _POLL_SECONDS):
             self.release()
             raise NamedTwice(
                 f"{self._instance}: another process writes the same tables into this server, under another name",
@@ -89,30 +91,35 @@ class WriterLock:
         return bool(row and row[0] == 1)
 
     def acquire(self, timeout: float, *, former: FormerWriter | None = None, stop: StopToken | None = None) -> None:
-        """Take the lock, waiting at most `timeout` seconds for a connection that works.
+        """Take the lock, waiting at most `timeout` seconds if the connection that holds it works.
 
-        A connection that is gone keeps the lock until the server has rolled back what it had begun: that is waited for
-        however long it takes, until a stop. `former`: cut on the way, it may live on at the server, and is ended.
+        A connection that is gone keeps the lock until the server has rolled back its open transaction. The wait for
+        that has no limit except `stop`. `former` is the connection on which this process held the lock before: the
+        network may have cut it while the server still has it, so it is killed.
 
-        Raises LockHeld with the holder's name, SecondaryError if the server does not give a free lock, Interrupted.
+        Raises:
+            LockHeld: another process holds the lock; the error names it.
+            NamedTwice: the writer of another instance does the same work on this server.
+            SecondaryError: the server does not give the lock, although it is free.
+            Interrupted: `stop` was set.
         """
         former_id = self._kill(former) if former is not None else None
-        said_at, times_free = None, 0
+        logged_at, times_free = None, 0
         while not self.try_acquire(timeout):
             if stop is not None and stop.is_set:
                 raise Interrupted(f"{self._instance}: asked to stop while waiting for the writer's lock")
-            timeout = _LOOK_SECONDS
+            timeout = _POLL_SECONDS
             holder = self.holder_id()
             if holder is None:
-                # Given back a moment ago, or the server answers NULL, as it does for an error.
+                # The lock was freed a moment ago, or the server answers NULL, as it does for an error.
                 times_free += 1
                 if times_free >= _FREE_LIMIT:
                     raise SecondaryError(f"{self._instance}: the server does not give the writer's lock, which is free")
                 continue
             if not self._is_rolling_back(holder):
                 raise self.refusal()
-            if said_at is None or time.monotonic() - said_at > _SAY_SECONDS:
-                said_at = time.monotonic()
+            if logged_at is None or time.monotonic() - logged_at > _LOG_SECONDS:
+                logged_at = time.monotonic()
                 log(
                     logger, logging.WARNING, Tag.RETRY, "waits for the writer's lock: the server still rolls back a "
                     "transaction of %s (connection %d)",
@@ -121,9 +128,9 @@ class WriterLock:
                 )  # fmt: skip
 
     def _kill(self, former: FormerWriter) -> int | None:
-        """End the connection on which this process held the lock, if it still has it; return its id, None if not.
+        """Kill the connection on which this process held the lock, if it still holds it; return its id, None if not.
 
-        A server that was started again gives the same ids to other connections, which may be another process's.
+        A server that was restarted gives the same ids to other connections, which may belong to another process.
         """
         if self.holder_id() != former.connection_id:
             return None
@@ -135,16 +142,17 @@ class WriterLock:
         return former.connection_id
 
     def _is_rolling_back(self, holder: int) -> bool:
-        """Say whether the server is busy with the rollback of a transaction of a connection, which may be gone."""
+        """Return True if the server is rolling back a transaction of a connection, which itself may be gone."""
         for question in _ROLLING_BACK:
-            # The engine's table wants the right PROCESS; an account sees its own connections without it.
+            # The engine's table needs the privilege PROCESS. In the process list an account sees its own connections
+            # without it.
             with contextlib.suppress(ServerError):
                 if self._session.row(question, holder) is not None:
                     return True
         return False
 
     def refusal(self) -> LockHeld:
-        """Return the error that names who holds the lock, and for how long it has been silent."""
+        """Return the error that names the holder of the lock, and for how long the holder has been silent."""
         status = self._session.row(
             f"SELECT holder, TIMESTAMPDIFF(SECOND, beat_at, UTC_TIMESTAMP(6)) FROM {self._status} WHERE instance = %s",
             self._instance,
@@ -163,7 +171,7 @@ class WriterLock:
         )
 
     def holder(self) -> str:
-        """Return who holds the lock, as it introduced itself; empty where nobody does."""
+        """Return the holder of the lock, by the name in the heartbeat; "" if the lock is free."""
         holder = self.holder_id()
         if holder is None:
             return ""
@@ -171,26 +179,26 @@ class WriterLock:
         return f"{status[0]}" if status else f"connection {holder}"
 
     def holder_id(self) -> int | None:
-        """Return the id of the connection that holds the lock, None where nobody does."""
+        """Return the id of the connection that holds the lock, None if the lock is free."""
         row = self._session.row("SELECT IS_USED_LOCK(%s)", self._name)
         return None if row is None or row[0] is None else int(row[0])
 
     def is_ours(self) -> bool:
-        """Say whether this session still holds the lock."""
+        """Return True if this session still holds the lock."""
         row = self._session.row("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", self._name)
         return bool(row and row[0])
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock, and that of the work."""
         for name in (self._work, self._name) if self._work else (self._name,):
             self._session.row("SELECT RELEASE_LOCK(%s)", name)
 
 
 @dataclass(frozen=True, slots=True)
 class LockGuard:
-    """What a connection other than the lock's checks before it writes: that the process still is the writer.
+    """The check that other connections than the lock's make before they write: the process is still the writer.
 
-    A process that was frozen finds its connections killed when it wakes up: with new ones it must not go on.
+    A process that was frozen finds its connections killed when it continues. It must not go on with new ones.
     """
 
     state_schema: str
@@ -198,7 +206,7 @@ class LockGuard:
     writer_id: int
 
     def check(self, session: Session) -> None:
-        """Raise LockLost unless the lock is held by the writer's connection."""
+        """Raise LockLost unless the writer's connection holds the lock."""
         row = session.row(f"SELECT IS_USED_LOCK('{lock_name(self.state_schema, self.instance)}')")
         if row is None or row[0] is None or int(row[0]) != self.writer_id:
             raise LockLost(
@@ -208,20 +216,20 @@ class LockGuard:
 
 
 def work_of(primary: Server, selection: Selection) -> str:
-    """Return what a process that applies a primary's changes writes: the same for two names of one secondary."""
+    """Return the work of a process as a text: primary and selection. It is the same for two names of a secondary."""
     return f"{primary.host}:{primary.port}\0{selection.fingerprint}"
 
 
 def lock_name(state_schema: str, instance: str) -> str:
-    """Return the name of an instance's lock on its server."""
+    """Return the name of an instance's writer's lock on the server."""
     return _hashed(f"{state_schema}\0{instance}")
 
 
 def standby_lock_name(state_schema: str, instance: str) -> str:
-    """Return the name of the lock that says that a standby waits for an instance."""
+    """Return the name of the lock that a standby of an instance holds while it waits."""
     return _hashed(f"{state_schema}\0standby\0{instance}")
 
 
 def _hashed(text: str) -> str:
-    # Lock names are limited to 64 characters and shared by the whole server.
+    # Lock names have 64 characters at most, and are shared by the whole server.
     return "replica:" + hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""What a process asks the state schema again and again, in one statement: a heartbeat before it beats, and a standby.
+"""Read in one statement what a process needs from the state schema again and again, before a heartbeat or as a standby.
 
-An idle stream asks seldom and writes even more seldom. A standby needs a sign of life each second: it holds a named
-lock of its own, by which the process that beats sees that a standby waits.
+An idle stream reads seldom and writes even less often. A standby needs a sign of life each second. So it holds a named
+lock of its own, by which the process that writes the heartbeat sees that a standby waits.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from replica_cli.sqlbuilder.identifiers import quote
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
-# How often a process of which nothing changes looks. What is asked of it, such as a pause, is heard that late.
+# How often a process looks if nothing changes. A request, such as a pause, is heard at most this late.
 IDLE_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What concerns an instance's process. `writer_id` is the connection that holds the lock, None if none does.
+    """What concerns an instance's process. `writer_id` is the connection that holds the lock, None if it is free.
 
-    `has_requests`: tables wait for a copy. `holder` is the process that beat last, empty if there is no heartbeat yet.
+    `has_requests`: tables wait for a copy. `holder` is the process that wrote the last heartbeat, "" if there is none.
     """
 
     writer_id: int | None
@@ -36,7 +36,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What a standby sees of the process that it waits for; two that differ are a sign of life."""
+    """What a standby sees of the process that it waits for. If two of them differ, the process is alive."""
 
     writer_id: int | None
     holder: str
@@ -45,31 +45,31 @@ class Sign:
 
 
 class Looks:
-    """Looks at one instance, on a session of its own."""
+    """Reads the state of one instance, on a session of its own."""
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
         lock, standby = lock_name(state_schema, instance), standby_lock_name(state_schema, instance)
         name, schema = session.escape(instance), quote(state_schema)
         beat = f"FROM (SELECT 1) AS one LEFT JOIN {schema}.stream_status AS beat ON beat.instance = {name}"
-        self._look = (
+        self._look_query = (
             f"SELECT IS_USED_LOCK('{lock}'), IS_USED_LOCK('{standby}') IS NOT NULL, EXISTS (SELECT 1 FROM "
             f"{schema}.table_status WHERE instance = {name} AND state = '{TableState.PENDING}'), "
             f"beat.is_pause_wanted, beat.holder {beat}"
         )
-        self._stand = (
+        self._stand_query = (
             f"SELECT IF(IS_USED_LOCK('{standby}') <=> CONNECTION_ID(), 1, GET_LOCK('{standby}', 0)), "
             f"IS_USED_LOCK('{lock}'), beat.holder, beat.beat_at, beat.phase {beat}"
         )
 
     def look(self) -> Look:
-        """Return what a process has to know. Raises ServerError."""
-        ((writer, standby, requests, pause, holder),) = self._session.rows(self._look)
+        """Return what the process of the instance has to know. Raises ServerError."""
+        ((writer, standby, requests, pause, holder),) = self._session.rows(self._look_query)
         return Look(
             None if writer is None else int(writer), bool(standby), bool(requests), bool(pause), str(holder or "")
         )
 
     def stand(self) -> Sign:
-        """Say that a standby waits, for as long as its session lasts, and return what it sees. Raises ServerError."""
-        ((_, writer, holder, beat_at, phase),) = self._session.rows(self._stand)
+        """Show that a standby waits, for as long as its session lasts, and return what it sees. Raises ServerError."""
+        ((_, writer, holder, beat_at, phase),) = self._session.rows(self._stand_query)
         return Sign(None if writer is None else int(writer), str(holder or ""), str(beat_at or ""), str(phase or ""))

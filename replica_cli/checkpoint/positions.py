@@ -1,4 +1,4 @@
-"""The position row: read back after every error, written in the transaction of the rows it stands for."""
+"""Keep the position row: written in the transaction of the rows that it belongs to, and read back after every error."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SavedPosition:
-    """The position row as it stands on the secondary; `updated_at` is UTC text, `source_time` seconds.
+    """The position row, as read from the secondary. `updated_at` is UTC text, `source_time` is in seconds.
 
-    `age_seconds` is how long ago it was written when it was read, by the secondary's clock.
+    `age_seconds` is how old the row was when it was read, by the secondary's clock.
     """
 
     position: Position
@@ -43,24 +43,25 @@ class SavedPosition:
     age_seconds: float = 0.0
 
     def other_filters(self, selection: Selection) -> str:
-        """Return in words how the filters of now differ from those of the position, empty if they do not."""
+        """Return a text on how the current filters differ from those of the position, "" if they do not."""
         if self.filters == selection.fingerprint:
             return ""
         return f"the filters changed: stored {self.filters_text}; now {selection}"
 
 
-# A row that was set aside by hand has a slash in its name, which no instance has; this is the condition of all others.
+# A row that was renamed by hand has a slash in its name, which no instance has. This is the condition for all other
+# rows.
 IS_AN_INSTANCE = "INSTR(instance, '/') = 0"
 _NAME_CHARACTERS = 191
 
 
-def _set_aside(instance: str) -> str:
+def _old_name(instance: str) -> str:
     return f"old/{instance}"[:_NAME_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What one commit adds to the position row."""
+    """What one commit writes into the position row: the position, and what is added to the counts."""
 
     position: Position
     source_time: int
@@ -75,16 +76,20 @@ class PositionStore:
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
         self._table = f"{quote(state_schema)}.binlog_position"
-        self._hanging = tuple(f"{quote(state_schema)}.{table}" for table in ("xa_prepared", "ddl_intent"))
+        self._dependent_tables = tuple(f"{quote(state_schema)}.{table}" for table in ("xa_prepared", "ddl_intent"))
         self._instance = instance
 
     def load(self) -> SavedPosition | None:
-        """Return the row, None if there is none. Raises StateBroken if it holds what this tool never writes."""
+        """Return the row, None if there is none.
+
+        Raises:
+            StateBroken: the row has content that this program never writes.
+        """
         return self.loaded(self._session.rows(self.load_query))
 
     @property
     def load_query(self) -> str:
-        """Return the query of `load`, for a caller that asks more at once."""
+        """Return the query of `load`, for a caller that sends several queries at once."""
         return (
             "SELECT file, pos, gtid, source_identity, source_time, row_count, transaction_count, skipped_count, "
             "filters, filters_text, token, updated_at, TIMESTAMPDIFF(MICROSECOND, updated_at, UTC_TIMESTAMP(6)) "
@@ -92,36 +97,36 @@ class PositionStore:
         )
 
     def loaded(self, rows: Sequence[Row]) -> SavedPosition | None:
-        """Return what `load` makes of the answer to `load_query`."""
+        """Return what `load` returns, from the rows of `load_query`."""
         try:
             return _saved(rows[0]) if rows else None
         except ValueError as error:
             raise StateBroken(
                 f"{self._session.server.name}: {self._table} holds a position of {self._instance} that cannot be read: "
                 f"{error}",
-                hint=f"UPDATE {self._table} SET instance = {text_literal(_set_aside(self._instance))} WHERE instance = "
+                hint=f"UPDATE {self._table} SET instance = {text_literal(_old_name(self._instance))} WHERE instance = "
                 f"{text_literal(self._instance)};  -- on the secondary, sets the row aside; then "
                 "`replica transfer --restart` copies every table again",
             ) from error
 
     def start(self, position: Position, *, source_identity: str, selection: Selection) -> None:
-        """Write the row anew at a start position; an existing row keeps its token, so that old writers stay fenced.
+        """Write the row with a start position; an existing row keeps its token, so that old writers stay fenced.
 
-        What was kept of prepared transactions, and of a statement that was begun, belongs to the old position: behind
-        the new one the same XA id, or GTID, may be another transaction.
+        What was kept of prepared transactions and of a started statement is deleted, because it belongs to the old
+        position: after the new position the same XA id, or GTID, may be another transaction.
         """
         self.make_room(source_identity, selection)
         self._session.execute(self.start_statement(position, source_identity, selection))
 
     def start_statement(self, position: Position, source_identity: str, selection: Selection) -> bytes:
-        """Return the statement of `start` that writes the row; `make_room` goes before it, in the same transaction."""
-        place = f"{text_literal(position.file)}, {position.pos}, {text_literal(position.gtid)}"
+        """Return the statement of `start` that writes the row; run `make_room` before it in the same transaction."""
+        position_values = f"{text_literal(position.file)}, {position.pos}, {text_literal(position.gtid)}"
         texts = ", ".join(map(text_literal, (source_identity, selection.fingerprint, str(selection))))
         return (
             f"INSERT INTO {self._table}"
             " (instance, file, pos, gtid, source_identity, filters, filters_text, token, updated_at) VALUES"
-            # A row that was forgotten and made anew must not give out a token that a frozen writer still has.
-            f" ({text_literal(self._instance)}, {place}, {texts},"
+            # A row that was deleted and written again must not give out a token that a frozen writer still has.
+            f" ({text_literal(self._instance)}, {position_values}, {texts},"
             " FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000), UTC_TIMESTAMP(6))"
             " ON DUPLICATE KEY UPDATE"
             " file = VALUES(file), pos = VALUES(pos), gtid = VALUES(gtid), source_identity = VALUES(source_identity),"
@@ -130,44 +135,47 @@ class PositionStore:
         ).encode()
 
     def accept_filters(self, selection: Selection) -> None:
-        """Store the filters of today with the position as it is."""
+        """Store the current filters with the position, which stays as it is."""
         self._session.execute(
             f"UPDATE {self._table} SET filters = %s, filters_text = %s WHERE instance = %s",
             selection.fingerprint, str(selection), self._instance,
         )  # fmt: skip
 
     def accept_primary(self, source_identity: str) -> None:
-        """Store another primary's identity with the GTID set; file and offset were the former primary's."""
+        """Store another primary's identity with the GTID set, and clear file and offset.
+
+        File and offset were the former primary's.
+        """
         self._session.execute(
             f"UPDATE {self._table} SET source_identity = %s, file = '', pos = 0 WHERE instance = %s",
             source_identity, self._instance,
         )  # fmt: skip
 
     def take_token(self) -> int:
-        """Raise the fencing token by one and return it: from here on every older writer's commit fails."""
+        """Raise the fencing token by one and return it: from then on every older writer's commit fails."""
         self._session.execute(f"UPDATE {self._table} SET token = token + 1 WHERE instance = %s", self._instance)
         saved = self.load()
         return saved.token if saved else 0
 
     def forget(self) -> None:
-        """Delete the row, and what was kept of prepared transactions, and of a statement that was begun, up to it."""
-        for deletion in self._hanging_deletions():
+        """Delete the row, and what was kept of prepared transactions and of a started statement up to its position."""
+        for deletion in self._dependent_deletions():
             self._session.execute(deletion)
         self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", self._instance)
 
     def make_room(self, source_identity: str, selection: Selection) -> None:
         """Delete what belongs to the old position, and the rows of other instances for the same tables.
 
-        Such an instance is the server under a former name, or named twice: with its row it would apply again, on these
-        tables, what is in them from here on. By its name alone, as other rows are locked by the batches of their own
-        streams. A row that was set aside is no instance's.
+        Such an instance is this server under a former name, or under a second name. With its row it would apply again,
+        to these tables, what they contain from this position on. Each row is deleted by its name alone, because the
+        batches of other streams lock the other rows. A row that was renamed by hand belongs to no instance.
         """
         own, identity, filters = map(text_literal, (self._instance, source_identity, selection.fingerprint))
         others_query = (
             f"SELECT instance FROM {self._table} WHERE instance <> {own} AND source_identity = {identity} "
             f"AND filters = {filters} AND {IS_AN_INSTANCE}"
         )
-        *_, others = self._session.rows_of_each([*self._hanging_deletions(), others_query])
+        *_, others = self._session.rows_of_each([*self._dependent_deletions(), others_query])
         for (other,) in others:
             self._session.execute(f"DELETE FROM {self._table} WHERE instance = %s", other)
             log(
@@ -176,19 +184,19 @@ class PositionStore:
                 instance=self._instance,
             )  # fmt: skip
 
-    def _hanging_deletions(self) -> list[str]:
-        place = f"WHERE instance = {text_literal(self._instance)}"
-        return [f"DELETE FROM {table} {place}" for table in self._hanging]
+    def _dependent_deletions(self) -> list[str]:
+        condition = f"WHERE instance = {text_literal(self._instance)}"
+        return [f"DELETE FROM {table} {condition}" for table in self._dependent_tables]
 
     def advance_statement(self, advance: Advance, token: int) -> bytes:
-        """Return the UPDATE that moves the row, for the same packet as the rows; it must find exactly one row.
+        """Return the UPDATE that advances the row, for the same packet as the rows; it must match exactly one row.
 
-        No row found means that the token was taken by another writer: see `check_advanced`.
+        If it matches none, another writer has taken the token: see `check_advanced`.
         """
-        place = advance.position
+        position = advance.position
         return (
-            f"UPDATE {self._table} SET file = {text_literal(place.file)}, pos = {place.pos}, "
-            f"gtid = {text_literal(place.gtid)}, source_time = {advance.source_time}, "
+            f"UPDATE {self._table} SET file = {text_literal(position.file)}, pos = {position.pos}, "
+            f"gtid = {text_literal(position.gtid)}, source_time = {advance.source_time}, "
             f"row_count = row_count + {advance.row_count}, "
             f"transaction_count = transaction_count + {advance.transaction_count}, "
             f"skipped_count = skipped_count + {advance.skipped_count}, updated_at = UTC_TIMESTAMP(6) "
@@ -196,14 +204,14 @@ class PositionStore:
         ).encode()
 
     def touch_statement(self, token: int) -> bytes:
-        """Return the UPDATE that finds its row only while the token is ours: for what is not a row transaction."""
+        """Return the UPDATE that matches the row only while the token is valid, for transactions without rows."""
         return (
             f"UPDATE {self._table} SET updated_at = UTC_TIMESTAMP(6) "
             f"WHERE instance = {text_literal(self._instance)} AND token = {token}"
         ).encode()
 
     def check_advanced(self, found_rows: int) -> None:
-        """Raise Fenced unless the advance found its row."""
+        """Raise Fenced unless the UPDATE matched its row."""
         if found_rows != 1:
             raise Fenced(
                 f"{self._instance}: another process took over this instance while this one stood still",
@@ -223,7 +231,7 @@ def _saved(row: Row) -> SavedPosition:
 
 
 def _check_gtids(text: str) -> None:
-    """Raise ValueError unless the text is a GTID set of either flavour; which one it is of the row does not say."""
+    """Raise ValueError unless the text is a GTID set of either flavour; the row does not say of which one."""
     try:
         MariadbGtids(text)
     except ValueError:

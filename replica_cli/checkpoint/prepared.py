@@ -1,7 +1,7 @@
-"""Transactions that XA PREPARE left open on the primary: their changes wait here until XA COMMIT or ROLLBACK.
+"""Keep the changes of transactions that are prepared on the primary (XA PREPARE), until XA COMMIT or XA ROLLBACK.
 
-They are written and deleted in the transaction of the position, like rows: a position behind a PREPARE has its changes
-beside it, so nothing before that position is ever needed again.
+They are written and deleted in the transaction of the position, like rows. So if the position is after an XA PREPARE,
+its changes are saved, and nothing before the position is needed again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class PreparedStore:
-    """One instance's rows in `xa_prepared`, a numbered list of chunks for each XA id. Number 0 is always there.
+    """One instance's rows in `xa_prepared`: a numbered list of chunks for each XA id, in which number 0 always exists.
 
-    Statements are for the writer's transaction; `session` reads in that same one.
+    The statements are for the writer's transaction, and `session` reads in the same transaction.
     """
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
@@ -27,7 +27,7 @@ class PreparedStore:
         self._instance = instance
 
     def add_statement(self, xid: str, number: int, data: bytes) -> bytes:
-        """Return the INSERT of one chunk; its text is twice as long as the chunk, and a little."""
+        """Return the INSERT of one chunk. Its text is a little longer than twice the chunk."""
         head = (
             f"INSERT INTO {self._table} (instance, xid, number, data, prepared_at) VALUES "
             f"({text_literal(self._instance)}, {text_literal(xid)}, {number}, "
@@ -42,7 +42,7 @@ class PreparedStore:
         ).encode()
 
     def chunk(self, xid: str, number: int) -> bytes | None:
-        """Return one chunk, None behind the last."""
+        """Return one chunk, None after the last one."""
         row = self._session.row(
             f"SELECT data FROM {self._table} WHERE instance = {text_literal(self._instance)} "
             f"AND xid = {text_literal(xid)} AND number = {number}"

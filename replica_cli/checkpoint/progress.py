@@ -1,4 +1,4 @@
-"""How far each range of a copy is: rows that move in the very transaction of the chunk that they stand for."""
+"""Keep the progress of each range of a copy, written in the same transaction as the chunk that it counts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Row, Session
 
-# Number 0 is no range: its high_key carries the fingerprint of the definition that the copy was begun with, and its
-# is_done says that the definition was still the same after the last row.
+# Number 0 is not a range. Its high_key has the fingerprint of the definition with which the copy began. Its is_done
+# says that the definition was still the same after the last row.
 _DEFINITION = 0
 _ROWS_AT_ONCE = 200
-# A row literal of numbers, of text in quotes or hex, with its charset or not, and of floating numbers, as
-# sqlbuilder/chunks.py writes them. What else is in a key came from somebody else, and would be run as SQL.
+# A row literal as sqlbuilder/chunks.py writes it: of numbers, of text in quotes or hex with or without its charset, and
+# of floating-point numbers. This program wrote no other key, and any other text would be run as SQL.
 _LITERAL = rb"(?:-?[0-9.]+(?:e[+-]?[0-9]+)?|(?:_\w+ ?)?'[^'\\]*'|(?:_\w+ ?)?x'[0-9A-Fa-f]*'|\('[-+.0-9A-Za-z]*'\+0e0\))"
 _KEY = re.compile(rb"\(" + _LITERAL + rb"(?:, " + _LITERAL + rb")*\)")
 _Read = TypeVar("_Read")
@@ -30,9 +30,9 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True, slots=True)
 class RangeProgress:
-    """One range, numbered from 1: rows behind `last_key` up to `high_key` are missing.
+    """One range, numbered from 1: rows after `last_key` up to `high_key` are missing.
 
-    Keys are SQL row literals that the primary wrote; None stands for the start and the end.
+    Keys are SQL row literals that the primary wrote. None means the start and the end of the table.
     """
 
     number: int
@@ -45,7 +45,10 @@ class RangeProgress:
 
 @dataclass(frozen=True, slots=True)
 class CopyProgress:
-    """One table's ranges and the fingerprint of its definition."""
+    """One table's ranges and the fingerprint of its definition.
+
+    `is_verified`: after the last row the definition was still the same.
+    """
 
     fingerprint: str
     is_verified: bool
@@ -53,13 +56,13 @@ class CopyProgress:
 
     @property
     def row_count(self) -> int:
-        """Return the rows copied so far."""
+        """Return the number of rows copied so far."""
         return sum(r.row_count for r in self.ranges)
 
 
 @dataclass(frozen=True, slots=True)
 class TableCount:
-    """How much of one table is copied; `has_all_rows`: what may be missing is an index or a foreign key."""
+    """How much of one table is copied. If `has_all_rows`, only indexes and foreign keys may be missing."""
 
     row_count: int
     byte_count: int
@@ -75,16 +78,20 @@ class ProgressStore:
         self._instance = instance
 
     def load(self) -> dict[TableName, CopyProgress]:
-        """Return all tables' progress by the primary's names. Raises StateBroken for what this tool never writes."""
+        """Return all tables' progress by the primary's names.
+
+        Raises:
+            StateBroken: a row has content that this program never writes.
+        """
         return self.loaded(self._session.rows(self.load_query))
 
     @property
     def load_query(self) -> str:
-        """Return the query of `load`, for a caller that asks more at once."""
+        """Return the query of `load`, for a caller that sends several queries at once."""
         return self._query(self._where_instance)
 
     def load_table(self, name: TableName) -> CopyProgress | None:
-        """Return one table's progress, None where none is kept. Raises as `load` does."""
+        """Return one table's progress, None if it has none. Raises as `load` does."""
         return self.loaded(self._session.rows(self._query(self._where(name)))).get(name)
 
     def _query(self, condition: str) -> str:
@@ -94,14 +101,14 @@ class ProgressStore:
         )
 
     def loaded(self, rows: Iterable[Row]) -> dict[TableName, CopyProgress]:
-        """Return what `load` makes of the answer to `load_query`."""
+        """Return what `load` returns, from the rows of `load_query`."""
         tables: dict[TableName, list[Row]] = defaultdict(list)
         for schema, table, *rest in rows:
             tables[TableName(_text(schema), _text(table))].append(tuple(rest))
-        return {name: self._progress(name, found) for name, found in tables.items()}
+        return {name: self._progress(name, table_rows) for name, table_rows in tables.items()}
 
     def counts(self) -> dict[TableName, TableCount]:
-        """Return how many rows of each table are copied, without the keys: they may be many and long."""
+        """Return how much of each table is copied, without reading the keys: they may be many and long."""
         rows = self._session.rows(
             "SELECT schema_name, table_name, SUM(row_count), SUM(byte_count), "
             f"MAX(CASE WHEN range_number = {_DEFINITION} THEN is_done END) FROM {self._table} "
@@ -126,7 +133,7 @@ class ProgressStore:
             ) from error
 
     def load_range(self, name: TableName, number: int) -> RangeProgress | None:
-        """Return one range as it was committed last: the truth after an error."""
+        """Return the committed state of one range, None if it has none. After an error, this state counts."""
         row = self._session.row(
             "SELECT range_number, last_key, high_key, row_count, byte_count, is_done "
             f"FROM {self._table} WHERE {self._where(name, number)}"
@@ -134,7 +141,7 @@ class ProgressStore:
         return self._checked(name, lambda: _range(row)) if row else None
 
     def begin(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> None:
-        """Write a table's ranges; it has no progress yet, or no more (`forget`)."""
+        """Write the ranges of a table that has no progress, or whose progress was deleted with `forget`."""
         self._session.execute(self.begin_statement(name, fingerprint, ranges))
 
     def begin_statement(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> bytes:
@@ -142,7 +149,10 @@ class ProgressStore:
         return self._insert(self._values(name, fingerprint, ranges))
 
     def begin_new(self, fingerprints: Mapping[TableName, str]) -> None:
-        """Write that the copies of tables begin, each of one range; none of them has progress yet."""
+        """Write that the copies of tables begin, with one range each. None of the tables may have progress.
+
+        `fingerprints` are those of the definitions.
+        """
         ranges = (RangeProgress(1),)
         values = [v for name, text in fingerprints.items() for v in self._values(name, text, ranges)]
         self._session.execute(self._insert(values))
@@ -150,9 +160,9 @@ class ProgressStore:
     def _values(self, name: TableName, fingerprint: str, ranges: Sequence[RangeProgress]) -> list[str]:
         rows: list[tuple[int, bytes | None, bytes | None, int]] = [(_DEFINITION, None, fingerprint.encode(), 0)]
         rows += [(r.number, r.last_key, r.high_key, int(r.is_done)) for r in ranges]
-        place = f"{text_literal(self._instance)}, {text_literal(name.schema)}, {text_literal(name.table)}"
+        key = f"{text_literal(self._instance)}, {text_literal(name.schema)}, {text_literal(name.table)}"
         return [
-            f"({place}, {number}, {_literal(last)}, {_literal(high)}, {done}, UTC_TIMESTAMP(6))"
+            f"({key}, {number}, {_literal(last)}, {_literal(high)}, {done}, UTC_TIMESTAMP(6))"
             for number, last, high, done in rows
         ]
 
@@ -163,9 +173,9 @@ class ProgressStore:
         ).encode()
 
     def advance_statement(self, name: TableName, before: RangeProgress, after: RangeProgress) -> bytes:
-        """Return the UPDATE that moves a range on; it must find exactly one row.
+        """Return the UPDATE that advances a range; it must match exactly one row.
 
-        It looks for `before`: a writer that stood still while another one took over finds nothing and stops.
+        It matches only `before`: a writer that was frozen while another one took over matches no row, and stops.
         """
         return (
             f"UPDATE {self._table} SET last_key = {_literal(after.last_key)}, row_count = {after.row_count}, "
@@ -175,9 +185,10 @@ class ProgressStore:
         ).encode()
 
     def verify(self, *names: TableName) -> None:
-        """Note that every row of tables is there, of the definition that its copy was begun with.
+        """Store that all rows of tables are copied, and that the definitions have not changed since the copies began.
 
-        All are noted or none. Each by its whole key, as `forget` does.
+        This is stored for all of the tables or for none. Each UPDATE uses the whole key, for the reason that `forget`
+        has.
         """
         if not names:
             return
@@ -189,10 +200,11 @@ class ProgressStore:
         self._session.execute_as_one([*updates])
 
     def forget(self, *names: TableName) -> None:
-        """Delete the ranges of tables, in the caller's transaction or one statement for some hundred tables.
+        """Delete the ranges of tables, in the caller's transaction if there is one.
 
-        Only rows that are there are deleted, each by its whole key. A DELETE of part of the key, or of a row that is
-        not there, locks the gap into which another worker inserts the ranges of the next table: two of them deadlock.
+        Only rows that exist are deleted, each by its whole key, some hundred with one statement. A DELETE by a part of
+        the key, or of a row that does not exist, locks the gap into which another worker inserts the ranges of the next
+        table: two such workers deadlock.
         """
         wanted = set(names)
         if not wanted:
@@ -203,11 +215,11 @@ class ProgressStore:
         )
         keys = [(name, int(row[2])) for row in rows if (name := TableName(_text(row[0]), _text(row[1]))) in wanted]
         for first in range(0, len(keys), _ROWS_AT_ONCE):
-            found = " OR ".join(f"({self._where(*key)})" for key in keys[first : first + _ROWS_AT_ONCE])
-            self._session.execute(f"DELETE FROM {self._table} WHERE {found}")
+            condition = " OR ".join(f"({self._where(*key)})" for key in keys[first : first + _ROWS_AT_ONCE])
+            self._session.execute(f"DELETE FROM {self._table} WHERE {condition}")
 
     def forget_all_statement(self) -> bytes:
-        """Return the DELETE of every range of the instance."""
+        """Return the DELETE of all ranges of the instance."""
         return f"DELETE FROM {self._table} WHERE {self._where_instance}".encode()
 
     @property
@@ -215,11 +227,11 @@ class ProgressStore:
         return f"instance = {text_literal(self._instance)}"
 
     def _where(self, name: TableName, number: int | None = None) -> str:
-        place = (
+        condition = (
             f"{self._where_instance} AND schema_name = {text_literal(name.schema)} "
             f"AND table_name = {text_literal(name.table)}"
         )
-        return place if number is None else f"{place} AND range_number = {number}"
+        return condition if number is None else f"{condition} AND range_number = {number}"
 
 
 def _progress(rows: list[Row]) -> CopyProgress:
@@ -238,7 +250,7 @@ def _range(row: Row) -> RangeProgress:
 
 
 def _literal(value: bytes | None) -> str:
-    # An empty x'' would be a value, too; keys are never empty.
+    # An empty x'' would also be a value, but keys are never empty.
     return "NULL" if value is None else hex_literal(value)
 
 

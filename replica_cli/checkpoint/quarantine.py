@@ -1,4 +1,7 @@
-"""The one place that sets tables aside: recorded with reason and position, and said once with the next command."""
+"""Quarantine tables: store the reason and the position, and log each table once with the command to type.
+
+No other module does this.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.core.quarantine import copy_advice, is_copy_refused
-from replica_cli.core.wording import told_once
+from replica_cli.core.wording import short_reason
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -29,14 +32,14 @@ def quarantine(
     advice: Callable[[TableRecord], str] = _copy_advice,
     level: int = logging.ERROR,
 ) -> None:
-    """Write the records of tables that are set aside, all of them at once, and log each.
+    """Write the records of quarantined tables, all of them at once, and log each. Raises ServerError.
 
-    `advice` returns what to type, if a copy is not what brings the table back. Raises ServerError.
+    `advice` returns what to type, if the table does not come back by a copy.
     """
     store.save(*records)
     for record in records:
         name = record.name
         log(
-            logger, level, Tag.SKIPPED, "is quarantined: %s; %s", told_once(record.reason, name), advice(record),
+            logger, level, Tag.SKIPPED, "is quarantined: %s; %s", short_reason(record.reason, name), advice(record),
             instance=instance, schema=name.schema, table=name.table, position=record.start,
         )  # fmt: skip

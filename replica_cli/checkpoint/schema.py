@@ -1,4 +1,4 @@
-"""The state schema: tables on each secondary, all InnoDB so that rows and position commit together."""
+"""Create and check the state schema: tables on each secondary, all InnoDB so that rows and position commit together."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from replica_cli.sqlbuilder.identifiers import quote
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
-# Names and texts are utf8mb4_bin: identifiers are compared as they are. 191 characters fit every index limit.
+# Names and texts are utf8mb4_bin, so that identifiers are compared exactly. 191 characters fit into every index limit.
 _NAME = "VARCHAR(191) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-_PLACE = "{0}_file VARCHAR(255) NOT NULL DEFAULT '', {0}_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, {0}_gtid MEDIUMTEXT"
+_POSITION_COLUMNS = (
+    "{0}_file VARCHAR(255) NOT NULL DEFAULT '', {0}_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, {0}_gtid MEDIUMTEXT"
+)
 
-# One row per instance. `token` is the fencing token: every commit checks it.
+# One row for each instance. `token` is the fencing token: every commit checks it.
 _BINLOG_POSITION = f"""
     instance {_NAME} NOT NULL PRIMARY KEY,
     file VARCHAR(255) NOT NULL,
@@ -32,22 +34,22 @@ _BINLOG_POSITION = f"""
     updated_at DATETIME(6) NOT NULL
 """
 
-# One row per table that was copied, is being copied, or is set aside; names are the primary's.
-# Events up to `start` are in the copy already; up to `end` they are applied idempotently (the replay window).
+# One row for each table that was copied, is being copied, or is quarantined. Names are the primary's. The copy already
+# contains the events up to `start`. Events up to `end` are applied idempotently (the replay window).
 _TABLE_STATUS = f"""
     instance {_NAME} NOT NULL,
     schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     state VARCHAR(16) NOT NULL,
-    {_PLACE.format("start")},
-    {_PLACE.format("end")},
+    {_POSITION_COLUMNS.format("start")},
+    {_POSITION_COLUMNS.format("end")},
     reason MEDIUMTEXT NULL,
     row_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
     updated_at DATETIME(6) NOT NULL,
     PRIMARY KEY (instance, schema_name, table_name)
 """
 
-# One row per range of a table; `last_key` and `high_key` are SQL row literals, NULL for "from the start / to the end".
+# One row for each range of a table. `last_key` and `high_key` are SQL row literals, NULL for the start and the end.
 _TRANSFER_PROGRESS = f"""
     instance {_NAME} NOT NULL,
     schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -62,7 +64,7 @@ _TRANSFER_PROGRESS = f"""
     PRIMARY KEY (instance, schema_name, table_name, range_number)
 """
 
-# A DDL statement about to run: written before it, gone after it.
+# The intent of a DDL statement: written before it, deleted after it.
 _DDL_INTENT = f"""
     instance {_NAME} NOT NULL PRIMARY KEY,
     file VARCHAR(255) NOT NULL,
@@ -74,7 +76,7 @@ _DDL_INTENT = f"""
     started_at DATETIME(6) NOT NULL
 """
 
-# Tables that a statement made or changed, noted before it, until they were compared with the primary's.
+# Tables that a statement made or changed: noted before it, until they were compared with the primary's.
 _UNCOMPARED_TABLE = f"""
     instance {_NAME} NOT NULL,
     schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -83,7 +85,7 @@ _UNCOMPARED_TABLE = f"""
     PRIMARY KEY (instance, schema_name, table_name)
 """
 
-# Changes of transactions that are prepared on the primary (XA), in chunks; gone with their COMMIT or ROLLBACK.
+# Changes of transactions that are prepared on the primary (XA), in chunks; deleted with their COMMIT or ROLLBACK.
 _XA_PREPARED = f"""
     instance {_NAME} NOT NULL,
     xid VARCHAR(300) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -93,7 +95,7 @@ _XA_PREPARED = f"""
     PRIMARY KEY (instance, xid, number)
 """
 
-# What the live process says of itself, about once a second, outside of the row transactions.
+# The heartbeat: the status of the running process, at most once a second, outside the row transactions.
 _STREAM_STATUS = f"""
     instance {_NAME} NOT NULL PRIMARY KEY,
     holder VARCHAR(255) NOT NULL,
@@ -114,14 +116,16 @@ _TABLES = {
     "xa_prepared": _XA_PREPARED,
     "stream_status": _STREAM_STATUS,
 }
-# Every version made these together, so one that is missing beside a position was dropped.
+# Every version makes these together. So if there is a position and one of them is missing, it was dropped.
 _FIRST_TABLES = frozenset({"binlog_position", "table_status", "transfer_progress", "ddl_intent", "stream_status"})
 
 
 def create_state_schema(session: Session, state_schema: str) -> None:
-    """Make what is missing of the state schema; an existing one is left as it is.
+    """Create what is missing of the state schema; an existing one stays as it is.
 
-    Raises StateBroken if it is not as this version writes it, ServerError.
+    Raises:
+        StateBroken: the schema is not as this version writes it.
+        ServerError: a statement failed.
     """
     existing = existing_state_tables(session, state_schema)
     database = f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -143,8 +147,10 @@ def state_tables() -> frozenset[str]:
 def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]:
     """Return which of the state tables exist.
 
-    Raises StateBroken if one has another layout, or was dropped beside a saved position: without the tables' records
-    the stream would go on as if none was quarantined or half copied. Raises ServerError.
+    Raises:
+        StateBroken: a table has another layout, or was dropped although there is a saved position. Without the tables'
+            records the stream would go on as if no table was quarantined or partly copied.
+        ServerError: a query failed.
     """
     existing = read_layout(session, state_schema, _TABLES)
     missing = sorted(_FIRST_TABLES - existing)

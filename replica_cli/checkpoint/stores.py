@@ -1,4 +1,4 @@
-"""The stores of one instance, together."""
+"""Group the stores of one instance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What one instance keeps on the secondary."""
+    """The stores of what one instance keeps on the secondary."""
 
     positions: PositionStore
     tables: TableStore

@@ -1,4 +1,4 @@
-"""The tables' states: which are being copied, which have a replay window, which are set aside and why."""
+"""Keep the states of tables: which are being copied, which have a replay window, which are quarantined and why."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Row, Session
 
-# In the reason of a quarantined table: it is the secondary's own one, which the primary's must not replace unasked.
+# Part of the reason of a quarantined table: it is the secondary's own table, which the primary's table must not replace
+# unless somebody requests it.
 OF_SECONDARY = "a table of its own has the name on the secondary"
-# Of the rows of one statement: with long GTID sets a thousand tables may not fit a packet.
+# How many records one statement writes: with long GTID sets, a thousand may not fit into a packet.
 _RECORDS_AT_ONCE = 100
-# Names alone are short; with many more the server may read the whole table, and lock other instances' records.
+# How many records one statement deletes, by their short names: with many more the server may read the whole table, and
+# lock other instances' records.
 _DELETED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
-    """One table's row. `name` is the primary's.
+    """One table's record. `name` is the primary's.
 
-    A quarantined table's `start` is where it stopped, and `end` is the place (`checkpoint.intents.place_of`) of the
-    transaction that failed. It has no `end` if something else than a transaction set it aside.
+    For a quarantined table, `start` is the position at which it stopped. `end` is the position
+    (`checkpoint.intents.place_of`) of the transaction that failed, None if something else than a transaction caused the
+    quarantine.
     """
 
     name: TableName
@@ -47,7 +50,7 @@ class TableRecord:
     @property
     def is_of_secondary(self) -> bool:
         """Return True for a quarantined table of the secondary's own, whose rows never were the primary's."""
-        # The reason stays while a copy replaces the table.
+        # The state counts too, because the reason stays while a copy replaces the table.
         return self.state is TableState.QUARANTINED and OF_SECONDARY in self.reason
 
 
@@ -61,16 +64,20 @@ class TableStore:
 
     @property
     def session(self) -> Session:
-        """Return the session to the secondary that it reads and writes on."""
+        """Return the session to the secondary on which the store reads and writes."""
         return self._session
 
     def load(self) -> dict[TableName, TableRecord]:
-        """Return all records by the primary's table names. Raises StateBroken for what this tool never writes."""
+        """Return all records by the primary's table names.
+
+        Raises:
+            StateBroken: a row has content that this program never writes.
+        """
         return self.loaded(self._session.rows(self.load_query))
 
     @property
     def load_query(self) -> str:
-        """Return the query of `load`, for a caller that asks more at once."""
+        """Return the query of `load`, for a caller that sends several queries at once."""
         return (
             "SELECT schema_name, table_name, state, start_file, start_pos, start_gtid, end_file, end_pos, end_gtid, "
             f"reason, row_count FROM {self._table} WHERE instance = {text_literal(self._instance)} "
@@ -78,12 +85,12 @@ class TableStore:
         )
 
     def loaded(self, rows: Iterable[Row]) -> dict[TableName, TableRecord]:
-        """Return what `load` makes of the answer to `load_query`."""
+        """Return what `load` returns, from the rows of `load_query`."""
         records = (self._record(row) for row in rows)
         return {r.name: r for r in records}
 
     def save(self, *records: TableRecord) -> None:
-        """Write records, each whole: all of them or, if the process or the server dies, none."""
+        """Write whole records: all of them or, if the process or the server fails, none."""
         if records:
             self._session.execute(self.save_statement(*records))
 
@@ -96,7 +103,7 @@ class TableStore:
         ).encode()
 
     def save_and_commit(self, records: Sequence[TableRecord], first: Sequence[bytes] = ()) -> None:
-        """Run `first`, write records in the caller's transaction, however many there are, and commit it."""
+        """Run `first`, write any number of records in the caller's transaction, and commit it."""
         starts = range(0, len(records), _RECORDS_AT_ONCE)
         saves = [self.save_statement(*records[start : start + _RECORDS_AT_ONCE]) for start in starts]
         for statement in saves[:-1]:
@@ -105,11 +112,12 @@ class TableStore:
         self._session.execute_each([*first, *saves[-1:], b"COMMIT"])
 
     def note_refusal(self, name: TableName, refusal: str) -> None:
-        """Add to the reason of a table, if it is quarantined now, that a copy of it is refused too, and why."""
+        """Add to the reason of a table, if it is still quarantined, that a copy of it is refused too, and why."""
         record = self.load().get(name)
         if record is None or record.state is not TableState.QUARANTINED:
             return
-        # A record that was written since then is left as it is: the process that has the lock may copy the table.
+        # A record that was written since the read stays as it is: the process that has the lock may be copying the
+        # table.
         self._session.execute(
             f"UPDATE {self._table} SET reason = %s, updated_at = UTC_TIMESTAMP(6) WHERE instance = %s"
             " AND schema_name = %s AND table_name = %s AND state = %s AND reason = %s",
@@ -118,9 +126,10 @@ class TableStore:
         )  # fmt: skip
 
     def forget(self, names: Iterable[TableName], only: TableState | None = None) -> None:
-        """Delete records: the tables are live like any other.
+        """Delete records, so that the tables are live like any other.
 
-        `only` in that state: a copy that somebody has asked for since the record was read is not forgotten.
+        With `only`, records in another state stay: a copy that was requested after the record was read is not
+        forgotten.
         """
         for schema, group in groupby(sorted(names), attrgetter("schema")):
             tables = [name.table for name in group]
@@ -132,7 +141,7 @@ class TableStore:
         return self._deletion(name.schema, [name.table], only).encode()
 
     def forget_all_statement(self) -> bytes:
-        """Return the DELETE of every record of the instance."""
+        """Return the DELETE of all records of the instance."""
         return f"DELETE FROM {self._table} WHERE instance = {text_literal(self._instance)}".encode()
 
     def _deletion(self, schema: str, tables: Sequence[str], only: TableState | None) -> str:
@@ -174,13 +183,13 @@ def _record(row: Row) -> TableRecord:
     return TableRecord(
         TableName(str(schema), str(table)),
         TableState(str(state)),
-        _place(start_file, start_pos, start_gtid),
-        _place(end_file, end_pos, end_gtid),
+        _position(start_file, start_pos, start_gtid),
+        _position(end_file, end_pos, end_gtid),
         str(reason or ""),
         int(row_count),
     )
 
 
-def _place(file: object, pos: object, gtid: object) -> Position | None:
-    place = Position(str(file or ""), int(str(pos)), str(gtid or ""))
-    return place if place.file or place.gtid else None
+def _position(file: object, pos: object, gtid: object) -> Position | None:
+    position = Position(str(file or ""), int(str(pos)), str(gtid or ""))
+    return position if position.file or position.gtid else None

@@ -1,4 +1,4 @@
-"""Tables that a statement of the stream made or changed, and that are not yet compared with the primary's."""
+"""Keep a note of tables that a DDL of the stream made or changed, until they are compared with the primary's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class UncomparedStore:
-    """One instance's rows in `uncompared_table`, by the primary's names. They outlive the process."""
+    """One instance's rows in `uncompared_table`, by the primary's names. They remain when the process ends."""
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
@@ -22,14 +22,14 @@ class UncomparedStore:
         self._instance = instance
 
     def load(self) -> frozenset[TableName]:
-        """Return the tables that are noted."""
+        """Return the noted tables."""
         rows = self._session.rows(
             f"SELECT schema_name, table_name FROM {self._table} WHERE instance = %s", self._instance
         )
         return frozenset(TableName(str(schema), str(table)) for schema, table in rows)
 
     def add(self, names: Collection[TableName]) -> None:
-        """Note tables: before the statement, as the process may be killed behind it."""
+        """Note tables. Call it before the statement runs, because the process may be killed after it."""
         for name in names:
             self._session.execute(
                 f"REPLACE INTO {self._table} (instance, schema_name, table_name, noted_at)"
@@ -38,7 +38,7 @@ class UncomparedStore:
             )  # fmt: skip
 
     def forget(self, names: Collection[TableName]) -> None:
-        """Delete the notes of tables that were compared, or are gone, or are copied."""
+        """Delete the notes of tables that were compared, dropped or copied."""
         for name in names:
             self._session.execute(
                 f"DELETE FROM {self._table} WHERE instance = %s AND schema_name = %s AND table_name = %s",

@@ -1,1 +1,1 @@
-"""The command line: declarations, requests and rendering; the only user of typer and rich."""
+"""The command line: declares commands, sends requests to services and shows results. Only it uses typer and rich."""

@@ -1,4 +1,4 @@
-"""The application: every command in its place, and the one boundary where errors become exit codes."""
+"""The application: loads the command that is called, and turns every error into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from replica_cli import __version__
 from replica_cli.cli.invocation import Invocation
-from replica_cli.cli.options import META_FAILURE, META_INVOCATION, META_JSON, monitored
+from replica_cli.cli.options import META_FAILURE, META_INVOCATION, META_JSON, exit_code_of
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.outlets import failed_output, open_outlets
@@ -24,11 +24,11 @@ from replica_cli.core.reports.failure import Failure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What the parser raises for a wrong command line. Newer typers carry their own click, older ones use the package:
-# the class is found through typer so that it is the right one.
+# The exception that the parser raises for a wrong command line. Newer versions of typer contain click, older ones
+# import it: the class is taken from typer, so that it is always the right one.
 _ParserError: type[Exception] = typer.BadParameter.__mro__[1]
 
-# The modules of the commands, in the order of `--help`: only that of the command which is asked for is loaded.
+# The modules of the commands, in the order of `--help`. Only the module of the command that is called is loaded.
 _MODULES = {
     "stream": "stream",
     "transfer": "transfer",
@@ -39,27 +39,30 @@ _MODULES = {
     "health": "health",
     "demo": "demo",
 }
-# Panels on a terminal, plain text in a pipe: boxes are for eyes, and rich takes its time to load.
+# Help has panels on a terminal and is plain text in a pipe, because rich takes long to load.
 _MARKUP: Literal["rich"] | None = "rich" if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 class CommandGroup(Group):
-    """Makes each command when it is asked for."""
+    """A group that loads each command when it is needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
         """Return the names of all commands."""
         return list(_MODULES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command, None if there is none of this name."""
+        """Return a command, None if there is no command of this name."""
         if cmd_name in _MODULES and cmd_name not in self.commands:
-            part = typer.Typer(rich_markup_mode=_MARKUP)
-            importlib.import_module(f"replica_cli.cli.{_MODULES[cmd_name]}").register(part)
-            self.commands.update(typer.main.get_group(part).commands)
+            module_app = typer.Typer(rich_markup_mode=_MARKUP)
+            importlib.import_module(f"replica_cli.cli.{_MODULES[cmd_name]}").register(module_app)
+            self.commands.update(typer.main.get_group(module_app).commands)
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that the words begin with. Raises a usage error that knows all names if there is none."""
+        """Return the command that the arguments name.
+
+        If there is no such command, all commands are loaded, so that the usage error can suggest a similar name.
+        """
         if args[0] not in _MODULES:
             for name in _MODULES:
                 self.get_command(ctx, name)
@@ -67,15 +70,15 @@ class CommandGroup(Group):
 
 
 class ErrorBoundary(CommandGroup):
-    """Turn what commands raise into a message and an exit code, once."""
+    """The group of all commands, and the only code that turns their errors into a message and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Note `--json` before parsing: a usage error must know of it."""
+        """Store whether `--json` is given before parsing, because a usage error needs to know it."""
         ctx.meta[META_JSON] = "--json" in args
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. An answer that could not be written changes an exit code of 0, as it was not read."""
+        """Run the command. If its answer could not be written, an exit code of 0 becomes that of a failure."""
         try:
             result = self._invoke(ctx)
         except typer.Exit as ended:
@@ -88,7 +91,7 @@ class ErrorBoundary(CommandGroup):
         if (failure := _lost_answer()) is not None:
             _render(ctx, failure)
             if code == 0:
-                raise typer.Exit(monitored(failure.exit_code, ctx.meta.get(META_FAILURE)))
+                raise typer.Exit(exit_code_of(failure.exit_code, ctx.meta.get(META_FAILURE)))
 
     def _invoke(self, ctx: Any) -> Any:
         try:
@@ -117,12 +120,12 @@ class ErrorBoundary(CommandGroup):
         if failure.code == "failure" and invocation.verbosity > 0:
             remark(printable_lines("".join(traceback.format_exception(error)).rstrip()))
         _render(ctx, failure, error.problems if isinstance(error, ConfigurationError) else ())
-        raise typer.Exit(monitored(failure.exit_code, ctx.meta.get(META_FAILURE))) from error
+        raise typer.Exit(exit_code_of(failure.exit_code, ctx.meta.get(META_FAILURE))) from error
 
     @staticmethod
     def _close_logs() -> None:
         if "replica_cli.logs.setup" in sys.modules:
-            from replica_cli.logs import close_logging  # noqa: PLC0415 - never imported only to be closed
+            from replica_cli.logs import close_logging  # noqa: PLC0415 - it is not imported only to be closed
 
             close_logging()
 
@@ -172,12 +175,12 @@ def replica(
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line, and end the process with its exit code."""
     open_outlets()
     try:
         app(prog_name="replica")
     except SystemExit as ended:
-        # What the parser itself answers, such as a help text.
+        # The parser itself answered, for example with a help text.
         if not ended.code and (failure := _lost_answer()) is not None:
             remark(f"error: {failure.message}")
             raise SystemExit(int(failure.exit_code)) from None

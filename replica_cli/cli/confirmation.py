@@ -1,4 +1,4 @@
-"""Asking before rows or positions go: on stderr, default no, never guessed."""
+"""Asks on stderr before rows or positions are deleted. The default answer is no."""
 
 from __future__ import annotations
 
@@ -10,19 +10,28 @@ from replica_cli.core.errors import ReplicaError, UsageError
 
 
 class Declined(ReplicaError):
-    """The answer was no."""
+    """The user answered no."""
 
     code = "declined"
 
 
 def check_target(*, is_confirmed: bool, has_target: bool) -> None:
-    """Refuse `--yes` without saying for whom. Raises UsageError."""
+    """Refuse `--yes` if the user did not name the target.
+
+    Raises:
+        UsageError: if `--yes` was given without `--secondary` and `--all`.
+    """
     if is_confirmed and not has_target:
         raise UsageError("`--yes` needs an explicit target", hint="add `--secondary NAME` or `--all`")
 
 
 def confirm(question: str, *, is_confirmed: bool) -> None:
-    """Ask, unless `--yes` was given. Raises Declined, and UsageError where there is no terminal to ask on."""
+    """Ask the question, unless `--yes` was given.
+
+    Raises:
+        Declined: if the answer is no.
+        UsageError: if stdin is not a terminal.
+    """
     if is_confirmed:
         return
     if not sys.stdin.isatty():

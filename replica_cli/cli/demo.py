@@ -1,4 +1,4 @@
-"""`replica demo`: the whole tool on throwaway servers."""
+"""The command `replica demo`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def demo(
         int, typer.Option("--rows", min=50_000, help="About how many rows to begin with", rich_help_panel="Behaviour")
     ] = 200_000,
 ) -> None:
-    """Show it all on a throwaway primary and two secondaries."""
+    """Show the whole tool on a throwaway primary and two secondaries."""
     from replica_cli.service.demo import run_demo  # noqa: PLC0415 - `--help` stays fast
 
     form = invocation.start_logs(Logging())
@@ -62,5 +62,5 @@ def demo(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to a typer application."""
     app.command("demo", help=HELP, cls=Command)(demo)

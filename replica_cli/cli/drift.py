@@ -1,4 +1,4 @@
-"""`replica drift`: whether the secondaries' tables are still the primary's."""
+"""The command `replica drift check`."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def check(
     with invocation.waiting(run):
         from replica_cli.service.drift import check_each_drift  # noqa: PLC0415 - `--help` stays fast
 
-        found = check_each_drift(run.settings, run.secondaries)
-    reports = [replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements)) for r in found]
+        unfilled = check_each_drift(run.settings, run.secondaries)
+    reports = [replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements)) for r in unfilled]
     if invocation.is_json:
         documents.write(documents.drift_document(reports))
     elif not invocation.is_silent:
@@ -77,7 +77,7 @@ def check(
 
 
 def _script(instance: str, statements: Sequence[str], *, is_terminal: bool) -> str:
-    """Return the statements to run: raw for a file, so that names stay what they are, safe for a terminal."""
+    """Return the statements as a script: unchanged for a file, with control characters written out for a terminal."""
     lines = [f"-- {printable(instance)}"]
     for statement in statements:
         text = f"{statement.rstrip().removesuffix(';')};"
@@ -89,12 +89,15 @@ def _script(instance: str, statements: Sequence[str], *, is_terminal: bool) -> s
 
 
 def _with_commands(statement: str, instance: str) -> str:
-    """Return a statement whose comments, which come first, hold complete commands; the SQL itself is not touched."""
+    """Return a statement with the commands in its comment lines completed.
+
+    The comment lines come first. The SQL after them does not change.
+    """
     lines = statement.split("\n")
     count = next((i for i, line in enumerate(lines) if not line.startswith("-- ")), len(lines))
     return "\n".join([*(fill(line, instance) for line in lines[:count]), *lines[count:]])
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to a typer application."""
     app.add_typer(_commands, name="drift")

@@ -1,4 +1,4 @@
-"""`replica health`: one answer for cron and monitoring."""
+"""The command `replica health`."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def health(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to a typer application."""
     app.command("health", help=HELP, cls=Command)(health)

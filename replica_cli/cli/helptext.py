@@ -1,4 +1,4 @@
-"""Help texts of one form: what it does, examples to copy, exit codes."""
+"""Builds the help texts of commands in one form: what the command does, examples to copy, and exit codes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,18 @@ def help_text(
     exit_codes: tuple[ExitCode, ...] = (),
     meanings: dict[int, str] | None = None,
 ) -> str:
-    r"""Return a command's help; `meanings` adds to or replaces the usual meaning of an exit code.
+    r"""Return the help text of a command.
 
-    `\b` on a line of its own keeps a block's lines as they are.
+    In the text, `\b` on a line of its own tells typer to keep the lines of the block after it.
+
+    Args:
+        paragraphs: what the command does.
+        examples: pairs of a comment and a command line.
+        exit_codes: the exit codes of the command that have their usual meaning.
+        meanings: other exit codes with their meanings; they also replace usual meanings.
     """
     texts = {int(code): _MEANINGS[code] for code in exit_codes} | (meanings or {})
     shown = "\n".join(f"  # {comment}\n  $ {command}" for comment, command in examples)
     codes = "\n".join(f"  {code:<4} {text}" for code, text in sorted(texts.items()))
-    # No line of the example block may be empty: an empty line ends what \b protects.
+    # The example block may have no empty line: an empty line ends the block that \b keeps.
     return "\n\n".join((*paragraphs, f"\b\nExamples:\n{shown}", f"\b\nExit codes:\n{codes}"))

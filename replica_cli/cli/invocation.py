@@ -1,4 +1,4 @@
-"""One call of a command: its shared options, and the furnishing that every command begins with."""
+"""One call of a command: its shared options, and the preparation with which every command begins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What a command works with: settings, the secondaries picked, and how progress is shown."""
+    """What a command works with: the settings, the secondaries that the user picked, and how progress is shown."""
 
     settings: Settings
     secondaries: tuple[Server, ...]
@@ -39,7 +39,12 @@ class CommandContext:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """The options that every command has. `verbosity` runs from -2 (silent) to 2 (the drivers' DEBUG too)."""
+    """The shared options of one call of a command.
+
+    Attributes:
+        verbosity: from -2 (only the exit code) to 2 (DEBUG records of libraries too).
+        secondaries: the names that the user gave, empty for all secondaries.
+    """
 
     is_json: bool = False
     verbosity: int = 0
@@ -48,9 +53,11 @@ class Invocation:
     color: ColorChoice = ColorChoice.AUTO
 
     def load_context(self, overrides: Overrides | None = None) -> CommandContext:
-        """Read the settings, mask their secrets, start the logs.
+        """Read the settings, mask their secrets and start the logs.
 
-        Raises ConfigurationError, and UsageError for a secondary that is not there.
+        Raises:
+            ConfigurationError: if the settings are wrong.
+            UsageError: if the settings do not have a secondary that the user named.
         """
         from replica_cli.config import read_configuration  # noqa: PLC0415 - `--help` reads no settings
         from replica_cli.logs import Tag, install_redactor, log  # noqa: PLC0415 - as above
@@ -70,7 +77,7 @@ class Invocation:
 
     @contextlib.contextmanager
     def waiting(self, run: CommandContext) -> Iterator[None]:
-        """Say on a terminal which servers are asked, for as long as the context lasts."""
+        """Show on the terminal to which servers the command connects, while the context lasts."""
         if run.form is not ProgressForm.LIVE or not sys.stderr.isatty():
             yield
             return
@@ -79,13 +86,17 @@ class Invocation:
             yield
 
     def read_settings(self, overrides: Overrides | None = None) -> Settings:
-        """Read the settings anew, as `load_context` did. Raises ConfigurationError."""
+        """Read the settings again, in the same way as `load_context`.
+
+        Raises:
+            ConfigurationError: if the settings are wrong.
+        """
         from replica_cli.config import load_settings  # noqa: PLC0415 - as above
 
         return load_settings(overrides, None, self.env_file or Path(".env"))
 
     def start_logs(self, settings: Logging, progress: str = "auto") -> ProgressForm:
-        """Start the logs and return how progress is shown; under a live display only warnings come between."""
+        """Start the logs, and return how progress is shown. Above a live display only important records appear."""
         from replica_cli.config import process_environment  # noqa: PLC0415 - as above
         from replica_cli.logs import setup_logging  # noqa: PLC0415 - `--help` logs nothing
 
@@ -96,37 +107,40 @@ class Invocation:
         return form
 
     def _command_line(self, picked: tuple[Server, ...] = ()) -> CommandLine:
-        """Return what every command in a hint needs as well."""
+        """Return the options that every command in a hint needs too."""
         secondary = picked[0].name if len(picked) == 1 else ""
         return CommandLine("" if self.env_file is None else str(self.env_file), secondary)
 
     def _pick(self, settings: Settings) -> tuple[Server, ...]:
-        # They stay the settings' own values: a worker's server id is its index among all of them.
-        known = {s.name: s for s in settings.secondaries}
+        # The result has the values of the settings themselves: the index among them decides a worker's server id.
+        by_name = {s.name: s for s in settings.secondaries}
         for name in self.secondaries:
-            if name not in known:
-                raise UsageError(f"there is no secondary {name!r}", hint=f"there are: {', '.join(known)}")
+            if name not in by_name:
+                raise UsageError(f"there is no secondary {name!r}", hint=f"there are: {', '.join(by_name)}")
         return tuple(s for s in settings.secondaries if not self.secondaries or s.name in self.secondaries)
 
     @property
     def shows_text(self) -> bool:
-        """Say whether text for people is wanted."""
+        """Return True if the answer is shown as text for people."""
         return not self.is_json and not self.is_silent
 
     @property
     def is_silent(self) -> bool:
-        """Say whether nothing but the exit code is wanted."""
+        """Return True if the user wants only the exit code."""
         return self.verbosity <= -2
 
     def end_if_failed(self, failures: Sequence[Failure]) -> None:
-        """Show failures, which hold complete commands, and end with the first one's code if there are any."""
+        """If there are failures, show them, and end the command with the exit code of the first one.
+
+        The commands in the failures must be complete (`completed.filled`).
+        """
         for failure in failures if not self.is_silent else ():
             render_failure(failure, is_json=self.is_json, paint=self.paint(to_stderr=True))
         if failures:
             raise typer.Exit(failures[0].exit_code)
 
     def paint(self, *, to_stderr: bool = False) -> Painter:
-        """Return the painter for stdout, or stderr."""
+        """Return the painter for stdout, or for stderr."""
         from replica_cli.config import process_environment  # noqa: PLC0415 - as above
 
         return painter(self.color, process_environment(), to_stderr=to_stderr)
@@ -136,4 +150,4 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:
-        return True  # it may not be looked at: reading it tells why
+        return True  # the user may not access it: reading it gives the reason

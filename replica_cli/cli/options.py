@@ -1,4 +1,4 @@
-"""The options that every command has, declared once."""
+"""Declares the options that all commands share."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ META_FAILURE = "replica.failure_code"
 
 
 def complete_secondary(incomplete: str) -> list[str]:
-    """Return the secondaries' names for the shell: from the settings, never from a server."""
-    from replica_cli.config import secondary_names  # noqa: PLC0415 - only while completing
+    """Return the names of secondaries for shell completion, from the settings and without asking a server."""
+    from replica_cli.config import secondary_names  # noqa: PLC0415 - loaded only for shell completion
 
     return [n for n in secondary_names() if n.startswith(incomplete)]
 
@@ -74,9 +74,11 @@ _SHARED: tuple[tuple[str, Any, object], ...] = (
 def with_shared_options(
     *, without: tuple[str, ...] = (), failure_code: int | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the shared options and hand them to it as its first argument, an Invocation.
+    """Return a decorator that adds the shared options to a command. The command's first argument is the Invocation.
 
-    `failure_code` replaces the exit code of errors that are neither usage nor configuration.
+    Args:
+        without: names of shared options that the command does not have.
+        failure_code: replaces the exit code of all errors except usage, configuration and interruption.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -95,8 +97,8 @@ def with_shared_options(
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         signature = inspect.Signature([*parameters, *shared, context])
-        # typer reads both: the names and their order from one, the types from the other.
-        command.__signature__ = signature  # type: ignore[attr-defined]  # functions take attributes
+        # typer reads both attributes: names and their order from the signature, types from the annotations.
+        command.__signature__ = signature  # type: ignore[attr-defined]  # a function accepts attributes
         command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
         return command
 
@@ -119,8 +121,8 @@ def _invocation(taken: dict[str, Any]) -> Invocation:
     )
 
 
-def monitored(code: ExitCode, failure_code: int | None) -> int:
-    """Return the exit code of an error, as the command wants it."""
+def exit_code_of(code: ExitCode, failure_code: int | None) -> int:
+    """Return the exit code of an error, replaced by the command's `failure_code` if that applies to the error."""
     if failure_code is None or code in (ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.INTERRUPTED):
         return int(code)
     return failure_code

@@ -1,4 +1,4 @@
-"""How commands take their options: a value is converted only if that changes it."""
+"""Commands and groups that convert the value of an option only if it does not have its type yet."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
 
 class Command(TyperCommand):
-    """A command whose options are taken as the parser gives them, as far as they have their type."""
+    """A command that does not convert values that have their type already."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words of the command line."""
+        """Parse the arguments of the command."""
         _convert_only_where_needed(self.get_params(ctx))
         return super().parse_args(ctx, args)
 
 
 class Group(TyperGroup):
-    """A group of commands, with its own options as those of a `Command`."""
+    """A group of commands that treats its own options as `Command` does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words up to the command's name."""
+        """Parse the arguments up to the name of the command."""
         _convert_only_where_needed(self.get_params(ctx))
         return super().parse_args(ctx, args)
 
 
 def _convert_only_where_needed(parameters: Sequence[Any]) -> None:
-    """Let parameters take a value of their type as it is, and one that was not given.
+    """Change parameters so that they do not convert missing values, nor values that have their type already.
 
-    typer 0.29 makes a validator of pydantic for every option of a command, given or not, and loading pydantic takes
-    longer than all else that a short command does.
+    typer 0.29 makes a pydantic validator for every option of a command, given or not. To load pydantic takes longer
+    than everything else that a short command does.
     """
     for parameter in parameters:
         parameter.process_value = functools.partial(_process, parameter)
 
 
 def _process(parameter: Any, context: Any, value: Any) -> Any:
-    # A typer that knows no such description converts by click alone, which is cheap.
+    # A version of typer without type descriptors converts with click only, which is fast.
     kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if kind is Path and isinstance(value, str):
         value = Path(value)

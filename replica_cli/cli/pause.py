@@ -1,4 +1,4 @@
-"""`replica pause` and `replica resume`: let a stream or transfer stand still, from anywhere."""
+"""The commands `replica pause` and `replica resume`."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ RESUME_HELP = help_text(
 
 @with_shared_options()
 def pause(invocation: Invocation) -> None:
-    """Let a running stream or transfer stand still."""
+    """Ask running streams and transfers to pause."""
     _ask(invocation, is_wanted=True)
 
 
 @with_shared_options()
 def resume(invocation: Invocation) -> None:
-    """Let a paused stream or transfer go on."""
+    """Ask paused streams and transfers to continue."""
     _ask(invocation, is_wanted=False)
 
 
 def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
     run = invocation.load_context()
     with invocation.waiting(run):
-        from replica_cli.service.pause import ask_to_pause  # noqa: PLC0415 - after the settings, which may be wrong
+        from replica_cli.service.pause import ask_to_pause  # noqa: PLC0415 - not loaded if the settings are wrong
 
         reports = ask_to_pause(run.settings, run.secondaries, is_wanted=is_wanted)
     if invocation.is_json:
@@ -72,6 +72,6 @@ def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to a typer application."""
     app.command("pause", help=PAUSE_HELP, cls=Command)(pause)
     app.command("resume", help=RESUME_HELP, cls=Command)(resume)

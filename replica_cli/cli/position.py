@@ -1,4 +1,4 @@
-"""`replica position`: where the secondaries stand, and moving that by hand."""
+"""The commands `replica position show` and `replica position reset`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _commands = typer.Typer(cls=Group, help="Show or move the saved positions", no_a
 @_commands.command("show", help=SHOW_HELP, cls=Command)
 @with_shared_options()
 def show(invocation: Invocation) -> None:
-    """Show saved position, the primary's, and the distance."""
+    """Show the saved positions, the end of the primary's log, and the distance."""
     run = invocation.load_context()
     with invocation.waiting(run):
         from replica_cli.service.position import show_positions  # noqa: PLC0415 - `--help` stays fast
@@ -105,21 +105,21 @@ def reset(
     ] = False,
 ) -> None:
     """Forget or move the saved position."""
-    kind, place = _target(to, gtid, to_current=to_current, accept_filters=accept_filters)
+    kind, position = _target(to, gtid, to_current=to_current, accept_filters=accept_filters)
     if not dry_run:
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
     run = invocation.load_context()
     with invocation.waiting(run):
         from replica_cli.service.reset import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
 
-        plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, place, accepts_filters=accept_filters))
+        plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, position, accepts_filters=accept_filters))
     if dry_run and invocation.shows_text:
         answer(resets_text(plans, invocation.paint()))
     if dry_run and invocation.is_json:
         documents.write(documents.resets_document(plans, is_dry_run=True))
     invocation.end_if_failed(failures_of(plans))
     if not dry_run:
-        if not yes or invocation.shows_text:  # nobody is asked about what was not shown
+        if not yes or invocation.shows_text:  # show the plan before the question
             remark(resets_text(plans, invocation.paint(to_stderr=True)))
         confirm("Change this?", is_confirmed=yes)
         run_reset(run.settings, plans)
@@ -128,11 +128,11 @@ def reset(
 
 
 def _failures(reports: Sequence[PositionReport]) -> list[Failure]:
-    """Return what could not be read, or is wrong, once each: the primary first, as all secondaries share it."""
+    """Return the failures of all reports: first that of the primary, once, because all secondaries share it."""
     primary = [f for r in reports if (f := r.primary_failure)]
-    found = [(r.instance, f) for r in reports if (f := r.failure or r.lost)]
+    failures = [(r.instance, f) for r in reports if (f := r.failure or r.lost)]
     return primary[:1] + [
-        f if f.message.startswith(f"{i}:") else replace(f, message=f"{i}: {f.message}") for i, f in found
+        f if f.message.startswith(f"{i}:") else replace(f, message=f"{i}: {f.message}") for i, f in failures
     ]
 
 
@@ -156,5 +156,5 @@ def _target(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to a typer application."""
     app.add_typer(_commands, name="position")

@@ -1,4 +1,4 @@
-"""`replica stream`: keep the secondaries in step until stopped."""
+"""The command `replica stream`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def stream(
     overrides = Overrides(engine=engine.value if engine else None)
     run = invocation.load_context(overrides)
     with invocation.waiting(run):
-        from replica_cli.service.stream import run_stream  # noqa: PLC0415 - after the settings, which may be wrong
+        from replica_cli.service.stream import run_stream  # noqa: PLC0415 - not loaded if the settings are wrong
 
     request = StreamRequest(
         run.secondaries, may_transfer=not no_transfer, until_caught_up=until_caught_up, is_standby=standby
@@ -100,5 +100,5 @@ def stream(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to a typer application."""
     app.command("stream", help=HELP, cls=Command)(stream)

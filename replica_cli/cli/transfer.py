@@ -1,4 +1,4 @@
-"""`replica transfer`: the first copy, or a copy of named tables anew."""
+"""The command `replica transfer`."""
 
 from __future__ import annotations
 
@@ -100,18 +100,18 @@ def transfer(
     )
     run = invocation.load_context(overrides)
     with invocation.waiting(run):
-        from replica_cli.service.transfer import plan_transfer  # noqa: PLC0415 - after the settings, which may be wrong
+        from replica_cli.service.transfer import plan_transfer  # noqa: PLC0415 - not loaded if the settings are wrong
 
         made = plan_transfer(run.settings, TransferRequest(run.secondaries, mode, tables))
     plans = [each.shown for each in made]
     if dry_run:
         _show(invocation, plans)
-    # Nothing is begun while one of them cannot be: `--secondary` leaves it out.
+    # If there is no plan for one secondary, nothing begins. The user can exclude it with `--secondary`.
     invocation.end_if_failed(failures_of(plans))
     if dry_run:
         return
     if any(p.is_destructive for p in plans):
-        if not yes or invocation.shows_text:  # nobody is asked about what was not shown
+        if not yes or invocation.shows_text:  # show the plan before the question
             remark(plans_text(plans, invocation.paint(to_stderr=True)))
         confirm("Replace these rows on the secondary?", is_confirmed=yes)
     _run(invocation, run, made)
@@ -156,5 +156,5 @@ def _table_name(text: str) -> TableName:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to a typer application."""
     app.command("transfer", help=HELP, cls=Command)(transfer)

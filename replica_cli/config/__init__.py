@@ -1,4 +1,4 @@
-"""Configuration: environment, `.env` and command-line options become frozen settings, once."""
+"""Configuration: makes frozen settings from command-line options, the environment and `.env`."""
 
 from replica_cli.config.loading import Configuration, load_settings, read_configuration, secondary_names
 from replica_cli.config.overrides import Overrides

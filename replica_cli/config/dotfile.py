@@ -1,7 +1,7 @@
-"""Reads a `.env` file with python-dotenv's own parser, and refuses every line that the parser would leave out.
+"""Reads a `.env` file with the parser of python-dotenv, and refuses every line that the parser would ignore.
 
-`dotenv_values` drops a line that it cannot parse, and the default counts: an excluded table is copied, or a password is
-another one. Nothing of a value gets into a problem, as it may be a secret.
+`dotenv_values` ignores a line that it cannot parse, so that the variable has its default: an excluded table is copied,
+or a wrong password is used. A problem never contains a part of a value, because the value may be a secret.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LINE = re.compile(
     r"\s*(?:export[^\S\r\n]+)?(?P<name>[^\s=#]*)[^\S\r\n]*(?P<equals>=?)[^\S\r\n]*(?P<value>.*)", re.DOTALL
 )
-# Another program's value may have several lines, such as a key; one of ours among them was swallowed by its quote.
-_OURS = re.compile(r"\n\s*(?:export\s+)?(?:MARIA|REPLICA|GRAYLOG|TRANSFER)_\w+\s*=")
+# The value of another program, such as a key, may have several lines. If one of these lines sets a variable of
+# `replica`, then the quote of the value was not closed before it.
+_REPLICA_LINE = re.compile(r"\n\s*(?:export\s+)?(?:MARIA|REPLICA|GRAYLOG|TRANSFER)_\w+\s*=")
 _REFERENCE = re.compile(r"\$\{\w+\}")
 _COMMENT = re.compile(r"\s#")
 _SECRETS = frozenset(v.name for v in VARIABLES if v.is_secret)
@@ -33,7 +34,7 @@ _SECRETS = frozenset(v.name for v in VARIABLES if v.is_secret)
 
 @dataclass(slots=True)
 class DotFile:
-    """What a file says: values by name, problems that stop a run, and warnings that do not."""
+    """The content of a `.env` file: values by name, problems that stop the command, and warnings that do not."""
 
     values: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -41,38 +42,38 @@ class DotFile:
 
 
 def read_dotfile(path: Path) -> DotFile:
-    """Return what the file says; a path that is not there says nothing. Every problem names file and line."""
-    found = DotFile()
-    text = _read_text(path, found)
+    """Return the content of a file, empty if the file does not exist. Problems in a line name the file and the line."""
+    dotfile = DotFile()
+    text = _read_text(path, dotfile)
     if not text:
-        return found
-    from dotenv.parser import parse_stream  # noqa: PLC0415 - most containers have no .env: start-up is spared the import
+        return dotfile
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - without a .env, as in most containers, the start is faster
 
     lines: dict[str, int] = {}
     for binding in parse_stream(io.StringIO(text)):
         raw = binding.original.string
         line = binding.original.line + _line_ends(raw[: len(raw) - len(raw.lstrip())])
-        place = f"{path}:{line}"
+        file_line = f"{path}:{line}"
         if (problem := _problem(binding, raw)) is not None:
-            found.problems.append(f"{place}: {problem}")
+            dotfile.problems.append(f"{file_line}: {problem}")
         elif binding.key is not None and binding.value is not None:
             name, value = binding.key, _value(binding.value, raw)
-            if found.values.get(name, value) != value and name in NAMES:
+            if dotfile.values.get(name, value) != value and name in NAMES:
                 problem = f"{name}: is set to another value in line {lines[name]}: keep one of the two"
-                found.problems.append(f"{place}: {problem}")
+                dotfile.problems.append(f"{file_line}: {problem}")
             lines.setdefault(name, line)
-            found.values[name] = value
-            found.warnings.extend(f"{place}: {w}" for w in _warnings(name, value, raw))
-    if found.values.keys() & _SECRETS and (warning := warn_of_readers(path)):
-        found.warnings.append(warning)
-    return found
+            dotfile.values[name] = value
+            dotfile.warnings.extend(f"{file_line}: {w}" for w in _warnings(name, value, raw))
+    if dotfile.values.keys() & _SECRETS and (warning := warn_of_readers(path)):
+        dotfile.warnings.append(warning)
+    return dotfile
 
 
 def warn_of_readers(path: Path) -> str | None:
-    """Return a warning where every user of the machine can read or change a file with secrets, else None.
+    """Return a warning if every user of the machine can read or change a file with secrets, else None.
 
-    A file system that is mounted read-only, such as that of a container's secrets, takes no chmod; a folder that others
-    may not enter hides its files.
+    There is no warning on a read-only file system, such as that of a container's secrets, because chmod fails there.
+    There is none either if the file is in a folder that other users may not enter.
     """
     try:
         mode = path.stat().st_mode
@@ -83,31 +84,31 @@ def warn_of_readers(path: Path) -> str | None:
     others = mode & (stat.S_IROTH | stat.S_IWOTH)
     if not stat.S_ISREG(mode) or is_fixed or not others or not is_reachable:
         return None
-    import shlex  # noqa: PLC0415 - only for this sentence
+    import shlex  # noqa: PLC0415 - loaded only for this warning
 
     verb, command = "read" if others == stat.S_IROTH else "change", f"chmod o-rwx {shlex.quote(str(path))}"
     return f"{path}: every user of this machine can {verb} it, and it holds a password: `{command}`"
 
 
-def _read_text(path: Path, found: DotFile) -> str:
+def _read_text(path: Path, dotfile: DotFile) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         if path.is_symlink():
-            found.problems.append(f"{path}: {error.strerror}: it is a link to a file that is not there")
+            dotfile.problems.append(f"{path}: {error.strerror}: it is a link to a file that is not there")
         return ""
     except OSError as error:
-        found.problems.append(f"{path}: {error.strerror or type(error).__name__}")
+        dotfile.problems.append(f"{path}: {error.strerror or type(error).__name__}")
         return ""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("latin-1")
-        found.problems.append(f"{path}:{1 + _line_ends(before)}: is not UTF-8 text")
+        dotfile.problems.append(f"{path}:{1 + _line_ends(before)}: is not UTF-8 text")
         return ""
     before, nul, _ = text.partition("\0")
     if nul:
-        found.problems.append(f"{path}:{1 + _line_ends(before)}: holds a NUL: save it as UTF-8 text")
+        dotfile.problems.append(f"{path}:{1 + _line_ends(before)}: holds a NUL: save it as UTF-8 text")
         return ""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -117,7 +118,7 @@ def _problem(binding: Binding, raw: str) -> str | None:
     match = _LINE.match(raw)
     if match is None or not raw.strip():
         return None
-    # Another word may be the rest of a password.
+    # Only a known name is shown: another word may be a part of a password.
     owner = f"{match['name']}: " if match["name"] in NAMES else ""
     if binding.error:
         return owner + _why_unreadable(match["value"] if match["equals"] else "", has_name=bool(match["name"]))
@@ -126,7 +127,7 @@ def _problem(binding: Binding, raw: str) -> str | None:
         text = "has no value: write NAME=value, or put a # before the line"
     elif binding.key is not None and not _NAME.fullmatch(binding.key):
         text = "what stands before the = is not the name of a variable"
-    elif binding.key is not None and "\n" in raw.strip() and (owner or _OURS.search(raw.strip())):
+    elif binding.key is not None and "\n" in raw.strip() and (owner or _REPLICA_LINE.search(raw.strip())):
         text = "the quote that opens here is closed in another line: a value has one line"
     return None if text is None else owner + text
 
@@ -142,7 +143,7 @@ def _why_unreadable(value: str, *, has_name: bool) -> str:
 
 
 def _value(value: str, raw: str) -> str:
-    # `NAME= # comment` is an empty value; python-dotenv before 1.2 took the comment for it.
+    # `NAME= # comment` is an empty value; python-dotenv before 1.2 returns the comment as the value.
     match = _LINE.match(raw)
     is_empty = match is not None and match["value"].startswith("#") and raw[match.start("value") - 1].isspace()
     return "" if is_empty else value
@@ -154,14 +155,14 @@ def _warnings(name: str, value: str, raw: str) -> list[str]:
     match = _LINE.match(raw)
     written = match["value"].rstrip() if match else ""
     is_quoted = written[:1] in ('"', "'")
-    found = []
+    warnings = []
     if name in _SECRETS and not is_quoted and value and _COMMENT.search(written):
-        found.append(f"{name}: what follows ` #` is a comment and no part of it: quote the value to keep it")
+        warnings.append(f"{name}: what follows ` #` is a comment and no part of it: quote the value to keep it")
     if written[:1] != "'" and _REFERENCE.search(value):
-        found.append(
+        warnings.append(
             f"{name}: `${{...}}` is kept as it is, nothing is put in its place; single quotes say that it is meant"
         )
-    return found
+    return warnings
 
 
 def _line_ends(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Which differences between definitions are there on purpose."""
+"""Reads which differences between definitions the user accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ NO_DRIFT: tuple[AcceptedDrift, ...] = ()
 
 
 def accepted_drift(text: str) -> tuple[AcceptedDrift, ...]:
-    """Return the patterns of `shop.orders:index:by_report, *.audit:engine`. Raises ValueError with what is wrong."""
+    """Parse a list of patterns such as `shop.orders:index:by_report, *.audit:engine`.
+
+    Raises:
+        ValueError: if a part is not a pattern; the message says which and why.
+    """
     return tuple(map(_pattern, full_items(text)))
 
 

@@ -1,4 +1,4 @@
-"""Which schemas and tables: the filters, refused where they select nothing or two things into one place."""
+"""Reads the filters, and refuses those that select nothing or that send two schemas into one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUOTED = re.compile(r"""`.*`|'.*'|".*"|“.*”""", re.DOTALL)
 
 
 def read_selection(sources: Sources) -> Selection:
-    """Return the filters."""
+    """Return the selection; problems are added to `sources`."""
     state_schema = sources.parsed("REPLICA_STATE_SCHEMA", _schema_name, "replica_state")
     parts: tuple[str, ...] = sources.parsed("REPLICA_SCHEMAS", full_items, DEFAULT_SCHEMAS)
     routes: list[tuple[str, str]] = []
@@ -39,14 +39,14 @@ def read_selection(sources: Sources) -> Selection:
         for pattern, times in Counter(patterns).items():
             if times > 1:
                 sources.warnings.append(f"{name}: {pattern!r} is named {times} times")
-            # Such a pattern selects nothing: a table that it was to leave out would be copied.
+            # Such a pattern matches nothing, so a table that the user wants to exclude would be copied.
             if not takes_all and not any(_may_be_in(source, pattern) for source, _ in routes):
                 sources.complain(name, f"{pattern!r} is in none of the schemas of REPLICA_SCHEMAS")
     return Selection(tuple(routes), takes_all, tables, excluded, state_schema)
 
 
 def _may_be_in(schema: str, pattern: str) -> bool:
-    """Say whether a pattern can match a table of the schema: a name, or the pattern, may hold dots itself."""
+    """Return True if a pattern can match a table of the schema; names and patterns may contain dots."""
     dots = [i for i, char in enumerate(pattern) if char == "."]
     return any(fnmatch.fnmatchcase(schema, pattern[:i]) for i in dots)
 
@@ -62,42 +62,42 @@ def _schema_name(text: str) -> str:
 
 
 def _problems(routes: list[tuple[str, str]], state_schema: str) -> list[str]:
-    found: list[str] = []
+    problems: list[str] = []
     for source, target in routes:
         if not source or not target:
-            found.append(f"'{source}:{target}' needs a name on both sides of the colon")
+            problems.append(f"'{source}:{target}' needs a name on both sides of the colon")
         for name in dict.fromkeys((source, target)):
             if name.lower() in SYSTEM_SCHEMAS:
-                found.append(f"{name!r} is the server's own and not replicated")
+                problems.append(f"{name!r} is the server's own and not replicated")
             if _QUOTED.fullmatch(name):
-                found.append(f"{name!r} is in quotes: write the name without them")
+                problems.append(f"{name!r} is in quotes: write the name without them")
             elif "*" in name or "?" in name:
-                found.append(
+                problems.append(
                     f"{name!r} is not a schema: `*` alone stands for all of them, and patterns are for REPLICA_TABLES"
                 )
             if name == state_schema:
-                found.append(f"{name!r} is REPLICA_STATE_SCHEMA and not replicated")
+                problems.append(f"{name!r} is REPLICA_STATE_SCHEMA and not replicated")
     sources, targets = Counter(s for s, _ in routes), Counter(t for _, t in routes)
-    found.extend(f"{name!r} is named {times} times" for name, times in sources.items() if times > 1)
-    found.extend(
+    problems.extend(f"{name!r} is named {times} times" for name, times in sources.items() if times > 1)
+    problems.extend(
         f"{times} schemas go into {name!r}"
         for name, times in targets.items()
         if times > 1 and len({s for s, t in routes if t == name}) > 1
     )
-    return found
+    return problems
 
 
 def _patterns(default_word: str) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         if text.lower() == default_word:
             return ()
-        found = full_items(text)
-        for pattern in found:
+        patterns = full_items(text)
+        for pattern in patterns:
             schema, _, table = pattern.partition(".")
             if not schema or not table:
                 raise ValueError(f"{pattern!r} is not schema.table")
             if _QUOTED.fullmatch(schema) or _QUOTED.fullmatch(table) or _QUOTED.fullmatch(pattern):
                 raise ValueError(f"{pattern!r} is in quotes: write the names without them")
-        return found
+        return patterns
 
     return parse

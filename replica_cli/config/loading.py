@@ -1,4 +1,4 @@
-"""From text to `Settings`: everything is read before anything is refused, so that all problems come at once."""
+"""Makes `Settings` from text. It reads all variables before it raises an error, so that the error has all problems."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 DOTENV = Path(".env")
 LEAST_LEASE_SECONDS = 3.0
-# Less is a commit for each small transaction, and a primary that waits for us; more is memory without a gain.
+# Below the lower limits each small transaction would be a commit of its own, and the primary would wait for replica.
+# Above the upper limits more memory brings no gain.
 _BATCH_BYTES = parsers.size_between(4 << 10, 1 << 30)
 _QUEUE_BYTES = parsers.size_between(256 << 10, 4 << 30)
 _BATCH_AGE = parsers.duration_up_to(60.0)
@@ -46,7 +47,7 @@ _HINT = "example.env lists every variable with its default; a line of `.env` is 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Settings, how progress is shown (auto, bar, lines, off), and warnings that do not stop a run."""
+    """The settings, how progress is shown (auto, bar, lines, off), and warnings that do not stop a command."""
 
     settings: Settings
     progress: str = "auto"
@@ -56,33 +57,41 @@ class Configuration:
 def load_settings(
     overrides: Overrides | None = None, environ: Mapping[str, str] | None = None, dotenv: Path = DOTENV
 ) -> Settings:
-    """Return the settings. Raises ConfigurationError with all problems."""
+    """Return the settings.
+
+    Raises:
+        ConfigurationError: with all problems.
+    """
     return read_configuration(overrides, environ, dotenv).settings
 
 
 def read_configuration(
     overrides: Overrides | None = None, environ: Mapping[str, str] | None = None, dotenv: Path = DOTENV
 ) -> Configuration:
-    """Return settings and warnings. Raises ConfigurationError with all problems, each naming its variable or option."""
+    """Return the settings, how progress is shown, and the warnings.
+
+    Raises:
+        ConfigurationError: with all problems; each names its variable or option.
+    """
     sources = Sources(overrides or Overrides(), process_environment() if environ is None else environ, dotenv)
     settings = _read(sources)
     progress = sources.parsed("REPLICA_PROGRESS", _progress, "auto")
     misspelt = misspellings(sources.unknown_names())
     if sources.problems:
-        # A required variable that "is not set" is often one that is misspelt.
+        # If a required variable "is not set", its name is often misspelt.
         raise ConfigurationError((*sources.problems, *misspelt), hint=_no_file(dotenv) + _HINT)
     return Configuration(settings, progress, (*sources.warnings, *misspelt))
 
 
 def _no_file(dotenv: Path) -> str:
-    """Return a sentence that names the file that would hold the settings if it is not there, else nothing."""
+    """Return a sentence that says that the `.env` file does not exist, empty if it exists."""
     if dotenv.exists():
         return ""
     return f"there is no {dotenv.absolute()}: write one, or name another file with `--env-file`; "
 
 
 def secondary_names(dotenv: Path = DOTENV) -> tuple[str, ...]:
-    """Return the secondaries' names for shell completion: none where the configuration is wrong."""
+    """Return the names of the secondaries for shell completion, none if the configuration is wrong."""
     try:
         return tuple(s.name for s in load_settings(None, None, dotenv).secondaries)
     except ConfigurationError:
@@ -90,14 +99,14 @@ def secondary_names(dotenv: Path = DOTENV) -> tuple[str, ...]:
 
 
 def misspellings(names: list[str]) -> tuple[str, ...]:
-    """Return a warning for each name that is set and read by nobody, with the nearest one that is."""
-    found = []
+    """Return a warning for each unknown variable name, with the most similar known name."""
+    warnings = []
     for name in names:
-        # Without the first word, which all have in common: else the shortest names are near to everything.
+        # The first word is the same in most names. It is not compared, because otherwise short names match every name.
         ends = {known.partition("_")[2]: known for known in sorted(NAMES)}
         nearest = difflib.get_close_matches(name.upper().partition("_")[2], ends, n=1, cutoff=0.6)
-        found.append(f"{name}: unknown variable" + (f", did you mean {ends[nearest[0]]}" if nearest else ""))
-    return tuple(found)
+        warnings.append(f"{name}: unknown variable" + (f", did you mean {ends[nearest[0]]}" if nearest else ""))
+    return tuple(warnings)
 
 
 def _read(sources: Sources) -> Settings:
@@ -142,25 +151,25 @@ def _read_logging(sources: Sources) -> Logging:
 
 def _read_network(sources: Sources) -> Network:
     standard, duration = Network(), parsers.positive_duration
-    found = Network(
+    network = Network(
         connect_timeout=sources.parsed("REPLICA_CONNECT_TIMEOUT", duration, standard.connect_timeout),
         heartbeat=sources.parsed("REPLICA_HEARTBEAT", duration, standard.heartbeat),
         read_timeout=sources.parsed("REPLICA_READ_TIMEOUT", duration, standard.read_timeout),
         query_timeout=sources.parsed("REPLICA_QUERY_TIMEOUT", duration, standard.query_timeout),
         lease=sources.parsed("REPLICA_LEASE", duration, standard.lease),
     )
-    if found.lease < LEAST_LEASE_SECONDS:
-        # It is renewed once a second: a shorter one would take a busy process for a frozen one.
+    if network.lease < LEAST_LEASE_SECONDS:
+        # The holder renews the lease once a second. With a shorter one a busy process would look like a frozen one.
         sources.complain("REPLICA_LEASE", f"must be at least {LEAST_LEASE_SECONDS:.0f}s")
-    if found.heartbeat >= found.read_timeout:
+    if network.heartbeat >= network.read_timeout:
         # An idle primary would look dead after every read timeout.
         sources.complain("REPLICA_HEARTBEAT", "must be shorter than REPLICA_READ_TIMEOUT")
-    return found
+    return network
 
 
 def _read_retry(sources: Sources) -> Retry:
     standard = Retry()
-    found = Retry(
+    retry = Retry(
         attempts=sources.parsed("REPLICA_RETRY_ATTEMPTS", _COUNT, standard.attempts),
         delay=sources.parsed("REPLICA_RETRY_DELAY", parsers.positive_duration, standard.delay),
         delay_limit=sources.parsed("REPLICA_RETRY_DELAY_LIMIT", parsers.positive_duration, standard.delay_limit),
@@ -168,9 +177,9 @@ def _read_retry(sources: Sources) -> Retry:
             "REPLICA_RECONNECT_ATTEMPTS", parsers.whole_number(0, 1_000_000), standard.reconnect_attempts
         ),
     )
-    if found.delay > found.delay_limit:
+    if retry.delay > retry.delay_limit:
         sources.complain("REPLICA_RETRY_DELAY", "is longer than REPLICA_RETRY_DELAY_LIMIT")
-    return found
+    return retry
 
 
 def _read_batching(sources: Sources) -> Batching:
@@ -185,12 +194,12 @@ def _read_batching(sources: Sources) -> Batching:
 
 def _read_transfer(sources: Sources, secondaries: int) -> TransferSettings:
     standard = TransferSettings()
-    # If the user chose a number, it also holds for a long link.
+    # If the user chose a number, it also holds if the round trip to a server is long.
     chosen = sources.parsed("REPLICA_TRANSFER_WORKERS", parsers.whole_number(1, 64), 0)
     return TransferSettings(
         chunk_rows=sources.parsed("TRANSFER_BATCH_SIZE", _COUNT, standard.chunk_rows),
         workers=chosen or standard.workers,
-        # All copies read from one primary, and share its connections.
+        # The copies to all secondaries read from one primary, and share its connections.
         far_workers=0 if chosen else _FAR_WORKERS // max(1, secondaries),
     )
 

@@ -1,4 +1,4 @@
-"""What the command line says about settings: it wins over the environment and `.env`."""
+"""Settings from the command line; they win over the environment and `.env`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Options as typed, None where not given; a password is never among them."""
+    """The texts of options, None for an option that was not given. No option takes a password."""
 
     engine: str | None = None
     workers: str | None = None
@@ -22,10 +22,10 @@ class Overrides:
     max_lag: str | None = None
 
     def by_variable(self) -> dict[str, tuple[str, str]]:
-        """Return text and option by the variable that each one stands for."""
-        found: dict[str, tuple[str, str]] = {}
+        """Return the given options by the name of the variable that each replaces, as pairs of text and option."""
+        options: dict[str, tuple[str, str]] = {}
         for field, (variable, option) in _OPTIONS.items():
             text: str | None = getattr(self, field)
             if text is not None:
-                found[variable] = (text, option)
-        return found
+                options[variable] = (text, option)
+        return options

@@ -1,4 +1,7 @@
-"""Text to values. Each raises ValueError with what is wrong, never with more than the text itself."""
+"""Parsers from text to values.
+
+Each parser raises ValueError with what is wrong. The message contains no other value than the text itself.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _LEVELS = {n: n for n in ("DEBUG", "INFO", "WARNING", "ERROR")} | {"WARN": "WARN
 
 
 def duration(text: str) -> float:
-    """Return the seconds of `5s`, `200ms`, `1m30s`; a bare number is seconds."""
+    """Return the seconds of a text such as `5s`, `200ms` or `1m30s`; a bare number is seconds."""
     parts = re.findall(_PART, text, re.ASCII | re.IGNORECASE)
     if not _DURATION.fullmatch(text) or (len(parts) > 1 and not all(unit for _, unit in parts)):
         raise ValueError(f"{text!r} is not a duration, such as 5s, 200ms or 1m")
@@ -37,7 +40,7 @@ def positive_duration(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Return the bytes of `4MiB`, `512k`; a bare number is bytes."""
+    """Return the bytes of a text such as `4MiB` or `512k`; a bare number is bytes. Zero is refused."""
     match = _SIZE.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{text!r} is not a size in bytes, such as 65536 or 4MiB")
@@ -45,31 +48,31 @@ def size(text: str) -> int:
 
 
 def _size_text(count: int) -> str:
-    """Return whole KiB in the largest unit that divides them."""
+    """Return bytes that are a multiple of 1 KiB as text, in the largest unit that divides them."""
     unit = next(unit for unit in "GMK" if count % _BYTES[unit] == 0)
     return f"{count // _BYTES[unit]}{unit}iB"
 
 
 def size_between(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of sizes from `low` to `high`, whole KiB, in bytes."""
+    """Return a parser of sizes from `low` to `high` bytes; both limits must be multiples of 1 KiB."""
 
     def parse(text: str) -> int:
-        found = size(text)
-        if not low <= found <= high:
+        count = size(text)
+        if not low <= count <= high:
             raise ValueError(f"{text!r} is not a size from {_size_text(low)} to {_size_text(high)}")
-        return found
+        return count
 
     return parse
 
 
 def duration_up_to(limit: float) -> Callable[[str], float]:
-    """Return a parser of durations up to a limit, whole seconds."""
+    """Return a parser of durations up to `limit` seconds, which must be a whole number."""
 
     def parse(text: str) -> float:
-        found = duration(text)
-        if found > limit:
+        seconds = duration(text)
+        if seconds > limit:
             raise ValueError(f"{text!r} is longer than {limit:.0f}s")
-        return found
+        return seconds
 
     return parse
 
@@ -86,7 +89,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 
 def boolean(text: str) -> bool:
-    """Return what true, yes, on, 1 and their opposites mean."""
+    """Return True for true, yes, on and 1, False for false, no, off and 0."""
     try:
         return _BOOLEANS[text.lower()]
     except KeyError:
@@ -94,7 +97,7 @@ def boolean(text: str) -> bool:
 
 
 def choice(kind: type[E]) -> Callable[[str], E]:
-    """Return a parser of one word out of an enumeration; case and `_` for `-` do not matter."""
+    """Return a parser of the values of an enumeration; it ignores case and accepts `_` for `-`."""
 
     def parse(text: str) -> E:
         try:
@@ -106,7 +109,7 @@ def choice(kind: type[E]) -> Callable[[str], E]:
 
 
 def level(text: str) -> str:
-    """Return the name of a logging level."""
+    """Return the name of a logging level; WARN means WARNING."""
     try:
         return _LEVELS[text.upper()]
     except KeyError:
@@ -123,12 +126,12 @@ def endpoint(text: str) -> tuple[str, int]:
 
 
 def items(text: str) -> tuple[str, ...]:
-    """Return the parts of a comma-separated list, without outer blanks; empty ones stay, to be complained about."""
+    """Return the stripped parts of a comma-separated list, with the empty ones: the caller decides about those."""
     return tuple(part.strip() for part in text.split(","))
 
 
 def full_items(text: str) -> tuple[str, ...]:
-    """Return the parts of a comma-separated list that may not have empty ones."""
+    """Return the stripped parts of a comma-separated list, of which none may be empty."""
     parts = items(text)
     for number, part in enumerate(parts, 1):
         if not part:

@@ -1,4 +1,4 @@
-"""The primary and the secondaries, from lists that must be of one length."""
+"""Reads the primary and the secondaries; the lists about the secondaries must have one length."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from replica_cli.config.sources import Sources
 
 _PORT = whole_number(1, 65535)
-_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,191}")  # state rows hold 191 characters; file names carry it as well
+_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,191}")  # state rows store 191 characters; file names contain it too
 LAST_SERVER_ID = 2**32 - 1
 
 
 def read_primary(sources: Sources) -> Server:
-    """Return the primary."""
+    """Return the primary; problems are added to `sources`."""
     return Server(
         name=sources.text("MARIA_PRIMARY_NAME") or "mariadb-primary",
         host=sources.parsed("MARIA_PRIMARY_HOST", _host, "mariadb-primary"),
@@ -33,7 +33,7 @@ def read_primary(sources: Sources) -> Server:
 
 
 def read_secondaries(sources: Sources, primary: Server) -> tuple[Server, ...]:
-    """Return the secondaries; they log in like the primary where they name no user or password of their own."""
+    """Return the secondaries. One without a user or password of its own has that of the primary."""
     name = "MARIA_SECONDARY_HOSTS"
     if sources.text(name) is None:
         sources.complain(name, "is not set: name at least one secondary")
@@ -48,29 +48,29 @@ def read_secondaries(sources: Sources, primary: Server) -> tuple[Server, ...]:
     standard = (3306,) * count
     numbers = sources.parsed("MARIA_SECONDARY_PORTS", lambda _: tuple(_PORT(p or "3306") for p in ports), standard)
     has_ports = len(sources.problems) == problems
-    places = [f"{h}:{p}" for h, p in zip(hosts, numbers, strict=True)]
-    names = [n or place for n, place in zip(_as_many(sources, "MARIA_SECONDARY_NAMES", count), places, strict=True)]
+    addresses = [f"{h}:{p}" for h, p in zip(hosts, numbers, strict=True)]
+    names = [n or a for n, a in zip(_as_many(sources, "MARIA_SECONDARY_NAMES", count), addresses, strict=True)]
     users = _as_many(sources, "MARIA_SECONDARY_USERS", count)
     passwords = _read_passwords(sources, count)
     tls = _read_tls(sources, "MARIA_SECONDARY")
-    found = tuple(
+    secondaries = tuple(
         Server(names[i], hosts[i], numbers[i], users[i] or primary.user, passwords[i] or primary.password, tls)
         for i in range(count)
     )
-    # Without its port a place, and a name that is made of it, is not what was meant.
-    _check_names(sources, [name for name in names if has_ports or name not in places])
+    # If the ports are wrong, the addresses, and the names that are made of them, are wrong too: they are not checked.
+    _check_names(sources, [name for name in names if has_ports or name not in addresses])
     if has_ports:
-        _check_places(sources, found, primary)
-    return found
+        _check_addresses(sources, secondaries, primary)
+    return secondaries
 
 
 def read_server_id(sources: Sources, secondaries: int) -> int:
-    """Return the first of our server ids, two for each secondary; every one must fit in 32 bits."""
+    """Return the first server id of the dump connections. Each secondary needs two; all must fit in 32 bits."""
     return sources.parsed("MARIA_SERVER_ID", whole_number(1, LAST_SERVER_ID - max(0, 2 * secondaries - 1)), 100)
 
 
 def _host(text: str) -> str:
-    # IPv6 addresses have two colons or more; one colon is a port in the wrong place.
+    # An IPv6 address has two or more colons. One colon means a port, which has a variable of its own.
     if text.count(":") == 1:
         raise ValueError(f"{text!r} holds a port: ports have a variable of their own")
     if any(c.isspace() for c in text):
@@ -90,22 +90,23 @@ def _as_many(sources: Sources, name: str, count: int) -> tuple[str, ...]:
 
 
 def _default_password(sources: Sources) -> Secret:
-    found = sources.secret("MARIA_PASS")
-    if found is not None and found.is_from_file and len(found.text.splitlines()) > 1:
-        sources.complain("MARIA_PASS_FILE", f"has {len(found.text.splitlines())} lines: a password is one line")
-    return Secret("replica" if found is None else found.text)
+    secret = sources.secret("MARIA_PASS")
+    if secret is not None and secret.is_from_file and len(secret.text.splitlines()) > 1:
+        sources.complain("MARIA_PASS_FILE", f"has {len(secret.text.splitlines())} lines: a password is one line")
+    return Secret("replica" if secret is None else secret.text)
 
 
 def _read_passwords(sources: Sources, count: int) -> tuple[Secret | None, ...]:
     name = "MARIA_SECONDARY_PASSWORDS"
-    found = sources.secret(name)
-    if found is None or not found.text:
+    secret = sources.secret(name)
+    if secret is None or not secret.text:
         return (None,) * count
-    # A file has one a line, so that a password may have commas and blanks. splitlines() would cut at odd characters.
-    lines = tuple(line.removesuffix("\r") for line in found.text.split("\n"))
-    parts = lines if found.is_from_file else items(found.text)
+    # A file has one password on each line, so that passwords may contain commas and blanks. splitlines() is not used,
+    # because it also splits at other characters, such as form feeds.
+    lines = tuple(line.removesuffix("\r") for line in secret.text.split("\n"))
+    parts = lines if secret.is_from_file else items(secret.text)
     if len(parts) != count:
-        label = f"{name}_FILE" if found.is_from_file else name
+        label = f"{name}_FILE" if secret.is_from_file else name
         sources.complain(label, f"has {counted(len(parts), 'item')}, MARIA_SECONDARY_HOSTS has {count}")
         return (None,) * count
     return tuple(Secret(p) if p else None for p in parts)
@@ -115,7 +116,7 @@ def _read_tls(sources: Sources, side: str) -> Tls:
     ca, cert, key = (
         sources.parsed(f"{side}_TLS_{part}", _readable_file, None) for part in ("CA", "CERT", "KEY")
     )  # fmt: skip
-    # Who names an authority wants it checked: "preferred" would encrypt and believe anyone.
+    # A user who names a certificate authority wants the certificate checked; "preferred" accepts any server.
     unset = TlsMode.VERIFY_CA if sources.text(f"{side}_TLS_CA") else TlsMode.PREFERRED
     mode = sources.parsed(f"{side}_TLS", choice(TlsMode), unset)
     if ca is not None and mode not in (TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY):
@@ -142,9 +143,9 @@ def _check_names(sources: Sources, names: list[str]) -> None:
             sources.complain("MARIA_SECONDARY_NAMES", f"{name!r} cannot be part of a file name")
 
 
-def _check_places(sources: Sources, secondaries: tuple[Server, ...], primary: Server) -> None:
-    places = Counter((s.host.lower(), s.port) for s in secondaries)
-    for (host, port), times in places.items():
+def _check_addresses(sources: Sources, secondaries: tuple[Server, ...], primary: Server) -> None:
+    addresses = Counter((s.host.lower(), s.port) for s in secondaries)
+    for (host, port), times in addresses.items():
         # Two instances on one server would apply every change twice.
         if times > 1:
             sources.complain("MARIA_SECONDARY_HOSTS", f"{host}:{port} is named {times} times")

@@ -1,4 +1,4 @@
-"""Where a variable's text comes from: options over the environment over `.env`, and files for secrets."""
+"""Finds the text of each variable: in the options, then in the environment, then in `.env`; secrets also in files."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ PREFIXES = ("MARIA_", "REPLICA_", "GRAYLOG_", "TRANSFER_")
 
 
 class SecretText(NamedTuple):
-    """A secret before it is wrapped, and whether a file held it."""
+    """The plain text of a secret, and whether it was read from a file."""
 
     text: str
     is_from_file: bool
 
 
 def process_environment() -> Mapping[str, str]:
-    """Return the process's environment: the only place that reads it."""
-    return os.environ  # noqa: TID251 - this is the one place
+    """Return the environment of the process. No other code reads it."""
+    return os.environ  # noqa: TID251 - this is the only use
 
 
 class Sources:
-    """The layers of text, and every problem met so far. Reading never raises: problems are gathered."""
+    """The sources of variables' texts, and the problems so far. Reading never raises an error: it adds a problem."""
 
     def __init__(self, overrides: Overrides, environ: Mapping[str, str], dotenv: Path) -> None:
         self._options = overrides.by_variable()
-        found = read_dotfile(dotenv)
-        self.problems: list[str] = found.problems
-        self.warnings: list[str] = found.warnings
-        self._file = found.values
-        # Highest first. The environment wins, also where it is set by a shell that exported an old .env.
+        dotfile = read_dotfile(dotenv)
+        self.problems: list[str] = dotfile.problems
+        self.warnings: list[str] = dotfile.warnings
+        self._file = dotfile.values
+        # The first layer wins. That is the environment, even if a shell exported an old .env into it.
         self._layers: tuple[Mapping[str, str], ...] = (environ, self._file)
 
     def text(self, name: str) -> str | None:
-        """Return a variable's text without outer blanks, None where it is not set or empty."""
+        """Return the stripped text of a variable, None if it is not set or empty."""
         assert_known(name)
         if name in self._options:
             return self._options[name][0].strip()
         return next((v for layer in self._layers if (v := layer.get(name, "").strip())), None)
 
     def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """Return a variable's value; where its text is refused (ValueError), note why and return the default."""
+        """Return the parsed value of a variable; if `parse` raises ValueError, add a problem and return the default."""
         text = self.text(name)
         if text is None:
             return default
@@ -61,9 +61,10 @@ class Sources:
             return default
 
     def secret(self, name: str) -> SecretText | None:
-        """Return a secret's text as it is, from the variable or the file named by `<name>_FILE`.
+        """Return the unchanged text of a secret, from the variable or from the file that `<name>_FILE` names.
 
-        Set but empty is an empty secret. The text never gets into a problem.
+        The result is None if neither is set. A variable that is set and empty is an empty secret. Problems never
+        contain the text.
         """
         file_name = f"{name}_FILE"
         assert_known(name)
@@ -78,13 +79,13 @@ class Sources:
         return None
 
     def complain(self, name: str, problem: str) -> None:
-        """Note a problem under the name that the user typed: the option's, else the variable's."""
+        """Add a problem with the name that the user typed: the option if it was given, else the variable."""
         self.problems.append(f"{self._options[name][1] if name in self._options else name}: {problem}")
 
     def unknown_names(self) -> list[str]:
-        """Return names with one of our prefixes that mean nothing to us."""
+        """Return the names that have a prefix of `replica` and are not variables of `replica`."""
         names = {n for layer in self._layers for n in layer if n.startswith(PREFIXES[:2])}
-        # Also in the wrong case, or with dashes: in our own file such a name can only mean us.
+        # In the `.env` file such a name can only be meant for `replica`, so wrong case and dashes are found as well.
         names |= {n for n in self._file if _as_variable(n).startswith(PREFIXES)}
         return sorted(n for n in names - NAMES if not n.startswith("REPLICA_TEST_"))
 
@@ -111,6 +112,6 @@ def _as_variable(name: str) -> str:
 
 
 def assert_known(name: str) -> None:
-    """Refuse to read a variable that the list does not have: it would be missing from the documents too."""
+    """Raise AssertionError for a name that is not in VARIABLES: it would be missing in the documents too."""
     if name not in NAMES:
         raise AssertionError(f"{name} is not in config/variables.py")

@@ -1,4 +1,4 @@
-"""Every variable that is read: the one list that the code, example.env and the README's table are checked against."""
+"""The list of all variables. Tests compare the code, example.env and the table of the README with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable; `default` is empty where there is none. A `secret` can come from a file (`<name>_FILE`)."""
+    """One variable; `default` is empty if there is none. A secret can also come from a file (`<name>_FILE`)."""
 
     name: str
     default: str
@@ -116,7 +116,7 @@ NAMES = frozenset(v.name for v in VARIABLES)
 
 
 def variables_table() -> str:
-    """Return the README's table as Markdown."""
+    """Return the table of variables for the README as Markdown."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for variable in VARIABLES:
         default = f"`{variable.default}`" if variable.default else ""

@@ -1,1 +1,1 @@
-"""Values that every floor speaks in: standard library only, no I/O."""
+"""Value types and helpers that all other packages use: standard library only, no I/O."""

@@ -1,7 +1,7 @@
-"""Commands in messages and hints, written so that they work as they are typed.
+"""Completes the `replica` commands in messages and hints, so that users can copy them to a shell as they are.
 
-An engine writes the command in backquotes and knows neither `--secondary` nor `--env-file`. The boundary that shows the
-text knows the command line: `fill` adds what was given there, quoted for the shell.
+The code that writes a message puts the command in backquotes and knows neither `--secondary` nor `--env-file`. The code
+that shows the text calls `fill`, which adds the options that the user gave on the command line, quoted for the shell.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from replica_cli.core.printable import is_printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# A command ends at the next backquote that is not in quotes: a table's name may hold one.
+# A command ends at the next backquote that is not in quotes: a table name may contain a backquote.
 _WORDS = "stream|transfer|pause|resume|position|drift|health"
 _COMMAND = re.compile(rf"`replica[ ]((?:{_WORDS})\b(?:[^`']|'[^']*')*)`")
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """What was typed that every further command needs as well; `secondary` if exactly one was picked."""
+    """The options of this process that every other command needs too.
+
+    `secondary` is set only if the user picked exactly one secondary.
+    """
 
     env_file: str = ""
     secondary: str = ""
@@ -33,13 +36,16 @@ _typed = CommandLine()
 
 
 def install_command_line(typed: CommandLine) -> None:
-    """Let `fill` add these options from now on in this process: one command line a process, as with the redactor."""
-    global _typed  # noqa: PLW0603 - as said
+    """Set the options that `fill` adds to commands, for the whole process."""
+    global _typed  # noqa: PLW0603 - a process has one command line
     _typed = typed
 
 
 def fill(text: str, instance: str = "") -> str:
-    """Return the text with the options that its commands lack: `--secondary` for the instance, and `--env-file`."""
+    """Return the text with the options that its `replica` commands lack: `--secondary` and `--env-file`.
+
+    The secondary is `instance`. If that is empty, it is the one secondary that the user picked.
+    """
     if "`replica " not in text:
         return text
     secondary = instance or _typed.secondary
@@ -61,9 +67,9 @@ def table_options(names: Iterable[object]) -> str:
 
 
 def gone_advice(names: Sequence[object]) -> str:
-    """Return what to do about tables that the secondary has and the primary has no longer, not under these names.
+    """Return what to do about tables that the secondary has and that the primary no longer has under these names.
 
-    Nothing of it is done on the primary: its applications use the table under the name that it has now.
+    The advice changes nothing on the primary, because its applications use the table under its present name.
     """
     excluded = ",".join(map(str, names))
     return (
@@ -74,7 +80,7 @@ def gone_advice(names: Sequence[object]) -> str:
 
 
 def former_name_advice(others: Sequence[str]) -> str:
-    """Return what to do where the state on a secondary is of other instances than ours."""
+    """Return what to do if the state schema on a secondary belongs to other instances, named in `others`."""
     return (
         f"the state there is of {', '.join(others)}: if that is this secondary under a former name, give it that name "
         "again (MARIA_SECONDARY_NAMES), and nothing is copied again; if MARIA_SECONDARY_HOSTS has the server twice, "
@@ -83,15 +89,18 @@ def former_name_advice(others: Sequence[str]) -> str:
 
 
 def passing_advice(instance: str, end: object) -> str:
-    """Return what to type so that the stream of a secondary goes on after the transaction that ends there."""
+    """Return how to make an instance's stream skip a transaction; `end` is the position at which that one ends."""
     return f"`replica position reset --secondary {shell_word(instance)} --to {end}` passes it over"
 
 
 def shell_word(text: str) -> str:
-    r"""Return a word for the shell; one with control characters in the form `$'a\u000ab'` of bash and zsh."""
+    r"""Return the text quoted as one shell word.
+
+    A text with control characters or a single quote gets the form `$'a\u000ab'`, which bash and zsh understand.
+    """
     if is_printable(text) and "'" not in text:
         return shlex.quote(text)
-    # Every unsafe character and the quote by its code: quotes stay in pairs, which `fill` relies on.
+    # Unsafe characters and single quotes are written as codes, so that quotes stay in pairs: `fill` relies on pairs.
     return "$'" + "".join(_coded(char) for char in text) + "'"
 
 

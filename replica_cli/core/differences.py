@@ -1,4 +1,4 @@
-"""Where a secondary's table is not what the primary's table is."""
+"""Value types for drift: how the definition of a table differs between primary and secondary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 
 class Aspect(StrEnum):
-    """What it is of a table that differs."""
+    """The part of a table definition that differs."""
 
     MISSING_TABLE = "missing table"
     EXTRA_TABLE = "extra table"
@@ -45,9 +45,14 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference. `table` is the primary's name, `name` the column, index or the like (empty: the table itself).
+    """One difference between the definitions of a table on the primary and on the secondary.
 
-    `primary` and `secondary` are the two sides in SQL's words, None where a side has nothing.
+    Attributes:
+        table: the table's name on the primary.
+        secondary_table: its name on the secondary.
+        name: the column, index or other part that differs; empty if it is the table itself.
+        primary: the definition on the primary as SQL, None if the primary does not have this part.
+        secondary: the same on the secondary.
     """
 
     table: TableName
@@ -61,9 +66,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedDrift:
-    """Differences that are there on purpose: patterns with `*` and `?` of the table, the aspect and the name in it.
+    """Differences that the user wants: patterns with `*` and `?` for the table, the aspect and the name in the table.
 
-    The table is the primary's; an aspect is written as `missing-column`.
+    `table` matches the name on the primary. An aspect is written as one word: `missing-column`.
     """
 
     table: str
@@ -71,7 +76,7 @@ class AcceptedDrift:
     name: str = "*"
 
     def accepts(self, difference: Difference) -> bool:
-        """Return True for a difference that all three patterns match."""
+        """Return True if all three patterns match the difference."""
         return (
             _matches(self.table, str(difference.table))
             and _matches(self.aspect, aspect_word(difference.aspect))
@@ -83,21 +88,24 @@ class AcceptedDrift:
 
 
 def aspect_word(aspect: str) -> str:
-    """Return an aspect as one word, for patterns: `missing-column`."""
+    """Return an aspect as one word, as patterns use it: `missing-column`."""
     return aspect.replace(" ", "-")
 
 
 def _matches(pattern: str, text: str) -> bool:
-    # fnmatch knows [seq] as well; a bracket in a name is a bracket here.
+    # fnmatch also understands [seq]. In these patterns a bracket is only a bracket of a name, so it is escaped.
     return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """What was found on one secondary, and the SQL that puts it right, in the order to run it.
+    """The differences on one secondary, and the SQL that corrects them.
 
-    `accepted` are the differences that the settings say are there on purpose: neither counted nor put right.
-    `failure`: the secondary could not be asked, and nothing is known of it.
+    Attributes:
+        differences: the differences that count.
+        statements: SQL that corrects `differences`, in the order in which to run it.
+        accepted: differences that the settings accept: neither counted nor corrected.
+        failure: why the secondary could not be asked; then the other fields say nothing.
     """
 
     instance: str
@@ -108,5 +116,5 @@ class DriftReport:
 
     @property
     def breaks(self) -> bool:
-        """Say whether any difference stops the stream or changes values."""
+        """Return True if a difference stops the stream or changes values."""
         return any(d.severity is Severity.BREAKS for d in self.differences)

@@ -1,4 +1,4 @@
-"""The tree of errors: each class knows its exit code, what to do next and whether trying again can help."""
+"""The exceptions of replica: each class has an exit code, a hint what to do next, and says whether a retry can help."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What a command's exit status means to the shell, a runbook and a service manager."""
+    """The exit statuses of all commands, for shells, runbooks and service managers."""
 
     OK = 0
     FAILURE = 1
@@ -31,7 +31,13 @@ class ExitCode(IntEnum):
 
 
 class ReplicaError(Exception):
-    """A condition that the caller can name; `str()` says what happened, `hint` what to do next."""
+    """The base of all expected errors: `str()` says what happened, `hint` says what to do next.
+
+    Attributes:
+        exit_code: the exit status of a command that ends with this error.
+        code: the name of the error in JSON.
+        is_retryable: whether the same work can succeed if it is tried again.
+    """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
     code: ClassVar[str] = "failure"
@@ -44,14 +50,14 @@ class ReplicaError(Exception):
 
 
 class UsageError(ReplicaError):
-    """The command line asks for something that cannot be."""
+    """The command line is wrong or contradicts itself."""
 
     exit_code = ExitCode.USAGE
     code = "usage"
 
 
 class ConfigurationError(ReplicaError):
-    """Settings are missing or wrong; every problem is listed, one a line."""
+    """Settings are missing or wrong; `problems` lists all of them, one sentence each."""
 
     exit_code = ExitCode.CONFIGURATION
     code = "configuration"
@@ -62,14 +68,14 @@ class ConfigurationError(ReplicaError):
 
 
 class FiltersChanged(ReplicaError):
-    """The schemas or tables asked for differ from those stored with the state."""
+    """The selection of the settings differs from the selection that is stored in the state schema."""
 
     exit_code = ExitCode.CONFIGURATION
     code = "filters_changed"
 
 
 class PositionMissing(ReplicaError):
-    """There is no saved position to stream from."""
+    """The secondary has no saved position to stream from."""
 
     exit_code = ExitCode.POSITION
     code = "position_missing"
@@ -83,11 +89,11 @@ class PositionLost(ReplicaError):
 
 
 class PositionPurged(PositionLost):
-    """What follows the saved position was purged; a live stream may have read it before."""
+    """The primary purged the log after the saved position; a live stream may have read it before."""
 
 
 class PrimaryReplaced(ReplicaError):
-    """The primary that answers is not the server that the saved position belongs to."""
+    """The primary that answers is not the server to which the saved position belongs."""
 
     exit_code = ExitCode.POSITION
     code = "primary_replaced"
@@ -98,40 +104,46 @@ MEMORY_HINT = "give the process more memory, or lower REPLICA_TRANSFER_WORKERS a
 
 
 class PrimaryError(ReplicaError):
-    """The primary cannot be used: unreachable, refused, or configured so that rows would be lost."""
+    """The primary cannot be used: it is unreachable, refuses the login, or is configured so that rows would be lost."""
 
     exit_code = ExitCode.PRIMARY
     code = "primary"
 
 
 class ServerIdTaken(PrimaryError):
-    """Another replica connected to the primary with our server id, and the primary dropped us for it."""
+    """Another replica connected with the server id of this process, so the primary closed the dump connection."""
 
     code = "server_id_taken"
 
 
 class SecondaryError(ReplicaError):
-    """A secondary cannot be used: unreachable, refused, or configured so that rows would change."""
+    """A secondary cannot be used: it is unreachable, refuses the login, or is configured so that rows would change."""
 
     exit_code = ExitCode.SECONDARY
     code = "secondary"
 
 
 class StateBroken(SecondaryError):
-    """The state schema on a secondary is not as this version writes it: a table, a column, a row or a value."""
+    """A table, column, row or value of the state schema on a secondary is not as this version writes it."""
 
     code = "state_broken"
 
 
 class UnfinishedTransfer(ReplicaError):
-    """A first copy was begun and not finished."""
+    """A first copy was begun and is not finished."""
 
     exit_code = ExitCode.POSITION
     code = "unfinished_transfer"
 
 
 class ApplyRefused(ReplicaError):
-    """A change cannot be applied as it was made on the primary; `table` is the primary's name, None where unknown."""
+    """A change of the primary cannot be applied on the secondary as it was made.
+
+    Attributes:
+        table: the table's name on the primary, None if it is not known.
+        position: the position of the change's transaction, None if it is not known.
+        place: the same position with the transaction's own GTID (`checkpoint.intents.place_of`).
+    """
 
     exit_code = ExitCode.REFUSED
     code = "refused"
@@ -139,36 +151,40 @@ class ApplyRefused(ReplicaError):
     def __init__(self, message: str, *, hint: str | None = None, table: TableName | None = None) -> None:
         super().__init__(message, hint=hint)
         self.table = table
-        self.position: Position | None = None  # of its transaction, where that is known
-        self.place: Position | None = None  # the same with the transaction's own GTID (checkpoint.intents.place_of)
+        self.position: Position | None = None
+        self.place: Position | None = None
 
 
 class RowMissing(ApplyRefused):
-    """UPDATE or DELETE met no row."""
+    """The row of an UPDATE or DELETE does not exist on the secondary."""
 
     code = "row_missing"
 
 
 class RowExists(ApplyRefused):
-    """INSERT or UPDATE met another row with the same unique key."""
+    """Another row with the same unique key exists already, so an INSERT or UPDATE fails."""
 
     code = "row_exists"
 
 
 class Drift(ApplyRefused):
-    """The table on the secondary is not the one that the event was written for."""
+    """The definition of the table on the secondary differs from the one for which the event was written."""
 
     code = "drift"
 
 
 class ComputedOtherwise(Drift):
-    """The table computes values that depend on the session: where the primary's does too, a copy is refused as well."""
+    """The table computes values that depend on the session.
+
+    If the primary's table does so too, a copy of it is refused as well.
+    """
 
 
 class LockWait(ApplyRefused):
-    """A statement was interrupted: another connection holds a lock that it needs, or ended it.
+    """A statement did not finish: another connection holds a lock that it needs, or killed it.
 
-    `is_over`: it has waited as long as it may, and is not tried again. Decided once, where the attempt ended.
+    `is_over`: the statement has waited as long as it may and is not tried again. The code that made the attempt
+    decides this once.
     """
 
     code = "lock_wait"
@@ -176,7 +192,7 @@ class LockWait(ApplyRefused):
 
 
 class UnsupportedEvent(ApplyRefused):
-    """The binary log holds something that is not fully understood; nothing after it was applied."""
+    """The binary log contains something that `replica` does not fully understand; nothing after it was applied."""
 
     code = "unsupported_event"
 
@@ -189,7 +205,10 @@ class CorruptEvent(UnsupportedEvent):
 
 
 class Panic(ApplyRefused):
-    """A bug of ours met one event; nothing of its transaction was kept. `where` are the places of our code."""
+    """A bug of `replica` raised an exception at one event; the event's transaction was rolled back.
+
+    `where` lists the calls in the code of `replica` that led to the exception.
+    """
 
     code = "panic"
 
@@ -199,31 +218,31 @@ class Panic(ApplyRefused):
 
 
 class LockHeld(ReplicaError):
-    """Another process writes to this instance."""
+    """Another process holds the writer's lock of this instance."""
 
     exit_code = ExitCode.LOCKED
     code = "locked"
 
 
 class NamedTwice(LockHeld):
-    """Another process does the same work on the same server, under another instance's name."""
+    """Another process writes the same tables into the same server, under the name of another instance."""
 
 
 class Fenced(LockHeld):
-    """Another process took over while this one was frozen; nothing of this batch was kept."""
+    """Another process took over while this one was frozen; the current batch was rolled back."""
 
     exit_code = ExitCode.FENCED
     code = "fenced"
 
 
 class LockLost(LockHeld):
-    """The connection that holds the instance's lock for this process is gone: whoever has the lock now writes."""
+    """The connection that held the writer's lock for this process is gone: the present holder of the lock writes."""
 
     code = "lock_lost"
 
 
 class Interrupted(ReplicaError):
-    """Asked to stop before the work was done."""
+    """A stop was requested before the work was done."""
 
     exit_code = ExitCode.INTERRUPTED
     code = "interrupted"

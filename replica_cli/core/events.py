@@ -1,4 +1,4 @@
-"""What the reader hands on: whole transactions of raw row events, and statements.
+"""Value types that the reader hands to the applier: transactions, with raw row events and statements.
 
 Layouts: https://mariadb.com/kb/en/2-binlog-event-header/ and
 https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binlog_event.html
@@ -25,18 +25,23 @@ class RowKind(IntEnum):
 
 NO_FOREIGN_KEY_CHECKS = 0x0002
 RELAXED_UNIQUE_CHECKS = 0x0004
-# MySQL from 9.6 on, unless innodb_native_foreign_keys is on there: foreign keys were carried out above the storage
-# engine, and the rows that they changed are in the log too (USE_SQL_FOREIGN_KEY_F in the server's rows_event.h).
+# Set by MySQL from 9.6 on, unless innodb_native_foreign_keys is on: the SQL layer, and not the storage engine, carried
+# out the foreign keys, and the rows that they changed are in the log too (USE_SQL_FOREIGN_KEY_F in rows_event.h).
 CASCADES_ARE_LOGGED = 0x0010
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableMap:
-    """A table map event, understood. Cached by its bytes, so the same map is the same object.
+    """A parsed table map event. The reader caches it by its bytes, so equal events give the same object.
 
-    `body` is the whole event body (post-header and all, no checksum); `types` one code a column,
-    `metadata` the type's own number a column (0 where there is none; two-byte ones as the decoder expects:
-    first byte low), `nullable` one bool a column. The rest comes from the optional metadata, None where not logged.
+    The fields after `nullable` come from the optional metadata; they are None if the primary did not log them.
+
+    Attributes:
+        body: the whole event body with its post-header, without checksum.
+        types: one type code for each column.
+        metadata: the number that belongs to the type, one for each column; 0 if the type has none. A two-byte number
+            has its first byte as the low one, as the decoder expects.
+        nullable: one bool for each column.
     """
 
     table_id: int
@@ -55,9 +60,12 @@ class TableMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowHead:
-    """What stands before the rows of an event: one object for all events that begin alike.
+    """The part of a row event before its rows. Events with the same part share one object.
 
-    `present` / `present_after` are the column bitmaps (after image for UPDATE only); rows begin at `rows_start`.
+    Attributes:
+        present: the bitmap of the columns that the rows hold; for an UPDATE those of the before image.
+        present_after: the bitmap of the columns of the after image, for an UPDATE only.
+        rows_start: the offset at which the rows begin.
     """
 
     kind: RowKind
@@ -70,10 +78,13 @@ class RowHead:
 
 
 class RowEvent(NamedTuple):
-    """One row event, plain (never compressed): rows stay bytes. A tuple of few, as millions of them are made.
+    """One row event, never compressed; its rows stay bytes.
 
-    `raw` is the whole event without checksum, from the header on, for the row image engine. `row_count` is the
-    number of its rows where somebody has counted them, else 0.
+    It is a tuple with few fields, because millions of them are made.
+
+    Attributes:
+        raw: the whole event from its header on, without checksum, for the row image engine.
+        row_count: the number of its rows, 0 if they have not been counted.
     """
 
     head: RowHead
@@ -82,23 +93,28 @@ class RowEvent(NamedTuple):
 
     @property
     def kind(self) -> RowKind:
-        """Return what it does to each of its rows."""
+        """Return what the event does to each of its rows."""
         return self.head.kind
 
     @property
     def table(self) -> TableMap:
-        """Return its table's map."""
+        """Return the table map of the event's table."""
         return self.head.table
 
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """The session that a statement was written in, from the query event's status variables.
+    """The settings of the primary's session that ran a statement, from the query event's status variables.
 
-    Collations are ids; None where the event does not say. `flags2` holds OPTION_* bits; `alter_flags` MariaDB's
-    phases of an ALTER (2 started, 4 committed, 8 rolled back); `microseconds` the fraction of the statement's time.
-    `charset_collations`: pairs of a charset's own default collation and what MariaDB's session had in its place.
-    `time_zone` is logged where the statement used it; `lc_time_names` is a number, logged where it is not English.
+    Collations are ids. A field is None if the event does not have it.
+
+    Attributes:
+        flags2: OPTION_* bits.
+        time_zone: logged only if the statement used it.
+        lc_time_names: a number, logged only if it is not English.
+        charset_collations: pairs of a charset's own default collation and the one that MariaDB's session used instead.
+        microseconds: the fraction of the statement's time.
+        alter_flags: MariaDB's phases of an ALTER (2 started, 4 committed, 8 rolled back).
     """
 
     sql_mode: int | None = None
@@ -118,11 +134,13 @@ class SessionContext:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """A query event that is not BEGIN, COMMIT or the like: DDL, or statement-format DML.
+    """A query event that does not begin or end a transaction: DDL, or DML in statement format.
 
-    `text` is in the client's own charset (`context.character_set_client`). `is_thread_specific`: the server says that
-    it depends on its connection; each TRUNCATE, ALTER or CREATE … LIKE that used a temporary table is marked so.
-    `error_code`: the error with which it failed on the primary, after it had changed something there.
+    Attributes:
+        text: the statement in the client's charset (`context.character_set_client`).
+        is_thread_specific: the server marked the statement as dependent on its connection, as it does with each
+            TRUNCATE, ALTER or CREATE … LIKE that used a temporary table.
+        error_code: the error with which the statement failed on the primary after it had changed something, 0 if none.
     """
 
     text: bytes
@@ -134,7 +152,7 @@ class Statement:
 
 
 class XaPhase(Enum):
-    """What a group of the log does to a transaction that XA statements prepared and completed."""
+    """What a group of events does to an XA transaction."""
 
     PREPARE = "prepare"
     COMMIT = "commit"
@@ -143,22 +161,26 @@ class XaPhase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class XaStep:
-    """`xid` as servers write it in their XA statements: X'gtrid',X'bqual',format."""
+    """One step of an XA transaction; `xid` is as servers write it in XA statements: X'gtrid',X'bqual',format."""
 
     phase: XaPhase
     xid: str
 
 
 class Transaction(NamedTuple):
-    """One source transaction, or a piece of a large one. A tuple, as hundreds of thousands of them are made.
+    """One transaction of the primary, or a piece of a large one.
 
-    A transaction arrives as one item with `is_start` and `is_end`, or as several in a row; only the last has the
-    boundary in `end`. `timestamp` is the time of its end, in a piece before that the time of its begin. `size` counts
-    bytes of binary log, compressed events by what they unpack to. `is_ddl` marks a group that is exactly one statement.
-    An item without changes moves the position only (idle heartbeat, rotation, filtered transaction).
-    `is_rolled_back`: the rows of the pieces before it must not be kept; its own statements count all the same.
-    `xa` marks changes that count only once another group commits them (PREPARE), and that other group (COMMIT with no
-    changes of its own, or the last piece in one phase).
+    It is a tuple, because hundreds of thousands of them are made. A transaction is one item with `is_start` and
+    `is_end`, or several items one after another. An item without changes only moves the position (idle heartbeat,
+    rotation, filtered transaction).
+
+    Attributes:
+        end: the position after the transaction; only in the last item it is a transaction boundary.
+        timestamp: the time of the transaction's end; in a piece before the last, the time of its begin.
+        size: bytes of binary log; compressed events count with their uncompressed size.
+        is_rolled_back: the rows of the pieces before this one must not be committed; its own statements still count.
+        xa: PREPARE if the changes count only after another group commits them; COMMIT or ROLLBACK for that other group,
+            which has no changes of its own; COMMIT for the last piece of an XA transaction in one phase.
     """
 
     start: Position
@@ -174,5 +196,5 @@ class Transaction(NamedTuple):
 
     @property
     def is_ddl(self) -> bool:
-        """Say whether this is one statement that commits by itself."""
+        """Return True if the only change is a statement, which commits by itself."""
         return len(self.changes) == 1 and isinstance(self.changes[0], Statement)

@@ -1,7 +1,7 @@
-"""Sets of global transaction ids, in the two flavours' own text forms.
+"""Reads, compares and writes sets of global transaction ids, in the text forms of both flavours.
 
-MariaDB keeps, per domain, the last transaction ("0-1-100,1-2-7"); MySQL keeps every number ("uuid:1-5:7",
-tagged "uuid:tag:1-3"). One GTID is "0-1-101" or "uuid:6" or "uuid:tag:6".
+MariaDB keeps the last transaction of each domain ("0-1-100,1-2-7"). MySQL keeps every number ("uuid:1-5:7", with a
+tag "uuid:tag:1-3"). One GTID is "0-1-101" or "uuid:6" or "uuid:tag:6".
 Sources: https://mariadb.com/kb/en/gtid/ and https://dev.mysql.com/doc/refman/en/replication-gtids-concepts.html
 """
 
@@ -22,7 +22,7 @@ _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 class MariadbGtids:
-    """The last transaction of each domain. Mutable: the applier adds to it as it commits."""
+    """A MariaDB GTID set: the last transaction of each domain. Mutable: the applier adds each GTID that it commits."""
 
     def __init__(self, text: str = "") -> None:
         self._last: dict[int, tuple[int, int]] = {}
@@ -30,40 +30,43 @@ class MariadbGtids:
             self.add(part)
 
     def add(self, gtid: str) -> bool:
-        """Note one transaction as executed; always True, as a number may come again without gtid_strict_mode.
+        """Add one executed transaction and return True.
 
-        Raises ValueError where the text is no GTID.
+        The result is always True, because without gtid_strict_mode a number can occur again.
+
+        Raises:
+            ValueError: if the text is not a GTID.
         """
         try:
             domain, server, sequence = map(int, gtid.split("-"))
         except ValueError:
             raise ValueError(f"{gtid!r} is not a MariaDB GTID, such as 0-1-100") from None
-        # Not monotonic: without gtid_strict_mode a lower number may follow a higher one. The last executed counts.
+        # Without gtid_strict_mode a lower number can follow a higher one: the last executed one counts.
         self._last[domain] = (server, sequence)
         return True
 
     def copy(self) -> MariadbGtids:
-        """Return a set of its own with the same transactions."""
+        """Return a new set with the same transactions."""
         twin = MariadbGtids()
         twin._last = dict(self._last)
         return twin
 
     def contains(self, other: MariadbGtids) -> bool:
-        """Say whether all of `other` was executed (by sequence number in each domain)."""
+        """Return True if this set covers `other`, by the sequence number in each domain."""
         return all(d in self._last and self._last[d][1] >= s for d, (_, s) in other._last.items())
 
     @property
     def domains(self) -> frozenset[int]:
-        """Return the domains that have a transaction."""
+        """Return the domains with at least one transaction."""
         return frozenset(self._last)
 
     @property
     def has_one_order(self) -> bool:
-        """Return True if every log has the transactions of the set in the same order: they are of one domain."""
+        """Return True if every server logs these transactions in the same order: they are all of one domain."""
         return len(self._last) <= 1
 
     def without(self, domains: Collection[int]) -> MariadbGtids:
-        """Return a set of its own that lacks some domains."""
+        """Return a new set without the given domains."""
         twin = MariadbGtids()
         twin._last = {d: last for d, last in self._last.items() if d not in domains}
         return twin
@@ -73,7 +76,10 @@ class MariadbGtids:
 
 
 class MysqlGtids:
-    """Every executed transaction, as closed intervals by source. Mutable, as above."""
+    """A MySQL GTID set: closed intervals of numbers for each source. Mutable: the applier adds each GTID it commits.
+
+    A source is a server's UUID, or `uuid:tag`.
+    """
 
     def __init__(self, text: str = "") -> None:
         self._intervals: dict[str, list[list[int]]] = {}
@@ -97,7 +103,11 @@ class MysqlGtids:
             self._insert(source, low, high)
 
     def add(self, gtid: str) -> bool:
-        """Note one transaction as executed; False if it was in the set. Raises ValueError where the text is no GTID."""
+        """Add one executed transaction; return False if the set has it already.
+
+        Raises:
+            ValueError: if the text is not a GTID.
+        """
         source, _, number = gtid.rpartition(":")
         intervals = self._intervals.get(source)
         value = int(number)
@@ -121,13 +131,13 @@ class MysqlGtids:
         self._intervals[source] = merged
 
     def copy(self) -> MysqlGtids:
-        """Return a set of its own with the same transactions."""
+        """Return a new set with the same transactions."""
         twin = MysqlGtids()
         twin._intervals = {source: [list(i) for i in intervals] for source, intervals in self._intervals.items()}
         return twin
 
     def contains(self, other: MysqlGtids) -> bool:
-        """Say whether every transaction of `other` is in this set."""
+        """Return True if this set has every transaction of `other`."""
         return all(
             any(low <= start and end <= high for low, high in self._intervals.get(source, []))
             for source, intervals in other._intervals.items()
@@ -135,20 +145,21 @@ class MysqlGtids:
         )
 
     def has(self, gtid: str) -> bool:
-        """Return True if one transaction is in this set."""
+        """Return True if this set has the transaction."""
         source, _, number = gtid.rpartition(":")
         return any(low <= int(number) <= high for low, high in self._intervals.get(source, []))
 
     @property
     def has_one_order(self) -> bool:
-        """Return True if every log has the transactions of the set in the same order: one source's, without a gap.
+        """Return True if every server logs these transactions in the same order: of one source, without a gap.
 
-        A replica that does not preserve the commit order may log even those in another one: a gap shows it.
+        A replica that does not preserve the commit order can log one source's transactions in another order: then the
+        set has a gap.
         """
         return sum(map(len, self._intervals.values())) <= 1
 
     def minus(self, other: MysqlGtids) -> MysqlGtids:
-        """Return a set of its own with the transactions that the other set lacks."""
+        """Return a new set with the transactions of this set that `other` does not have."""
         twin = MysqlGtids()
         for source, intervals in self._intervals.items():
             left = [list(i) for i in intervals]
@@ -160,9 +171,9 @@ class MysqlGtids:
         return twin
 
     def encode(self) -> bytes:
-        """Return the set as MySQL takes it in a dump request: sources, each with intervals that end before `end`.
+        """Return the set as bytes for a MySQL dump request: sources, each with half-open intervals.
 
-        Where a source has a tag the other form is used, which servers before 8.3 do not know (Gtid_set::encode).
+        If a source has a tag, the set has the tagged form, which servers before 8.3 do not know (Gtid_set::encode).
         """
         is_tagged = any(":" in source for source in self._intervals)
         count = len(self._intervals)
@@ -177,7 +188,7 @@ class MysqlGtids:
         return b"".join(chunks)
 
     def __str__(self) -> str:
-        # As the server writes it: a source once, its tags behind it.
+        # The form that the server writes: each UUID once, followed by its tags.
         parts: dict[str, str] = {}
         for source, intervals in sorted(self._intervals.items()):
             uuid, _, tag = source.partition(":")
@@ -190,12 +201,16 @@ Gtids = MariadbGtids | MysqlGtids
 
 
 def parse_gtids(text: str, *, is_mariadb: bool) -> Gtids:
-    """Read a GTID set in its flavour's form. Raises ValueError."""
+    """Parse a GTID set in the form of its flavour.
+
+    Raises:
+        ValueError: if the text is not such a set.
+    """
     return MariadbGtids(text) if is_mariadb else MysqlGtids(text)
 
 
 def covers(executed: str, wanted: str, *, is_mariadb: bool) -> bool:
-    """Say whether the set `executed` holds all of `wanted`, both as text."""
+    """Return True if the set `executed` contains the whole set `wanted`."""
     if is_mariadb:
         return MariadbGtids(executed).contains(MariadbGtids(wanted))
     return MysqlGtids(executed).contains(MysqlGtids(wanted))

@@ -1,4 +1,4 @@
-"""The names of tables, which much more of the code needs than their definitions."""
+"""Table names. They have a module of their own, because much more code needs names than definitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
-    """Schema and table, unquoted."""
+    """The name of a table: schema and table, unquoted."""
 
     schema: str
     table: str

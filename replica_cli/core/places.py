@@ -1,4 +1,4 @@
-"""Where in our code an exception was raised, without its text: that may quote a row's values."""
+"""Says which calls led to an exception, without its text: the text may contain the values of a row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 
 def places_of(error: BaseException) -> str:
-    """Return the calls that led to an exception, the innermost first: `sqlbuilder/x.py:12 parse < …`."""
+    """Return the last eight calls that led to an exception, the innermost first: `sqlbuilder/x.py:12 parse < …`."""
     frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES_LIMIT:])
     return " < ".join(f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames)
 

@@ -1,7 +1,7 @@
-r"""Makes text from a server safe for a terminal, a journal and a log: what would act there is written out, as `\x1b`.
+r"""Makes text from a server safe for a terminal, a journal and a log: control characters are written out, as `\x1b`.
 
-Names of tables and columns, error messages and users are chosen by others: an ESC sequence could rewrite the screen, a
-line end could begin a second log record, and a bidirectional override could show another name than the one meant.
+Other people choose the names of tables, columns and users, and the texts of errors. An ESC sequence in them could
+rewrite the screen, a line end could begin a second log record, and a bidirectional override could show a false name.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def printable(text: str) -> str:
-    """Return the text in one line, with everything that is not to be shown as it is written out."""
+    """Return the text as one line, with each unsafe character written out."""
     return _ONE_LINE.sub(_written_out, text)
 
 
 def printable_lines(text: str) -> str:
-    """Return the text with its line ends, everything else as `printable` does it."""
+    """Return the text with its line ends, and with every other unsafe character written out as by `printable`."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 def printable_json(text: str) -> str:
-    r"""Return a JSON text whose strings show nothing raw: JSON's own escapes leave out C1 and format characters.
+    r"""Return a JSON text in which all unsafe characters are escaped as `\uXXXX`.
 
-    Line ends stay: in a finished JSON text they are its layout.
+    The encoder itself does not escape C1 and format characters. Line ends stay, as they are the layout of the text.
     """
     return "\n".join(_ONE_LINE.sub(_json_escape, line) for line in text.split("\n"))
 
 
 def is_printable(text: str) -> bool:
-    """Return True if `printable` leaves the text as it is."""
+    """Return True if `printable` does not change the text."""
     return _ONE_LINE.search(text) is None
 
 
 def each_text(value: T, change: Callable[[str], str]) -> T:
-    """Return a value (dataclasses, tuples, lists and dicts, nested) with every text in it changed."""
+    """Return a value with `change` applied to every text in its nested dataclasses, tuples, lists and dict values."""
     return cast("T", _changed(value, change))
 
 

@@ -1,4 +1,4 @@
-"""The words of a quarantined table: why, and what to type next."""
+"""Builds the texts about quarantined tables: the reason, and the command to type next."""
 
 from __future__ import annotations
 
@@ -9,38 +9,41 @@ from replica_cli.core.commands import gone_advice, table_options
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-# A command line that people read; what is left is named the next time.
+# People read the command, so it is short; the tables that do not fit are named the next time.
 _NAMED_TABLES = 10
 _REFUSED = ("the copy is refused too: ", "the copy is refused: ")
 _FAILED = ("the copy failed too: ", "the copy failed: ")
 
 
 def with_refusal(reason: str, refusal: str) -> str:
-    """Return a table's reason with why the secondary refuses a copy of it, in place of an earlier refusal."""
+    """Return a table's reason plus why the secondary refuses a copy of it; replaces an earlier refusal or failure."""
     return _with(reason, _REFUSED, refusal)
 
 
 def with_failure(reason: str, failure: str) -> str:
-    """Return a table's reason with why its copy failed, in place of an earlier failure."""
+    """Return a table's reason plus why its copy failed; replaces an earlier refusal or failure."""
     return _with(reason, _FAILED, failure)
 
 
 def is_copy_refused(reason: str) -> bool:
-    """Return True if a copy of the table was refused, or failed: the same copy would end in the same way."""
-    return any(mark in reason for mark in (*_REFUSED, *_FAILED))
+    """Return True if a copy of the table was refused or failed: another copy would end in the same way."""
+    return any(prefix in reason for prefix in (*_REFUSED, *_FAILED))
 
 
 def copy_advice(names: Sequence[object], *, is_refused: bool = False) -> str:
-    """Return the command that copies quarantined tables again; `is_refused`: the secondary refused that before."""
+    """Return the command that copies quarantined tables again; `is_refused`: the secondary refused it before."""
     pronoun = "it" if len(names) == 1 else "them"
     when = "once that is changed, " if is_refused else ""
     return f"{when}`replica transfer {table_options(names)}` copies {pronoun} again"
 
 
 def quarantine_advice(names: Sequence[object], *, refused: Collection[object], gone: Collection[object]) -> str:
-    """Return what to type for quarantined tables, in one sentence for each kind, of the first tables of each.
+    """Return what to type for quarantined tables: one part for each kind of table, each with its first ten tables.
 
-    `refused`: the secondary refused a copy of them. `gone`: the primary has them no longer: nothing can be copied.
+    Args:
+        names: the quarantined tables.
+        refused: those of which the secondary refused a copy.
+        gone: those that the primary no longer has, so that they cannot be copied.
     """
     lost = [name for name in names if name in gone][:_NAMED_TABLES]
     uncopyable = [name for name in names if name in refused and name not in gone][:_NAMED_TABLES]
@@ -51,8 +54,8 @@ def quarantine_advice(names: Sequence[object], *, refused: Collection[object], g
     return "; ".join(advice)
 
 
-def _with(reason: str, marks: tuple[str, str], more: str) -> str:
+def _with(reason: str, prefixes: tuple[str, str], more: str) -> str:
     before = reason
-    for known in (*_REFUSED, *_FAILED):
-        before = before.partition(known)[0].removesuffix("; ")
-    return f"{before}; {marks[0]}{more}" if before else f"{marks[1]}{more}"
+    for prefix in (*_REFUSED, *_FAILED):
+        before = before.partition(prefix)[0].removesuffix("; ")
+    return f"{before}; {prefixes[0]}{more}" if before else f"{prefixes[1]}{more}"

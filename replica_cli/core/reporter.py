@@ -1,4 +1,4 @@
-"""What a service tells while it works; the command line decides how it looks."""
+"""The interface through which a service reports progress; the command line decides how it looks."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Hears of progress. Called from any thread; must return soon and never raise."""
+    """Receives progress. Any thread may call it; each method must return soon and must not raise."""
 
     def on_status(self, status: WorkerStatus) -> None:
-        """Take one secondary's newest snapshot."""
+        """Receive the newest snapshot of one secondary."""
 
     def on_note(self, instance: str, message: str) -> None:
-        """Take a sentence for people about one secondary (empty: about all)."""
+        """Receive a sentence for people about one instance, or about all if `instance` is empty."""
 
     def on_stopping(self, message: str) -> None:
-        """Take that a stop was asked for, and a sentence that says what comes before the end."""
+        """Receive the request to stop; `message` says what happens before the end."""
 
 
 class SilentReporter:
-    """Say nothing."""
+    """A reporter that shows nothing."""
 
     def on_status(self, status: WorkerStatus) -> None:
-        """Drop the snapshot."""
+        """Ignore the snapshot."""
 
     def on_note(self, instance: str, message: str) -> None:
-        """Drop the sentence."""
+        """Ignore the message."""
 
     def on_stopping(self, message: str) -> None:
-        """Drop the sentence."""
+        """Ignore the message."""

@@ -1,4 +1,4 @@
-"""Which tables are replicated, and under which schema they stand on the secondary."""
+"""Decides which tables are replicated, and which schema they are in on the secondary."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ SYSTEM_SCHEMAS = frozenset({"mysql", "information_schema", "performance_schema",
 
 @dataclass(frozen=True)
 class Selection:
-    """The filters: schemas (with routes), tables to take and tables to leave.
+    """The filters: schemas with their names on the secondary, and patterns of tables to include and to exclude.
 
-    `schemas` maps the primary's schema to the secondary's; `takes_all_schemas` stands for `*`.
-    Patterns are `schema.table` of the primary, with `*` and `?`.
+    Patterns are `schema.table` with the names on the primary, and with `*` and `?`.
+
+    Attributes:
+        schemas: pairs of a schema's name on the primary and its name on the secondary.
+        takes_all_schemas: whether the filters contain `*`: then all other schemas are replicated under their own names.
+        tables: patterns of the tables to include; empty for all.
+        excluded_tables: patterns of the tables to exclude.
     """
 
     schemas: tuple[tuple[str, str], ...]
@@ -46,13 +51,14 @@ class Selection:
 
     @property
     def routes(self) -> bool:
-        """Say whether any schema has another name on the secondary."""
+        """Return True if a schema has another name on the secondary."""
         return any(source != target for source, target in self.schemas)
 
     def schema_target(self, schema: str) -> str | None:
-        """Return the secondary's name of the primary's schema, None where it is not replicated.
+        """Return the name on the secondary of a schema of the primary, None if it is not replicated.
 
-        A schema all of whose tables are excluded is not: it would be made, altered and dropped without a table.
+        A schema is not replicated if all of its tables are excluded. Otherwise it would be created, altered and dropped
+        on the secondary although it has no tables there.
         """
         if self._leaves_out(schema):
             return None
@@ -63,7 +69,7 @@ class Selection:
         return None
 
     def _leaves_out(self, schema: str) -> bool:
-        # A pattern with a star at its end that matches a name of no characters matches every longer one too.
+        # If a pattern that ends in a star matches `schema.` with an empty table name, it matches every table too.
         return self._unwanted_wholes is not None and self._unwanted_wholes.match(f"{schema}.") is not None
 
     @cached_property
@@ -73,25 +79,25 @@ class Selection:
 
     @property
     def target_schemas(self) -> tuple[str, ...] | None:
-        """Return the secondary's schemas that may hold replicated tables, None where they are not known by name."""
+        """Return the secondary's schemas that may hold replicated tables, None if the filters take all schemas."""
         return None if self.takes_all_schemas else tuple(dict.fromkeys(self._routes.values()))
 
     def is_target_schema(self, schema: str) -> bool:
-        """Say whether a schema of the secondary may hold replicated tables."""
+        """Return True if a schema of the secondary may contain replicated tables."""
         return schema in self._routes.values() or (self.takes_all_schemas and schema not in SYSTEM_SCHEMAS)
 
     def source(self, target: TableName) -> TableName | None:
-        """Return the primary's name of the secondary's table, None where the filters copy nothing to that name."""
+        """Return the name on the primary of a table of the secondary, None if nothing is replicated to that name."""
         name = TableName(self._sources.get(target.schema, target.schema), target.table)
         return name if self.target(name) == target else None
 
     def target(self, name: TableName) -> TableName | None:
-        """Return the secondary's name of the primary's table, None where it is not replicated."""
+        """Return the name on the secondary of a table of the primary, None if it is not replicated."""
         try:
             return self._decided[name]
         except KeyError:
-            self._decided[name] = found = self._decide(name)
-            return found
+            self._decided[name] = target = self._decide(name)
+            return target
 
     def _decide(self, name: TableName) -> TableName | None:
         schema = self.schema_target(name.schema)
@@ -102,9 +108,9 @@ class Selection:
         return TableName(schema, name.table)
 
     def is_within(self, other: Selection) -> bool:
-        """Say whether this selects nothing that the other does not, and routes the rest alike.
+        """Return True if this selects only tables that `other` selects too, under the same names on the secondary.
 
-        Patterns are compared as they stand: a narrower pattern that is not one of the other's counts as wider.
+        Patterns are compared as texts: a narrower pattern counts as wider if `other` does not contain the same text.
         """
         return (
             all(self.schema_target(s) in (None, other.schema_target(s)) for s, _ in self.schemas)
@@ -116,7 +122,7 @@ class Selection:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return a short hash that changes whenever the filters select or route otherwise."""
+        """Return a short hash of the filters; it changes if one of them changes."""
         parts = (
             sorted(f"{s}:{t}" for s, t in self.schemas),
             ["*"] if self.takes_all_schemas else [],
@@ -133,6 +139,6 @@ class Selection:
 
 
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    # fnmatch knows [seq] as well; a bracket in a table's name is a bracket here.
+    # fnmatch also understands [seq]. In these patterns a bracket is only a bracket of a name, so it is escaped.
     escaped = (p.replace("[", "[[]") for p in patterns)
     return re.compile("|".join(fnmatch.translate(p) for p in escaped))

@@ -1,4 +1,4 @@
-"""Frozen settings: what the environment and the command line decide, once, before anything runs."""
+"""The frozen settings of one run. `replica_cli.config` makes them from the environment and the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Secret:
-    """A password that shows itself to nobody who does not ask."""
+    """A password that `str()` and `repr()` do not show."""
 
     __slots__ = ("_value",)
 
@@ -21,7 +21,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the secret itself: only for the call that needs it."""
+        """Return the password; call it only where the password is used."""
         return self._value
 
     def __repr__(self) -> str:
@@ -37,7 +37,7 @@ class Secret:
 
 
 class TlsMode(StrEnum):
-    """How sure a connection must be of its server, weakest first."""
+    """How strictly a connection checks its server, from the weakest mode to the strictest."""
 
     OFF = "off"
     PREFERRED = "preferred"
@@ -48,7 +48,7 @@ class TlsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS to one side; paths are PEM files."""
+    """The TLS settings for one server; paths are PEM files."""
 
     mode: TlsMode = TlsMode.PREFERRED
     ca: Path | None = None
@@ -58,7 +58,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a server is and how to log in; `name` is what logs and people call it."""
+    """The address and login of one server; `name` is its name in logs and messages, for a secondary the instance."""
 
     name: str
     host: str
@@ -73,7 +73,7 @@ class Server:
 
 
 class DdlPolicy(StrEnum):
-    """What a data definition statement on a replicated table does."""
+    """What happens when the log contains a DDL statement for a replicated table."""
 
     APPLY = "apply"
     QUARANTINE = "quarantine"
@@ -81,14 +81,14 @@ class DdlPolicy(StrEnum):
 
 
 class TableFailurePolicy(StrEnum):
-    """What happens to a table that keeps failing."""
+    """What happens to a table whose changes fail again and again."""
 
     QUARANTINE = "quarantine"
     STOP = "stop"
 
 
 class EngineChoice(StrEnum):
-    """Which engine applies rows; `auto` picks per table."""
+    """Which engine applies rows; with `auto`, `replica` decides for each table."""
 
     AUTO = "auto"
     ROW_IMAGE = "row-image"
@@ -96,7 +96,7 @@ class EngineChoice(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a log record is written to stderr."""
+    """The format of log records on stderr."""
 
     TEXT = "text"
     JSON = "json"
@@ -104,7 +104,7 @@ class LogFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Graylog:
-    """Where GELF records go; `endpoint` is host:port."""
+    """Where log records go as GELF."""
 
     is_enabled: bool = False
     host: str = "localhost"
@@ -116,7 +116,7 @@ class Graylog:
 
 @dataclass(frozen=True, slots=True)
 class Logging:
-    """What is logged, how, and to whom."""
+    """What is logged, in which format, and where it goes."""
 
     level: str = "INFO"
     format: LogFormat = LogFormat.TEXT
@@ -126,7 +126,7 @@ class Logging:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Patience with connections, in seconds."""
+    """Time limits of connections, in seconds."""
 
     connect_timeout: float = 10.0
     heartbeat: float = 2.0
@@ -137,17 +137,17 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How failed work is tried again: delays in seconds, attempts counted with the first."""
+    """How failed work is tried again: delays in seconds; `attempts` includes the first attempt."""
 
     attempts: int = 3
     delay: float = 0.1
     delay_limit: float = 60.0
-    reconnect_attempts: int = 0  # 0: for ever
+    reconnect_attempts: int = 0  # 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How many whole source transactions share one commit; bytes are of binary log."""
+    """The limits of one batch, and of the queue before the applier; bytes are bytes of binary log."""
 
     transactions: int = 5000
     size_bytes: int = 8 * 1024 * 1024
@@ -157,7 +157,10 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
-    """How the first copy is made: by `workers`, and over a long link by up to `far_workers` if those are more."""
+    """How tables are copied: by `workers` copy workers, or up to `far_workers` if the network round trip is long.
+
+    `far_workers` counts only if it is more than `workers`.
+    """
 
     chunk_rows: int = 1000
     workers: int = 4
@@ -166,21 +169,26 @@ class TransferSettings:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """How changes are applied."""
+    """How the applier treats row changes, DDL statements and failing tables."""
 
     engine: EngineChoice = EngineChoice.AUTO
     ddl: DdlPolicy = DdlPolicy.APPLY
     on_table_failure: TableFailurePolicy = TableFailurePolicy.QUARANTINE
     table_failures: int = 5
-    ddl_lock_wait: float = 3600.0  # seconds; 0: for ever
+    ddl_lock_wait: float = 3600.0  # seconds; 0: no limit
     compacts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class SessionNeed:
-    """How many connections we open to one side at a time: `least` for a stream alone, `most` with `workers` copying.
+    """How many connections `replica` has open at one time to one server.
 
-    Each further worker of a copy opens `per_worker`.
+    Attributes:
+        is_primary: whether the server is the primary.
+        least: connections of streams without a copy.
+        most: connections while `workers` copy workers copy for each stream.
+        workers: the configured number of copy workers.
+        per_worker: connections that each further copy worker adds.
     """
 
     is_primary: bool
@@ -190,13 +198,13 @@ class SessionNeed:
     per_worker: int
 
     def workers_for(self, limit: int) -> int:
-        """Return how many workers a limit of connections allows, 0 if not even one."""
+        """Return how many copy workers a limit of connections allows, 0 if it does not allow one."""
         return max(0, self.workers + (limit - self.most) // self.per_worker)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run is told."""
+    """All settings of one run of `replica`."""
 
     primary: Server
     secondaries: tuple[Server, ...]
@@ -215,28 +223,30 @@ class Settings:
 
     @property
     def server_ids(self) -> tuple[int, ...]:
-        """Return the server ids of our dump connections: one a secondary, and one more each for tables that join."""
+        """Return the server ids of all dump connections: for each secondary one for its stream and one for catch-up."""
         return tuple(range(self.server_id, self.server_id + 2 * len(self.secondaries)))
 
     @property
     def primary_sessions(self) -> SessionNeed:
-        """Return the connections to the primary: each secondary has its dump, its questions, and its watch.
+        """Return how many connections to the primary are needed.
 
-        While tables are copied beside the stream they have a dump and questions of their own; a worker has two.
+        Each secondary has a dump connection, a connection for queries and one of the health monitor. A re-sync has a
+        dump connection and a connection for queries of its own. Each copy worker has two.
         """
         return self._sessions(is_primary=True, least=2, most=6, per_worker=2)
 
     @property
     def secondary_sessions(self) -> SessionNeed:
-        """Return the connections to a secondary: rows, catalog and heartbeat, and the first look at the start.
+        """Return how many connections to a secondary are needed.
 
-        Later there are the watch and the look at locks, what reads ahead of the rows, and what brings copied tables up
-        to the stream; a worker of a copy has one for rows, one for definitions, and one that builds indexes.
+        A stream has connections for rows, for the catalog and for heartbeats, and one for the checks at its start.
+        Later there are also the health monitor, the query for locks, the thread that reads rows ahead, and the
+        catch-up of a re-sync. Each copy worker has one for rows, one for definitions and one that builds indexes.
         """
         return self._sessions(is_primary=False, least=4, most=9, per_worker=3)
 
     def _sessions(self, *, is_primary: bool, least: int, most: int, per_worker: int) -> SessionNeed:
-        # All streams log in to one primary; a secondary has one of them.
+        # The primary has the connections of all streams. A secondary has those of one stream.
         times = max(1, len(self.secondaries)) if is_primary else 1
         workers = self.transfer.workers
         return SessionNeed(

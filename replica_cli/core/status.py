@@ -1,4 +1,4 @@
-"""Frozen snapshots of what a worker is doing: the live table, log lines, JSON and health all read these."""
+"""Frozen snapshots of what a worker does; the live table, log lines, JSON and `replica health` read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Phase(StrEnum):
-    """What a worker is busy with."""
+    """What a worker does at the moment."""
 
     STARTING = "starting"
     TRANSFERRING = "transferring"
@@ -23,8 +23,8 @@ class Phase(StrEnum):
     PAUSED = "paused"
     STANDBY = "standby"
     STOPPING = "stopping"
-    STOPPED = "stopped"  # as somebody asked, before its work was done
-    FINISHED = "finished"  # a copy that is complete, or a stream that had to catch up
+    STOPPED = "stopped"  # a stop was requested before its work was done
+    FINISHED = "finished"  # the copy is complete, or the stream that had to catch up has done so
     FAILED = "failed"
 
 
@@ -32,39 +32,43 @@ ENDED = frozenset({Phase.STOPPED, Phase.FINISHED, Phase.FAILED})
 
 
 class TableState(StrEnum):
-    """Where a table stands on a secondary."""
+    """The state of one table on a secondary."""
 
     PENDING = "pending"
     COPYING = "copying"
-    JOINING = "joining"  # copied beside the stream, and being brought up to where the stream is
+    JOINING = "joining"  # copied by a re-sync, and in catch-up
     COPIED = "copied"
     QUARANTINED = "quarantined"
 
 
-# Tables whose copy is not part of the stream yet.
+# States of tables whose copy is not finished.
 UNFINISHED = frozenset({TableState.PENDING, TableState.COPYING})
-BESIDE = UNFINISHED | {TableState.JOINING}
+# States of tables whose changes the stream does not apply yet.
+NOT_STREAMED = UNFINISHED | {TableState.JOINING}
 
 
 class CopyStep(StrEnum):
-    """What the copy of a table is busy with; its count of rows moves in ROWS alone."""
+    """The step of a table's copy; the number of copied rows grows only in ROWS."""
 
-    PREPARING = "preparing"  # the table is made, and cut into ranges
+    PREPARING = "preparing"  # the table is created, and cut into ranges
     ROWS = "rows"
-    CHECKING = "checking"  # whether the definition is still the one that the copy began with
+    CHECKING = "checking"  # if the definition is still the one with which the copy began
     INDEXES = "indexes"
     FOREIGN_KEYS = "foreign_keys"
 
 
-# How far a copy is at the most that is not done: estimates are often too low.
+# The highest share of a copy that is not done. Without it the share could reach 1 early: estimates are often too low.
 ALMOST = 0.99
 
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """How far one table's copy is; `rows_estimated` is the primary's guess, None where it has none.
+    """The progress of one table's copy.
 
-    `step_seconds` is the time since `step` began; `waits_for` the lock that its statement waits for, and its holder.
+    Attributes:
+        rows_estimated: the primary's estimate of the rows, None if it has none.
+        step_seconds: the time since `step` began, or since the wait for a lock began.
+        waits_for: the lock that the table's statement waits for, and the holder of the lock; empty if it does not wait.
     """
 
     table: str
@@ -78,30 +82,36 @@ class TableProgress:
 
     @property
     def is_counted(self) -> bool:
-        """Return True while nothing but its rows is being worked on."""
+        """Return True unless the copy is in a step in which the number of rows does not grow."""
         return self.state is not TableState.COPYING or self.step is CopyStep.ROWS
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedTable:
-    """A table whose copy has just ended, for the command that asked for it; `at` tells one copy from the next."""
+    """A table whose copy has just ended, for the command that requested it.
+
+    `at` is the time of the end in ISO 8601; it distinguishes two copies of one table.
+    """
 
     table: str
     rows: int
     at: str
 
 
-# A snapshot of a copy lists all of its tables up to this number. Of a larger copy it lists only tables that are being
-# worked on, and the sums: a snapshot is made ten times a second, and must not grow with the number of tables.
-TOLD_TABLES = 100
+# If a copy has at most this number of tables, its snapshot lists all of them. The snapshot of a larger copy lists the
+# tables that are being copied, and the sums: it is made ten times a second, and must not grow with the tables.
+LISTED_TABLES_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress:
-    """A copy to one secondary. `position` is the saved one, from which a stream will go on.
+    """The progress of a copy to one secondary.
 
-    `tables` are all of them, or those that are being worked on (TOLD_TABLES); `totals` is always of all, None where it
-    is to be added up from `tables`. `ended` are the tables whose copies ended last.
+    Attributes:
+        tables: all tables, or if there are more than LISTED_TABLES_LIMIT, those that are being copied.
+        position: the saved position, from which a stream continues.
+        totals: the sums of all tables; if None, they are computed from `tables`.
+        ended: the tables whose copies ended last.
     """
 
     instance: str
@@ -115,20 +125,22 @@ class TransferProgress:
 
     @property
     def rows_copied(self) -> int:
-        """Return the rows copied so far, all tables."""
+        """Return the number of rows copied so far, of all tables."""
         return self.status.rows_copied
 
     @property
     def status(self) -> CopyStatus:
-        """Return the whole in a few numbers."""
+        """Return the sums of all tables."""
         return self.totals or CopyStatus.of(self.tables, self.rows_per_second)
 
 
 @dataclass(frozen=True, slots=True)
 class CopyStatus:
-    """A whole copy in a few numbers. `rows_per_second` is None while no process copies.
+    """The sums of a copy.
 
-    `steps` are the tables that are being worked on without a count that moves.
+    Attributes:
+        rows_per_second: None while no process copies.
+        steps: the tables in a step in which the number of rows does not grow.
     """
 
     tables: int
@@ -140,7 +152,7 @@ class CopyStatus:
 
     @classmethod
     def of(cls, tables: Sequence[TableProgress], rows_per_second: float | None) -> Self:
-        """Add up tables. An estimate that was passed counts as what is there."""
+        """Return the sums of tables. If more rows are copied than estimated, the copied rows count as the estimate."""
         has_estimate = any(t.rows_estimated is not None for t in tables)
         return cls(
             tables=len(tables),
@@ -152,7 +164,7 @@ class CopyStatus:
         )
 
     def with_change(self, before: TableProgress, after: TableProgress) -> Self:
-        """Return the sums after one table has changed; its steps are left as they are."""
+        """Return the sums after one table has changed from `before` to `after`. `steps` does not change."""
         estimated = self.rows_estimated
         return replace(
             self,
@@ -163,7 +175,7 @@ class CopyStatus:
 
     @property
     def share(self) -> float | None:
-        """Return how much of the rows is copied, from 0 to 1, below 1 before all tables are done; None if unknown."""
+        """Return the share of the rows that is copied, from 0 to 1; at most ALMOST before the end, None if unknown."""
         if not self.rows_estimated:
             return None
         return (
@@ -179,7 +191,7 @@ class CopyStatus:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Return the seconds until all rows are copied at the rate of now, None if that is unknown."""
+        """Return the seconds until all rows are copied at the present rate, None if that is unknown."""
         if self.rows_estimated is None or not self.rows_per_second or self.rows_copied >= self.rows_estimated:
             return None
         return (self.rows_estimated - self.rows_copied) / self.rows_per_second
@@ -193,7 +205,7 @@ def _whole(table: TableProgress) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One secondary's state at one moment. Lag is None until it is known; times are seconds since the epoch."""
+    """The state of one worker at one moment. The lag is None until it is known."""
 
     instance: str
     phase: Phase = Phase.STARTING
@@ -206,16 +218,16 @@ class WorkerStatus:
     transactions_total: int = 0
     quarantined: tuple[str, ...] = ()
     skipped_rows: int = 0
-    # Of a large transaction that is being applied: rows that are not in `rows_total` yet.
+    # Rows of a large transaction that is being applied; they are not in `rows_total` yet.
     rows_uncommitted: int = 0
     reconnects: int = 0
     message: str = ""
     transfer: TransferProgress | None = None
     counters: dict[str, int] = field(default_factory=dict)
-    # Worker processes that died one after the other before this one, and how the last one ended.
+    # The number of worker processes that died one after another before this one, and how the last one ended.
     deaths: int = 0
     death: str = ""
-    # What the health watch found last: name, level and message of each check.
+    # The last results of the health monitor: name, level and message of each check.
     findings: tuple[tuple[str, str, str], ...] = ()
     # Tables that were copied in the last minute.
     copied: tuple[CopiedTable, ...] = ()

@@ -1,4 +1,4 @@
-"""Tables as a server's catalog describes them."""
+"""Definitions of tables, as the catalog of a server describes them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Column", "ForeignKey", "Index", "IndexColumn", "TableDefinition", "T
 
 _PERIOD = ("ROW START", "ROW END")
 _ENUM_MEMBER = re.compile(r"'((?:[^']|'')*)'")
-# What servers escape in a column's type, whatever the sql_mode.
+# The escapes that servers write in a column's type, with every sql_mode.
 _ESCAPE = re.compile(r"''|\\.")
 _ESCAPED = {"''": "'", "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\0": "\0"}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column, in the words of information_schema.columns (numbers in characters, bytes or digits)."""
+    """One column, with the values of information_schema.columns; lengths are in characters, bytes or digits."""
 
     name: str
     data_type: str
@@ -40,22 +40,22 @@ class Column:
 
     @property
     def is_unsigned(self) -> bool:
-        """Say whether numbers have no sign (ZEROFILL implies it)."""
+        """Return True if the column is UNSIGNED, or ZEROFILL, which implies it."""
         return "unsigned" in self.column_type or "zerofill" in self.column_type
 
     @property
     def is_generated(self) -> bool:
-        """Say whether the server computes the value: it is never written."""
+        """Return True if the server computes the value, so that it is never written."""
         return bool(self.generation_expression)
 
     @property
     def is_of_period(self) -> bool:
-        """Say whether this is the start or the end of a row version (MariaDB's ROW START and ROW END)."""
+        """Return True if the column is the start or the end of a row version (MariaDB's ROW START and ROW END)."""
         return self.generation_expression.upper() in _PERIOD
 
     @property
     def is_invisible(self) -> bool:
-        """Say whether `SELECT *` leaves the column out."""
+        """Return True if `SELECT *` does not return the column."""
         return "INVISIBLE" in self.extra.upper()
 
     @property
@@ -73,7 +73,7 @@ _HIDDEN_PERIOD = tuple(
 
 @dataclass(frozen=True, slots=True)
 class IndexColumn:
-    """A column of an index; `name` is empty where the part is an expression."""
+    """One part of an index: a column, or an expression, whose `name` is empty."""
 
     name: str
     prefix_length: int | None = None
@@ -97,7 +97,7 @@ _ACTING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key and its rules (RESTRICT, CASCADE, SET NULL, NO ACTION, SET DEFAULT)."""
+    """A foreign key; its rules are RESTRICT, CASCADE, SET NULL, NO ACTION or SET DEFAULT."""
 
     name: str
     columns: tuple[str, ...]
@@ -108,15 +108,15 @@ class ForeignKey:
 
     @property
     def acts(self) -> bool:
-        """Say whether it changes its table's rows when the parent's change."""
+        """Return True if a change of a parent row changes rows of this key's table."""
         return self.on_delete in _ACTING or self.on_update in _ACTING
 
 
 @dataclass(frozen=True)
 class TableDefinition:
-    """A whole table. Not slotted: the derived keys are computed once and kept.
+    """The definition of a whole table. It has no slots, because its derived values are cached in its `__dict__`.
 
-    `last_moment`: where current row versions have to end on the secondary, if not at the same moment as on the primary.
+    `last_moment`: the end of current row versions on the secondary, empty if it is the same as on the primary.
     """
 
     name: TableName
@@ -136,19 +136,19 @@ class TableDefinition:
 
     @property
     def is_sequence(self) -> bool:
-        """Say whether this is a sequence: a table of one row, which each write replaces and no rollback takes back."""
+        """Return True if this is a sequence: a table of one row, which each write replaces and no rollback restores."""
         return self.kind == "SEQUENCE"
 
     @property
     def is_versioned(self) -> bool:
-        """Say whether the table keeps former versions of its rows (MariaDB's system versioning)."""
+        """Return True if the table keeps old versions of its rows (MariaDB's system versioning)."""
         return self.kind == "SYSTEM VERSIONED"
 
     @cached_property
     def period(self) -> tuple[Column, ...]:
-        """Return the columns of a row version's start and end, () of a table without history.
+        """Return the columns of a row version's start and end, () if the table keeps no history.
 
-        MariaDB shows them only where the definition names them; row events carry them always.
+        MariaDB's catalog shows them only if the definition names them; row events always contain them.
         """
         if not self.is_versioned:
             return ()
@@ -156,12 +156,12 @@ class TableDefinition:
 
     @cached_property
     def primary_key(self) -> Index | None:
-        """Return the primary key, None where there is none."""
+        """Return the primary key, None if there is none."""
         return next((i for i in self.indexes if i.name == "PRIMARY"), None)
 
     @cached_property
     def row_key(self) -> tuple[Column, ...]:
-        """Return the columns that tell rows apart: the primary key, else a not-null unique key, else ()."""
+        """Return the columns that identify a row: the primary key, else a unique key of NOT NULL columns, else ()."""
         by_name = self.columns_by_name
         candidates = [i for i in self.indexes if i.name == "PRIMARY"]
         candidates += [i for i in self.indexes if i.is_unique and i.name != "PRIMARY"]
@@ -173,9 +173,10 @@ class TableDefinition:
 
     @cached_property
     def paging_key(self) -> tuple[Column, ...]:
-        """Return the columns of a unique index that can page through the table, () where none can.
+        """Return the columns of a unique index by which the table can be read in pages, () if no index allows it.
 
-        A prefix of a column does not order its rows, an expression cannot be named, NULL compares with nothing.
+        The index may not have prefixes of columns, which do not order the rows, nor expressions, which have no name,
+        nor columns that can be NULL, which no comparison matches.
         """
         by_name = self.columns_by_name
         for index in sorted(self.indexes, key=lambda i: i.name != "PRIMARY"):
@@ -192,12 +193,12 @@ class TableDefinition:
 
     @cached_property
     def logged_columns(self) -> tuple[Column, ...]:
-        """Return the columns that row events carry: behind the named ones those that the server hides.
+        """Return the columns that row events contain: those of the catalog, and after them those that the server hides.
 
-        They are the period of row versions, then the hashes of MariaDB's long unique keys.
+        Hidden are the period of row versions, and after it the hashes of MariaDB's long unique keys.
         """
         hashes = sum(i.kind == "HASH" and i.is_unique for i in self.indexes) if self.engine.upper() != "MEMORY" else 0
-        # The server computes them, as it does generated columns: nobody writes them or looks for rows by them.
+        # The server computes them as it does generated columns: they are never written, nor used to search for rows.
         hidden = (
             Column(f"DB_ROW_HASH_{n}", "bigint", "bigint(20) unsigned", extra="HIDDEN", generation_expression="hash")
             for n in range(1, hashes + 1)
@@ -206,11 +207,14 @@ class TableDefinition:
 
     @cached_property
     def logged_without_period(self) -> tuple[Column, ...]:
-        """Return the columns that row events carry of a primary's table that keeps no history."""
+        """Return the columns that row events contain if the primary's table keeps no history."""
         return tuple(c for c in self.logged_columns if not c.is_of_period)
 
     def with_history(self, last_moment: str = "") -> TableDefinition:
-        """Return the definition whose rows are all versions: with the period as columns like any others."""
+        """Return the definition with which all row versions are copied: the period becomes ordinary columns.
+
+        A table without history is returned unchanged.
+        """
         if not self.is_versioned:
             return self
         columns = (*self.columns, *(c for c in self.period if c not in self.columns))
@@ -222,5 +226,5 @@ class TableDefinition:
 
     @cached_property
     def written_columns(self) -> tuple[Column, ...]:
-        """Return the columns that are written: all but generated ones."""
+        """Return the columns that can be written: all except generated ones."""
         return tuple(c for c in self.columns if not c.is_generated)

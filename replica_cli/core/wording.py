@@ -1,4 +1,4 @@
-"""Numbers and states in words for people: the terminal, log lines and messages of checks all read alike."""
+"""Writes numbers and states as words for people, in one way for the terminal, log lines and messages of checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEPS = {
 
 
 def size(count: int | None) -> str:
-    """Return bytes as `7.8 KiB`."""
+    """Return a number of bytes as `7.8 KiB`."""
     if count is None:
         return "unknown"
     value = float(count)
@@ -47,12 +47,12 @@ def duration(seconds: float | None) -> str:
 
 
 def phase_text(phase: Phase) -> str:
-    """Return a phase as people read it: `caught up`."""
+    """Return a phase in words: `caught up`."""
     return phase.value.replace("_", " ")
 
 
 def holder_text(holder: str) -> str:
-    """Return the process that writes to an instance, `host:pid` as it introduces itself, in words."""
+    """Return the holder of a writer's lock in words; `holder` is the `host:pid` that the process wrote."""
     host, _, pid = holder.rpartition(":")
     return f"the process (host {host}, pid {pid})" if host and pid.isdigit() else holder
 
@@ -61,23 +61,23 @@ COPY_DONE = "every table is copied, nothing is to be done"
 
 
 def counted(number: int, noun: str) -> str:
-    """Return `1 table`, `2 tables`."""
+    """Return a number with its noun: `1 table`, `2 tables`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def uncommitted_text(rows: int) -> str:
-    """Return how far a large transaction is that is applied in pieces."""
+    """Return the progress of a large transaction that is applied in pieces."""
     return f"{counted(rows, 'row')} of a transaction that is not committed yet"
 
 
 def rolled_back_text(rows: int) -> str:
-    """Return what a stop leaves undone, `rows` of them applied already in a large transaction."""
+    """Return what a stop rolls back; `rows` are rows of a large transaction that were applied already, 0 if none."""
     what = f"{uncommitted_text(rows)} were applied: they are" if rows else "what was not committed is"
     return f"{what} rolled back, and the next start reads it again"
 
 
-def told_once(reason: str, name: object, position: object = None) -> str:
-    """Return the reason of a table's failure without the name and the position that stand before it anyway."""
+def short_reason(reason: str, name: object, position: object = None) -> str:
+    """Return a reason without the name and the position that the caller shows before it already."""
     text = reason
     while text.startswith(f"{name}: "):
         text = text.removeprefix(f"{name}: ")
@@ -100,12 +100,12 @@ def copy_text(copy: CopyStatus) -> str:
 
 
 def step_text(table: TableProgress) -> str:
-    """Return what is done with a table while none of its rows move; empty while they do."""
+    """Return a copy's step in words before the table's name: `building indexes of`; empty while rows are copied."""
     return "waiting for a lock on" if table.waits_for else _STEPS.get(table.step, "")
 
 
 def doing_text(table: TableProgress) -> str:
-    """Return what is done with a table whose name stands before it: `building indexes`."""
+    """Return a copy's step in words after the table's name: `building indexes`."""
     return step_text(table).removesuffix(" of").removesuffix(" on")
 
 

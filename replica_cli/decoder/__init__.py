@@ -1,1 +1,1 @@
-"""Row images, as bytes, straight to SQL literals: pure functions, no connection."""
+"""Decode row images, which are bytes, directly into SQL literals. Pure functions without a connection."""

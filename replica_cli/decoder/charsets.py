@@ -1,7 +1,7 @@
-"""Which charset a collation id stands for.
+"""Map collation ids to charsets.
 
-Read from MariaDB 10.11, MariaDB 11.8 and MySQL 9.7; the flavours give no id to two charsets. A gap inside a range is
-an id that no server uses. utf8mb3 stands for utf8 too.
+The ids are those of MariaDB 10.11, MariaDB 11.8 and MySQL 9.7. No id means one charset in one flavour and another
+charset in the other. A range may contain ids that no server uses. utf8 is listed as utf8mb3.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ _BY_ID = {number: charset for charset, text in _IDS.items() for number in _expan
 
 
 def charset_of(collation_id: int) -> str | None:
-    """Return the charset's name, None where the id is not known."""
+    """Return the name of a collation's charset, None if the id is not known."""
     return _BY_ID.get(collation_id)
 
 
 def canonical_charset(name: str) -> str:
-    """Return one name for the charset that servers spell in two ways."""
+    """Return utf8mb3 for utf8, because servers use both names for one charset; other names are returned unchanged."""
     return "utf8mb3" if name == "utf8" else name

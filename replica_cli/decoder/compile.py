@@ -1,12 +1,14 @@
-"""Functions that turn a row event's bytes into SQL literals, made for one table map and one choice of columns.
+"""Compile functions that turn the bytes of row events into SQL literals.
 
+Each function is generated as Python source for one table map and one selection of columns (`source` shows an example).
 The literals are for a session with SET NAMES binary, sql_mode STRICT_ALL_TABLES,ALLOW_INVALID_DATES,
 NO_AUTO_VALUE_ON_ZERO and time_zone +00:00:
 
-- strings are quoted binary literals as VALUE (the server copies the bytes into the column's charset), and carry the
-  column's charset as KEY, without which no index is used;
-- ENUM and SET are numbers (an ENUM's 0, the error value, is refused by a strict session as 1265), BIT is a number;
-- FLOAT is its exact double; DECIMAL is exact; dates and times are text with every digit, TIMESTAMP in UTC;
+- A string in the form VALUE is a quoted binary literal: the server copies its bytes into the column's charset. In the
+  form KEY it names the column's charset; without that the server uses no index.
+- ENUM, SET and BIT are numbers. A strict session refuses an ENUM's 0, the error value, with error 1265.
+- FLOAT is the double with exactly its value. DECIMAL is exact. Dates and times are text with all digits; TIMESTAMP is
+  in UTC.
 - JSON is SQL that makes the same document.
 
 Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Rows__event.html
@@ -50,7 +52,14 @@ EachFunction = Callable[..., int]
 
 @dataclass(frozen=True, slots=True)
 class EachBody:
-    """Statements of Python: `before` all rows, for `each` row; the function's further `arguments`, the `names` used."""
+    """The statements of a function that `compile_each` makes.
+
+    Attributes:
+        arguments: the names of the function's arguments after the event's, separated by commas.
+        before: Python statements that run once, before the first row.
+        each: Python statements that run for each row.
+        names: the values of the global names that the statements use.
+    """
 
     arguments: str
     before: tuple[str, ...]
@@ -59,25 +68,34 @@ class EachBody:
 
 
 _JSON = 245
-# What bytes that mean nothing make the compiled code, and all it calls, raise.
+# What the compiled code and the functions that it calls raise for bytes that are no valid row.
 _FAULTS = (IndexError, KeyError, ValueError, OverflowError, struct.error, zlib.error)
 
 
 def compile_rows(
     table: TableMap, columns: Sequence[Column], outputs: Sequence[Output], present: bytes, *, is_joined: bool = False
 ) -> RowsFunction:
-    """Return the function for rows of one image: INSERT and DELETE. One literal an output, in order.
+    """Return the function for rows with one image, of INSERT and DELETE. A row gives one literal for each output.
 
-    `columns` are the catalog's, one a column of the map and in its order; `present` is the event's bitmap. `is_joined`:
-    instead of a row's literals the tuple has their text with commas between them, which takes less time.
-    Raises ColumnAbsent, UnsupportedEvent and Drift (not as many columns as the map has).
+    Args:
+        table: the table map.
+        columns: the columns of the secondary's catalog, one for each column of the map and in its order.
+        outputs: the wanted literals, in the order of the result.
+        present: the event's bitmap of the columns in the image.
+        is_joined: give each row as a tuple with one item, its literals with commas between them. This takes less time.
+
+    Raises:
+        ColumnAbsent: the image does not have a column of the outputs.
+        UnsupportedEvent: a column type is not known, or the image has no column.
+        Drift: `columns` has not as many columns as the map.
+        CorruptEvent: the bitmap or the map does not fit the number of columns.
     """
     image = _image("b", table, columns, outputs, present)
     image.is_joined = is_joined and bool(outputs)
     return _compile(table, [image])
 
 
-def compile_updates(  # noqa: PLR0917  # the two images' arguments stand side by side
+def compile_updates(  # noqa: PLR0917  # the arguments of the two images come in pairs
     table: TableMap,
     columns: Sequence[Column],
     before: Sequence[Output],
@@ -85,18 +103,18 @@ def compile_updates(  # noqa: PLR0917  # the two images' arguments stand side by
     present: bytes,
     present_after: bytes,
 ) -> RowsFunction:
-    """Return the function for pairs of images: UPDATE. Each tuple is the after outputs, then the before outputs.
+    """Return the function for pairs of images, of UPDATE. A tuple has the outputs of `after`, then those of `before`.
 
-    Raises as `compile_rows`.
+    `present` and `present_after` are the event's bitmaps of the before and the after image. Raises as `compile_rows`.
     """
     images = [_image("b", table, columns, before, present), _image("a", table, columns, after, present_after)]
     return _compile(table, images)
 
 
 def compile_pairs(head: RowHead, columns: Sequence[Column], outputs: Sequence[Output]) -> RowsFunction:
-    """Return the function for rows of events that begin alike: the outputs of the row after the change, then before it.
+    """Return the function for rows of events with one head: the outputs of the after image, then of the before image.
 
-    A row that is inserted or deleted has one image, so its outputs stand there once. Raises as `compile_rows`.
+    An inserted or deleted row has one image, so the tuple has its outputs once. Raises as `compile_rows`.
     """
     if head.kind is RowKind.UPDATE:
         return compile_updates(head.table, columns, outputs, outputs, head.present, head.present_after)
@@ -106,11 +124,18 @@ def compile_pairs(head: RowHead, columns: Sequence[Column], outputs: Sequence[Ou
 def compile_each(
     event: RowHead, columns: Sequence[Column], key: Sequence[int], more: Sequence[int], body: EachBody
 ) -> EachFunction:
-    """Return a function that does something for each row of events that begin alike.
+    """Return a function that runs the statements of `body` for each row of events with one head.
 
-    `key` and `more` are ordinals of columns. The body's statements find the row's key as `key_b`, its bytes as `row_b`,
-    and the other columns' as `more_b` if there are any; of an UPDATE those after the change too, as `key_a` and so on.
-    A key is a number, bytes, or a tuple of them. Raises as `compile_rows`.
+    In the statements, `key_b` is the row's key, `row_b` the bytes of its image, and `more_b` the tuple of the columns
+    of `more`, if there are any. For an UPDATE these are of the before image, and `key_a`, `row_a` and `more_a` are of
+    the after image. A key is a number, bytes, or a tuple of these. Raises as `compile_rows`.
+
+    Args:
+        event: the head of the events.
+        columns: as for `compile_rows`.
+        key: the ordinals of the key's columns.
+        more: the ordinals of further columns.
+        body: the statements.
     """
     outputs = [Output(ordinal, Form.RAW) for ordinal in (*key, *more)]
     images = [_image("b", event.table, columns, outputs, event.present)]
@@ -123,7 +148,7 @@ def compile_each(
 
 
 def compile_count(event: RowHead, columns: Sequence[Column]) -> CountFunction:
-    """Return the function that counts the rows of events that begin alike. Raises as `compile_rows`."""
+    """Return the function that counts the rows of events with one head. Raises as `compile_rows`."""
     table = event.table
     images = [_image("b", table, columns, (), event.present)]
     if event.present_after:
@@ -177,7 +202,7 @@ def _compile(
     table: TableMap, images: list[ImageSource], source: str = "", more_names: Mapping[str, object] | None = None
 ) -> RowsFunction:
     if not any(image.columns for image in images):
-        # Such rows have no bytes, so nothing tells how many there are.
+        # Such rows have no bytes, so their number is unknown.
         raise UnsupportedEvent(f"{table.name}: the row images hold no column", hint="set binlog_row_image=FULL")
 
     def broken(cause: object) -> CorruptEvent:
@@ -193,6 +218,6 @@ def _compile(
     }
     for image in images:
         names |= image.names
-    # The source is made of our own templates and of numbers; nothing that a server sent is in it as text.
+    # The source consists of templates of this package and of numbers. No text from a server is in it.
     exec(compile(source, f"<rows of {len(table.types)} columns>", "exec"), names)  # noqa: S102  # compiled per table
     return cast("RowsFunction", names["rows"])

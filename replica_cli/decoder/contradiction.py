@@ -1,4 +1,4 @@
-"""Whether a table map event and the catalog's columns describe the same table."""
+"""Compare a table map event of the primary with the columns of the secondary's catalog."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BLOBS = {
     1: frozenset({"tinyblob", "tinytext"}),
     2: frozenset({"blob", "text"}),
     3: frozenset({"mediumblob", "mediumtext"}),
-    # MariaDB's JSON is LONGTEXT; JSON and LONGTEXT read each other's text.
+    # MariaDB's JSON is LONGTEXT. JSON and LONGTEXT columns accept each other's text.
     4: frozenset({"longblob", "longtext", "json"}),
 }
 _INTEGERS: dict[int, str] = {
@@ -75,10 +75,10 @@ _BINARIES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", 
 
 
 def contradiction(table: TableMap, columns: Sequence[Column]) -> str | None:
-    """Say in words where the map and the catalog disagree so that rows would be misread; None where they agree.
+    """Return a sentence about the first difference that would make rows be misread; None if there is none.
 
-    `columns` are in the map's order. What the map does not log (signs, names, charsets) is not compared.
-    Whether a column may be NULL makes no difference to reading.
+    `columns` are the secondary's, in the map's order. Signs, names, members and charsets are compared only if the
+    primary logs them. NOT NULL is not compared, because it makes no difference to reading.
     """
     if len(columns) != len(table.types):
         return f"the primary's table has {len(table.types)} columns, the secondary's {len(columns)}"
@@ -116,20 +116,20 @@ def _type(code: int, metadata: int, column: Column) -> str | None:
 
 
 def _size(code: int, metadata: int, column: Column) -> str | None:
-    """Compare what the map's metadata say with the catalog; both in the metadata's own unit."""
-    here = _size_here(code, column)
-    there = bit_count(metadata) if code == TypeCode.BIT else metadata
-    if here is None or here == there:
+    """Compare the map's metadata of a column with the catalog, both in the unit of the metadata."""
+    secondary_size = _secondary_size(code, column)
+    primary_size = bit_count(metadata) if code == TypeCode.BIT else metadata
+    if secondary_size is None or secondary_size == primary_size:
         return None
     if code == TypeCode.NEWDECIMAL:
         return f"the primary's is DECIMAL({metadata >> 8},{metadata & 0xFF})"
     if code in (TypeCode.TIMESTAMP2, TypeCode.DATETIME2, TypeCode.TIME2):
-        return f"the primary's fraction has {there} digits, the secondary's {here}"
+        return f"the primary's fraction has {primary_size} digits, the secondary's {secondary_size}"
     unit = "bits" if code == TypeCode.BIT else "bytes"
-    return f"the primary's takes {there} {unit}, the secondary's {here}"
+    return f"the primary's takes {primary_size} {unit}, the secondary's {secondary_size}"
 
 
-def _size_here(code: int, column: Column) -> int | None:
+def _secondary_size(code: int, column: Column) -> int | None:
     find = _SIZES.get(code)
     return find(column) if find else None
 
@@ -139,7 +139,7 @@ def _set_size(column: Column) -> int:
     return size if size <= 4 else 8
 
 
-# None where the catalog does not say.
+# How large a column is by the catalog, in the unit of the map's metadata. None if the catalog does not say.
 _SIZES: dict[int, Callable[[Column], int | None]] = {
     TypeCode.NEWDECIMAL: lambda column: (column.precision or 0) << 8 | (column.scale or 0),
     TypeCode.TIMESTAMP2: lambda column: column.fraction_digits,
@@ -148,7 +148,7 @@ _SIZES: dict[int, Callable[[Column], int | None]] = {
     TypeCode.BIT: lambda column: column.precision,
     TypeCode.STRING: lambda column: FIXED_BINARY.get(column.data_type, column.octet_length),
     TypeCode.VARCHAR: lambda column: column.octet_length,
-    # One byte more, for the method of compression.
+    # One byte more, for the compression method.
     TypeCode.VARCHAR_COMPRESSED: lambda column: None if column.octet_length is None else column.octet_length + 1,
     TypeCode.ENUM: lambda column: 1 if len(column.members) < 256 else 2,
     TypeCode.SET: _set_size,
@@ -167,26 +167,35 @@ def _charset(table: TableMap, ordinal: int, column: Column) -> str | None:
     number = table.collation_ids[ordinal] if table.collation_ids is not None else None
     if number is None or column.data_type not in _TEXTS | _BINARIES:
         return None
-    there = charset_of(number)
-    if there is None:
+    primary_charset = charset_of(number)
+    if primary_charset is None:
         return f"the primary's collation has the number {number}, which is not known"
-    here = canonical_charset(column.charset or "binary")
-    return None if here == there else f"the primary's charset is {there}, the secondary's {here}"
+    secondary_charset = canonical_charset(column.charset or "binary")
+    return (
+        None
+        if secondary_charset == primary_charset
+        else f"the primary's charset is {primary_charset}, the secondary's {secondary_charset}"
+    )
 
 
 def _members(table: TableMap, ordinal: int, column: Column) -> str | None:
-    there = table.enum_members[ordinal] if table.enum_members is not None else None
-    if there is None:
+    primary_members = table.enum_members[ordinal] if table.enum_members is not None else None
+    if primary_members is None:
         return None
-    here = column.members
-    if len(here) != len(there):
-        return f"the primary's has {len(there)} members, the secondary's {len(here)}"
+    secondary_members = column.members
+    if len(secondary_members) != len(primary_members):
+        return f"the primary's has {len(primary_members)} members, the secondary's {len(secondary_members)}"
     if canonical_charset(column.charset or "") not in ("utf8mb3", "utf8mb4", "ascii"):
-        # Elsewhere the catalog's text does not tell the bytes; ASCII stands for itself in all but the wide charsets.
-        pairs = [(h, t) for h, t in zip(here, there, strict=True) if h.isascii() and t.isascii() and b"\0" not in t]
+        # In other charsets the bytes do not follow from the catalog's text. But ASCII text has the same bytes in all
+        # except the wide charsets, whose bytes contain NUL.
+        pairs = [
+            (s, p)
+            for s, p in zip(secondary_members, primary_members, strict=True)
+            if s.isascii() and p.isascii() and b"\0" not in p
+        ]
     else:
-        pairs = list(zip(here, there, strict=True))
-    for number, (ours, theirs) in enumerate(pairs, 1):
-        if ours.encode() != theirs:
-            return f"its member {ours!r} (number {number} of those compared) is {theirs!r} on the primary"
+        pairs = list(zip(secondary_members, primary_members, strict=True))
+    for number, (secondary, primary) in enumerate(pairs, 1):
+        if secondary.encode() != primary:
+            return f"its member {secondary!r} (number {number} of those compared) is {primary!r} on the primary"
     return None

@@ -1,4 +1,25 @@
-"""Python source that counts the rows of an event: it reads which values are NULL and how long strings are, no more."""
+"""Generate Python source that counts the rows of an event.
+
+The source reads only which values are NULL and how long strings are. For a table (id INT NOT NULL, name VARCHAR(20))
+and its INSERT events it is:
+
+    def rows(data, p, end):
+        count = 0
+        try:
+            while p < end:
+                s0, = STEPS_b[data[p:p + 1]]
+                p += 5
+                if s0: p += data[p] + 1
+                count += 1
+        except FAULTS as error:
+            raise broken(error) from error
+        if p != end:
+            raise broken('the last row does not end where the event does')
+        return count
+
+`STEPS_b` is a `_Steps`: from the bitmap of NULLs, in which each present column has one bit, to the sizes that depend on
+it. 5 is the size of the bitmap and of `id`. `s0` is the size of the length of `name`, 0 if `name` is NULL.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +31,7 @@ if TYPE_CHECKING:
 
     from replica_cli.decoder.source import ImageColumn, ImageSource
 
-# With this number of columns there are at most 256 combinations of NULLs; the sizes for each are computed once.
+# With 8 nullable columns there are at most 256 combinations of NULLs. The sizes for each are computed once.
 _NULLABLE_LIMIT = 8
 _INDENT = " " * 12
 _LENGTHS = {
@@ -22,14 +43,14 @@ _LENGTHS = {
 
 
 def can_count(images: Sequence[ImageSource]) -> bool:
-    """Say whether `counting_source` is for such rows: few of their columns can be NULL, and they are whole."""
+    """Return True if `counting_source` can be used: each image has at most 8 nullable columns, and no partial JSON."""
     return all(
         image.partial_bytes is None and sum(c.is_nullable for c in image.columns) <= _NULLABLE_LIMIT for image in images
     )
 
 
 def counting_source(images: Sequence[ImageSource]) -> str:
-    """Return the source of `rows(data, p, end)` that returns the number of rows."""
+    """Return the source of `rows(data, p, end)`, which returns the number of rows. Images are in the event's order."""
     columns = [column for image in images for column in image.columns]
     if any(column.is_nullable or column.storage.is_sized for column in columns):
         lines = [line for image in images if image.columns for line in _Counting(image).lines()]
@@ -43,9 +64,10 @@ def counting_source(images: Sequence[ImageSource]) -> str:
 
 
 class _Steps(dict[bytes, tuple[int, ...]]):
-    """By the bitmap of an image's NULLs what depends on it: sums of sizes of columns that are there.
+    """A cache from the bitmap of an image's NULLs to sums of column sizes, one sum for each part.
 
-    `parts`: each a number and the columns, as places in the bitmap and sizes, that are added to it unless NULL.
+    A part is a fixed number of bytes, and columns (bit number and size) that add their size unless they are NULL. A
+    look-up raises ValueError if a column of the bit mask `never_null` is NULL.
     """
 
     def __init__(self, never_null: int, parts: Sequence[tuple[int, list[tuple[int, int]]]]) -> None:
@@ -57,60 +79,65 @@ class _Steps(dict[bytes, tuple[int, ...]]):
         nulls = int.from_bytes(bitmap, "little")
         if nulls & self._never_null:
             raise ValueError("a NOT NULL column is NULL")
-        found = (base + sum(size for bit, size in columns if not nulls >> bit & 1) for base, columns in self._parts)
-        self[bitmap] = steps = tuple(found)
+        sums = (base + sum(size for bit, size in columns if not nulls >> bit & 1) for base, columns in self._parts)
+        self[bitmap] = steps = tuple(sums)
         return steps
 
 
 class _Counting:
-    """Makes the statements that move `p` behind one image: one a string, as all between two strings is added at once.
+    """Makes the statements that move `p` to the end of one image.
 
-    What is still to be added is a number, a string's length that stands at `p`, and columns that may be NULL.
+    There is one statement for each string, because all bytes between two strings are added at once. Three attributes
+    hold what is still to be added: a fixed size, the expression for a string's length at `p`, and nullable columns.
     """
 
     def __init__(self, image: ImageSource) -> None:
         self._image = image
         self._number = _bitmap_size(image)
-        self._length = ""
-        self._maybe: list[tuple[int, int]] = []
+        self._length_source = ""
+        self._nullable_sizes: list[tuple[int, int]] = []
         self._parts: list[tuple[int, list[tuple[int, int]]]] = []
         self._lines: list[str] = []
 
     def lines(self) -> list[str]:
-        """Return the statements."""
+        """Return the statements. Call it once."""
         image, first = self._image, ""
         for bit, column in enumerate(image.columns):
             size = column.storage.size
             if not column.storage.is_sized:
                 if column.is_nullable:
-                    self._maybe.append((bit, size))
+                    self._nullable_sizes.append((bit, size))
                 else:
                     self._number += size
                 continue
-            if not first and not column.is_nullable and not self._maybe and not self._lines:
+            if not first and not column.is_nullable and not self._nullable_sizes and not self._lines:
                 first = self._first(column)
                 continue
             self._move()
             if column.is_nullable:
                 self._lines.append(f"if {self._part(0, [(bit, size)])}: p += {_LENGTHS[size]} + {size}")
             else:
-                self._length, self._number = f"{_LENGTHS[size]} + ", size
+                self._length_source, self._number = f"{_LENGTHS[size]} + ", size
         self._move()
         return [*self._begin(first), *self._lines]
 
     def _first(self, column: ImageColumn) -> str:
-        """Take the bitmap and the length of the first string, which is always at one place, with one call."""
+        """Return the struct codes that unpack the bitmap and the length of the first string in one call.
+
+        This is possible because that length always has the same offset. Return "" if another way is needed.
+        """
         size = column.storage.size
         if size == 3 or not any(c.is_nullable for c in self._image.columns):
             self._move()
-            self._length, self._number = f"{_LENGTHS[size]} + ", size
+            self._length_source, self._number = f"{_LENGTHS[size]} + ", size
             return ""
         bitmap = _bitmap_size(self._image)
         codes = f"<{bitmap}s{self._number - bitmap}x{column.storage.codes[0]}"
-        self._length, self._number = "n + ", self._number + size
+        self._length_source, self._number = "n + ", self._number + size
         return codes
 
     def _begin(self, codes: str) -> list[str]:
+        """Return the statements that look up the sums for the bitmap; `codes` are those of `_first`."""
         tag, size = self._image.tag, _bitmap_size(self._image)
         if not self._parts:
             return []
@@ -123,15 +150,16 @@ class _Counting:
         return [f"m, n = u_{tag}(data, p)", f"{variables}= STEPS_{tag}[m]"]
 
     def _part(self, number: int, columns: list[tuple[int, int]]) -> str:
+        """Add a part of `_Steps` and return the name of the variable with its sum."""
         self._parts.append((number, columns))
         return f"s{len(self._parts) - 1}"
 
     def _move(self) -> None:
-        """Add what is still to be added."""
-        number: str | int = self._part(self._number, self._maybe) if self._maybe else self._number
-        if self._length or number:
-            self._lines.append(f"p += {self._length}{number}")
-        self._number, self._length, self._maybe = 0, "", []
+        """Add a statement for what is still to be added."""
+        number: str | int = self._part(self._number, self._nullable_sizes) if self._nullable_sizes else self._number
+        if self._length_source or number:
+            self._lines.append(f"p += {self._length_source}{number}")
+        self._number, self._length_source, self._nullable_sizes = 0, "", []
 
 
 def _bitmap_size(image: ImageSource) -> int:

@@ -1,4 +1,4 @@
-"""Conditions that only the decoder meets."""
+"""Define the errors that only the decoder raises."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from replica_cli.core.errors import ApplyRefused
 
 
 class ColumnAbsent(ApplyRefused):
-    """A column is asked for that the row image does not carry (binlog_row_image is not FULL)."""
+    """A wanted column is not in the row image, because binlog_row_image is not FULL."""
 
     code = "column_absent"

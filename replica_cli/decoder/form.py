@@ -1,4 +1,4 @@
-"""What is wanted from a row image: which columns, and as what kind of literal."""
+"""Define what a caller wants from a row image: which columns, and as which kind of literal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from enum import Enum
 
 
 class Form(Enum):
-    """What a literal is for: VALUE is put into the column, KEY is compared with it by an index.
+    """The purpose of a literal: a VALUE is written into the column, a KEY is compared with the column through an index.
 
-    RAW is no literal but what the event holds, numbers or bytes: it tells rows of one table apart.
+    RAW is not a literal. It is what the event holds, a number or bytes, and serves to tell the rows of a table apart.
     """
 
     VALUE = "value"
@@ -19,7 +19,7 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One literal of the result; `ordinal` is the column's number in the table map."""
+    """One literal of the result; `ordinal` is the column's number in the table map, from 0."""
 
     ordinal: int
     form: Form

@@ -1,7 +1,7 @@
-"""MySQL's binary JSON: to the text that the server prints, and to SQL where text would lose a value's type.
+"""Turn MySQL's binary JSON into the text that the server prints, or into SQL that makes the same document.
 
-A value is kept as its text and, where text alone would come back as another type (dates, times, decimals and bytes
-are "opaque" in there), the expression that makes exactly this value.
+Dates, times, decimals and bytes are "opaque" values of a document: from their text alone the server would make values
+of another type. So a `Value` holds the text and, if it is needed, the SQL expression that makes exactly this value.
 Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/json__binary_8h.html
 """
 
@@ -28,11 +28,13 @@ from replica_cli.decoder.types import TypeCode, type_name
 
 _MAX_DEPTH = 100
 _LITERALS = {0: b"null", 1: b"true", 2: b"false"}
-# The server's DBL_DIG: as many places before or after the point it writes without an exponent.
+# The server's DBL_DIG. It limits the places before and after the point of a number that has no exponent.
 _F_FORMAT_DIGITS = 15
 
 
 class _Tag(IntEnum):
+    """The type byte of a value in a document."""
+
     SMALL_OBJECT = 0
     LARGE_OBJECT = 1
     SMALL_ARRAY = 2
@@ -59,32 +61,42 @@ _INTEGERS = {
     _Tag.INT64: struct.Struct("<q"),
     _Tag.UINT64: struct.Struct("<Q"),
 }
-# What an opaque date or time is made of on the secondary.
+# By type code, the SQL type to which the secondary casts the text of an opaque date or time.
 TEMPORALS = {TypeCode.DATE: b"DATE", TypeCode.TIME: b"TIME(6)", TypeCode.DATETIME: b"DATETIME(6)"}
 _DOUBLE = struct.Struct("<d")
-# What stands in the container's own table of values instead of an offset.
+# The tags whose value is in the container's table of values instead of its offset, by whether the container is large.
 _INLINED: dict[bool, tuple[_Tag, ...]] = {False: (_Tag.LITERAL, _Tag.INT16, _Tag.UINT16)}
 _INLINED[True] = (*_INLINED[False], _Tag.INT32, _Tag.UINT32)
 
 
 def json_text(document: bytes) -> bytes:
-    """Return the document as the server prints it. Raises CorruptEvent and UnsupportedEvent."""
+    """Return the document as text, as the server prints it.
+
+    Raises:
+        CorruptEvent: the document cannot be read.
+        UnsupportedEvent: the document holds a value of a kind that is not known.
+    """
     return _Document(document, keeps_types=False).read().text
 
 
 def json_value(document: bytes) -> bytes:
-    """Return SQL that can be put into a JSON column and makes this very document there."""
+    """Return SQL that can be written into a JSON column and makes the same document there.
+
+    Raises:
+        CorruptEvent: the document cannot be read.
+        UnsupportedEvent: the document holds a value that is not known, or that no SQL can make.
+    """
     value = _Document(document, keeps_types=True).read()
     return value.as_value()
 
 
 def json_key(document: bytes) -> bytes:
-    """Return SQL of type JSON, to compare a JSON column with."""
+    """Return SQL of type JSON, to compare with a JSON column. Raises as `json_value`."""
     return _Document(document, keeps_types=True).read().as_json()
 
 
 def double_text(value: float) -> bytes:
-    """Return a double as the server prints it: 100.0, 1e15, 1e-5, -0.0. Raises CorruptEvent for what is no number."""
+    """Return a double as the server prints it: 100.0, 1e15, 1e-5, -0.0. Raises CorruptEvent if it is not finite."""
     if value - value:
         raise CorruptEvent("a number in a JSON document is not finite")
     sign = "-" if math.copysign(1, value) < 0 else ""
@@ -94,7 +106,7 @@ def double_text(value: float) -> bytes:
     whole, _, fraction = mantissa.partition(".")
     written = whole + fraction
     digits = written.lstrip("0")
-    # Where the point stands, counted from the first digit that is not 0.
+    # The position of the decimal point, counted from the first digit that is not 0.
     point = len(whole) + int(exponent or 0) - (len(written) - len(digits))
     digits = digits.rstrip("0")
     if not (-_F_FORMAT_DIGITS < point <= _F_FORMAT_DIGITS or 0 < point < len(digits)):
@@ -106,14 +118,16 @@ def double_text(value: float) -> bytes:
 
 
 class _Document:
+    """Reads one document. `keeps_types`: refuse a value that no SQL can make on the secondary."""
+
     def __init__(self, data: bytes, *, keeps_types: bool) -> None:
         self._data = data
         self._keeps_types = keeps_types
-        # Every value has at least a byte of its own: more of them means that they lie in each other.
+        # Every value has at least one byte of its own. More values than bytes means that values overlap.
         self._values_left = len(data)
 
     def read(self) -> Value:
-        # What a column without a default got in a lax mode; the server reads it as the literal null.
+        # A column without a default got an empty document in a lax sql_mode. The server reads it as the literal null.
         if not self._data:
             return Value(b"null")
         try:
@@ -135,12 +149,12 @@ class _Document:
             return Value(string_text(self._sized(at)))
         if tag == _Tag.OPAQUE:
             return self._opaque(self._data[at], self._sized(at + 1))
-        if tag not in (form := _INTEGERS):
+        if tag not in (structs := _INTEGERS):
             raise UnsupportedEvent(f"a JSON document holds a value of tag {tag}, which is not known")
-        return Value(b"%d" % form[_Tag(tag)].unpack_from(self._data, at)[0])
+        return Value(b"%d" % structs[_Tag(tag)].unpack_from(self._data, at)[0])
 
     def _sized(self, at: int) -> bytes:
-        """Return the bytes after a length of seven bits a byte, low ones first."""
+        """Return the bytes after a length, which has seven bits in each byte, the low bits first."""
         length = shift = 0
         while True:
             byte = self._data[at]
@@ -199,7 +213,7 @@ class _Document:
             return Value(b'"%b"' % _temporal(code, data))
         if code != TypeCode.VARCHAR or len(data) > BYTES_LIMIT:
             self._refuse(code)
-        # The server calls a literal's bytes VARCHAR; no expression makes the other types without a table.
+        # The server gives the bytes of a literal the type VARCHAR. Without a table no expression makes the other types.
         return bytes_value(data, code)
 
     def _refuse(self, code: int) -> None:
@@ -217,7 +231,10 @@ def _literal(code: int) -> bytes:
 
 
 def _temporal(code: int, data: bytes) -> bytes:
-    """Return a date or time from eight bytes: 40 bits of fields, 24 of microseconds, negative as a whole."""
+    """Return the text of a date or time from its eight bytes.
+
+    They are one signed number: 40 bits of fields, and below them 24 bits of microseconds.
+    """
     if len(data) != 8:
         raise ValueError("a date or time has not eight bytes")
     packed = int.from_bytes(data, "little", signed=True)

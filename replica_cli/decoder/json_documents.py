@@ -1,5 +1,7 @@
-"""Documents that arrive as text: whether MySQL keeps them as they are, and those whose text hides types.
+"""Turn JSON documents that arrive as text into SQL for a JSON column of MySQL.
 
+MariaDB's documents are only text: they are checked for what MySQL would not keep. MySQL's documents have values whose
+types the text does not show: they are made with all their types.
 Source of the types: JSON_TYPE, https://dev.mysql.com/doc/refman/en/json-attribute-functions.html
 """
 
@@ -36,27 +38,32 @@ _VARCHAR = 15
 
 
 class _NotExact(ValueError):
-    """What a document holds and MySQL does not."""
+    """A document holds something that MySQL would not keep."""
 
 
 def text_value(text: bytes) -> bytes:
-    """Return JSON that is text already (MariaDB's) as SQL that can be put into a JSON column.
+    """Return SQL that can be written into a JSON column, from JSON that is text (MariaDB's).
 
-    Raises UnsupportedEvent where MySQL would keep another document.
+    Raises:
+        UnsupportedEvent: MySQL would keep another document.
     """
     return as_text(_exact(text))
 
 
 def text_key(text: bytes) -> bytes:
-    """Return JSON that is text already as SQL of type JSON. Raises UnsupportedEvent."""
+    """Return SQL of type JSON, from JSON that is text. Raises as `text_value`."""
     return b"CAST(%b AS JSON)" % as_text(_exact(text))
 
 
 def difference(text: bytes) -> str | None:
-    """Say what MySQL would not keep of a document; None where its own is the same but for spaces and order of keys."""
+    """Return what MySQL would not keep of a document, None if only spaces and the order of keys would change."""
     try:
         json.loads(
-            text.decode(), object_pairs_hook=_distinct, parse_int=_whole, parse_float=_real, parse_constant=_constant
+            text.decode(),
+            object_pairs_hook=_check_keys,
+            parse_int=_check_integer,
+            parse_float=_check_real,
+            parse_constant=_refuse_constant,
         )
     except _NotExact as error:
         return str(error)
@@ -68,39 +75,42 @@ def difference(text: bytes) -> str | None:
 
 
 def _exact(text: bytes) -> bytes:
-    found = difference(text)
-    if found is not None:
+    reason = difference(text)
+    if reason is not None:
         raise UnsupportedEvent(
-            f"a JSON document cannot be kept as it is on MySQL: {found}",
+            f"a JSON document cannot be kept as it is on MySQL: {reason}",
             hint="correct the document on the primary, or leave the table out",
         )
     return text
 
 
-def _distinct(pairs: list[tuple[str, object]]) -> None:
+def _check_keys(pairs: list[tuple[str, object]]) -> None:
     if len({key for key, _ in pairs}) != len(pairs):
         raise _NotExact("a key is there twice")
 
 
-def _whole(text: str) -> None:
-    # What does not fit becomes a DOUBLE; -0 becomes 0.
+def _check_integer(text: str) -> None:
+    # MySQL makes a DOUBLE of a number that does not fit, and 0 of -0.
     if not _LOWEST <= int(text) <= _HIGHEST or text == "-0":
         raise _NotExact("a whole number is beyond 64 bits, or is -0")
 
 
-def _real(text: str) -> None:
+def _check_real(text: str) -> None:
     number = float(text)
     if number - number or Decimal(text) != Decimal(repr(number)):
         raise _NotExact("a number has more digits than a DOUBLE")
 
 
-def _constant(text: str) -> None:
+def _refuse_constant(text: str) -> None:
     raise _NotExact(f"{text} is no number")
 
 
 @dataclass(slots=True)
 class _Node:
-    """A value of the document: the text of a scalar, or what is inside."""
+    """A value of a document.
+
+    `shape` is what the text shows: OBJECT, ARRAY, STRING, NUMBER or LITERAL. `kind` is its JSON_TYPE.
+    """
 
     shape: str
     text: str = ""
@@ -110,28 +120,33 @@ class _Node:
 
 
 def typed_value(text: bytes, top: str, kinds: Sequence[str | None]) -> bytes:
-    """Return SQL that makes a document of MySQL with all of its types.
+    """Return SQL that can be written into a JSON column and makes a document of MySQL with all its types.
 
-    `top` is the document's JSON_TYPE, `kinds` those of JSON_EXTRACT(document, '$**.*', '$**[*]') in order, null as
-    None. Raises UnsupportedEvent for a type that no SQL can make, and where types and text do not fit each other.
+    Args:
+        text: the document as text.
+        top: the JSON_TYPE of the document.
+        kinds: the JSON_TYPE of each value of JSON_EXTRACT(document, '$**.*', '$**[*]'), in order; None for null.
+
+    Raises:
+        UnsupportedEvent: no SQL can make a value of one of the types, or the types do not fit the text.
     """
     root = _node(json.loads(text, object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number))
-    found = [root, *_inside(root, "OBJECT"), *_inside(root, "ARRAY")]
-    if len(found) != len(kinds) + 1:
+    nodes = [root, *_inside(root, "OBJECT"), *_inside(root, "ARRAY")]
+    if len(nodes) != len(kinds) + 1:
         raise UnsupportedEvent("a JSON document has not as many values as types")
-    for node, kind in zip(found, (top, *kinds), strict=True):
+    for node, kind in zip(nodes, (top, *kinds), strict=True):
         node.kind = kind or "NULL"
     return _value(root).as_value()
 
 
 class _Number(str):
-    """A number's own text."""
+    """The text of a number. A class of its own tells numbers from strings."""
 
     __slots__ = ()
 
 
 class _Pairs(list[tuple[str, object]]):
-    """An object's members, in order."""
+    """The members of an object, in order. A class of its own tells objects from arrays."""
 
 
 def _node(value: object) -> _Node:
@@ -145,7 +160,7 @@ def _node(value: object) -> _Node:
 
 
 def _inside(node: _Node, shape: str) -> Iterator[_Node]:
-    # As the server walks: all members of one object, then into each of them.
+    # The order of the server: first all members of one object, then the values inside each of them.
     if node.shape == shape:
         yield from node.children
     for child in node.children:
@@ -161,7 +176,7 @@ _SHAPES = {
 
 def _value(node: _Node) -> Value:
     if node.kind not in _SHAPES:
-        raise _unmade(node.kind)
+        raise _not_makeable(node.kind)
     if _SHAPES[node.kind] != node.shape:
         raise UnsupportedEvent(f"a JSON document has a value of type {node.kind} where its text has none")
     if node.shape == "OBJECT":
@@ -186,11 +201,11 @@ def _bytes(text: bytes) -> Value:
     except binascii.Error as error:
         raise UnsupportedEvent(f"a JSON document's bytes cannot be read: {error}") from error
     if match is None or int(match[1]) != _VARCHAR or len(data) > BYTES_LIMIT:
-        raise _unmade("BLOB")
+        raise _not_makeable("BLOB")
     return bytes_value(data, _VARCHAR)
 
 
-def _unmade(kind: str) -> UnsupportedEvent:
+def _not_makeable(kind: str) -> UnsupportedEvent:
     return UnsupportedEvent(
         f"a JSON document holds a value of type {kind}, which no SQL can make on the secondary",
         hint="make it a string on the primary (CAST(CAST(document AS CHAR) AS JSON)), or leave the table out",

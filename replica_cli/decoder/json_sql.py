@@ -1,6 +1,6 @@
-"""SQL that makes JSON documents: as text, and where text would come back as another type as an expression.
+"""Build SQL that makes JSON documents: from text, or from an expression if text would make another type.
 
-Dates, times, decimals and bytes are "opaque" in MySQL's documents: text alone makes strings and doubles of them.
+Dates, times, decimals and bytes are "opaque" values in MySQL's documents: text alone makes strings and doubles of them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _ESCAPED = re.compile(rb'[\x00-\x1f"\\]')
 _ESCAPES = {b'"': b'\\"', b"\\": b"\\\\", b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
-# As many bytes a literal's type VARCHAR holds; longer ones become BLOB.
+# The most bytes that a literal of type VARCHAR holds. Longer literals become BLOB.
 BYTES_LIMIT = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value as text, and the expression that makes exactly this value where the text alone would not."""
+    """A value as text, and an SQL expression that makes exactly this value, None if the text alone makes it."""
 
     text: bytes
     expression: bytes | None = None
@@ -33,37 +33,37 @@ class Value:
         return self.expression or b"CAST(%b AS JSON)" % as_text(self.text)
 
     def as_value(self) -> bytes:
-        """Return SQL that can be put into a JSON column."""
+        """Return SQL that can be written into a JSON column."""
         return self.expression or as_text(self.text)
 
 
 def as_text(text: bytes) -> bytes:
-    """Return a string literal that a JSON column takes."""
-    # It takes no binary string, and every literal of the session is one.
+    """Return a string literal that a JSON column accepts."""
+    # A JSON column refuses binary strings, and all literals of the session are binary.
     return b"CONVERT(%b USING utf8mb4)" % quote(text)
 
 
 def string_text(value: bytes) -> bytes:
-    """Return a JSON string, escaped as the server does."""
+    """Return a JSON string, escaped as the server escapes it."""
     escaped = _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or b"\\u%04x" % m[0][0], value)
     return b'"%b"' % escaped
 
 
 def decimal_value(text: bytes, precision: int, scale: int) -> Value:
-    """Return a DECIMAL; the document keeps its precision too."""
-    # A literal's precision is the digits that it has. One without a point is no DECIMAL.
+    """Return a DECIMAL of exactly this precision and scale, because the document stores both."""
+    # A literal's precision is its number of digits. A literal without a point is not a DECIMAL.
     if scale and precision == len(text.lstrip(b"-")) - 1:
         return Value(text, b"CAST(%b AS JSON)" % text)
     return Value(text, b"CAST(CAST(%b AS DECIMAL(%d,%d)) AS JSON)" % (text, precision, scale))
 
 
 def temporal_value(text: bytes, kind: bytes) -> Value:
-    """Return a date or time of an SQL type, such as TIME(6)."""
+    """Return a date or time; `kind` is its SQL type, such as TIME(6)."""
     return Value(b'"%b"' % text, b"CAST(CAST('%b' AS %b) AS JSON)" % (text, kind))
 
 
 def bytes_value(data: bytes, code: int) -> Value:
-    """Return bytes; `code` is the type that the document says they have."""
+    """Return bytes; `code` is the type code that the document gives for them."""
     text = b'"base64:type%d:%b"' % (code, base64.b64encode(data))
     return Value(text, b"CAST(x'%b' AS JSON)" % data.hex().encode())
 

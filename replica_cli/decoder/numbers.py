@@ -1,4 +1,4 @@
-"""Numbers as text: exact, and in a form that the server reads back as the same type."""
+"""Turn numbers into text that is exact and that the server reads back as the same type."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _BYTES_BY_DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 
 
 def real_literal(value: float) -> bytes:
-    """Return a double literal with every digit (of a FLOAT, its exact widening). Raises ValueError for NaN and such."""
-    if value - value:  # infinity and NaN cannot stand in a column
+    """Return a literal with all digits of a double, or of a FLOAT as double. Raises ValueError if it is not finite."""
+    if value - value:  # a column cannot hold infinity or NaN
         raise ValueError("a FLOAT or DOUBLE is not a finite number")
     text = b"%a" % value
     return text if b"e" in text else text + b"e0"
 
 
 def decimal_size(precision: int, scale: int) -> int:
-    """Return how many bytes a DECIMAL takes."""
+    """Return the number of bytes of a stored DECIMAL."""
     whole, fraction = divmod(precision - scale, _DIGITS_OF_GROUP), divmod(scale, _DIGITS_OF_GROUP)
     groups = (whole[0] + fraction[0]) * _BYTES_OF_GROUP
     return groups + _BYTES_BY_DIGITS[whole[1]] + _BYTES_BY_DIGITS[fraction[1]]
 
 
 def decimal_groups(precision: int, scale: int) -> tuple[list[int], list[int]]:
-    """Return the digits of each group before and after the point, in order of their bytes."""
+    """Return the number of digits of each group before and after the point, in the order of their bytes."""
     whole, fraction = divmod(precision - scale, _DIGITS_OF_GROUP), divmod(scale, _DIGITS_OF_GROUP)
     before = [whole[1]] * bool(whole[1]) + [_DIGITS_OF_GROUP] * whole[0]
     after = [_DIGITS_OF_GROUP] * fraction[0] + [fraction[1]] * bool(fraction[1])
@@ -37,12 +37,16 @@ def decimal_groups(precision: int, scale: int) -> tuple[list[int], list[int]]:
 
 
 def group_size(digits: int) -> int:
-    """Return how many bytes a group of digits takes."""
+    """Return the number of bytes of a group of digits."""
     return _BYTES_BY_DIGITS[digits]
 
 
 def decimal_text(packed: bytes, precision: int, scale: int) -> bytes:
-    """Return a DECIMAL's exact text, where it is not compiled. Raises ValueError for digits that are none."""
+    """Return the exact text of a stored DECIMAL. JSON documents use it; for columns `rendering` makes source.
+
+    Raises:
+        ValueError: the size is wrong, or a group has a value with too many digits.
+    """
     size = decimal_size(precision, scale)
     if len(packed) != size or not 0 < precision <= 65 or scale > precision:
         raise ValueError("a DECIMAL has not its length")

@@ -1,7 +1,19 @@
-"""The Python source that makes each type's literal from what was unpacked.
+"""Make the Python source that turns the unpacked value of a column into a literal, for each type.
 
-Sources are templates: `{v}` and `{w}` are the names of what was unpacked (for strings `{v}` is the slice), `{i}` makes
-a name unique. Other names in them are globals of the compiled function, `names` of the rendering.
+The sources are templates. `{v}` and `{w}` are replaced by the names of the variables with the unpacked values; for
+strings `{v}` is the slice with the bytes. `{i}` is replaced by a suffix that makes a name unique. All other names are
+global names of the compiled function: the `names` of the rendering, or names that every function has.
+
+For an INT the expression is `b'%d' % {v}`. For a DECIMAL(10,2), stored in 5 bytes, it is
+
+    b'%b%d%b' % (sign{i}, (g{i}_0_0 - 2147483648), CENTS[g{i}_1_0])
+
+after the statements
+
+    g{i}_0_0, g{i}_1_0, = cut_IB({v})
+    sign{i} = b''
+    if g{i}_0_0 < 2147483648: sign{i} = b'-'; g{i}_0_0 ^= 4294967295; g{i}_1_0 ^= 255
+    if g{i}_0_0 >= 2247483648: raise ValueError('a DECIMAL holds digits that are none')
 """
 
 from __future__ import annotations
@@ -23,15 +35,16 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column
     from replica_cli.decoder.storage import Cell, Storage
 
-# Types of MariaDB that travel as fixed strings without their trailing zero bytes.
+# MariaDB types that are logged as fixed-length strings, without trailing zero bytes. The values are sizes in bytes.
 FIXED_BINARY = {"uuid": 16, "inet6": 16, "inet4": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """The source of a literal: statements that come first, the expression, and the globals that both use.
+    """The source of a literal: statements that run first, the expression, and the global names that both use.
 
-    `pattern` and `values` give the same bytes by `%`, for many literals at once.
+    `pattern` and `values` are for formatting many literals with one `%`: `pattern % (values)` gives the same bytes. If
+    `values` is empty, the value is the expression.
     """
 
     expression: str
@@ -48,13 +61,13 @@ _BIG_ENDIAN: dict[str, object] = {"big": int.from_bytes}
 
 
 def rendering_of(cell: Cell, form: Form) -> Rendering:
-    """Return the source of a column's literal; its storage was found before, so the type is known."""
+    """Return the source of a column's literal. Call `storage_of` first: it refuses types that are not known."""
     render = _RENDERINGS.get(cell.code)
     return render(cell) if render else _RENDERINGS_BY_FORM[cell.code](cell, form)
 
 
 def raw_of(storage: Storage) -> Rendering:
-    """Return the source of what an event holds of a column."""
+    """Return the source of a column in the form RAW: what the event holds, without a conversion to a literal."""
     return Rendering("{v}" if storage.is_sized or len(storage.codes) == 1 else "({v}, {w})")
 
 
@@ -67,25 +80,26 @@ def _tiny(cell: Cell) -> Rendering:
 def _decimal(cell: Cell) -> Rendering:
     precision, scale = cell.metadata >> 8, cell.metadata & 0xFF
     sides, checks = [], []
-    found: list[tuple[str, int]] = []
+    group_sizes: list[tuple[str, int]] = []
     for side, groups in enumerate(numbers.decimal_groups(precision, scale)):
         terms, digits_after = [], sum(groups)
         for at, digits in enumerate(groups):
             name = f"g{{i}}_{side}_{at}"
-            # The highest bit of all is the sign's.
+            # The highest bit of the first group is the sign.
             value, sign = name, 0
-            if not found:
+            if not group_sizes:
                 sign = 1 << numbers.group_size(digits) * 8 - 1
                 value = f"({name} - {sign})"
-            found.append((name, numbers.group_size(digits)))
+            group_sizes.append((name, numbers.group_size(digits)))
             checks.append(f"{name} >= {sign + 10**digits}")
             digits_after -= digits
             terms.append(f"{value} * {10**digits_after}" if digits_after else value)
         sides.append(" + ".join(terms) or "0")
-    lines, names = _groups(found)
+    lines, names = _groups(group_sizes)
     pattern, values = "%b%d", f"sign{{i}}, {sides[0]}"
     if scale == 2:
-        # The server's most common scale: a width makes formatting several times slower. Other digits are not in it.
+        # The most common scale. A table is several times faster than formatting with a width. The table needs no check:
+        # it raises IndexError for a value that is too large.
         checks.pop()
         pattern, values, names["CENTS"] = f"{pattern}%b", f"{values}, CENTS[{sides[1]}]", numbers.CENTS
     elif scale:
@@ -95,27 +109,34 @@ def _decimal(cell: Cell) -> Rendering:
     return Rendering(f"b'{pattern}' % ({values})", tuple(lines), names, pattern, values)
 
 
-def _groups(found: list[tuple[str, int]]) -> tuple[list[str], dict[str, object]]:
-    """Return what cuts a DECIMAL into groups of digits, by their names and sizes in bytes, and turns a negative one."""
-    listed = "".join(f"{name}, " for name, _ in found)
-    codes = [_GROUP_CODES.get(size) for _, size in found]
+def _groups(group_sizes: list[tuple[str, int]]) -> tuple[list[str], dict[str, object]]:
+    """Return the statements that cut a DECIMAL into groups and invert a negative one, and their global names.
+
+    The argument has the name and the size in bytes of each group. The statements set the sign too.
+    """
+    listed = "".join(f"{name}, " for name, _ in group_sizes)
+    codes = [_GROUP_CODES.get(size) for _, size in group_sizes]
     if None in codes:
-        shift, total = sum(size for _, size in found) * 8, []
-        for _, size in found:
+        shift, total = sum(size for _, size in group_sizes) * 8, []
+        for _, size in group_sizes:
             shift -= size * 8
             total.append(f"d{{i}} >> {shift} & {(1 << size * 8) - 1}")
         lines, names = ["d{i} = big({v})", f"{listed}= {', '.join(total)},"], dict(_BIG_ENDIAN)
     else:
         shape = "".join(code for code in codes if code)
         lines, names = [f"{listed}= cut_{shape}({{v}})"], {f"cut_{shape}": struct.Struct(f">{shape}").unpack}
-    first, size = found[0]
-    turned = "; ".join(f"{name} ^= {(1 << size * 8) - 1}" for name, size in found)
+    first, size = group_sizes[0]
+    inverted = "; ".join(f"{name} ^= {(1 << size * 8) - 1}" for name, size in group_sizes)
     is_negative = f"{first} < {1 << size * 8 - 1}"
-    return [*lines, "sign{i} = b''", f"if {is_negative}: sign{{i}} = b'-'; {turned}"], names
+    return [*lines, "sign{i} = b''", f"if {is_negative}: sign{{i}} = b'-'; {inverted}"], names
 
 
 def _fraction(digits: int) -> tuple[tuple[str, ...], str, str, dict[str, object]]:
-    """Return what cuts the fraction `f` from `x`, the table of seconds, and the source of what follows them."""
+    """Return what the source for a time with a fraction of `digits` digits needs.
+
+    It is: the statements that move the fraction from `x` to `f`, the name of the table of seconds, the source of what
+    follows the seconds, and the global names.
+    """
     if not digits:
         return (), "LAST_SECONDS", "", {"LAST_SECONDS": temporal.LAST_SECONDS}
     bits, unit = (digits + 1) // 2 * 8, 10 if digits % 2 else 1
@@ -127,7 +148,7 @@ def _fraction(digits: int) -> tuple[tuple[str, ...], str, str, dict[str, object]
 
 
 def _parts(*texts: str) -> tuple[str, str]:
-    """Return pattern and values of texts that are added up."""
+    """Return the pattern and the values of expressions that are joined with ` + `."""
     values = " + ".join(texts).split(" + ")
     return "%b" * len(values), ", ".join(values)
 
@@ -144,7 +165,7 @@ def _datetime(cell: Cell) -> Rendering:
 
 
 def _whole_datetime() -> Rendering:
-    """Return the source for one without a fraction, whose bytes are looked up as they are: most DATETIMEs are such."""
+    """Return the source for a DATETIME without a fraction, the most common kind: its bytes are looked up in tables."""
     day, clock = "RAW_DAYS[{v} & 0xFEFFFF]", "RAW_MINUTES[{v} >> 16 & 0xFF01 | {w} & 0xC0] + LAST_SECONDS[{w} & 63]"
     names: dict[str, object] = {
         "RAW_DAYS": temporal.RAW_DAYS,
@@ -155,9 +176,10 @@ def _whole_datetime() -> Rendering:
 
 
 def _timestamp(digits: int, number: str) -> Rendering:
+    """Return the source for a TIMESTAMP; `number` is the source of its seconds and fraction as one number."""
     cut, seconds, fraction, names = _fraction(digits)
     clock = f"DAY_MINUTES[x{{i}} % 86400 // 60] + {seconds}[x{{i}} % 60]{fraction}"
-    # MariaDB takes fractions of second 0 for moments; only all zero bits are the zero timestamp.
+    # In MariaDB second 0 with a fraction is a valid time. Only a value of all zero bits is the zero timestamp.
     is_moment = "x{i} or f{i}" if digits else "x{i}"
     names |= {"TIMESTAMP_DAYS": temporal.TIMESTAMP_DAYS, "DAY_MINUTES": temporal.DAY_MINUTES, **_BIG_ENDIAN}
     expression = f"(TIMESTAMP_DAYS[x{{i}} // 86400] + {clock} if {is_moment} else {temporal.zero_timestamp(digits)!r})"
@@ -166,11 +188,11 @@ def _timestamp(digits: int, number: str) -> Rendering:
 
 def _old_timestamp(cell: Cell) -> Rendering:
     digits = cell.column.fraction_digits
-    return _kept("OLD_TIMESTAMP", temporal.old_timestamp_text, digits) if digits else _timestamp(0, "{v}")
+    return _cached("OLD_TIMESTAMP", temporal.old_timestamp_text, digits) if digits else _timestamp(0, "{v}")
 
 
-def _kept(name: str, make: Callable[[bytes, int], bytes], digits: int) -> Rendering:
-    """Return the look-up of a text that is kept by its bytes: for types too rare to spell out."""
+def _cached(name: str, make: Callable[[bytes, int], bytes], digits: int) -> Rendering:
+    """Return the source of a look-up in a cache of texts by their bytes: for types too rare for source of their own."""
     texts: temporal.Texts[bytes] = temporal.Texts(lambda raw: make(raw, digits))
     return Rendering(f"{name}_{digits}[{{v}}]", names={f"{name}_{digits}": texts})
 
@@ -184,14 +206,15 @@ def _json(cell: Cell, form: Form) -> Rendering:
 
 
 def _fixed(cell: Cell, form: Form) -> Rendering:
+    """Return the source for the types that the log has as STRING: CHAR, BINARY, ENUM, SET and those of FIXED_BINARY."""
     column, (real, length) = cell.column, cell.string
     if real == TypeCode.SET and length == 8 and form is Form.KEY:
-        # The server compares a SET as a signed number, though it takes the bits as an unsigned one.
+        # The server compares a SET as a signed number, although it accepts its value as an unsigned one.
         return Rendering("b'%d' % ({v} - (({v} >> 63) << 64))")
     if real != TypeCode.STRING:
         return _NUMBER_OF_THREE if length == 3 else _NUMBER
     if column.data_type == "binary" or column.data_type in FIXED_BINARY:
-        # The event leaves out trailing zero bytes; a key without them is not found.
+        # The event leaves out trailing zero bytes, but the server finds no row by a key without them.
         return _literal("full{i}", column, form, (f"full{{i}} = {{v}}.ljust({length}, ZERO)",), {"ZERO": b"\0"})
     return _literal("{v}", column, form)
 
@@ -217,7 +240,8 @@ def _literal(
         make, name = (text_value, "text_value") if form is Form.VALUE else (text_key, "text_key")
         return Rendering(f"{name}({value})", statements, {**names, name: make})
     if form is Form.VALUE:
-        # Spelt out instead of called: most values need no escape, and two searches for a byte cost less than a call.
+        # The check is in the source itself: most values need no escape, and two searches for a byte cost less than a
+        # call.
         escaped = f"{value} if 39 not in {value} and 92 not in {value} else escape({value})"
         names = {**names, "escape": strings.escape}
         return Rendering(f"b\"'%b'\" % ({escaped})", statements, names, "'%b'", escaped)
@@ -240,10 +264,10 @@ _RENDERINGS: dict[int, Callable[[Cell], Rendering]] = {
     TypeCode.NEWDATE: lambda _: Rendering("DAYS[{v} | {w} << 16]", names={"DAYS": temporal.DAYS}),
     TypeCode.DATETIME2: _datetime,
     TypeCode.TIMESTAMP2: lambda cell: _timestamp(cell.metadata, "big({v})"),
-    TypeCode.TIME2: lambda cell: _kept("TIME", temporal.time_text, cell.metadata),
+    TypeCode.TIME2: lambda cell: _cached("TIME", temporal.time_text, cell.metadata),
     TypeCode.TIMESTAMP: _old_timestamp,
-    TypeCode.DATETIME: lambda c: _kept("OLD_DATETIME", temporal.old_datetime_text, c.column.fraction_digits),
-    TypeCode.TIME: lambda c: _kept("OLD_TIME", temporal.old_time_text, c.column.fraction_digits),
+    TypeCode.DATETIME: lambda c: _cached("OLD_DATETIME", temporal.old_datetime_text, c.column.fraction_digits),
+    TypeCode.TIME: lambda c: _cached("OLD_TIME", temporal.old_time_text, c.column.fraction_digits),
 }
 _RENDERINGS_BY_FORM: dict[int, Callable[[Cell, Form], Rendering]] = {
     TypeCode.STRING: _fixed,

@@ -1,4 +1,4 @@
-"""Where a column's bytes are in a row image."""
+"""Define how the bytes of each column type are stored in a row image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIZES = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is known of a column: the map's type and metadata, its sign, and the catalog's column."""
+    """A column of a row image: type code and metadata from the table map, signedness, and the catalog's column."""
 
     code: int
     metadata: int
@@ -31,25 +31,28 @@ class Cell:
 
     @property
     def string(self) -> tuple[int, int]:
-        """Return the real type and length of a STRING, ENUM or SET."""
+        """Return the real type and the length in bytes of a STRING, ENUM or SET."""
         return real_string(self.metadata) if self.metadata > 0xFF else (self.code, self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A value's bytes: `codes` of struct, one value each; `is_sized` where they are the length of a string."""
+    """The bytes of a value: `codes` are struct format codes, one for each unpacked number.
+
+    If `is_sized` is true, they give the length of a string, whose bytes follow.
+    """
 
     codes: tuple[str, ...]
     is_sized: bool = False
 
     @property
     def size(self) -> int:
-        """Return how many bytes the codes take."""
+        """Return the size of the codes in bytes, without the bytes of a string."""
         return sum(_SIZES.get(code) or int(code.removesuffix("s")) for code in self.codes)
 
 
 def storage_of(cell: Cell) -> Storage:
-    """Return where a column's bytes are. Raises UnsupportedEvent for a type or metadata that are not known."""
+    """Return how a column is stored. Raises UnsupportedEvent if the type or its metadata are not known."""
     find = _STORAGES.get(cell.code)
     storage = find(cell) if find else None
     if storage is None:
@@ -75,7 +78,7 @@ def _real(letter: str) -> Callable[[Cell], Storage | None]:
 
 def _decimal(cell: Cell) -> Storage | None:
     precision, scale = cell.metadata >> 8, cell.metadata & 0xFF
-    # MariaDB allows 38 digits after the point, MySQL 30.
+    # MariaDB allows up to 38 digits after the point, MySQL 30.
     is_known = 0 < precision <= 65 and scale <= min(precision, 38)
     return _bytes(decimal_size(precision, scale)) if is_known else None
 

@@ -1,4 +1,4 @@
-"""Strings: escaping, padding, MariaDB's compressed columns, and the types that travel as strings."""
+"""Make literals of strings: escape and quote them, and unpack MariaDB's compressed columns."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ _LENGTH_BYTES = 0x07
 
 
 def escape(value: bytes) -> bytes:
-    """Escape a value that goes between single quotes, in a session where backslash escapes."""
+    """Escape a value for use between single quotes, in a session in which a backslash escapes."""
     return value.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
 
 
 def quote(value: bytes) -> bytes:
-    """Return a quoted literal of these very bytes; NUL and all others are sent as they are."""
+    """Return a quoted literal of exactly these bytes. Only quotes and backslashes are escaped, not NUL."""
     return b"'%b'" % (value if 39 not in value and 92 not in value else escape(value))
 
 
 def key_template(charset: str | None) -> bytes:
-    """Return the `%` template that a value's hex digits go into, with the charset that lets an index be used."""
+    """Return the `%` template for the hex digits of a value, with the charset, so that the server uses an index.
+
+    Raises:
+        UnsupportedEvent: the charset's name has unexpected characters.
+    """
     if charset is None or charset == "binary":
         return b"x'%b'"
     if not _INTRODUCER.fullmatch(charset):
@@ -36,9 +40,13 @@ def key_template(charset: str | None) -> bytes:
 def unpack(value: bytes) -> bytes:
     """Return the content of a MariaDB COMPRESSED value.
 
-    Layout: one byte (method in the high half; in the low half one bit for raw deflate and the number of length bytes),
-    the length high byte first, the stream. Nothing at all stands for the empty string.
-    Raises CorruptEvent, and UnsupportedEvent for a method other than zlib. Source: MariaDB sql/field_comp.cc.
+    The layout is one byte, the length with its high byte first, and the stream. The byte has the method in its high
+    half, and in its low half one bit for raw deflate and the number of length bytes. No bytes mean the empty string.
+    Source: MariaDB sql/field_comp.cc.
+
+    Raises:
+        CorruptEvent: the value cannot be unpacked, or its size is not the announced one.
+        UnsupportedEvent: the method is not zlib.
     """
     if not value:
         return value
@@ -51,7 +59,7 @@ def unpack(value: bytes) -> bytes:
     length = int.from_bytes(value[1:start], "big")
     stream = zlib.decompressobj(-zlib.MAX_WBITS if header & _IS_RAW_DEFLATE else zlib.MAX_WBITS)
     try:
-        # One byte more than announced, so that a stream that goes on is noticed without unpacking all of it.
+        # Unpack one byte more than announced: that shows that a stream is longer, without unpacking all of it.
         content = stream.decompress(value[start:], length + 1)
     except zlib.error as error:
         raise CorruptEvent(f"a COMPRESSED column's value cannot be unpacked: {error}") from error

@@ -1,6 +1,6 @@
-"""Dates and times as quoted text: zero, partial and invalid ones as they are.
+"""Turn dates and times into quoted text. Zero, partial and invalid ones are returned as they are stored.
 
-Texts are put together from tables of their parts; only days are too many for a table and are kept as they come.
+Texts are joined from tables of their parts. Days are too many for a table: they are cached when they occur.
 Layouts: https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html; for the old ones MariaDB sql/field.cc.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _Raw = TypeVar("_Raw", int, bytes)
 
-_TEXTS_KEPT = 16384
+_MAX_TEXTS = 16384
 _EPOCH = date(1970, 1, 1)
 _TIME_ZERO_SECONDS = 838 * 3600 + 59 * 60 + 59 + 1
 OLD_TIME_SIZES = (3, 4, 4, 5, 5, 5, 6)
@@ -23,7 +23,7 @@ OLD_FRACTION_SIZES = (0, 1, 1, 2, 2, 3, 3)
 
 
 class Texts(dict[_Raw, bytes]):
-    """A table that makes what it does not have yet, and starts anew when it is full."""
+    """A cache of texts. `make` computes a missing text from its stored form. A full cache (16,384 texts) is emptied."""
 
     def __init__(self, make: Callable[[_Raw], bytes]) -> None:
         super().__init__()
@@ -31,32 +31,32 @@ class Texts(dict[_Raw, bytes]):
 
     def __missing__(self, raw: _Raw) -> bytes:
         text = self._make(raw)
-        if len(self) >= _TEXTS_KEPT:
+        if len(self) >= _MAX_TEXTS:
             self.clear()
         self[raw] = text
         return text
 
 
 def date_text(year: int, month: int, day: int) -> bytes:
-    """Return `YYYY-MM-DD`. Raises ValueError for what no server stores."""
+    """Return `YYYY-MM-DD`. Raises ValueError for values that no server stores."""
     if not (0 <= year <= 9999 and 0 <= month <= 12 and 0 <= day <= 31):
         raise ValueError(f"{year}-{month}-{day} is no date")
     return b"%04d-%02d-%02d" % (year, month, day)
 
 
 def clock_text(hour: int, minute: int, second: int) -> bytes:
-    """Return `hh:mm:ss`, hours up to 838. Raises ValueError for what no server stores."""
+    """Return `hh:mm:ss`, with hours up to 838. Raises ValueError for values that no server stores."""
     if not (0 <= hour <= 838 and 0 <= minute <= 59 and 0 <= second <= 59):
         raise ValueError(f"{hour}:{minute}:{second} is no time")
     return b"%02d:%02d:%02d" % (hour, minute, second)
 
 
 def fraction_text(microseconds: int, digits: int) -> bytes:
-    """Return `.` and the digits, nothing where there are none. Raises ValueError where digits would be cut."""
-    kept, cut = divmod(microseconds, 10 ** (6 - digits))
+    """Return `.` and the digits, or nothing if `digits` is 0. Raises ValueError if a digit would be cut."""
+    shown, cut = divmod(microseconds, 10 ** (6 - digits))
     if cut or not 0 <= microseconds < 1_000_000:
         raise ValueError(f"{microseconds} microseconds are not {digits} digits")
-    return b".%0*d" % (digits, kept) if digits else b""
+    return b".%0*d" % (digits, shown) if digits else b""
 
 
 def _day(raw: int) -> bytes:
@@ -78,40 +78,45 @@ def _day_of_timestamp(days: int) -> bytes:
     return b"'" + (_EPOCH + timedelta(days=days)).isoformat().encode() + b" "
 
 
-# A DATE's three bytes; the upper 22 bits of a DATETIME; days since 1970.
+# Texts of days, by the number in a DATE's three bytes, by the date bits of a DATETIME, and by the days since 1970.
 DAYS: Texts[int] = Texts(_day)
 DATETIME_DAYS: Texts[int] = Texts(_day_of_datetime)
 TIMESTAMP_DAYS: Texts[int] = Texts(_day_of_timestamp)
-# The clock: a DATETIME's hour and minute bits, minutes since midnight, and seconds with what comes after them.
+# Texts of the clock. DATETIME_MINUTES: by a DATETIME's hour and minute bits.
 DATETIME_MINUTES = {hour << 6 | minute: b"%02d:%02d:" % (hour, minute) for hour in range(24) for minute in range(60)}
-# Of a DATETIME without a fraction: its first three bytes, low byte first, without the hour's highest bit; that bit, the
-# fourth byte above it, and the upper two bits of the last one.
+# For a DATETIME without a fraction, whose bytes are used as they are. RAW_DAYS: by the first three bytes as a number,
+# low byte first, without the hour's highest bit. RAW_MINUTES: by that bit, the fourth byte (in bits 8 to 15), and the
+# upper two bits of the fifth byte.
 RAW_DAYS: Texts[int] = Texts(_day_of_raw)
 RAW_MINUTES = {raw >> 10 & 1 | raw >> 2 << 8 & 0xFF00 | raw << 6 & 0xC0: text for raw, text in DATETIME_MINUTES.items()}
+# DAY_MINUTES: by minutes since midnight. LAST_SECONDS and SECONDS: by second, with the quote or point that follows.
 DAY_MINUTES = tuple(b"%02d:%02d:" % divmod(minute, 60) for minute in range(1440))
 LAST_SECONDS = {second: b"%02d'" % second for second in range(60)}
 SECONDS = {second: b"%02d." % second for second in range(60)}
 
 
 def zero_timestamp(digits: int) -> bytes:
-    """Return the zero timestamp, which is no moment."""
+    """Return the zero timestamp, which is not a time."""
     return b"'0000-00-00 00:00:00%b'" % fraction_text(0, digits)
 
 
 def time_text(raw: bytes, digits: int) -> bytes:
-    """Return a TIME2: one number, offset by half its range, so that it is negative as a whole."""
+    """Return a TIME2. It is stored as one signed number, with half of the range added to it.
+
+    `raw` has the high byte first; `digits` is the number of digits of the fraction.
+    """
     fraction_bits = (len(raw) - 3) * 8
     number = int.from_bytes(raw, "big") - (0x800000 << fraction_bits)
     sign, number = (b"-", -number) if number < 0 else (b"", number)
     clock = number >> fraction_bits
-    # Two digits a byte, whatever the column shows.
+    # Each byte of the fraction has two digits, also if the column shows one of them.
     microseconds = (number & (1 << fraction_bits) - 1) * 10 ** (6 - fraction_bits // 4)
     text = clock_text(clock >> 12, clock >> 6 & 63, clock & 63)
     return b"'%b%b%b'" % (sign, text, fraction_text(microseconds, digits))
 
 
 def old_timestamp_text(raw: bytes, digits: int) -> bytes:
-    """Return a TIMESTAMP of MariaDB's own format with a fraction: seconds, fraction, both high byte first."""
+    """Return a TIMESTAMP with a fraction in MariaDB's own format: seconds and fraction, both high byte first."""
     seconds, fraction = int.from_bytes(raw[:4], "big"), int.from_bytes(raw[4:], "big")
     if not seconds and not fraction:
         return zero_timestamp(digits)
@@ -120,7 +125,7 @@ def old_timestamp_text(raw: bytes, digits: int) -> bytes:
 
 
 def old_datetime_text(raw: bytes, digits: int) -> bytes:
-    """Return a DATETIME of before MySQL 5.6 (decimal YYYYMMDDhhmmss), or MariaDB's own with a fraction."""
+    """Return a DATETIME in the format before MySQL 5.6 (decimal YYYYMMDDhhmmss), or in MariaDB's with a fraction."""
     if not digits:
         day, clock = divmod(int.from_bytes(raw, "little"), 1_000_000)
         date_part = date_text(day // 10000, day // 100 % 100, day % 100)
@@ -135,7 +140,7 @@ def old_datetime_text(raw: bytes, digits: int) -> bytes:
 
 
 def old_time_text(raw: bytes, digits: int) -> bytes:
-    """Return a TIME of before MySQL 5.6 (decimal hhmmss with a sign), or MariaDB's own with a fraction."""
+    """Return a TIME in the format before MySQL 5.6 (decimal hhmmss with a sign), or in MariaDB's with a fraction."""
     if not digits:
         number = int.from_bytes(raw, "little", signed=True)
         sign, number = (b"-", -number) if number < 0 else (b"", number)

@@ -1,6 +1,6 @@
-"""Column types as a table map event numbers them, and what `TableMap.metadata` must hold for each.
+"""Define the type codes of columns in table map events, and what `TableMap.metadata` must hold for each.
 
-Given the raw metadata bytes of a column in the event's body:
+From the raw metadata bytes of a column in the event's body:
 
 | type                                                               | raw bytes | number in `TableMap.metadata`    |
 |--------------------------------------------------------------------|-----------|----------------------------------|
@@ -9,15 +9,16 @@ Given the raw metadata bytes of a column in the event's body:
 | BLOB_COMPRESSED                                                    |           | prefix (1 to 4)                  |
 | TIMESTAMP2, DATETIME2, TIME2                                       | 1         | raw[0]: digits of the fraction   |
 | VARCHAR, VAR_STRING, VARCHAR_COMPRESSED                            | 2         | raw[0] | raw[1] << 8: octets     |
-| BIT                                                                | 2         | raw[0] | raw[1] << 8: low byte   |
-|                                                                    |           | spare bits, high byte whole bytes|
+| BIT                                                                | 2         | raw[0] | raw[1] << 8: full bytes |
+|                                                                    |           | in the high byte, further bits   |
+|                                                                    |           | in the low byte                  |
 | STRING, ENUM, SET                                                  | 2         | raw[0] << 8 | raw[1]: real type  |
 |                                                                    |           | and length, see `real_string`    |
 | NEWDECIMAL                                                         | 2         | raw[0] << 8 | raw[1]: precision  |
 |                                                                    |           | in the high byte, scale in the low |
 | all others, MariaDB's old TIMESTAMP, TIME, DATETIME among them     | 0         | 0                                |
 
-Source: https://mariadb.com/kb/en/table_map_event/ and `save_field_metadata` of either server.
+Source: https://mariadb.com/kb/en/table_map_event/ and `save_field_metadata` of both servers.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from enum import IntEnum
 
 
 class TypeCode(IntEnum):
-    """A column's type in `TableMap.types`."""
+    """The type code of a column in `TableMap.types`."""
 
     DECIMAL = 0
     TINY = 1
@@ -89,7 +90,7 @@ TWO_BYTE_METADATA_HIGH_FIRST = frozenset({TypeCode.STRING, TypeCode.ENUM, TypeCo
 
 
 def type_name(code: int) -> str:
-    """Return the type's name, or its number where it is none that is known."""
+    """Return the name of a type code, or "type N" if it is not known."""
     try:
         return TypeCode(code).name
     except ValueError:
@@ -97,9 +98,9 @@ def type_name(code: int) -> str:
 
 
 def real_string(metadata: int) -> tuple[int, int]:
-    """Return the real type (STRING, ENUM, SET) and the length in bytes that STRING's metadata pack.
+    """Return the real type (STRING, ENUM, SET) and the length in bytes from the metadata of a STRING.
 
-    Two bits of lengths above 255 stand inverted in bits 4 and 5 of the type byte.
+    Bits 8 and 9 of the length are inverted in bits 4 and 5 of the type byte.
     """
     type_byte, length = metadata >> 8, metadata & 0xFF
     if type_byte & 0x30 != 0x30:

@@ -1,1 +1,1 @@
-"""Drift: where the two catalogs differ, and the SQL that ends it."""
+"""Find drift between primary and secondary, and write the SQL that repairs it."""

@@ -1,4 +1,8 @@
-"""ALTER TABLE for one table: the primary's own words for each column, index and check that differs."""
+"""Build the ALTER TABLE statements that make one table of the secondary like the primary's table.
+
+Columns, indexes and checks that differ are written as the primary's SHOW CREATE TABLE writes them.
+`replica_cli.drift.repair` uses this module.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from replica_cli.sqlbuilder.identifiers import quote, quote_table
 if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition
 
-_CHANGED_COLUMN = frozenset(
+_NEEDS_MODIFY = frozenset(
     {Aspect.COLUMN_TYPE, Aspect.CHARSET, Aspect.COLLATION, Aspect.NULLABILITY, Aspect.DEFAULT, Aspect.EXTRA}
 )
 _MAY_LOSE = frozenset({Aspect.COLUMN_TYPE, Aspect.CHARSET, Aspect.NULLABILITY})
@@ -23,25 +27,33 @@ _MAY_LOSE = frozenset({Aspect.COLUMN_TYPE, Aspect.CHARSET, Aspect.NULLABILITY})
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """One table's change; `text` is the CREATE TABLE that would make it anew on the secondary."""
+    """The difference between one table of the primary and its table on the secondary, as SQL.
+
+    `text` is the CREATE TABLE statement that makes the table on the secondary. The clauses are taken from it.
+    """
 
     primary: TableDefinition
     secondary: TableDefinition
     text: str
 
-    def statements(self, found: list[Difference], copy_again: str) -> list[str]:
-        """Return the statements for one table's differences, `copy_again` before one that leaves values to be copied.
+    def statements(self, differences: list[Difference], copy_again: str) -> list[str]:
+        """Return the statements that remove these differences of the table.
 
-        Engine and default collation go first and alone: they decide what the words of a column mean.
+        Engine and default collation come first, each in a statement of its own: they decide what a column definition
+        means. One ALTER TABLE makes all other changes. Comments before it warn about values that may be lost.
+
+        Args:
+            differences: the differences of this table only.
+            copy_again: the comment that is put before the ALTER TABLE if the table must be copied again after it.
         """
         table = quote_table(self.secondary.name)
-        first = [f"ALTER TABLE {table} {o}" for d in found if (o := self._table_option(d))]
-        clauses = [*self._dropped(found), *self._columns(found), *self._added(found)]
+        first = [f"ALTER TABLE {table} {o}" for d in differences if (o := self._table_option(d))]
+        clauses = [*self._dropped(differences), *self._columns(differences), *self._added(differences)]
         if not clauses:
             return first
-        lost = [f"-- {printable(w)}\n" for d in found if (w := _warning(d))]
-        needs_copy = any(d.aspect is Aspect.MISSING_COLUMN or _is_to_be_filled(d) for d in found)
-        comments = "".join(lost) + (copy_again if needs_copy else "")
+        warnings = [f"-- {printable(w)}\n" for d in differences if (w := _warning(d))]
+        needs_copy = any(d.aspect is Aspect.MISSING_COLUMN or _is_to_be_filled(d) for d in differences)
+        comments = "".join(warnings) + (copy_again if needs_copy else "")
         return [*first, f"{comments}ALTER TABLE {table}\n  " + ",\n  ".join(clauses)]
 
     def _table_option(self, difference: Difference) -> str:
@@ -51,51 +63,57 @@ class Alteration:
             return f"COLLATE = {difference.primary}"
         return ""
 
-    def _remade(self, found: list[Difference]) -> set[str]:
-        # A generated column cannot become another kind in place; it is dropped and added, and its indexes with it.
-        return {d.name for d in found if d.aspect is Aspect.GENERATED}
+    def _recreated_columns(self, differences: list[Difference]) -> set[str]:
+        # A generated column cannot become another kind of column in place. It is dropped and added, and so are its
+        # indexes.
+        return {d.name for d in differences if d.aspect is Aspect.GENERATED}
 
-    def _changed_indexes(self, found: list[Difference]) -> tuple[list[str], list[str]]:
-        remade = self._remade(found)
-        touched = [i.name for i in self.secondary.indexes if any(c.name in remade for c in i.columns)]
-        indexes = [d for d in found if d.aspect is Aspect.INDEX]
-        dropped = [_their_name(d, self.secondary) for d in indexes if d.secondary is not None]
+    def _changed_indexes(self, differences: list[Difference]) -> tuple[list[str], list[str]]:
+        """Return the names of the indexes to drop and of those to add."""
+        recreated_columns = self._recreated_columns(differences)
+        affected = [i.name for i in self.secondary.indexes if any(c.name in recreated_columns for c in i.columns)]
+        indexes = [d for d in differences if d.aspect is Aspect.INDEX]
+        dropped = [_name_on_secondary(d, self.secondary) for d in indexes if d.secondary is not None]
         added = [d.name for d in indexes if d.primary is not None]
-        ours = {i.name for i in self.primary.indexes}
-        again = [n for n in touched if n not in dropped]
-        return [*dropped, *again], [*added, *(n for n in again if n in ours and n not in added)]
+        primary_names = {i.name for i in self.primary.indexes}
+        recreated = [n for n in affected if n not in dropped]
+        return [*dropped, *recreated], [*added, *(n for n in recreated if n in primary_names and n not in added)]
 
-    def _dropped(self, found: list[Difference]) -> list[str]:
-        indexes, _ = self._changed_indexes(found)
+    def _dropped(self, differences: list[Difference]) -> list[str]:
+        indexes, _ = self._changed_indexes(differences)
         clauses = ["DROP PRIMARY KEY" if n == "PRIMARY" else f"DROP INDEX {quote(n)}" for n in indexes]
         columns = {c.name for c in self.secondary.columns}
-        # A check that bears a column's name belongs to the column, and goes when the column is written anew.
-        checks = (d.name for d in found if _is_extra_check(d) and d.name not in columns)
+        # A check that has the name of a column belongs to that column: MODIFY COLUMN replaces or removes it.
+        checks = (d.name for d in differences if _is_extra_check(d) and d.name not in columns)
         clauses += [f"DROP CONSTRAINT {quote(n)}" for n in checks]
-        clauses += [f"DROP COLUMN {quote(n)}" for n in self._remade(found)]
-        return clauses + [f"DROP COLUMN {quote(d.name)}" for d in found if d.aspect is Aspect.EXTRA_COLUMN]
+        clauses += [f"DROP COLUMN {quote(n)}" for n in self._recreated_columns(differences)]
+        return clauses + [f"DROP COLUMN {quote(d.name)}" for d in differences if d.aspect is Aspect.EXTRA_COLUMN]
 
-    def _columns(self, found: list[Difference]) -> list[str]:
-        missing = {d.name for d in found if d.aspect is Aspect.MISSING_COLUMN} | self._remade(found)
-        changed = {d.name for d in found if d.aspect in _CHANGED_COLUMN}
-        changed |= {d.name for d in found if d.aspect is Aspect.CHECK and self._is_column_check(d)}
-        is_reordered = any(d.aspect is Aspect.COLUMN_ORDER for d in found)
-        clauses, place = [], "FIRST"
+    def _columns(self, differences: list[Difference]) -> list[str]:
+        missing = {d.name for d in differences if d.aspect is Aspect.MISSING_COLUMN} | self._recreated_columns(
+            differences
+        )
+        changed = {d.name for d in differences if d.aspect in _NEEDS_MODIFY}
+        changed |= {d.name for d in differences if d.aspect is Aspect.CHECK and self._is_column_check(d)}
+        is_reordered = any(d.aspect is Aspect.COLUMN_ORDER for d in differences)
+        clauses, column_position = [], "FIRST"
         for column in self.primary.columns:
             clause = column_clause(self.text, column.name)
             if clause is not None and column.name in missing:
-                clauses.append(f"ADD COLUMN {clause} {place}")
+                clauses.append(f"ADD COLUMN {clause} {column_position}")
             elif clause is not None and is_reordered:
-                clauses.append(f"MODIFY COLUMN {clause} {place}")
+                clauses.append(f"MODIFY COLUMN {clause} {column_position}")
             elif clause is not None and column.name in changed:
                 clauses.append(f"MODIFY COLUMN {clause}")
-            place = f"AFTER {quote(column.name)}"
+            column_position = f"AFTER {quote(column.name)}"
         return clauses
 
-    def _added(self, found: list[Difference]) -> list[str]:
-        _, indexes = self._changed_indexes(found)
+    def _added(self, differences: list[Difference]) -> list[str]:
+        _, indexes = self._changed_indexes(differences)
         keys = (key_clause(self.text, n) for n in indexes)
-        checks = (check_clause(self.text, d.name) for d in found if d.aspect is Aspect.CHECK and d.primary is not None)
+        checks = (
+            check_clause(self.text, d.name) for d in differences if d.aspect is Aspect.CHECK and d.primary is not None
+        )
         return [f"ADD {clause}" for clause in (*keys, *checks) if clause is not None]
 
     def _is_column_check(self, difference: Difference) -> bool:
@@ -116,18 +134,19 @@ def _warning(difference: Difference) -> str:
 
 
 def _loses_nothing(difference: Difference) -> bool:
-    """Return True if the secondary's values all fit what the primary has."""
-    ours, theirs = difference.primary or "", difference.secondary or ""
+    """Return True if the primary's column can hold every value of the secondary's column."""
+    on_primary, on_secondary = difference.primary or "", difference.secondary or ""
     match difference.aspect:
         case Aspect.NULLABILITY:
-            return ours == "NULL"
+            return on_primary == "NULL"
         case Aspect.CHARSET:
-            return ours == "utf8mb4" and bool(theirs) and theirs != "binary"
+            return on_primary == "utf8mb4" and bool(on_secondary) and on_secondary != "binary"
         case _:
-            return is_widening(theirs, ours)
+            return is_widening(on_secondary, on_primary)
 
 
 def _is_to_be_filled(difference: Difference) -> bool:
+    """Return True if a generated column becomes an ordinary one: its values must be copied from the primary."""
     return difference.aspect is Aspect.GENERATED and difference.primary is None
 
 
@@ -135,5 +154,5 @@ def _is_extra_check(difference: Difference) -> bool:
     return difference.aspect is Aspect.CHECK and difference.secondary is not None
 
 
-def _their_name(difference: Difference, table: TableDefinition) -> str:
+def _name_on_secondary(difference: Difference, table: TableDefinition) -> str:
     return next((i.name for i in table.indexes if i.name.lower() == difference.name.lower()), difference.name)

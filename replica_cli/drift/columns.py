@@ -1,4 +1,4 @@
-"""Columns compared: which are there, in what order, and what each of them holds."""
+"""Compare the columns of two tables: which columns exist, their order, and the definition of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A table of the primary beside the secondary's table that stands for it."""
+    """A table of the primary and the table on the secondary that replicates it.
+
+    `crossing` is None if both servers are of one flavour.
+    """
 
     primary: TableDefinition
     secondary: TableDefinition
@@ -27,106 +30,116 @@ class Pair:
 
     @property
     def is_same_flavour(self) -> bool:
-        """Say whether both sides are of one flavour."""
+        """Return True if both servers are of one flavour."""
         return self.crossing is None
 
     def collation(self, name: str | None) -> str | None:
-        """Return what the secondary should have for a collation of the primary."""
+        """Return the collation that the secondary should have if the primary has `name`."""
         return charset(name if self.crossing is None or name is None else self.crossing.collation(name) or name)
 
     def difference(
         self, aspect: Aspect, name: str, primary: str | None, secondary: str | None, severity: Severity
     ) -> Difference:
-        """Return a difference of these two tables."""
+        """Return a `Difference` between these two tables."""
         return Difference(self.primary.name, self.secondary.name, aspect, name, primary, secondary, severity)
 
     def is_same_expression(self, primary: str, secondary: str) -> bool:
-        """Say whether two expressions are one, as far as their text tells; each flavour prints its own parentheses."""
+        """Return True if two expressions are the same as far as their text shows.
+
+        Between two flavours parentheses are ignored, because each flavour prints its own.
+        """
         if compact(self._routed(primary)) == compact(secondary):
             return True
         return not self.is_same_flavour and loose(self._routed(primary)) == loose(secondary)
 
     def _routed(self, expression: str) -> str:
-        # Only a sequence's name carries a schema here, and it is routed with its table.
-        ours, theirs = quote(self.primary.name.schema), quote(self.secondary.name.schema)
-        return expression if ours == theirs else expression.replace(f"{ours}.", f"{theirs}.")
+        # In an expression only the name of a sequence has a schema. The sequence is on the secondary in the table's
+        # schema.
+        primary_schema, secondary_schema = quote(self.primary.name.schema), quote(self.secondary.name.schema)
+        return (
+            expression
+            if primary_schema == secondary_schema
+            else expression.replace(f"{primary_schema}.", f"{secondary_schema}.")
+        )
 
 
 def compare_columns(pair: Pair) -> Iterator[Difference]:
-    """Yield where the columns differ: missing and extra ones, their order, then each one's own."""
-    ours, theirs = pair.primary.columns, pair.secondary.columns
-    theirs_by_name = {c.name.lower(): c for c in theirs}
-    names = {c.name.lower() for c in ours}
-    last_common = max((p for p, c in enumerate(theirs) if c.name.lower() in names), default=-1)
-    for column in ours:
-        if column.name.lower() not in theirs_by_name:
+    """Yield the differences of the columns: missing and extra columns, then the order, then each common column."""
+    primary_columns, secondary_columns = pair.primary.columns, pair.secondary.columns
+    secondary_by_name = {c.name.lower(): c for c in secondary_columns}
+    primary_names = {c.name.lower() for c in primary_columns}
+    last_common = max((p for p, c in enumerate(secondary_columns) if c.name.lower() in primary_names), default=-1)
+    for column in primary_columns:
+        if column.name.lower() not in secondary_by_name:
             yield pair.difference(
                 Aspect.MISSING_COLUMN, column.name, describe_column(column), None, Severity.BREAKS
             )  # fmt: skip
-    for place, column in enumerate(theirs):
-        if column.name.lower() not in names:
-            # Rows are written by position or by name; only a column after all others that fills itself is harmless.
+    for number, column in enumerate(secondary_columns):
+        if column.name.lower() not in primary_names:
+            # Rows are written by position or by name. An extra column is harmless only if it is after all common
+            # columns and gets its value by itself.
             is_filled = column.default is not None or column.is_generated or "auto_increment" in column.extra.lower()
-            severity = Severity.DIFFERS if is_filled and place > last_common else Severity.BREAKS
+            severity = Severity.DIFFERS if is_filled and number > last_common else Severity.BREAKS
             yield pair.difference(Aspect.EXTRA_COLUMN, column.name, None, describe_column(column), severity)
-    our_order = [c.name for c in ours if c.name.lower() in theirs_by_name]
-    their_order = [c.name for c in theirs if c.name.lower() in names]
-    if [n.lower() for n in our_order] != [n.lower() for n in their_order]:
+    primary_order = [c.name for c in primary_columns if c.name.lower() in secondary_by_name]
+    secondary_order = [c.name for c in secondary_columns if c.name.lower() in primary_names]
+    if [n.lower() for n in primary_order] != [n.lower() for n in secondary_order]:
         yield pair.difference(
-            Aspect.COLUMN_ORDER, "", ", ".join(our_order), ", ".join(their_order), Severity.BREAKS
+            Aspect.COLUMN_ORDER, "", ", ".join(primary_order), ", ".join(secondary_order), Severity.BREAKS
         )  # fmt: skip
-    for column in ours:
-        if other := theirs_by_name.get(column.name.lower()):
-            yield from _compare(pair, column, other)
+    for column in primary_columns:
+        if secondary_column := secondary_by_name.get(column.name.lower()):
+            yield from _compare(pair, column, secondary_column)
 
 
-def _compare(pair: Pair, ours: Column, theirs: Column) -> Iterator[Difference]:
-    name = ours.name
-    our_type = column_type(ours, pair.primary, is_same_flavour=pair.is_same_flavour)
-    their_type = column_type(theirs, pair.secondary, is_same_flavour=pair.is_same_flavour)
-    if pair.is_same_flavour and ours.srid != theirs.srid:
-        our_type, their_type = f"{our_type} SRID {ours.srid}", f"{their_type} SRID {theirs.srid}"
-    if our_type != their_type:
-        yield pair.difference(Aspect.COLUMN_TYPE, name, our_type, their_type, Severity.BREAKS)
-    if not is_json(ours, pair.primary):
-        yield from _compare_text(pair, ours, theirs)
-    our_formula, their_formula = describe_generated(ours), describe_generated(theirs)
-    if not _is_same_formula(pair, our_formula, their_formula):
-        yield pair.difference(Aspect.GENERATED, name, our_formula, their_formula, Severity.BREAKS)
-    if our_formula is not None or their_formula is not None:
-        # What a generated column takes is decided by its expression.
+def _compare(pair: Pair, primary: Column, secondary: Column) -> Iterator[Difference]:
+    name = primary.name
+    primary_type = column_type(primary, pair.primary, is_same_flavour=pair.is_same_flavour)
+    secondary_type = column_type(secondary, pair.secondary, is_same_flavour=pair.is_same_flavour)
+    if pair.is_same_flavour and primary.srid != secondary.srid:
+        primary_type, secondary_type = f"{primary_type} SRID {primary.srid}", f"{secondary_type} SRID {secondary.srid}"
+    if primary_type != secondary_type:
+        yield pair.difference(Aspect.COLUMN_TYPE, name, primary_type, secondary_type, Severity.BREAKS)
+    if not is_json(primary, pair.primary):
+        yield from _compare_text(pair, primary, secondary)
+    primary_formula, secondary_formula = describe_generated(primary), describe_generated(secondary)
+    if not _is_same_formula(pair, primary_formula, secondary_formula):
+        yield pair.difference(Aspect.GENERATED, name, primary_formula, secondary_formula, Severity.BREAKS)
+    if primary_formula is not None or secondary_formula is not None:
+        # The expression of a generated column decides which values it can have.
         return
-    if ours.is_nullable != theirs.is_nullable:
-        severity = Severity.BREAKS if ours.is_nullable else Severity.DIFFERS
-        words = ("NULL" if c.is_nullable else "NOT NULL" for c in (ours, theirs))
+    if primary.is_nullable != secondary.is_nullable:
+        severity = Severity.BREAKS if primary.is_nullable else Severity.DIFFERS
+        words = ("NULL" if c.is_nullable else "NOT NULL" for c in (primary, secondary))
         yield pair.difference(Aspect.NULLABILITY, name, next(words), next(words), severity)
-    if not _is_same_default(pair, ours, theirs):
-        yield pair.difference(Aspect.DEFAULT, name, ours.default, theirs.default, Severity.DIFFERS)
-    if ours.extra.lower() != theirs.extra.lower():
-        yield pair.difference(Aspect.EXTRA, name, ours.extra, theirs.extra, Severity.DIFFERS)
+    if not _is_same_default(pair, primary, secondary):
+        yield pair.difference(Aspect.DEFAULT, name, primary.default, secondary.default, Severity.DIFFERS)
+    if primary.extra.lower() != secondary.extra.lower():
+        yield pair.difference(Aspect.EXTRA, name, primary.extra, secondary.extra, Severity.DIFFERS)
 
 
-def _compare_text(pair: Pair, ours: Column, theirs: Column) -> Iterator[Difference]:
-    if charset(ours.charset) != charset(theirs.charset):
-        yield pair.difference(Aspect.CHARSET, ours.name, ours.charset, theirs.charset, Severity.BREAKS)
-    elif pair.collation(ours.collation) != charset(theirs.collation):
-        # What is one key on the primary may be none, or two, under another collation.
+def _compare_text(pair: Pair, primary: Column, secondary: Column) -> Iterator[Difference]:
+    if charset(primary.charset) != charset(secondary.charset):
+        yield pair.difference(Aspect.CHARSET, primary.name, primary.charset, secondary.charset, Severity.BREAKS)
+    elif pair.collation(primary.collation) != charset(secondary.collation):
+        # Two values that are equal in one collation can differ in another, so a unique key can accept or refuse other
+        # rows.
         unique = (i for i in pair.primary.indexes + pair.secondary.indexes if i.is_unique)
-        is_key = any(part.name.lower() == ours.name.lower() for i in unique for part in i.columns)
+        is_key = any(part.name.lower() == primary.name.lower() for i in unique for part in i.columns)
         severity = Severity.BREAKS if is_key else Severity.DIFFERS
-        yield pair.difference(Aspect.COLLATION, ours.name, ours.collation, theirs.collation, severity)
+        yield pair.difference(Aspect.COLLATION, primary.name, primary.collation, secondary.collation, severity)
 
 
-def _is_same_formula(pair: Pair, ours: str | None, theirs: str | None) -> bool:
-    if ours is None or theirs is None:
-        return ours is theirs
-    return pair.is_same_expression(ours, theirs)
+def _is_same_formula(pair: Pair, primary: str | None, secondary: str | None) -> bool:
+    if primary is None or secondary is None:
+        return primary is secondary
+    return pair.is_same_expression(primary, secondary)
 
 
-def _is_same_default(pair: Pair, ours: Column, theirs: Column) -> bool:
-    if ours.default is None or theirs.default is None:
-        # A column that became NOT NULL lost its DEFAULT NULL with it: one difference, not two.
-        return ours.default is theirs.default or (
-            ours.is_nullable != theirs.is_nullable and "NULL" in (ours.default, theirs.default)
+def _is_same_default(pair: Pair, primary: Column, secondary: Column) -> bool:
+    if primary.default is None or secondary.default is None:
+        # A column that became NOT NULL also lost its DEFAULT NULL. That is one difference, not two.
+        return primary.default is secondary.default or (
+            primary.is_nullable != secondary.is_nullable and "NULL" in (primary.default, secondary.default)
         )
-    return pair.is_same_expression(ours.default, theirs.default)
+    return pair.is_same_expression(primary.default, secondary.default)

@@ -1,4 +1,7 @@
-"""Two catalogs compared, table by table."""
+"""Compare the catalogs of primary and secondary, table by table.
+
+`replica drift check`, and the definition check of the worker, use `compare_catalogs`.
+"""
 
 from __future__ import annotations
 
@@ -23,74 +26,88 @@ Catalog = Mapping[TableName, TableDefinition]
 def compare_catalogs(
     primary: Catalog, secondary: Catalog, selection: Selection, crossing: Crossing | None = None
 ) -> tuple[Difference, ...]:
-    """Return every difference, in the order of the primary's tables, tables that only the secondary has at the end.
+    """Return every difference between the selected tables.
 
-    Only selected tables count; `secondary` may hold more. A foreign key to a table that is not selected is not missed.
+    The order is that of the primary's tables. Tables that only the secondary has come last. A foreign key of the
+    primary to a table that is not selected is not reported as missing.
+
+    Args:
+        primary: the primary's tables by name.
+        secondary: the secondary's tables by name. It may hold tables that are not selected.
+        selection: the filters, and the names on the secondary.
+        crossing: the translation between the flavours, None if both servers are of one flavour.
     """
-    found: list[Difference] = []
+    differences: list[Difference] = []
     wanted = {target: name for name in sorted(primary) if (target := selection.target(name)) is not None}
     for target, name in wanted.items():
-        other = secondary.get(target)
-        if other is None:
-            found.append(
+        definition = secondary.get(target)
+        if definition is None:
+            differences.append(
                 Difference(name, target, Aspect.MISSING_TABLE, "", primary[name].kind, None, Severity.BREAKS)
             )  # fmt: skip
         else:
-            found += _compare_tables(Pair(primary[name], other, crossing), selection)
+            differences += _compare_tables(Pair(primary[name], definition, crossing), selection)
     for target in sorted(secondary):
         source = selection.source(target)
         if target not in wanted and source is not None:
             kind = secondary[target].kind
-            found.append(Difference(source, target, Aspect.EXTRA_TABLE, "", None, kind, Severity.DIFFERS))
-    return tuple(found)
+            differences.append(Difference(source, target, Aspect.EXTRA_TABLE, "", None, kind, Severity.DIFFERS))
+    return tuple(differences)
 
 
-def is_same_foreign_key(ours: ForeignKey, theirs: ForeignKey, selection: Selection) -> bool:
-    """Say whether two foreign keys do the same, whatever their names."""
-    return _foreign_key(ours, selection.target(ours.parent)) == _foreign_key(theirs, theirs.parent)
+def is_same_foreign_key(on_primary: ForeignKey, on_secondary: ForeignKey, selection: Selection) -> bool:
+    """Return True if a key of the primary and a key of the secondary do the same, whatever their names are."""
+    return _comparable_foreign_key(on_primary, selection.target(on_primary.parent)) == _comparable_foreign_key(
+        on_secondary, on_secondary.parent
+    )
 
 
 def _compare_tables(pair: Pair, selection: Selection) -> Iterator[Difference]:
-    ours, theirs = pair.primary, pair.secondary
-    if ours.kind != theirs.kind:
-        is_history = theirs.kind == "SYSTEM VERSIONED" and ours.kind == "BASE TABLE"
+    primary, secondary = pair.primary, pair.secondary
+    if primary.kind != secondary.kind:
+        is_history = secondary.kind == "SYSTEM VERSIONED" and primary.kind == "BASE TABLE"
         severity = Severity.DIFFERS if is_history else Severity.BREAKS
-        yield pair.difference(Aspect.KIND, "", ours.kind, theirs.kind, severity)
-    if "SEQUENCE" in (ours.kind, theirs.kind):
+        yield pair.difference(Aspect.KIND, "", primary.kind, secondary.kind, severity)
+    if "SEQUENCE" in (primary.kind, secondary.kind):
         return
-    engine = expected_engine(ours.engine)
-    if engine.upper() != theirs.engine.upper():
-        is_unsafe = kind_of(theirs.engine) is EngineKind.CONVERTED
+    engine = expected_engine(primary.engine)
+    if engine.upper() != secondary.engine.upper():
+        is_unsafe = kind_of(secondary.engine) is EngineKind.CONVERTED
         severity = Severity.BREAKS if is_unsafe else Severity.DIFFERS
-        wanted = ours.engine if engine == ours.engine else f"{ours.engine} ({engine} on a secondary)"
-        yield pair.difference(Aspect.ENGINE, "", wanted, theirs.engine, severity)
-    if pair.collation(ours.collation) != charset(theirs.collation):
-        yield pair.difference(Aspect.TABLE_COLLATION, "", ours.collation, theirs.collation, Severity.DIFFERS)
+        wanted = primary.engine if engine == primary.engine else f"{primary.engine} ({engine} on a secondary)"
+        yield pair.difference(Aspect.ENGINE, "", wanted, secondary.engine, severity)
+    if pair.collation(primary.collation) != charset(secondary.collation):
+        yield pair.difference(Aspect.TABLE_COLLATION, "", primary.collation, secondary.collation, Severity.DIFFERS)
     yield from compare_columns(pair)
     yield from _compare_indexes(pair)
     yield from _compare_checks(pair)
     yield from _compare_foreign_keys(pair, selection)
-    for trigger in theirs.triggers:
-        # What the primary's triggers did is in the row events already; here it would be done twice.
+    for trigger in secondary.triggers:
+        # The row events already hold what the primary's triggers did. A trigger on the secondary would do it a second
+        # time.
         yield pair.difference(Aspect.TRIGGER, trigger, None, trigger, Severity.BREAKS)
 
 
 def _compare_indexes(pair: Pair) -> Iterator[Difference]:
-    ours = {i.name.lower(): i for i in pair.primary.indexes}
-    theirs = {i.name.lower(): i for i in pair.secondary.indexes}
-    for key in sorted(ours.keys() | theirs.keys()):
-        left, right = ours.get(key), theirs.get(key)
-        if left is not None and right is not None and _index(left, pair) == _index(right, pair):
+    primary_indexes = {i.name.lower(): i for i in pair.primary.indexes}
+    secondary_indexes = {i.name.lower(): i for i in pair.secondary.indexes}
+    for key in sorted(primary_indexes.keys() | secondary_indexes.keys()):
+        on_primary, on_secondary = primary_indexes.get(key), secondary_indexes.get(key)
+        if (
+            on_primary is not None
+            and on_secondary is not None
+            and _comparable_index(on_primary, pair) == _comparable_index(on_secondary, pair)
+        ):
             continue
-        is_unique = any(i is not None and i.is_unique for i in (left, right))
-        name = next(i.name for i in (left, right) if i is not None)
-        sides = (describe_index(i) if i is not None else None for i in (left, right))
+        is_unique = any(i is not None and i.is_unique for i in (on_primary, on_secondary))
+        name = next(i.name for i in (on_primary, on_secondary) if i is not None)
+        sides = (describe_index(i) if i is not None else None for i in (on_primary, on_secondary))
         severity = Severity.BREAKS if is_unique else Severity.DIFFERS
         yield pair.difference(Aspect.INDEX, name, next(sides), next(sides), severity)
 
 
-def _index(index: Index, pair: Pair) -> tuple[object, ...]:
-    # HASH and BTREE are the engine's choice, which may rightly be another one on the secondary.
+def _comparable_index(index: Index, pair: Pair) -> tuple[object, ...]:
+    # HASH or BTREE is the engine's choice. The secondary may use the other one without being wrong.
     kind = index.kind if index.kind in ("FULLTEXT", "SPATIAL") else ""
     descends = pair.is_same_flavour
     columns = tuple(
@@ -100,39 +117,40 @@ def _index(index: Index, pair: Pair) -> tuple[object, ...]:
 
 
 def _compare_checks(pair: Pair) -> Iterator[Difference]:
-    ours, theirs = _checks(pair.primary), _checks(pair.secondary)
-    for name, clause in ours:
-        if not any(pair.is_same_expression(clause, other) for _, other in theirs):
+    primary_checks, secondary_checks = _comparable_checks(pair.primary), _comparable_checks(pair.secondary)
+    for name, clause in primary_checks:
+        if not any(pair.is_same_expression(clause, other) for _, other in secondary_checks):
             yield pair.difference(Aspect.CHECK, name, clause, None, Severity.DIFFERS)
-    for name, clause in theirs:
-        if not any(pair.is_same_expression(other, clause) for _, other in ours):
+    for name, clause in secondary_checks:
+        if not any(pair.is_same_expression(other, clause) for _, other in primary_checks):
             yield pair.difference(Aspect.CHECK, name, None, clause, Severity.BREAKS)
 
 
-def _checks(table: TableDefinition) -> list[tuple[str, str]]:
-    # The check that makes a LONGTEXT JSON is its type.
+def _comparable_checks(table: TableDefinition) -> list[tuple[str, str]]:
+    # The check that makes a LONGTEXT column JSON is part of the column's type, so it is not compared as a check.
     json = {c.name for c in table.columns if c.data_type == "longtext" and is_json(c, table)}
     return [(n, clause) for n, clause in table.checks if n not in json]
 
 
 def _compare_foreign_keys(pair: Pair, selection: Selection) -> Iterator[Difference]:
-    ours = [k for k in pair.primary.foreign_keys if selection.target(k.parent) is not None]
-    theirs = list(pair.secondary.foreign_keys)
+    wanted = [k for k in pair.primary.foreign_keys if selection.target(k.parent) is not None]
+    existing = list(pair.secondary.foreign_keys)
     missing = []
-    for key in ours:
-        equal = next((k for k in theirs if is_same_foreign_key(key, k, selection)), None)
+    for key in wanted:
+        equal = next((k for k in existing if is_same_foreign_key(key, k, selection)), None)
         if equal is None:
             missing.append(key)
         else:
-            theirs.remove(equal)
+            existing.remove(equal)
     for key in missing:
-        # The primary's log does not hold what a foreign key changes in other tables: the secondary must do it.
+        # The primary's log does not hold what a foreign key changes in other tables, so the secondary must have the
+        # key.
         severity = Severity.BREAKS if key.acts else Severity.DIFFERS
         yield pair.difference(Aspect.FOREIGN_KEY, key.name, describe_foreign_key(key), None, severity)
-    for key in theirs:
+    for key in existing:
         yield pair.difference(Aspect.FOREIGN_KEY, key.name, None, describe_foreign_key(key), Severity.BREAKS)
 
 
-def _foreign_key(key: ForeignKey, parent: TableName | None) -> tuple[object, ...]:
+def _comparable_foreign_key(key: ForeignKey, parent: TableName | None) -> tuple[object, ...]:
     columns, parent_columns = (tuple(n.lower() for n in names) for names in (key.columns, key.parent_columns))
     return (columns, parent, parent_columns, rule(key.on_update), rule(key.on_delete))

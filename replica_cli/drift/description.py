@@ -1,4 +1,4 @@
-"""Parts of a table in SQL's words, for people to read side by side."""
+"""Describe parts of a table in SQL, so that people can compare the two sides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def describe_column(column: Column) -> str:
-    """Return a column's type and what belongs to it."""
+    """Return the column's type with its attributes: collation, generation expression, NULL, default and the like."""
     words = [column.column_type]
     if column.collation:
         words.append(f"COLLATE {column.collation}")
@@ -27,7 +27,7 @@ def describe_column(column: Column) -> str:
 
 
 def describe_generated(column: Column) -> str | None:
-    """Return how a generated column is computed, None for one that is written."""
+    """Return how a generated column is computed, None for an ordinary column."""
     if not column.is_generated:
         return None
     kind = "STORED" if "STORED" in column.extra.upper() or "PERSISTENT" in column.extra.upper() else "VIRTUAL"
@@ -35,7 +35,7 @@ def describe_generated(column: Column) -> str | None:
 
 
 def describe_index(index: Index) -> str:
-    """Return an index as it would be written in a CREATE TABLE, without its name."""
+    """Return an index as CREATE TABLE would write it, without its name."""
     kind = "PRIMARY KEY" if index.name == "PRIMARY" else "UNIQUE KEY" if index.is_unique else "KEY"
     if index.kind in ("FULLTEXT", "SPATIAL"):
         kind = f"{index.kind} KEY"
@@ -44,7 +44,7 @@ def describe_index(index: Index) -> str:
 
 
 def describe_foreign_key(key: ForeignKey) -> str:
-    """Return a foreign key as it would be written, without its name."""
+    """Return a foreign key as CREATE TABLE would write it, without its name."""
     columns, parents = (", ".join(map(quote, names)) for names in (key.columns, key.parent_columns))
     return (
         f"FOREIGN KEY ({columns}) REFERENCES {quote_table(key.parent)} ({parents})"

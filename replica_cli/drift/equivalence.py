@@ -1,4 +1,7 @@
-"""When two spellings are one thing: display widths, aliases, and the two flavours' words for the same type."""
+"""Write definitions in one spelling, so that two spellings of the same thing compare as equal.
+
+It covers display widths, aliases, and the different words that the two flavours use for the same type.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,20 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableDefinition
 
 _WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)")
-# MariaDB's storage before 5.6: the secondary makes a column as its mysql56_temporal_format says, with the same values.
+# The format in which MariaDB before 5.6 stored times. The secondary uses the format that its mysql56_temporal_format
+# says; the values are the same.
 _OLD_TEMPORAL = re.compile(r" /\* mariadb-5\.3 \*/")
-# MySQL has no word for it: the copy leaves it out.
+# MySQL has no such attribute. The copy leaves it out.
 _COMPRESSED = re.compile(r" /\*M?!\d+ COMPRESSED\*/", re.IGNORECASE)
 _ALIASES = {"geomcollection": "geometrycollection", "year(4)": "year"}
-# Each flavour prints its own favourite of two names for one function.
+# Of two names for one function, each flavour prints the one that it prefers.
 _FUNCTIONS = {"lcase": "lower", "ucase": "upper", "substring": "substr", "ceil": "ceiling", "now": "current_timestamp",
               "character_length": "char_length", "octet_length": "length"}  # fmt: skip
 _RULES = {"NO ACTION": "RESTRICT"}
 
 
 def is_json(column: Column, table: TableDefinition) -> bool:
-    """Say whether the column is JSON: MySQL's type, or MariaDB's LONGTEXT with the check that the alias brings."""
+    """Return True for a JSON column: MySQL's type, or MariaDB's LONGTEXT with the check that the JSON alias adds."""
     if column.data_type == "json":
         return True
     check = compact(f"json_valid({quote(column.name)})")
@@ -37,7 +41,10 @@ def is_json(column: Column, table: TableDefinition) -> bool:
 
 
 def column_type(column: Column, table: TableDefinition, *, is_same_flavour: bool = True) -> str:
-    """Return a column's type in one spelling; across flavours UUID and INET are the bytes that they become."""
+    """Return the column's type in one spelling.
+
+    Between two flavours, UUID and INET types are returned as the binary types that they become.
+    """
     if not is_same_flavour and column.data_type in BINARY_TYPES:
         return BINARY_TYPES[column.data_type]
     if is_json(column, table):
@@ -46,23 +53,23 @@ def column_type(column: Column, table: TableDefinition, *, is_same_flavour: bool
     if not is_same_flavour:
         text = _COMPRESSED.sub("", text)
     if "zerofill" not in text:
-        # The width of a zero-filled number is what its text looks like; elsewhere it says nothing.
+        # The width of a zero-filled number changes its text. For all other numbers the width has no effect.
         text = _WIDTH.sub(r"\1", text)
     return _ALIASES.get(text, text)
 
 
 def charset(name: str | None) -> str | None:
-    """Return a charset or collation by its new name: utf8 became utf8mb3."""
+    """Return a charset or collation under its new name: utf8 is utf8mb3."""
     return re.sub(r"^utf8(?=_|$)", "utf8mb3", name) if name else name
 
 
 def rule(name: str) -> str:
-    """Return a foreign key's rule by what InnoDB does: NO ACTION is RESTRICT."""
+    """Return a foreign key's rule under one name: InnoDB treats NO ACTION as RESTRICT."""
     return _RULES.get(name, name)
 
 
 def compact(expression: str) -> str:
-    """Return an expression without spaces and introducers, key words in lower case, outer parentheses off."""
+    """Return an expression without spaces, charset introducers and outer parentheses, and with words in lower case."""
     tokens = solid(tokenise(expression, CATALOG))
     while len(tokens) > 1 and tokens[0].is_symbol("(") and _closes_last(tokens):
         tokens = tokens[1:-1]
@@ -70,7 +77,10 @@ def compact(expression: str) -> str:
 
 
 def loose(expression: str) -> str:
-    """Return an expression without its parentheses too: MySQL keeps every pair, MariaDB those that are needed."""
+    """Return an expression as `compact` does, also without inner parentheses and with one name for each function.
+
+    MySQL prints every pair of parentheses, MariaDB only those that are needed.
+    """
     tokens = (t for t in tokenise(compact(expression), CATALOG) if not t.is_symbol("(", ")"))
     return "".join(_FUNCTIONS.get(t.text, t.text) if t.kind is Kind.WORD else t.text for t in tokens).replace(
         "<>", "!="
@@ -78,17 +88,18 @@ def loose(expression: str) -> str:
 
 
 def _closes_last(tokens: list[Token]) -> bool:
+    """Return True if the first parenthesis is closed by the last token."""
     depth = 0
-    for place, token in enumerate(tokens):
+    for number, token in enumerate(tokens):
         depth += token.is_symbol("(") - token.is_symbol(")")
         if depth == 0:
-            return place == len(tokens) - 1
+            return number == len(tokens) - 1
     return False
 
 
 def _plain(token: Token) -> Token:
     if token.kind is Kind.WORD:
-        # A space, so that two words stay two.
+        # The spaces keep two words apart.
         return Token(Kind.WORD, f" {token.text.lower()} ")
     if token.kind is Kind.STRING:
         return Token(Kind.STRING, string_literal(string_value(token.text)))

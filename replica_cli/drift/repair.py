@@ -1,4 +1,7 @@
-"""The SQL that makes a secondary's tables what the primary's are: for people to read and run, never run here."""
+"""Write the SQL that makes the tables of a secondary like those of the primary.
+
+The SQL is for people to read and to run. `replica` never runs it.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,17 @@ if TYPE_CHECKING:
     from replica_cli.drift.comparison import Catalog
     from replica_cli.sqlbuilder.definition_crossing import Crossing
 
-# These are dropped, or only named in a comment: the primary's text is not asked for.
+# These differences are repaired by a DROP, or only named in a comment. SHOW CREATE TABLE is not needed for them.
 _WITHOUT_TEXT = (Aspect.EXTRA_TABLE, Aspect.TRIGGER)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a repair is written from; `texts` are SHOW CREATE TABLE's of the primary, by the primary's names."""
+    """What a repair is written from.
+
+    `texts` holds the primary's SHOW CREATE TABLE texts, by the names of the tables on the primary. `crossing` is None
+    if both servers are of one flavour.
+    """
 
     primary: Catalog
     secondary: Catalog
@@ -38,69 +45,72 @@ class Sources:
 
 
 def tables_to_show(differences: Sequence[Difference]) -> tuple[TableName, ...]:
-    """Return the primary's tables whose SHOW CREATE TABLE a repair needs."""
+    """Return the tables of the primary whose SHOW CREATE TABLE text a repair needs."""
     return tuple(dict.fromkeys(d.table for d in differences if d.aspect not in _WITHOUT_TEXT))
 
 
 def repair_statements(differences: Sequence[Difference], sources: Sources) -> tuple[str, ...]:
-    """Return SQL in the order to run it; without differences nothing.
+    """Return the SQL in the order in which to run it, nothing if there are no differences.
 
-    First what stands in the way (triggers, foreign keys), then tables, then foreign keys. A comment before a statement
-    says where values may be lost and which table must be copied again. What cannot be repaired is a comment only.
+    First come the drops of triggers and of foreign keys that differ, then schemas and tables, then foreign keys. A
+    comment before a statement says where values may be lost, and which table must be copied again. What SQL cannot
+    repair, and a table that only the secondary has, is a comment only.
     """
     by_table: dict[TableName, list[Difference]] = defaultdict(list)
-    # `printable` in comments: a name may hold a line's end, which would end the comment and run what follows.
+    # `printable` is used in comments: a name may hold a line break, which would end the comment, and what follows would
+    # run.
     for difference in differences:
         by_table[difference.secondary_table].append(difference)
-    first, tables, last, extra = [], [], [], []
-    for target, found in by_table.items():
-        first += [_drop(d) for d in found if d.aspect is Aspect.TRIGGER or _is_foreign_key_in_the_way(d)]
-        if found[0].aspect is Aspect.EXTRA_TABLE:
+    drops, tables, foreign_keys, extra = [], [], [], []
+    for target, table_differences in by_table.items():
+        drops += [_drop(d) for d in table_differences if d.aspect is Aspect.TRIGGER or _is_extra_foreign_key(d)]
+        if table_differences[0].aspect is Aspect.EXTRA_TABLE:
             extra.append(f"-- only on the secondary: {printable(f'DROP TABLE {quote_table(target)}')}")
             continue
-        if all(d.aspect is Aspect.TRIGGER for d in found):
+        if all(d.aspect is Aspect.TRIGGER for d in table_differences):
             continue
-        name = found[0].table
+        name = table_differences[0].table
         try:
-            made = _made(name, target, sources)
+            statements = _create_statements(name, target, sources)
         except DefinitionRefused as refused:
             tables.append(f"-- {printable(str(refused))}")
             continue
-        tables += _table_statements(found, made, sources)
-        last += _foreign_keys(found, made)
+        tables += _table_statements(table_differences, statements, sources)
+        foreign_keys += _foreign_keys(table_differences, statements)
     schemas = _missing_schemas(differences, sources)
     if any("MODIFY COLUMN" in s or "DROP COLUMN" in s for s in tables):
-        # A column of a foreign key cannot change while it is watched.
+        # A column of a foreign key cannot be changed while foreign keys are checked.
         tables = ["SET SESSION foreign_key_checks = 0", *tables, "SET SESSION foreign_key_checks = 1"]
-    return (*first, *schemas, *tables, *last, *extra)
+    return (*drops, *schemas, *tables, *foreign_keys, *extra)
 
 
-def _made(name: TableName, target: TableName, sources: Sources) -> CreateStatements:
+def _create_statements(name: TableName, target: TableName, sources: Sources) -> CreateStatements:
     return create_statements(
         sources.texts[name], target, source=name, route=sources.selection.target, crossing=sources.crossing
     )
 
 
-def _table_statements(found: list[Difference], made: CreateStatements, sources: Sources) -> list[str]:
-    name, target = found[0].table, found[0].secondary_table
+def _table_statements(differences: list[Difference], statements: CreateStatements, sources: Sources) -> list[str]:
+    name, target = differences[0].table, differences[0].secondary_table
     copy_again = f"-- then copy its rows: `replica transfer {table_options([name])}`\n"
-    if found[0].aspect is Aspect.MISSING_TABLE:
-        notes = "".join(f"-- {printable(n)}\n" for n in made.notes)
-        return [f"{notes}{copy_again}{made.create}"]
-    if any(d.aspect is Aspect.KIND for d in found):
+    if differences[0].aspect is Aspect.MISSING_TABLE:
+        notes = "".join(f"-- {printable(n)}\n" for n in statements.notes)
+        return [f"{notes}{copy_again}{statements.create}"]
+    if any(d.aspect is Aspect.KIND for d in differences):
         return [f"{copy_again}-- of another kind: {printable(f'DROP TABLE {quote_table(target)}')}"]
-    alteration = Alteration(sources.primary[name], sources.secondary[target], made.create)
-    return alteration.statements(found, copy_again)
+    alteration = Alteration(sources.primary[name], sources.secondary[target], statements.create)
+    return alteration.statements(differences, copy_again)
 
 
-def _foreign_keys(found: list[Difference], made: CreateStatements) -> list[str]:
-    if found[0].aspect is Aspect.MISSING_TABLE:
-        return list(made.foreign_keys)
-    known = {d.name for d in found if d.aspect is Aspect.FOREIGN_KEY and d.primary is not None}
-    return [s for s in made.foreign_keys if any(f" CONSTRAINT {quote(n)} FOREIGN KEY" in s for n in known)]
+def _foreign_keys(differences: list[Difference], statements: CreateStatements) -> list[str]:
+    if differences[0].aspect is Aspect.MISSING_TABLE:
+        return list(statements.foreign_keys)
+    wanted = {d.name for d in differences if d.aspect is Aspect.FOREIGN_KEY and d.primary is not None}
+    return [s for s in statements.foreign_keys if any(f" CONSTRAINT {quote(n)} FOREIGN KEY" in s for n in wanted)]
 
 
-def _is_foreign_key_in_the_way(difference: Difference) -> bool:
+def _is_extra_foreign_key(difference: Difference) -> bool:
+    """Return True for a foreign key that only the secondary has."""
     return difference.aspect is Aspect.FOREIGN_KEY and difference.secondary is not None
 
 
@@ -112,6 +122,6 @@ def _drop(difference: Difference) -> str:
 
 
 def _missing_schemas(differences: Sequence[Difference], sources: Sources) -> list[str]:
-    there = {name.schema for name in sources.secondary}
+    existing = {name.schema for name in sources.secondary}
     wanted = (d.secondary_table.schema for d in differences if d.aspect is Aspect.MISSING_TABLE)
-    return [f"CREATE DATABASE IF NOT EXISTS {quote(s)}" for s in dict.fromkeys(wanted) if s not in there]
+    return [f"CREATE DATABASE IF NOT EXISTS {quote(s)}" for s in dict.fromkeys(wanted) if s not in existing]

@@ -1,6 +1,7 @@
-"""Whether every value of one column type fits another: then a change to that type loses nothing.
+"""Decide if every value of one column type fits another type, so that a change to that type loses nothing.
 
-Only what is known to be lossless counts: any other change is announced as one that may refuse, cut or change values.
+Only changes that are known to lose nothing count. `replica_cli.drift.alteration` warns about every other change,
+because it may refuse, cut or change values.
 """
 
 from __future__ import annotations
@@ -8,19 +9,19 @@ from __future__ import annotations
 import re
 
 _TYPE = re.compile(r"(?P<kind>[a-z]+)(?:\((?P<arguments>.*)\))?(?P<rest>[^()]*)", re.IGNORECASE | re.DOTALL)
-_WHOLE = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _ORDERED = (
     ("tinytext", "text", "mediumtext", "longtext"),
     ("tinyblob", "blob", "mediumblob", "longblob"),
     ("float", "double"),
 )
-# The number is a length or a precision: more of it holds all of less.
-_MEASURED = frozenset({"varchar", "varbinary", "bit", "datetime", "timestamp", "time"})
+# The number is a length or a precision: a larger one holds every value of a smaller one.
+_TYPES_WITH_SIZE = frozenset({"varchar", "varbinary", "bit", "datetime", "timestamp", "time"})
 _LISTS = frozenset({"enum", "set"})
 
 
 def is_widening(before: str, after: str) -> bool:
-    """Return True if a column of type `before` can become `after` without any value being changed.
+    """Return True if a column can change its type from `before` to `after` without a change of any value.
 
     Both are types as SHOW CREATE TABLE writes them.
     """
@@ -29,7 +30,7 @@ def is_widening(before: str, after: str) -> bool:
         return False
     kinds = old["kind"].lower(), new["kind"].lower()
     rests = old["rest"].strip().lower(), new["rest"].strip().lower()
-    if kinds[0] in _WHOLE and kinds[1] in _WHOLE:
+    if kinds[0] in _INTEGER_BITS and kinds[1] in _INTEGER_BITS:
         return _is_wider_number(kinds, rests)
     arguments = old["arguments"] or "", new["arguments"] or ""
     return rests[0] == rests[1] and _is_wider(kinds, arguments)
@@ -40,11 +41,11 @@ def _is_wider(kinds: tuple[str, str], arguments: tuple[str, str]) -> bool:
     if kind != kinds[1]:
         ordered = next((each for each in _ORDERED if set(kinds) <= set(each)), None)
         return ordered is not None and arguments == ("", "") and ordered.index(kind) < ordered.index(kinds[1])
-    if kind in _MEASURED:
+    if kind in _TYPES_WITH_SIZE:
         return int(arguments[0] or 0) <= int(arguments[1] or 0)
     if kind == "decimal":
         return _is_wider_decimal(*arguments)
-    # Values are numbered: one that comes behind the others changes none of them.
+    # Each value has a number. Values that are added at the end do not change the numbers of the others.
     return kind in _LISTS and arguments[1].startswith(f"{arguments[0]},")
 
 
@@ -53,8 +54,8 @@ def _is_wider_number(kinds: tuple[str, str], rests: tuple[str, str]) -> bool:
         return False
     was_unsigned, is_unsigned = ("unsigned" in rest for rest in rests)
     if was_unsigned is is_unsigned:
-        return _WHOLE[kinds[0]] <= _WHOLE[kinds[1]]
-    return was_unsigned and _WHOLE[kinds[0]] < _WHOLE[kinds[1]]
+        return _INTEGER_BITS[kinds[0]] <= _INTEGER_BITS[kinds[1]]
+    return was_unsigned and _INTEGER_BITS[kinds[0]] < _INTEGER_BITS[kinds[1]]
 
 
 def _is_wider_decimal(before: str, after: str) -> bool:

@@ -1,1 +1,1 @@
-"""Whether all is well: what both servers and the state schema say, turned into checks."""
+"""Turn what both servers and the state schema say into health checks."""

@@ -1,4 +1,8 @@
-"""The checks of one instance: pure functions of what was read, one HealthCheck each, their names stable."""
+"""Build the health checks of one instance.
+
+Each function is pure: it makes one `HealthCheck` from values that were read before. The names of the checks are stable,
+because monitoring systems refer to them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from replica_cli.core.position import file_number
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import copy_text, counted, duration, holder_text, size, told_once
+from replica_cli.core.wording import copy_text, counted, duration, holder_text, short_reason, size
 from replica_cli.mysql.preflight import expiry_seconds
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.health.secondary import InstanceState
 
 DEAD_SECONDS = 30.0
-# Ten times the limit is no longer a busy hour.
+# A busy hour does not explain a lag of ten times the limit.
 CRITICAL_LAG_FACTOR = 10
 RECONNECT_SECONDS = 60.0
 SHORT_RETENTION_SECONDS = 3600.0
@@ -40,7 +44,10 @@ OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLeve
 def check_position(
     primary: PrimaryView, state: InstanceState, instance: str, *, error: ReplicaError | None = None
 ) -> HealthCheck:
-    """Check that a position is saved and true on this primary; `error` is what the check of it raised."""
+    """Check that a position is saved and that the primary can continue from it.
+
+    `error` is what the test of the saved position on the primary raised, None if it raised nothing.
+    """
     if state.saved is None:
         hint = f"{former_name_advice(state.others)}; else " if state.others else ""
         hint += "`replica transfer`"
@@ -51,11 +58,12 @@ def check_position(
         message = f"{error.message}, unless the stream has read it: it must not stop before it has applied that"
         return HealthCheck("position", WARNING, message, instance=instance)
     if isinstance(error, PositionLost | PrimaryReplaced):
-        # A live stream asks the same itself, and ends if the answer is the same: nothing is thrown away before.
+        # A running stream tests its position by itself, and ends if it is lost. The hint must not lead to a reset
+        # before that.
         hint = "the stream checks this by itself and ends: look at its log" if state.is_alive else error.hint or ""
         return HealthCheck("position", CRITICAL, error.message, hint, instance=instance)
     if error is not None or primary.facts is None or primary.position is None:
-        # That the primary does not answer is told, and why, by the check of that.
+        # The check of the primary reports that the primary does not answer, and why.
         reason = f": {error}" if error and primary.facts is not None else ""
         message = f"{saved} is saved; the primary cannot be asked for it{reason}"
         return HealthCheck("position", UNKNOWN, message, instance=instance)
@@ -66,34 +74,38 @@ def check_position(
 
 
 def check_filters(state: InstanceState, selection: Selection, instance: str) -> HealthCheck | None:
-    """Check that the filters are those that the position was made with."""
+    """Check that the filters are those that the position was saved with; None if no position is saved."""
     if state.saved is None:
         return None
     message = state.saved.other_filters(selection)
     if not message:
         return HealthCheck("filters", OK, str(selection), instance=instance)
-    # A reset refuses while a process writes to the instance.
+    # A reset is refused while a process writes to the instance.
     before = "stop the stream, then " if state.is_alive else ""
     hint = f"{before}`replica position reset --accept-filters` accepts them"
     return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
 
 
 def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_first_copy: bool = False) -> HealthCheck:
-    """Check the age of the oldest change that is not applied."""
+    """Check the age of the oldest change that is not applied.
+
+    A lag of more than `max_lag_seconds` is a warning, of more than `CRITICAL_LAG_FACTOR` times as much critical. No lag
+    is known while `is_first_copy` says that the first copy is not finished.
+    """
     if is_first_copy:
         return HealthCheck("lag", WARNING, "not known before the copy is done", instance=instance)
-    behind = "" if distance.size_bytes is None else f", {size(distance.size_bytes)} of binary log"
+    bytes_text = "" if distance.size_bytes is None else f", {size(distance.size_bytes)} of binary log"
     if distance.seconds is None:
-        return HealthCheck("lag", UNKNOWN, f"unknown{behind}", instance=instance)
+        return HealthCheck("lag", UNKNOWN, f"unknown{bytes_text}", instance=instance)
     level = OK
     if distance.seconds > max_lag_seconds:
         level = CRITICAL if distance.seconds > CRITICAL_LAG_FACTOR * max_lag_seconds else WARNING
-    message = "caught up" if distance.is_reached else f"{duration(distance.seconds)} behind{behind}"
+    message = "caught up" if distance.is_reached else f"{duration(distance.seconds)} behind{bytes_text}"
     return HealthCheck("lag", level, message, value=round(distance.seconds, 3), unit="s", instance=instance)
 
 
 def check_alive(state: InstanceState, instance: str) -> HealthCheck:
-    """Check that a process beats, and that it does not say itself that something is wrong."""
+    """Check that a process sends heartbeats, and that it does not report a fault itself."""
     start = "`replica stream`"
     if state.beat is None:
         return HealthCheck("stream-alive", CRITICAL, "no stream has ever run", start, instance=instance)
@@ -101,9 +113,9 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     level, message, hint = OK, f"{holder_text(beat.holder)} is {beat.phase.replace('_', ' ')}", ""
     age = duration(beat.age_seconds)
     if beat.phase in ENDED:
-        # What ended a stream would end it again.
+        # A stream that failed would fail again for the same reason.
         start = f"mend what it says, then {start}" if beat.phase == Phase.FAILED else start
-        ending = f": {told_once(beat.message, instance)}" if beat.message else ""
+        ending = f": {short_reason(beat.message, instance)}" if beat.message else ""
         level, hint = CRITICAL, start
         message = f"{holder_text(beat.holder)} {beat.phase} {age} ago{ending}"
     elif beat.age_seconds >= FRESH_SECONDS:
@@ -125,33 +137,34 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
 
 
 def check_watch(state: InstanceState, instance: str, *, answered: Collection[str]) -> HealthCheck | None:
-    """Check what the stream's own watch found last, of the servers as the stream sees them; None where it never did.
+    """Check what the health monitor of the stream last reported, as the stream sees the servers.
 
-    `answered`: the names of checks that were just made; what the watch found for them is older, so it is left out.
+    `answered` are the names of checks that were just made: the monitor's older results of these checks are left out.
+    Return None if the monitor has reported nothing yet.
     """
-    found = state.beat.snapshot.get("findings") if state.beat is not None else None
-    if state.beat is None or not isinstance(found, list) or not found:
+    entries = state.beat.snapshot.get("findings") if state.beat is not None else None
+    if state.beat is None or not isinstance(entries, list) or not entries:
         return None
-    told = [finding for each in found if (finding := _finding(each))[0] not in answered]
-    bad = [finding for finding in told if finding[1] is not OK]
-    level = worst([OK, *(level for _, level, _ in bad)])
-    message = "; ".join(f"{name}: {message}" for name, _, message in bad) or "nothing wrong"
-    ended = "" if state.is_alive else f", {duration(state.beat.age_seconds)} ago"
-    message = f"the stream's own last check{ended}: {message}"
+    findings = [finding for each in entries if (finding := _parse_finding(each))[0] not in answered]
+    faults = [finding for finding in findings if finding[1] is not OK]
+    level = worst([OK, *(level for _, level, _ in faults)])
+    message = "; ".join(f"{name}: {message}" for name, _, message in faults) or "nothing wrong"
+    age_text = "" if state.is_alive else f", {duration(state.beat.age_seconds)} ago"
+    message = f"the stream's own last check{age_text}: {message}"
     return HealthCheck("stream-watch", level, message, instance=instance)
 
 
-def _finding(found: object) -> tuple[str, HealthLevel, str]:
-    """Return name, level and message of a finding in a heartbeat; what this version cannot read is unknown."""
-    if isinstance(found, list) and len(found) == 3 and found[1] in HealthLevel.__members__:
-        return str(found[0]), HealthLevel[found[1]], str(found[2])
+def _parse_finding(entry: object) -> tuple[str, HealthLevel, str]:
+    """Return name, level and message of one result in a heartbeat, level UNKNOWN if its format is not known."""
+    if isinstance(entry, list) and len(entry) == 3 and entry[1] in HealthLevel.__members__:
+        return str(entry[0]), HealthLevel[entry[1]], str(entry[2])
     return "heartbeat", UNKNOWN, "it holds a finding that this version cannot read"
 
 
 def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[TableName] = frozenset()) -> HealthCheck:
-    """Check that no table is set aside: its rows are missing, so it is critical.
+    """Check that no table is quarantined. A quarantined table is critical, because its changes are missing.
 
-    `gone` are those that the primary has no longer: they cannot be copied again.
+    `gone` are quarantined tables that the primary does not have any more, so they cannot be copied again.
     """
     names = [str(t.name) for t in state.quarantined]
     if not names:
@@ -159,25 +172,25 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     count = state.saved.skipped_count if state.saved else 0
     skipped = f", {counted(count, 'row')} skipped since the first copy, of all tables" if count else ""
     first = state.quarantined[0]
-    why = f"stopped at {first.start or 'an unknown position'}: {told_once(first.reason, first.name, first.start)}"
-    message = f"{_listed(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
+    why = f"stopped at {first.start or 'an unknown position'}: {short_reason(first.reason, first.name, first.start)}"
+    message = f"{_name_list(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
     refused = {t.name for t in state.quarantined if is_copy_refused(t.reason)}
     hint = quarantine_advice([t.name for t in state.quarantined], refused=refused, gone=gone)
     return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
 
 
 def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
-    """Check that no copy stands half done."""
+    """Check that no copy is unfinished."""
     if not state.unfinished:
         return HealthCheck("unfinished-transfer", OK, "none", value=0, unit="tables", instance=instance)
-    # Tables whose rows are all there wait for the end of the others.
+    # A table whose rows are all copied only waits for the others, so it is not named.
     copied = {t.table for t in state.progress if t.state is TableState.COPIED}
     names = [name for t in state.unfinished if (name := str(t.name)) not in copied]
-    message = f"not copied yet: {_listed(names)}" if names else "the copy is not finished"
+    message = f"not copied yet: {_name_list(names)}" if names else "the copy is not finished"
     if state.copy is not None:
         message += f"; {copy_text(state.copy)}"
     is_running = state.is_alive and state.beat is not None and state.beat.phase in _COPYING
-    # What was copied beside a stream only the stream can go on with.
+    # Only the stream can continue a re-sync.
     command = "stream" if all(t.state is TableState.JOINING for t in state.unfinished) else "transfer --resume"
     hint = "" if is_running else f"`replica {command}`"
     level = WARNING if is_running else CRITICAL
@@ -185,10 +198,13 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
 
 
 def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -> HealthCheck | None:
-    """Check how long the primary will keep the file that we still need.
+    """Check how long the primary will keep the binary log file that the saved position needs.
 
-    A file is purged when it was last written longer ago than the limit, and it was written after the transaction that
-    we applied last; so what is left is at least the limit less that transaction's age, by the primary's clock.
+    The primary purges a file when its last write is older than the limit. The file was written after the last
+    transaction that we applied. So at least the limit minus the age of that transaction is left, by the primary's
+    clock.
+
+    Return None if no position is saved, or if the primary's position is not known.
     """
     if state.saved is None or primary.facts is None or primary.position is None:
         return None
@@ -217,7 +233,7 @@ def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -
 
 
 def _size_left(primary: PrimaryView, file: str, instance: str) -> HealthCheck | None:
-    """Check the limit by size that MariaDB 11.4 and later have; None where it is far, or off."""
+    """Check the limit of MariaDB 11.4 and later for the size of all binary logs; None if it is off or far away."""
     facts = primary.facts
     limit = int(facts.variables.get("max_binlog_total_size", 0)) if facts is not None else 0
     if not limit or file not in {f.name for f in primary.files}:
@@ -232,6 +248,6 @@ def _size_left(primary: PrimaryView, file: str, instance: str) -> HealthCheck | 
     return HealthCheck("retention-left", level, message, hint, max(left, 0), "bytes", instance)
 
 
-def _listed(names: list[str]) -> str:
+def _name_list(names: list[str]) -> str:
     more = len(names) - _NAMED_TABLES
     return ", ".join(names[:_NAMED_TABLES]) + (f" and {more} more" if more > 0 else "")

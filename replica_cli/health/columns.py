@@ -1,6 +1,7 @@
-"""Columns that somebody renamed or dropped on the secondary while nothing ran, as a running stream finds out.
+"""Find columns that were renamed or dropped on the secondary while no process of `replica` was running.
 
-Rows go on by their columns' places where the primary logs no names: without a look nobody would be told.
+The health monitor uses it. If the primary logs no column names, rows are applied by the order of the columns, so such a
+change would stay unnoticed.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Session
 
-# A look reads the names of all columns: often enough for what people do by hand.
-_LOOKS_BETWEEN = 10
+# Each check reads the names of all columns. One in ten rounds of the health monitor is enough for what people change by
+# hand.
+_CALLS_PER_CHECK = 10
 _SCHEMAS = "SELECT schema_name FROM information_schema.schemata ORDER BY schema_name"
 _COLUMNS = """SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s
  ORDER BY table_name, ordinal_position"""
@@ -34,24 +36,24 @@ _Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """What both sides had, and the end of the primary's log a moment later."""
+    """The columns of one table on both sides, and the end of the primary's log a moment later."""
 
-    ours: _Names
-    theirs: _Names
+    primary_columns: _Names
+    secondary_columns: _Names
     end: Position
 
     @property
     def missing(self) -> list[str]:
-        """Return the primary's columns that the secondary has not."""
-        there = {name.lower() for name in self.theirs}
-        return [name for name in self.ours if name.lower() not in there]
+        """Return the primary's columns that the secondary does not have."""
+        secondary_names = {name.lower() for name in self.secondary_columns}
+        return [name for name in self.primary_columns if name.lower() not in secondary_names]
 
 
 class ColumnWatch:
-    """Compares the names of columns now and then, and again after each difference.
+    """Compares the names of all columns from time to time, and in each round while there is a difference.
 
-    A difference may be a definition on its way. It counts once the stream has passed the end that the log had when it
-    was seen, and neither side has changed since.
+    A difference may come from a DDL statement that the stream has not applied yet. So it is reported only if both sides
+    have not changed since it was seen, and the stream has passed the end that the log had at that time.
     """
 
     def __init__(self, selection: Selection, instance: str, accepted: Sequence[AcceptedDrift] = ()) -> None:
@@ -59,41 +61,54 @@ class ColumnWatch:
         self._accepted = accepted
         self._instance = instance
         self._seen: dict[TableName, _Difference] = {}
-        self._looks = 0
+        self._calls = 0
 
     def is_due(self) -> bool:
-        """Say whether to look this time: each so many times, and always while there is a difference."""
-        self._looks += 1
-        return bool(self._seen) or self._looks % _LOOKS_BETWEEN == 1
+        """Count a round; return True if it should check: one of ten, and each round while there is a difference."""
+        self._calls += 1
+        return bool(self._seen) or self._calls % _CALLS_PER_CHECK == 1
 
-    def look(
-        self, primary: Session, secondary: Session, place: Position | None, *, left_out: Collection[TableName]
+    def check(
+        self, primary: Session, secondary: Session, position: Position | None, *, left_out: Collection[TableName]
     ) -> HealthCheck | None:
-        """Return what is wrong for certain, None where nothing is. Raises ServerError."""
-        found = self._differences(primary, secondary, left_out)
-        certain, names = [], []
-        for name, now in found.items():
+        """Compare the columns; return a warning about confirmed differences, None if there are none.
+
+        Args:
+            primary: a session to the primary.
+            secondary: a session to the secondary.
+            position: the stream's position, None if it is not known.
+            left_out: tables that are not compared, by the primary's names.
+
+        Raises:
+            ServerError: a server does not answer.
+        """
+        differences = self._differences(primary, secondary, left_out)
+        confirmed, names = [], []
+        for name, difference in differences.items():
             before = self._seen.get(name)
-            if before is None or (before.ours, before.theirs) != (now.ours, now.theirs):
+            if before is None or (before.primary_columns, before.secondary_columns) != (
+                difference.primary_columns,
+                difference.secondary_columns,
+            ):
                 continue
-            found[name] = before
-            if place is not None and place.file and place.order >= before.end.order:
-                certain.append(f"{name} ({', '.join(before.missing)})")
+            differences[name] = before
+            if position is not None and position.file and position.order >= before.end.order:
+                confirmed.append(f"{name} ({', '.join(before.missing)})")
                 names.append(name)
-        self._seen = found
-        if not certain:
+        self._seen = differences
+        if not confirmed:
             return None
         return HealthCheck(
             "columns",
             HealthLevel.WARNING,
-            f"not on the secondary, and no statement on its way brings them: {'; '.join(certain)}",
+            f"not on the secondary, and no statement on its way brings them: {'; '.join(confirmed)}",
             hint="if it is meant so: REPLICA_ACCEPTED_DRIFT; else `replica drift check --sql` shows the way back, "
             f"`replica transfer {table_options(names)}` copies the rows again",
             instance=self._instance,
         )
 
     def _is_accepted(self, name: TableName, target: TableName, column: str) -> bool:
-        """Return True for a column that the settings say is missing on purpose, as `replica drift check` sees it."""
+        """Return True if the settings say that the column is missing on purpose, as in `replica drift check`."""
         missing = Difference(name, target, Aspect.MISSING_COLUMN, column, column, None, Severity.BREAKS)
         return any(accepted.accepts(missing) for accepted in self._accepted)
 
@@ -101,25 +116,25 @@ class ColumnWatch:
         self, primary: Session, secondary: Session, left_out: Collection[TableName]
     ) -> dict[TableName, _Difference]:
         schemas = [str(row[0]) for row in primary.rows(_SCHEMAS) if self._selection.schema_target(str(row[0]))]
-        ours = _columns(primary, schemas)
-        # Whatever made these columns stands before this place.
-        end = end_of_log(primary, read_facts(primary))
+        primary_columns = _columns(primary, schemas)
+        # Every statement that made these columns is before this end of the log.
+        log_end = end_of_log(primary, read_facts(primary))
         routes = map(self._selection.schema_target, schemas)
-        theirs = _columns(secondary, {schema for schema in routes if schema is not None})
-        found = {}
-        for name, columns in ours.items():
+        secondary_columns = _columns(secondary, {schema for schema in routes if schema is not None})
+        differences = {}
+        for name, columns in primary_columns.items():
             target = self._selection.target(name)
-            if target is None or target not in theirs or name in left_out:
+            if target is None or target not in secondary_columns or name in left_out:
                 continue
-            difference = _Difference(columns, theirs[target], end)
+            difference = _Difference(columns, secondary_columns[target], log_end)
             if not all(self._is_accepted(name, target, column) for column in difference.missing):
-                found[name] = difference
-        return found
+                differences[name] = difference
+        return differences
 
 
 def _columns(session: Session, schemas: Iterable[str]) -> Mapping[TableName, _Names]:
-    found: defaultdict[TableName, list[str]] = defaultdict(list)
+    columns: defaultdict[TableName, list[str]] = defaultdict(list)
     for schema in schemas:
         for table, column in session.rows(_COLUMNS, schema):
-            found[TableName(schema, str(table))].append(str(column))
-    return {name: tuple(columns) for name, columns in found.items()}
+            columns[TableName(schema, str(table))].append(str(column))
+    return {name: tuple(names) for name, names in columns.items()}

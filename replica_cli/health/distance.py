@@ -1,4 +1,7 @@
-"""How far a secondary is behind: in bytes of binary log, and in seconds of which no two clocks are subtracted."""
+"""Measure how far a secondary is behind the primary, in bytes of binary log and in seconds.
+
+Seconds are never a difference between the clocks of two servers.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Bytes and seconds between a saved position and the primary's end; None is unknown."""
+    """Bytes and seconds between a saved position and the end of the primary's log; None if unknown."""
 
     is_reached: bool
     size_bytes: int | None = None
@@ -29,10 +32,13 @@ class Distance:
 def measure(
     primary: PrimaryView, state: InstanceState, *, oldest: int | None = None, is_lost: bool = False
 ) -> Distance:
-    """Return how far an instance is behind its primary; `oldest` is the time of the first change that is not applied.
+    """Return the distance of an instance from its primary.
 
-    It is unknown when either position is, when the saved one is not true, and before the first copy is done: the
-    position that is saved then is where the copy began, and the rows up to there are not all copied.
+    `oldest` is the time of the first change that is not applied, in seconds since the epoch, None if it was not read.
+    `is_lost`: the primary cannot continue from the saved position.
+
+    The distance is unknown if one of the two positions is unknown, if the saved position is lost, and before the first
+    copy is done: until then the saved position is the copy's start, and the rows before it are not all copied.
     """
     if is_lost or state.saved is None or primary.position is None or primary.facts is None or state.is_first_copy:
         return Distance(is_reached=False)
@@ -44,9 +50,10 @@ def measure(
 
 
 def is_reached(saved: Position, current: Position, *, is_mariadb: bool) -> bool:
-    """Return True if everything up to `current` is applied: by GTID when both have a set, else by file and offset.
+    """Return True if everything up to `current` is applied.
 
-    A rotation alone is no distance, and an offset of a log that was reset says nothing.
+    The sets are compared if both positions have a GTID set, else file and offset. A GTID set does not change when the
+    log rotates. File and offset mean nothing after the log was reset.
     """
     if saved.gtid and current.gtid:
         return covers(saved.gtid, current.gtid, is_mariadb=is_mariadb)
@@ -54,7 +61,7 @@ def is_reached(saved: Position, current: Position, *, is_mariadb: bool) -> bool:
 
 
 def distance_bytes(files: Sequence[BinlogFile], saved: Position, current: Position) -> int | None:
-    """Return the bytes of binary log from `saved` to `current`, None where the first is not among the files."""
+    """Return the bytes of binary log from `saved` to `current`, None if the file of `saved` is not among the files."""
     if saved.file not in {f.name for f in files}:
         return None
     first, last = file_number(saved.file), file_number(current.file)
@@ -63,13 +70,13 @@ def distance_bytes(files: Sequence[BinlogFile], saved: Position, current: Positi
 
 
 def _lag_seconds(primary: PrimaryView, state: InstanceState, oldest: int | None) -> float | None:
-    """Return the age of the oldest change that is not applied, or the nearest upper bound that can be read.
+    """Return the age of the oldest change that is not applied, or the best upper bound that can be read.
 
-    A stream that streams knows it: it holds that change. Else the primary's log tells it. Where that cannot be read,
-    the last applied transaction's time by the primary's own clock bounds it; before the first, the time at which the
-    position was saved.
+    A running stream knows this age. Otherwise the primary's log gives the time of that change (`oldest`). If the log
+    cannot be read, the bound is the time since the last applied transaction, by the primary's clock. Before the first
+    transaction, it is the time since the position was saved.
     """
-    if state.told_lag is not None:
-        return state.told_lag
+    if state.reported_lag is not None:
+        return state.reported_lag
     source_time = oldest or (state.saved.source_time if state.saved is not None else 0)
     return max(0.0, primary.now - source_time) if source_time else state.saved_age_seconds

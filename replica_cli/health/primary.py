@@ -1,4 +1,4 @@
-"""What a look at the primary shows; a primary that is down is a value as well."""
+"""Read the state of the primary's binary log. A primary that does not answer is a value too, not an error."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PrimaryView:
-    """The primary at one moment. `facts` is None where it is down; `now` is its clock, seconds since the epoch.
+    """The primary at one moment.
 
-    `position` and `files` are None where our user may not see them, or the binary log is off: `error` says which.
+    `facts` is None if the primary does not answer. `now` is its clock, seconds since the epoch. `position` is None and
+    `files` is empty if our user lacks the privilege to read them, or if the binary log is off: `error` says which.
     """
 
     facts: ServerFacts | None = None
@@ -30,7 +31,11 @@ class PrimaryView:
 
 
 def read_primary(session: Session, facts: ServerFacts) -> PrimaryView:
-    """Read where the binary log ends and begins. Raises ServerError where the connection is lost."""
+    """Return where the primary's binary log begins and ends.
+
+    Raises:
+        ServerError: the connection is lost. Any other error is in the result.
+    """
     row = session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
     now = float(row[0]) if row else 0.0
     try:

@@ -1,4 +1,4 @@
-"""What the state schema of one secondary says; all ages are by the secondary's own clock."""
+"""Read what the state schema of one secondary says. All ages are by the secondary's own clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.status import BESIDE, ENDED, Phase, TableState
+from replica_cli.core.status import ENDED, NOT_STREAMED, Phase, TableState
 from replica_cli.health.copying import copy_status, read_progress
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from replica_cli.core.status import CopyStatus, TableProgress
     from replica_cli.mysql.session import Session
 
-# While there is something to apply a process beats once a second: an older beat tells nothing of what came since.
-_TOLD_SECONDS = 3.0
+# A process that has changes to apply sends a heartbeat each second. The lag in an older heartbeat says nothing about
+# later changes.
+_LAG_VALID_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """One instance's state rows. `saved_at` is aware, UTC; `saved_age_seconds` is how long ago that was.
+    """The state rows of one instance.
 
-    `progress` is of the tables of a copy that is not finished, empty if there is none. `others` are the instances that
-    have a position where this one has none.
+    `saved_at` is a UTC time with time zone, and `saved_age_seconds` is how long ago that was. `progress` has the tables
+    of an unfinished copy; it is empty if there is none. `others` are other instances that have a position; it is only
+    read if this one has none.
     """
 
     saved: SavedPosition | None = None
@@ -42,56 +44,62 @@ class InstanceState:
 
     @property
     def is_alive(self) -> bool:
-        """Say whether a process has beaten just now, and does not say that its stream has ended."""
+        """Return True if the last heartbeat is fresh and does not say that its stream has ended."""
         return self.beat is not None and self.beat.age_seconds < FRESH_SECONDS and self.beat.phase not in ENDED
 
     @property
     def copy(self) -> CopyStatus | None:
-        """Return the copy that is not finished in a few numbers, None if there is none."""
+        """Return the sums of the unfinished copy, None if there is none."""
         return copy_status(self.progress, self.beat, is_alive=self.is_alive)
 
     @property
-    def told_lag(self) -> float | None:
-        """Return the lag that a live stream tells, seconds; None if it does not stream, or has not told it just now."""
+    def reported_lag(self) -> float | None:
+        """Return the lag that a running stream reported, in seconds at the time of reading.
+
+        It is None if no stream is running, if it is not streaming, or if its last heartbeat is too old.
+        """
         if (
             self.beat is None
             or not self.is_alive
-            or self.beat.age_seconds >= _TOLD_SECONDS
+            or self.beat.age_seconds >= _LAG_VALID_SECONDS
             or self.beat.phase not in (Phase.STREAMING, Phase.CAUGHT_UP)
         ):
             return None
-        told = self.beat.snapshot.get("lag_seconds")
-        return float(told) + self.beat.age_seconds if isinstance(told, (int, float)) else None
+        lag = self.beat.snapshot.get("lag_seconds")
+        return float(lag) + self.beat.age_seconds if isinstance(lag, (int, float)) else None
 
     @property
     def rows_uncommitted(self) -> int:
-        """Return the rows that a live process applied of a transaction that is not committed yet."""
+        """Return the number of rows that a running process has applied of a transaction that is not committed yet."""
         return self.beat.rows_uncommitted if self.beat is not None and self.is_alive else 0
 
     @property
     def is_first_copy(self) -> bool:
-        """Return True while the first copy is not finished: the saved position is where that began, nothing more."""
+        """Return True while the first copy is not finished: the saved position is then only the start of that copy."""
         return self.saved is not None and not self.saved.transaction_count and bool(self.unfinished)
 
     @property
     def quarantined(self) -> tuple[TableRecord, ...]:
-        """Return the tables that are set aside."""
+        """Return the tables that are quarantined."""
         return tuple(t for t in self.tables if t.state is TableState.QUARANTINED)
 
     @property
     def unfinished(self) -> tuple[TableRecord, ...]:
-        """Return the tables whose copy was begun, or is to begin, and has not ended."""
-        return tuple(t for t in self.tables if t.state in BESIDE)
+        """Return the tables whose copy is planned or running, or that the stream has not taken over yet."""
+        return tuple(t for t in self.tables if t.state in NOT_STREAMED)
 
 
 def read_state(
     session: Session, state_schema: str, instance: str, *, existing: frozenset[str] | None = None
 ) -> InstanceState:
-    """Read all state rows of an instance; a schema that is not there yet is an empty state.
+    """Read all state rows of an instance; if the state schema does not exist yet, the state is empty.
 
-    `existing` are the state tables that are there, for a caller that knows.
-    Raises ServerError, also where our user may not look: servers hide a table from those, so asking is the only way.
-    Raises StateBroken if what is there is not as this version writes it.
+    `existing` are the state tables that exist, None to look for them.
+
+    Raises:
+        ServerError: a server error, also if our user lacks the privilege: servers hide a table from such a user, so
+            only a query shows it.
+        StateBroken: the state rows are not as this version writes them.
     """
     try:
         existing = existing_state_tables(session, state_schema) if existing is None else existing
@@ -103,13 +111,13 @@ def read_state(
     beat = BeatStore(session, state_schema, instance).load() if "stream_status" in existing else None
     records = TableStore(session, state_schema, instance).load() if "table_status" in existing else {}
     others = () if saved is not None else tuple(instances_of(session, state_schema, existing))
-    found = InstanceState(beat=beat, tables=tuple(records.values()), others=others)
-    if found.unfinished:
+    state = InstanceState(beat=beat, tables=tuple(records.values()), others=others)
+    if state.unfinished:
         counts = ProgressStore(session, state_schema, instance).counts()
-        found = replace(found, progress=read_progress(found.tables, counts, beat, is_alive=found.is_alive))
+        state = replace(state, progress=read_progress(state.tables, counts, beat, is_alive=state.is_alive))
     if saved is None:
-        return found
-    return replace(found, saved=saved, saved_at=_utc(saved.updated_at), saved_age_seconds=saved.age_seconds)
+        return state
+    return replace(state, saved=saved, saved_at=_utc(saved.updated_at), saved_age_seconds=saved.age_seconds)
 
 
 def _utc(value: object) -> datetime:

@@ -1,4 +1,4 @@
-"""Logs: tagged records to stderr as text or JSON lines, and to Graylog without ever waiting for it."""
+"""Logging: writes tagged records to stderr as text or JSON lines, and to Graylog without waiting for it."""
 
 from replica_cli.logs.records import Tag, log
 from replica_cli.logs.redaction import install_redactor, redact

@@ -1,4 +1,4 @@
-"""A record as one line: text for people, JSON for machines."""
+"""Formats a log record as one line: text for people, JSON for machines."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from replica_cli.logs.redaction import redact
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-01-01T00:00:00.000Z [INSERT] [db2] shop.orders 12 row(s) affected (position binlog.000042:1187)`."""
+    """Formats a record as one line of text.
+
+    `2026-01-01T00:00:00.000Z [INSERT] [db2] shop.orders 12 row(s) affected (position binlog.000042:1187)`
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the record as one line, without a line end."""
         parts = [timestamp(record.created), f"[{tag_of(record)}]"]
         fields = fields_of(record)
         if "instance" in fields:
@@ -32,19 +35,19 @@ class TextFormatter(logging.Formatter):
         trace = trace_of(record)
         if trace:
             parts.append(f"| {trace}")
-        # One record is one line, whatever a server's message or a table's name holds.
+        # The message of a server or the name of a table may contain a line end. A record must stay one line.
         return printable(fill(redact(" ".join(parts)), instance_of(record)))
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time, level, tag, logger, project, message, and the fields that are there."""
+    """Formats a record as one JSON object on one line: time, level, tag, project, logger, message, fields and trace."""
 
     def __init__(self, project: str) -> None:
         super().__init__()
         self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the record as one line, without a line end."""
         document: dict[str, object] = {
             "time": timestamp(record.created),
             "level": record.levelname,
@@ -53,7 +56,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": fill(redact(record.getMessage()), instance_of(record)),
         }
-        # Values are masked one by one: masking the finished line could eat a quote or a brace.
+        # Each value is masked alone: a mask on the finished line could replace a quote or a brace of the JSON.
         document |= {n: redact(v) if isinstance(v, str) else v for n, v in fields_of(record).items()}
         trace = trace_of(record)
         if trace:
@@ -62,22 +65,22 @@ class JsonFormatter(logging.Formatter):
 
 
 def _is_named(position: str, message: str) -> bool:
-    """Say whether a message names a position, and not one that its digits begin or end."""
+    """Return True if a message contains the position, and not as a part of a longer one."""
     return re.search(rf"(?<![\w.]){re.escape(position)}(?!\d)", message) is not None
 
 
 def timestamp(seconds: float) -> str:
-    """Return RFC 3339 in UTC with milliseconds."""
+    """Return seconds since the epoch as an RFC 3339 time in UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def instance_of(record: logging.LogRecord) -> str:
-    """Return the instance of a record, empty if it has none."""
+    """Return the instance of a record, empty if the record has none."""
     return str(fields_of(record).get("instance", ""))
 
 
 def trace_of(record: logging.LogRecord) -> str:
-    """Return the record's traceback as text, empty where there is none."""
+    """Return the traceback of a record as text, empty if there is none."""
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
     return record.exc_text or ""

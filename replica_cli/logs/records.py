@@ -1,4 +1,4 @@
-"""What a record carries beside its message: a tag, and whose rows of which table at which position."""
+"""Defines the tag and the fields of log records: instance, schema, table, rows and position."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIELDS = ("instance", "schema", "table", "rows", "position")
 
 
 class Tag(StrEnum):
-    """The system's tags: the prefix of a line, `_tag` in Graylog."""
+    """The tag of a log record: the prefix of its line, and the field `_tag` in Graylog."""
 
     INSERT = "INSERT"
     UPDATE = "UPDATE"
@@ -34,7 +34,7 @@ class Tag(StrEnum):
 
     @classmethod
     def of(cls, level: int) -> Tag:
-        """Return the tag of a record that tells no more than its level: INFO, WARN or ERROR."""
+        """Return the tag that has no other meaning than the level: INFO, WARN or ERROR."""
         return cls.ERROR if level >= logging.ERROR else cls.WARN if level >= logging.WARNING else cls.INFO
 
 
@@ -51,9 +51,10 @@ def log(
     position: Position | str | None = None,
     subject: str | None = None,
 ) -> None:
-    """Log one record with its fields; `args` fill `%` places of the message, as in logging itself.
+    """Log one record with its fields; `message` and `args` are as in `logging`.
 
-    Records of one `subject` tell the same again, such as each attempt to reconnect: a live display shows the first.
+    Records with the same `subject` repeat each other, such as attempts to reconnect: above a live display only one of
+    them in five minutes is shown.
     """
     if not logger.isEnabledFor(level):
         return
@@ -67,7 +68,7 @@ def log(
 
 
 def tag_of(record: logging.LogRecord) -> str:
-    """Return a record's tag; one that was logged without (a library's) gets it from its level."""
+    """Return the tag of a record; for a record of a library, which has none, a tag made from its level."""
     tag = getattr(record, "tag", None)
     if tag is not None:
         return str(tag)
@@ -77,6 +78,6 @@ def tag_of(record: logging.LogRecord) -> str:
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """Return the fields that a record carries, in their order."""
-    found = {name: getattr(record, name, None) for name in FIELDS}
-    return {name: value for name, value in found.items() if value is not None}
+    """Return the fields that a record has, in the order of FIELDS."""
+    values = {name: getattr(record, name, None) for name in FIELDS}
+    return {name: value for name, value in values.items() if value is not None}

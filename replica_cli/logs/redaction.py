@@ -1,4 +1,4 @@
-"""No secret in any record: everything written passes one redactor."""
+"""Masks secrets in everything that is logged or shown, with one redactor for the process."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Secret
 
 MASK = "***"
-# The documented default is no secret, and it is the tool's own name: masking it would ruin every line.
+# The default password is documented, so it is no secret. It is also the name of this program, which many lines contain.
 _PUBLIC = frozenset({"", "replica"})
 _SHORT = 4
 _pattern: re.Pattern[str] | None = None
 
 
 def install_redactor(secrets: Iterable[Secret]) -> None:
-    """Mask these secrets, in every form in which a driver or a repr may show them, from now on in this process."""
-    global _pattern  # noqa: PLW0603 - one redactor a process, like logging itself
+    """Set the secrets that `redact` masks in this process, in all forms in which drivers and `repr` may show them."""
+    global _pattern  # noqa: PLW0603 - a process has one redactor, as it has one logging
     values = {s.reveal() for s in secrets} - _PUBLIC
     forms = {form for value in values for form in _forms(value)}
-    # Longest first: a secret that begins with another one must not leave its tail.
+    # The longest form is first: if a secret begins with another secret, no rest of it may stay unmasked.
     alternatives = [_matching(form) for form in sorted(forms, key=len, reverse=True)]
     _pattern = re.compile("|".join(alternatives)) if alternatives else None
 
@@ -49,5 +49,5 @@ def _forms(value: str) -> set[str]:
 
 
 def _matching(form: str) -> str:
-    # A short password such as "db" stands in many words: only where it stands alone is it shown to be masked.
+    # A short password such as "db" is a part of many words, so it is masked only as a word of its own.
     return re.escape(form) if len(form) >= _SHORT else rf"(?<!\w){re.escape(form)}(?!\w)"

@@ -1,4 +1,4 @@
-"""What repeats is said once in a while, with how often it was held back."""
+"""Limits repeated log records: one in a time, with the number of records that were suppressed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_KEYS = 1000
 
 
 class RepeatLimit:
-    """Remembers when each key was last let through. Safe between threads; memory is bounded."""
+    """Remembers when each key was last admitted. Thread-safe; it remembers at most 1,000 keys."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -21,26 +21,32 @@ class RepeatLimit:
         self._seen: dict[Hashable, tuple[float, int]] = {}
 
     def admit(self, seconds: float, key: Hashable) -> int | None:
-        """Return how many were held back since the last one let through; None where this one is held back too."""
+        """Return how many repeats of the key were suppressed since it was last admitted, None if this one is too.
+
+        Args:
+            seconds: how long the key is suppressed after it was admitted.
+            key: what repeats.
+        """
         now = self._clock()
         with self._lock:
-            last, held = self._seen.get(key, (None, 0))
+            last, suppressed = self._seen.get(key, (None, 0))
             if last is not None and now - last < seconds:
-                self._seen[key] = (last, held + 1)
+                self._seen[key] = (last, suppressed + 1)
                 return None
             self._seen.pop(key, None)
             if len(self._seen) >= _MAX_KEYS:
-                del self._seen[next(iter(self._seen))]  # the one let through longest ago
+                del self._seen[next(iter(self._seen))]  # the key that was admitted longest ago
             self._seen[key] = (now, 0)
-            return held
+            return suppressed
 
 
 _limit = RepeatLimit()
 
 
 def once_per(seconds: float, key: Hashable) -> int | None:
-    """Say whether to log something that repeats: None is no, else the number held back since the last time.
+    """Return how many repeats of the key were suppressed since it was last admitted, None if this one is too.
 
+    All callers in the process share one limit. Log the record only if the result is not None:
     `if (held := once_per(30, ("reconnect", instance))) is not None: log(..., "… (%d more)", held)`
     """
     return _limit.admit(seconds, key)

@@ -1,4 +1,4 @@
-"""Where records go: stderr by verbosity, Graylog by level. Called once in each process."""
+"""Installs the log handlers of a process: stderr, filtered by verbosity, and Graylog, filtered by level."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from replica_cli.logs.formats import JsonFormatter, TextFormatter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_OURS = "replica_cli"
+_PACKAGE = "replica_cli"
 _NOTHING = logging.CRITICAL + 10
 _installed: list[logging.Handler] = []
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stderr` is at that moment: a live display puts itself there, and lines go above it."""
+    """Writes to the current `sys.stderr`: a live display replaces it, so that lines appear above the display."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
-    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute in the base class, looked up anew here
-        """Return the process's stderr of now."""
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute in the base class, looked up for each record
+        """Return the current `sys.stderr`."""
         return sys.stderr
 
 
@@ -38,12 +38,16 @@ def setup_logging(
     handler: logging.Handler | None = None,
     is_display: bool = False,
 ) -> None:
-    """Send records to stderr (or `stream`, or `handler`, such as a worker's QueueHandler), and to Graylog if enabled.
+    """Send log records to stderr, and to Graylog if it is enabled. A second call replaces the handlers.
 
-    `verbosity` is -2 (nothing), -1 (errors), 0 (the level of the settings), 1 (our DEBUG) or 2 (everybody's DEBUG);
-    `is_display`: a live display is drawn on stderr, and only what it does not show itself comes above it. Calling again
-    replaces the handlers.
-    A `handler` takes all there is to Graylog as well: the process at its other end has the Graylog handler.
+    Args:
+        settings: level, format and Graylog.
+        verbosity: -2 (nothing), -1 (errors), 0 (the level of the settings), 1 (DEBUG of `replica`) or 2 (DEBUG of all
+            libraries too).
+        stream: where records go instead of stderr.
+        handler: a handler that gets all records instead, such as the one of a worker that sends them to the supervisor.
+            Then this process sends nothing to Graylog, because the supervisor does.
+        is_display: a live display is drawn on stderr, so that only records that it does not show appear above it.
     """
     close_logging()
     wanted = logging.DEBUG if verbosity > 0 else logging.getLevelNamesMapping()[settings.level]
@@ -56,36 +60,36 @@ def setup_logging(
             output.setLevel(_stderr_level(wanted, verbosity))
     handlers = [output]
     if settings.graylog.is_enabled and handler is None:
-        from replica_cli.logs.graylog import GraylogHandler  # noqa: PLC0415 - graypy costs start-up; most have none
+        from replica_cli.logs.graylog import GraylogHandler  # noqa: PLC0415 - graypy slows down the start, and most users have no Graylog
 
         handlers.append(GraylogHandler(settings.graylog, settings.project))
     for each in handlers:
         logging.root.addHandler(each)
         _installed.append(each)
-    # The libraries' INFO and DEBUG are about themselves.
+    # INFO and DEBUG records of libraries say nothing about replication.
     logging.root.setLevel(logging.DEBUG if verbosity > 1 else logging.WARNING)
-    logging.getLogger(_OURS).setLevel(wanted)
+    logging.getLogger(_PACKAGE).setLevel(wanted)
     logging.captureWarnings(capture=True)
 
 
 def set_level(level: str) -> None:
-    """Log from another level on. What comes above a live display stays the same, and so does `-q`."""
+    """Change the lowest level that is logged. The records above a live display, and those with `-q`, do not change."""
     number = logging.getLevelNamesMapping()[level]
-    before = logging.getLogger(_OURS).level
-    logging.getLogger(_OURS).setLevel(number)
+    before = logging.getLogger(_PACKAGE).level
+    logging.getLogger(_PACKAGE).setLevel(number)
     for each in _installed:
         if each.level == before:
             each.setLevel(number)
 
 
 def close_logging() -> None:
-    """Take off what `setup_logging` put on; Graylog gets a moment to take what is queued."""
+    """Remove the handlers that `setup_logging` added; wait a short time for queued records to reach Graylog."""
     _close(_installed)
     _installed.clear()
 
 
 def _close(handlers: Iterable[logging.Handler]) -> None:
-    # Graylog before stderr: its last words are about what it dropped.
+    # Graylog is closed before stderr, because it then logs to stderr how many records it dropped.
     for each in reversed(list(handlers)):
         each.close()
         logging.root.removeHandler(each)

@@ -1,1 +1,1 @@
-"""The floor that talks to servers: the only user of pymysql beside the reader's dump connection."""
+"""Talk to MariaDB and MySQL servers. Only this package and the reader's dump connection use pymysql."""

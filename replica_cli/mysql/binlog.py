@@ -1,4 +1,4 @@
-"""The primary's binary log from the outside: where it ends, which files it has, which event begins at a place."""
+"""Read the state of the primary's binary log: its end, its files, and the event that begins at a position."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session, Value
 
-# MariaDB from 10.5.2 on, and MySQL from 8.2 on, have names of their own for what all knew before.
+# MariaDB since 10.5.2 and MySQL since 8.2 have their own names for the statement that all older releases know.
 _STATUS = {True: "SHOW BINLOG STATUS", False: "SHOW BINARY LOG STATUS"}
 _OLD_STATUS = "SHOW MASTER STATUS"
 _GTID_NEXT = re.compile(r"GTID_NEXT= '([0-9a-fA-F-]{36}:[^']+)'")
@@ -23,7 +23,7 @@ _GTID_NEXT = re.compile(r"GTID_NEXT= '([0-9a-fA-F-]{36}:[^']+)'")
 
 @dataclass(frozen=True, slots=True)
 class BinlogFile:
-    """One file of the primary's binary log and its size, bytes."""
+    """One file of the primary's binary log. `size` is in bytes."""
 
     name: str
     size: int
@@ -31,7 +31,7 @@ class BinlogFile:
 
 @dataclass(frozen=True, slots=True)
 class NextEvent:
-    """One event as `SHOW BINLOG EVENTS` names it."""
+    """One event as `SHOW BINLOG EVENTS` shows it."""
 
     kind: str
     info: str
@@ -44,9 +44,10 @@ class NextEvent:
 
 
 def current_position(session: Session, facts: ServerFacts) -> Position:
-    """Return where the primary's binary log ends now, to be started from.
+    """Return the end of the primary's binary log, as a position to start from.
 
-    Raises PrimaryError where it writes none, or knows no GTID set of that place.
+    Raises:
+        PrimaryError: the primary writes no binary log, or cannot tell the GTID set of the position.
     """
     if facts.is_mariadb:
         return with_gtids(session, lambda: log_end(session), lambda: log_end(session))
@@ -54,16 +55,19 @@ def current_position(session: Session, facts: ServerFacts) -> Position:
 
 
 def end_of_log(session: Session, facts: ServerFacts) -> Position:
-    """Return where the primary's binary log ends, to be shown or reached, not to start from.
+    """Return the end of the primary's binary log, as a position to show or to reach, not to start from.
 
-    MariaDB's GTID set may hold some transactions that came after the place. Raises PrimaryError where there is no log.
+    MariaDB's GTID set may contain some transactions after the position.
+
+    Raises:
+        PrimaryError: the primary writes no binary log.
     """
     end = log_end(session, has_gtids=facts.has_gtids)
     return replace(end, gtid=executed_gtids(session)) if facts.is_mariadb else end
 
 
 def log_end(session: Session, *, has_gtids: bool = False) -> Position:
-    """Return where the log ends, with MySQL's GTID set where asked for. Raises PrimaryError where there is no log."""
+    """Return the end of the log, with MySQL's GTID set if `has_gtids`. Raises PrimaryError if there is no log."""
     status = log_status(session)
     if status is None:
         raise binlog_is_off(session)
@@ -72,7 +76,7 @@ def log_end(session: Session, *, has_gtids: bool = False) -> Position:
 
 
 def log_status(session: Session) -> dict[str, Value] | None:
-    """Return what the server says of its binary log, by the columns' names; None if it writes none."""
+    """Return the server's status of its binary log by lower-case column names, None if it writes no binary log."""
     try:
         return session.named_row(_STATUS[session.is_mariadb])
     except ServerError as error:
@@ -88,12 +92,13 @@ def binlog_is_off(session: Session) -> PrimaryError:
     )
 
 
-def next_event(session: Session, place: Position) -> NextEvent | None:
-    """Return the event that begins at a place of the log, None at the end of a file.
+def next_event(session: Session, position: Position) -> NextEvent | None:
+    """Return the event that begins at a position of the log, None at the end of a file.
 
-    Raises ServerError (ER_ERROR_WHEN_EXECUTING_COMMAND) when no event begins there.
+    Raises:
+        ServerError: no event begins at the position (ER_ERROR_WHEN_EXECUTING_COMMAND), or the query failed otherwise.
     """
-    row = session.row("SHOW BINLOG EVENTS IN %s FROM %s LIMIT 1", place.file, place.pos)
+    row = session.row("SHOW BINLOG EVENTS IN %s FROM %s LIMIT 1", position.file, position.pos)
     return NextEvent(str(row[2]), str(row[5])) if row else None
 
 

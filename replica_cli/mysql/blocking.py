@@ -1,4 +1,4 @@
-"""What a connection to the secondary waits for, and who holds it, as far as the server tells our account."""
+"""Find out what a connection to the secondary waits for, and who holds it, as far as our account may see that."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROW_LOCKS = {
  JOIN {_THREADS} b ON b.thread_id = w.blocking_thread_id WHERE r.processlist_id = %s LIMIT 1""",
 }
 _ROW_WAIT = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s AND trx_state = 'LOCK WAIT'"
-# MariaDB tells it with a plugin alone, and not which of the locks is waited for.
+# For MySQL only. MariaDB shows metadata locks only with a plugin, and does not show which of them is waited for.
 _METADATA_LOCKS = f"""SELECT b.processlist_id FROM performance_schema.metadata_locks w
  JOIN {_THREADS} r ON r.thread_id = w.owner_thread_id
  JOIN performance_schema.metadata_locks g ON g.lock_status = 'GRANTED' AND g.object_type = w.object_type
@@ -33,24 +33,27 @@ _METADATA_LOCKS = f"""SELECT b.processlist_id FROM performance_schema.metadata_l
 
 
 def what_blocks(session: Session, connection_id: int) -> str:
-    """Return what a connection of our account waits for and who holds it, empty where it waits for no lock.
+    """Return what a connection of our account waits for and who holds it, "" if it waits for no lock.
 
-    `session` is another one. What the account may not see is left out. Raises ServerError for a lost connection alone.
+    `session` is another connection. The text leaves out what our account may not see.
+
+    Raises:
+        ServerError: only if the connection is lost.
     """
-    found = _first(session, _ROW_LOCKS[session.is_mariadb], connection_id)
-    what = "a row lock"
-    if found is None and _first(session, _ROW_WAIT, connection_id) is None:
+    blocker = _first(session, _ROW_LOCKS[session.is_mariadb], connection_id)
+    lock = "a row lock"
+    if blocker is None and _first(session, _ROW_WAIT, connection_id) is None:
         state = _first(session, _STATE, connection_id)
         waits = _WAITS.fullmatch(str(state[0])) if state is not None else None
         if waits is None:
             return ""
-        what = f"a {waits[1]}"
-        found = None if session.is_mariadb else _first(session, _METADATA_LOCKS, connection_id)
-    if found is None:
-        return f"{what} (SHOW PROCESSLIST tells who is busy there)"
-    account = _first(session, _ACCOUNT, int(found[0]))
+        lock = f"a {waits[1]}"
+        blocker = None if session.is_mariadb else _first(session, _METADATA_LOCKS, connection_id)
+    if blocker is None:
+        return f"{lock} (SHOW PROCESSLIST tells who is busy there)"
+    account = _first(session, _ACCOUNT, int(blocker[0]))
     name = f", {account[0]}@{account[1]}" if account is not None else ""
-    return f"{what}, held by connection {found[0]}{name}"
+    return f"{lock}, held by connection {blocker[0]}{name}"
 
 
 def _first(session: Session, sql: str, connection_id: int) -> Row | None:

@@ -1,4 +1,4 @@
-"""Tables whose rows a foreign key changes without a word in the log, because of a parent that is not replicated."""
+"""Find tables whose rows a foreign key changes without a trace in the log, because the parent is not replicated."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 _NAME = "cascades"
-# A new parent may have been given by an ALTER, or cascades were logged when the tables were copied.
+# Checked here as well as by the copy: since the copy an ALTER may have added a parent, or cascades were logged then.
 _ACTING = """SELECT constraint_schema, table_name, unique_constraint_schema, referenced_table_name
  FROM information_schema.referential_constraints
  WHERE delete_rule NOT IN ('RESTRICT', 'NO ACTION') OR update_rule NOT IN ('RESTRICT', 'NO ACTION')"""
 
 
 def check_cascades(session: Session, facts: ServerFacts, selection: Selection) -> Finding:
-    """Look for such tables on a MySQL that may be told to log cascades or not. Elsewhere the copy refuses them."""
+    """Look for such tables on a MySQL with innodb_native_foreign_keys=ON. On other servers the copy refuses them."""
     if facts.logs_cascades or not facts.is_on("innodb_native_foreign_keys"):
         return Finding(_NAME, HealthLevel.OK, "what foreign keys change is logged, or was looked at by the copy")
-    found = []
+    cascades = []
     for schema, table, parent_schema, parent in session.rows(_ACTING):
-        child, above = TableName(str(schema), str(table)), TableName(str(parent_schema), str(parent))
-        if selection.target(child) is not None and selection.target(above) is None:
-            found.append(f"{child} by {above}")
-    if not found:
+        child_name, parent_name = TableName(str(schema), str(table)), TableName(str(parent_schema), str(parent))
+        if selection.target(child_name) is not None and selection.target(parent_name) is None:
+            cascades.append(f"{child_name} by {parent_name}")
+    if not cascades:
         return Finding(_NAME, HealthLevel.OK, "no foreign key changes rows because of a table outside the filters")
     return Finding(
         _NAME,
         HealthLevel.CRITICAL,
         "with innodb_native_foreign_keys=ON foreign keys change rows and the log does not tell, because of tables "
-        f"outside the filters: {', '.join(sorted(found))}",
+        f"outside the filters: {', '.join(sorted(cascades))}",
         "replicate the parents too, leave the children out with REPLICA_EXCLUDE_TABLES, or start the primary with "
         "innodb_native_foreign_keys=OFF",
     )

@@ -1,10 +1,11 @@
-"""Table definitions read from a server's information_schema: a handful of queries a schema, whatever its tables.
+"""Read table definitions from a server's information_schema, with a few queries for each schema, whatever its size.
 
 MariaDB lists the tables of a schema by reading its folder. While ALTER TABLE replaces the files of a table, the list
 lacks that table. A query for one table by its name waits until the statement has ended.
 
-Hidden columns are not in it, though row events carry them: MariaDB's DB_ROW_HASH_n of a UNIQUE on a BLOB, and MySQL's
-columns under functional indexes. Characters outside the basic plane come as `?` in defaults, ENUM members and comments.
+Definitions lack hidden columns, although row events contain them: MariaDB's DB_ROW_HASH_n of a UNIQUE on a BLOB, and
+MySQL's columns under functional indexes. Characters outside the basic plane appear as `?` in defaults, ENUM members and
+comments.
 Sources: https://mariadb.com/kb/en/information-schema-tables/ and MySQL's INFORMATION_SCHEMA reference.
 """
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 _TABLES_AT_ONCE = 100
 _NAMES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema = %s"
-# Equality on schema (and table) is what MariaDB looks up without opening every table of every schema.
+# With one schema (and table) in the condition MariaDB does not open every table of every schema.
 _TABLES = """SELECT table_schema, table_name, table_type, engine, table_collation, table_rows, data_length,
  create_options, table_comment FROM information_schema.tables WHERE table_schema = %s"""
 _COLUMNS = """SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, column_default,
@@ -61,23 +62,24 @@ _MYSQL_CHECKS = """SELECT c.table_schema, c.table_name, c.constraint_name, k.che
 def read_catalog(
     session: Session, schemas: Sequence[str], expected: Iterable[TableName] = ()
 ) -> dict[TableName, TableDefinition]:
-    """Read every table of some schemas, views left out; `kind` marks SEQUENCE and SYSTEM VERSIONED ones.
+    """Return the definitions of all tables of some schemas, without views. Raises ServerError.
 
-    `expected`: tables that may be there; those that the lists lack are looked up by name. Any other table may be
+    The order is that of the names, sequences first. `kind` tells SEQUENCE and SYSTEM VERSIONED tables. Names are
+    spelled as the server spells them. A schema that does not exist has no tables.
+
+    `expected` are tables that may exist: those that the lists lack are looked up by name. Any other table may be
     missing from the result if it is altered at this moment.
-    In order of names, sequences first. Names are spelled as the server spells them.
-    A schema that is not there has no tables. Raises ServerError.
     """
-    found: dict[TableName, TableDefinition] = {}
-    again: set[TableName] = set()
+    definitions: dict[TableName, TableDefinition] = {}
+    to_look_up: set[TableName] = set()
     for schema in dict.fromkeys(schemas):
         read = _read(session, [(schema, None)])
-        found |= read.definitions
-        again |= read.doubtful
-    again |= set(expected) - found.keys()
-    found |= _read_named(session, sorted(again))
-    # A column's default may ask a sequence, so these are made first.
-    return dict(sorted(found.items(), key=lambda item: (not item[1].is_sequence, item[0])))
+        definitions |= read.definitions
+        to_look_up |= read.doubtful
+    to_look_up |= set(expected) - definitions.keys()
+    definitions |= _read_named(session, sorted(to_look_up))
+    # The default of a column may use a sequence, so sequences are made first.
+    return dict(sorted(definitions.items(), key=lambda item: (not item[1].is_sequence, item[0])))
 
 
 def selected_schemas(primary: Session, selection: Selection) -> list[str]:
@@ -87,7 +89,7 @@ def selected_schemas(primary: Session, selection: Selection) -> list[str]:
 
 
 def replicated_schemas(primary: Session, selection: Selection) -> list[str]:
-    """Return the primary's names of the schemas that are replicated, also of named ones that are not there.
+    """Return the primary's names of the schemas that are replicated, including named ones that do not exist.
 
     Raises ServerError.
     """
@@ -96,89 +98,99 @@ def replicated_schemas(primary: Session, selection: Selection) -> list[str]:
 
 
 def list_names(session: Session, schemas: Iterable[str]) -> set[TableName]:
-    """Return the names of the tables and views of some schemas; a table that is altered at this moment may be missing.
+    """Return the names of the tables and views of some schemas. Raises ServerError.
 
-    Raises ServerError.
+    A table that is altered at this moment may be missing.
     """
-    queries = [_of(session, _NAMES, "table_name", schema, None) for schema in schemas]
+    queries = [_query_for(session, _NAMES, "table_name", schema, None) for schema in schemas]
     answers = session.rows_of_each(queries) if queries else []
     return {_name(row) for rows in answers for row in rows}
 
 
 def read_table(session: Session, name: TableName) -> TableDefinition | None:
-    """Read one table, None where there is none; for the moment after each DDL. Raises ServerError."""
+    """Return the definition of one table, None if it does not exist; called after each DDL. Raises ServerError."""
     return read_tables(session, [name]).get(name)
 
 
 def read_tables(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-    """Read some tables, those that are there, in few round trips; by the names asked for. Raises ServerError."""
-    found = _read_named(session, names)
-    if found.keys() - set(names):
-        # The server may spell names its own way; the caller goes on with those that it knows.
+    """Return the definitions of those tables that exist, by the names given, in few round trips. Raises ServerError."""
+    definitions = _read_named(session, names)
+    if definitions.keys() - set(names):
+        # The server may spell names in its own way. The caller needs the names that it gave.
         (row,) = session.rows("SELECT @@lower_case_table_names")
-        alike = {str(n).lower(): d for n, d in found.items()} if row[0] else {}
-        found |= {n: replace(alike[str(n).lower()], name=n) for n in names if str(n).lower() in alike}
-    return {name: found[name] for name in names if name in found}
+        by_lower_name = {str(n).lower(): d for n, d in definitions.items()} if row[0] else {}
+        definitions |= {
+            n: replace(by_lower_name[str(n).lower()], name=n) for n in names if str(n).lower() in by_lower_name
+        }
+    return {name: definitions[name] for name in names if name in definitions}
 
 
 def read_columns(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-    """Read some tables as `read_tables` does, without indexes, constraints and triggers. Raises ServerError."""
-    found: dict[TableName, TableDefinition] = {}
+    """Return tables without indexes, constraints and triggers, in few round trips. Raises ServerError.
+
+    Unlike in `read_tables`, a table is missing if the server spells its name in another way.
+    """
+    definitions: dict[TableName, TableDefinition] = {}
     for first in range(0, len(names), _TABLES_AT_ONCE):
-        places = [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]
-        found |= _read(session, places, is_whole=False).definitions
-    return {name: found[name] for name in names if name in found}
+        scopes = [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]
+        definitions |= _read(session, scopes, is_whole=False).definitions
+    return {name: definitions[name] for name in names if name in definitions}
 
 
 def show_create(session: Session, name: TableName) -> str:
-    """Return SHOW CREATE TABLE's text, names between backticks, MySQL's secondary engine left out.
+    """Return SHOW CREATE TABLE's text: names between backticks, without MySQL's secondary engine.
 
-    Needs the session's own sql_mode: no ANSI_QUOTES, no NO_BACKSLASH_ESCAPES, no mode of another product.
-    Raises ServerError, 1146 among them.
+    The session must have our own sql_mode: no ANSI_QUOTES, no NO_BACKSLASH_ESCAPES, no mode of another product.
+
+    Raises:
+        ServerError: the query failed, for example with 1146 because the table does not exist.
     """
-    (text,) = _shown(session, "TABLE", name)
+    (text,) = _show_texts(session, "TABLE", name)
     return _with_keys(session, name, text)
 
 
 def show_creates(session: Session, names: Sequence[TableName]) -> dict[TableName, str]:
-    """Return what `show_create` returns of tables (not of sequences), in few round trips.
+    """Return what `show_create` returns, for several tables (not for sequences), in few round trips.
 
-    A table that the server cannot show, such as one that was dropped meanwhile, is left out. Raises ServerError only
-    if the connection is lost.
+    A table that the server cannot show, for example because it has been dropped, is left out.
+
+    Raises:
+        ServerError: only if the connection is lost.
     """
-    found: dict[TableName, str] = {}
+    creates: dict[TableName, str] = {}
     for first in range(0, len(names), _TABLES_AT_ONCE):
-        asked = names[first : first + _TABLES_AT_ONCE]
+        group = names[first : first + _TABLES_AT_ONCE]
         try:
-            texts = _shown(session, "TABLE", *asked)
+            texts = _show_texts(session, "TABLE", *group)
         except ServerError as error:
             if error.is_connection_lost:
                 raise
-            found |= _shown_alone(session, asked)
+            creates |= _show_each(session, group)
         else:
-            found |= {name: _with_keys(session, name, text) for name, text in zip(asked, texts, strict=True)}
-    return found
+            creates |= {name: _with_keys(session, name, text) for name, text in zip(group, texts, strict=True)}
+    return creates
 
 
-def _shown_alone(session: Session, names: Sequence[TableName]) -> dict[TableName, str]:
-    found = {}
+def _show_each(session: Session, names: Sequence[TableName]) -> dict[TableName, str]:
+    creates = {}
     for name in names:
         try:
-            found[name] = show_create(session, name)
+            creates[name] = show_create(session, name)
         except ServerError as error:
             if error.is_connection_lost:
                 raise
-    return found
+    return creates
 
 
 def show_create_sequence(session: Session, name: TableName) -> str:
-    """Return SHOW CREATE SEQUENCE's text; the rest is as with `show_create`, which shows a sequence as a table."""
-    (text,) = _shown(session, "SEQUENCE", name)
+    """Return SHOW CREATE SEQUENCE's text; the rest is as in `show_create`, which shows a sequence as a table."""
+    (text,) = _show_texts(session, "SEQUENCE", name)
     return text
 
 
-def _shown(session: Session, kind: str, *names: TableName) -> list[str]:
-    # MariaDB before 11 writes a binary default's bytes as they are: not text in any charset. So ask for bytes.
+def _show_texts(session: Session, kind: str, *names: TableName) -> list[str]:
+    # MariaDB before 11 writes the bytes of a binary default as they are, which is no text in any charset. So the texts
+    # are read as bytes.
     as_bytes = "SET SESSION sql_quote_show_create = 1, character_set_results = binary"
     as_text = "SET SESSION character_set_results = utf8mb4"
     try:
@@ -186,7 +198,7 @@ def _shown(session: Session, kind: str, *names: TableName) -> list[str]:
             [as_bytes, *(f"SHOW CREATE {kind} {quote_table(name)}" for name in names), as_text]
         )
     except ServerError:
-        # What stands behind the statement that failed was not run.
+        # The statements after the one that failed were not run.
         with contextlib.suppress(ServerError):
             session.execute(as_text)
         raise
@@ -197,18 +209,18 @@ def _shown(session: Session, kind: str, *names: TableName) -> list[str]:
 def _with_keys(session: Session, name: TableName, create: str) -> str:
     if not session.is_mariadb or " FOREIGN KEY (" not in create:
         return create
-    found: dict[str, list[Row]] = defaultdict(list)
+    rows_of_keys: dict[str, list[Row]] = defaultdict(list)
     for row in session.rows(f"{_KEY_COLUMNS} AND table_name = %s", name.schema, name.table):
         if row[5] is not None:
-            found[str(row[2])].append(row)
-    return requoted(create, [foreign_key(constraint, rows, {}) for constraint, rows in found.items()])
+            rows_of_keys[str(row[2])].append(row)
+    return requoted(create, [foreign_key(constraint, rows, {}) for constraint, rows in rows_of_keys.items()])
 
 
 def _as_text(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        # latin1 keeps every byte as one character, so the tokens' ends stay where they are.
+        # latin1 makes one character of every byte, so the tokens end at the same offsets.
         tokens = tokenise(raw.decode("latin1"), CATALOG)
         return "".join(_readable(t.text, is_string=t.kind is Kind.STRING) for t in tokens)
 
@@ -224,21 +236,24 @@ def _readable(text: str, *, is_string: bool) -> str:
 
 
 class _Found(NamedTuple):
-    """What was read. `doubtful`: tables that one query named and another one lacked."""
+    """The result of `_read`. `doubtful` are tables that one query listed and another one lacked."""
 
     definitions: dict[TableName, TableDefinition]
     doubtful: set[TableName]
 
 
 def _read_named(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-    found: dict[TableName, TableDefinition] = {}
+    definitions: dict[TableName, TableDefinition] = {}
     for first in range(0, len(names), _TABLES_AT_ONCE):
-        found |= _read(session, [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]).definitions
-    return found
+        definitions |= _read(session, [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]).definitions
+    return definitions
 
 
-def _read(session: Session, places: Sequence[tuple[str, str | None]], *, is_whole: bool = True) -> _Found:
-    """Read tables: a schema and one of its tables, or all. If not `is_whole`, their columns alone."""
+def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whole: bool = True) -> _Found:
+    """Read the tables of `scopes`, pairs of a schema and one of its tables, or None for all of them.
+
+    If not `is_whole`, indexes, constraints and triggers are not read.
+    """
     parts: dict[TableName, Parts] = defaultdict(Parts)
     is_mariadb = session.is_mariadb
     queries = {
@@ -253,15 +268,15 @@ def _read(session: Session, places: Sequence[tuple[str, str | None]], *, is_whol
             _MARIADB_CHECKS if is_mariadb else _MYSQL_CHECKS: "table_name" if is_mariadb else "c.table_name",
             _TRIGGERS: "event_object_table",
         }
-    texts = [_of(session, sql, col, *place) for sql, col in queries.items() for place in places]
+    texts = [_query_for(session, sql, col, *scope) for sql, col in queries.items() for scope in scopes]
     end = len(texts)
-    # A whole schema is listed once more at the end: a table that the first queries lacked may be there again.
-    texts += [_of(session, _NAMES, "table_name", schema, None) for schema, table in places if table is None]
-    # In one packet: a link of 20 ms is waited for once.
+    # A whole schema is listed again at the end, because a table that the first queries lacked may be listed by then.
+    texts += [_query_for(session, _NAMES, "table_name", schema, None) for schema, table in scopes if table is None]
+    # All queries go in one packet: a link with a delay of 20 ms is waited for once.
     answers = session.rows_of_each(texts)
     tables, columns, *others = (
-        list(itertools.chain.from_iterable(answers[first : first + len(places)]))
-        for first in range(0, end, len(places))
+        list(itertools.chain.from_iterable(answers[first : first + len(scopes)]))
+        for first in range(0, end, len(scopes))
     )
     statistics, keys, rules, checks, triggers = others or [[] for _ in range(5)]
     listed = itertools.chain.from_iterable(answers[end:])
@@ -275,17 +290,17 @@ def _read(session: Session, places: Sequence[tuple[str, str | None]], *, is_whol
         parts[_name(row)].checks.append((str(row[2]), clause if row[4] == "YES" else f"{clause} NOT ENFORCED"))
     for row in triggers:
         parts[_name(row)].triggers.append(str(row[2]))
-    kept = {_name(row): row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")}
-    views = {_name(row) for row in tables}.difference(kept)
-    # A table that was dropped between two queries has no columns any more.
-    definitions = {n: definition(n, row, parts[n]) for n, row in kept.items() if parts[n].columns}
-    named = {*kept, *parts, *map(_name, listed)} - views
-    # A key's rules without its columns: the query for keys lacked the table.
+    table_rows = {_name(row): row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")}
+    views = {_name(row) for row in tables}.difference(table_rows)
+    # A table without columns was dropped between two queries.
+    definitions = {n: definition(n, row, parts[n]) for n, row in table_rows.items() if parts[n].columns}
+    named = {*table_rows, *parts, *map(_name, listed)} - views
+    # If there are rules of a key but not its columns, the query for keys lacked the table.
     without_keys = {n for n in definitions if parts[n].rules.keys() - parts[n].keys.keys()}
     return _Found(definitions, named - definitions.keys() | without_keys)
 
 
-def _of(session: Session, sql: str, table_column: str, schema: str, table: str | None) -> str:
+def _query_for(session: Session, sql: str, table_column: str, schema: str, table: str | None) -> str:
     text = sql % session.escape(schema)
     return text if table is None else f"{text} AND {table_column} = {session.escape(table)}"
 
@@ -296,17 +311,17 @@ def _add_foreign_keys(session: Session, parts: dict[TableName, Parts], keys: lis
             parts[_name(row)].keys[str(row[2])].append(row)
     for row in rules:
         parts[_name(row)].rules[str(row[2])] = (str(row[3]), str(row[4]))
-    for name, found in parts.items():
-        # MariaDB shows the rules only to accounts that may do more with the table than read it. Taken for keys that do
-        # not act, cascading tables would be copied at different moments.
-        if found.keys.keys() - found.rules.keys():
-            with _if_there():
-                found.rules = rules_of(show_create(session, name))
+    for name, table_parts in parts.items():
+        # MariaDB shows the rules only to accounts that may do more with the table than read it. If such keys were taken
+        # for keys without rules, tables that cascade would be copied at different moments.
+        if table_parts.keys.keys() - table_parts.rules.keys():
+            with _ignoring_dropped_table():
+                table_parts.rules = rules_of(show_create(session, name))
 
 
 @contextlib.contextmanager
-def _if_there() -> Iterator[None]:
-    """Let a table go between two queries."""
+def _ignoring_dropped_table() -> Iterator[None]:
+    """Ignore the error for a table that was dropped between two queries."""
     try:
         yield
     except ServerError as error:
@@ -322,7 +337,7 @@ def _statistics(session: Session) -> str:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    # Old MariaDB servers say 5.5.5- first, so that old replicas take them.
+    # MariaDB servers before 11 put 5.5.5- before their version, so that old replicas accept them.
     return tuple(int(n) for n in re.findall(r"\d+", text.removeprefix("5.5.5-"))[:3])
 
 

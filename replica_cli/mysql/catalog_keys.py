@@ -1,7 +1,8 @@
-"""Foreign keys in SHOW CREATE TABLE's text, where a server writes their names so that nobody can read them.
+"""Correct the names of foreign keys in SHOW CREATE TABLE's text.
 
-MariaDB 10.11.18 leaves the backticks in the names of a foreign key, its columns and the parent's as they are, where all
-others double them: text that is no SQL, or other SQL than was meant. The names themselves information_schema tells.
+MariaDB 10.11.18 does not double the backticks in the names of a foreign key, of its columns and of the parent's
+columns, as other servers do. Such a text is no SQL, or other SQL than was meant. The right names are in
+information_schema.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import ForeignKey
 
-# The parent's own name is quoted as it should be. Inside of another name backticks come in twos, and texts have no
-# line of their own: so nothing but the foreign key itself reads like this.
+# The parent's own name is quoted correctly. Inside another name backticks are doubled, and texts have no line breaks.
+# So only the foreign key itself matches the pattern.
 _PARENT = r"(?:`(?:[^`]|``)+`\.)?`(?:[^`]|``)+`"
 
 
@@ -27,7 +28,7 @@ def requoted(create: str, keys: Iterable[ForeignKey]) -> str:
         if any("`" in name for name in (key.name, *key.columns, *key.parent_columns)):
             raw = re.escape(_head(key, _bare)) + f"({_PARENT})" + re.escape(_listed(key.parent_columns, _bare))
             head, listed = _head(key, quote), _listed(key.parent_columns, quote)
-            create = re.sub(raw, lambda found, head=head, listed=listed: head + found[1] + listed, create, count=1)  # type: ignore[misc]
+            create = re.sub(raw, lambda match, head=head, listed=listed: head + match[1] + listed, create, count=1)  # type: ignore[misc]
     return create
 
 

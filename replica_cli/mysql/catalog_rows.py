@@ -1,4 +1,7 @@
-"""Rows of information_schema as values; the column lists stand in catalog.py, in the same order."""
+"""Turn rows of information_schema into columns, indexes, foreign keys and table definitions.
+
+The queries are in catalog.py. They select the columns in the order in which this module unpacks them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Parts:
-    """What the queries found for one table; columns stand with their ordinal position, as rows come in any order."""
+    """The rows that the queries of catalog.py return for one table.
+
+    `columns` are pairs of ordinal position and column, because rows come in any order. `statistics` and `keys` hold
+    rows by the name of the index or the constraint. `rules` are ON UPDATE and ON DELETE by the name of the foreign key.
+    """
 
     columns: list[tuple[int, Column]] = field(default_factory=list)
     statistics: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
@@ -26,7 +33,7 @@ class Parts:
 
 
 def column(row: Row, *, is_mariadb: bool) -> tuple[int, Column]:
-    """Return a row of information_schema.columns as ordinal position and column."""
+    """Return the ordinal position and the column of a row of information_schema.columns."""
     (_, _, name, data_type, column_type, nullable, default, charset, collation, extra, generation, characters, octets,
      precision, scale, fraction, comment, srid, ordinal) = row  # fmt: skip
     kind, words, is_nullable = str(data_type).lower(), str(extra or ""), nullable == "YES"
@@ -58,7 +65,7 @@ def column(row: Row, *, is_mariadb: bool) -> tuple[int, Column]:
 
 
 def definition(name: TableName, row: Row, parts: Parts) -> TableDefinition:
-    """Return a row of information_schema.tables and what belongs to it as a definition."""
+    """Return the definition that a table's row of information_schema.tables and its other rows describe."""
     _, _, kind, engine, collation, row_count, byte_count, options, comment = row
     return TableDefinition(
         name=name,
@@ -80,7 +87,7 @@ def definition(name: TableName, row: Row, parts: Parts) -> TableDefinition:
 def _index(name: str, rows: list[Row]) -> Index:
     rows = sorted(rows, key=lambda row: int(row[10]))
     _, _, _, not_unique, _, _, _, kind, is_visible, _, _ = rows[0]
-    # A spatial index shows the length of its bounding box, which nobody wrote.
+    # For a spatial index the server shows the length of its bounding box, which is not part of the definition.
     has_prefixes = kind not in ("SPATIAL", "FULLTEXT")
     columns = tuple(
         IndexColumn(
@@ -95,7 +102,10 @@ def _index(name: str, rows: list[Row]) -> Index:
 
 
 def foreign_key(name: str, rows: list[Row], rules: dict[str, tuple[str, str]]) -> ForeignKey:
-    """Return the rows of information_schema.key_column_usage of one foreign key, and its rule, as a value."""
+    """Return a foreign key from its rows of information_schema.key_column_usage.
+
+    `rules` are ON UPDATE and ON DELETE by the name of the foreign key. A key without an entry gets RESTRICT.
+    """
     rows = sorted(rows, key=lambda row: int(row[7]))
     on_update, on_delete = rules.get(name, ("RESTRICT", "RESTRICT"))
     return ForeignKey(

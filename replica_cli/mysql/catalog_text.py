@@ -1,7 +1,7 @@
-"""What information_schema says of defaults and expressions, in one form for both flavours.
+"""Bring defaults and expressions of information_schema into one form for both flavours.
 
-MariaDB writes a default as SQL ('it''s', 5, NULL, concat('a','b')); MySQL writes the bare value (it's, 5, no word for
-NULL) and expressions with their quotes escaped. Here a default is always what may stand after DEFAULT.
+MariaDB writes a default as SQL ('it''s', 5, NULL, concat('a','b')). MySQL writes the bare value (it's, 5, no text for
+NULL), and expressions with escaped quotes. In the common form a default is the text that may follow DEFAULT.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def mariadb_default(text: str | None, data_type: str) -> str | None:
 
 
 def mysql_default(text: str | None, data_type: str, extra: str, *, is_nullable: bool) -> str | None:
-    """Return MySQL's column_default in the common form."""
+    """Return MySQL's column_default in the common form, as `mariadb_default` does."""
     is_expression = "DEFAULT_GENERATED" in extra.upper()
     if text is None:
         return "NULL" if is_nullable else None
     if is_expression:
         text = unescaped(text)
         return _now(text) or _parenthesised(text)
-    # Before 8.0.13 there is no DEFAULT_GENERATED; only temporal columns take the function then.
+    # MySQL before 8.0.13 does not show DEFAULT_GENERATED. Only temporal columns may have the function as default then.
     if data_type in ("timestamp", "datetime") and (now := _now(text)):
         return now
     if data_type in NUMERIC_TYPES or data_type == "bit":
@@ -58,19 +58,19 @@ def mysql_default(text: str | None, data_type: str, extra: str, *, is_nullable: 
 
 
 def binary_default(value: bytes, data_type: str) -> str:
-    """Return a default of a binary column; BINARY pads with zero bytes, so they say nothing at the end."""
+    """Return a default of a binary column. BINARY pads values with zero bytes, so zero bytes at the end are removed."""
     if data_type == "binary":
         value = value.rstrip(b"\0")
     return f"x'{value.hex()}'" if value else "''"
 
 
 def unescaped(text: str) -> str:
-    r"""Return an expression of MySQL's information_schema as SQL: it arrives with \' for ' and \\ for \."""
+    r"""Return an expression of MySQL's information_schema as SQL: the server writes \' for ' and \\ for \."""
     return string_value(f"'{text}'") if "\\" in text else text
 
 
 def extra_text(text: str) -> str:
-    """Return information_schema's `extra` without words that say nothing more than the default does."""
+    """Return information_schema's `extra` without words that only repeat what the default says, in one spelling."""
     words = " ".join(text.replace("DEFAULT_GENERATED", "").replace(",", " ").split())
     return re.sub(r"on update current_timestamp\(\)", "on update current_timestamp", words, flags=re.IGNORECASE)
 
@@ -84,12 +84,12 @@ def _now(text: str) -> str | None:
 
 
 def _parenthesised(text: str) -> str:
-    # One pair of parentheses is the mark of an expression, so a pair that the server kept is not doubled.
+    # One pair of parentheses marks an expression, so a pair that the server kept is not doubled.
     tokens = tokenise(text.strip(), CATALOG)
     depth = 0
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         depth += token.is_symbol("(") - token.is_symbol(")")
         if depth == 0:
-            is_whole = place == len(tokens) - 1 and tokens[0].is_symbol("(")
+            is_whole = index == len(tokens) - 1 and tokens[0].is_symbol("(")
             return join(tokens) if is_whole else f"({join(tokens)})"
     return f"({text})"

@@ -1,4 +1,4 @@
-"""Collation ids of a server, as events write them."""
+"""Read the collation ids of a server, as events contain them, and map charsets to Python's codecs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
-# Python's codecs for what servers call charsets. latin1 is cp1252 in both flavours, with five more bytes mapped 1:1.
+# Python's codecs for the charsets of servers. In both flavours latin1 is cp1252 with five more bytes, mapped 1:1.
 _CODECS = {
     "utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "ascii": "utf-8", "binary": "utf-8", "latin1": "cp1252",
     "latin2": "iso8859_2", "latin5": "iso8859_9", "latin7": "iso8859_13", "cp1250": "cp1250", "cp1251": "cp1251",
@@ -17,7 +17,7 @@ _CODECS = {
     "big5": "big5", "euckr": "euc_kr", "koi8r": "koi8_r", "koi8u": "koi8_u", "greek": "iso8859_7",
     "hebrew": "iso8859_8", "tis620": "tis_620", "macroman": "mac_roman", "macce": "mac_latin2",
 }  # fmt: skip
-# Charsets in which a character's later bytes may be those of a backslash or a quote.
+# Charsets in which a later byte of a character may be the byte of a backslash or a quote.
 _AMBIGUOUS = frozenset({"cp932", "sjis", "gbk", "gb18030", "big5"})
 _MANY_BYTES = _AMBIGUOUS | {"utf8mb4", "utf8mb3", "utf8", "ujis", "eucjpms", "gb2312", "euckr"}
 
@@ -25,7 +25,7 @@ _MANY_BYTES = _AMBIGUOUS | {"utf8mb4", "utf8mb3", "utf8", "ujis", "eucjpms", "gb
 def read_collations(session: Session) -> dict[int, tuple[str, str]]:
     """Return the server's collations by id: (collation, charset).
 
-    MariaDB's contextually typed ones (uca1400_ai_ci) have one id for each charset they serve.
+    MariaDB's collations whose charset depends on the context (uca1400_ai_ci) have one id for each charset.
     """
     if session.is_mariadb:
         tables = "information_schema.collation_character_set_applicability"
@@ -41,18 +41,19 @@ def read_collations(session: Session) -> dict[int, tuple[str, str]]:
 
 
 def has_one_byte(charset: str) -> bool:
-    """Say whether every character of a charset has one byte, and 0xA0 is its no-break space."""
+    """Return True if every character of a charset has one byte, and 0xA0 is its no-break space."""
     return charset in _CODECS and charset not in _MANY_BYTES | {"binary", "ascii"}
 
 
 def is_ambiguous(text: str, charset: str) -> bool:
-    """Say whether a server may see other characters in a decoded text than Python does, a quote among them.
+    """Return True if a server may read other characters in a decoded text than Python does, for example a quote.
 
-    Of some charsets Python knows fewer characters than the servers; and these take the byte after a backslash alone.
+    Of some charsets Python knows fewer characters than the servers. And the servers take only one byte after a
+    backslash.
     """
     return charset in _AMBIGUOUS and re.search(r"[\udc80-\udcff]|\\[^\x00-\x7f]", text) is not None
 
 
 def codec_of(charset: str) -> str:
-    """Return Python's codec for a server's charset, utf-8 where it has none (the caller escapes what does not fit)."""
+    """Return Python's codec for a server's charset, utf-8 if there is none (the caller escapes what does not fit)."""
     return _CODECS.get(charset, "utf-8")

@@ -1,4 +1,4 @@
-"""What a preflight finds: one value a check, with the SQL that mends it."""
+"""Define the result of one check of a preflight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's outcome; `name` is stable and kebab-case, `hint` what to type, `value` a number in `unit`."""
+    """The result of one check.
+
+    `name` is stable and in kebab-case. `hint` is what to type, such as the SQL that corrects the fault. `value` is a
+    number in `unit`.
+    """
 
     name: str
     level: HealthLevel

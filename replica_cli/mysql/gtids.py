@@ -1,9 +1,9 @@
-"""The GTID set that belongs to a place of MariaDB's binary log; MySQL gives place and set in one answer.
+"""Find the GTID set that belongs to a position of MariaDB's binary log; MySQL gives both in one answer.
 
-What comes before a file stands at its head, in both. BINLOG_GTID_POS is exact and may be NULL: it reads the file with
-the asking session's max_allowed_packet, which nobody can raise, so one larger event in the file makes it blind to all
-that comes after, until the next file. Then the set is taken from gtid_binlog_pos, that of the log's end: exact if the
-log still ends at the place when it has been read.
+In both flavours the head of a log file has the set of everything before the file. BINLOG_GTID_POS is exact and may
+return NULL: it reads the file with the session's max_allowed_packet, which a session cannot raise. So one larger event
+in the file hides everything after it, until the next file. In that case the set is taken from gtid_binlog_pos, the set
+at the end of the log. It is exact if the log still ends at the position after the set was read.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 FIRST_EVENT = 4
-# The format description and, behind it, the set.
+# The format description event, and after it the event with the set.
 _HEAD_EVENTS = 2
 _ATTEMPTS = 200
 _PAUSE_SECONDS = 0.02
 
 
-def gtids_before(session: Session, place: Position) -> str | None:
-    """Return the GTID set of all transactions before a place, "" where there are none, None where it cannot be told."""
-    row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", place.file, place.pos)
+def gtids_before(session: Session, position: Position) -> str | None:
+    """Return the GTID set of all transactions before a position, "" if there are none, None if it is unknown."""
+    row = session.row("SELECT BINLOG_GTID_POS(%s, %s)", position.file, position.pos)
     return None if row is None or row[0] is None else _in_order(row[0])
 
 
 def gtids_at_head(session: Session, facts: ServerFacts, file: str) -> str:
-    """Return the GTID set of all transactions before a file of the log, as it stands at its head.
+    """Return the GTID set of all transactions before a file of the log, which the head of the file contains.
 
-    Raises PrimaryError where the file has gone meanwhile.
+    Raises:
+        PrimaryError: MariaDB cannot read the file, because it has been purged.
     """
     if facts.is_mariadb:
         gtid = gtids_before(session, Position(file, FIRST_EVENT))
@@ -51,40 +52,44 @@ def gtids_at_head(session: Session, facts: ServerFacts, file: str) -> str:
 
 
 def executed_gtids(session: Session) -> str:
-    """Return the GTID set of all transactions in the binary log, up to this moment."""
+    """Return the GTID set of all transactions in MariaDB's binary log, up to this moment."""
     row = session.row("SELECT @@GLOBAL.gtid_binlog_pos")
     return _in_order(row[0] or "") if row else ""
 
 
 def _in_order(answer: str) -> str:
-    # The server lists the domains as they lie in its hash: the same set reads differently from one answer to the next.
+    # The server lists the domains in the order of its hash table, so the same set may have another text in each answer.
     return str(MariadbGtids(answer))
 
 
 def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[], Position]) -> Position:
-    """Take a place and return it with its GTID set. `end` returns the log's end.
+    """Return the position that `take` returns, together with its GTID set. `end` returns the end of the log.
 
-    Raises PrimaryError where the set cannot be told and the log moves on each time that it is looked at.
+    If the server cannot tell the set of a position, `take` and `end` are called until the log ends at the position.
+
+    Raises:
+        PrimaryError: the server cannot tell the set, and in each attempt the log grows before the set is read.
     """
-    place = take()
-    gtid = gtids_before(session, place)
+    position = take()
+    gtid = gtids_before(session, position)
     if gtid is not None:
-        return replace(place, gtid=gtid)
+        return replace(position, gtid=gtid)
     for _ in range(_ATTEMPTS):
-        # In this order: a transaction that was being written meanwhile has moved the end by the time it is told.
-        place, gtid = take(), executed_gtids(session)
-        if end().order == place.order:
-            return replace(place, gtid=gtid)
-        StopToken().wait(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - out of step with whoever writes
-    raise gtids_unknown(session, place)
+        # The order matters: if a transaction was being written at this moment, the end of the log that is read last has
+        # moved.
+        position, gtid = take(), executed_gtids(session)
+        if end().order == position.order:
+            return replace(position, gtid=gtid)
+        StopToken().wait(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - not in step with a program that writes
+    raise gtids_unknown(session, position)
 
 
-def gtids_unknown(session: Session, place: Position) -> PrimaryError:
-    """Return the error for a place whose GTID set the primary cannot tell."""
+def gtids_unknown(session: Session, position: Position) -> PrimaryError:
+    """Return the error for a position whose GTID set the primary cannot tell."""
     row = session.row("SELECT @@max_allowed_packet")
     limit = f"{row[0]} bytes" if row else "its limit"
     return PrimaryError(
-        f"{session.server}: the GTID set at {place} cannot be told: an event before it in the file is larger than "
+        f"{session.server}: the GTID set at {position} cannot be told: an event before it in the file is larger than "
         f"max_allowed_packet ({limit})",
         hint="`FLUSH BINARY LOGS` on the primary and try again, or give it a larger max_allowed_packet",
     )

@@ -1,7 +1,4 @@
-"""Tables that keep history (MariaDB's system versioning): row images alone write versions with the primary's times.
-
-The preflight and the plan of a copy say it before the stream meets the first change of such a table.
-"""
+"""Check for tables that keep history (MariaDB's system versioning): only row images write the primary's times."""
 
 from __future__ import annotations
 
@@ -22,8 +19,8 @@ _NAMED = 3
 
 
 def may_replay(facts: ServerFacts, grants: Grants) -> bool:
-    """Say whether an account may run BINLOG statements on a secondary."""
-    # MySQL's BINLOG_ADMIN would do for the statement, and not for the gtid_next that has to be put right behind it.
+    """Return True if an account may run BINLOG statements on a secondary."""
+    # MySQL's BINLOG_ADMIN allows the statement, but not to set gtid_next back, which must follow it.
     names = ("BINLOG REPLAY", "SUPER") if facts.is_mariadb else ("REPLICATION_APPLIER", "SUPER")
     return any(grants.allows(name) for name in names)
 
@@ -31,9 +28,10 @@ def may_replay(facts: ServerFacts, grants: Grants) -> bool:
 def check_history(
     versioned: Sequence[TableName], facts: ServerFacts, grants: Grants, *, is_sql_wanted: bool
 ) -> Iterator[Finding]:
-    """Yield a warning for tables with history on a secondary that gets no row images.
+    """Yield a warning if tables with history are selected and the secondary gets no row images.
 
-    `is_sql_wanted`: the user ruled row images out. MySQL has no such tables: the copy refuses them.
+    `versioned` are the selected tables with history. `is_sql_wanted` is True if the user excluded row images. For MySQL
+    there is no warning: MySQL has no such tables, and the copy refuses them.
     """
     if not versioned or not facts.is_mariadb or (may_replay(facts, grants) and not is_sql_wanted):
         return

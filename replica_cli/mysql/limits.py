@@ -1,7 +1,7 @@
-"""Limits of a server and of our account: how many connections at a time, how many statements an hour.
+"""Check the limits of a server and of our account: connections at a time, and statements in an hour.
 
-A connection or a statement over a limit is refused, and waited for: without a word before, a copy waits for connections
-that its own others hold, and a stream for the next hour.
+A server refuses a connection or a statement over a limit, and the process waits. Without a finding before that, a copy
+waits for connections that the copy itself holds, and a stream waits for the next hour.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.grants import Grants
     from replica_cli.mysql.session import Session
 
-# What a stream needs in an hour in which nothing happens, and as much again: it beats once a second, and looks at both
-# servers every half minute.
+# Twice what a stream needs in an hour without changes: it writes a heartbeat at most once a second, and the health
+# monitor looks at both servers each half minute.
 _LEAST_AN_HOUR = {"MAX_QUERIES_PER_HOUR": 20_000, "MAX_UPDATES_PER_HOUR": 10_000, "MAX_CONNECTIONS_PER_HOUR": 1_000}
 _DEFAULT_CONNECTIONS = 151
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`")
@@ -30,7 +30,11 @@ _LIMIT = re.compile(rf"\b({'|'.join(_LEAST_AN_HOUR)}) (\d+)")
 
 
 def check_limits(session: Session, facts: ServerFacts, grants: Grants, need: SessionNeed) -> tuple[Finding, ...]:
-    """Check what one side allows against what we need. Raises ServerError only if the connection is lost."""
+    """Compare the limits of one server with what this process needs on it.
+
+    Raises:
+        ServerError: only if the connection is lost.
+    """
     side = "primary" if need.is_primary else "secondary"
     return (
         _connections(session, facts, grants, need, f"{side}-connections"),
@@ -40,7 +44,7 @@ def check_limits(session: Session, facts: ServerFacts, grants: Grants, need: Ses
 
 def _connections(session: Session, facts: ServerFacts, grants: Grants, need: SessionNeed, name: str) -> Finding:
     limits = {"max_connections": int(facts.variables.get("max_connections", 0))}
-    # MySQL limits every account.
+    # MySQL limits every account. MariaDB does not limit accounts with one of these privileges.
     is_unlimited = facts.is_mariadb and any(grants.allows(p) for p in ("CONNECTION ADMIN", "SUPER"))
     row = session.row("SELECT @@SESSION.max_user_connections")
     if row is not None and int(row[0]) > 0 and not is_unlimited:
@@ -65,14 +69,14 @@ def _hourly(session: Session, grants: Grants, name: str) -> Iterator[Finding]:
         if error.is_connection_lost:
             raise
         return
-    # It holds the hash of the password: nothing of it but the limits goes further.
-    found = {n: int(value) for n, value in _LIMIT.findall(_QUOTED.sub("''", str(row[0]) if row else ""))}
-    limits = {n: limit for n, limit in found.items() if limit}
+    # The answer holds the hash of the password. Only the limits leave this function.
+    all_limits = {n: int(value) for n, value in _LIMIT.findall(_QUOTED.sub("''", str(row[0]) if row else ""))}
+    limits = {n: limit for n, limit in all_limits.items() if limit}
     if not limits:
         return
-    few = [n for n, limit in limits.items() if limit < _LEAST_AN_HOUR[n]]
+    too_low = [n for n, limit in limits.items() if limit < _LEAST_AN_HOUR[n]]
     message = f"our account is limited: {', '.join(f'{n} {limit}' for n, limit in limits.items())}"
-    if few:
-        message += f"; even if nothing changes, a stream needs {', '.join(f'{n} {_LEAST_AN_HOUR[n]}' for n in few)}"
+    if too_low:
+        message += f"; even if nothing changes, a stream needs {', '.join(f'{n} {_LEAST_AN_HOUR[n]}' for n in too_low)}"
     hint = f"ALTER USER {grants.account} WITH {' '.join(f'{n} 0' for n in limits)};"
-    yield Finding(name, HealthLevel.CRITICAL if few else HealthLevel.WARNING, message, hint)
+    yield Finding(name, HealthLevel.CRITICAL if too_low else HealthLevel.WARNING, message, hint)

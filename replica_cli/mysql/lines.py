@@ -1,7 +1,8 @@
-"""Many rows as text, both ways: a query's, cut out of what the socket gives, and those that a LOAD DATA asks for.
+"""Read many rows as text from the socket, and send the rows that a LOAD DATA LOCAL asks for.
 
-The driver makes a packet, a row and a tuple of each; here millions pass, and only the bytes matter. Hundreds of short
-texts, such as a server's variables, are read the same way: they are most of what a short command reads.
+The driver makes a packet, a row and a tuple of each row. This module handles millions of rows, of which only the bytes
+matter. Hundreds of short texts, such as a server's variables, are read in the same way: they are most of what a short
+command reads.
 Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
 """
 
@@ -23,17 +24,18 @@ _READ_BYTES = 256 * 1024
 _SEND_BYTES = 1024 * 1024
 _WHOLE = 0xFFFFFF
 _NULL, _EIGHT, _ERROR = 251, 254, 255
-# How many bytes the length of a text takes, by its first; 0 for what is no text, or a long one.
+# How many bytes the length of a text takes, by the first of them. 0 if the byte does not begin a text, or begins one
+# whose length takes eight bytes after it.
 _HEADS = {_NULL: 0, 252: 3, 253: 4, _EIGHT: 0, _ERROR: 0}
 _LENGTHS = {252: 2, 253: 3}
-# An end of rows is shorter than any text whose length takes eight bytes behind the first.
+# The packet at the end of the rows is shorter than any text whose length takes eight bytes after the first.
 _END_BYTES = 9
 _ONE = ord("1")
 
 
 @dataclass(slots=True)
 class Lines:
-    """Texts, None for NULL; `is_flagged`: the flag beside one of them is 1."""
+    """The rows of one read: their texts, None for NULL. `is_flagged` is True if the flag of any of the rows is 1."""
 
     texts: list[bytes | None] = field(default_factory=list)
     is_flagged: bool = False
@@ -42,24 +44,24 @@ class Lines:
 def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
     """Run a query of two columns, a text and a flag of 0 or 1, and yield the rows of each read.
 
-    Raises what the driver raises; a reading that is given up closes the connection.
+    Raises what the driver raises. If the caller stops reading before the end, the connection is closed.
     """
     source: Any = connection
-    _ask(source, sql)
+    _start_query(source, sql)
     stream, rest, is_over = source._rfile, b"", False  # noqa: SLF001
     try:
         while not is_over:
             missing = _missing(rest)
-            # Of a large row all at once: adding a bit each time would copy it again and again.
+            # A large row is read in one call: if it grew by small reads, it would be copied each time.
             data = stream.read(missing) if missing > _READ_BYTES else stream.read1(_READ_BYTES)
             if not data:
                 raise ConnectionResetError("the server closed the connection among a query's rows")
-            found = Lines()
-            rest, is_over = _cut(rest + data, found)
-            if found.texts or is_over:
-                yield found
+            lines = Lines()
+            rest, is_over = _cut(rest + data, lines)
+            if lines.texts or is_over:
+                yield lines
     except MySQLError:
-        # The server's word is the end of the answer, too.
+        # An error packet is also the end of the answer.
         is_over = True
         raise
     finally:
@@ -68,12 +70,12 @@ def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
 
 
 def read_texts(connection: Connection[Any], sql: bytes) -> list[list[str | None]]:
-    """Run a query and return its rows, each value as text, None for NULL; a row is below 16 MB.
+    """Run a query and return its rows, each value as text, None for NULL. Each row must be below 16 MB.
 
-    Raises what the driver raises; a reading that is given up closes the connection.
+    Raises what the driver raises. If reading stops before the end, the connection is closed.
     """
     source: Any = connection
-    _ask(source, sql)
+    _start_query(source, sql)
     read, rows, is_over = source._rfile.read, [], False  # noqa: SLF001
     try:
         while not is_over:
@@ -93,14 +95,14 @@ def read_texts(connection: Connection[Any], sql: bytes) -> list[list[str | None]
     return rows
 
 
-def _ask(source: Any, sql: bytes) -> None:
-    """Send a query, and read its answer up to the rows."""
-    source._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001 - the driver has no way below its rows
+def _start_query(source: Any, sql: bytes) -> None:
+    """Send a query, and read its answer up to the first row."""
+    source._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001 - the driver gives no access to bytes
     first = source._read_packet()  # noqa: SLF001
     if first.is_load_local_packet():
-        raise RuntimeError("LOAD_LOCAL")  # the driver's own way to say so
+        raise RuntimeError("LOAD_LOCAL")  # the driver raises the same
     columns = first.read_length_encoded_integer()
-    for _ in range(columns + 1):  # and the end of the columns
+    for _ in range(columns + 1):  # and the packet that ends the columns
         source._read_packet()  # noqa: SLF001
 
 
@@ -123,7 +125,7 @@ def _texts(row: bytes) -> list[str | None]:
 
 
 def give_text(connection: Connection[Any], text: bytes) -> tuple[int, int]:
-    """Answer the wish of a LOAD DATA LOCAL for its file; return how many rows, and warnings.
+    """Send the text that a LOAD DATA LOCAL asks for; return the number of rows and the number of warnings.
 
     Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
     """
@@ -138,7 +140,10 @@ def give_text(connection: Connection[Any], text: bytes) -> tuple[int, int]:
 
 
 def _missing(data: bytes) -> int:
-    """Return how many bytes the row at the beginning still lacks, or the next packet's header of it."""
+    """Return how many bytes of the row at the beginning are missing, or of the header of its next packet.
+
+    The number is 0 or negative if the row is complete.
+    """
     at = 0
     while at + 4 <= len(data):
         length = int.from_bytes(data[at : at + 3], "little")
@@ -148,9 +153,9 @@ def _missing(data: bytes) -> int:
     return at + 4 - len(data)
 
 
-def _cut(data: bytes, found: Lines) -> tuple[bytes, bool]:
-    """Take the whole rows; return what is left, and whether the end was among it."""
-    texts = found.texts
+def _cut(data: bytes, lines: Lines) -> tuple[bytes, bool]:
+    """Move the complete rows of `data` into `lines`; return the rest, and whether the end of the rows was reached."""
+    texts = lines.texts
     at, end = 0, len(data)
     while end - at >= 4:
         length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
@@ -170,13 +175,16 @@ def _cut(data: bytes, found: Lines) -> tuple[bytes, bool]:
         elif _is_end(row[begin : last + 1], texts):
             return data[stop:], True
         if row[last] == _ONE:
-            found.is_flagged = True
+            lines.is_flagged = True
         at = stop
     return data[at:], False
 
 
 def _is_end(row: bytes, texts: list[bytes | None]) -> bool:
-    """Take a NULL or a text of 16 MB and more; say whether it is the end of the rows instead."""
+    """Add a NULL or a text of 16 MB and more to `texts`; return True if the row is the end of the rows instead.
+
+    Raises what the driver raises for an error packet.
+    """
     if row[0] == _ERROR:
         raise_mysql_exception(row)
     if row[0] == _NULL:

@@ -1,4 +1,4 @@
-"""A driver's connection on which commands are sent before the answers to those before have been read."""
+"""Send commands on a driver's connection before the answers to earlier commands have been read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from replica_cli.mysql.tls import ServerConnection
 if TYPE_CHECKING:
 
     class _Driver(ServerConnection):
-        """The inner steps of the driver that its type stubs leave out."""
+        """The driver's internal methods that its type stubs leave out."""
 
         _next_seq_id: int
         _result: object
@@ -28,55 +28,60 @@ else:
 
 
 class PipelinedConnection(_Driver):
-    """Sends commands in two ways without waiting for their answers.
+    """A connection that sends commands without waiting for their answers, in two ways.
 
-    What is sent by `send` is answered by `begin_answer` and a read, in the order sent. What is posted goes in front of
-    the next command, and its answer is read in front of that one's.
-    The driver has one command under way at a time, so this class works with its inner steps.
+    The answer to a command of `send` is read with `begin_answer` and a read method, in the order in which the commands
+    were sent. A statement of `post` is sent before the next command, and its answer is read before the answer to that
+    command. The driver itself handles one command at a time, so this class uses its internal methods.
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        # The packet number with which each answer begins.
+        # The packet number with which each answer begins that has not been read.
         self._numbers: deque[int] = deque()
         self._posted: list[str] = []
         self._owed_answers = 0
         super().__init__(*args, **settings)
 
     def send(self, command: int, text: str | bytes) -> None:
-        """Send a command."""
+        """Send a command without waiting for its answer."""
         self._execute_command(command, text)
-        # A request above 16 MB leaves as several packets, and its answer counts on from them.
+        # A request above 16 MB is sent as several packets, and its answer continues their packet numbers.
         self._numbers.append(self._next_seq_id)
 
     def begin_answer(self) -> None:
-        """Turn to the answer of the first command that has not been answered."""
+        """Prepare to read the answer to the first command whose answer has not been read."""
         self._next_seq_id = self._numbers.popleft()
 
     def read_count(self) -> int:
-        """Return how many rows the next statement of the answer found."""
+        """Return the row count of the next statement of the answer."""
         return int(self._read_query_result())
 
     def read_end(self) -> None:
-        """Read an answer that says nothing but that the command was done."""
+        """Read an answer that says only that the command was done."""
         self._read_packet()
 
     def give_text(self, text: bytes) -> tuple[int, int]:
-        """Answer the wish of a LOAD DATA LOCAL for its file; return how many rows, and warnings."""
-        # The statement before it says that an answer follows. The driver would wait for that with the next command.
+        """Send the text that a LOAD DATA LOCAL asks for; return the number of rows and the number of warnings."""
+        # The result of the statement before it says that another result follows. Without this line the driver would
+        # read that result before it sends the next command.
         self._result = None
         return give_text(self, text)
 
     def forget_answers(self) -> None:
-        """Expect no more answers: the connection is given up."""
+        """Expect no more answers: the connection is no longer used."""
         self._numbers.clear()
 
     def post(self, statement: str) -> None:
-        """Let a statement go with the next command.
+        """Send a statement together with the next command.
 
-        Where it fails, that command fails with its error, and the connection is closed: the command itself was run.
+        If the statement fails, the next command raises its error and the connection is closed. The command itself was
+        run.
+
+        Raises:
+            RuntimeError: answers to `send` have not been read yet.
         """
         if self._numbers:
-            # Their answers come first, and would be taken for this one's.
+            # The answers that are missing come first, and would be taken for the answer to this statement.
             raise RuntimeError("a statement was posted while answers were still to come")
         self._posted.append(statement)
 

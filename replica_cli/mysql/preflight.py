@@ -1,6 +1,7 @@
-"""What must be right on both servers before a row moves; each finding is read from a variable, a status or a grant.
+"""Check what must be right on both servers before a row is copied or applied.
 
-`stream`, `transfer` and `health` ask the same questions, so that none of them learns of a fault later than another.
+Each finding comes from a variable, a status or a grant. `stream`, `transfer` and `health` use the same checks, so each
+of them finds the same faults.
 """
 
 from __future__ import annotations
@@ -48,15 +49,17 @@ def check_primary(
     sessions: SessionNeed | None = None,
     grants: Grants | None = None,
 ) -> tuple[Finding, ...]:
-    """Check the primary; `server_ids` are those that our dump connections will use, `sessions` all connections.
+    """Check the primary.
 
-    `absent` are selected schemas that the primary does not have: no privilege is missing on them. `grants` are what our
-    account may do, for a caller that knows.
+    `server_ids` are the ids that our dump connections will use, `sessions` the numbers of connections that we need.
+    `absent` are selected schemas that the primary does not have: no privilege is required on them. `grants` are what
+    our account may do, if the caller has read them already.
 
-    Raises ServerError only where the connection is lost: what we may not see is a finding.
+    Raises:
+        ServerError: only if the connection is lost. What our account may not see becomes a finding.
     """
     grants = grants or read_grants(session)
-    found = [
+    findings = [
         _version("primary", facts),
         _log_bin(facts),
         _binlog_format(facts),
@@ -71,10 +74,10 @@ def check_primary(
         *_prepared(session),
     ]
     if facts.is_on("log_bin") and any(grants.allows(p) for p in ("BINLOG MONITOR", "REPLICATION CLIENT", "SUPER")):
-        found.extend(_log_filters(session, selection))
+        findings.extend(_log_filters(session, selection))
     if selection is not None:
-        found.append(check_cascades(session, facts, selection))
-    return (*found, *_limits(session, facts, grants, sessions))
+        findings.append(check_cascades(session, facts, selection))
+    return (*findings, *_limits(session, facts, grants, sessions))
 
 
 def check_secondary(
@@ -90,11 +93,13 @@ def check_secondary(
     sessions: SessionNeed | None = None,
     versioned: Sequence[TableName] = (),
 ) -> tuple[Finding, ...]:
-    """Check a secondary against its primary; `is_sql_wanted`: the row image engine was ruled out.
+    """Check a secondary against its primary.
 
-    `versioned` are selected tables that keep history; the rest is as above.
+    `is_sql_wanted` is True if the user excluded the row image engine. `versioned` are selected tables that keep
+    history. `server_ids`, `absent` and `sessions` are as in `check_primary`.
 
-    Raises ServerError only where the connection is lost.
+    Raises:
+        ServerError: only if the connection is lost.
     """
     grants = read_grants(session)
     bypasses = ("READ_ONLY ADMIN", "SUPER") if facts.is_mariadb else ("CONNECTION_ADMIN", "SUPER")
@@ -108,7 +113,7 @@ def check_secondary(
         _name_case(facts, primary_facts),
         *_partial_json(facts, primary_facts, is_sql_wanted=is_sql_wanted),
         _default_engine(facts),
-        _logged_here(session, facts),
+        _secondary_log(session, facts),
         _statement_times(session),
         *check_history(versioned, facts, grants, is_sql_wanted=is_sql_wanted),
         *_limits(session, facts, grants, sessions),
@@ -120,11 +125,11 @@ def _limits(session: Session, facts: ServerFacts, grants: Grants, sessions: Sess
 
 
 def expiry_seconds(facts: ServerFacts) -> int | None:
-    """Return after how many seconds the server purges a binlog file by age, None where it never does."""
+    """Return after how many seconds the server purges a binary log file by its age, None if it never does."""
     if "binlog_expire_logs_auto_purge" in facts.variables and not facts.is_on("binlog_expire_logs_auto_purge"):
         return None
     seconds = int(facts.variables.get("binlog_expire_logs_seconds", "0") or 0)
-    # Before MariaDB 10.6 there were only days; later both show the same.
+    # Before MariaDB 10.6 there was only the variable in days. In later releases both variables show the same time.
     days = float(facts.variables.get("expire_logs_days", "0") or 0)
     return seconds or round(days * _DAY_SECONDS) or None
 
@@ -177,7 +182,7 @@ def _gtid_mode(facts: ServerFacts) -> Finding:
     value = facts.variables.get("gtid_mode", "OFF").upper()
     if value == "ON":
         return Finding("gtid-mode", HealthLevel.OK, "transactions carry GTIDs")
-    # From OFF the server takes one step at a time.
+    # The server changes this variable only by one step at a time.
     steps = ("OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON")
     after = steps[steps.index(value) + 1 :] if value in steps else steps[1:]
     hint = "SET GLOBAL enforce_gtid_consistency = ON; " + " ".join(f"SET GLOBAL gtid_mode = {step};" for step in after)
@@ -227,11 +232,11 @@ def _semi_sync(session: Session, facts: ServerFacts) -> Iterator[Finding]:
 
 
 def _chained(session: Session, facts: ServerFacts) -> Iterator[Finding]:
-    """A primary that replicates from another must log what it applies, or those rows never reach us."""
+    """Check that a primary that is itself a replica logs what it applies; otherwise those rows never reach us."""
     name = "log_replica_updates" if "log_replica_updates" in facts.variables else "log_slave_updates"
     if facts.is_on(name):
         return
-    # MySQL shows only its channels' owner whether it replicates; MariaDB tells everybody.
+    # MySQL shows only to the owner of its channels whether it replicates; MariaDB shows it to every account.
     running = session.row("SHOW GLOBAL STATUS LIKE 'slaves\\_running'") if facts.is_mariadb else None
     if running is not None and int(running[1]) == 0:
         return
@@ -241,7 +246,10 @@ def _chained(session: Session, facts: ServerFacts) -> Iterator[Finding]:
 
 
 def _prepared(session: Session) -> Iterator[Finding]:
-    """Transactions that XA PREPARE left open: a copy that begins now does not see them, and their COMMIT stops it."""
+    """Check for transactions that XA PREPARE left open.
+
+    A copy that begins at this moment does not see their changes, so their XA COMMIT stops the stream after the copy.
+    """
     name = "prepared-transactions"
     try:
         count = len(session.rows("XA RECOVER"))
@@ -268,7 +276,8 @@ def _log_filters(session: Session, selection: Selection | None) -> Iterator[Find
     wanted = [source for source, _ in selection.schemas] if selection else []
     hidden = [s for s in wanted if (only and s not in only) or s in left_out]
     text = f"binlog_do_db={','.join(only) or '-'} binlog_ignore_db={','.join(left_out) or '-'}"
-    # With `*` nobody can say what ought to be there; with names, a schema that is not logged would stand still unseen.
+    # With `*` it is unknown which schemas should be logged. With names, the changes of a schema that is not logged
+    # would be missing without any error.
     level = HealthLevel.CRITICAL if hidden else HealthLevel.WARNING
     message = f"the primary does not log every schema: {text}" + (f"; not logged: {', '.join(hidden)}" * bool(hidden))
     yield Finding("binlog-filters", level, message, "take the filters out of its option file and restart it")
@@ -311,7 +320,7 @@ def _identity(
 
 
 def _is_same_server(facts: ServerFacts, primary: ServerFacts) -> bool:
-    # A cloned data folder carries the unique id along, so the place is compared as well.
+    # A cloned data folder has the same unique id, so host name, port and folder are compared as well.
     keys = ("server_uid" if facts.is_mariadb else "server_uuid", "hostname", "port", "datadir")
     return facts.flavour == primary.flavour and all(facts.variables.get(k) == primary.variables.get(k) for k in keys)
 
@@ -333,36 +342,46 @@ def _read_only(facts: ServerFacts, *, can_write: bool) -> Finding:
 
 
 def _is_set(facts: ServerFacts, variable: str) -> bool:
-    # MariaDB 12 knows more kinds of read_only than ON.
+    # MariaDB 12 has more values of read_only than ON.
     return facts.variables.get(variable, "OFF").upper() not in ("OFF", "0", "")
 
 
 def _packet(facts: ServerFacts, primary: ServerFacts) -> Finding:
-    name, ours, theirs = "max-allowed-packet", facts.max_allowed_packet, primary.max_allowed_packet
-    if ours >= theirs:
-        return Finding(name, HealthLevel.OK, f"{size(ours)}, the primary's {size(theirs)}", value=ours, unit="bytes")
-    message = f"{size(ours)}, less than the primary's {size(theirs)}: its largest rows do not pass"
+    name, secondary_limit, primary_limit = "max-allowed-packet", facts.max_allowed_packet, primary.max_allowed_packet
+    if secondary_limit >= primary_limit:
+        return Finding(
+            name,
+            HealthLevel.OK,
+            f"{size(secondary_limit)}, the primary's {size(primary_limit)}",
+            value=secondary_limit,
+            unit="bytes",
+        )
+    message = f"{size(secondary_limit)}, less than the primary's {size(primary_limit)}: its largest rows do not pass"
     return Finding(
         name,
         HealthLevel.WARNING,
         message,
-        f"SET GLOBAL max_allowed_packet = {theirs};  -- on the secondary",
-        ours,
+        f"SET GLOBAL max_allowed_packet = {primary_limit};  -- on the secondary",
+        secondary_limit,
         "bytes",
     )
 
 
 def _name_case(facts: ServerFacts, primary: ServerFacts) -> Finding:
-    name, ours, theirs = "lower-case-table-names", facts.lower_case_table_names, primary.lower_case_table_names
-    if ours == theirs:
-        return Finding(name, HealthLevel.OK, f"{ours} on both sides")
-    message = f"{theirs} on the primary, {ours} on the secondary: "
-    if theirs == 0:
+    name, secondary_setting, primary_setting = (
+        "lower-case-table-names",
+        facts.lower_case_table_names,
+        primary.lower_case_table_names,
+    )
+    if secondary_setting == primary_setting:
+        return Finding(name, HealthLevel.OK, f"{secondary_setting} on both sides")
+    message = f"{primary_setting} on the primary, {secondary_setting} on the secondary: "
+    if primary_setting == 0:
         message += "names that differ only in case would become one table"
     else:
         message += "names are taken as the primary spells them"
     hint = "it is fixed when a server is set up: set the secondary up again with the primary's value"
-    return Finding(name, HealthLevel.CRITICAL if theirs == 0 else HealthLevel.WARNING, message, hint)
+    return Finding(name, HealthLevel.CRITICAL if primary_setting == 0 else HealthLevel.WARNING, message, hint)
 
 
 def _partial_json(facts: ServerFacts, primary: ServerFacts, *, is_sql_wanted: bool) -> Iterator[Finding]:
@@ -382,7 +401,7 @@ def _default_engine(facts: ServerFacts) -> Finding:
     return Finding(name, HealthLevel.WARNING, message, "SET GLOBAL default_storage_engine = 'InnoDB';")
 
 
-def _logged_here(session: Session, facts: ServerFacts) -> Finding:
+def _secondary_log(session: Session, facts: ServerFacts) -> Finding:
     name = "sql-log-bin"
     if not facts.is_on("log_bin"):
         return Finding(name, HealthLevel.OK, "no binary log here: replicas of the secondary would not follow")

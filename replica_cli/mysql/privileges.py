@@ -1,4 +1,4 @@
-"""Which privileges each side must give us, and the GRANT to type for each one that is missing."""
+"""Check which privileges our account needs on each side, and give the GRANT for each one that is missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _TARGET = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES")
 _STATE = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE")
-# Tables that the first copy has to lock for a moment (no key to page by, on MySQL) or all along (no transactions).
+# Tables that the first copy has to lock: for a moment if there is no key to read chunks by (on MySQL), or all the time
+# if the engine has no transactions.
 _LOCKED_TABLES = """
     SELECT t.table_schema, t.table_name
     FROM information_schema.tables t
@@ -36,7 +37,7 @@ _LOCKED_TABLES = """
 
 
 class _Missing:
-    """Collects what is missing on one side, in the order in which it is asked for."""
+    """Collects the privileges that are missing on one side, in the order in which they are required."""
 
     def __init__(self, grants: Grants) -> None:
         self._grants = grants
@@ -45,31 +46,31 @@ class _Missing:
         self._statements: list[str] = []
 
     def anywhere(self, privilege: str, *instead: str, why: str, level: HealthLevel = HealthLevel.CRITICAL) -> None:
-        """Ask for a privilege ON *.*; any of `instead` serves as well."""
+        """Require a privilege ON *.*; each privilege of `instead` serves as well."""
         if not any(self._grants.allows(p) for p in (privilege, *instead)):
             self._add((privilege,), "", "", why, level)
 
     def on_schema(
         self, privileges: Iterable[str], schema: str, *, why: str, level: HealthLevel = HealthLevel.CRITICAL
     ) -> None:
-        """Ask for privileges on all tables of a schema, on everything where it is empty."""
+        """Require privileges on all tables of a schema, or ON *.* if `schema` is empty."""
         allows = self._grants.allows_on_schema
         if missing := tuple(p for p in privileges if not (allows(p, schema) if schema else self._grants.allows(p))):
             self._add(missing, schema, "", why, level)
 
     def on_table(self, privilege: str, name: TableName, *, why: str, level: HealthLevel = HealthLevel.CRITICAL) -> None:
-        """Ask for a privilege on one table."""
+        """Require a privilege on one table."""
         if not self._grants.allows_on_table(privilege, name.schema, name.table):
             self._add((privilege,), name.schema, name.table, why, level)
 
     def _add(self, privileges: tuple[str, ...], schema: str, table: str, why: str, level: HealthLevel) -> None:
         self._level = max(self._level, level)
-        place = f"{schema or '*'}.{table or '*'}"
-        self._texts.append(f"{', '.join(privileges)} on {place} ({why})")
+        target = f"{schema or '*'}.{table or '*'}"
+        self._texts.append(f"{', '.join(privileges)} on {target} ({why})")
         self._statements.append(self._grants.statement(privileges, schema, table))
 
     def finding(self, name: str) -> Finding:
-        """Return the sum of it: one finding, each missing privilege with its statement."""
+        """Return one finding with all missing privileges and the statement for each."""
         if not self._texts:
             return Finding(name, HealthLevel.OK, f"{self._grants.account} has what it needs")
         message = f"{self._grants.account} lacks {'; '.join(self._texts)}"
@@ -84,9 +85,9 @@ def check_primary_grants(
     *,
     absent: Collection[str] = (),
 ) -> Finding:
-    """Return what our user lacks on the primary: to read the log, to say where it ends, to copy tables.
+    """Return what our account lacks on the primary for reading the log, for finding its end and for copying tables.
 
-    Nothing is asked for on `absent` schemas, which are not there.
+    Nothing is required on `absent` schemas, which do not exist.
     """
     missing = _Missing(grants)
     missing.anywhere("REPLICATION SLAVE", why="to read the binary log")
@@ -103,15 +104,16 @@ def check_primary_grants(
             else:
                 missing.on_schema(("SELECT",), schema, why="to copy its tables")
         for schema, tables in _locked_tables(session, facts, selection).items():
-            # There is no such privilege on a single table.
+            # LOCK TABLES cannot be granted on a single table.
             missing.on_schema(("LOCK TABLES",), schema, why=f"to copy {', '.join(tables)} under a read lock")
     if not facts.is_mariadb:
-        _ask_for_log_status(missing, has_gtids=facts.has_gtids)
+        _require_log_status(missing, has_gtids=facts.has_gtids)
     return missing.finding("primary-grants")
 
 
-def _ask_for_log_status(missing: _Missing, *, has_gtids: bool) -> None:
-    # gtid_executed holds only what is visible, and stands in; without either a copy has no place to start from.
+def _require_log_status(missing: _Missing, *, has_gtids: bool) -> None:
+    # gtid_executed contains only what is visible, and can be used instead. Without both, a copy has no position to
+    # start from.
     if not has_gtids:
         why = "to tell which transactions a copy sees; gtid_mode=ON serves as well"
         missing.anywhere("BACKUP_ADMIN", why=why)
@@ -127,9 +129,9 @@ def check_secondary_grants(
     *,
     absent: Collection[str] = (),
 ) -> Finding:
-    """Return what our user lacks on the secondary: to write rows and tables, and to keep its state.
+    """Return what our account lacks on the secondary for writing rows and tables, and for keeping its state.
 
-    Nothing is asked for where only `absent` schemas of the primary would go.
+    Nothing is required on schemas that only `absent` schemas of the primary would be copied to.
     """
     missing = _Missing(grants)
     missing.on_schema(_STATE, state_schema, why="to keep position and progress")
@@ -148,7 +150,7 @@ def check_secondary_grants(
 
 
 def _sources(selection: Selection) -> tuple[tuple[str, str], ...]:
-    """Return schema and table of what is read, an empty table for a whole schema, an empty schema for all."""
+    """Return schema and table of what is read: an empty table means a whole schema, an empty schema all of them."""
     named = [tuple(p.split(".", 1)) for p in selection.tables if "." in p and not set(p) & set("*?")]
     if selection.tables and len(named) == len(selection.tables):
         return tuple((s, t) for s, t in named if selection.schema_target(s) is not None)
@@ -164,8 +166,8 @@ def _targets(selection: Selection, absent: Collection[str]) -> tuple[str, ...]:
 
 
 def _locked_tables(session: Session, facts: ServerFacts, selection: Selection) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    tables_by_schema: dict[str, list[str]] = {}
     for schema, table in session.rows(_LOCKED_TABLES, int(not facts.is_mariadb)):
         if selection.target(TableName(str(schema), str(table))) is not None:
-            found.setdefault(str(schema), []).append(str(table))
-    return found
+            tables_by_schema.setdefault(str(schema), []).append(str(table))
+    return tables_by_schema

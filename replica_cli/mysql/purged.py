@@ -1,4 +1,4 @@
-"""Which transactions the primary executed and no longer has in its log, and whether it can serve from a GTID set."""
+"""Find out which transactions the primary's log no longer has, and whether it can serve from a GTID set."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def check_gtid_set(session: Session, facts: ServerFacts, wanted: str) -> Position:
-    """Return a typed GTID set as a position without a file, once the primary can serve from it.
+    """Return a GTID set that the user typed as a position without a file, if the primary can serve from it.
 
-    Raises UsageError where it is no set of the primary's flavour, PositionLost where the primary has purged what comes
-    after it, or never executed what is in it.
+    Raises:
+        UsageError: the text is not a GTID set of the primary's flavour, or the primary writes no GTIDs.
+        PositionLost: the primary has purged what comes after the set, or has never executed what is in it.
     """
     if not facts.has_gtids:
         raise UsageError("the primary writes no GTIDs", hint="give a place with `--to FILE:POS`")
@@ -40,7 +41,7 @@ def check_gtid_set(session: Session, facts: ServerFacts, wanted: str) -> Positio
 
 
 def purged_gtids(session: Session, facts: ServerFacts) -> str:
-    """Return the GTID set that the primary's binary log no longer holds (MariaDB: the state at its first file)."""
+    """Return the GTID set that the primary's log no longer has (MariaDB: the set at the head of its first file)."""
     if not facts.is_mariadb:
         row = session.row("SELECT @@GLOBAL.gtid_purged")
         return str(row[0]).replace("\n", "") if row else ""
@@ -49,18 +50,19 @@ def purged_gtids(session: Session, facts: ServerFacts) -> str:
 
 
 def logged_gtids(session: Session, facts: ServerFacts) -> str:
-    """Return the GTIDs of all that the primary executed (MariaDB: the last one of each domain and server)."""
+    """Return the GTIDs of everything that the primary executed (MariaDB: the last one of each domain and server)."""
     name = "gtid_binlog_state" if facts.is_mariadb else "gtid_executed"
     row = session.row(f"SELECT @@GLOBAL.{name}")
     return str(row[0] or "").replace("\n", "") if row else ""
 
 
 def unknown_gtids(session: Session, facts: ServerFacts, wanted: str) -> str:
-    """Return what the primary never executed of a GTID set, "" when it executed all. Raises ValueError.
+    """Return the part of a GTID set that the primary never executed, "" if it executed all. Raises ValueError.
 
-    MariaDB: a number alone does not tell, as servers that were primary side by side count on from the same one; the
-    server's own last number has to reach it. A domain that the primary does not know at all may be one that it was
-    told to forget, as long as it knows another one of the set.
+    On MariaDB a sequence number is not enough: servers that were primary at the same time continue from the same
+    number. So the last number of the same server must reach the number in the set. A domain that the primary does not
+    know is accepted if the primary knows another domain of the set, because somebody may have made it forget the
+    domain.
     """
     logged = logged_gtids(session, facts)
     if not facts.is_mariadb:
@@ -71,11 +73,11 @@ def unknown_gtids(session: Session, facts: ServerFacts, wanted: str) -> str:
         last[domain, server] = int(number)
     domains = {domain for domain, _ in last}
     parts = [part.split("-") for part in filter(None, str(MariadbGtids(wanted)).split(","))]
-    is_other = domains.isdisjoint(domain for domain, _, _ in parts)
-    lacks = [p for p in parts if (is_other or p[0] in domains) and last.get((p[0], p[1]), -1) < int(p[2])]
-    if lacks:
-        # What it executed as a replica, or was restored with, before it wrote a log of its own.
+    knows_no_domain = domains.isdisjoint(domain for domain, _, _ in parts)
+    missing = [p for p in parts if (knows_no_domain or p[0] in domains) and last.get((p[0], p[1]), -1) < int(p[2])]
+    if missing:
+        # What the primary executed as a replica, or was restored with, before it wrote its own log.
         row = session.row("SELECT @@GLOBAL.gtid_slave_pos")
         restored = {p.strip() for p in str(row[0] or "").split(",")} if row else set()
-        lacks = [p for p in lacks if "-".join(p) not in restored]
-    return ",".join("-".join(p) for p in lacks)
+        missing = [p for p in missing if "-".join(p) not in restored]
+    return ",".join("-".join(p) for p in missing)

@@ -1,4 +1,4 @@
-"""Which tables of a server foreign keys point at."""
+"""Find out which tables of a server are parents of foreign keys."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
 
-# Equality on the schema is what MariaDB looks up without opening every table of every schema.
+# With one schema in the condition MariaDB does not open every table of every schema.
 _PARENTS = """SELECT DISTINCT referenced_table_schema, referenced_table_name FROM information_schema.key_column_usage
  WHERE table_schema = %s AND referenced_table_name IS NOT NULL"""
 
 
 class References:
-    """The parents of all foreign keys in the secondary's schemas that hold replicated tables, read when first asked."""
+    """The parents of all foreign keys in the secondary's schemas that hold replicated tables.
+
+    They are read at the first call of `is_parent`, and again after `forget`.
+    """
 
     def __init__(self, session: Session, selection: Selection) -> None:
         self._session = session
@@ -23,17 +26,17 @@ class References:
         self._parents: frozenset[str] | None = None
 
     def forget(self) -> None:
-        """Forget them: a definition changed."""
+        """Forget the parents, because a definition changed."""
         self._parents = None
 
     def is_parent(self, name: TableName) -> bool:
-        """Say whether a foreign key points at a table; capitals in names say nothing. Raises ServerError."""
+        """Return True if a foreign key references a table; upper and lower case count as equal. Raises ServerError."""
         if self._parents is None:
             schemas = self._selection.target_schemas
             if schemas is None:
-                found = self._session.rows("SELECT schema_name FROM information_schema.schemata")
-                schemas = tuple(name for (name,) in found if self._selection.is_target_schema(name))
-            # In one packet: the schemas may be many, and the way long.
+                schema_rows = self._session.rows("SELECT schema_name FROM information_schema.schemata")
+                schemas = tuple(name for (name,) in schema_rows if self._selection.is_target_schema(name))
+            # All queries go in one packet: there may be many schemas, and a round trip may take long.
             queries = [_PARENTS % self._session.escape(s) for s in schemas]
             answers = self._session.rows_of_each(queries) if queries else []
             self._parents = frozenset(f"{schema}.{table}".lower() for rows in answers for schema, table in rows)

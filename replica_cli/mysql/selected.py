@@ -1,6 +1,7 @@
-"""Whether the filters select what they seem to: names that the primary does not have are said, with the nearest one.
+"""Check that the filters select what they seem to select. Names that the primary does not have are reported.
 
-`health`, `stream` and `transfer` ask this question; without it everything is green while no table is replicated.
+For such a name the finding suggests the most similar one. `health`, `stream` and `transfer` use this check. Without it
+all findings are good while no table is replicated.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ _NEAR = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The primary's side of the filters.
+    """What the filters select on the primary.
 
-    `absent` are named schemas that are certainly not there, `versioned` selected tables that keep history.
+    `absent` are schemas that the filters name and that certainly do not exist. `versioned` are selected tables that
+    keep history.
     """
 
     finding: Finding
@@ -70,8 +72,11 @@ def look_at_selection(session: Session, selection: Selection, grants: Grants | N
 
 
 def _is_certain(schema: str, schemas: Sequence[str], grants: Grants) -> bool:
-    """Return True if a schema that is not listed is not there: servers hide those on which a user has no privilege."""
-    is_misspelt = any(schema.lower() == there.lower() for there in schemas)
+    """Return True if a schema that the server does not list certainly does not exist.
+
+    Servers hide schemas on which an account has no privilege.
+    """
+    is_misspelt = any(schema.lower() == existing.lower() for existing in schemas)
     return is_misspelt or grants.allows("SHOW DATABASES") or grants.allows_on_schema("SELECT", schema)
 
 
@@ -94,7 +99,7 @@ def _pattern_faults(
         has_wildcard = "*" in pattern or "?" in pattern
         other_case = [n for n in names if _matches(n.lower(), pattern.lower())]
         if variable == "REPLICA_EXCLUDE_TABLES" and has_wildcard and not other_case:
-            continue  # tables to be left out as soon as there are any
+            continue  # it excludes tables as soon as they exist
         near = other_case[0] if other_case else None if has_wildcard else _nearest_table(pattern, tables)
         hint = f"did you mean {near!r} in {variable}?" if near else f"check {variable}"
         yield f"no table matches {pattern!r} of {variable}", hint
@@ -105,14 +110,14 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _nearest_table(pattern: str, tables: Sequence[TableName]) -> str | None:
-    """Return the table that is probably meant: schemas alike say nothing of their tables."""
+    """Return the table that is probably meant: its own name and its schema's name must both be similar."""
     schema, _, table = pattern.partition(".")
     near = [t for t in tables if _nearest(table, [t.table]) and _nearest(schema, [t.schema])]
-    found = _nearest(pattern, [str(t) for t in near])
-    return found or (str(near[0]) if near else None)
+    nearest = _nearest(pattern, [str(t) for t in near])
+    return nearest or (str(near[0]) if near else None)
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:
     by_lower = {n.lower(): n for n in names}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_NEAR)
-    return by_lower[found[0]] if found else None
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_NEAR)
+    return by_lower[matches[0]] if matches else None

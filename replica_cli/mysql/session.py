@@ -1,4 +1,4 @@
-"""One connection to a server, with errors in our words and every session variable set on purpose."""
+"""Open and use connections to servers, with errors translated and every session variable set that matters."""
 
 from __future__ import annotations
 
@@ -32,32 +32,34 @@ if TYPE_CHECKING:
 
 
 class Loaded(NamedTuple):
-    """What became of a text: rows written, and rows that the server passed over or mended."""
+    """What a LOAD DATA did: the number of rows written, and of warnings for rows that were left out or changed."""
 
     row_count: int
     warning_count: int
 
 
-Value = Any  # what pymysql makes of a column: int, str, bytes, Decimal, datetime, None
+Value = Any  # a parameter, or a value in a row: int, str, bytes or None
 Row = tuple[Value, ...]
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
-# Whole numbers become int; all else stays text (or bytes): nothing is rounded or refused on the way.
+# Whole numbers become int. Everything else stays text (or bytes), so that nothing is rounded or refused.
 _WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
 _CONVERSIONS: dict[Any, Any] = {**encoders, **dict.fromkeys(_WHOLE, int)}
 _COM_SET_OPTION = 0x1B
 _MULTI_STATEMENTS_ON, _MULTI_STATEMENTS_OFF = b"\0\0", b"\1\0"
-# Open connections by their id: a standby that takes over from a frozen process has to know what to kill.
+# The open sessions by their `id()`. The heartbeat carries their connection ids: a standby that takes over from a frozen
+# process has to know which connections to kill.
 _open: dict[int, Session] = {}
 _open_lock = threading.Lock()
 _watchers: list[Callable[[], None]] = []
 
 
 class Session:
-    """A connection in autocommit until `begin()`. One thread at a time.
+    """A connection to a server, in autocommit until `begin()`. One thread at a time may use it, except for `abort`.
 
-    `rows`, `row` and `execute` take `%s` parameters; without parameters the text goes as it is.
-    UPDATE counts the rows it found, not those it changed. `may_load`: `load` can be called, as far as is known.
+    `rows`, `row` and `execute` take `%s` parameters; without parameters the text is sent as it is. The row count of an
+    UPDATE is the number of rows that it matched, not of those that it changed. `may_load` is True if `load` can be
+    called, as far as is known.
     """
 
     def __init__(self, connection: PipelinedConnection, server: Server) -> None:
@@ -67,12 +69,12 @@ class Session:
 
     @property
     def version_text(self) -> str:
-        """Return the server's version as it introduces itself."""
+        """Return the server's version, as in its greeting."""
         return str(self._connection.get_server_info())  # type: ignore[no-untyped-call]
 
     @property
     def is_mariadb(self) -> bool:
-        """Say whether the server is MariaDB (it says so in its version)."""
+        """Return True if the server is MariaDB (its version says so)."""
         return "mariadb" in self.version_text.lower()
 
     @property
@@ -90,64 +92,70 @@ class Session:
         """Run several queries in one packet and return the rows of each."""
         with self._translated(), self._connection.cursor() as cursor:
             cursor.execute(";".join(queries))
-            found = [list(cursor.fetchall())]
+            results = [list(cursor.fetchall())]
             while cursor.nextset():
-                found.append(list(cursor.fetchall()))
-            return found
+                results.append(list(cursor.fetchall()))
+            return results
 
     def row(self, sql: str, *args: Value) -> Row | None:
-        """Run one query and return its first row, None where there is none."""
+        """Run one query and return its first row, None if there is none."""
         rows = self.rows(sql, *args)
         return rows[0] if rows else None
 
     def named_row(self, sql: str, *args: Value) -> dict[str, Value] | None:
-        """Run one query and return its first row by lower-case column names (SHOW … answers vary in their columns)."""
+        """Run one query and return its first row by lower-case column names, None if there is none.
+
+        The columns of SHOW … differ between releases.
+        """
         with self._translated(), self._connection.cursor() as cursor:
             cursor.execute(sql, args or None)
-            found = cursor.fetchone()
+            first_row = cursor.fetchone()
             names = [d[0].lower() for d in cursor.description or ()]
-            return dict(zip(names, found, strict=True)) if found else None
+            return dict(zip(names, first_row, strict=True)) if first_row else None
 
     def each_row(self, sql: str, *args: Value) -> Iterator[Row]:
-        """Run one query and yield its rows as they come, without keeping them."""
+        """Run one query and yield its rows as they arrive, without keeping them."""
         with self._translated(), self._connection.cursor(SSCursor) as cursor:
             cursor.execute(sql, args or None)
             yield from cursor
 
     def texts(self, sql: str) -> list[list[str | None]]:
-        """Run one query and return its rows as texts: much cheaper than `rows` where they are short and many."""
+        """Run one query and return its rows as texts: much cheaper than `rows` if the rows are short and many."""
         with self._translated():
             return read_texts(self._connection, sql.encode())
 
     def lines(self, sql: str) -> Iterator[Lines]:
-        """Run a query of two columns, a text and a flag of 0 or 1, and yield its rows as they come, many at a time."""
+        """Run a query of two columns, a text and a flag of 0 or 1, and yield many rows at a time as they arrive."""
         with self._translated():
             yield from read_lines(self._connection, sql.encode())
 
     def execute(self, sql: str | bytes, *args: Value) -> int:
-        """Run one statement and return the number of rows it found."""
+        """Run one statement and return its row count."""
         with self._translated():
             if args:
                 with self._connection.cursor() as cursor:
                     return int(cursor.execute(sql, args))  # type: ignore[arg-type]
-            # Bytes go to the server untouched; pymysql would encode a str.
+            # Bytes are sent as they are; pymysql would encode a str.
             return int(self._connection.query(sql))
 
     def execute_one(self, sql: str | bytes) -> int:
-        """Run text that another server wrote: it is one statement, and a second one in it is a syntax error.
+        """Run a text that another server wrote as exactly one statement; a second statement in it is a syntax error.
 
-        The session takes several at once before and after. Return the number of rows it found.
+        Before and after it, the session accepts several statements in one packet. Return the row count.
         """
-        (found,) = self.execute_ones([sql])
-        if isinstance(found, ServerError):
-            raise found
-        return found
+        (result,) = self.execute_ones([sql])
+        if isinstance(result, ServerError):
+            raise result
+        return result
 
     def execute_ones(self, texts: Sequence[str | bytes]) -> list[int | ServerError]:
-        """Run texts as `execute_one` does, one after the other, and wait once for the answers to all of them.
+        """Run texts as `execute_one` does, one after another, and wait once for the answers to all of them.
 
-        Return the number of rows that each found, or the error that it failed with: those after it are run all the
-        same. Raises ServerError if the connection is lost.
+        Return the row count of each text, or the error with which it failed: the texts after it are run nevertheless.
+
+        Raises:
+            ServerError: the connection is lost.
+
         Source: COM_SET_OPTION, https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_set_option.html
         """
         queries = [(COMMAND.COM_QUERY, text) for text in texts]
@@ -157,16 +165,16 @@ class Session:
                 self._connection.send(command, text)
         try:
             self._receive_option()
-            found = [self._receive_or_error() for _ in texts]
+            results = [self._receive_or_error() for _ in texts]
         except ServerError:
-            # The answers that are left are of these texts, and no later statement must take them for its own.
+            # The answers that are missing belong to these texts; no later statement may take them for its own.
             self._connection.forget_answers()
             self.abort()
             raise
-        # A connection that is lost now takes the option with it, and what the texts did counts.
+        # If the connection is lost now, the option is lost with it, and the results of the texts are valid.
         with contextlib.suppress(ServerError):
             self._receive_option()
-        return found
+        return results
 
     def _receive_option(self) -> None:
         with self._translated():
@@ -182,15 +190,18 @@ class Session:
             return error
 
     def execute_each(self, statements: Sequence[bytes]) -> list[int]:
-        """Run statements in one packet and return the number of rows that each found.
+        """Run statements in one packet and return the row count of each.
 
-        Where one fails, those after it are not run. Raises ServerError, with what the statements before it did kept.
+        If one fails, those after it are not run.
+
+        Raises:
+            ServerError: a statement failed. The effects of the statements before it remain.
         """
         self.send(statements)
         return [self.receive(is_first=number == 0) for number in range(len(statements))]
 
     def execute_as_one(self, statements: Sequence[bytes]) -> None:
-        """Run statements in one packet, as one transaction: all of them or none. Raises ServerError."""
+        """Run statements in one packet and one transaction: all of them take effect or none. Raises ServerError."""
         try:
             self.execute_each([b"START TRANSACTION", *statements, b"COMMIT"])
         except ServerError as error:
@@ -199,12 +210,12 @@ class Session:
             raise
 
     def load(self, statement: bytes, text: bytes, *, first: Sequence[bytes] = ()) -> Loaded | None:
-        """Run a LOAD DATA LOCAL and give it its text; the file that it names is not looked at.
+        """Run a LOAD DATA LOCAL and send it its text; the file that it names is not read.
 
-        `first` are statements that go before it, in its packet. Return None, with nothing loaded, unless the last of
-        them found one row.
-        For a session that was opened to load. With LOCAL the server passes over a row that it does not like, or mends
-        it, and only counts that: the caller has to look. Raises ServerError.
+        The session must have been opened with `may_load`. `first` are statements that are sent before it in the same
+        packet. If the row count of the last of them is not 1, nothing is loaded and None is returned. With LOCAL the
+        server leaves out or changes a row that it does not accept, and only counts a warning: the caller has to look at
+        the number of warnings. Raises ServerError.
         """
         self.send([*first, statement])
         counts = [self.receive(is_first=number == 0) for number in range(len(first))]
@@ -216,30 +227,30 @@ class Session:
         return loaded if is_wanted else None
 
     def post(self, statement: str) -> None:
-        """Let a short statement that cannot fail go with the next one: it takes no round trip of its own.
+        """Send a short statement that cannot fail together with the next one, without a round trip of its own.
 
-        Not while answers to `send` are still to come: they come first. Where it fails all the same, the next statement
-        raises that, and the session is closed.
+        Do not call it while answers to `send` have not been received: they come first. If the statement fails
+        nevertheless, the next statement raises the error, and the session is closed.
         """
         self._connection.post(statement)
 
     def send(self, statements: Sequence[bytes]) -> None:
-        """Send statements in one packet without waiting; `receive` takes their results, in the order sent.
+        """Send statements in one packet without waiting; `receive` returns their results, in the order sent.
 
-        The server works while the next packet is built. What is sent behind a failing packet is run all the same, so
-        this is for transactions that are committed only after every result was read, with autocommit off: a deadlock
-        ends the transaction, and what follows must not commit by itself.
+        The server works while the next packet is built. A packet that was sent after one that fails is run
+        nevertheless. So use this for transactions that are committed only after every result was read, with autocommit
+        off: a deadlock ends the transaction, and what follows must not commit by itself.
         """
         with self._translated():
             self._connection.send(COMMAND.COM_QUERY, b";".join(statements))
 
     def receive(self, *, is_first: bool) -> int:
-        """Return the row count of the next statement sent; `is_first`: the first of its packet.
+        """Return the row count of the next statement that was sent; `is_first`: it is the first one of its packet.
 
-        Where it raises, the statements after it in its packet were not run, and have no results.
+        If it raises, the statements after it in its packet were not run, and have no results.
         """
         if not self._connection.open:
-            # The driver closed it when sending failed, and reads from nothing.
+            # The driver closed the connection when sending failed, so there is nothing to read from.
             raise server_error(CR_SERVER_LOST, "the connection is lost", self.server)
         with self._translated():
             if is_first:
@@ -248,12 +259,13 @@ class Session:
 
     @property
     def is_answered(self) -> bool:
-        """Say whether `receive` has something to read already."""
+        """Return True if `receive` would return or raise at once."""
         sock = self._connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
         if sock is None:
             return True
         try:
-            # The driver reads more than it was asked for: only its buffer knows, and only a read without waiting asks.
+            # The driver reads ahead into a buffer, so the socket is not enough to know. A read that does not wait looks
+            # at both.
             sock.setblocking(False)
             return bool(self._connection._rfile.peek(1))  # type: ignore[attr-defined]  # noqa: SLF001
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -264,7 +276,7 @@ class Session:
             sock.settimeout(self._connection._read_timeout)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def begin(self) -> None:
-        """Open a transaction, with its first statement."""
+        """Open a transaction, together with its first statement."""
         self.post("START TRANSACTION")
 
     def commit(self) -> None:
@@ -272,21 +284,21 @@ class Session:
         self.execute("COMMIT")
 
     def rollback(self) -> None:
-        """Roll back what is open."""
+        """Roll back the open transaction, if there is one."""
         self.execute("ROLLBACK")
 
     def escape(self, value: Value) -> str:
-        """Return a value as a literal for this session."""
+        """Return a value as an SQL literal for this session."""
         return str(self._connection.escape(value))
 
     def close(self) -> None:
-        """Close politely; a connection that is gone already is closed too."""
+        """Close the connection; one that is already lost is closed too."""
         _note(self, is_open=False)
         with contextlib.suppress(pymysql.err.Error, OSError):
             self._connection.close()
 
     def abort(self) -> None:
-        """Cut the connection from any thread: a call that waits on it ends at once with an error."""
+        """Cut the connection, from any thread: a call that waits on it ends at once with an error."""
         sock = self._connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -307,7 +319,7 @@ class Session:
                 yield
         except ServerError as error:
             if error.errno == CR_MALFORMED_PACKET:
-                # Where the next packet begins is not known.
+                # It is not known where the next packet begins.
                 self._connection._force_close()  # noqa: SLF001
             raise
 
@@ -321,19 +333,22 @@ def connect(
     may_load: bool = False,
     inherits: bool = False,
 ) -> Session:
-    """Open a session with every variable set that could change what it reads or writes (session_settings).
+    """Open a session and set every variable that could change what it reads or writes (session_settings).
 
-    `init` is a statement to run then. `may_load`: `load` can be called; the driver itself gives a server no file all
-    the same. `inherits`: all but sql_mode and time zone stays as the server gives it: the sandbox plays applications.
+    `init` is a statement to run after that. With `may_load`, `load` can be called; the driver itself never sends a file
+    to a server. With `inherits`, only charset, sql_mode and time zone are set: the sandbox acts as an application does.
 
-    Raises ServerError; PrimaryError or SecondaryError where TLS is asked for and not given, or the server is not the
-    one that it must be, or where a package that its authentication needs is missing.
+    Raises:
+        ServerError: the connection or a statement failed.
+        PrimaryError: the primary does not give the TLS that is required, its certificate is refused, or a package that
+            its authentication needs is missing.
+        SecondaryError: the same for a secondary.
     """
     connection = _connected(server, network, database, CLIENT.LOCAL_FILES if may_load else 0)
     session = Session(connection, server)
     session.may_load = may_load
     _note(session, is_open=True)
-    _notice_silence(connection)
+    _set_keepalive(connection)
     try:
         _check_encryption(connection, server)
         if inherits:
@@ -354,7 +369,8 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
         with translated(server):
             settings = connection_settings(server, network)
             settings["client_flag"] |= flags
-            # Whoever takes the connection may say nothing behind it: a greeting does not take as long as a statement.
+            # What accepts the connection may never send anything. A greeting does not take as long as a statement, so
+            # its timeout is shorter.
             settings["read_timeout"] = settings["write_timeout"] = network.connect_timeout
             connection = PipelinedConnection(**settings, database=database, sets_names=False)
             connection._read_timeout = connection._write_timeout = network.query_timeout  # type: ignore[attr-defined]  # noqa: SLF001
@@ -362,7 +378,7 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
     except ServerError as error:
         reason = getattr(error.__cause__, "original_exception", error.__cause__)
         if isinstance(reason, ssl.SSLCertVerificationError):
-            # Trying again would give the same answer, for ever.
+            # Another attempt would always give the same answer.
             raise side(
                 f"{server}: its certificate is refused: {reason.verify_message}",
                 hint="check the CA of this side and the host's name, or set its TLS mode lower",
@@ -384,7 +400,7 @@ def _note(session: Session, *, is_open: bool) -> None:
 
 @contextlib.contextmanager
 def watching_connections(watcher: Callable[[], None]) -> Iterator[None]:
-    """Call `watcher` after each connection that this process opens or closes while the context lasts, in any thread."""
+    """Call `watcher` after each connection that any thread of this process opens or closes while the context lasts."""
     with _open_lock:
         _watchers.append(watcher)
     try:
@@ -395,18 +411,18 @@ def watching_connections(watcher: Callable[[], None]) -> Iterator[None]:
 
 
 def open_connection_ids(server: Server) -> list[int]:
-    """Return the server's ids of the sessions that this process has open on it."""
+    """Return the server's ids of the sessions that this process has open on a server."""
     with _open_lock:
         return sorted(s.connection_id for s in _open.values() if s.server == server)
 
 
 def connection_settings(server: Server, network: Network) -> dict[str, Any]:
-    """Return pymysql's keyword arguments for a server; shared with the dump connection."""
+    """Return pymysql's keyword arguments for a server, for sessions and for the dump connection."""
     return {
         "host": server.host,
         "port": server.port,
         "user": server.user,
-        # As bytes: the driver would encode text in latin1, and a server compares the bytes of its client's UTF-8.
+        # As bytes: the driver would encode a text in latin1, but a server compares the bytes of UTF-8.
         "password": server.password.reveal().encode(),
         "charset": "utf8mb4",
         "autocommit": True,
@@ -422,8 +438,8 @@ def connection_settings(server: Server, network: Network) -> dict[str, Any]:
     }
 
 
-def _notice_silence(connection: Connection[Cursor]) -> None:
-    # A statement may take an hour; a peer that is gone shall be noticed within half a minute all the same.
+def _set_keepalive(connection: Connection[Cursor]) -> None:
+    # A statement may take an hour, but a peer that is gone must be noticed within half a minute.
     sock = connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
     for option, value in _KEEPALIVE.items():
         if hasattr(socket, option):

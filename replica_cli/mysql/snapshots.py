@@ -1,4 +1,4 @@
-"""What a read of the primary sees, and from which position on the binary log has what it does not see."""
+"""Find out what a read of the primary sees, and from which position on the binary log has what it does not see."""
 
 from __future__ import annotations
 
@@ -27,45 +27,48 @@ if TYPE_CHECKING:
 _ER_TABLEACCESS_DENIED = 1142
 _REPEATABLE_READ = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _START = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
-# A snapshot that is not settled is followed by others: MariaDB needs milliseconds to begin a file of the log.
+# How long other snapshots are opened after one that is not settled. MariaDB needs milliseconds to begin a log file.
 _SETTLED_SECONDS = 0.3
 _PAUSE_SECONDS = 0.03
-# The rows of a commit can be seen as soon as it is in the log and, where the primary waits for a semi-synchronous
-# replica, that replica has answered.
+# The rows of a commit are visible as soon as it is in the log and, if the primary waits for a semi-synchronous replica,
+# that replica has answered.
 _SHOWN_SECONDS = 1.0
 _LOCK_SECONDS = 3
 
 
 class _NotSettledError(Exception):
-    """No snapshot of MariaDB shows all transactions before its place."""
+    """No snapshot of MariaDB shows all transactions before its position."""
 
 
 def visible_position(session: Session, facts: ServerFacts) -> Position:
-    """Return a position of which every transaction before it is visible to a read that starts from now on.
+    """Return a position such that every transaction before it is visible to a read that starts after this call.
 
-    The end of the log is no such place: a transaction stands in the log before the storage engine shows its rows.
+    The end of the log is not such a position: a transaction is in the log before the storage engine shows its rows.
     MariaDB tells the position of a consistent snapshot (mariadb_snapshots). MySQL tells it in
-    performance_schema.log_status (BACKUP_ADMIN), and without that right its gtid_executed holds only what is
-    committed. Raises PrimaryError where neither is to be had.
+    performance_schema.log_status (BACKUP_ADMIN). Without that privilege MySQL's gtid_executed is used, which contains
+    only what is committed.
+
+    Raises:
+        PrimaryError: the server tells none of them.
     """
     if not facts.is_mariadb:
         return _log_status(session, facts)
 
     def take() -> Position:
-        # Later snapshots tell when the rows before the first one's place can be seen.
+        # When a later snapshot is settled, the rows before the position of the first one are visible.
         first, _ = _settle(session, _SHOWN_SECONDS)
-        return first.place
+        return first.position
 
     session.post(_REPEATABLE_READ)
     try:
         return with_gtids(session, take, lambda: log_end(session))
     finally:
-        # Each caller asks this session something else at once, and that takes the ROLLBACK along.
+        # Each caller runs another statement on this session at once, and the ROLLBACK is sent together with it.
         session.post("ROLLBACK")
 
 
 def _settle(session: Session, seconds: float) -> tuple[Snapshot, Snapshot]:
-    """Open snapshots until one is settled, for so long at most; return the first one and the last one."""
+    """Open snapshots until one is settled, for at most `seconds`; return the first one and the last one."""
     first = last = open_snapshot(session)
     deadline = time.monotonic() + seconds
     while not last.is_settled and time.monotonic() < deadline:
@@ -78,7 +81,7 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
     try:
         row = session.row("SELECT LOCAL FROM performance_schema.log_status")
     except ServerError as error:
-        # It needs BACKUP_ADMIN, and SELECT on the table besides.
+        # The query needs BACKUP_ADMIN, and also SELECT on the table.
         if error.errno not in (ER_SPECIFIC_ACCESS_DENIED, _ER_TABLEACCESS_DENIED):
             raise
         row = None
@@ -99,12 +102,12 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
 def table_snapshot(
     session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName]
 ) -> Iterator[Position]:
-    """Open a snapshot on `session` of which the position is exact for some tables; it ends with the context.
+    """Open a snapshot on `session` and yield its position, which is exact for some tables; it ends with the context.
 
-    MariaDB needs no lock, unless no snapshot shows all transactions before its place: that is so at the beginning of
-    a file of the log, and while there are XA transactions. There, and on MySQL, `locker` holds the tables' read locks
-    for the moment in which position and snapshot are taken: writers of these tables have committed, and the next ones
-    come after the position.
+    MariaDB needs no lock, unless no snapshot shows all transactions before its position: that is so at the beginning of
+    a log file, and while there are XA transactions. In this case, and on MySQL, `locker` holds the read locks of the
+    tables while position and snapshot are taken: writers of these tables have committed, and the next writers come
+    after the position.
     """
     session.execute(_REPEATABLE_READ)
     try:
@@ -115,13 +118,13 @@ def table_snapshot(
 
 
 def _settled_position(session: Session) -> Position | None:
-    """Open a snapshot and return its exact position, None where no snapshot shows all that is before its place."""
+    """Open a snapshot and return its exact position, None if no snapshot shows everything before its position."""
 
     def take() -> Position:
         _, last = _settle(session, _SETTLED_SECONDS)
         if not last.is_settled:
             raise _NotSettledError
-        return last.place
+        return last.position
 
     try:
         return with_gtids(session, take, lambda: log_end(session))
@@ -140,20 +143,20 @@ def _locked_position(session: Session, locker: Session, facts: ServerFacts, name
 
 
 def _lock_tables(locker: Session, facts: ServerFacts, names: Sequence[TableName]) -> None:
-    # As long as we wait for the lock, the applications' writes wait too, and a prepared XA transaction may stay for
-    # days.
-    patience = f" WAIT {_LOCK_SECONDS}" if facts.is_mariadb else ""
+    # While we wait for the lock, the applications' writes wait too, and a prepared XA transaction may stay for days. So
+    # on MariaDB the wait is limited.
+    wait_clause = f" WAIT {_LOCK_SECONDS}" if facts.is_mariadb else ""
     try:
-        locker.execute("LOCK TABLES " + ", ".join(f"{quote_table(name)} READ" for name in names) + patience)
+        locker.execute("LOCK TABLES " + ", ".join(f"{quote_table(name)} READ" for name in names) + wait_clause)
     except ServerError as error:
-        told = f"{', '.join(map(str, names))} can be copied only under a read lock now"
+        problem = f"{', '.join(map(str, names))} can be copied only under a read lock now"
         if error.errno in RIGHTS:
             schemas = sorted({name.schema for name in names})
             raise PrimaryError(
-                f"{locker.server}: {told}, and our user may not lock tables: {error.text}",
+                f"{locker.server}: {problem}, and our user may not lock tables: {error.text}",
                 hint=" ".join(f"GRANT LOCK TABLES ON {quote(schema)}.* TO this user;" for schema in schemas),
             ) from error
         if error.errno != ER_LOCK_WAIT_TIMEOUT:
             raise
-        text = f"{told}; end the transaction there that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
+        text = f"{problem}; end the transaction there that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
         raise ServerError(error.errno, text, error.server, remedy=error.remedy, exit_code=error.exit_code) from error

@@ -1,4 +1,4 @@
-"""TLS to a server: what is verified, and a driver's connection that does not load a trust store it never asks."""
+"""Set up TLS to a server, and provide the driver's connection class that refuses unsafe logins."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Tls
 
 
-# These never show the password itself: a server that asks for one proves nothing, but learns nothing either.
+# These plugins never send the password itself, so a server that was not verified does not learn it.
 _HASHED = frozenset({b"mysql_native_password", b"caching_sha2_password", b"sha256_password", b"client_ed25519"})
 _CLEAR = frozenset({b"mysql_clear_password", b"dialog"})
-_UNASKED = frozenset({TlsMode.OFF, TlsMode.PREFERRED})
+_TLS_OPTIONAL = frozenset({TlsMode.OFF, TlsMode.PREFERRED})
 
 
 class LoginRefused(Exception):
-    """We do not log in: the password would be shown to the peer, or the connection is not what was asked for."""
+    """We refuse to log in: the peer could read the password, or the connection is not what the settings ask for."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -30,10 +30,12 @@ class LoginRefused(Exception):
 
 
 class ServerConnection(Connection):
-    """The driver's connection, for sessions and the dump: it shows its password to no one who may only ask for it.
+    """The driver's connection, for sessions and for the dump connection. It refuses logins that show the password.
 
-    Where nothing is verified the driver's own TLS context costs 30 ms of CPU a connection. Without `sets_names` the
-    caller says SET NAMES, with what it sets besides: one round trip less.
+    It does not send the password in clear text without TLS, and does not use a public key that came without TLS unless
+    TLS is off. If nothing is verified, it uses one shared TLS context: the driver's own context costs 30 ms of CPU for
+    each connection. With `sets_names=False` the caller sends SET NAMES together with its other settings, which saves a
+    round trip.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class ServerConnection(Connection):
         super().__init__(*args, **settings)
 
     def set_character_set(self, charset: str, collation: str | None = None) -> None:
-        """Tell the server the charset of this connection, unless the caller does."""
+        """Set the charset of this connection on the server, unless the caller does."""
         if self._sets_names:
             super().set_character_set(charset, collation)
 
@@ -53,9 +55,9 @@ class ServerConnection(Connection):
         return sslp if isinstance(sslp, ssl.SSLContext) else _unverified()
 
     def _request_authentication(self) -> None:
-        # Before the user's name leaves, and whatever the driver's version makes of it.
+        # This check comes before the user's name is sent, and does not depend on the driver's version.
         capabilities: int = self.server_capabilities  # type: ignore[attr-defined]
-        if self._tls_mode not in _UNASKED and not capabilities & CLIENT.SSL:
+        if self._tls_mode not in _TLS_OPTIONAL and not capabilities & CLIENT.SSL:
             raise LoginRefused("the server does not offer TLS", "set the TLS mode of this side lower")
         super()._request_authentication()  # type: ignore[misc]
 
@@ -75,12 +77,12 @@ class ServerConnection(Connection):
 
     @property
     def server_public_key(self) -> bytes | None:
-        """Return the key that the server sent, to encrypt the password with."""
+        """Return the key that the server sent for the encryption of the password."""
         return self._public_key
 
     @server_public_key.setter
     def server_public_key(self, key: bytes | None) -> None:
-        # An attacker who stripped TLS can send a key as well, and read what is encrypted with it.
+        # An attacker who removed TLS can send a key as well, and can read what is encrypted with it.
         if key is not None and self._tls_mode is not TlsMode.OFF and not is_encrypted(self):
             raise LoginRefused(
                 "the server wants the password encrypted with a key of its own, without TLS",
@@ -90,15 +92,17 @@ class ServerConnection(Connection):
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext | None:
-    """Return the context for a side's settings, None where the driver may do without.
+    """Return the TLS context for the settings of one side, None if the driver's default is enough.
 
-    The driver encrypts where it can but never verifies unless told in full (library-traps F10), so the context is ours.
+    The driver encrypts if the server can, but verifies only if it is given all settings (library-traps F10). So this
+    module makes the context.
     """
     if tls.mode in (TlsMode.OFF, TlsMode.PREFERRED) and not tls.ca and not tls.cert:
         return None
     if tls.mode is TlsMode.REQUIRED and not tls.ca and not tls.cert:
         return _unverified()
-    # Not kept: certificates are renewed while a process runs, and the next connection takes the new ones.
+    # The context is not cached: certificates are renewed while a process runs, and the next connection must use the new
+    # ones.
     context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
     context.check_hostname = tls.mode is TlsMode.VERIFY_IDENTITY
     verifies = tls.mode in (TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY)
@@ -109,7 +113,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext | None:
 
 
 def is_encrypted(connection: Connection[Any]) -> bool:
-    """Say whether the connection's socket speaks TLS."""
+    """Return True if the connection's socket uses TLS."""
     return isinstance(connection._sock, ssl.SSLSocket)  # type: ignore[attr-defined]  # noqa: SLF001
 
 

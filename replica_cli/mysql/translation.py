@@ -1,4 +1,4 @@
-"""What the driver and the socket raise, in our words: every call of the driver goes through `translated`."""
+"""Translate exceptions of the driver and the socket into ServerError. Every call of the driver uses `translated`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOGIN = frozenset({1045, 1044, 1698})
 _UNREACHABLE = frozenset({2002, 2003, 2005})
 _NO_ROOM = frozenset({1040, 1203})
-# Here the driver takes packets apart, and trusts what a server says of their lengths.
+# In these files packets are parsed, and the lengths in them are trusted.
 _PACKET_READERS = ("pymysql/protocol.py", "pymysql/connections.py", "pymysql/_auth.py", "mysql/lines.py")
 _MISSING_PACKAGE = "package is required"
 _LOCAL_FILE = "LOAD_LOCAL"
@@ -29,9 +29,13 @@ _LOCAL_FILE = "LOAD_LOCAL"
 
 @contextlib.contextmanager
 def translated(server: Server) -> Iterator[None]:
-    """Turn what pymysql and the socket raise into ServerError.
+    """Turn exceptions of pymysql and of the socket into ServerError.
 
-    Raises PrimaryError or SecondaryError if a login was refused by us, or the process has no memory for an answer.
+    Raises:
+        ServerError: a statement or the connection failed.
+        PrimaryError: on the primary, a login was refused by us, a package for an authentication plugin is missing, or
+            there is not enough memory for an answer.
+        SecondaryError: the same on a secondary.
     """
     side = PrimaryError if server.is_primary else SecondaryError
     try:
@@ -47,7 +51,7 @@ def translated(server: Server) -> Iterator[None]:
         raise server_error(CR_SERVER_LOST, str(error), server) from error
     except Exception as error:
         if _MISSING_PACKAGE in str(error):
-            # The driver's word for a package that an authentication plugin needs and that is not installed.
+            # The driver reports in this way that an authentication plugin needs a package that is not installed.
             raise side(f"{server}: {error}", hint="`pip install 'replica-cli[ed25519]'`, or another plugin") from error
         if not _is_of_a_packet(error):
             raise
@@ -55,7 +59,7 @@ def translated(server: Server) -> Iterator[None]:
 
 
 def server_error(errno: int, text: str, server: Server) -> ServerError:
-    """Return an error of a server, by its number."""
+    """Return the ServerError of an error number, with its remedy, exit code and hint."""
     code = ExitCode.PRIMARY if server.is_primary else ExitCode.SECONDARY
     hint = None
     if errno in _LOGIN:
@@ -70,7 +74,7 @@ def server_error(errno: int, text: str, server: Server) -> ServerError:
 
 
 def _is_of_a_packet(error: Exception) -> bool:
-    """Say whether the exception comes from taking a packet apart: any other one is a bug of ours."""
+    """Return True if the exception comes from parsing a packet; any other exception is a bug of this program."""
     frames = traceback.extract_tb(error.__traceback__)
     return isinstance(error, struct.error) or (bool(frames) and frames[-1].filename.endswith(_PACKET_READERS))
 
@@ -84,7 +88,7 @@ def _malformed(error: Exception) -> str:
 def _number_and_text(error: MySQLError) -> tuple[int, str]:
     match error.args:
         case (0, *_):
-            # The driver has closed it before.
+            # The driver had already closed the connection.
             return CR_SERVER_LOST, "the connection is lost"
         case (int(errno), str(text), *_):
             return errno, text

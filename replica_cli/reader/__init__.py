@@ -1,1 +1,1 @@
-"""From the primary's socket to whole transactions: framing, table maps, statements, boundaries; rows stay bytes."""
+"""Read the primary's binary log from a socket and make whole transactions of it; row images stay bytes."""

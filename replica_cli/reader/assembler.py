@@ -1,4 +1,7 @@
-"""From events to transactions: boundaries, positions, table maps; rows are passed on unread."""
+"""Assemble events into transactions: track boundaries, positions and table maps, and pass row images on undecoded.
+
+`Reader` feeds it the events of a dump connection, in log order.
+"""
 
 from __future__ import annotations
 
@@ -48,29 +51,34 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _HEADER = struct.Struct("<IBIIIH")
-_TIME_AND_PLACE = struct.Struct("<I9xI")
-# What nearly every event is. Plain numbers: naming a member of an enum costs more than what is done with it.
+_TIME_AND_POSITION = struct.Struct("<I9xI")
+# The types of nearly all events, as plain numbers: access to an enum member costs more than the work on the event.
 _GTID = int(EventType.GTID)
 _QUERY = int(EventType.QUERY)
 _TABLE_MAP = int(EventType.TABLE_MAP)
 _XID = int(EventType.XID)
 _INSIDE = ROW_EVENTS | {EventType.TABLE_MAP, EventType.XID, EventType.XA_PREPARE}
-# CRC-32 of any bytes with their own CRC-32 behind them.
+# The CRC-32 of any bytes that are followed by their own CRC-32.
 _CRC_RESIDUE = 0x2144DF1C
-# The header and eight bytes: less is for the long way to complain about.
+# Header and eight bytes. A shorter event is left to `feed`, which raises the error.
 _SMALLEST = 27
-_UNKNOWN = RowHeads()
+_UNKNOWN_TABLE = RowHeads()
 _NO_HEADS: tuple[int, dict[bytes, RowHead]] = (0, {})
-# What a NamedTuple does to make itself, without its call in between.
-_made = tuple.__new__
+# Makes a NamedTuple without the extra call of its own __new__.
+_new_tuple = tuple.__new__
 
 
 class Assembler:
-    """Feeds on events in log order and yields whole transactions, or pieces of large ones.
+    """Takes events in log order and gives whole transactions, or the pieces of large ones. One thread feeds it.
 
-    `wants` says by the primary's name whether a table's rows are kept at all. Positions are 64 bits wide: the 32 bits
-    of an event's header are continued by the size of what was read. Everything about table ids is forgotten at each
-    format description: ids begin anew after a restart.
+    Positions have 64 bits: `LogCursor` continues the 32 bits of the event headers. All table ids are forgotten at each
+    format description and each rotation, because the primary counts them from the start again after a restart.
+
+    Args:
+        start: where reading starts; without a file if the dump is by GTID set.
+        wants: returns True for a table, by its name on the primary, if its row events are to be kept.
+        is_mariadb: True if the primary is MariaDB.
+        piece_bytes: the size from which a piece of an unfinished transaction is given.
     """
 
     def __init__(
@@ -78,7 +86,7 @@ class Assembler:
     ) -> None:
         self._piece_bytes = piece_bytes
         self._is_mariadb = is_mariadb
-        self._place = LogCursor(start)
+        self._cursor = LogCursor(start)
         self._boundary = start
         self._format: Format | None = None
         self._has_checksum = False
@@ -94,41 +102,42 @@ class Assembler:
 
     @property
     def format(self) -> Format | None:
-        """Return the format description of the file being read, None before the first event."""
+        """Return the format description of the file that is being read, None before the first one."""
         return self._format
 
     @property
     def is_inside(self) -> bool:
-        """Say whether a transaction has begun and not ended."""
+        """Return True if a transaction has begun and has not ended."""
         return self._is_open
 
     @property
     def boundary(self) -> Position:
-        """Return the end of the last whole transaction."""
+        """Return the position after the last whole transaction."""
         return self._boundary
 
     def feed_all(self, events: Iterable[bytes], ready: list[Transaction]) -> None:
-        """Take events and add what is complete with them to `ready`; raises as `feed` does."""
+        """Take events, and add each transaction or piece that they complete to `ready`. Raises the errors of `feed`."""
         events = iter(events)
-        while (event := self._next_new(events, ready)) is not None:
+        while (event := self._next_uncommon(events, ready)) is not None:
             ready.extend(self.feed(event))
 
-    def _next_new(self, events: Iterator[bytes], ready: list[Transaction]) -> bytes | None:
-        return self._take_known(events, ready) if self._doubtful is None else next(events, None)
+    def _next_uncommon(self, events: Iterator[bytes], ready: list[Transaction]) -> bytes | None:
+        return self._take_common(events, ready) if self._doubtful is None else next(events, None)
 
-    def _take_known(  # noqa: C901, PLR0912, PLR0915 - one loop over millions of events: a call each would double its cost
+    def _take_common(  # noqa: C901, PLR0912, PLR0915 - millions of events: a call for each would double the cost
         self, events: Iterator[bytes], ready: list[Transaction]
     ) -> bytes | None:
-        """Take events for as long as nothing in them is new; return the first that has to be looked at more closely.
+        """Take events of the common forms; return the first other event, None if there are no more events.
 
-        New is all but the begin of a transaction, table maps and beginnings of row events that were seen before, and
-        the end. None where the events are over.
+        The common forms are: the GTID event of an ordinary transaction and MySQL's BEGIN after it, a table map that was
+        seen before, a row event that begins like one seen before or whose table is not wanted, and the XID that ends a
+        transaction of one piece without XA.
         """
-        bodies, heads_of, place = self._tables.bodies, self._tables.heads, self._place
+        bodies, heads_of, cursor = self._tables.bodies, self._tables.heads, self._cursor
         has_checksum = self._has_checksum
         body_end = -4 if has_checksum else None
         limit = self._piece_start + self._piece_bytes
-        is_open, changes, size, passed = self._is_open, self._changes, self._group_size, 0
+        is_open, changes, size, deferred_bytes = self._is_open, self._changes, self._group_size, 0
         try:
             for event in events:
                 length = len(event)
@@ -145,44 +154,44 @@ class Assembler:
                     if event[HEADER:body_end] not in bodies:
                         break
                     size += length
-                    passed += length
+                    deferred_bytes += length
                     continue
                 if not is_open:
                     if not (gtid := plain_gtid(event[:body_end])):
                         break
                     self._open_group(gtid, int.from_bytes(event[:4], "little"), is_standalone=code == _GTID)
                     is_open, changes, size, limit = True, [], 0, self._piece_bytes
-                    passed += length
+                    deferred_bytes += length
                     continue
                 if code == _XID:
                     if not self._is_first_piece or self._xa is not None:
                         break
                     size += length
-                    timestamp, log_pos = _TIME_AND_PLACE.unpack_from(event)
-                    place.pass_by(passed)
-                    passed = 0
-                    place.advance(code, log_pos, length, is_inside=True)
-                    start, self._boundary = self._boundary, place.position
+                    timestamp, log_pos = _TIME_AND_POSITION.unpack_from(event)
+                    cursor.defer(deferred_bytes)
+                    deferred_bytes = 0
+                    cursor.advance(code, log_pos, length, is_inside=True)
+                    start, self._boundary = self._boundary, cursor.position
                     size -= self._piece_start
                     ready.append(Transaction(start, self._boundary, self._gtid, timestamp, tuple(changes), size))
                     is_open, changes, size = False, [], 0
                     continue
-                heads = heads_of.get(event[HEADER:ID_END], _UNKNOWN)
+                heads = heads_of.get(event[HEADER:ID_END], _UNKNOWN_TABLE)
                 if heads is not None:
-                    rows_start, known = heads.by_code.get(code, _NO_HEADS)
-                    head = known.get(event[ID_END:rows_start])
+                    rows_start, known_heads = heads.by_code.get(code, _NO_HEADS)
+                    head = known_heads.get(event[ID_END:rows_start])
                     if head is None:
                         if code == _QUERY and self._is_standalone and is_begin(event, body_end):
                             self._is_standalone = False
                             size += length
-                            passed += length
+                            deferred_bytes += length
                             continue
                         break
-                    changes.append(_made(RowEvent, (head, event[:body_end], 0)))
+                    changes.append(_new_tuple(RowEvent, (head, event[:body_end], 0)))
                 elif code not in ROW_EVENTS:
                     break
                 size += length
-                passed += length
+                deferred_bytes += length
                 if size > limit and changes:
                     self._changes, self._group_size = changes, size
                     ready.append(self._piece(is_end=False))
@@ -191,14 +200,17 @@ class Assembler:
                 return None
             return event
         finally:
-            place.pass_by(passed)
+            cursor.defer(deferred_bytes)
             self._is_open, self._changes, self._group_size = is_open, changes, size
 
     def feed(self, event: bytes) -> Iterator[Transaction]:
-        """Take one event (whole, with its checksum) and yield what is complete with it.
+        """Take one event, with header and checksum, and yield the transactions or pieces that it completes.
 
-        Raises CorruptEvent where a checksum or a layout is broken, UnsupportedEvent where the event is not understood.
-        Both name the position at which the transaction begins.
+        The message of each error names the end of the last whole transaction.
+
+        Raises:
+            CorruptEvent: a checksum is wrong, or the event cannot be read.
+            UnsupportedEvent: the event's type, or something in it, is not known or cannot be applied.
         """
         if len(event) < HEADER:
             raise CorruptEvent(f"an event of {len(event)} bytes, after {self._boundary}")
@@ -206,24 +218,25 @@ class Assembler:
         if size != len(event):
             raise CorruptEvent(f"{event_name(code)} says {size} bytes and has {len(event)}, after {self._boundary}")
         if code == EventType.ROTATE and flags & ARTIFICIAL:
-            # Made for this connection, before the format description that would say whether it has a checksum.
+            # The primary made it for this connection. It comes before the format description, which says if events have
+            # checksums.
             event = _without_checksum(event)
         elif self._has_checksum and code != EventType.FORMAT_DESCRIPTION:
             if zlib.crc32(event[:-4]) != int.from_bytes(event[-4:], "little"):
                 raise CorruptEvent(f"{event_name(code)}: the checksum is wrong, after {self._boundary}")
             event = event[:-4]
         if not flags & ARTIFICIAL:
-            self._place.advance(code, log_pos, size, is_inside=self._is_open)
+            self._cursor.advance(code, log_pos, size, is_inside=self._is_open)
             if (
                 not self._is_open
                 and self._boundary.file
-                and self._place.pos > self._boundary.pos
+                and self._cursor.pos > self._boundary.pos
                 and code in BETWEEN_GROUPS
             ):
-                # The head of a file and notes between transactions: the end of a log may consist of them.
-                self._boundary = self._place.position
+                # The first events of a file, and events between transactions. A log may end with nothing else.
+                self._boundary = self._cursor.position
         self._check_begun(code)
-        self._settle_doubt(code, log_pos, size, flags)
+        self._resolve_doubt(code, log_pos, size, flags)
         self._group_size += size
         try:
             yield from self._take(event, code, timestamp, flags)
@@ -234,48 +247,49 @@ class Assembler:
             error.message = error.args[0]
             raise
 
-    def _settle_doubt(self, code: int, log_pos: int, size: int, flags: int) -> None:
-        """Raise the error of the event that is in doubt, or forget it, if the next event tells which of the two."""
+    def _resolve_doubt(self, code: int, log_pos: int, size: int, flags: int) -> None:
+        """Raise the error of the event in doubt, or log and forget it, if the header of the next event decides."""
         if self._doubtful is None:
             return
-        is_ours = self._doubtful.is_ours(code, log_pos, size, flags)
-        if is_ours:
+        comes_after_set = self._doubtful.comes_after_set(code, log_pos, size, flags)
+        if comes_after_set:
             error = self._doubtful.error
             error.args = (f"{error.message}; after {self._boundary}",)
             error.message = error.args[0]
             raise error
-        if is_ours is not None:
+        if comes_after_set is not None:
             log(
                 logger, logging.WARNING, Tag.WARN, "%s, at %s: passed over, as a transaction after it was applied "
-                "before", self._doubtful.error.message, self._doubtful.place, position=self._doubtful.place,
+                "before", self._doubtful.error.message, self._doubtful.position, position=self._doubtful.position,
             )  # fmt: skip
             self._doubtful = None
 
-    def _stop_at(self, error: UnsupportedEvent) -> None:
-        """Raise the error of an event, or keep it if the event may lie before the place to read from."""
+    def _raise_or_keep(self, error: UnsupportedEvent) -> None:
+        """Raise the error of an event, or keep it in doubt if the event may come before the position to read from."""
         if self._is_open or self._boundary.file:
             raise error
-        # Read by a GTID set, and no transaction has come yet.
+        # The dump is by GTID set, and no transaction has arrived yet.
         if not parse_gtids(self._boundary.gtid, is_mariadb=self._is_mariadb).has_one_order:
             error.message = (
-                f"{error.message}, at {self._place.position}; whether it comes after the applied transactions cannot "
+                f"{error.message}, at {self._cursor.position}; whether it comes after the applied transactions cannot "
                 f"be told, as they are of several domains or sources ({self._boundary.gtid})"
             )
             error.args = (error.message,)
             raise error
-        self._doubtful = self._doubtful or DoubtfulEvent(error, self._place.position)
+        self._doubtful = self._doubtful or DoubtfulEvent(error, self._cursor.position)
 
     def _check_begun(self, code: int) -> None:
+        """Raise CorruptEvent if an event that occurs only inside a transaction comes outside one."""
         if not self._is_open and code in _INSIDE:
-            # The reading began inside a transaction: the first part of it is missing.
+            # Reading started inside a transaction: its first events are missing.
             raise CorruptEvent(f"{event_name(code)} comes before the begin of its transaction, at {self._boundary}")
 
     def _take(self, event: bytes, code: int, timestamp: int, flags: int) -> Iterator[Transaction]:
         if code in ROW_EVENTS:
-            if (found := self._tables.rows(event)) is not None:
-                self._changes.append(found)
-                # A compressed event counts by the memory that it takes, not by its size in the log.
-                self._piece_start -= max(0, len(found.raw) - len(event))
+            if (row_event := self._tables.rows(event)) is not None:
+                self._changes.append(row_event)
+                # A compressed event counts with the memory that it needs, not with its size in the log.
+                self._piece_start -= max(0, len(row_event.raw) - len(event))
             if self._group_size - self._piece_start > self._piece_bytes and self._changes:
                 yield self._piece(is_end=False)
         elif code == EventType.TABLE_MAP:
@@ -287,19 +301,19 @@ class Assembler:
         elif code in (EventType.QUERY, EventType.MARIADB_QUERY_COMPRESSED):
             yield from self._take_query(event, code, timestamp, flags)
         elif code in (EventType.GTID, EventType.ANONYMOUS_GTID, EventType.GTID_TAGGED):
-            # What follows decides: BEGIN opens a transaction, any other statement stands alone.
+            # The next event decides: after BEGIN a transaction follows; any other statement is a transaction by itself.
             self._open_group(mysql_gtid(event), timestamp, is_standalone=True)
         elif code in WITHOUT_EFFECT:
             return
         else:
             yield from self._take_rare(event, code, timestamp, flags)
 
-    def _take_rare(  # noqa: C901 - one case an event type
+    def _take_rare(  # noqa: C901 - one case for each event type
         self, event: bytes, code: int, timestamp: int, flags: int
     ) -> Iterator[Transaction]:
         if code in (EventType.HEARTBEAT, EventType.HEARTBEAT_V2):
             if not self._is_open:
-                yield self._nothing()
+                yield self._position_only()
         elif code == EventType.ROTATE:
             yield from self._take_rotate(event, is_fake=bool(flags & ARTIFICIAL) or not timestamp)
         elif code == EventType.FORMAT_DESCRIPTION:
@@ -317,13 +331,13 @@ class Assembler:
             yield self._take_xa(parse_xa_prepare(event[HEADER:]), timestamp)
         elif code == EventType.INCIDENT:
             hole = "the primary says that its binary log has a hole here (INCIDENT)"
-            self._stop_at(UnsupportedEvent(hole, hint="copy again: `replica transfer --restart`"))
+            self._raise_or_keep(UnsupportedEvent(hole, hint="copy again: `replica transfer --restart`"))
         elif not flags & IGNORABLE:
             hint = "a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly"
-            self._stop_at(UnsupportedEvent(f"{event_name(code)} is not understood", hint=hint))
+            self._raise_or_keep(UnsupportedEvent(f"{event_name(code)} is not understood", hint=hint))
 
     def _take_mariadb_gtid(self, event: bytes, timestamp: int) -> None:
-        # The GTID event is the BEGIN; standalone groups are one statement that commits by itself.
+        # The GTID event is the BEGIN. A standalone group is one statement that commits by itself.
         gtid, flags = mariadb_gtid(event)
         self._open_group(gtid, timestamp, is_standalone=bool(flags & MARIADB_STANDALONE))
         self._xa = prepared_by_gtid(event[HEADER:], flags)
@@ -341,7 +355,8 @@ class Assembler:
         elif text == b"COMMIT":
             yield self._end(timestamp)
         elif text == b"ROLLBACK":
-            # It undoes rows. A statement is in such a group because its effect stays (DDL, other engines than InnoDB).
+            # ROLLBACK undoes the rows. The primary logs a statement in such a group because its effect remains: DDL, or
+            # a change of a table whose storage engine has no transactions.
             self._changes = [c for c in self._changes if isinstance(c, Statement)]
             yield self._end(timestamp, is_rolled_back=True)
         elif text.startswith(b"XA "):
@@ -352,7 +367,7 @@ class Assembler:
                 yield self._end(timestamp)
         else:
             statement = parse_query(body, timestamp, flags)
-            # Of an ALTER in two phases only the second is carried out: by then its outcome is known.
+            # Of a two-phase ALTER only the COMMIT phase is applied, because then the outcome is known.
             if not statement.context.alter_flags & (START_ALTER | ROLLBACK_ALTER):
                 self._changes.append(statement)
             if self._is_standalone or not self._is_open:
@@ -362,22 +377,23 @@ class Assembler:
         file = event[HEADER + 8 :].decode()
         (pos,) = struct.unpack_from("<Q", event, HEADER)
         self._tables.forget_ids()
-        if is_fake and file == self._place.file:
+        if is_fake and file == self._cursor.file:
             return
         if self._is_open and not is_fake:
-            raise CorruptEvent(f"{self._place.file} goes on in the next file inside a transaction")
+            raise CorruptEvent(f"{self._cursor.file} goes on in the next file inside a transaction")
         if not self._is_first_piece:
-            # The primary died while it wrote this transaction: what is in the log of it never happened.
+            # The primary crashed while it wrote this transaction: the part that is in the log was never committed.
             self._changes.clear()
             yield self._piece(is_end=True, is_rolled_back=True)
         self._close_group()
-        is_first = not self._place.file
-        self._place.move(file, pos)
+        is_first = not self._cursor.file
+        self._cursor.move(file, pos)
         if is_first:
-            # Asked by GTID set, the primary begins somewhere in this file: its head is no position of ours.
+            # For a dump by GTID set the primary begins somewhere in this file, so the start of the file is no valid
+            # boundary.
             return
         self._boundary = Position(file, pos)
-        yield self._nothing()
+        yield self._position_only()
 
     def _take_xa(self, prepared: XaPrepared, timestamp: int) -> Transaction:
         if not prepared.is_one_phase:
@@ -385,7 +401,7 @@ class Assembler:
         elif self._is_first_piece:
             self._xa = None
         else:
-            # Its first pieces were handed on before anybody could know that it is committed in the same breath.
+            # Its first pieces were given out before this event showed that it prepares and commits in one step.
             self._xa = XaStep(XaPhase.COMMIT, prepared.xid)
         return self._end(timestamp)
 
@@ -405,7 +421,8 @@ class Assembler:
         self._is_first_piece = True
 
     def _end(self, timestamp: int, *, is_rolled_back: bool = False) -> Transaction:
-        start, self._boundary = self._boundary, self._place.position
+        """Move the boundary to the end of the last event; return the transaction, or its last piece."""
+        start, self._boundary = self._boundary, self._cursor.position
         transaction = self._piece(is_end=True, start=start, timestamp=timestamp, is_rolled_back=is_rolled_back)
         self._close_group()
         return transaction
@@ -413,6 +430,7 @@ class Assembler:
     def _piece(
         self, *, is_end: bool, start: Position | None = None, timestamp: int = 0, is_rolled_back: bool = False
     ) -> Transaction:
+        """Return the changes since the last piece, and begin the next piece."""
         piece = Transaction(
             start or self._boundary,
             self._boundary,
@@ -430,7 +448,8 @@ class Assembler:
         self._is_first_piece = False
         return piece
 
-    def _nothing(self) -> Transaction:
+    def _position_only(self) -> Transaction:
+        """Return a transaction without changes, which only reports the boundary."""
         return Transaction(self._boundary, self._boundary, "", 0, (), 0)
 
 

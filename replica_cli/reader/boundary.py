@@ -1,9 +1,10 @@
-"""Whether a place that somebody typed is a transaction boundary of the primary's binary log, and its GTID set.
+"""Check that a typed position is a transaction boundary of the primary's binary log, and find its GTID set.
 
-The servers' own answers do not do: asked for events from the middle of one, MySQL reads whatever bytes are there as an
-event; and neither reads past an event that is larger than its max_allowed_packet. So the file is read as a replica
-reads it, from its start; only the headers are looked at. The event that stands at the place has to begin something: the
-events of one transaction have boundaries too.
+The servers' own statements cannot answer this. When MySQL is asked for the events from an offset in the middle of an
+event, it reads the bytes at that offset as an event. Neither flavour reads past an event that is larger than its
+max_allowed_packet. So this module reads the file from its start, as a replica does, and looks only at the headers. The
+event at the position must begin a transaction, or be one that servers write between transactions: any other event
+begins inside a transaction.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
 
 def locate(session: Session, facts: ServerFacts, network: Network, wanted: Position) -> Position:
-    """Return a typed FILE:POS with its GTID set, once the primary has shown that it is a boundary.
+    """Return a typed FILE:POS with its GTID set, after a check that it is a transaction boundary.
 
-    Raises PositionLost where the file is gone or shorter, UsageError where a transaction is cut.
+    Raises:
+        PositionLost: the primary does not have the file, or the file is shorter than the position.
+        UsageError: the position is inside a transaction or inside an event.
+        ServerError: the primary refuses, or the connection is lost.
     """
     files = binlog_files(session)
     size = next((f.size for f in files if f.name == wanted.file), None)
@@ -43,8 +47,8 @@ def locate(session: Session, facts: ServerFacts, network: Network, wanted: Posit
     gtids = parse_gtids(gtids_at_head(session, facts, wanted.file), is_mariadb=facts.is_mariadb)
     start = Position(wanted.file, FIRST_EVENT)
     with contextlib.closing(peek(session.server, network, start, is_mariadb=facts.is_mariadb)) as events:
-        is_found = wanted.pos == FIRST_EVENT or _walk(events, wanted, gtids, is_end=wanted.pos == size)
-    if not is_found:
+        is_boundary = wanted.pos == FIRST_EVENT or _walk(events, wanted, gtids, is_end=wanted.pos == size)
+    if not is_boundary:
         raise UsageError(
             f"{wanted} is not between two transactions",
             hint=f"`SHOW BINLOG EVENTS IN '{wanted.file}'` lists them: take the Pos of a Gtid event",
@@ -53,26 +57,29 @@ def locate(session: Session, facts: ServerFacts, network: Network, wanted: Posit
 
 
 def _walk(events: Iterable[bytes], wanted: Position, gtids: Gtids, *, is_end: bool) -> bool:
-    """Say whether the place is a boundary; `gtids` takes on what transactions before it add."""
-    place = LogCursor(Position(wanted.file, FIRST_EVENT))
+    """Return True if the position is a transaction boundary; add the GTIDs of the transactions before it to `gtids`.
+
+    `is_end` says that the position is the end of its file: no event begins at it.
+    """
+    cursor = LogCursor(Position(wanted.file, FIRST_EVENT))
     checksum_size = 0
     for event in events:
         if is_artificial(event):
             continue
-        code, begin = event[4], place.pos
+        code, begin = event[4], cursor.pos
         log_pos = int.from_bytes(event[13:17], "little")
         if code == EventType.FORMAT_DESCRIPTION:
             checksum_size = 4 if parse_format(event).has_checksum else 0
-        place.advance(code, log_pos, size_of(event), is_inside=True)
+        cursor.advance(code, log_pos, size_of(event), is_inside=True)
         if log_pos:
-            begin = max(begin, place.pos - size_of(event))  # what the primary kept to itself lies between
+            begin = max(begin, cursor.pos - size_of(event))  # after a gap: events that the primary does not send
         if begin >= wanted.pos:
             return begin == wanted.pos and code in AT_BOUNDARIES
         if code in GTID_EVENTS:
             gtids.add(gtid_of(event[: len(event) - checksum_size]))
-        if place.pos > wanted.pos:
+        if cursor.pos > wanted.pos:
             return False
-        if is_end and place.pos == wanted.pos:
+        if is_end and cursor.pos == wanted.pos:
             return True
     return False
 

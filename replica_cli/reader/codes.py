@@ -1,4 +1,4 @@
-"""Event type codes and flags of the binary log, both flavours.
+"""Define the event type codes and flags of the binary log, of both flavours.
 
 Sources: https://mariadb.com/kb/en/2-binlog-event-header/ and MySQL's binlog_event.h (enum Log_event_type).
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-# The size of an event's header, bytes.
+# The size of an event's header in bytes.
 HEADER = 19
 
 
 class EventType(IntEnum):
-    """Types that this reader knows by name."""
+    """The event types that the reader knows."""
 
     QUERY = 2
     STOP = 3
@@ -61,7 +61,7 @@ class EventType(IntEnum):
     MARIADB_PARTIAL_ROW_DATA = 172
 
 
-# They carry nothing that changes a row, a table or a position of ours.
+# Events that change no row, no table and no saved position.
 WITHOUT_EFFECT = frozenset(
     {
         EventType.STOP,
@@ -74,7 +74,7 @@ WITHOUT_EFFECT = frozenset(
         EventType.MARIADB_BINLOG_CHECKPOINT,
         EventType.MARIADB_GTID_LIST,
         EventType.MARIADB_START_ENCRYPTION,
-        # Parts of a statement-format change: the statement that follows them is what is refused.
+        # Parts of a change in statement format. `replica` refuses the statement that follows them, not these events.
         EventType.INTVAR,
         EventType.RAND,
         EventType.USER_VAR,
@@ -83,7 +83,7 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 
-# What servers write between groups, beside the ROTATE at a file's end.
+# What servers write between transactions, apart from the ROTATE at the end of a file.
 BETWEEN_GROUPS = frozenset(
     {
         EventType.FORMAT_DESCRIPTION,
@@ -95,9 +95,9 @@ BETWEEN_GROUPS = frozenset(
     }
 )
 
-THREAD_SPECIFIC = 0x04  # a statement that depends on its connection: on temporary tables, CONNECTION_ID() and the like
-ARTIFICIAL = 0x20  # made by the server for this connection, not in its log
-IGNORABLE = 0x80  # a reader that does not know the type may pass over it
+THREAD_SPECIFIC = 0x04  # the statement depends on its connection, for example on temporary tables or CONNECTION_ID()
+ARTIFICIAL = 0x20  # the server made the event for this connection; it is not in the log
+IGNORABLE = 0x80  # a reader that does not know the type may ignore the event
 
 MARIADB_STANDALONE = 0x01
 MARIADB_GROUP_COMMIT_ID = 0x02
@@ -106,7 +106,7 @@ MARIADB_COMPLETED_XA = 0x80
 
 
 def event_name(code: int) -> str:
-    """Return what people call an event type."""
+    """Return the name of an event type, or "event type N" if it is not known."""
     try:
         return EventType(code).name
     except ValueError:

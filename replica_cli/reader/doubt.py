@@ -1,11 +1,12 @@
-"""An event that would end the reading, and of which is not known yet whether it lies before the place to read from.
+"""Decide whether an event that cannot be applied comes before or after the GTID set that reading starts from.
 
-Asked by a GTID set, the primary sends a file of its log from the head and leaves out the transactions of the set. What
-it has written between transactions it sends all the same: an INCIDENT, or a type of a newer release. If it leaves out a
-transaction after the event, the set reaches past it, and it does not matter. If not, the event comes after the set.
+For a dump by GTID set, the primary sends a file of its log from the start and leaves out the transactions of the set.
+It still sends the events between transactions, for example an INCIDENT, or an event type of a newer release. If the
+primary leaves out a transaction after such an event, the event comes before the end of the set and does not matter. If
+it leaves out none, the event comes after the set, and the reader must stop with its error.
 
-That holds for a set whose transactions are in one order in every log. Those of several domains, or sources, may be in
-another order in the log of the server that is the primary now: what is left out after the event tells nothing then.
+This holds only for a set whose transactions have the same order in every log. Transactions of several domains or
+sources may have another order in this primary's log. Then a left-out transaction after the event proves nothing.
 """
 
 from __future__ import annotations
@@ -20,31 +21,36 @@ if TYPE_CHECKING:
 
 _HEARTBEATS = frozenset({EventType.HEARTBEAT, EventType.HEARTBEAT_V2})
 _FIRST_EVENT = 4
-_LOW = 0xFFFFFFFF
+_LOW_32_BITS = 0xFFFFFFFF
 
 
 class DoubtfulEvent:
-    """The error of such an event, its place, and the place up to which nothing was left out since."""
+    """One event in doubt: its error, the position at its end, and the offset up to which nothing was left out since.
 
-    def __init__(self, error: UnsupportedEvent, place: Position) -> None:
+    The assembler has at most one, and gives it the header of each event that follows until the doubt is resolved.
+    """
+
+    def __init__(self, error: UnsupportedEvent, position: Position) -> None:
         self.error = error
-        self.place = place
-        self._end = place.pos & _LOW
+        self.position = position
+        self._end = position.pos & _LOW_32_BITS
 
-    def is_ours(self, code: int, log_pos: int, size: int, flags: int) -> bool | None:
-        """Judge by the header of the next event: return None as long as that does not tell.
+    def comes_after_set(self, code: int, log_pos: int, size: int, flags: int) -> bool | None:
+        """Return True if the event in doubt comes after the GTID set, by the header of the next event.
 
-        True if the event in doubt comes after the GTID set, False if it comes before the last transaction of the set.
+        Returns:
+            True if it comes after the set, False if it comes before the last transaction of the set, None if this
+            header does not decide it.
         """
         if code in _HEARTBEATS:
-            # It names the end of the log.
+            # A heartbeat names the end of the log. If nothing was left out up to it, the event comes after the set.
             return log_pos == self._end
         if code == EventType.ROTATE and flags & ARTIFICIAL:
             self._end = _FIRST_EVENT
             return None
         if flags & ARTIFICIAL or not log_pos:
             return None
-        if (log_pos - size) & _LOW != self._end:
+        if (log_pos - size) & _LOW_32_BITS != self._end:
             return False
         if code in BETWEEN_GROUPS or code in (EventType.ROTATE, EventType.INCIDENT):
             self._end = log_pos

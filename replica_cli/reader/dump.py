@@ -1,7 +1,7 @@
-"""The dump connection: pymysqlreplication registers and asks for the log, then hands the socket over untouched.
+"""Open the dump connection: pymysqlreplication logs in and requests the log; after that, this module reads the socket.
 
-This module owns the library's quirks: from the dump request on, not one packet passes through its own reader, because
-it drops what it does not know and because its cost for each event is a hundred times ours.
+All workarounds for the library are in this module. After the dump request no packet goes through the library's own
+reader: that reader drops event types that it does not know, and it costs a hundred times as much for each event.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 _COM_BINLOG_DUMP = 0x12
 _COM_BINLOG_DUMP_GTID = 0x1E
-# A set that the library accepts: ours takes its place in the request.
+# A GTID set that the library accepts. `_with_gtids` replaces it in the request with the real set.
 _PLACEHOLDER = "00000000-0000-0000-0000-000000000001:1"
 _READ_SIZE = 256 * 1024
 _WRITE_SECONDS = 3600
 
 
 class _DumpStarted(Exception):
-    """Not an error: the way out of the library once its work is done."""
+    """Leaves the library's code after it has sent the dump request. Not an error."""
 
     def __init__(self, connection: _DumpConnection) -> None:
         super().__init__()
@@ -48,6 +48,8 @@ class _DumpStarted(Exception):
 
 
 class _DumpConnection(ServerConnection):
+    """The library's connection; it corrects the dump request and raises _DumpStarted after sending it."""
+
     def __init__(self, *args: Any, gtids: bytes, variables: str, **settings: Any) -> None:
         self._gtids = gtids
         self._variables = variables
@@ -55,14 +57,14 @@ class _DumpConnection(ServerConnection):
 
     def _request_authentication(self) -> None:
         super()._request_authentication()
-        # Sent next, in one statement: the library would take a round trip for each.
+        # The driver sends this statement next. The library would need one round trip for each variable.
         version = str(self.get_server_info())  # type: ignore[no-untyped-call]
         self.init_command = f"{assignments(settings_for(version))}, {self._variables}"
 
     def _write_bytes(self, data: bytes) -> None:
         if len(data) > 4 and data[4] in (_COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID):
-            # The library's request for MariaDB by GTID is one byte longer than it says; the surplus byte stays unread
-            # at the server, which then answers our close with a reset that destroys data on its way.
+            # The library's GTID request for MariaDB is one byte longer than its length field says. MariaDB does not
+            # read the extra byte, and then answers the close with a TCP reset that destroys data in transit.
             declared = int.from_bytes(data[:3], "little")
             request = data[4 : 4 + declared]
             if data[4] == _COM_BINLOG_DUMP_GTID:
@@ -73,14 +75,18 @@ class _DumpConnection(ServerConnection):
 
 
 def _with_gtids(request: bytes, gtids: bytes) -> bytes:
-    # The library knows no tags, and takes an empty set for none. Command, flags, server id, file name, offset, set.
+    # The library knows no tags, and treats an empty set as no set. The layout of the request: command, flags, server
+    # id, file name, offset, set.
     (name_length,) = struct.unpack_from("<I", request, 7)
     at = 11 + name_length + 8
     return request[:at] + struct.pack("<I", len(gtids)) + gtids
 
 
 class DumpStream:
-    """The socket of a running dump: bytes as they come, MySQL packets inside."""
+    """The socket of a running dump: it returns bytes as they arrive, and these contain MySQL packets.
+
+    One thread reads; any thread may call `abort`.
+    """
 
     def __init__(self, connection: Connection[Any], server: Server, read_timeout: float) -> None:
         self._connection = connection
@@ -90,15 +96,16 @@ class DumpStream:
         self._socket.settimeout(read_timeout)
 
     def read(self) -> bytes:
-        """Return the bytes that are there, waiting for the first; b"" when the primary closed the connection.
+        """Wait for at least one byte and return the bytes that have arrived; b"" if the primary closed the connection.
 
-        Raises ServerError when nothing came for the read timeout: heartbeats come more often than that.
+        Raises:
+            ServerError: nothing arrived within the read timeout. Heartbeats arrive more often than that.
         """
         with translated(self._server):
             data: bytes = self._file.read1(_READ_SIZE)
             if not isinstance(self._socket, ssl.SSLSocket):
                 return data
-            # TLS gives 16 KB at a time, however many have come: small batches would be made of them.
+            # TLS returns 16 KB at a time, even when more has arrived. That would make small batches.
             pieces, size = [data], len(data)
             while data and size < _READ_SIZE and _is_readable(self._socket):
                 data = self._file.read1(_READ_SIZE)
@@ -107,12 +114,12 @@ class DumpStream:
             return b"".join(pieces)
 
     def abort(self) -> None:
-        """Cut the connection from any thread; a waiting `read` ends."""
+        """Shut the connection down, from any thread; a waiting `read` returns."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the socket. The primary notices at its next write."""
+        """Close the socket. The primary notices it at its next write."""
         with contextlib.suppress(OSError):
             self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -126,7 +133,7 @@ def _is_readable(sock: ssl.SSLSocket) -> bool:
 
 
 def reported_name() -> str:
-    """Return the name under which the primary lists us among its replicas: `host:pid`, 60 characters at most."""
+    """Return the name under which the primary lists this process as a replica: `host:pid`, at most 60 characters."""
     pid = f":{os.getpid()}"
     return socket.gethostname()[: 60 - len(pid)] + pid
 
@@ -141,10 +148,12 @@ def open_dump(
     is_mariadb: bool,
     waits: bool = True,
 ) -> DumpStream:
-    """Ask the primary for its binary log from `start`: by GTID set where `by_gtid`, else by file and offset.
+    """Request the primary's binary log from `start`: by its GTID set if `by_gtid`, else by its file and offset.
 
-    At the end of the log the primary waits for more, or without `waits` ends the dump.
-    Raises ServerError where the primary refuses or does not answer.
+    At the end of the log the primary waits for more events. If `waits` is false, it ends the dump instead.
+
+    Raises:
+        ServerError: the primary refuses or does not answer.
     """
     settings = connection_settings(server, network)
     settings["read_timeout"] = network.read_timeout
@@ -163,11 +172,12 @@ def open_dump(
         enable_logging=False,
     )
     with translated(server):
-        connection = _hand_over(reader, server)
+        connection = _request_dump(reader, server)
     return DumpStream(connection, server, network.read_timeout)
 
 
-def _hand_over(reader: BinLogStreamReader, server: Server) -> Connection[Any]:
+def _request_dump(reader: BinLogStreamReader, server: Server) -> Connection[Any]:
+    """Let the library connect and send the dump request; return the connection. Raises PrimaryError if it did not."""
     try:
         reader.fetchone()
     except _DumpStarted as started:
@@ -176,15 +186,16 @@ def _hand_over(reader: BinLogStreamReader, server: Server) -> Connection[Any]:
 
 
 def _dump_variables(heartbeat: float, server_id: int) -> str:
-    # Both spellings: MySQL 8.4 renamed them. CRC32 is asked for always: a server whose log has none sends none, and the
-    # format description of each file says so.
-    # Capability 4: MariaDB then sends GTID events instead of rewriting them.
+    # Both spellings of each variable are set, because MySQL 8.4 renamed them. CRC32 is always requested: a server whose
+    # log has no checksums sends none, and the format description of each file says so.
+    # With capability 4 MariaDB sends GTID events; without it MariaDB rewrites them.
     nanoseconds = int(heartbeat * 1_000_000_000)
     own_uuid = uuid.uuid5(uuid.NAMESPACE_DNS, f"replica-{server_id}.{socket.gethostname()}")
     return (
         "@master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32', @mariadb_slave_capability=4, "
         f"@master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}, "
         f"@slave_uuid='{own_uuid}', @replica_uuid='{own_uuid}', "
-        # While the secondary works on a long batch nothing is read here, and the primary would hang up.
+        # While the secondary works on a long batch, this process does not read, and the primary would close the
+        # connection.
         f"@@SESSION.net_write_timeout={_WRITE_SECONDS}"
     )

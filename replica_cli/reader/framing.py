@@ -1,7 +1,7 @@
-"""From bytes of a socket to binlog events.
+"""Cut the bytes of a dump connection into binary log events.
 
-A packet is 3 bytes of length, 1 of sequence, and a payload that begins with 0x00 (an event), 0xFE (end) or 0xFF
-(error); a payload of 0xFFFFFF bytes goes on in the next packet.
+A packet has 3 bytes of length, 1 byte of sequence number, and a payload. The payload begins with 0x00 (an event), 0xFE
+(the end) or 0xFF (an error). After a payload of 0xFFFFFF bytes the event continues in the next packet.
 Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
 """
 
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
     from replica_cli.reader.dump import DumpStream
 
-_WHOLE = 0xFFFFFF
+_MAX_PAYLOAD = 0xFFFFFF
 _SKIMMED_BYTES = 16 * 1024
 
 
 class DumpEnded(ServerError):
-    """The primary ended a dump that does not wait: its log has no more events."""
+    """The primary ended the dump. A dump that does not wait ends at the end of the log."""
 
 
 class Framer:
-    """Cuts what a dump stream gives into events (header and all, without the OK byte).
+    """Cuts the bytes of a dump stream into events. An event includes its header, but not the 0x00 byte before it.
 
-    `last_size` is the number of bytes that the last `read` found in the socket; `is_inside` says whether an event has
-    begun and not ended.
+    One thread reads. Other threads may look at `is_inside`.
+
+    Attributes:
+        last_size: the number of bytes that the last `read` first got from the stream.
+        is_inside: True if an event has begun to arrive and is not complete, and while `read` is at work.
     """
 
     def __init__(self, stream: DumpStream, server_name: str) -> None:
@@ -41,10 +44,11 @@ class Framer:
         self.is_inside = False
 
     def read(self) -> Iterator[bytes]:
-        """Wait for bytes once and yield the events that are complete with them, in order.
+        """Wait for bytes and yield the events that are complete with them, in order.
 
-        Raises ServerError when the primary ends the dump, says an error, or closes the connection; CorruptEvent where
-        an event is longer than it announces.
+        Raises:
+            ServerError: the primary ends the dump (DumpEnded), sends an error, or closes the connection.
+            CorruptEvent: an event is longer than its header announces.
         """
         data = _received(self._stream, self._server_name)
         self.last_size = len(data)
@@ -52,7 +56,7 @@ class Framer:
         rest = self._rest
         if rest:
             data = rest + data
-        # A large event comes in many reads: do not copy what is already here again and again.
+        # A large event arrives in many reads. Collect them first, so that its bytes are not copied again at each read.
         if len(data) >= 4:
             missing = 4 + int.from_bytes(data[:3], "little") - len(data)
             if missing > 0:
@@ -77,11 +81,11 @@ class Framer:
             if self._parts:
                 self._parts.append(data[at + 4 : stop])
                 self._check_size()
-                if length < _WHOLE:
+                if length < _MAX_PAYLOAD:
                     whole = b"".join(self._parts)
                     self._parts = []
                     yield whole
-            elif length == _WHOLE:
+            elif length == _MAX_PAYLOAD:
                 _check_status(data[at + 4 : stop], self._server_name)
                 self._parts.append(data[at + 5 : stop])
             else:
@@ -93,7 +97,7 @@ class Framer:
         self.is_inside = bool(self._rest or self._parts)
 
     def _check_size(self) -> None:
-        """Refuse an event that goes on in packet after packet behind the size that its header announces."""
+        """Raise CorruptEvent if an event of several packets is larger than its header announces."""
         announced = int.from_bytes(self._parts[0][9:13], "little")
         received = sum(map(len, self._parts))
         if received > announced:
@@ -101,9 +105,9 @@ class Framer:
 
 
 class Skimmer:
-    """Cuts what a dump stream gives into the beginnings of events: at most 16 KiB of each, the rest is not kept.
+    """Cuts the bytes of a dump stream into the beginnings of events: at most 16 KiB of each. It discards the rest.
 
-    For readers that need headers only. The header of an event tells its whole size.
+    For callers that need only headers and short events. The header of an event gives its full size.
     """
 
     def __init__(self, stream: DumpStream, server_name: str) -> None:
@@ -111,12 +115,13 @@ class Skimmer:
         self._server_name = server_name
         self._rest = b""
         self._to_skip = 0
-        self._goes_on = False
+        self._is_continued = False
 
     def read(self) -> Iterator[bytes]:
-        """Wait for bytes once and yield the beginnings of events that are there, in order.
+        """Wait for bytes once and yield the beginnings of the events that have arrived, in order.
 
-        Raises ServerError when the primary ends the dump, says an error, or closes the connection.
+        Raises:
+            ServerError: the primary ends the dump (DumpEnded), sends an error, or closes the connection.
         """
         data = self._rest + _received(self._stream, self._server_name)
         end = len(data)
@@ -124,16 +129,16 @@ class Skimmer:
         self._to_skip -= at
         while end - at >= 4:
             length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
-            # Of the packets in which a large event goes on nothing is kept.
-            kept = 0 if self._goes_on else min(length, 1 + _SKIMMED_BYTES)
+            # Nothing is kept of the packets in which a large event continues.
+            kept_size = 0 if self._is_continued else min(length, 1 + _SKIMMED_BYTES)
             payload = at + 4
-            if end - payload < kept:
+            if end - payload < kept_size:
                 break
-            if not self._goes_on:
+            if not self._is_continued:
                 if not length or data[payload]:
-                    _check_status(data[payload : payload + kept], self._server_name)
-                yield data[payload + 1 : payload + kept]
-            self._goes_on = length == _WHOLE
+                    _check_status(data[payload : payload + kept_size], self._server_name)
+                yield data[payload + 1 : payload + kept_size]
+            self._is_continued = length == _MAX_PAYLOAD
             at = payload + length
             if at > end:
                 self._to_skip, at = at - end, end
@@ -141,7 +146,7 @@ class Skimmer:
 
 
 def _received(stream: DumpStream, server_name: str, *, where: str = "") -> bytes:
-    """Wait for bytes and return them. Raises ServerError where the primary closed the connection."""
+    """Wait for bytes and return them. Raises ServerError if the primary closed the connection."""
     data = stream.read()
     if not data:
         text = f"the primary closed the dump connection{where}"
@@ -150,7 +155,7 @@ def _received(stream: DumpStream, server_name: str, *, where: str = "") -> bytes
 
 
 def _check_status(payload: bytes, server_name: str) -> None:
-    """Raise the error, or the end of the dump, that a packet holds in place of an event."""
+    """Raise ServerError or DumpEnded if a packet holds an error or the end of the dump instead of an event."""
     status = payload[0] if payload else 0xFE
     if status == 0xFF:
         errno = int.from_bytes(payload[1:3], "little")

@@ -1,4 +1,4 @@
-"""Length-encoded integers, as the protocol and the binary log write them.
+"""Read length-encoded integers, which the protocol and the binary log use.
 
 Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def read_lenenc(data: bytes, at: int) -> tuple[int, int]:
-    """Return the integer at an offset and the offset behind it. Raises IndexError past the end."""
+    """Return the integer at an offset, and the offset after it. Raises IndexError if it is cut or not one."""
     first = data[at]
     if first < 0xFB:
         return first, at + 1

@@ -1,4 +1,4 @@
-"""Where in the log the reading stands: 64 bits, of which an event's header tells 32."""
+"""Track the offset in the log as events are read: 64 bits, of which the header of an event gives the lower 32."""
 
 from __future__ import annotations
 
@@ -6,43 +6,51 @@ from replica_cli.core.position import Position
 from replica_cli.reader.codes import EventType
 
 _HEARTBEATS = frozenset({EventType.HEARTBEAT, EventType.HEARTBEAT_V2})
-_LOW = 0xFFFFFFFF
+_LOW_32_BITS = 0xFFFFFFFF
 
 
 class LogCursor:
-    """A file and an offset that moves with the events read."""
+    """The file and the offset of the end of the last event. The reader of a log moves it with each event."""
 
     def __init__(self, start: Position) -> None:
         self.file, self.pos = start.file, start.pos
-        self._passed = 0
+        self._deferred_bytes = 0
 
     @property
     def position(self) -> Position:
-        """Return the place as a value, without GTIDs."""
+        """Return file and offset as a value, without a GTID set."""
         return Position(self.file, self.pos)
 
     def move(self, file: str, pos: int) -> None:
-        """Go on elsewhere: a rotation."""
-        self.file, self.pos, self._passed = file, pos, 0
+        """Continue in another file, after a rotation."""
+        self.file, self.pos, self._deferred_bytes = file, pos, 0
 
-    def pass_by(self, size: int) -> None:
-        """Note an event inside a transaction whose own place nobody looks at; the next one counts on from the sum."""
-        self._passed += size
+    def defer(self, size: int) -> None:
+        """Add the size of events in a transaction whose own offsets are not needed; the next `advance` includes it."""
+        self._deferred_bytes += size
 
     def advance(self, code: int, log_pos: int, size: int, *, is_inside: bool) -> None:
-        """Move behind an event; `log_pos` is what its header says, `is_inside` a transaction or not."""
-        pos = self.pos + self._passed
-        self._passed = 0
+        """Move to the end of an event.
+
+        Args:
+            code: the event's type.
+            log_pos: the end offset that the header gives: the lower 32 bits, or 0 if the header gives none.
+            size: the event's size in bytes.
+            is_inside: True if the event is inside a transaction.
+        """
+        pos = self.pos + self._deferred_bytes
+        self._deferred_bytes = 0
         if code == EventType.FORMAT_DESCRIPTION:
-            # Sent again at each connect: it counts only where reading began at the head of the file.
+            # The primary sends it again at each connect. It counts only if reading began at the start of the file.
             pos = 4 + size if pos <= 4 else pos
         elif code not in _HEARTBEATS:
             if log_pos:
-                full = (pos & ~_LOW) | log_pos
+                full = (pos & ~_LOW_32_BITS) | log_pos
+                # Far below the last offset: the 32 bits of the header have wrapped around.
                 if full < pos - 0x80000000:
-                    full += _LOW + 1
+                    full += _LOW_32_BITS + 1
                 pos = max(pos, full)
             elif is_inside:
-                # MariaDB 11.4 and later write 0 inside a group.
+                # MariaDB 11.4 and later write 0 inside a transaction.
                 pos += size
         self.pos = pos

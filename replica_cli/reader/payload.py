@@ -1,7 +1,7 @@
-"""MySQL's TRANSACTION_PAYLOAD event: a whole transaction's events, packed with zstd.
+"""Unpack MySQL's TRANSACTION_PAYLOAD event: all events of one transaction, compressed with zstd.
 
-Layout: MySQL's payload_event_body_encoding.h: type, length, value triples (1 size, 2 algorithm, 3 uncompressed size,
-0 ends them), then the data. Inner events have no checksum and no position of their own.
+Layout: MySQL's payload_event_body_encoding.h. Triples of type, length and value come first (type 1 is the size, 2 the
+algorithm, 3 the uncompressed size, 0 ends them), then the data. Inner events have no checksum and no position.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ _HEADER = 19
 
 
 def unpack_payload(body: bytes) -> Iterator[bytes]:
-    """Yield the events inside a payload event's body, one at a time: memory stays that of the largest event.
+    """Yield the events inside the body of a payload event, one at a time.
 
-    The size that the body announces is a limit: an event inside that is larger than what is left of it is refused
-    before it is unpacked. Raises CorruptEvent, UnsupportedEvent for another algorithm.
+    The memory that this needs is that of the largest inner event and a read of 1 MiB. The size that the body announces
+    is a limit: an inner event that is larger than what is left of it is refused before it is unpacked.
+
+    Raises:
+        CorruptEvent: the data cannot be unpacked, or its size is not the announced one.
+        UnsupportedEvent: the compression algorithm is not known.
     """
     fields, at = _fields(body)
     algorithm = fields.get(_ALGORITHM, _ZSTD)
@@ -52,25 +56,25 @@ def unpack_payload(body: bytes) -> Iterator[bytes]:
 
 
 def _fields(body: bytes) -> tuple[dict[int, int], int]:
-    """Return the header's numbers by their type, and the offset of the data behind it."""
-    found: dict[int, int] = {}
+    """Return the numbers of the header by their type, and the offset of the data after it."""
+    fields: dict[int, int] = {}
     at = 0
     try:
         while True:
             field, at = read_lenenc(body, at)
             if field == 0:
-                return found, at
+                return fields, at
             length, at = read_lenenc(body, at)
             if field in (_ALGORITHM, _UNPACKED_SIZE):
-                found[field], _ = read_lenenc(body, at)
+                fields[field], _ = read_lenenc(body, at)
             at += length
     except IndexError as error:
         raise CorruptEvent("a transaction payload's header cannot be read") from error
 
 
 def _events(source: _Source, announced: int) -> Iterator[bytes]:
-    """Cut the events out of unpacked bytes, of which there must be as many as announced."""
-    rest, left = b"", announced  # `left`: how many bytes are still to be read from the source
+    """Yield the events of the unpacked bytes. Raises CorruptEvent if there are more or fewer bytes than announced."""
+    rest, left = b"", announced  # `left` is the number of announced bytes that are not yet read
     while chunk := source.read(min(_CHUNK, left)):
         left -= len(chunk)
         rest += chunk
@@ -83,7 +87,7 @@ def _events(source: _Source, announced: int) -> Iterator[bytes]:
             if missing > left:
                 raise CorruptEvent(f"an event of {size} bytes inside a transaction payload of {announced} bytes is cut")
             if missing > 0:
-                # A large event in one go: to add to it chunk by chunk would copy it again for each.
+                # Read the rest of a large event at once: adding chunk by chunk would copy the event for each chunk.
                 rest, at = rest[at:] + _read_exactly(source, missing), 0
                 left -= missing
             yield rest[at : at + size]

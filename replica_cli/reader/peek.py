@@ -1,6 +1,6 @@
-"""A short look into the primary's binary log: a dump that does not wait for what comes next.
+"""Read a part of the primary's binary log with a dump that ends at the end of the log.
 
-The check of a typed position and the check of a saved one use it.
+`boundary` uses it to check a typed position, `truth` to check a saved one.
 """
 
 from __future__ import annotations
@@ -20,27 +20,29 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Network, Server
 
 GTID_EVENTS = frozenset({EventType.GTID, EventType.GTID_TAGGED, EventType.MARIADB_GTID})
-# The start of a transaction, or what servers write between transactions. MySQL begins a transaction before an INCIDENT.
+# Events that begin a transaction or come between transactions. MySQL writes the start of a transaction before an
+# INCIDENT.
 AT_BOUNDARIES = GTID_EVENTS | BETWEEN_GROUPS | {EventType.ANONYMOUS_GTID, EventType.ROTATE, EventType.INCIDENT}
-# The dump goes by a number that no replica is given: with the worker's own it would end the worker's.
+# Server ids that no replica is given. A dump with the worker's own server id would end the worker's dump.
 _SERVER_IDS = (1 << 31, (1 << 32) - 1)
 
 
 def peek(
     server: Server, network: Network, start: Position, *, is_mariadb: bool, by_gtid: bool = False
 ) -> Generator[bytes, None, None]:
-    """Yield the events from `start` to the end that the log has now, those made for this connection among them.
+    """Yield the events from `start` to the present end of the log, and the events that are made for this connection.
 
-    A large event is cut to its beginning (`Skimmer`): `size_of` tells how large it is.
+    Of a large event only the beginning is yielded (see `Skimmer`); `size_of` returns its full size.
 
-    Raises ServerError when the primary refuses, or the connection is lost.
+    Raises:
+        ServerError: the primary refuses, or the connection is lost.
     """
-    from replica_cli.reader.dump import open_dump  # noqa: PLC0415 - most questions are answered without a dump
+    from replica_cli.reader.dump import open_dump  # noqa: PLC0415 - loaded only if a dump is needed
 
     stream = open_dump(
         server,
         network,
-        server_id=random.randint(*_SERVER_IDS),  # noqa: S311 - others of its kind have to differ, no more
+        server_id=random.randint(*_SERVER_IDS),  # noqa: S311 - it only has to differ from other short dumps
         start=start,
         by_gtid=by_gtid,
         is_mariadb=is_mariadb,
@@ -53,15 +55,15 @@ def peek(
 
 
 def size_of(event: bytes) -> int:
-    """Return the size of an event in the log, bytes."""
+    """Return the size of an event in the log, in bytes."""
     return int.from_bytes(event[9:13], "little")
 
 
 def is_artificial(event: bytes) -> bool:
-    """Return True if the primary made an event for this connection: it is not in the log."""
+    """Return True if the primary made the event for this connection, so that it is not in the log."""
     return bool(int.from_bytes(event[HEADER - 2 : HEADER], "little") & ARTIFICIAL)
 
 
 def gtid_of(event: bytes) -> str:
-    """Return the GTID of one of `GTID_EVENTS`, which is given without its checksum."""
+    """Return the GTID of one of `GTID_EVENTS`. The event must come without its checksum."""
     return mariadb_gtid(event)[0] if event[4] == EventType.MARIADB_GTID else mysql_gtid(event)

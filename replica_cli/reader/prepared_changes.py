@@ -1,6 +1,7 @@
-"""Changes of a prepared transaction as bytes, to be kept until it is committed: events without checksums.
+"""Pack the changes of a prepared XA transaction as bytes, to store them until the transaction is committed.
 
-Each piece stands by itself: its table maps come before its row events, under ids of its own.
+The bytes are binary log events without checksums. Each packed piece is complete in itself: it holds the table maps of
+its row events, before them and under table ids of its own. `PreparedTransactions` of the applier stores the bytes.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ _SQL_MODE, _CHARSETS = 1, 4
 
 
 class PreparedChangesCodec:
-    """Packs changes, and unpacks them from bytes that come in any portions. One object serves one applier.
+    """Packs changes, and unpacks them from bytes that come in portions of any size. Each applier has its own object.
 
-    `is_mariadb`: the primary is. `wants` as for the assembler: filters may have changed since the changes were kept.
+    Args:
+        wants: as for `Assembler`. It is asked again because the filters may have changed since the changes were packed.
+        is_mariadb: True if the primary is MariaDB.
     """
 
     def __init__(self, wants: Callable[[TableName], bool], *, is_mariadb: bool) -> None:
@@ -36,18 +39,18 @@ class PreparedChangesCodec:
         self._tables = LogTables(wants, is_mariadb=is_mariadb)
 
     def pack(self, changes: Sequence[RowEvent | Statement]) -> bytes:
-        """Return changes as bytes."""
+        """Return the changes of one piece as bytes."""
         return b"".join(_packed(changes))
 
     def begin(self) -> None:
-        """Begin to unpack another transaction."""
+        """Prepare to unpack another transaction."""
         self._rest = b""
         self._tables.forget_ids()
 
     def unpack(self, data: bytes) -> list[RowEvent | Statement]:
-        """Return the changes that are complete with these bytes. Raises CorruptEvent."""
+        """Return the changes that are complete with these bytes. Raises CorruptEvent if an event cannot be read."""
         data, at = self._rest + data, 0
-        found: list[RowEvent | Statement] = []
+        changes: list[RowEvent | Statement] = []
         while len(data) - at >= HEADER:
             (size,) = struct.unpack_from("<I", data, at + 9)
             if size < HEADER:
@@ -59,14 +62,14 @@ class PreparedChangesCodec:
             if event[4] == EventType.TABLE_MAP:
                 self._tables.take_map(event)
             elif event[4] == EventType.QUERY:
-                found.append(parse_query(event[HEADER:], int.from_bytes(event[:4], "little")))
+                changes.append(parse_query(event[HEADER:], int.from_bytes(event[:4], "little")))
             elif (change := self._tables.rows(event)) is not None:
-                found.append(change)
+                changes.append(change)
         self._rest = data[at:]
-        return found
+        return changes
 
     def end(self) -> None:
-        """Raise CorruptEvent where bytes are left over."""
+        """End a transaction. Raises CorruptEvent if bytes of an incomplete event remain."""
         if self._rest:
             raise CorruptEvent(f"{len(self._rest)} bytes are left over of a prepared transaction")
 
@@ -88,7 +91,7 @@ def _packed(changes: Sequence[RowEvent | Statement]) -> Iterator[bytes]:
 
 
 def _packed_statement(statement: Statement) -> bytes:
-    # A savepoint: of its session only what its name's spelling depends on.
+    # The statement is a savepoint. Of its session only the values matter on which the reading of its name depends.
     context, schema = statement.context, statement.schema.encode("utf-8", "surrogateescape")
     status = struct.pack("<BQ", _SQL_MODE, context.sql_mode or 0)
     if context.character_set_client is not None:

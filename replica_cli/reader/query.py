@@ -1,4 +1,4 @@
-"""Query events: a statement, its default schema, and the session it was made in.
+"""Read query events: the statement, its default schema, and the session in which it ran.
 
 Layout: https://mariadb.com/kb/en/query_event/ and MySQL's statement_events.h (Query_event_status_vars).
 """
@@ -17,9 +17,11 @@ START_ALTER, _COMMIT_ALTER, ROLLBACK_ALTER = 0x02, 0x04, 0x08
 
 
 def parse_query(body: bytes, timestamp: int, flags: int = 0) -> Statement:
-    """Read a query event's body (no checksum); `flags` are those of its header.
+    """Read the body of a query event, without checksum; `flags` are those of its header.
 
-    Raises UnsupportedEvent where a status variable is unknown, CorruptEvent where one is cut.
+    Raises:
+        UnsupportedEvent: a status variable is not known.
+        CorruptEvent: the event is cut or cannot be read.
     """
     try:
         return _parse(body, timestamp, flags)
@@ -42,17 +44,17 @@ def _parse(body: bytes, timestamp: int, flags: int) -> Statement:
 
 
 def parse_execute_load(body: bytes, timestamp: int) -> Statement:
-    """Read an EXECUTE_LOAD_QUERY event's body: a query with 13 more bytes in its fixed part."""
+    """Read the body of an EXECUTE_LOAD_QUERY event: a query event with 13 more bytes in its fixed part."""
     return parse_query(body[:_FIXED] + body[_FIXED + 13 :], timestamp)
 
 
 def query_text_offset(body: bytes) -> int:
-    """Return where a query event's text begins, without reading anything else."""
+    """Return the offset of the statement's text in the body of a query event. Nothing else is read."""
     return _FIXED + (body[11] | body[12] << 8) + body[8] + 1
 
 
 def is_begin(event: bytes, end: int | None) -> bool:
-    """Say whether a whole query event is a BEGIN; its text goes up to `end`."""
+    """Return True if a query event (with header) is a BEGIN; its text ends at the offset `end`."""
     body = event[19:end]
     return len(body) > _FIXED and body[query_text_offset(body) :] == b"BEGIN"
 
@@ -67,47 +69,47 @@ def _parse_status(status: bytes) -> SessionContext:
     return context
 
 
-# Variables of a fixed width that change nothing in how a statement is run here: character_set_database (LOAD DATA alone
-# goes by it), table map for update, master data written, DDL-XID, default table encryption, SQL_REQUIRE_PRIMARY_KEY and
-# the like.
+# Width in bytes of status variables that do not matter for how `replica` runs a statement: character_set_database (only
+# LOAD DATA uses it), table map for update, master data written, DDL-XID, default table encryption,
+# SQL_REQUIRE_PRIMARY_KEY and the like.
 _SKIPPED_WIDTHS = {8: 2, 9: 8, 10: 4, 17: 8, 19: 1, 20: 1, 21: 1, 129: 8}
 
 
-def _parse_variable(  # noqa: C901, PLR0911 - one case and return a code
-    status: bytes, at: int, found: SessionContext
+def _parse_variable(  # noqa: C901, PLR0911 - one case and one return for each code
+    status: bytes, at: int, context: SessionContext
 ) -> tuple[SessionContext, int]:
     code = status[at]
     at += 1
     match code:
         case 0:
-            return replace(found, flags2=_number(status, at, 4)), at + 4
+            return replace(context, flags2=_number(status, at, 4)), at + 4
         case 1:
-            return replace(found, sql_mode=_number(status, at, 8)), at + 8
+            return replace(context, sql_mode=_number(status, at, 8)), at + 8
         case 3:
-            return replace(found, auto_increment=struct.unpack_from("<HH", status, at)), at + 4
+            return replace(context, auto_increment=struct.unpack_from("<HH", status, at)), at + 4
         case 4:
             client, connection, server = struct.unpack_from("<HHH", status, at)
             charsets = {"character_set_client": client, "collation_connection": connection, "collation_server": server}
-            return replace(found, **charsets), at + 6
+            return replace(context, **charsets), at + 6
         case 5:
             end = at + 1 + status[at]
-            return replace(found, time_zone=status[at + 1 : end].decode("ascii", "replace")), end
+            return replace(context, time_zone=status[at + 1 : end].decode("ascii", "replace")), end
         case 7:
-            return replace(found, lc_time_names=_number(status, at, 2)), at + 2
+            return replace(context, lc_time_names=_number(status, at, 2)), at + 2
         case 16:
-            return replace(found, explicit_defaults_for_timestamp=bool(status[at])), at + 1
+            return replace(context, explicit_defaults_for_timestamp=bool(status[at])), at + 1
         case 18:
-            return replace(found, default_collation_for_utf8mb4=_number(status, at, 2)), at + 2
-        case 13 | 128:  # MySQL's and MariaDB's fraction of the time
-            return replace(found, microseconds=_number(status, at, 3)), at + 3
-        case 130:  # MariaDB two-phase ALTER: flags, and the START's sequence number with a COMMIT or ROLLBACK
+            return replace(context, default_collation_for_utf8mb4=_number(status, at, 2)), at + 2
+        case 13 | 128:  # the fraction of the statement's time: 13 in MySQL, 128 in MariaDB
+            return replace(context, microseconds=_number(status, at, 3)), at + 3
+        case 130:  # MariaDB's two-phase ALTER: flags, and for COMMIT or ROLLBACK the sequence number of its START
             width = 9 if status[at] & (_COMMIT_ALTER | ROLLBACK_ALTER) else 1
-            return replace(found, alter_flags=status[at]), at + width
-        case 131:  # MariaDB's default collations: a count of pairs, two ids of two bytes each
+            return replace(context, alter_flags=status[at]), at + width
+        case 131:  # MariaDB's default collations: the number of pairs, then pairs of ids of two bytes each
             end = at + 1 + 4 * status[at]
             pairs = tuple(struct.iter_unpack("<HH", status[at + 1 : end]))
-            return replace(found, charset_collations=pairs), end
-    return found, _end_of_skipped(code, status, at)
+            return replace(context, charset_collations=pairs), end
+    return context, _end_of_skipped(code, status, at)
 
 
 def _end_of_skipped(code: int, status: bytes, at: int) -> int:
@@ -119,7 +121,7 @@ def _end_of_skipped(code: int, status: bytes, at: int) -> int:
         case 11:  # invoker: user, host
             at += 1 + status[at]
             return at + 1 + status[at]
-        case 12:  # updated schemas: a count (254: too many, none listed) and zero-terminated names
+        case 12:  # updated schemas: their number (254: too many to list) and zero-terminated names
             count = status[at]
             at += 1
             for _ in range(0 if count >= 254 else count):

@@ -1,4 +1,4 @@
-"""The bounded queue between the reading thread and the applier."""
+"""Pass transactions from the reading thread to the applier through a queue of limited size."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class TransactionQueue:
-    """Holds transactions up to a size in bytes (`Transaction.size`); one producer, one consumer.
+    """Holds transactions for one producer thread and one consumer thread.
 
-    An error ends the queue: it is raised to the consumer after everything before it was taken.
+    The producer waits while the queue holds more than `limit_bytes`, counted by `Transaction.size`. An error ends the
+    queue: the consumer gets everything that was put before it, and then `get` raises it.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -29,16 +30,16 @@ class TransactionQueue:
 
     @property
     def is_open(self) -> bool:
-        """Say whether the consumer is still there."""
+        """Return True if the consumer has not closed the queue."""
         return not self._is_closed
 
     @property
     def is_empty(self) -> bool:
-        """Say whether nothing waits to be taken."""
+        """Return True if the queue holds no transaction."""
         return not self._items
 
     def put(self, transactions: Sequence[Transaction]) -> None:
-        """Add transactions, waiting while the queue is full; a closed queue forgets them."""
+        """Wait while the queue is full, then add transactions. A closed queue discards them."""
         with self._condition:
             while self._bytes > self._limit and not self._is_closed:
                 self._condition.wait()
@@ -49,20 +50,24 @@ class TransactionQueue:
                 self._bytes += sum(t.size for t in transactions)
                 self._condition.notify_all()
 
-    def rest(self, seconds: float) -> None:
-        """Wait while the consumer has something to take, at most so long."""
+    def wait_for_consumer(self, seconds: float) -> None:
+        """If the queue holds transactions, wait until its state changes, at most `seconds`."""
         with self._condition:
             if self._items and not self._is_closed:
                 self._condition.wait(seconds)
 
     def fail(self, error: BaseException) -> None:
-        """End the queue with an error."""
+        """End the queue with an error for the consumer."""
         with self._condition:
             self._error = error
             self._condition.notify_all()
 
     def get(self, timeout: float) -> list[Transaction]:
-        """Return all that waits, [] after the timeout or a `wake`. Raises the reader's error once nothing waits."""
+        """Wait for transactions and return all of them; [] after `timeout` seconds or a `wake`.
+
+        Raises:
+            BaseException: the error given to `fail`, when the queue is empty.
+        """
         deadline = time.monotonic() + timeout
         with self._condition:
             while not self._items:
@@ -80,13 +85,13 @@ class TransactionQueue:
             return items
 
     def wake(self) -> None:
-        """Let the consumer go on, or not wait the next time, though nothing may be there to take."""
+        """End the consumer's wait, or its next wait, even if the queue is empty."""
         with self._condition:
             self._is_woken = True
             self._condition.notify_all()
 
     def close(self) -> None:
-        """Let the producer go: nobody takes any more."""
+        """Close the queue from the consumer's side: a producer that waits returns, and transactions are discarded."""
         with self._condition:
             self._is_closed = True
             self._items.clear()

@@ -1,4 +1,7 @@
-"""The reader: a thread that reads the primary's log ahead of the applier."""
+"""Read the primary's binary log in a thread, ahead of the applier.
+
+The stream and the catch-up of a re-sync use it.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,14 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 4 * 1024 * 1024
 _SMALL_BYTES = 64 * 1024
-_REST_SECONDS = 0.004
+_PAUSE_SECONDS = 0.004
 
 
 class Reader:
-    """One dump connection and the thread on it. Start it once; after an error make a new one."""
+    """One dump connection and the thread that reads it.
+
+    Start it once. After an error, make a new one. Any thread may call `wake`.
+    """
 
     def __init__(
         self,
@@ -57,9 +63,10 @@ class Reader:
         self._heard_at = time.monotonic()
 
     def start(self) -> None:
-        """Open the dump at the start position and begin to read; `PositionCheck` says before whether it is true.
+        """Open the dump at the start position and start the thread. `PositionCheck` must check the position before.
 
-        Raises ServerError where the primary cannot be reached.
+        Raises:
+            ServerError: the primary cannot be reached or refuses.
         """
         self._stream = open_dump(
             self._server,
@@ -74,34 +81,35 @@ class Reader:
         self._thread.start()
 
     def take(self, timeout: float) -> list[Transaction]:
-        """Return the transactions read since, [] after the timeout (seconds) or a `wake`.
+        """Return the transactions that were read since the last call; [] after `timeout` seconds or a `wake`.
 
-        Raises what ended the reading, once everything before it was taken.
+        Raises:
+            ReplicaError: the error that ended the reading, after everything before it was taken.
         """
         return self._queue.get(timeout)
 
     def wake(self) -> None:
-        """Let a `take` that waits return with what is there. From any thread."""
+        """End the wait of a `take`, or of the next one."""
         self._queue.wake()
 
     @property
     def has_more(self) -> bool:
-        """Say whether transactions wait to be taken."""
+        """Return True if transactions are ready to be taken."""
         return not self._queue.is_empty
 
     @property
     def heard_at(self) -> float:
-        """Return the monotonic time at which the primary last sent anything, heartbeats included."""
+        """Return the monotonic time in seconds at which the primary last sent anything, heartbeats included."""
         return self._heard_at
 
     @property
     def is_inside(self) -> bool:
-        """Say whether the primary has begun to send a transaction, or an event, and not ended it."""
+        """Return True if the primary has sent a part of a transaction, or of an event, and not yet its end."""
         return self._assembler.is_inside or (self._framer is not None and self._framer.is_inside)
 
     @property
     def format(self) -> Format | None:
-        """Return the format description of the file being read."""
+        """Return the format description of the file that is being read, None before the first one."""
         return self._assembler.format
 
     def stop(self) -> None:
@@ -121,43 +129,44 @@ class Reader:
                 try:
                     self._assembler.feed_all(self._events(framer), ready)
                 finally:
-                    # What was complete before an error is good: it is applied, then the error is raised.
+                    # Transactions that were complete before an error are valid. The applier gets them first, then the
+                    # error.
                     self._queue.put(ready)
                 self._heard_at = time.monotonic()
-                # After a heartbeat nothing else comes soon.
+                # After a heartbeat no event follows soon.
                 is_heartbeat = bool(ready) and not any(t.timestamp for t in ready)
                 if framer.last_size < _SMALL_BYTES and not is_heartbeat:
-                    # The applier is busy: let the socket fill. Read event by event, the primary would wake us for each,
-                    # and each time the two threads would fight for their turn.
-                    self._queue.rest(_REST_SECONDS)
+                    # If the applier is busy, let the socket fill. Otherwise this thread wakes for each single event,
+                    # and each time the two threads compete for the interpreter's lock.
+                    self._queue.wait_for_consumer(_PAUSE_SECONDS)
         except ServerError as error:
-            # After a stop nobody asks what ended it: it was the stop.
+            # After `stop` the error is only an effect of the stop, and is dropped.
             if self._queue.is_open:
                 self._queue.fail(self._explained(error))
         except ReplicaError as error:
             self._queue.fail(error)
-        except Exception as error:  # noqa: BLE001 - a bug here must reach the applier, not die with the thread
+        except Exception as error:  # noqa: BLE001 - a bug in this thread must reach the applier
             wrapped = CorruptEvent(f"after {self._assembler.boundary}: {type(error).__name__}: {error}")
             wrapped.__cause__ = error
             self._queue.fail(wrapped)
 
     def _events(self, framer: Framer) -> Iterator[bytes]:
-        """Yield what the framer reads: it does not know where in the log an event is that is cut wrongly."""
+        """Yield the framer's events. Add the position to a CorruptEvent, because the framer does not know it."""
         try:
             yield from framer.read()
         except CorruptEvent as error:
             raise CorruptEvent(f"{error.message}, after {self._assembler.boundary}", hint=error.hint) from error
 
     def _explained(self, error: ServerError) -> ReplicaError:
-        # MariaDB may close the connection without a word when another one comes with the same server id.
-        is_told = error.errno == ER_SLAVE_SAME_ID
-        # One that went silent it did not close: asking there would take as long again.
+        # MariaDB may close the connection without an error when another dump with the same server id comes.
+        is_reported = error.errno == ER_SLAVE_SAME_ID
+        # After a read timeout the primary did not close the connection, and a query would wait as long again.
         is_silent = isinstance(error.__cause__, TimeoutError)
-        asks = is_told or (error.is_connection_lost and not is_silent)
-        taker = other_replica(self._server, self._network, self._server_id) if asks else ""
-        if taker or is_told:
+        may_be_taken = is_reported or (error.is_connection_lost and not is_silent)
+        other = other_replica(self._server, self._network, self._server_id) if may_be_taken else ""
+        if other or is_reported:
             return ServerIdTaken(
-                f"{self._server.name}: another replica uses server id {self._server_id}" + (taker and f": {taker}"),
+                f"{self._server.name}: another replica uses server id {self._server_id}" + (other and f": {other}"),
                 hint="set MARIA_SERVER_ID to a number that no other replica of this primary uses",
             )
         if error.errno != ER_MASTER_FATAL_ERROR_READING_BINLOG:
@@ -167,16 +176,16 @@ class Reader:
                 PositionCheck(session, self._network).check(self._assembler.boundary, is_thorough=False)
         except ReplicaError as explained:
             return explained
-        # The position is there, so the primary speaks of the connection: another dump took the server id, or an event
-        # is larger than its max_allowed_packet.
+        # The position is valid, so the error is about the connection: another dump has the same server id, or an event
+        # is larger than the primary's max_allowed_packet.
         return ServerError(error.errno, error.text, self._server.name, remedy=Remedy.RECONNECT)
 
 
 def other_replica(server: Server, network: Network, server_id: int) -> str:
-    """Return who else is registered at the primary with a server id; empty where nobody is, or it will not say."""
+    """Return the name of another replica with this server id; empty if there is none or the primary cannot be asked."""
     with contextlib.suppress(ReplicaError), connect(server, network) as session:
         for row in session.rows("SHOW SLAVE HOSTS" if session.is_mariadb else "SHOW REPLICAS"):
-            # Our own former connection may be listed for as long as the primary has not noticed its end.
+            # The list has this process's own former connection until the primary notices its end.
             if int(row[0]) == server_id and row[1] != reported_name():
                 return str(row[1] or "one without a name")
     return ""

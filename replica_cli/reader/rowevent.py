@@ -1,4 +1,4 @@
-"""Row events: which table, which columns are present, where the rows begin. Compressed ones are unpacked first.
+"""Read the beginning of row events: the columns that are present and the offset of the rows. Unpack compressed events.
 
 Layout: https://mariadb.com/kb/en/rows_event_v1v2-rows_compressed_event_v1/ and MySQL's rows_event.h.
 """
@@ -17,7 +17,7 @@ from replica_cli.reader.lenenc import read_lenenc
 if TYPE_CHECKING:
     from replica_cli.core.events import TableMap
 
-# Type code -> kind, whether the header has an extra-data part (v2), the plain type of a compressed one.
+# By event type: the kind, if there is an extra-data part (version 2), and for a compressed type its plain type, else 0.
 _KINDS = {
     EventType.WRITE_ROWS_V1: (RowKind.INSERT, False, 0),
     EventType.UPDATE_ROWS_V1: (RowKind.UPDATE, False, 0),
@@ -35,32 +35,36 @@ _KINDS = {
 }
 ROW_EVENTS = frozenset(int(code) for code in _KINDS)
 ID_END = 25
-_HEADS_KEPT = 1000
+_MAX_HEADS = 1000
 
 
 class RowHeads:
-    """One head for all row events of a table that begin alike.
+    """The heads of one table's row events. Events that begin alike share one RowHead object.
 
-    `by_code` tells for the event's type where its rows begin, and the heads by the bytes between table id and rows.
+    `by_code` gives for each event type the offset of the rows, and the heads by the bytes between table id and rows.
     """
 
     def __init__(self) -> None:
         self.by_code: dict[int, tuple[int, dict[bytes, RowHead]]] = {}
 
     def parse(self, event: bytes, table: TableMap) -> RowEvent:
-        """Read a row event (whole, without checksum), and learn how it begins. Raises CorruptEvent."""
+        """Read a row event, with header, without checksum, and remember its head. Raises CorruptEvent."""
         head, raw, _ = parse_row_event(event, table)
         start, heads = self.by_code.get(raw[4], (0, {}))
-        if start != head.rows_start or len(heads) >= _HEADS_KEPT:
+        if start != head.rows_start or len(heads) >= _MAX_HEADS:
             heads = {}
             self.by_code[raw[4]] = (head.rows_start, heads)
         return RowEvent(heads.setdefault(raw[ID_END : head.rows_start], head), raw)
 
 
 def parse_row_event(event: bytes, table: TableMap) -> RowEvent:
-    """Read a row event (whole, without checksum) of a known table. Raises CorruptEvent."""
+    """Read a row event, with header, without checksum, of the table that `table` describes.
+
+    Raises:
+        CorruptEvent: the event is cut, cannot be unpacked, or does not have as many columns as the table map.
+    """
     code = event[4]
-    kind, has_extra, plain = _KINDS[EventType(code)]
+    kind, has_extra, plain_code = _KINDS[EventType(code)]
     try:
         flags = event[25] | event[26] << 8
         at = 27
@@ -78,8 +82,8 @@ def parse_row_event(event: bytes, table: TableMap) -> RowEvent:
             at += width
         if at > len(event):
             raise CorruptEvent(f"{table.name}: a row event of {len(event)} bytes is cut")
-        if plain:
-            event = _plain(event, at, plain)
+        if plain_code:
+            event = _plain(event, at, plain_code)
     except (IndexError, zlib.error) as error:
         raise CorruptEvent(f"{table.name}: a row event of {len(event)} bytes cannot be read: {error}") from error
     is_partial = code == EventType.PARTIAL_UPDATE_ROWS
@@ -98,20 +102,25 @@ def _header_with(event: bytes, code: int, size: int) -> tuple[int, int, int, int
 
 
 def unpack_mariadb(data: bytes) -> bytes:
-    """Unpack MariaDB's compressed part of an event.
+    """Unpack the compressed part of a MariaDB event.
 
-    One byte: 0x80, algorithm in bits 4-6 (0 is zlib), width of the length in bits 0-2; then the length, big-endian;
-    then the zlib stream. Raises CorruptEvent where the algorithm or the length is not as it says.
+    The first byte has 0x80, the algorithm in bits 4-6 (0 is zlib), and the width of the length in bits 0-2. Then follow
+    the length, high byte first, and the zlib stream.
+
+    Raises:
+        CorruptEvent: the algorithm is not known, or the unpacked size is not the announced one.
+        zlib.error: the stream is broken.
+        IndexError: the data is empty.
     """
     first = data[0]
     if first & 0xF0 != 0x80:
         raise CorruptEvent(f"unknown compression algorithm {first:#x}")
     width = first & 0x07
     length = int.from_bytes(data[1 : 1 + width], "big")
-    unpacking = zlib.decompressobj()
-    # One byte more than announced shows that there is more; the rest of it is never made.
-    unpacked = unpacking.decompress(data[1 + width :], length + 1)
-    if len(unpacked) != length or not unpacking.eof:
-        found = f"{len(unpacked)} bytes" if len(unpacked) <= length else "more"
-        raise CorruptEvent(f"a compressed event announces {length} bytes and holds {found}")
+    decompressor = zlib.decompressobj()
+    # One byte more than announced is enough to see that there is more. The rest is not unpacked.
+    unpacked = decompressor.decompress(data[1 + width :], length + 1)
+    if len(unpacked) != length or not decompressor.eof:
+        actual = f"{len(unpacked)} bytes" if len(unpacked) <= length else "more"
+        raise CorruptEvent(f"a compressed event announces {length} bytes and holds {actual}")
     return unpacked

@@ -1,4 +1,4 @@
-"""Table map events: a table's name, column types and, where the primary logs it, the optional metadata.
+"""Read table map events: the table's name, its column types and, if the primary logs it, the optional metadata.
 
 Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Table__map__event.html
 and https://mariadb.com/kb/en/table_map_event/
@@ -17,10 +17,10 @@ from replica_cli.reader.lenenc import read_lenenc
 _ONE_BYTE = frozenset({4, 5, 17, 18, 19, 140, 242, 244, 245, 249, 250, 251, 252, 255})
 _LOW_FIRST = frozenset({15, 16, 141})
 _HIGH_FIRST = frozenset({246, 247, 248, 253, 254})
-_KNOWN_WITHOUT = frozenset({0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14})
+_WITHOUT_METADATA = frozenset({0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14})
 _NUMERIC = frozenset({1, 2, 3, 4, 5, 8, 9, 13, 246})
 _CHARACTER = frozenset({15, 252, 253, 254, 249, 250, 251, 140, 141})
-# MariaDB counts a GEOMETRY among the columns that have a charset: it is a BLOB there, and its charset binary.
+# MariaDB counts GEOMETRY as a column with a charset, because it is a BLOB with the charset binary in MariaDB.
 _CHARACTER_OF_MARIADB = _CHARACTER | {255}
 
 _SIGNEDNESS, _DEFAULT_CHARSET, _COLUMN_CHARSET, _COLUMN_NAME = 1, 2, 3, 4
@@ -29,7 +29,11 @@ _VISIBILITY = 12
 
 
 def parse_table_map(body: bytes, *, is_mariadb: bool) -> TableMap:
-    """Read a table map event's body: post-header and all, without checksum. Raises CorruptEvent."""
+    """Read the body of a table map event, with the post-header and without checksum.
+
+    Raises:
+        CorruptEvent: the event is cut or cannot be read, or a column type is not known.
+    """
     try:
         return _parse(body, _CHARACTER_OF_MARIADB if is_mariadb else _CHARACTER)
     except (IndexError, struct.error, UnicodeDecodeError) as error:
@@ -86,10 +90,10 @@ def _metadata(types: bytes, raw: bytes) -> tuple[bytes, tuple[int, ...]]:
         elif code in _HIGH_FIRST:
             numbers.append(raw[at] << 8 | raw[at + 1])
             at += 2
-        elif code in _KNOWN_WITHOUT:
+        elif code in _WITHOUT_METADATA:
             numbers.append(0)
         else:
-            # How many metadata bytes an unknown type has nobody knows, so the columns after it are unknown too.
+            # The number of metadata bytes of an unknown type is unknown, so the columns after it cannot be read either.
             raise CorruptEvent(f"unknown column type {code} in a table map", hint="this server is newer than replica")
     if at != len(raw):
         raise CorruptEvent(f"a table map has {len(raw)} bytes of metadata, its types need {at}")
@@ -102,6 +106,8 @@ def _bits(raw: bytes, count: int) -> tuple[bool, ...]:
 
 @dataclass(slots=True)
 class _Optional:
+    """The optional metadata read so far. `count` columns; `character` has the types that carry a charset."""
+
     count: int
     character: frozenset[int]
     unsigned: tuple[bool, ...] | None = None
@@ -112,8 +118,8 @@ class _Optional:
     members: list[tuple[bytes, ...] | None] = field(default_factory=list)
 
 
-def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...], found: _Optional) -> None:
-    real = [_real_type(code, number) for code, number in zip(types, metadata, strict=True)]
+def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...], optional: _Optional) -> None:
+    real_types = [_real_type(code, number) for code, number in zip(types, metadata, strict=True)]
     while at < len(body):
         kind = body[at]
         length, at = read_lenenc(body, at + 1)
@@ -122,26 +128,26 @@ def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...]
             raise CorruptEvent(f"optional metadata {kind} of a table map is cut")
         at += length
         if kind == _SIGNEDNESS:
-            # One bit for each numeric column, the first in the highest bit.
-            numeric = [i for i, code in enumerate(real) if code in _NUMERIC]
+            # One bit for each numeric column; the highest bit is for the first of them.
+            numeric = [i for i, code in enumerate(real_types) if code in _NUMERIC]
             flags = {i: bool(value[n >> 3] >> (7 - (n & 7)) & 1) for n, i in enumerate(numeric)}
-            found.unsigned = tuple(flags.get(i, False) for i in range(found.count))
+            optional.unsigned = tuple(flags.get(i, False) for i in range(optional.count))
         elif kind == _COLUMN_NAME:
-            found.names = tuple(text.decode() for text in _strings(value))
+            optional.names = tuple(text.decode() for text in _strings(value))
         elif kind in (_DEFAULT_CHARSET, _COLUMN_CHARSET):
-            found.collations = _collations(kind, value, real, found.character)
+            optional.collations = _collations(kind, value, real_types, optional.character)
         elif kind in (_SET_MEMBERS, _ENUM_MEMBERS):
-            _members(value, real, 248 if kind == _SET_MEMBERS else 247, found)
+            _members(value, real_types, 248 if kind == _SET_MEMBERS else 247, optional)
         elif kind == _SIMPLE_KEY:
-            found.primary_key = tuple(_numbers(value))
+            optional.primary_key = tuple(_numbers(value))
         elif kind == _PREFIX_KEY:
-            found.primary_key = tuple(_numbers(value)[::2])
+            optional.primary_key = tuple(_numbers(value)[::2])
         elif kind == _VISIBILITY:
-            found.visible = tuple(bool(value[i >> 3] >> (7 - (i & 7)) & 1) for i in range(found.count))
+            optional.visible = tuple(bool(value[i >> 3] >> (7 - (i & 7)) & 1) for i in range(optional.count))
 
 
 def _real_type(code: int, number: int) -> int:
-    # ENUM and SET travel as STRING with their own code in the first metadata byte.
+    # ENUM and SET are logged as STRING, with their own type code in the first metadata byte.
     if code == 254 and number >> 8 in (247, 248):
         return number >> 8
     return code
@@ -164,23 +170,24 @@ def _strings(value: bytes) -> list[bytes]:
     return strings
 
 
-def _collations(kind: int, value: bytes, real: list[int], character: frozenset[int]) -> list[int | None]:
-    # One entry for each character column: all of them listed, or a default and the exceptions by their ordinal.
+def _collations(kind: int, value: bytes, real_types: list[int], character: frozenset[int]) -> list[int | None]:
+    # One entry for each character column. Either all are listed, or a default and exceptions; an exception's number
+    # counts the character columns only.
     numbers = _numbers(value)
-    columns = [i for i, code in enumerate(real) if code in character]
+    columns = [i for i, code in enumerate(real_types) if code in character]
     if kind == _COLUMN_CHARSET:
         listed = dict(zip(columns, numbers, strict=False))
     else:
         exceptions = dict(zip(numbers[1::2], numbers[2::2], strict=False))
         listed = {column: exceptions.get(n, numbers[0]) for n, column in enumerate(columns)}
-    return [listed.get(i) for i in range(len(real))]
+    return [listed.get(i) for i in range(len(real_types))]
 
 
-def _members(value: bytes, real: list[int], code: int, found: _Optional) -> None:
-    if not found.members:
-        found.members = [None] * found.count
+def _members(value: bytes, real_types: list[int], code: int, optional: _Optional) -> None:
+    if not optional.members:
+        optional.members = [None] * optional.count
     at = 0
-    for column, kind in enumerate(real):
+    for column, kind in enumerate(real_types):
         if kind != code:
             continue
         count, at = read_lenenc(value, at)
@@ -189,4 +196,4 @@ def _members(value: bytes, real: list[int], code: int, found: _Optional) -> None
             length, at = read_lenenc(value, at)
             names.append(value[at : at + length])
             at += length
-        found.members[column] = tuple(names)
+        optional.members[column] = tuple(names)

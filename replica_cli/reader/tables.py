@@ -1,4 +1,4 @@
-"""The tables of the log: which map each id means, and how row events of each begin."""
+"""Keep the table maps of the log by table id, and the known beginnings of their row events."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.table import TableName
 
-_MAPS_KEPT = 10_000
+_MAX_MAPS = 10_000
 _DUMMY_ID = b"\xff\xff\xff\0\0\0"
 
 
 class LogTables:
-    """Knows tables by the ids that the log gives them; ids are six bytes here.
+    """The tables of the log by their ids; an id is kept as its six bytes. One thread uses an object.
 
-    `bodies` are those of the table maps in force, ids included. `heads` has how row events of an id begin, None where
-    nobody wants the table. `wants` says so by the primary's name.
+    `wants` returns True for a table, by its name on the primary, if its row events are to be kept.
+
+    Attributes:
+        bodies: the bodies, with ids, of the table maps that are valid now.
+        heads: by table id the known heads of row events, None if the table is not wanted.
     """
 
     def __init__(self, wants: Callable[[TableName], bool], *, is_mariadb: bool) -> None:
@@ -32,32 +35,33 @@ class LogTables:
         self._maps: dict[bytes, TableMap] = {}
         self._bodies: dict[bytes, bytes] = {}
         self._ids: dict[TableName, bytes] = {}
-        # The same map is the same object for as long as it can be: engines remember what they made of it.
-        self._known: dict[bytes, tuple[TableMap, RowHeads]] = {}
+        # By the body without id and flags. Equal maps stay one object as long as possible, because engines cache by the
+        # object.
+        self._by_content: dict[bytes, tuple[TableMap, RowHeads]] = {}
         self.bodies: set[bytes] = set()
         self.heads: dict[bytes, RowHeads | None] = {}
 
     def forget_ids(self) -> None:
-        """Forget which table each id means: they begin anew."""
+        """Forget all table ids, because the primary may count them from the start again."""
         for forgotten in (self._maps, self._bodies, self._ids, self.bodies, self.heads):
             forgotten.clear()
 
     def take_map(self, event: bytes) -> None:
-        """Take a table map event (without checksum). Raises CorruptEvent, UnsupportedEvent."""
+        """Take a table map event, with header and without checksum. Raises CorruptEvent if it cannot be read."""
         body = event[HEADER:]
-        found = self._known.get(body[8:])
-        if found is None:
-            if len(self._known) >= _MAPS_KEPT:
-                self._known.clear()
-            found = self._known[body[8:]] = parse_table_map(body, is_mariadb=self._is_mariadb), RowHeads()
-        table, heads = found
+        entry = self._by_content.get(body[8:])
+        if entry is None:
+            if len(self._by_content) >= _MAX_MAPS:
+                self._by_content.clear()
+            entry = self._by_content[body[8:]] = parse_table_map(body, is_mariadb=self._is_mariadb), RowHeads()
+        table, heads = entry
         table_id = body[:6]
-        # The primary gives a table another id whenever it opens it again: the former one goes. Rows that still have it
-        # come behind a table map of their own.
+        # The primary gives a table another id each time it opens it again, so the former id is dropped. Row events that
+        # still have the former id come after a table map with that id.
         former = self._ids.get(table.name)
         if former is not None and former != table_id:
             self._forget_id(former)
-        # The primary may have given the id to another table before, if its counter began at 0 again.
+        # The id may have belonged to another table, if the primary's counter started at 0 again.
         other = self._maps.get(table_id)
         if other is not None and other.name != table.name and self._ids.get(other.name) == table_id:
             del self._ids[other.name]
@@ -74,7 +78,11 @@ class LogTables:
         self.bodies.discard(self._bodies.pop(table_id, b""))
 
     def rows(self, event: bytes) -> RowEvent | None:
-        """Return a row event (without checksum), None where nobody wants its table. Raises CorruptEvent."""
+        """Read a row event, with header and without checksum; None for an unwanted table or the dummy table id.
+
+        Raises:
+            CorruptEvent: the event cannot be read, or no table map with its id came before.
+        """
         table_id = event[HEADER:ID_END]
         if table_id not in self.heads:
             if table_id == _DUMMY_ID:

@@ -1,7 +1,7 @@
-"""MySQL's GTID_TAGGED_LOG_EVENT: a GTID with a tag, written by the server's serialization library.
+"""Read MySQL's GTID_TAGGED_LOG_EVENT: a GTID with a tag, written by the server's serialization library.
 
-A message is a version, its size, the last field that must be understood, and pairs of field number and value. Numbers
-are of variable length: as many bytes as the first has ones at its low end, and one. Source: MySQL's
+A message has a version, its size, the number of the last field that a reader must understand, and pairs of field number
+and value. Numbers have a variable length: one byte more than the first byte has 1 bits at its low end. Source: MySQL's
 libs/mysql/serialization/readme.md and Gtid_event::define_fields in control_events.h.
 """
 
@@ -13,14 +13,16 @@ from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 
 _VERSION = 1
 _FLAGS, _UUID, _NUMBER, _TAG = range(4)
-# What we read; the fields behind the tag say when and how the transaction was committed.
+# The fields up to the tag are read. The known fields after it say when and how the transaction was committed.
 _LAST_KNOWN = 11
 
 
 def parse_tagged_gtid(body: bytes) -> str:
-    """Return the GTID (uuid:tag:number) of an event's body without checksum.
+    """Return the GTID of an event's body without checksum: uuid:tag:number, or uuid:number if there is no tag.
 
-    Raises CorruptEvent where it cannot be read, UnsupportedEvent where a field must be understood that is not known.
+    Raises:
+        CorruptEvent: the body cannot be read.
+        UnsupportedEvent: the version is not known, or a field that is not known must be understood.
     """
     try:
         return _parse(body)
@@ -39,7 +41,7 @@ def _parse(body: bytes) -> str:
     if size != len(body):
         raise CorruptEvent(f"a tagged GTID event says {size} bytes and has {len(body)}")
     uuid, number, tag = b"", 0, ""
-    # Fields come in the order of their numbers, and some may be left out.
+    # Fields come in the order of their numbers; some may be missing.
     while at < len(body):
         field, at = _number(body, at)
         match field:
@@ -49,7 +51,7 @@ def _parse(body: bytes) -> str:
                 uuid, at = _bytes(body, at)
             case 2:
                 number, at = _number(body, at)
-                number >>= 1  # signed: the lowest bit is the sign
+                number >>= 1  # a signed number: its lowest bit is the sign
             case 3:
                 length, at = _number(body, at)
                 tag, at = body[at : at + length].decode("ascii"), at + length
@@ -63,17 +65,17 @@ def _parse(body: bytes) -> str:
 
 @lru_cache(maxsize=100)
 def uuid_text(source: bytes) -> str:
-    """Return a server's UUID as it is written."""
+    """Return the text form of a server's UUID, from its 16 bytes."""
     digits = source.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _bytes(body: bytes, at: int) -> tuple[bytes, int]:
-    found = bytearray()
+    data = bytearray()
     for _ in range(16):
         value, at = _number(body, at)
-        found.append(value & 0xFF)
-    return bytes(found), at
+        data.append(value & 0xFF)
+    return bytes(data), at
 
 
 def _number(body: bytes, at: int) -> tuple[int, int]:

@@ -1,13 +1,13 @@
-"""Whether a saved position is true on the primary that answers, and where reading goes on from it.
+"""Check a saved position against the primary that answers, and return the position from which reading continues.
 
-A file name and an offset say what the log held when they were saved. After RESET MASTER (RESET BINARY LOGS AND GTIDS),
-and on a primary that was restored or rebuilt, the same name and offset belong to other transactions. So where both
-sides have GTIDs a FILE:POS counts only if the transactions that the log holds before it are exactly those of the saved
-GTID set. The stream asks at each connection, `health`, `position show`, `transfer --resume` and the stream's own watch
-ask the same here.
+A file name and an offset belong to the log as it was when they were saved. After RESET MASTER (RESET BINARY LOGS AND
+GTIDS), and on a primary that was restored or rebuilt, the same name and offset belong to other transactions. So if the
+saved position and the primary both have GTIDs, FILE:POS is valid only if the transactions before it in the log are
+exactly those of the saved GTID set. The stream does this check at each connect. `health`, `position show`,
+`transfer --resume` and the health monitor of the stream do it too.
 
-Cost: the primary reads one file of its log from the head to the position (1 GB of small transactions: 1 to 3 seconds);
-nearly nothing of it is sent.
+Cost: the primary reads one file of its log from the start to the position (1 GB of small transactions: 1 to 3 seconds).
+It sends almost nothing of the file.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 
-# What `SHOW BINLOG EVENTS` calls the begin of a transaction, and what servers write between transactions.
+# The names in `SHOW BINLOG EVENTS` of the events that begin a transaction or come between transactions.
 _AT_BOUNDARIES = frozenset(
     {
         "Gtid",
@@ -59,8 +59,8 @@ _AT_BOUNDARIES = frozenset(
         "Stop",
     }
 )
-_BEGINS = GTID_EVENTS | {EventType.ANONYMOUS_GTID}
-# The last event of a transaction tells its time.
+_TRANSACTION_STARTS = GTID_EVENTS | {EventType.ANONYMOUS_GTID}
+# The types of the last event of a transaction. Its timestamp is the transaction's time.
 _WITH_TIME = frozenset(
     {
         EventType.XID,
@@ -70,14 +70,15 @@ _WITH_TIME = frozenset(
         EventType.EXECUTE_LOAD_QUERY,
     }
 )
-# More transactions than can be on their way between the log and the storage engine.
-_IN_FLIGHT_LIMIT = 10_000
-# An event's header tells 32 bits of its position: in a larger file a dump that leaves transactions out cannot count on.
+# More transactions than can be logged and not yet committed in the storage engine.
+_PENDING_LIMIT = 10_000
+# An event's header has 32 bits of its position. If a dump leaves out transactions, `LogCursor` cannot continue the
+# upper bits in a file that is larger than this.
 _COUNTED_BYTES = 1 << 32
 
 
 class PositionCheck:
-    """Asks one primary about saved positions."""
+    """Checks saved positions on one primary, with a session of the caller and, if needed, dump connections."""
 
     def __init__(self, session: Session, network: Network, *, facts: ServerFacts | None = None) -> None:
         self._session = session
@@ -86,11 +87,21 @@ class PositionCheck:
         self._facts = facts or read_facts(session)
 
     def start_of(self, saved: SavedPosition, *, is_thorough: bool = True, by_time: bool = False) -> Position:
-        """Return where to read from for a position row: by GTID set on another server than the one that it is of.
+        """Return the position to read from for a saved position row.
 
-        `by_time`: also look when the log was begun, on a dump connection that the primary may note in its error log.
+        On the server that the row belongs to, it is the result of `check`. On another server it is the saved GTID set.
 
-        Raises PositionLost as `check` does, PrimaryReplaced when another server lacks some of what was applied.
+        Args:
+            saved: the position row.
+            is_thorough: see `check`.
+            by_time: also compare the time of the last applied transaction with the log. This needs a dump connection,
+                which the primary may write to its error log.
+
+        Raises:
+            PositionLost: as `check`.
+            PrimaryReplaced: another server answers, and there is no GTID set to continue by, or the server did not
+                execute all of it.
+            ServerError: as `check`.
         """
         position, facts = saved.position, self._facts
         if saved.source_identity == facts.identity:
@@ -101,22 +112,29 @@ class PositionCheck:
         if not position.gtid or not facts.has_gtids:
             raise self._replaced(saved, "there is no GTID set to go on by")
         try:
-            lacks = unknown_gtids(self._session, facts, position.gtid)
+            missing = unknown_gtids(self._session, facts, position.gtid)
         except ValueError:
             raise self._replaced(saved, f"{position.gtid} is no GTID set of {facts.flavour}") from None
-        if lacks:
-            raise self._replaced(saved, f"it never executed {lacks}")
+        if missing:
+            raise self._replaced(saved, f"it never executed {missing}")
         return self.check(Position("", 0, position.gtid))
 
     def check(self, position: Position, *, is_thorough: bool = True) -> Position:
-        """Return where to read from, which is the position as a rule.
+        """Return the position to read from: usually the given one.
 
-        It is the head of the first file when exactly what was applied has been purged. A GTID set that is missing is
-        added. Not `is_thorough`: the log is not held against the GTID set, for one that may lack transactions which
-        were being committed, and for a look that must not cost the primary anything.
+        If the primary has purged exactly what was applied, it is the start of the first file. If the position has no
+        GTID set, the set is added.
 
-        Raises PositionLost when the log no longer holds what follows the position, or holds other transactions before
-        it than the saved set; ServerError.
+        Args:
+            position: the saved position.
+            is_thorough: compare the log with the GTID set, and add a missing set. Pass False for a set that may lack
+                transactions that were being committed when it was read, and for checks that must not cost the primary
+                anything.
+
+        Raises:
+            PositionLost: the log no longer holds the events after the position, or it holds other transactions before
+                the position than the saved set has. PositionPurged if the events were purged.
+            ServerError: the primary refuses, or the connection is lost.
         """
         if not position.file:
             self._check_gtids(position.gtid)
@@ -139,29 +157,34 @@ class PositionCheck:
         return position
 
     def first_time(self, start: Position) -> int | None:
-        """Return when the first transaction after a position began, seconds by the primary's clock; None without one.
+        """Return when the first transaction after a position began, in seconds of the primary's clock; None if none.
 
-        It asks on a dump connection. Raises ServerError.
+        This opens a dump connection.
+
+        Raises:
+            ServerError: the primary refuses, or the connection is lost.
         """
         events = self._events(start)
         with contextlib.closing(events):
-            times = (int.from_bytes(event[:4], "little") for _, event in events if event[4] in _BEGINS)
+            times = (int.from_bytes(event[:4], "little") for _, event in events if event[4] in _TRANSACTION_STARTS)
             return next((time for time in times if time), None)
 
     def _with_gtids(self, position: Position) -> Position:
-        """Return a position that was saved without a GTID set with the one of the log."""
+        """Return a position that was saved without a GTID set, with the set that the log gives for it."""
         try:
             return self._located(position)
         except ServerError as error:
             if error.errno != ER_MASTER_FATAL_ERROR_READING_BINLOG:
                 raise
-        # From before GTIDs were on, and MySQL sends nothing of such a file any more: its head tells.
+        # The file was written before GTIDs were on, and MySQL does not send such a file any more. Its first events name
+        # the set.
         return Position(position.file, position.pos, gtids_at_head(self._session, self._facts, position.file))
 
     def exact(self, position: Position) -> Position:
         """Return a position at the end of the log with the GTID set of exactly the transactions before it.
 
-        SHOW BINARY LOG STATUS of MySQL names a place whose last transactions may still be missing in the set.
+        The set that SHOW BINARY LOG STATUS of MySQL returns may lack the last transactions before its offset. MariaDB's
+        positions are returned unchanged.
         """
         if self._facts.is_mariadb or not position.file or not self._facts.has_gtids:
             return position
@@ -171,13 +194,18 @@ class PositionCheck:
         return Position(position.file, position.pos, str(gtids))
 
     def _check_transactions(self, position: Position, size: int) -> None:
+        """Raise PositionLost unless the log has exactly the transactions of the saved set before the position.
+
+        `size` is the size of the position's file in bytes.
+        """
         if self._facts.is_mariadb:
-            there = gtids_before(self._session, position)
-            if there is None:
-                # No event begins there, or an earlier event is too large for the session: read as a replica does.
-                there = self._located(position).gtid
-            if not self._is_same(position.gtid, there):
-                raise self._contradiction(position, there)
+            logged = gtids_before(self._session, position)
+            if logged is None:
+                # No event begins at the position, or an earlier event is too large for the session: read the file as a
+                # replica.
+                logged = self._located(position).gtid
+            if not self._is_same(position.gtid, logged):
+                raise self._contradiction(position, logged)
             return
         self._check_purged(position)
         if size < _COUNTED_BYTES:
@@ -186,19 +214,23 @@ class PositionCheck:
             except ServerError as error:
                 if error.errno != ER_MASTER_FATAL_ERROR_READING_BINLOG:
                     raise
-                # Purged in this moment, or it cannot serve the set for another reason: the file tells.
+                # The primary purged the file just now, or cannot serve the set for another reason. The file itself
+                # decides.
                 self._check_purged(position)
             else:
                 return
-        there = self._located(position).gtid
-        if there != str(MysqlGtids(position.gtid)):
-            raise self._contradiction(position, there)
+        logged = self._located(position).gtid
+        if logged != str(MysqlGtids(position.gtid)):
+            raise self._contradiction(position, logged)
 
     def _check_time(self, position: Position, source_time: int) -> None:
-        """Raise PositionLost when the file was begun after the last applied transaction, and ends another one there.
+        """Raise PositionLost if the transaction that ends at the position is not the last applied one, by their times.
 
-        A log that was reset and filled with as many transactions of the same sizes has the same GTID set at the same
-        place: only their times differ. A file that is older than the last applied transaction holds that one.
+        If the log was reset and then filled with the same number of transactions of the same sizes, the GTID set at the
+        position is the same, and only the times differ. A file that was begun before the last applied transaction
+        cannot be such a file, and is not read further.
+
+        `source_time` is the time of the last applied transaction, in seconds.
         """
         last = 0
         for begin, event in self._events(Position(position.file, FIRST_EVENT)):
@@ -210,7 +242,7 @@ class PositionCheck:
             if event[4] in _WITH_TIME:
                 last = timestamp
             elif event[4] == EventType.TRANSACTION_PAYLOAD:
-                last = 0  # its time is that of an event inside
+                last = 0  # its time is in an event inside it
         if last and last != source_time:
             raise PositionLost(
                 f"{position} on {self._server.name} is not the saved position: the transaction that ends there was "
@@ -224,28 +256,34 @@ class PositionCheck:
             raise self._purged(position, purged)
 
     def _check_by_dump(self, position: Position) -> None:
-        """Ask MySQL for the log without what the saved set holds: nothing of it may begin before the position."""
-        # A dump sends what comes before the engine commits, so the last applied ones may not be executed yet.
-        ours = MysqlGtids(position.gtid)
-        pending = ours.minus(MysqlGtids(logged_gtids(self._session, self._facts)))
-        known = ours.minus(pending)
-        logged = list(self._logged_without(str(known), position))
+        """Raise PositionLost if a dump that leaves out the saved set shows other transactions before the position.
+
+        Only the saved transactions that the primary has not executed yet may be in the dump before the position.
+        """
+        # A dump sends a transaction before the storage engine commits it, so the last applied ones may be not executed
+        # yet.
+        saved = MysqlGtids(position.gtid)
+        pending = saved.minus(MysqlGtids(logged_gtids(self._session, self._facts)))
+        executed = saved.minus(pending)
+        logged = list(self._logged_without(str(executed), position))
         if str(parse_gtids(",".join(logged), is_mariadb=False)) != str(pending):
             for gtid in logged:
-                known.add(gtid)
-            raise self._contradiction(position, str(known))
+                executed.add(gtid)
+            raise self._contradiction(position, str(executed))
 
-    def _is_same(self, ours: str, theirs: str) -> bool:
-        one, other = MariadbGtids(ours), MariadbGtids(theirs)
-        if str(one) == str(other):
+    def _is_same(self, saved: str, logged: str) -> bool:
+        """Return True if a saved MariaDB set equals the log's set, apart from domains that the primary deleted."""
+        saved_set, logged_set = MariadbGtids(saved), MariadbGtids(logged)
+        if str(saved_set) == str(logged_set):
             return True
-        # A domain that the primary was told to forget (FLUSH BINARY LOGS DELETE_DOMAIN_ID) comes no more.
-        known = MariadbGtids(logged_gtids(self._session, self._facts)).domains
-        kept = one.without(one.domains - known)
-        return bool(kept.domains) and str(kept) == str(other)
+        # FLUSH BINARY LOGS DELETE_DOMAIN_ID makes the primary forget a domain. Its sets do not contain the domain after
+        # that.
+        known_domains = MariadbGtids(logged_gtids(self._session, self._facts)).domains
+        remaining = saved_set.without(saved_set.domains - known_domains)
+        return bool(remaining.domains) and str(remaining) == str(logged_set)
 
     def _logged_without(self, gtids: str, end: Position) -> Iterator[str]:
-        """Yield the GTIDs of the transactions that the log holds before `end` and a set lacks."""
+        """Yield the GTIDs of the transactions before `end` in the log that a set lacks, at most 10,000."""
         count = 0
         for begin, event in self._events(Position("", 0, gtids)):
             if begin.order >= end.order:
@@ -253,11 +291,11 @@ class PositionCheck:
             if event[4] in GTID_EVENTS:
                 yield gtid_of(event)
                 count += 1
-            if count >= _IN_FLIGHT_LIMIT:
+            if count >= _PENDING_LIMIT:
                 return
 
     def _check_next_event(self, position: Position) -> None:
-        """Raise PositionLost unless a transaction begins at a position, one that was not applied."""
+        """Raise PositionLost if the next event is inside a transaction, or begins one that was applied already."""
         try:
             event = next_event(self._session, position)
         except ServerError as error:
@@ -265,40 +303,45 @@ class PositionCheck:
                 raise
             event = None
         if event is None or event.kind not in _AT_BOUNDARIES:
-            # Most likely the middle of a transaction or of an event. The file, read as a replica reads it, tells.
+            # Probably the middle of a transaction or of an event. Reading the file as a replica decides.
             self._located(position)
         elif position.gtid and event.gtid and MysqlGtids(position.gtid).has(event.gtid):
             raise self._contradiction(position, f"{event.gtid} only after it")
 
     def _events(self, start: Position) -> Generator[tuple[Position, bytes], None, None]:
-        """Yield the log's events from a file's head or after a GTID set, each with where it begins, no checksums.
+        """Yield the log's events from a position or after a GTID set, each with the position at which it begins.
 
-        Of a large event the beginning alone (`peek`).
+        Events come without checksums; of a large event only the beginning comes (see `peek`). Events that are not in
+        the log, and rotations, are not yielded.
         """
-        place, has_checksum = LogCursor(start), False
+        cursor, has_checksum = LogCursor(start), False
         is_mariadb, by_gtid = self._facts.is_mariadb, not start.file
         stream = peek(self._server, self._network, start, is_mariadb=is_mariadb, by_gtid=by_gtid)
         with contextlib.closing(stream):
             for event in stream:
-                code, begin = event[4], place.pos
+                code, begin = event[4], cursor.pos
                 if code == EventType.ROTATE:
-                    place.move(*_rotation(event))
+                    cursor.move(*_rotation(event))
                 if code == EventType.ROTATE or is_artificial(event):
                     continue
                 if code == EventType.FORMAT_DESCRIPTION:
                     has_checksum = parse_format(event).has_checksum
                 log_pos = int.from_bytes(event[13:17], "little")
-                place.advance(code, log_pos, size_of(event), is_inside=True)
+                cursor.advance(code, log_pos, size_of(event), is_inside=True)
                 if log_pos:
-                    begin = max(begin, place.pos - size_of(event))
-                yield Position(place.file, begin), event[:-4] if has_checksum else event
+                    begin = max(begin, cursor.pos - size_of(event))
+                yield Position(cursor.file, begin), event[:-4] if has_checksum else event
 
     def _located(self, position: Position) -> Position:
-        """Return a position with the GTID set of the log, which is read like a replica does from the file's head."""
+        """Return a position with the GTID set of the log before it. The file is read from its start, as a replica does.
+
+        Raises:
+            PositionLost: the position is not between two transactions, or its file was purged.
+        """
         try:
             return locate(self._session, self._facts, self._network, position)
         except PositionLost:
-            # Its file was there a moment ago.
+            # The file existed a moment ago, so it was purged just now.
             return self._after_purge(position, binlog_files(self._session))
         except UsageError as error:
             raise PositionLost(
@@ -308,15 +351,16 @@ class PositionCheck:
             ) from error
 
     def _check_gtids(self, executed: str) -> None:
+        """Raise PositionLost unless the primary executed all of a GTID set and can send all transactions after it."""
         self._check_purged(Position("", 0, executed))
-        if lacks := unknown_gtids(self._session, self._facts, executed):
+        if missing := unknown_gtids(self._session, self._facts, executed):
             raise PositionLost(
-                f"{self._server.name} never executed {lacks}, which the saved GTID set {executed} holds",
+                f"{self._server.name} never executed {missing}, which the saved GTID set {executed} holds",
                 hint=self._to_copy_again("the primary's log was reset, or the primary was restored or replaced"),
             )
 
     def _after_purge(self, position: Position, files: Sequence[BinlogFile]) -> Position:
-        """Return the head of the first file when the purged files held exactly what was applied."""
+        """Return the start of the first file if exactly what was applied has been purged, else raise PositionLost."""
         first = files[0].name if files else ""
         if not first or file_number(first) < file_number(position.file):
             raise PositionLost(
@@ -324,9 +368,11 @@ class PositionCheck:
                 hint=self._to_copy_again("the primary's log was reset, or the primary was restored or replaced"),
             )
         if position.gtid and self._facts.has_gtids:
-            there = gtids_at_head(self._session, self._facts, first)
+            purged = gtids_at_head(self._session, self._facts, first)
             is_mariadb = self._facts.is_mariadb
-            if str(parse_gtids(there, is_mariadb=is_mariadb)) == str(parse_gtids(position.gtid, is_mariadb=is_mariadb)):
+            if str(parse_gtids(purged, is_mariadb=is_mariadb)) == str(
+                parse_gtids(position.gtid, is_mariadb=is_mariadb)
+            ):
                 return Position(first, FIRST_EVENT, position.gtid)
         raise PositionPurged(
             f"{position.file} is no longer on {self._server.name}: what lies between {position} and "
@@ -341,17 +387,17 @@ class PositionCheck:
             hint="run `replica transfer --restart`, or `replica position reset --gtid SET` to go on with a hole",
         )
 
-    def _contradiction(self, position: Position, there: str) -> PositionLost:
+    def _contradiction(self, position: Position, logged: str) -> PositionLost:
         hint = self._to_copy_again("the primary's log was reset, or the primary was restored or rebuilt")
         if self._facts.is_mariadb:
-            # Its identity is its server id, which many servers share: it may be a replica that was promoted.
+            # MariaDB is identified by its server id, which several servers may share: this may be a promoted replica.
             hint += (
                 "; only if another server was promoted that has executed the same transactions: "
                 f"`replica position reset --gtid {position.gtid}`"
             )
         return PositionLost(
             f"{position} on {self._server.name} is not the saved position: {position.gtid} was applied up to there, "
-            f"and the primary's log has {there or 'no transaction'} up to there",
+            f"and the primary's log has {logged or 'no transaction'} up to there",
             hint=hint,
         )
 
@@ -371,7 +417,8 @@ def _moment(seconds: int) -> str:
 
 
 def _rotation(event: bytes) -> tuple[str, int]:
-    # One that is made for the connection comes before the format description: its checksum may be there or not.
+    # A ROTATE that is made for the connection comes before the format description, so it is not known if it has a
+    # checksum.
     has_checksum = zlib.crc32(event[:-4]) == int.from_bytes(event[-4:], "little")
     name = event[HEADER + 8 : -4 if has_checksum else None]
     return name.decode(), int.from_bytes(event[HEADER : HEADER + 8], "little")

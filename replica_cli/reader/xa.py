@@ -1,7 +1,8 @@
-"""XA transactions in the log: what is prepared, and by which words it is completed.
+"""Read the XA transactions of the log: the events that prepare one, and the statements that start or complete one.
 
-Layouts: MySQL's control_events.h (XA_prepare_event): one-phase flag, format id, lengths of gtrid and bqual, both;
-MariaDB's log_event.h (Gtid_log_event): the same behind its flags, with lengths of one byte.
+Layouts: MySQL's control_events.h (XA_prepare_event): one-phase flag, format id, lengths of gtrid and bqual, gtrid and
+bqual. MariaDB's log_event.h (Gtid_log_event): the format id and what follows it, after the GTID event's flags, with
+lengths of one byte.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class XaPrepared:
-    """`xid` is written as servers write it in their XA statements: X'gtrid',X'bqual',format."""
+    """The content of an XA_PREPARE event.
+
+    `xid` has the form that servers use in their XA statements: X'gtrid',X'bqual',format. `is_one_phase` says that the
+    event commits the transaction too.
+    """
 
     is_one_phase: bool
     xid: str
 
 
 def parse_xa_prepare(body: bytes) -> XaPrepared:
-    """Read an XA_PREPARE event's body. Raises CorruptEvent."""
+    """Read the body of MySQL's XA_PREPARE event. Raises CorruptEvent if it is cut."""
     if len(body) < 13:
         raise CorruptEvent(f"an XA_PREPARE event of {len(body)} bytes")
     one_phase, format_id, gtrid_length, bqual_length = struct.unpack_from("<BIII", body)
@@ -38,7 +43,11 @@ def parse_xa_prepare(body: bytes) -> XaPrepared:
 
 
 def prepared_by_gtid(body: bytes, flags: int) -> XaStep | None:
-    """Read from a MariaDB GTID event's body whether its group prepares an XA transaction. Raises CorruptEvent."""
+    """Return the PREPARE step if the group of a MariaDB GTID event prepares an XA transaction, else None.
+
+    Raises:
+        CorruptEvent: the event has no complete XA id.
+    """
     if not flags & MARIADB_PREPARED_XA or flags & MARIADB_COMPLETED_XA:
         return None
     at = _MARIADB_FIXED + (8 if flags & MARIADB_GROUP_COMMIT_ID else 0)
@@ -49,7 +58,7 @@ def prepared_by_gtid(body: bytes, flags: int) -> XaStep | None:
 
 
 def parse_xa_statement(text: bytes) -> XaStep | None:
-    """Read XA START, COMMIT or ROLLBACK as servers log them, None where a text is none of them."""
+    """Read XA START, XA COMMIT or XA ROLLBACK as servers log them; return None for any other text."""
     for words, phase in _WORDS.items():
         if text.startswith(words + b" "):
             return XaStep(phase, text[len(words) + 1 :].decode("ascii", "backslashreplace").strip())

@@ -1,5 +1,7 @@
-"""Copies of tables beside a running stream, until the stream takes them over without a gap.
+"""Re-sync: copy tables while the stream runs, until the stream takes them over.
 
-A table is copied, then a catch-up applies its changes from the start of the copy, then the hand-over: the stream stops
-at a transaction boundary, the catch-up applies up to exactly there, and the stream goes on with the table.
+A thread of the worker runs it, with connections of its own to both servers. The steps of a table: it is copied; a
+catch-up applies its changes from the start of the copy; in the hand-over the stream waits at a transaction boundary,
+the catch-up applies up to exactly that position, and the stream goes on with the table. `copying` is also used without
+a running stream: for the first copy, and by `replica transfer`.
 """

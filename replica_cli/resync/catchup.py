@@ -1,4 +1,8 @@
-"""Bringing copied tables up to the stream: their changes, and theirs alone, from the start of their copy."""
+"""Catch up with the stream: apply only the changes of re-copied tables, from the start of their copy.
+
+It runs in the re-sync thread. It has a dump connection with a reader thread, two sessions on the secondary and one on
+the primary.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +50,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 0.1
-# So much binary log is applied in less than a second: the stream can wait for it.
-_NEAR_BYTES = 1024 * 1024
+# This number of bytes of binary log is applied in less than a second: the stream can wait for it.
+_CLOSE_BYTES = 1024 * 1024
 
 
 class TableCatchup:
-    """One attempt to bring a few tables of one place up to the stream, on connections of its own.
+    """One attempt to catch up with the stream for tables whose copies start at one position.
 
-    Their place is saved with their rows, in their records, for as long as the stream's fencing token is `token`.
+    The position of the catch-up is saved in the records of its tables, in one transaction with their rows. A commit
+    succeeds only while the fencing token of the position row is `token`. Used by the re-sync thread, except for
+    `abort`.
     """
 
     def __init__(
@@ -80,10 +86,17 @@ class TableCatchup:
         self._sessions: list[Session] = []
 
     def run(self) -> None:
-        """Apply until the stream has taken the tables over, or until the end is asked for.
+        """Apply changes until the stream has taken the tables over, or until the end is requested.
 
-        Raises ApplyRefused, TableChangedInWindow where they have to be copied anew, XaMet, JoinLost, Fenced,
-        ServerError.
+        Raises:
+            TableChangedInWindow: the tables have to be copied again.
+            PositionLost: the primary's log does not go on from the start of the copy.
+            PreparedTransactionOverlap: a prepared transaction may hold rows from before the copy.
+            ApplyRefused: a change cannot be applied.
+            JoinLost: the records of the tables were changed.
+            Fenced: another process took over.
+            ServerError: a server does not answer.
+
         """
         start = self._group[0].start
         names = sorted(map(str, self._names))
@@ -92,7 +105,8 @@ class TableCatchup:
         log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
             instance=self._server.name)  # fmt: skip
         with closing(PrimarySession(self._settings)) as primary:
-            # The stream's own position was held against the log. The set of a table's start need not be exact.
+            # The stream has checked its own position against the log. The GTID set of a table's start need not be
+            # exact.
             PositionCheck(primary.session, self._settings.network).check(start, is_thorough=False)
             self._catch_up(start, primary)
 
@@ -106,7 +120,7 @@ class TableCatchup:
                 self._approach(reader, applier)
 
     def abort(self) -> None:
-        """Cut the writing connection: what is not committed is rolled back. From any thread."""
+        """Cut both connections to the secondary: the server rolls back what is not committed. From any thread."""
         for session in self._sessions:
             session.abort()
 
@@ -115,39 +129,42 @@ class TableCatchup:
         pending: list[Transaction] = []
         while not self._is_over():
             pending = pending or list(without_xa(reader.take(_TAKE_SECONDS), prepared))
-            goal = self._handoff.offered
-            # A transaction begins where the one before it ends: those up to the goal are the first ones.
-            due = pending if goal is None else [t for t in pending if t.end.order <= goal.order]
+            offered = self._handoff.offered
+            # A transaction begins where the one before it ends: the transactions up to the offered position are the
+            # first ones.
+            due = pending if offered is None else [t for t in pending if t.end.order <= offered.order]
             if due:
                 applier.apply(due)
-            if self._is_over():  # what was due may not all be applied
+            if self._is_over():  # the applier may have left some of the due transactions
                 break
             pending = pending[len(due) :]
-            if goal is None:
+            if offered is None:
                 if self._is_close(applier.position):
                     self._handoff.announce_close()
-            elif pending or self._has_reached(applier.position, goal):
-                # The next transaction begins at the stream's place, or behind it.
+            elif pending or self._has_reached(applier.position, offered):
+                # The next transaction begins at the offered position or after it.
                 applier.save_position()
-                self._handoff.reach(goal, self._end)
+                self._handoff.reach(offered, self._end)
 
     def _is_over(self) -> bool:
         return self._end.is_set
 
-    def _is_close(self, place: Position) -> bool:
-        here = self._handoff.published
-        if here is None:
+    def _is_close(self, position: Position) -> bool:
+        stream_position = self._handoff.published
+        if stream_position is None:
             return False
-        return self._has_reached(place, here) or (place.file == here.file and here.pos - place.pos < _NEAR_BYTES)
+        return self._has_reached(position, stream_position) or (
+            position.file == stream_position.file and stream_position.pos - position.pos < _CLOSE_BYTES
+        )
 
-    def _has_reached(self, place: Position, goal: Position) -> bool:
-        if place.file:
-            return place.order >= goal.order
-        # A copy whose place the primary tells by its GTID set alone, and nothing came since.
-        return covers(place.gtid, goal.gtid, is_mariadb=self._facts.is_mariadb)
+    def _has_reached(self, position: Position, target: Position) -> bool:
+        if position.file:
+            return position.order >= target.order
+        # The primary gave only a GTID set for the start of the copy, and no transaction came since then.
+        return covers(position.gtid, target.gtid, is_mariadb=self._facts.is_mariadb)
 
     def _open(self, start: Position) -> tuple[SavedPosition, SecondarySessions]:
-        settings, place = self._settings, (self._settings.state_schema, self._server.name)
+        settings, key = self._settings, (self._settings.state_schema, self._server.name)
         writer = connect(self._server, settings.network)
         self._sessions = [writer]
         try:
@@ -159,17 +176,15 @@ class TableCatchup:
         try:
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
-            saved = self._saved(PositionStore(catalog, *place))
+            saved = self._saved(PositionStore(catalog, *key))
         except BaseException:
             writer.close()
             catalog.close()
             raise
-        positions = JoinPositions(catalog, *place, self._names, start)
-        stores = Stores(
-            positions, TableStore(catalog, *place), NoIntents(catalog, *place), UncomparedStore(catalog, *place)
-        )
+        positions = JoinPositions(catalog, *key, self._names, start)
+        stores = Stores(positions, TableStore(catalog, *key), NoIntents(catalog, *key), UncomparedStore(catalog, *key))
         return replace(saved, position=start), SecondarySessions(
-            writer, catalog, facts, stores, WriterLock(writer, *place)
+            writer, catalog, facts, stores, WriterLock(writer, *key)
         )
 
     def _saved(self, store: PositionStore) -> SavedPosition:
@@ -204,23 +219,23 @@ class TableCatchup:
             self._settings,
             sessions,
             saved,
-            windows=Windows({r.name: r for r in self._group}, is_mariadb=self._facts.is_mariadb, is_beside=True),
+            windows=Windows({r.name: r for r in self._group}, is_mariadb=self._facts.is_mariadb, is_catch_up=True),
             primary_facts=self._facts,
             read_primary=primary.read,
             ask_primary=primary.ask,
-            # No statement is run here.
+            # A catch-up runs no DDL statements.
             altered=AlteredTables(),
             patience=LockPatience(0.0, 1.0),
             format_event=format_event,
             stop=self._end,
             decisions_class=CatchupDdlPolicy,
-            # One engine that names what fails, without asking whether another one would be faster.
+            # One engine that names the row that fails, without measuring if another engine is faster.
             prefers_sql=True,
         )
 
 
 class _Stopping:
-    """Gives a reader a `close`."""
+    """Gives a reader a `close` method, for `contextlib.closing`."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

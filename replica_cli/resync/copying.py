@@ -1,4 +1,8 @@
-"""Copies made by whoever holds the writer's lock: the first one, an unfinished one, and tables that need a new one."""
+"""Copies that a process with the writer's lock makes: the first copy, an unfinished copy, and re-copies of tables.
+
+Used by the worker before it streams, by the re-sync while the stream runs, and by `replica transfer`. A copy runs copy
+workers, threads with connections of their own.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.core.wording import counted, duration, told_once
+from replica_cli.core.wording import counted, duration, short_reason
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
 from replica_cli.mysql.facts import read_facts
@@ -41,18 +45,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# How long a plan may take without a word.
+# After this time the log reports that the copy is being planned.
 _PLANNING_SECONDS = 1.0
 
 
 def check_saved(settings: Settings, saved: SavedPosition) -> None:
-    """Check that the primary's log goes on from the saved position. Raises PositionLost, PrimaryReplaced."""
+    """Check that the primary's log goes on from the saved position.
+
+    Raises:
+        PositionLost: it does not.
+        PrimaryReplaced: the primary is another server, which lacks applied transactions.
+
+    """
     with connect(settings.primary, settings.network) as session:
         PositionCheck(session, settings.network).start_of(saved, by_time=True)
 
 
 def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tuple[TableName, ...] = ()) -> CopyPlan:
-    """Plan a copy to one secondary; writes nothing."""
+    """Plan a copy to one secondary. Writes nothing."""
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
         return make_plan_on(settings, primary, secondary, mode, tables)
 
@@ -60,11 +70,11 @@ def make_plan(settings: Settings, server: Server, mode: TransferMode, tables: tu
 def make_plan_on(
     settings: Settings, primary: Session, secondary: Session, mode: TransferMode, tables: tuple[TableName, ...] = ()
 ) -> CopyPlan:
-    """Plan a copy on two sessions; writes nothing."""
+    """Plan a copy on two open sessions. Writes nothing."""
     from replica_cli.transfer.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     server = secondary.server
-    with _told_when_long(settings, server):
+    with _log_if_slow(settings, server):
         plan = plan_copy(
             primary,
             secondary,
@@ -78,18 +88,18 @@ def make_plan_on(
         versioned = sorted(t.planned.name for t in plan.tables if t.source.definition.is_versioned)
         if not versioned:
             return plan
-        found = check_history(
+        findings = check_history(
             versioned,
             read_facts(secondary),
             read_grants(secondary),
             is_sql_wanted=settings.apply.engine is EngineChoice.SQL,
         )
-        return replace(plan, warnings=(*plan.warnings, *(f"{f.message} ({f.hint})" for f in found)))
+        return replace(plan, warnings=(*plan.warnings, *(f"{f.message} ({f.hint})" for f in findings)))
 
 
 @contextmanager
-def _told_when_long(settings: Settings, server: Server) -> Iterator[None]:
-    """Say how many tables are planned if that takes a while: until its end nothing else is to be seen."""
+def _log_if_slow(settings: Settings, server: Server) -> Iterator[None]:
+    """Log how many tables are planned if planning takes long: until it ends, nothing else shows that it works."""
     is_over = threading.Event()
 
     def tell() -> None:
@@ -120,7 +130,17 @@ def carry_out(
     report: Callable[[TransferProgress], None],
     guard: LockGuard,
 ) -> CopyResult:
-    """Make the copy that was planned. The caller holds the writer's lock."""
+    """Make the copy that was planned. The caller holds the writer's lock.
+
+    Args:
+        settings: the settings of the process.
+        server: the secondary.
+        plan: the plan.
+        stop: ends or pauses the copy.
+        report: called with the progress.
+        guard: checks that this process still holds the writer's lock.
+
+    """
     from replica_cli.transfer.run import run_copy  # noqa: PLC0415 - as above
 
     log(logger, logging.INFO, Tag.TRANSFER, "%s to copy", counted(len(plan.tables), "table"), instance=server.name)
@@ -139,7 +159,7 @@ def carry_out(
         ddl_lock_wait=settings.apply.ddl_lock_wait,
     )
     for table, message in result.errors:
-        text = told_once(told_once(message, table), server.name)
+        text = short_reason(short_reason(message, table), server.name)
         log(logger, logging.ERROR, Tag.ERROR, "%s", text, instance=server.name, table=table)
     tables = counted(len(plan.tables), "table")
     log(
@@ -163,7 +183,11 @@ def copy_what_is_missing(
 ) -> None:
     """Make or finish the copy that a stream needs before it can go on.
 
-    Raises Interrupted where a stop came first, CopyIncomplete where a table could not be copied.
+    Raises:
+        Interrupted: a stop came first.
+        CopyIncomplete: a table could not be copied.
+        TablesRefused: the secondary cannot make some tables; nothing was copied.
+
     """
     result = copy_to_the_end(settings, server, mode, store=store, stop=stop, report=report, guard=guard)
     if result.is_complete:
@@ -184,30 +208,45 @@ def copy_to_the_end(
     stop: StopToken,
     report: Callable[[TransferProgress], None],
     guard: LockGuard,
-    beside: frozenset[TableName] = frozenset(),
+    resync_tables: frozenset[TableName] = frozenset(),
 ) -> CopyResult:
-    """Copy, and copy again what was altered meanwhile. The caller holds the writer's lock, as `guard` checks.
+    """Copy, then copy the tables again that were altered meanwhile. The caller holds the writer's lock.
 
-    `plan` was made a moment ago and is carried out if nothing has changed on the secondary since then. `beside`: of
-    what is unfinished only these tables, as the stream goes on with all others meanwhile; they are brought
-    up to it afterwards. Raises TablesRefused, with nothing copied, and that is added to the reasons of quarantined
-    tables.
+    Args:
+        settings: the settings of the process.
+        server: the secondary.
+        mode: what the first round copies; further rounds resume.
+        tables: copy only these tables, empty for all.
+        plan: a plan made a moment ago; it is used if nothing has changed on the secondary since then.
+        store: the records of the tables.
+        stop: ends or pauses the copy.
+        report: called with the progress.
+        guard: checks that this process still holds the writer's lock.
+        resync_tables: while a stream runs, copy only these of the unfinished tables. They catch up with the stream
+            afterwards.
+
+    Raises:
+        TablesRefused: the secondary cannot make some tables. Nothing was copied, and the refusal is added to the
+            reasons of quarantined tables.
+
     """
     while True:
         if mode is TransferMode.RESUME:
-            forget_dropped(settings, server, store, beside, stop=stop, guard=guard)
+            forget_dropped(settings, server, store, resync_tables, stop=stop, guard=guard)
         with _noting_refusals(store):
-            if plan is None or not _still_holds(plan, store):
+            if plan is None or not _is_still_valid(plan, store):
                 plan = make_plan(settings, server, mode, tables)
-            if beside:
-                plan = replace(plan, tables=tuple(t for t in plan.tables if t.planned.name in beside), joins=True)
+            if resync_tables:
+                plan = replace(
+                    plan, tables=tuple(t for t in plan.tables if t.planned.name in resync_tables), joins=True
+                )
             result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
         if not result.must_repeat or stop.is_set:
             return result
         mode, tables, plan = TransferMode.RESUME, (), None
 
 
-def _still_holds(plan: CopyPlan, store: TableStore) -> bool:
+def _is_still_valid(plan: CopyPlan, store: TableStore) -> bool:
     from replica_cli.transfer.plan import still_holds  # noqa: PLC0415 - as above
 
     return still_holds(plan, store.session)
@@ -216,20 +255,25 @@ def _still_holds(plan: CopyPlan, store: TableStore) -> bool:
 def try_out(
     settings: Settings, server: Server, tables: tuple[TableName, ...], store: TableStore, stop: StopToken
 ) -> None:
-    """Raise TablesRefused if the secondary cannot make tables as the primary has them; needs no lock.
+    """Check if the secondary can make tables as the primary has them; needs no lock.
 
-    The stream would quarantine them where it is asked for a copy of them.
+    Otherwise the stream would quarantine the tables after a requested copy was refused.
+
+    Raises:
+        TablesRefused: it cannot.
+
     """
     from replica_cli.transfer.run import try_definitions  # noqa: PLC0415 - as above
 
     with _noting_refusals(store):
         plan = make_plan(settings, server, TransferMode.NEW, tables)
-        # Not the name that the stream's own copy takes.
+        # The name must differ from the one that the stream's own copy uses.
         try_definitions(plan, server, settings.network, owner=f"{server.name}, asked", stop=stop)
 
 
 @contextmanager
 def _noting_refusals(store: TableStore) -> Iterator[None]:
+    """Add a refusal of the secondary to the records of the refused tables, and raise it."""
     try:
         yield
     except TablesRefused as error:
@@ -239,18 +283,18 @@ def _noting_refusals(store: TableStore) -> Iterator[None]:
 
 
 def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[TableName], reason: str) -> None:
-    """Record that tables, and their relatives by foreign keys, must be copied again. All are recorded at once.
+    """Record that tables, and their families, must be copied again. All are recorded together.
 
-    The process that holds the lock copies them next, also after a restart. Part of a family is never recorded alone.
+    The process that holds the lock copies them next, also after a restart. A part of a family is never recorded alone.
     """
-    from replica_cli.transfer.cascade_groups import family  # noqa: PLC0415 - as above
+    from replica_cli.transfer.cascade_groups import cascade_group  # noqa: PLC0415 - as above
 
     with connect(settings.primary, settings.network) as primary:
         definitions = read_catalog(primary, selected_schemas(primary, settings.selection), tables)
     selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
-    # Why a table lacks rows is told until a copy has brought them.
+    # The reason why a table lacks rows stays until a copy has brought the rows.
     before = {n: r.reason for n, r in store.load().items() if r.state is TableState.QUARANTINED}
-    names = sorted(family(tables, selected))
+    names = sorted(cascade_group(tables, selected))
     store.save(*(TableRecord(n, TableState.PENDING, reason=before.get(n) or reason) for n in names))
 
 
@@ -258,36 +302,49 @@ def forget_dropped(
     settings: Settings,
     server: Server,
     store: TableStore,
-    beside: frozenset[TableName] = frozenset(),
+    resync_tables: frozenset[TableName] = frozenset(),
     *,
     stop: StopToken,
     guard: LockGuard,
 ) -> None:
-    """Give up copies of tables that the primary has dropped: up to now their events are skipped, then nothing is left.
+    """Give up the copies of tables that the primary has dropped.
 
-    Without this a table that was dropped while it was copied would be waited for for ever. Beside a stream, which skips
-    all events of such a table, it has still to join: it may be made again before the stream looks at its record.
+    Otherwise a table that was dropped during its copy would be waited for without end. The record gets the current
+    position as the start and the end of its copy: events before it are skipped, and after it there is no table. While a
+    stream runs, which skips all events of such a table, the table still has to catch up: it may be created again before
+    the stream reads its record.
+
+    Args:
+        settings: the settings of the process.
+        server: the secondary.
+        store: the records of the tables.
+        resync_tables: while a stream runs, look only at these tables.
+        stop: ends the waits for locks.
+        guard: checks that this process still holds the writer's lock.
+
     """
     from replica_cli.transfer.connections import Endpoints  # noqa: PLC0415 - as above
     from replica_cli.transfer.making import drop_table  # noqa: PLC0415 - as above
     from replica_cli.transfer.waiting import LockWaits  # noqa: PLC0415 - as above
 
-    ends = Endpoints(settings.primary, server, settings.network, 0, guard.check, settings.apply.ddl_lock_wait)
-    waits = LockWaits(ends, lambda: stop.is_set)
-    waiting = [r for r in store.load().values() if r.state in UNFINISHED and (not beside or r.name in beside)]
+    endpoints = Endpoints(settings.primary, server, settings.network, 0, guard.check, settings.apply.ddl_lock_wait)
+    waits = LockWaits(endpoints, lambda: stop.is_set)
+    waiting = [
+        r for r in store.load().values() if r.state in UNFINISHED and (not resync_tables or r.name in resync_tables)
+    ]
     with connect(settings.primary, settings.network) as primary, connect(server, settings.network) as secondary:
         facts = read_facts(primary)
         for record in waiting:
-            # First, so that a table that is made behind the look is made behind the position.
-            now = visible_position(primary, facts)
+            # The position is read first: a table that is created after the check below is created after this position.
+            position = visible_position(primary, facts)
             if read_table(primary, record.name) is not None:
                 continue
             target = settings.selection.target(record.name)
             if target is not None:
                 secondary.execute("SET SESSION foreign_key_checks=0")
                 drop_table(secondary, record.name, target, waits)
-            state = TableState.JOINING if beside else TableState.COPIED
-            store.save(replace(record, state=state, start=now, end=now))
+            state = TableState.JOINING if resync_tables else TableState.COPIED
+            store.save(replace(record, state=state, start=position, end=position))
             log(
                 logger, logging.INFO, Tag.TRANSFER, "%s is gone from the primary", record.name,
                 instance=server.name, table=str(record.name),
@@ -295,7 +352,7 @@ def forget_dropped(
 
 
 def is_on_neither_side(settings: Settings, server: Server, name: TableName) -> bool:
-    """Say whether a table (the primary's name) is gone from the primary and not on the secondary."""
+    """Return True if a table, by the primary's name, exists neither on the primary nor on the secondary."""
     target = settings.selection.target(name)
     if target is None:
         return False
@@ -306,10 +363,11 @@ def is_on_neither_side(settings: Settings, server: Server, name: TableName) -> b
         return read_table(primary, name) is None
 
 
-def can_join_later(settings: Settings, names: Iterable[TableName]) -> bool:
-    """Say whether tables can be copied while the others stream on: none has to do with another by a foreign key.
+def can_be_resynced(settings: Settings, names: Iterable[TableName]) -> bool:
+    """Return True if tables can be copied while the others stream on: no foreign key leads from or to any of them.
 
-    While rows of one are missing, or older than those of the other, the secondary refuses what the primary allowed.
+    While rows of one table are missing or older than those of the other, the secondary refuses what the primary
+    allowed.
     """
     wanted = set(names)
     with connect(settings.primary, settings.network) as primary:

@@ -1,7 +1,7 @@
-"""Tables that are copied while the others stream on, and join the stream without a gap.
+"""The re-sync thread: it copies tables while the stream runs and catches up, until the stream takes them over.
 
-A thread of the stream's worker copies them and brings them up to the stream. Near the stream's place the stream waits
-for a moment at a transaction's end; the thread goes up to exactly there; the stream takes the tables over.
+The worker's main thread streams. Between two batches it calls `TableResync.try_hand_over`, which waits a moment if the
+catch-up is close, and then takes the tables over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from replica_cli.core.gtid import covers
 from replica_cli.core.quarantine import with_failure, with_refusal
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
-from replica_cli.core.status import BESIDE, UNFINISHED, TableState
+from replica_cli.core.status import NOT_STREAMED, UNFINISHED, TableState
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 5.0
+_OFFER_SECONDS = 5.0
+# How long `stop` waits for the thread: before it cuts the connections, and before it leaves it if the process ends.
 _STOP_SECONDS = 3.0
 _LEAVE_SECONDS = 6.0
 
 
 class TableResync:
-    """One stretch of copying and bringing up, beside one stretch of streaming; made anew after each error of either.
+    """One run of copying and catching up, made for one `Streaming`. After an error of either a new one is made.
 
-    `names` are the tables that the stream leaves to it: it touches no other one, as the stream still applies to those.
-    `asked_by` tells the transactions that made tables be copied: one whose copy is refused is set aside at that place,
-    so that the same statement, if it comes again, does not ask for the same copy.
+    It touches no other tables than `names`, because the stream still applies the changes of all others. Thread safety:
+    the stream's thread calls the public methods, all else runs in the re-sync thread.
     """
 
     def __init__(
@@ -76,6 +76,23 @@ class TableResync:
         board: StatusPublisher,
         stop: StopToken,
     ) -> None:
+        """Create the re-sync; no thread is started.
+
+        Args:
+            settings: the settings of the worker.
+            server: the secondary.
+            names: the tables that the stream leaves to the re-sync.
+            asked_by: the position of the transaction that caused the copy of a table. If the copy is refused, the table
+                is quarantined at that position: if the same statement comes again, it does not cause the same copy
+                again.
+            server_id: the server id of the catch-up's dump connection.
+            token: the fencing token of this process.
+            guard: checks that this process still holds the writer's lock.
+            primary_facts: version and variables of the primary.
+            board: takes the progress.
+            stop: the stop token of the worker, which ends the waits.
+
+        """
         self._settings = settings
         self._server = server
         self._names = names
@@ -91,19 +108,20 @@ class TableResync:
         self._catchup: TableCatchup | None = None
         self._error: ReplicaError | None = None
         self._has_ended = threading.Event()
-        self._joined: tuple[TableName, ...] = ()
+        self._catching_up: tuple[TableName, ...] = ()
         self._failures: Counter[TableName] = Counter()
         self._lost = self._unknown = self._copies = 0
         self._thread = threading.Thread(target=self._run, name="joining", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End: what was copied and applied is kept.
+        """End the thread. What was copied and applied is kept.
 
-        Waits for the thread, as the next one must not meet it at the same rows; not for long where the process ends.
+        Waits for the thread, because the next re-sync must not write the same rows at the same time. After
+        `_STOP_SECONDS` it cuts the connections to the secondary. If the process ends, it waits only `_LEAVE_SECONDS`.
         """
         self._end.request()
         began = time.monotonic()
@@ -115,10 +133,19 @@ class TableResync:
             if waited > _LEAVE_SECONDS and self._stop.is_set:
                 break
 
-    def meet(self, stream: Applier, tables: TableStore) -> bool:
-        """Called by the stream between two batches: let tables that are near join.
+    def try_hand_over(self, stream: Applier, tables: TableStore) -> bool:
+        """Take tables over from their catch-up if it is close. Called by the stream between two batches.
 
-        Returns True where records have changed, so that the stream has to read them anew. Raises what ended the thread.
+        Args:
+            stream: the applier of the stream.
+            tables: the store of the records.
+
+        Returns:
+            True if records have changed: the stream has to read them again.
+
+        Raises:
+            ReplicaError: the error that ended the thread.
+
         """
         if self._error is not None:
             raise self._error
@@ -127,31 +154,32 @@ class TableResync:
         self._handoff.publish_position(stream.position)
         if not self._handoff.is_close:
             return False
-        # What is behind the stream's place is the tables' own business up to there, and the stream's from there on: so
-        # that place is saved before a record goes.
+        # The catch-up applies the tables' changes up to this position, the stream applies the later ones. The position
+        # is saved before the records are deleted: otherwise, after a kill, the stream would apply the former changes
+        # again.
         stream.save_position()
-        place = stream.position
-        if not self._handoff.offer(place, _PATIENCE_SECONDS, self._stop):
+        position = stream.position
+        if not self._handoff.offer(position, _OFFER_SECONDS, self._stop):
             return False
-        self._take_over(tables, place)
+        self._take_over(tables, position)
         return True
 
-    def _take_over(self, tables: TableStore, place: Position) -> None:
+    def _take_over(self, tables: TableStore, position: Position) -> None:
         records = tables.load()
-        joined = [r for name in self._joined if (r := records.get(name)) and r.state is TableState.JOINING]
+        caught_up = [r for name in self._catching_up if (r := records.get(name)) and r.state is TableState.JOINING]
         live: list[TableName] = []
-        for record in joined:
-            start = record.start if record.start and self._is_ahead(record.start, place) else place
+        for record in caught_up:
+            start = record.start if record.start and self._is_ahead(record.start, position) else position
             end = record.end if record.end and self._is_ahead(record.end, start) else start
-            if not self._is_ahead(end, place):
+            if not self._is_ahead(end, position):
                 live.append(record.name)
             else:
-                # The stream has still to come to where the copy is, or to the end of its window.
+                # The stream has still to reach the start of the copy, or the end of its replay window.
                 tables.save(replace(record, state=TableState.COPIED, start=start, end=end))
         tables.forget(live, TableState.JOINING)
-        for name in (record.name for record in joined):
+        for name in (record.name for record in caught_up):
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
-                schema=name.schema, table=name.table, position=place)  # fmt: skip
+                schema=name.schema, table=name.table, position=position)  # fmt: skip
 
     def _is_ahead(self, one: Position, other: Position) -> bool:
         if one.file and other.file:
@@ -161,12 +189,12 @@ class TableResync:
     def _run(self) -> None:
         while not self._end.is_set and self._error is None:
             try:
-                self._work()
+                self._copy_and_catch_up()
             except Interrupted:
                 return
             except ReplicaError as error:
-                self._outlive(error)
-            except Exception as error:  # noqa: BLE001 - the top of a thread: the stream raises it
+                self._handle(error)
+            except Exception as error:  # noqa: BLE001 - the outermost function of a thread: the stream raises it
                 self._error = Panic(f"{type(error).__name__} while tables joined", error=error)
                 self._error.__cause__ = error
             else:
@@ -175,17 +203,17 @@ class TableResync:
             finally:
                 self._handoff.withdraw()
 
-    def _outlive(self, error: ReplicaError) -> None:
-        """Do what an error asks for, or leave it to the stream."""
+    def _handle(self, error: ReplicaError) -> None:
+        """Do what an error needs before the next attempt, or leave the error to the stream."""
         if isinstance(error, TableChangedInWindow):
-            self._again(error.tables, error.message)
+            self._request_copy(error.tables, error.message)
         elif isinstance(error, PositionLost):
-            self._again(self._joined, error.message)
+            self._request_copy(self._catching_up, error.message)
         elif isinstance(error, JoinLost):
-            # A record that somebody changed is read again; where another process took over the stream notices too.
+            # A changed record is read again. If another process took over, the stream notices it too.
             self._end.wait(1.0)
         elif isinstance(error, PreparedTransactionOverlap):
-            self._again(self._joined, error.message)
+            self._request_copy(self._catching_up, error.message)
             self._error = self._error or error
         elif isinstance(error, ServerError) and error.may_clear and self._may_wait(error):
             self._lost += 1
@@ -201,7 +229,7 @@ class TableResync:
     def _may_wait(self, error: ServerError) -> bool:
         return not error.is_unknown or self._unknown + 1 < UNKNOWN_ATTEMPTS
 
-    def _work(self) -> None:
+    def _copy_and_catch_up(self) -> None:
         with connect(self._server, self._settings.network) as session:
             store = TableStore(session, self._settings.state_schema, self._server.name)
             if any(r.state in UNFINISHED for r in self._records(store)):
@@ -213,47 +241,47 @@ class TableResync:
                 try:
                     self._catch_up(group)
                 except ApplyRefused as error:
-                    self._failed(store, error)
+                    self._handle_failure(store, error)
 
     def _records(self, store: TableStore) -> list[TableRecord]:
-        return [r for r in store.load().values() if r.name in self._names and r.state in BESIDE]
+        return [r for r in store.load().values() if r.name in self._names and r.state in NOT_STREAMED]
 
     def _copy(self, store: TableStore) -> None:
         try:
             result = copy_to_the_end(
                 self._settings, self._server, TransferMode.RESUME,
-                store=store, stop=self._end, report=self._tell, guard=self._guard, beside=self._names,
+                store=store, stop=self._end, report=self._publish, guard=self._guard, resync_tables=self._names,
             )  # fmt: skip
         except TablesRefused as error:
-            self._may_go_on(error)
-            # What else waits is copied in the next turn.
+            self._raise_if_fatal(error)
+            # Other tables that wait are copied in the next turn.
             for name, reason in error.refused.items():
-                self._set_aside(store, [name], reason, with_refusal)
+                self._quarantine(store, [name], reason, with_refusal)
             return
         except ApplyRefused as error:
-            self._may_go_on(error)
+            self._raise_if_fatal(error)
             unfinished = [r.name for r in self._records(store) if r.state in UNFINISHED]
-            self._set_aside(store, unfinished, error.message, with_failure)
+            self._quarantine(store, unfinished, error.message, with_failure)
             return
         finally:
             self._board.set(transfer=None)
         failed = dict(result.errors)
         if failed:
-            self._may_go_on(CopyIncomplete(self._server.name, failed))
+            self._raise_if_fatal(CopyIncomplete(self._server.name, failed))
         for record in self._records(store):
             if record.state in UNFINISHED and str(record.name) in failed:
-                self._set_aside(store, [record.name], failed[str(record.name)], with_failure)
+                self._quarantine(store, [record.name], failed[str(record.name)], with_failure)
 
-    def _may_go_on(self, error: ApplyRefused) -> None:
-        """Raise the error if a table's failure ends the stream."""
+    def _raise_if_fatal(self, error: ApplyRefused) -> None:
+        """Raise the error if the failure of a table ends the stream."""
         if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
             raise error
 
-    def _tell(self, progress: TransferProgress) -> None:
-        self._board.copying_beside(progress)
+    def _publish(self, progress: TransferProgress) -> None:
+        self._board.resyncing(progress)
 
     def _catch_up(self, group: Sequence[TableRecord]) -> None:
-        self._joined = tuple(r.name for r in group)
+        self._catching_up = tuple(r.name for r in group)
         self._catchup = TableCatchup(
             self._settings,
             self._server,
@@ -266,8 +294,8 @@ class TableResync:
         )
         self._catchup.run()
 
-    def _failed(self, store: TableStore, error: ApplyRefused) -> None:
-        """Try a table again from its saved place; set it aside where it keeps failing."""
+    def _handle_failure(self, store: TableStore, error: ApplyRefused) -> None:
+        """Try a table again from its saved position. Quarantine it if it keeps failing."""
         table = error.table
         if table is None:
             raise error
@@ -281,24 +309,32 @@ class TableResync:
             instance=self._server.name, schema=table.schema, table=table.table,
         )  # fmt: skip
         if isinstance(error, RefusedInWindow) and count < limit:
-            self._again((table,), error.message)
+            self._request_copy((table,), error.message)
             return
         if count < limit and not isinstance(error, Drift | Panic):
             self._end.wait(delay_after(count, self._settings.retry))
             return
-        self._may_go_on(ApplyRefused(error.message, hint=error.hint))
-        self._set_aside(store, [table], error.message)
+        self._raise_if_fatal(ApplyRefused(error.message, hint=error.hint))
+        self._quarantine(store, [table], error.message)
 
-    def _set_aside(
+    def _quarantine(
         self,
         store: TableStore,
         names: Sequence[TableName],
         failure: str,
         explained_by: Callable[[str, str], str] = lambda _, failure: failure,
     ) -> None:
-        """Quarantine tables; `explained_by` makes the reason from that of the copy and from its failure."""
-        found = store.load()
-        known = {name: found.get(name, TableRecord(name, TableState.PENDING)) for name in names}
+        """Quarantine tables.
+
+        Args:
+            store: the store of the records.
+            names: the tables.
+            failure: why their copy or their catch-up failed.
+            explained_by: makes the new reason of a table from its reason for the copy and from `failure`.
+
+        """
+        records = store.load()
+        by_name = {name: records.get(name, TableRecord(name, TableState.PENDING)) for name in names}
         quarantine(
             store,
             [
@@ -309,12 +345,13 @@ class TableResync:
                     end=self._asked_by.get(n),
                     reason=explained_by(r.reason, failure),
                 )
-                for n, r in known.items()
+                for n, r in by_name.items()
             ],
             instance=self._server.name,
         )
 
-    def _again(self, names: Sequence[TableName], reason: str) -> None:
+    def _request_copy(self, names: Sequence[TableName], reason: str) -> None:
+        """Request a new copy of tables, then wait before the next attempt."""
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again: %s", ", ".join(map(str, names)), reason,
             instance=self._server.name)  # fmt: skip
         try:
@@ -324,13 +361,13 @@ class TableResync:
                 ask_for_copies(self._settings, store, names, reason)
         except ReplicaError as error:
             self._error = error
-        # A table that is altered all the time, or a reason that does not go away: less and less often.
+        # A table may be altered all the time, or the reason may not go away: wait longer each time.
         self._copies += 1
         self._end.wait(delay_after(self._copies, self._settings.retry))
 
 
 def _of_one_start(records: Sequence[TableRecord]) -> list[TableRecord]:
-    """Return the tables that join from the first place that any of them waits at."""
+    """Return the tables that wait for their catch-up from the earliest start position. They catch up together."""
     joining = sorted((r for r in records if r.state is TableState.JOINING), key=_order)
     return [r for r in joining if r.start == joining[0].start]
 

@@ -1,4 +1,4 @@
-"""Whether an error comes from a state schema that somebody dropped, emptied or altered while a process used it."""
+"""Find out if an error comes from a state schema that a user dropped, emptied or altered while a process used it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,23 @@ logger = logging.getLogger(__name__)
 def explained(error: ReplicaError, settings: Settings, server: Server, last: Position | None = None) -> ReplicaError:
     """Return what is wrong with the state schema if that explains an error, else the error itself.
 
-    The caller has used the state before: a table or a position row that is missing now was there. An error of the
-    server alone would not say what to do, and a row that is gone would look like one that another process took.
-    The error itself is logged. `last` is the last position that was committed, if a stream knows it.
+    The caller has used the state before, so a table or a position row that is missing existed then. The server's error
+    alone would not say what to do, and a missing position row would look like one that another process took over. An
+    error that is explained by another one is logged.
+
+    Args:
+        error: the error to explain.
+        settings: the settings of the process.
+        server: the secondary.
+        last: the last position that was committed, if a stream knows it.
+
     """
     if not (isinstance(error, Fenced) or (isinstance(error, ServerError) and error.remedy is Remedy.FATAL)):
         return error
-    found = _what_is_broken(error, settings, server, last)
-    if found is not error and isinstance(error, ServerError):
+    explanation = _what_is_broken(error, settings, server, last)
+    if explanation is not error and isinstance(error, ServerError):
         log(logger, logging.WARNING, Tag.WARN, "%s", error.message, instance=server.name)
-    return found
+    return explanation
 
 
 def _what_is_broken(error: ReplicaError, settings: Settings, server: Server, last: Position | None) -> ReplicaError:
@@ -51,10 +58,18 @@ def _what_is_broken(error: ReplicaError, settings: Settings, server: Server, las
 
 
 def state_lost(settings: Settings, server: Server, what: str, last: Position | None = None) -> StateBroken:
-    """Return the error of a state that was there a moment ago; `last` is the last position that was committed."""
+    """Return the error about state that existed before and is missing.
+
+    Args:
+        settings: the settings of the process.
+        server: the secondary.
+        what: what is missing, in words that fit the message.
+        last: the last position that was committed, if a stream knows it.
+
+    """
     hint = set_aside_hint(settings.state_schema, ())
     if last is not None and last.file:
-        # What the state said of single tables is gone as well, and nothing else tells which of them lack rows.
+        # The states of single tables are gone as well, and nothing else shows which of them lack rows.
         hint = (
             f"if no table was quarantined or joined the stream, `replica position reset --to {last.file}:{last.pos}` "
             f"makes the state again, and `replica stream` goes on after the last commit; else {hint}"
@@ -67,5 +82,5 @@ def state_lost(settings: Settings, server: Server, what: str, last: Position | N
 
 
 def position_row_lost(settings: Settings, server: Server, last: Position | None) -> StateBroken:
-    """Return the error of a position row that was there a moment ago."""
+    """Return the error about a position row that existed before and is missing."""
     return state_lost(settings, server, f"has no position row of {server.name}", last)

@@ -1,4 +1,7 @@
-"""Builds the applier of one secondary: engines, definitions, DDL, on the sessions of the moment."""
+"""Build the applier of one secondary from the current sessions: engines, definitions and DDL.
+
+Used by the stream and by the catch-up of a re-sync.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ _STATEMENT_BYTES = 512 * 1024
 
 
 def make_prefetch(settings: Settings, connect: Callable[[], Session], instance: str) -> Prefetch:
-    """Return what reads ahead for an applier; it connects when it has something to read."""
+    """Return the part that reads rows ahead of an applier. It connects when it has something to read."""
     return Prefetch(connect, settings.selection, instance=instance)
 
 
@@ -87,7 +90,23 @@ def make_applier(
 ) -> Applier:
     """Return an applier that goes on from the saved position.
 
-    `prefers_sql`: row images are for nothing but what SQL cannot write. `prefetch` is stopped by the caller.
+    Args:
+        settings: the settings of the worker.
+        sessions: the sessions on the secondary.
+        saved: the saved position.
+        windows: the records of the tables.
+        primary_facts: version and variables of the primary.
+        read_primary: returns the primary's current definitions of tables.
+        ask_primary: runs a query on the primary.
+        format_event: returns the format description event of the log file that is read.
+        stop: ends or pauses the applier.
+        altered: takes the tables that statements alter.
+        patience: counts the waits of DDL statements for locks.
+        is_exact: use the diagnostic engine.
+        decisions_class: decides about DDL statements.
+        prefers_sql: use row images only for rows that SQL cannot write.
+        prefetch: reads rows ahead; the caller stops it.
+
     """
     selection = settings.selection
     definitions = Definitions(sessions.catalog, selection, from_mariadb=primary_facts.is_mariadb)
@@ -148,7 +167,7 @@ def _execution(
     altered: AlteredTables,
     patience: LockPatience,
 ) -> DdlExecution:
-    """Return what runs statements on the session that holds the lock, for tables and for schemas."""
+    """Return the part that runs statements for tables and schemas, on the session that holds the writer's lock."""
     runner = StatementRunner(sessions.writer, patience)
     refusals = Refusals(sessions.writer, names, effects, runner)
     schemas = SchemaStatements(
@@ -196,14 +215,15 @@ def _engines(
             return None
         return Compaction(definitions, selection, references, replaces=replaces)
 
-    def sql_engine(found: Compaction | None) -> SqlEngine:
-        # It takes time, and nothing but the log asks for it.
-        looks = logger.isEnabledFor(logging.DEBUG)
-        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=found, looks=looks)
+    def sql_engine(compactor: Compaction | None) -> SqlEngine:
+        # The queries that compare rows take time, and only the log at level DEBUG shows their results.
+        compares = logger.isEnabledFor(logging.DEBUG)
+        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=compactor, compares=compares)
 
     def doubt(name: TableName) -> None:
         if name not in altered.before:
-            # First: killed after the rows, another process would not compare the table.
+            # Stored before the rows: if this process is killed after the rows, the next process still compares the
+            # table.
             sessions.stores.uncompared.add((name,))
         altered.doubt(name)
 
@@ -215,9 +235,9 @@ def _engines(
         counts = RowCounts(definitions, selection)
         history = _history(definitions, selection, sessions, primary_facts)
 
-        def image_engine(found: Compaction | None) -> RowImageEngine:
+        def image_engine(compactor: Compaction | None) -> RowImageEngine:
             return RowImageEngine(
-                sessions.writer, selection, counts, found, format_event=format_event, statement_bytes=limit
+                sessions.writer, selection, counts, compactor, format_event=format_event, statement_bytes=limit
             )
 
         strict = auto = AutoEngine(
@@ -248,12 +268,12 @@ def _history(
 
 
 def _statement_session(sessions: SecondarySessions, primary_facts: ServerFacts, ask_primary: Ask) -> StatementSession:
-    own = {str(name).lower(): str(value) for name, value in sessions.writer.texts("SHOW SESSION VARIABLES")}
+    own_variables = {str(name).lower(): str(value) for name, value in sessions.writer.texts("SHOW SESSION VARIABLES")}
     return StatementSession(
         primary_facts,
         sessions.facts,
         read_collations(sessions.catalog),
-        own,
+        own_variables,
         ask_primary=ask_primary,
         ask_secondary=sessions.catalog.rows,
     )
@@ -263,14 +283,19 @@ def _prepared(
     settings: Settings, sessions: SecondarySessions, writer: Writer, primary_facts: ServerFacts
 ) -> PreparedTransactions:
     store = PreparedStore(sessions.writer, settings.state_schema, sessions.writer.server.name)
-    kept = PreparedChangesCodec(
+    codec = PreparedChangesCodec(
         lambda name: settings.selection.target(name) is not None, is_mariadb=primary_facts.is_mariadb
     )
-    return PreparedTransactions(writer, store, kept, max_packet=sessions.facts.max_allowed_packet)
+    return PreparedTransactions(writer, store, codec, max_packet=sessions.facts.max_allowed_packet)
 
 
 def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_facts: ServerFacts) -> bool:
-    """Say whether the secondary's server can be handed the primary's events, and log why where it cannot."""
+    """Return True if the secondary can apply the primary's row images, else log why not.
+
+    Raises:
+        SecondaryError: it cannot, and the user asked for the row image engine.
+
+    """
     choice = settings.apply.engine
     if choice is EngineChoice.SQL:
         return False
@@ -288,7 +313,7 @@ def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_fa
 
 
 def can_replay(sessions: SecondarySessions) -> bool:
-    """Say whether our user may run BINLOG statements on the secondary."""
+    """Return True if the user of the connection may run BINLOG statements on the secondary."""
     return may_replay(sessions.facts, read_grants(sessions.catalog))
 
 

@@ -1,8 +1,8 @@
-"""What both servers say of one instance, in an order in which a healthy stream never looks wrong.
+"""Ask both servers about one instance, in an order in which a healthy stream never looks wrong.
 
-`health`, `position show` and the stream's own watch ask here. The secondary is read first: a position that is read
-after the primary's end may have passed it. What looks lost is asked again if the saved position moved meanwhile, as a
-file may be purged between the two looks.
+Used by `replica health`, `replica position show` and the health monitor of a worker. The secondary is read first: a
+position that is read after the end of the primary's log may already have passed that end. If the position looks lost
+and the saved position has moved meanwhile, both are read again, because the log file may be purged between the two.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOKS = 10
+_ATTEMPTS_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One instance's state, the primary a moment later, and what the check of the saved position raised.
+    """The state of one instance, the primary a moment later, and the error of the check of the saved position.
 
-    `oldest` is the primary's time of the first transaction that is not applied, where no live stream tells the lag.
+    `oldest` is the primary's time of the first transaction that is not applied, in Unix seconds. It is None if a live
+    stream reports the lag, if everything is applied, or if the log cannot be read.
     """
 
     state: InstanceState
@@ -46,7 +47,7 @@ class Judgement:
     def is_lost(self) -> bool:
         """Return True if the saved position is not true on the primary.
 
-        Not so for one that is purged while a stream lives: what follows was read before it was purged.
+        A purged position is not lost while a stream runs: the stream read what follows before it was purged.
         """
         if isinstance(self.error, PositionPurged) and self.state.is_alive:
             return False
@@ -60,25 +61,32 @@ def judge(
     *,
     is_thorough: Callable[[InstanceState, PrimaryView], bool] = lambda _state, _primary: True,
 ) -> Judgement:
-    """Read an instance's state, then the primary, and check the saved position.
+    """Read the state of an instance, then the primary, and check the saved position.
 
-    `is_thorough` says whether to hold the log against the GTID set, which makes the primary read a file of its log.
-    Never raises for the primary's sake; what `read` raises is passed on.
+    Errors of the primary are part of the result. Errors of `read` are raised.
+
+    Args:
+        read: reads the state of the instance from the secondary.
+        primary: the session on the primary.
+        network: the timeouts of connections that the check opens.
+        is_thorough: returns True if the log is to be compared with the GTID set of the position. The primary has to
+            read a file of its log for that.
+
     """
     state = read()
-    for _ in range(_LOOKS):
-        found = _look(state, primary, network, is_thorough)
-        if found.error is None:
+    for _ in range(_ATTEMPTS_LIMIT):
+        judgement = _judge_once(state, primary, network, is_thorough)
+        if judgement.error is None:
             break
         again = read()
         if (again.saved and again.saved.position) == (state.saved and state.saved.position):
             break
         state = again
-    return found
+    return judgement
 
 
 def look_at_primary(primary: PrimarySession) -> PrimaryView:
-    """Return where the primary's log ends, or the error that says why that cannot be read; never raise it."""
+    """Return the end of the primary's log, or the error that says why it cannot be read. Never raises ReplicaError."""
     try:
         return primary.answer(lambda session: read_primary(session, read_facts(session)))
     except ReplicaError as error:
@@ -86,27 +94,39 @@ def look_at_primary(primary: PrimarySession) -> PrimaryView:
         return PrimaryView(error=error)
 
 
-def _look(
+def _judge_once(
     state: InstanceState,
     primary: PrimarySession,
     network: Network,
     is_thorough: Callable[[InstanceState, PrimaryView], bool],
 ) -> Judgement:
-    view = look_at_primary(primary)
-    if state.saved is None or view.position is None or view.facts is None:
-        return Judgement(state, view)
+    primary_view = look_at_primary(primary)
+    if state.saved is None or primary_view.position is None or primary_view.facts is None:
+        return Judgement(state, primary_view)
     try:
-        check = PositionCheck(primary.session, network, facts=view.facts)
-        start = check.start_of(state.saved, is_thorough=is_thorough(state, view))
+        check = PositionCheck(primary.session, network, facts=primary_view.facts)
+        start = check.start_of(state.saved, is_thorough=is_thorough(state, primary_view))
     except ReplicaError as error:
-        return Judgement(state, view, error)
-    position, is_mariadb = state.saved.position, view.facts.is_mariadb
-    is_told = state.told_lag is not None or is_reached(position, view.position, is_mariadb=is_mariadb)
-    return Judgement(state, view, oldest=None if is_told else _first_time(check, start, int(view.now)))
+        return Judgement(state, primary_view, error)
+    position, is_mariadb = state.saved.position, primary_view.facts.is_mariadb
+    is_lag_known = state.reported_lag is not None or is_reached(position, primary_view.position, is_mariadb=is_mariadb)
+    return Judgement(
+        state, primary_view, oldest=None if is_lag_known else _first_time(check, start, int(primary_view.now))
+    )
 
 
 def _first_time(check: PositionCheck, start: Position, now: int) -> int | None:
-    """Return the time of the first transaction after a position, that of now if there is none; None if not readable."""
+    """Return the time of the first transaction after a position, in Unix seconds.
+
+    Args:
+        check: reads the log.
+        start: the position to read from.
+        now: the primary's current time, which is returned if there is no such transaction.
+
+    Returns:
+        The time, None if the log cannot be read.
+
+    """
     try:
         return check.first_time(start) or now
     except ReplicaError as error:

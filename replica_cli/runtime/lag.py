@@ -1,4 +1,4 @@
-"""How far a secondary is behind: measured on a monotonic clock, and growing while a batch is applied."""
+"""Calculate the lag of a secondary on a monotonic clock; it grows while a batch waits to be applied."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from replica_cli.core.status import Phase
 if TYPE_CHECKING:
     from replica_cli.core.status import WorkerStatus
 
-# Below that a stream has caught up.
+# With a lag below this a stream has caught up.
 CAUGHT_UP_SECONDS = 1.0
 
 
 class PrimaryClock:
-    """The primary's time of now, from one look at it and a clock of ours that does not step. Safe between threads."""
+    """The primary's current time, from one reading and this machine's monotonic clock. Safe between threads."""
 
     def __init__(self) -> None:
         self._offset: float | None = None
 
     def read(self, seconds: float, asked_at: float) -> None:
-        """Take the primary's time, seconds since the epoch, and the monotonic time at which it was asked for."""
+        """Take a reading of the primary's clock.
+
+        Args:
+            seconds: the primary's time in Unix seconds.
+            asked_at: the monotonic time at which the query was sent.
+
+        """
         self._offset = seconds - (asked_at + time.monotonic()) / 2
 
     def age(self, source_time: int) -> float | None:
-        """Return how long ago something of a time of the primary's was, seconds; None without a time."""
+        """Return the seconds since a time of the primary; None without a time, or before the first reading."""
         if self._offset is None or not source_time:
             return None
         return max(0.0, time.monotonic() + self._offset - source_time)
@@ -34,7 +40,10 @@ class PrimaryClock:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What is known of the lag at a monotonic time. `seconds` None: nothing; `grows`: something waits to be applied."""
+    """The lag at a monotonic time.
+
+    `seconds` is None if the lag is not known. `grows` is True while something waits to be applied.
+    """
 
     seconds: float | None = None
     grows: bool = False
@@ -42,14 +51,21 @@ class Lag:
 
     @property
     def now(self) -> float | None:
-        """Return the lag of now, seconds."""
+        """Return the current lag, in seconds."""
         if self.seconds is None or not self.grows:
             return self.seconds
         return self.seconds + time.monotonic() - self.known_at
 
 
 def with_lag(status: WorkerStatus, lag: Lag, heard_at: float | None) -> WorkerStatus:
-    """Return a snapshot with the lag of now, the phase that goes with it, and how long the primary has been silent."""
+    """Return a status with the current lag, the phase that fits it, and how long the primary has sent nothing.
+
+    Args:
+        status: the status to complete.
+        lag: the last known lag.
+        heard_at: the monotonic time at which the primary last sent anything, None if it is not known.
+
+    """
     seconds, phase = lag.now, status.phase
     if phase in (Phase.STREAMING, Phase.CAUGHT_UP):
         is_behind = seconds is None or seconds >= CAUGHT_UP_SECONDS

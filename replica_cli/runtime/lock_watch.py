@@ -1,4 +1,4 @@
-"""Asks what a batch waits for, beside the heartbeat: the answer may take longer than a standby waits for a beat."""
+"""Ask the secondary what a batch waits for, apart from the heartbeat: the answer may take longer than a lease."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _LEAVE_SECONDS = 2.0
 
 
 class LockWatch:
-    """One question at a time, in a thread and on a session of its own. `tell` is called with the answer, from there."""
+    """Asks one question at a time, in a thread and on a session of its own. Used by the heartbeat thread.
+
+    `tell` is called with the answer, from the thread of the question.
+    """
 
     def __init__(self, server: Server, network: Network, tell: Callable[[str], None]) -> None:
         self._server = server
@@ -31,18 +34,18 @@ class LockWatch:
         self._thread: threading.Thread | None = None
 
     def ask(self, connection_id: int) -> None:
-        """Begin to ask what a connection waits for; while an answer is not there, nothing more is asked."""
+        """Start to ask what a connection waits for. Does nothing while the last question has no answer."""
         if not self._is_asking:
             self._thread = threading.Thread(target=self._look, args=(connection_id,), name="locks", daemon=True)
             self._thread.start()
 
     def rest(self) -> None:
-        """Close the session if no answer is awaited."""
+        """Close the session if no answer is expected."""
         if not self._is_asking:
             self._close()
 
     def close(self) -> None:
-        """End what is asked, and close the session."""
+        """Stop the question and close the session."""
         session = self._session
         if session is not None and self._is_asking:
             session.abort()

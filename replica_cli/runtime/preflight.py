@@ -1,4 +1,7 @@
-"""What must be right before a row moves: warnings are logged, what would lose or change rows stops the start."""
+"""Check both servers before a row is copied or applied.
+
+Warnings are logged. A fault that would lose or change rows stops the start.
+"""
 
 from __future__ import annotations
 
@@ -26,24 +29,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A secondary that is read-only for a while is waited for.
+# The stream waits for a secondary that is read-only for a while, so this is no fault.
 _WAITED_FOR = frozenset({"secondary-read-only"})
 
 
 def check_before_start(settings: Settings, server: Server) -> None:
-    """Check both servers and log what a start warns of.
+    """Check both servers and log the warnings.
 
-    Raises PrimaryError or SecondaryError with every fault and the SQL that mends it.
+    Raises:
+        PrimaryError: the primary has faults; the error holds each with the SQL that corrects it.
+        SecondaryError: the same of the secondary.
+
     """
     with connect_both(settings, server) as (primary, secondary):
-        ours, theirs = _findings(settings, primary, secondary)
-    log_warnings((*ours, *theirs), server)
-    _raise_faults(settings, server, ours, theirs)
+        primary_findings, secondary_findings = _findings(settings, primary, secondary)
+    log_warnings((*primary_findings, *secondary_findings), server)
+    _raise_faults(settings, server, primary_findings, secondary_findings)
 
 
 @contextmanager
 def connect_both(settings: Settings, server: Server) -> Iterator[tuple[Session, Session]]:
-    """Open sessions to the primary and to a secondary at the same time; they end with the context."""
+    """Open sessions to the primary and to a secondary at the same time; the context closes them."""
     with ExitStack() as stack:
         yield side_by_side(
             lambda: stack.enter_context(connect(settings.primary, settings.network)),
@@ -52,14 +58,14 @@ def connect_both(settings: Settings, server: Server) -> Iterator[tuple[Session, 
 
 
 def find_before_start(settings: Settings, primary: Session, secondary: Session) -> tuple[Finding, ...]:
-    """Return what was found of both servers. Raises as `check_before_start`."""
-    ours, theirs = _findings(settings, primary, secondary)
-    _raise_faults(settings, secondary.server, ours, theirs)
-    return (*ours, *theirs)
+    """Return the findings of both servers. Raises as `check_before_start` does."""
+    primary_findings, secondary_findings = _findings(settings, primary, secondary)
+    _raise_faults(settings, secondary.server, primary_findings, secondary_findings)
+    return (*primary_findings, *secondary_findings)
 
 
 def log_warnings(findings: Iterable[Finding], server: Server) -> None:
-    """Log those of the findings that a start warns of."""
+    """Log the findings that are warnings."""
     for finding in findings:
         if finding.level is HealthLevel.WARNING:
             log(
@@ -69,7 +75,7 @@ def log_warnings(findings: Iterable[Finding], server: Server) -> None:
 
 
 def warnings_of(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Return in sentences what a start warns of."""
+    """Return the warnings among the findings as sentences."""
     warnings = (f for f in findings if f.level is HealthLevel.WARNING)
     return tuple(f"{f.message} ({f.hint})" if f.hint else f.message for f in warnings)
 
@@ -82,7 +88,7 @@ def _findings(
     facts, target_facts = side_by_side(lambda: read_facts(primary), lambda: read_facts(secondary))
     grants = read_grants(primary)
     selected = look_at_selection(primary, selection, grants)
-    ours, theirs = side_by_side(
+    primary_findings, secondary_findings = side_by_side(
         lambda: check_primary(
             primary, facts, selection, server_ids=server_ids, absent=selected.absent,
             sessions=settings.primary_sessions, grants=grants,
@@ -93,13 +99,15 @@ def _findings(
             sessions=settings.secondary_sessions, versioned=selected.versioned,
         ),
     )  # fmt: skip
-    return (*ours, selected.finding), theirs
+    return (*primary_findings, selected.finding), secondary_findings
 
 
-def _raise_faults(settings: Settings, server: Server, ours: Iterable[Finding], theirs: Iterable[Finding]) -> None:
-    if faults := _faults(ours):
+def _raise_faults(
+    settings: Settings, server: Server, primary_findings: Iterable[Finding], secondary_findings: Iterable[Finding]
+) -> None:
+    if faults := _faults(primary_findings):
         raise PrimaryError(f"{settings.primary}: {_messages(faults)}", hint=_hints(faults))
-    if faults := _faults(theirs):
+    if faults := _faults(secondary_findings):
         raise SecondaryError(f"{server}: {_messages(faults)}", hint=_hints(faults))
 
 

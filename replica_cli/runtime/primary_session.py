@@ -1,4 +1,4 @@
-"""A session for what a stream asks the primary now and then, such as the definitions of tables that are new to it."""
+"""A session for the questions that a stream asks the primary now and then, such as the definitions of new tables."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 _IDLE_SECONDS = 5.0
-# The stream waits for the answer: on a half-open link it must not wait as long as a statement may take.
+# The stream waits for the answer. On a half-open link it must not wait as long as a statement may take.
 _ANSWER_SECONDS = 30.0
 
 
 def read_clock(clock: PrimaryClock, session: Session) -> None:
-    """Look at the primary's time. Raises ServerError."""
+    """Read the primary's time into a clock. Raises ServerError."""
     asked_at = time.monotonic()
     row = session.row("SELECT UNIX_TIMESTAMP(NOW(6))")
     if row is not None:
@@ -33,12 +33,19 @@ def read_clock(clock: PrimaryClock, session: Session) -> None:
 
 
 class PrimarySession:
-    """Opens it when it is needed, and keeps it while questions come: the primary may end what is idle.
+    """Opens a session when a question comes and closes it when it was idle: the primary may end an idle session.
 
-    `idle_seconds`: how long it is kept without a question.
+    One thread at a time uses it.
     """
 
     def __init__(self, settings: Settings, *, idle_seconds: float = _IDLE_SECONDS) -> None:
+        """Take the settings; nothing is connected.
+
+        Args:
+            settings: the settings of the process.
+            idle_seconds: how long the session stays open without a question.
+
+        """
         self._settings = settings
         self._idle_seconds = idle_seconds
         self._session: Session | None = None
@@ -46,7 +53,7 @@ class PrimarySession:
 
     @property
     def session(self) -> Session:
-        """Return the session, opened if it is not, or was not used for a while. Raises ServerError."""
+        """Return the session. Opens a new one if there is none or if it was idle for too long. Raises ServerError."""
         self.rest()
         self._used_at = time.monotonic()
         if self._session is None:
@@ -56,13 +63,13 @@ class PrimarySession:
         return self._session
 
     def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-        """Return the definitions of now of those tables that are there. Raises ServerError."""
+        """Return the current definitions of those of the tables that exist. Raises ServerError."""
         from replica_cli.mysql.catalog import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
 
         return self.answer(lambda session: read_tables(session, names))
 
     def lacks(self, names: Sequence[TableName]) -> frozenset[TableName]:
-        """Return which of these tables the primary has no longer; none if it cannot be asked: that is no proof."""
+        """Return the tables that the primary no longer has; none if it cannot be asked, as that is no proof."""
         try:
             return frozenset(names) - self.read(names).keys() if names else frozenset()
         except ReplicaError:
@@ -73,7 +80,7 @@ class PrimarySession:
         return self.answer(lambda session: session.rows(sql, *args))
 
     def answer(self, question: Callable[[Session], _Answer]) -> _Answer:
-        """Return what a question has for an answer; it is asked again if the session was lost meanwhile.
+        """Return the answer to a question. Ask once more if an open session turns out to be lost.
 
         Raises what the question raises.
         """
@@ -87,12 +94,12 @@ class PrimarySession:
         return question(self.session)
 
     def rest(self) -> None:
-        """Close the session where nothing was asked for a while."""
+        """Close the session if it was idle for too long."""
         if self._session is not None and time.monotonic() - self._used_at > self._idle_seconds:
             self.close()
 
     def close(self) -> None:
-        """Close the session; the next question opens another."""
+        """Close the session. The next question opens another one."""
         session, self._session = self._session, None
         if session is not None:
             session.close()

@@ -1,4 +1,4 @@
-"""The sessions of one worker on its secondary, and the stores on them."""
+"""The sessions of one worker on its secondary, and the stores that use them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
 
+# How long a process waits for the writer's lock at its start.
 LOCK_PATIENCE_SECONDS = 10.0
 
 
 def prepare_to_apply(writer: Session, facts: ServerFacts) -> None:
-    """Make a session one that applies the primary's rows as they are. Raises ServerError."""
+    """Set the variables of a session that applies the primary's rows unchanged. Raises ServerError."""
     writer.execute(APPLY_SESSION)
-    # Checks among them: the primary took these rows; a row event is not checked again either.
+    # These settings only let the server accept more. They turn checks off as well: the primary has accepted these rows,
+    # and the server does not check a row event again either.
     settings = allowing_statements(facts.variables)
     if facts.is_mariadb:
-        # Else each of our statements, all rows in it, stands in the secondary's binary log beside the rows themselves.
+        # Otherwise the secondary's binary log holds each of these statements, with all its rows, in addition to the row
+        # events.
         settings.append("SET SESSION binlog_annotate_row_events = 0")
     for setting in settings:
         try:
@@ -47,13 +50,13 @@ def prepare_to_apply(writer: Session, facts: ServerFacts) -> None:
 
 
 def open_ahead(settings: Settings, server: Server) -> Session:
-    """Open a session that reads what will be changed (applier/prefetch.py): it locks nothing, and keeps no versions.
+    """Open a session for `applier.prefetch` that reads rows before they are changed: no locks, no row versions.
 
     Raises ServerError.
     """
     session = connect(server, settings.network, init="SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
     try:
-        # One that is planned as a scan is of no use.
+        # A query that the server executes as a full scan is of no use.
         limit = "max_statement_time = 5" if session.is_mariadb else "max_execution_time = 5000"
         session.execute(f"SET SESSION {limit}")
     except BaseException:
@@ -64,7 +67,11 @@ def open_ahead(settings: Settings, server: Server) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class SecondarySessions:
-    """`writer` holds the lock and writes rows, position and definitions; `catalog` reads, with text as text."""
+    """The two sessions of a writer on its secondary, and the stores on them.
+
+    `writer` holds the writer's lock and writes rows, the position and definitions. `catalog` reads definitions and uses
+    the state schema; it returns text as str. One thread at a time uses a session. Closing them releases the lock.
+    """
 
     writer: Session
     catalog: Session
@@ -76,10 +83,19 @@ class SecondarySessions:
     def open(
         cls, settings: Settings, server: Server, *, former: FormerWriter | None = None, stop: StopToken | None = None
     ) -> Self:
-        """Connect and take the writer's lock. Raises LockHeld, ServerError, Interrupted.
+        """Connect and take the writer's lock.
 
-        `former` is the writer's connection that this process had before; `stop` ends the wait for what the server still
-        rolls back of it.
+        Args:
+            settings: the settings of the process.
+            server: the secondary.
+            former: the connection on which this process held the lock before.
+            stop: ends the wait for the server, which may still roll back what the former connection did.
+
+        Raises:
+            LockHeld: another process holds the lock.
+            Interrupted: a stop ended the wait.
+            ServerError: the secondary does not answer.
+
         """
         writer = connect(server, settings.network)
         try:
@@ -91,7 +107,7 @@ class SecondarySessions:
             create_state_schema(catalog, settings.state_schema)
             work = work_of(settings.primary, settings.selection)
             lock = WriterLock(writer, settings.state_schema, server.name, work=work)
-            # The server notices a killed process when its running statement ends: give it a moment.
+            # The server notices that a process was killed when its running statement ends: wait a moment for that.
             lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
@@ -99,22 +115,23 @@ class SecondarySessions:
             writer.close()
             catalog.close()
             raise
-        place = (settings.state_schema, server.name)
-        # The position is written on the writer's session, by text that the store builds; all else on the other one.
+        key = (settings.state_schema, server.name)
+        # The position is written on the writer's session, with a statement that the store returns. All else uses the
+        # catalog session.
         stores = Stores(
-            PositionStore(catalog, *place),
-            TableStore(catalog, *place),
-            IntentStore(catalog, *place),
-            UncomparedStore(catalog, *place),
+            PositionStore(catalog, *key),
+            TableStore(catalog, *key),
+            IntentStore(catalog, *key),
+            UncomparedStore(catalog, *key),
         )
         return cls(writer, catalog, facts, stores, lock)
 
     def guard(self, settings: Settings) -> LockGuard:
-        """Return what other connections of this process check before they write."""
+        """Return the check that other connections of this process run before they write."""
         return LockGuard(settings.state_schema, self.writer.server.name, self.writer.connection_id)
 
     def close(self) -> None:
-        """Close both; the lock goes with the writer's connection."""
+        """Close both sessions. The server releases the lock with the writer's connection."""
         self.writer.close()
         self.catalog.close()
 

@@ -1,4 +1,4 @@
-"""Where server binaries are: on this machine, or in a folder that holds another distribution's root."""
+"""Find server programs: those of this machine, and those in folders that hold the root of another distribution."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from replica_cli.core.errors import ConfigurationError
 
 _NAMES = ("mariadbd", "mysqld")
 _SHARES = ("/usr/share/mariadb", "/usr/share/mysql", "/usr/local/share/mariadb", "/usr/local/share/mysql")
-# Distributions keep servers out of an ordinary user's PATH.
+# Distributions install servers in folders that are not in an ordinary user's PATH.
 _FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/bin", "/usr/local/bin")
 
 
 class Flavour(StrEnum):
-    """Which family a server is of."""
+    """The flavour of a server."""
 
     MARIADB = "mariadb"
     MYSQL = "mysql"
@@ -28,7 +28,15 @@ class Flavour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerBinary:
-    """A server program; with `chroot`, `path` and `share` (MariaDB's own SQL files) are paths below that root."""
+    """A server program.
+
+    Attributes:
+        flavour: MariaDB or MySQL.
+        version: three numbers, e.g. "10.11.6".
+        path: the program; with `chroot`, its path inside that root.
+        chroot: the root of another distribution in which the program must run, or None.
+        share: the folder with MariaDB's own SQL files; with `chroot`, its path inside that root. None for MySQL.
+    """
 
     flavour: Flavour
     version: str
@@ -40,23 +48,27 @@ class ServerBinary:
         return f"{self.flavour}:{self.version}"
 
     def command(self, program: Path) -> list[str]:
-        """Return the words that run a program of this server, inside its root if it has one."""
+        """Return the words of a command that runs a program of this server, inside its root if it has one."""
         if self.chroot is None:
             return [str(program)]
-        # The chroot program, not a function between fork and exec: that is unsafe where there are threads.
+        # The chroot program, not a function between fork and exec, which is unsafe in a process with threads.
         return ["chroot", str(self.chroot), str(program)]
 
     def inside(self, path: Path) -> str:
-        """Return how the server spells a path of ours. Raises ValueError for one outside its root."""
+        """Return the path by which the server knows a path of this machine.
+
+        Raises:
+            ValueError: the path is outside of the server's root.
+        """
         return str(path) if self.chroot is None else f"/{path.relative_to(self.chroot)}"
 
     def outside(self, path: Path) -> Path:
-        """Return where a path of the server's root really is."""
+        """Return the path on this machine of a path inside the server's root."""
         return path if self.chroot is None else self.chroot / path.relative_to("/")
 
     @property
     def temporary_folder(self) -> Path:
-        """Return the folder in which this server's data may lie: its own root must contain it."""
+        """Return the folder for the data of this server. It is inside the server's root."""
         return temporary_folder() if self.chroot is None else self.chroot / "tmp"
 
 
@@ -67,29 +79,33 @@ def cache_folder() -> Path:
 
 
 def temporary_folder() -> Path:
-    """Return the folder for throw-away data: short, because a socket's path has at most 107 bytes."""
+    """Return the folder for throw-away data. Its path is short, because a socket's path has at most 107 bytes."""
     base = os.environ.get("TMPDIR")  # noqa: TID251  the system's setting, not one of replica's
     return Path(base) if base else Path("/tmp")  # noqa: S108  folders in it come from mkdtemp
 
 
 @cache
 def find_binaries() -> tuple[ServerBinary, ...]:
-    """Return every server found: this machine's first, then those in the cache's roots."""
+    """Return all servers: first those of this machine, then those in the roots in the cache folder."""
     return (*_machine_binaries(), *(b for root in _cached_roots() if (b := root_binary(root))))
 
 
 def select_binary(flavour: str, version: str | None = None) -> ServerBinary | None:
-    """Return the first server of a flavour whose version begins with `version` (whole numbers), None without one."""
+    """Return the first server of a flavour whose version begins with `version` (whole numbers), or None."""
     return next((b for b in find_binaries() if matches(b, flavour, version)), None)
 
 
 def matches(binary: ServerBinary, flavour: str, version: str | None = None) -> bool:
-    """Say whether a server is of a flavour and version: 10.1 means 10.1.x, not 10.11."""
+    """Return True if a server is of a flavour and version. Version 10.1 means 10.1.x, not 10.11."""
     return binary.flavour == flavour and (not version or f"{binary.version}.".startswith(f"{version.rstrip('.')}."))
 
 
 def require_binary(flavour: str = Flavour.MARIADB, version: str | None = None) -> ServerBinary:
-    """Return a server of a flavour and version. Raises ConfigurationError where there is none."""
+    """Return a server of a flavour and version.
+
+    Raises:
+        ConfigurationError: this machine has none.
+    """
     if (binary := select_binary(flavour, version)) is None:
         wanted = f"{flavour} {version}" if version else flavour
         raise ConfigurationError(
@@ -99,27 +115,27 @@ def require_binary(flavour: str = Flavour.MARIADB, version: str | None = None) -
 
 
 def root_binary(root: Path) -> ServerBinary | None:
-    """Return the server in a distribution's root folder, None where there is none or we may not change root."""
+    """Return the server in a distribution's root folder, or None if it has none or this process may not use chroot."""
     if os.geteuid() != 0 or shutil.which("chroot") is None:
         return None
     for folder in _FOLDERS:
         for name in _NAMES:
             path = Path(folder, name)
             if (root / path.relative_to("/")).is_file():
-                return _introduced(path, root)
+                return _identified(path, root)
     return None
 
 
 def _machine_binaries() -> tuple[ServerBinary, ...]:
-    found: dict[Path, ServerBinary] = {}
+    binaries: dict[Path, ServerBinary] = {}
     search = os.pathsep.join((os.environ.get("PATH", ""), *_FOLDERS))  # noqa: TID251  the system's setting
     for name in _NAMES:
         where = shutil.which(name, path=search)
-        # mysqld is often a link to mariadbd: one server, not two.
+        # mysqld is often a link to mariadbd, and then both are one server.
         real = Path(where).resolve() if where else None
-        if real and real not in found and (binary := _introduced(real, None)):
-            found[real] = binary
-    return tuple(found.values())
+        if real and real not in binaries and (binary := _identified(real, None)):
+            binaries[real] = binary
+    return tuple(binaries.values())
 
 
 def _cached_roots() -> list[Path]:
@@ -127,7 +143,7 @@ def _cached_roots() -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
-def _introduced(path: Path, root: Path | None) -> ServerBinary | None:
+def _identified(path: Path, root: Path | None) -> ServerBinary | None:
     words = ServerBinary(Flavour.MYSQL, "", path, root).command(path)
     answer = subprocess.run([*words, "--no-defaults", "--version"], capture_output=True, text=True, check=False)
     version = re.search(r"Ver (\d+\.\d+\.\d+)", answer.stdout)
@@ -139,7 +155,7 @@ def _introduced(path: Path, root: Path | None) -> ServerBinary | None:
 
 
 def _share(path: Path, root: Path | None) -> Path | None:
-    # A binary release unpacked anywhere has its files beside the program's folder.
-    places = [path.parent.parent / "share", path.parent.parent / "share" / "mysql", *map(Path, _SHARES)]
+    # A binary release that is unpacked in any folder has its files next to the program's folder.
+    candidates = [path.parent.parent / "share", path.parent.parent / "share" / "mysql", *map(Path, _SHARES)]
     base = root or Path("/")
-    return next((p for p in places if list((base / p.relative_to("/")).glob("*_system_tables.sql"))), None)
+    return next((p for p in candidates if list((base / p.relative_to("/")).glob("*_system_tables.sql"))), None)

@@ -1,4 +1,4 @@
-"""An independent comparison: the servers themselves digest every row, nothing of the copying code is used."""
+"""Compare the tables of two servers, without any of the code that copies them. The servers digest the rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN_ROWS = 5
 
 @dataclass(frozen=True, slots=True)
 class TableComparison:
-    """One table on two servers; row counts are None where the table is missing, `detail` says what differs."""
+    """The result for one table. The number of rows is None if the table is missing; `detail` says what differs."""
 
     schema: str
     table: str
@@ -48,15 +48,27 @@ def compare(
     may_have_more_columns: bool = False,
     is_detailed: bool = True,
 ) -> list[TableComparison]:
-    """Compare every table of a schema on two servers at rest; return one result a table, in the order of names.
+    """Compare all tables of a schema on two servers on which nothing is written meanwhile.
 
-    `may_have_more_columns` lets B's tables have columns that A's have not. Raises ServerError.
+    Args:
+        a: the first server.
+        b: the second server.
+        schema: the schema on A.
+        schema_b: the schema on B, if it has another name.
+        may_have_more_columns: tables of B may have columns that those of A do not have.
+        is_detailed: the results show rows that differ.
+
+    Returns:
+        One result for each table, in the order of names.
+
+    Raises:
+        ServerError: a server cannot be read.
     """
     schema_b = schema_b or schema
     with connect(a, _NETWORK) as session_a, connect(b, _NETWORK) as session_b:
         sides = _Side(session_a, schema), _Side(session_b, schema_b)
         tables_a, tables_b = (side.tables() for side in sides)
-        # A secondary may keep the history of a table whose primary does not.
+        # A table may be system-versioned on only one server. Then only its current rows are compared.
         sides[0].with_history = sides[1].with_history = sides[0].versioned & sides[1].versioned
         return [
             _compare_table(*sides, table, may_have_more_columns=may_have_more_columns, is_detailed=is_detailed)
@@ -74,41 +86,41 @@ class _Side:
         self.with_history: set[str] = set()
 
     def tables(self) -> set[str]:
-        found = self.session.rows(
+        rows = self.session.rows(
             "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = %s"
             " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')",
             self.schema,
         )
-        self.versioned = {str(name) for name, kind in found if kind == "SYSTEM VERSIONED"}
-        return {str(name) for name, _ in found}
+        self.versioned = {str(name) for name, kind in rows if kind == "SYSTEM VERSIONED"}
+        return {str(name) for name, _ in rows}
 
     def facts(self, table: str) -> dict[str, ColumnFacts]:
-        found = column_facts(self.session, self.schema, table)
-        return found | period_facts(self.session, self.schema, table) if table in self.with_history else found
+        columns = column_facts(self.session, self.schema, table)
+        return columns | period_facts(self.session, self.schema, table) if table in self.with_history else columns
 
     def count(self, table: str) -> int:
         row = self.session.row(f"SELECT COUNT(*) FROM {self.named(table)}")
         return int(row[0]) if row else 0
 
     def sums(self, table: str, digest: str) -> tuple[int, int, str, str]:
-        """Return the rows, those with a digest, and the sums of the digests' two halves."""
-        # Sums, not XOR: equal rows of a table without a key do not cancel each other.
+        """Return the number of rows, the number of those with a digest, and the sums of both halves of the digests."""
+        # Sums, not XOR, in which equal rows of a keyless table would cancel each other.
         halves = (f"SUM(CAST(CONV(SUBSTR(d, {start}, 16), 16, 10) AS UNSIGNED))" for start in (1, 17))
         row = self.session.row(
             f"SELECT COUNT(*), COUNT(d), {', '.join(halves)} FROM (SELECT {digest} AS d FROM {self.named(table)}) AS t"
         )
-        if row is None:  # an aggregate always answers
+        if row is None:  # an aggregate always gives a row
             raise AssertionError(table)
         return int(row[0]), int(row[1]), str(row[2]), str(row[3])
 
     def digests(self, table: str, columns: Sequence[ComparedColumn]) -> Counter[str]:
-        """Return how often each row's digest occurs, documents of the other flavour's form digested here."""
+        """Return how often each row's digest occurs. Documents that are text on the other server are digested here."""
         across = [c.value for c in columns if c.is_json_across]
-        found = self.session.each_row(
+        rows = self.session.each_row(
             f"SELECT {', '.join((digest_of(columns), *(f'CONVERT({v} USING utf8mb4)' for v in across)))}"
             f" FROM {self.named(table)}"
         )
-        return Counter(" ".join((str(digest), *map(_document_digest, documents))) for digest, *documents in found)
+        return Counter(" ".join((str(digest), *map(_document_digest, documents))) for digest, *documents in rows)
 
     def shown(self, table: str, columns: Sequence[ComparedColumn], digest: str) -> str:
         row = self.session.row(
@@ -139,7 +151,7 @@ def _compare_table(
     columns_a, columns_b = compared_columns(facts_a, facts_b)
     sums_a, sums_b = a.sums(table, digest_of(columns_a)), b.sums(table, digest_of(columns_b))
     if any(rows != digested for rows, digested, *_ in (sums_a, sums_b)):
-        # Never take rows without a digest for equal ones.
+        # Rows without a digest must never count as equal.
         detail = "rows too large to be digested: raise max_allowed_packet"
         return TableComparison(a.schema, table, sums_a[0], sums_b[0], is_equal=False, detail=detail)
     is_equal, detail = sums_a == sums_b, ""
@@ -154,9 +166,9 @@ _Compared = tuple[_Side, "Sequence[ComparedColumn]"]
 
 
 def _differing_rows(a: _Compared, b: _Compared, table: str) -> str:
-    found_a, found_b = (side.digests(table, columns) for side, columns in (a, b))
+    digests_a, digests_b = (side.digests(table, columns) for side, columns in (a, b))
     lines: list[str] = []
-    for label, (side, columns), only in (("A", a, found_a - found_b), ("B", b, found_b - found_a)):
+    for label, (side, columns), only in (("A", a, digests_a - digests_b), ("B", b, digests_b - digests_a)):
         lines.append(f"{only.total()} rows only on {label}")
         shown = [(side.shown(table, columns, digest), times) for digest, times in sorted(only.items())[:_SHOWN_ROWS]]
         lines += [f"  {times} x {text}" if times > 1 else f"  {text}" for text, times in shown]

@@ -1,4 +1,4 @@
-"""The demo's servers and shop: a sandbox whose servers can outlive the program, and a shop of a chosen size."""
+"""Make the demo's servers and shop: a sandbox whose servers can outlive the program, and a shop of a chosen size."""
 
 from __future__ import annotations
 
@@ -24,52 +24,64 @@ if TYPE_CHECKING:
 _READY_SECONDS = 60.0
 _ATTEMPTS = 30
 
-# Customers, products, stock and countries are always whole: the rest refers to them.
+# Customers, products, stock and countries are always complete, because the other tables refer to them.
 _FIXED_ROWS = 35_050
 _VARIED_ROWS = {"purchase": 40_000, "purchase_item": 85_000, "login": 10_000, "visit": 30_000}
 _ROUND_ROWS = _VARIED_ROWS["purchase"] + _VARIED_ROWS["purchase_item"]
 
 
 class DemoServer(SandboxServer):
-    """A server that can be let go: from then on it lives on its own."""
+    """A server that can be detached, and then runs on after this program."""
 
-    _free: subprocess.Popen[bytes] | None = None
+    _detached: subprocess.Popen[bytes] | None = None
 
-    def let_go(self, held: Sequence[int]) -> int:
-        """Start it again apart from this program, with the descriptors `held` open; return its process id."""
+    def detach(self, held: Sequence[int]) -> int:
+        """Restart the server so that it outlives this program, and return its process id.
+
+        Args:
+            held: the file descriptors that the server keeps open.
+
+        Raises:
+            ReplicaError: the server does not start again.
+        """
         self.stop()
-        # A session of its own: neither the terminal's end nor its Ctrl-C reaches the server.
+        # A new session, so that neither the end of the terminal nor its Ctrl-C reaches the server.
         with (self.folder / "output.log").open("ab") as sink:
-            self._free = subprocess.Popen(
+            self._detached = subprocess.Popen(
                 self._words(), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, pass_fds=held, start_new_session=True
             )
         deadline = time.monotonic() + _READY_SECONDS
         while not self._answers():
-            if self._free.poll() is not None or time.monotonic() > deadline:
+            if self._detached.poll() is not None or time.monotonic() > deadline:
                 raise ReplicaError(f"{self}: did not start again:\n{self.log_tail()}")
-        return self._free.pid
+        return self._detached.pid
 
     def remove(self) -> None:
-        """Stop it and delete its folder."""
-        if self._free is not None and self._free.poll() is None:
-            self._free.kill()
-            self._free.wait()
+        """End the server, detached or not, and delete its folder."""
+        if self._detached is not None and self._detached.poll() is None:
+            self._detached.kill()
+            self._detached.wait()
         super().remove()
 
 
 class DemoSandbox(Sandbox):
-    """A primary and two secondaries, gone at the end unless they are kept."""
+    """A primary and two secondaries. They are removed at the end unless `keep` is called."""
 
     def start_servers(self) -> tuple[DemoServer, tuple[DemoServer, ...]]:
-        """Start all three, side by side; return the primary and the secondaries. Raises ReplicaError."""
+        """Start all three servers at the same time, and return the primary and the secondaries.
+
+        Raises:
+            ReplicaError: a server does not start.
+        """
         primary, *secondaries = [self._add(name) for name in ("primary", "secondary1", "secondary2")]
         self.start_all()
         return primary, tuple(secondaries)
 
     def keep(self) -> tuple[int, ...]:
-        """Let the servers live on and give up their folder; return their process ids."""
-        # They hold the folder's lock in our place: once all have ended, the next sandbox clears it away.
-        pids = tuple(server.let_go(self._locks) for server in self.servers if isinstance(server, DemoServer))
+        """Detach the servers and give up their folders. Return the process ids."""
+        # The servers hold the lock of the folder instead of this program. The next sandbox that starts after their end
+        # removes the folder.
+        pids = tuple(server.detach(self._locks) for server in self.servers if isinstance(server, DemoServer))
         atexit.unregister(self.close)
         self.servers.clear()
         self._folders.clear()
@@ -88,30 +100,30 @@ class DemoSandbox(Sandbox):
 
 
 def load_about(session: Session, rows: int) -> int:
-    """Make the shop with about so many rows, 35,050 at least; return how many there are."""
-    have = load_shop(session).rows
-    if rows < have:
+    """Make the shop with about `rows` rows, at least 35,050. Return the number of rows that it has."""
+    loaded = load_shop(session).rows
+    if rows < loaded:
         share = max(0, rows - _FIXED_ROWS) / sum(_VARIED_ROWS.values())
         _thin_out(session, share)
     else:
-        _grow(session, rows - have)
+        _grow(session, rows - loaded)
     counted = (session.row(f"SELECT COUNT(*) FROM `{SCHEMA}`.`{name}`") for name in _VARIED_ROWS)
     return _FIXED_ROWS + sum(int(row[0]) for row in counted if row)
 
 
 def add_column(session: Session) -> str:
-    """Add a column to the shop's customers, as a release would, and use it; return the statement."""
+    """Add a column to the shop's customers, as a release of an application would, and use it. Return the statement."""
     statement = f"ALTER TABLE `{SCHEMA}`.customer ADD COLUMN points INT UNSIGNED NOT NULL DEFAULT 0 AFTER credit"
-    # The crowd's transactions and the ALTER can wait for each other, one on a row lock and one on the definition's,
-    # which no deadlock detection sees: whoever alters a busy parent table waits briefly and tries again.
+    # A transaction of the writer and the ALTER can wait for each other, one for a row lock and one for the metadata
+    # lock. No deadlock detection sees that. So an ALTER of a busy parent table waits only briefly and is then repeated.
     session.execute("SET SESSION lock_wait_timeout=2, innodb_lock_wait_timeout=2")
     for text in (statement, f"UPDATE `{SCHEMA}`.customer SET points = id MOD 1000 WHERE id <= 1000"):
-        _execute_in_turn(session, text)
+        _execute_with_retries(session, text)
     return statement
 
 
 def env_text(primary: SandboxServer, secondaries: Sequence[SandboxServer], folder: Path) -> str:
-    """Return settings for these servers in the form of a .env file."""
+    """Return the settings for these servers as the text of a .env file."""
     login = primary.address()
     return "\n".join(
         (
@@ -130,7 +142,7 @@ def env_text(primary: SandboxServer, secondaries: Sequence[SandboxServer], folde
     )
 
 
-def _execute_in_turn(session: Session, statement: str) -> None:
+def _execute_with_retries(session: Session, statement: str) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             session.execute(statement)
@@ -143,7 +155,7 @@ def _execute_in_turn(session: Session, statement: str) -> None:
 
 def _thin_out(session: Session, share: float) -> None:
     limits = {name: int(count * share) for name, count in _VARIED_ROWS.items()}
-    # Their lines go with them, by the foreign key.
+    # The foreign key also deletes their lines.
     session.execute(f"DELETE FROM `{SCHEMA}`.purchase WHERE id > %s", limits["purchase"])
     for name in ("login", "visit"):
         session.execute(f"DELETE FROM `{SCHEMA}`.`{name}` LIMIT %s", _VARIED_ROWS[name] - limits[name])
@@ -154,7 +166,7 @@ def _grow(session: Session, rows: int) -> None:
     number = 0
     while rows > 0:
         number += 1
-        # A round is at most all purchases again, under new numbers.
+        # Each round inserts at most all original purchases again, with new ids.
         last = min(_VARIED_ROWS["purchase"], _VARIED_ROWS["purchase"] * rows // _ROUND_ROWS)
         offset = number * 1_000_000
         session.execute(

@@ -1,4 +1,4 @@
-"""How sandbox servers are configured: everything said on the command line, no option file read."""
+"""Build the options of sandbox servers. All options are on the command line, and no option file is read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Options = dict[str, str | int | None]  # None: the option stands without a value
+Options = dict[str, str | int | None]  # None: the option has no value
 
 _COMMON: Options = {
     "bind-address": "127.0.0.1",
     "skip-name-resolve": None,
     "log-bin": "binlog",
     "binlog-format": "ROW",
-    # A killed process loses nothing that it wrote: the kernel has it. Only a power cut needs more.
+    # A killed process loses nothing that it wrote, because the kernel has it. Only a power cut needs more.
     "sync-binlog": 0,
     "innodb-flush-log-at-trx-commit": 2,
     "innodb-buffer-pool-size": "96M",
@@ -34,26 +34,26 @@ _FLAVOURED: dict[Flavour, Options] = {
         "mysqlx": "OFF",
         "innodb-redo-log-capacity": "64M",
         "skip-replica-start": None,
-        # The packaged default is a folder that only the package's own set-up makes.
+        # The default in packages is a folder that only the package's own set-up makes.
         "secure-file-priv": "NULL",
-        # As MariaDB has it: a copy is a third faster with it.
+        # The default of MariaDB. A copy is a third faster with it.
         "local-infile": "ON",
     },
 }
 
 
 def default_options(flavour: Flavour) -> Options:
-    """Return what every sandbox server of a flavour is started with: small, quick, row format, loopback only."""
+    """Return the options of all sandbox servers of a flavour: small, fast, row format, only the loopback interface."""
     return {**_COMMON, **_FLAVOURED[flavour]}
 
 
 def merged(options: Options, others: Mapping[str, str | int | None]) -> Options:
-    """Return options with others laid over them; `_` and `-` in names are the same."""
+    """Return options in which `others` replace those of the same name. In names `_` and `-` are the same."""
     return {**options, **{name.replace("_", "-"): value for name, value in others.items()}}
 
 
-def place_options(binary: ServerBinary, folder: Path) -> Options:
-    """Return where a server keeps its things below its own folder, in its own spelling."""
+def path_options(binary: ServerBinary, folder: Path) -> Options:
+    """Return the options for a server's paths below `folder`, as the server knows these paths."""
     return {
         "datadir": binary.inside(folder / "data"),
         "tmpdir": binary.inside(folder / "tmp"),
@@ -64,5 +64,5 @@ def place_options(binary: ServerBinary, folder: Path) -> Options:
 
 
 def command_words(options: Options) -> list[str]:
-    """Return options as words of a command line, in their order: the server lets the last of two win."""
+    """Return options as words of a command line, in their order. A server uses the last of two values."""
     return [f"--{name}" if value is None else f"--{name}={value}" for name, value in options.items()]

@@ -1,4 +1,4 @@
-"""A server's process: started so that it ends with us, signalled by its own id only."""
+"""Run a server as a child process that ends with this program, and signal it only by its own process id."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ _PORTS = range(20000, 32000)
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on.
+    """Return a loopback TCP port on which no process listens.
 
-    From below the range that the kernel gives to outgoing connections: else a client could sit on a server's port
-    while that server is down.
+    The port is below the range that the kernel uses for outgoing connections. Otherwise a client could get a server's
+    port while that server is down.
+
+    Raises:
+        OSError: no free port was found.
     """
     numbers = Random()
     for _ in range(1000):
@@ -35,32 +38,33 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """A running server program. Start it from a thread that lives on: the kernel ends it with that thread."""
+    """A running server program. Start it from a thread that outlives it: the kernel ends it with that thread."""
 
     def __init__(self, words: Sequence[str], output: Path, *, source: Path = Path(os.devnull)) -> None:
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        # Its own process group: Ctrl-C in the terminal is ours to hear, servers are stopped in order.
-        with output.open("ab") as sink, source.open("rb") as given:
-            self._child = subprocess.Popen([*guard, *words], stdin=given, stdout=sink, stderr=sink, process_group=0)
+        # The server has its own process group: Ctrl-C in the terminal reaches only this program, which then stops the
+        # servers in order.
+        with output.open("ab") as sink, source.open("rb") as stdin:
+            self._child = subprocess.Popen([*guard, *words], stdin=stdin, stdout=sink, stderr=sink, process_group=0)
         self._is_frozen = False
 
     @property
     def pid(self) -> int:
-        """Return the server's own process id (the words before it replace themselves by it)."""
+        """Return the server's own process id. The programs that start it replace themselves by it."""
         return self._child.pid
 
     @property
     def is_running(self) -> bool:
-        """Say whether the process lives, frozen or not."""
+        """Return True if the process exists, frozen or not."""
         return self._child.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """Return how it ended, None while it runs."""
+        """Return the exit code of the process, or None while it runs."""
         return self._child.poll()
 
     def has_ended_within(self, seconds: float) -> bool:
-        """Wait for its end, at most so long; return whether it came."""
+        """Wait at most `seconds` for the end of the process. Return True if it ended."""
         try:
             self._child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -68,17 +72,17 @@ class ServerProcess:
         return True
 
     def freeze(self) -> None:
-        """Stop its clock: connections stay open, nothing answers."""
+        """Suspend the process (SIGSTOP): connections stay open, but it does not answer."""
         self._signal(signal.SIGSTOP)
         self._is_frozen = True
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the process (SIGCONT)."""
         self._signal(signal.SIGCONT)
         self._is_frozen = False
 
     def stop(self, patience_seconds: float = 20.0) -> None:
-        """Ask it to shut down, end it when it does not."""
+        """Ask the server to shut down, and kill it if it does not end within `patience_seconds`."""
         if self._is_frozen:
             self.thaw()
         self._signal(signal.SIGTERM)
@@ -86,7 +90,7 @@ class ServerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """Kill the process (SIGKILL) and wait for its end."""
         self._signal(signal.SIGKILL)
         self._child.wait()
 

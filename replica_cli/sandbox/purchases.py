@@ -1,6 +1,6 @@
-"""What customers and staff of the sample shop do: one function, one transaction's statements.
+"""Define what customers and staff of the sample shop do. Each function runs the statements of one transaction.
 
-Each takes a session inside an open transaction, the schema being its default one, and returns the rows it touched.
+It takes a session with an open transaction and the shop as default schema, and returns the number of changed rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WORDS = ("", "Zoë", "O'Brien", "東京 🛒", "back\\slash", "two\nlines", "tr
 
 
 def order(session: Session, chance: Random) -> int:
-    """Place an order of a few lines, now and then as a new customer, and take it from stock."""
+    """Place an order of a few lines, sometimes as a new customer, and take it from stock."""
     rows = 1
     customer = _customer(session, chance)
     if customer is None or chance.random() < 0.2:
@@ -71,7 +71,7 @@ def edit_product(session: Session, chance: Random) -> int:
 
 
 def edit_customer(session: Session, chance: Random) -> int:
-    """Change a customer's words."""
+    """Change a customer's name, note and country."""
     return session.execute(
         "UPDATE customer SET name = %s, note = %s, country = %s, status = status + 0 WHERE id = %s",
         chance.choice(_WORDS), chance.choice((None, *_WORDS, "Ω" * 400)), chance.choice((None, "AA", "AB", "BC")),
@@ -80,7 +80,7 @@ def edit_customer(session: Session, chance: Random) -> int:
 
 
 def visit(session: Session, chance: Random) -> int:
-    """Note a few visits in the table without a key, equal ones among them."""
+    """Insert a few equal visits into the keyless table."""
     seen = (chance.choice(("/", "/p/7", "/p/été")), chance.choice((None, 7)), chance.random(), chance.randrange(-9, 99))
     several = ", ".join(["(NOW(3), %s, %s, %s, %s)"] * chance.randint(1, 4))
     values = seen * several.count("(NOW")
@@ -88,7 +88,7 @@ def visit(session: Session, chance: Random) -> int:
 
 
 def forget_visits(session: Session, chance: Random) -> int:
-    """Delete and change rows of the table without a key, one of several equal ones among them."""
+    """Delete and change rows of the keyless table, also single ones of several equal rows."""
     rows = session.execute("DELETE FROM visit ORDER BY seen LIMIT %s", chance.randint(1, 4))
     return rows + session.execute("UPDATE visit SET clicks = 100 - clicks ORDER BY seen LIMIT 2")
 
@@ -103,7 +103,7 @@ def take_stock(session: Session, chance: Random) -> int:
 
 
 def log_in(session: Session, chance: Random) -> int:
-    """Give out a login, change the key of another and delete a third."""
+    """Insert a login, change the key of a second one and delete a third one."""
     rows = session.execute(
         "INSERT INTO login VALUES (%s, %s, %s, NOW(3))",
         chance.randbytes(16), _customer(session, chance), chance.choice((None, b"", b"\x7f\0\0\x01")),
@@ -114,12 +114,12 @@ def log_in(session: Session, chance: Random) -> int:
 
 
 def cancel(session: Session, chance: Random) -> int:
-    """Delete a purchase; its lines go with it by the foreign key."""
+    """Delete a purchase. The foreign key deletes its lines."""
     return session.execute("DELETE FROM purchase WHERE id = %s", _purchase(session, chance))
 
 
 def renumber_lines(session: Session, chance: Random) -> int:
-    """Change a part of a composite key in several rows."""
+    """Change one column of a composite key in several rows."""
     return session.execute(
         "UPDATE purchase_item SET line = line + 1 WHERE purchase_id = %s AND line < 60000 ORDER BY line DESC",
         _purchase(session, chance),
@@ -127,18 +127,18 @@ def renumber_lines(session: Session, chance: Random) -> int:
 
 
 def rename_product(session: Session, chance: Random) -> int:
-    """Change a product's key; its stock and all its lines follow by the foreign keys."""
+    """Change a product's key. The foreign keys change its stock and all its lines."""
     return session.execute("UPDATE product SET sku = %s WHERE sku = %s", f"N-{_hex(chance)}", _sku(session, chance))
 
 
 def renumber_customer(session: Session, chance: Random) -> int:
-    """Change a customer's key; purchases and logins follow. The new one is far above those given out in turn."""
+    """Change a customer's key; the foreign keys change purchases and logins. New keys are far above AUTO_INCREMENT."""
     new = chance.randrange(3_000_000_000, 4_000_000_000)
     return session.execute("UPDATE customer SET id = %s WHERE id = %s", new, _customer(session, chance))
 
 
 def remove_customer(session: Session, chance: Random) -> int:
-    """Delete a customer: purchases and their lines go, logins lose their owner."""
+    """Delete a customer. The foreign keys delete purchases and their lines, and set the customer of logins to NULL."""
     return session.execute("DELETE FROM customer WHERE id = %s", _customer(session, chance))
 
 
@@ -153,7 +153,7 @@ def reprice(session: Session, chance: Random) -> int:
     )
 
 
-# How often each is done, of a hundred or so.
+# How often each function is chosen, of about a hundred times.
 WEIGHTS: dict[Callable[[Session, Random], int], int] = {
     order: 34, pay: 14, visit: 12, edit_product: 8, edit_customer: 6, take_stock: 7, log_in: 6, cancel: 5,
     forget_visits: 3, renumber_lines: 3, rename_product: 1, renumber_customer: 1, remove_customer: 1, reprice: 1,
@@ -161,24 +161,24 @@ WEIGHTS: dict[Callable[[Session, Random], int], int] = {
 
 
 def _customer(session: Session, chance: Random) -> int | None:
-    found = session.row("SELECT id FROM customer WHERE id >= %s ORDER BY id LIMIT 1", chance.randrange(25_000))
-    return int(found[0]) if found else None
+    row = session.row("SELECT id FROM customer WHERE id >= %s ORDER BY id LIMIT 1", chance.randrange(25_000))
+    return int(row[0]) if row else None
 
 
 def _purchase(session: Session, chance: Random) -> int | None:
-    found = session.row("SELECT id FROM purchase WHERE id <= %s ORDER BY id DESC LIMIT 1", chance.randrange(60_000))
-    return int(found[0]) if found else None
+    row = session.row("SELECT id FROM purchase WHERE id <= %s ORDER BY id DESC LIMIT 1", chance.randrange(60_000))
+    return int(row[0]) if row else None
 
 
 def _sku(session: Session, chance: Random) -> str | None:
     start = f"{chance.choice(('Bk', 'TOY', 'Été', 'N'))}-{chance.randrange(5000):06d}"
-    found = session.row("SELECT sku FROM product WHERE sku >= %s ORDER BY sku LIMIT 1", start)
-    return str(found[0]) if found else None
+    row = session.row("SELECT sku FROM product WHERE sku >= %s ORDER BY sku LIMIT 1", start)
+    return str(row[0]) if row else None
 
 
 def _inserted(session: Session) -> int:
-    found = session.row("SELECT LAST_INSERT_ID()")
-    return int(found[0]) if found else 0
+    row = session.row("SELECT LAST_INSERT_ID()")
+    return int(row[0]) if row else 0
 
 
 def _hex(chance: Random) -> str:

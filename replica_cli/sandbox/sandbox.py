@@ -1,4 +1,4 @@
-"""A place that owns throw-away servers and takes all of them away at its end."""
+"""Own throw-away servers and their folders, and remove all of them at the end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _LOCK = "lock"
 
 
 class Sandbox:
-    """Servers and their folders; ends them on leaving the `with` block, or when the program ends.
+    """Servers and their folders. They end with the `with` block, or with the program.
 
-    Folders that a killed program left behind are removed by the next sandbox.
+    The next sandbox removes the folders of a killed program.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Sandbox:
 
     @property
     def folder(self) -> Path:
-        """Return a folder of this sandbox, for files that go with it."""
+        """Return the folder of this sandbox. Files in it are deleted with the sandbox."""
         return self._own_folder(temporary_folder())
 
     def add(
@@ -46,7 +46,7 @@ class Sandbox:
         name: str | None = None,
         options: Mapping[str, str | int | None] | None = None,
     ) -> SandboxServer:
-        """Return a server that is not started yet; MariaDB of this machine unless told otherwise."""
+        """Return a server that is not started. Without `binary` it is the MariaDB of this machine."""
         binary = binary or require_binary()
         number = len(self.servers) + 1
         folder = self._own_folder(binary.temporary_folder) / f"s{number}"
@@ -62,14 +62,18 @@ class Sandbox:
         name: str | None = None,
         options: Mapping[str, str | int | None] | None = None,
     ) -> SandboxServer:
-        """Return a server that answers. Raises ReplicaError with the end of its log."""
+        """Add a server, start it and wait until it answers.
+
+        Raises:
+            ReplicaError: the server does not start. The message has the end of its log.
+        """
         server = self.add(binary, name=name, options=options)
         server.start()
         return server
 
     def start_all(self) -> None:
-        """Start every server that does not run, side by side."""
-        # Side by side without threads: a server ends with the thread that started it.
+        """Start all servers that do not run, at the same time."""
+        # Without threads, because a server ends with the thread that started it.
         waiting = [server for server in self.servers if not server.is_running]
         for server in waiting:
             server.launch()
@@ -77,7 +81,7 @@ class Sandbox:
             server.wait_until_ready()
 
     def close(self) -> None:
-        """End every server and delete everything; closing again does nothing."""
+        """End all servers and delete all folders. A second call does nothing."""
         atexit.unregister(self.close)
         for server in self.servers:
             server.remove()
@@ -103,7 +107,7 @@ class Sandbox:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
             folder.chmod(0o755)
             self._folders[base] = folder
-            # Locked before it bears its name: nobody can find it free.
+            # The file is locked before it gets its name, so that no other process finds it unlocked.
             lock = os.open(folder / f".{_LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
             (folder / f".{_LOCK}").rename(folder / _LOCK)
@@ -112,7 +116,7 @@ class Sandbox:
 
 
 def _remove_orphans(base: Path) -> None:
-    # The lock, not a process id, tells whether the owner lives: ids come again, and other containers have their own.
+    # The lock tells if the owner is alive. A process id does not: ids are reused, and other containers have their own.
     for lock_path in base.glob(f"{_PREFIX}*/{_LOCK}"):
         with contextlib.suppress(OSError):
             lock = os.open(lock_path, os.O_RDWR)

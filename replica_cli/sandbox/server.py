@@ -1,4 +1,4 @@
-"""One throw-away server: start, restart, stop, kill, freeze, and the way in."""
+"""Control one throw-away server: start, restart, stop, kill and freeze it, and connect to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import Network, Secret, Server
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import Session, connect
-from replica_cli.sandbox.options import Options, command_words, default_options, merged, place_options
+from replica_cli.sandbox.options import Options, command_words, default_options, merged, path_options
 from replica_cli.sandbox.process import ServerProcess, free_port
 from replica_cli.sandbox.template import PASSWORD, USER, copy_template, tail
 from replica_cli.stop import StopToken
@@ -27,9 +27,9 @@ _PORT_ATTEMPTS = 3
 
 
 class SandboxServer:
-    """A server with a folder and a port of its own; the port stays the same over restarts.
+    """A server with its own folder and port. A restart does not change the port.
 
-    Call it from a thread that outlives the server (see ServerProcess). Not for two threads at a time.
+    Call it from a thread that outlives the server (see ServerProcess), and not from two threads at the same time.
     """
 
     def __init__(
@@ -51,40 +51,52 @@ class SandboxServer:
 
     @property
     def log_path(self) -> Path:
-        """Return the server's error log."""
+        """Return the path of the server's error log."""
         return self.folder / "error.log"
 
     @property
     def data_path(self) -> Path:
-        """Return the server's data folder, its binary logs in it."""
+        """Return the server's data folder, which also holds its binary log."""
         return self.folder / "data"
 
     @property
     def pid(self) -> int:
-        """Return the process id. Raises ReplicaError when the server was not started."""
+        """Return the process id.
+
+        Raises:
+            ReplicaError: the server was not started.
+        """
         return self._started().pid
 
     @property
     def is_running(self) -> bool:
-        """Say whether the server's process lives, frozen or not."""
+        """Return True if the server's process exists, frozen or not."""
         return self._process is not None and self._process.is_running
 
     def address(self, user: str = USER, name: str | None = None, *, password: str = PASSWORD) -> Server:
-        """Return how to log in; the default account may do everything."""
+        """Return the address and the account to log in with. The default account has all privileges."""
         return Server(name or self.name, "127.0.0.1", self.port, user, Secret(password))
 
     def session(self, database: str | None = None) -> Session:
-        """Open a session that may do everything. Raises ServerError."""
+        """Open a session with all privileges.
+
+        Raises:
+            ServerError: the server does not accept it.
+        """
         network = Network(connect_timeout=5.0, query_timeout=300.0)
         return connect(self.address(), network, database=database, inherits=True)
 
     def start(self) -> None:
-        """Start and wait until it answers. Raises ReplicaError with the end of its log."""
+        """Start the server and wait until it answers.
+
+        Raises:
+            ReplicaError: it does not start. The message has the end of its log.
+        """
         self.launch()
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Start without waiting, so that several can start side by side; `wait_until_ready` follows."""
+        """Start the server without waiting, so that several can start at once. Call `wait_until_ready` after it."""
         if self.is_running:
             return
         if not self.data_path.exists():
@@ -93,13 +105,17 @@ class SandboxServer:
         self._process = ServerProcess(self._words(), self.folder / "output.log")
 
     def wait_until_ready(self, patience_seconds: float = _READY_SECONDS) -> None:
-        """Wait until it answers a query. Raises ReplicaError with the end of its log."""
+        """Wait until the server answers a query.
+
+        Raises:
+            ReplicaError: it ends, or does not answer in time. The message has the end of its log.
+        """
         deadline = time.monotonic() + patience_seconds
         attempts = 1
         while not self._answers():
             process = self._started()
             if not process.is_running and "Address already in use" in self.log_tail() and attempts < _PORT_ATTEMPTS:
-                # Somebody took the port between our look and the server's start.
+                # Another process took the port between `free_port` and the start of the server.
                 attempts += 1
                 self.log_path.unlink()
                 self.port = free_port()
@@ -110,36 +126,36 @@ class SandboxServer:
                 raise ReplicaError(f"{self}: no answer after {patience_seconds:.0f} s:\n{self.log_tail()}")
 
     def stop(self) -> None:
-        """Shut down politely, forcibly when that takes too long; nothing when it is down."""
+        """Shut the server down, and kill it if that takes too long. Do nothing if it is not running."""
         if self._process is not None:
             self._process.stop()
 
     def kill(self) -> None:
-        """End it with SIGKILL and wait for its end: the next start recovers."""
+        """End the server with SIGKILL and wait for its end. The next start recovers."""
         self._started().kill()
 
     def restart(self, options: Mapping[str, str | int | None] | None = None) -> None:
-        """Stop where it runs and start, with further options if given; its data and port stay."""
+        """Stop the server if it runs and start it, with further options if given. Data and port do not change."""
         self.stop()
         self.options = merged(self.options, options or {})
         self.start()
 
     def freeze(self) -> None:
-        """Stop its clock (SIGSTOP): connections stay open, nothing answers."""
+        """Suspend the server (SIGSTOP): connections stay open, but it does not answer."""
         self._started().freeze()
 
     def thaw(self) -> None:
-        """Let it go on (SIGCONT)."""
+        """Resume the server (SIGCONT)."""
         self._started().thaw()
 
     def log_tail(self, lines: int = 20) -> str:
-        """Return the last lines of its log, and of what it said before it had one."""
+        """Return the last lines of its output before it opened its log, and those of its log."""
         return "\n".join(filter(None, (tail(self.folder / "output.log", lines), tail(self.log_path, lines))))
 
     def remove(self) -> None:
-        """Stop it and delete its folder."""
+        """End the server and delete its folder."""
         if self._process is not None and self._process.is_running:
-            self._process.kill()  # its data goes anyway
+            self._process.kill()  # a clean end is not needed, because its data is deleted
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __str__(self) -> str:
@@ -147,9 +163,9 @@ class SandboxServer:
 
     def _words(self) -> list[str]:
         options = merged(default_options(self.binary.flavour), {"server-id": self.server_id, "port": self.port})
-        options = merged({**options, **place_options(self.binary, self.folder)}, self.options)
+        options = merged({**options, **path_options(self.binary, self.folder)}, self.options)
         if os.geteuid() == 0:
-            options.setdefault("user", "root")  # both flavours refuse to run as root by accident
+            options.setdefault("user", "root")  # both flavours refuse to run as root without it
         return [*self.binary.command(self.binary.path), "--no-defaults", *command_words(options)]
 
     def _started(self) -> ServerProcess:
@@ -160,9 +176,9 @@ class SandboxServer:
     def _answers(self) -> bool:
         try:
             with connect(self.address(), Network(connect_timeout=2.0, query_timeout=10.0)) as session:
-                # Its own folder proves that it is not another server that took the port.
-                found = session.row("SELECT @@datadir")
-                return found is not None and str(found[0]).rstrip("/") == self.binary.inside(self.data_path)
+                # The folder proves that this is not another server that took the port.
+                row = session.row("SELECT @@datadir")
+                return row is not None and str(row[0]).rstrip("/") == self.binary.inside(self.data_path)
         except ServerError:
             StopToken().wait(0.02)
             return False

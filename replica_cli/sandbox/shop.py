@@ -1,6 +1,6 @@
-"""The sample shop: eight tables of mixed types and keys, about 200,000 rows made by the server itself.
+"""Make the sample shop: eight tables with various types and keys, and about 200,000 rows that the server itself makes.
 
-The SQL is what MariaDB and MySQL both understand. Values follow from the row's number, so that two loads are equal.
+The SQL works on MariaDB and MySQL. All values are computed from the number of the row, so two loads are equal.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ _ROWS = {
         SELECT UNHEX(LEFT(SHA2(n, 256), 32)), IF(n MOD 6 = 0, NULL, 1 + n),
             UNHEX(LEFT(SHA2(n + 1, 256), IF(n MOD 2, 8, 32))),
             IF(n MOD 8 = 0, NULL, DATE_ADD('2024-03-01', INTERVAL n SECOND))"""),
-    # Three visits in a row are equal, and the table has no key.
+    # Every three consecutive visits are equal, and the table has no primary or unique key.
     "visit": (30_000, """
         (seen, path, customer_id, seconds, clicks)
         SELECT DATE_ADD('2024-04-01', INTERVAL n DIV 3 SECOND), CONCAT('/p/', n DIV 3 MOD 500),
@@ -138,14 +138,14 @@ TABLES = tuple(_TABLES)
 
 @dataclass(frozen=True, slots=True)
 class ShopSize:
-    """How much was loaded."""
+    """How many rows and tables were loaded."""
 
     rows: int
     tables: int
 
 
 def create_shop(session: Session, schema: str = SCHEMA) -> None:
-    """Make the shop's schema and empty tables, in place of those of that name."""
+    """Make the shop's schema with empty tables. A schema of that name is dropped first."""
     session.execute(f"DROP DATABASE IF EXISTS `{schema}`")
     session.execute(f"CREATE DATABASE `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
     session.execute(f"USE `{schema}`")
@@ -154,7 +154,7 @@ def create_shop(session: Session, schema: str = SCHEMA) -> None:
 
 
 def load_shop(session: Session, schema: str = SCHEMA) -> ShopSize:
-    """Make the shop and fill it, one transaction a table; return how much that was."""
+    """Make the shop and fill it, with one transaction for each table. Return how much was loaded."""
     create_shop(session, schema)
     total = sum(
         session.execute(f"INSERT INTO `{name}` {select} FROM ({_numbers(count)}) AS numbers")
@@ -164,7 +164,7 @@ def load_shop(session: Session, schema: str = SCHEMA) -> ShopSize:
 
 
 def _numbers(count: int) -> str:
-    # Crossed digits: recursion has other words and other limits on each flavour.
+    # A cross join of digits, because the syntax and the limits of recursive queries differ between the flavours.
     digits = " UNION ALL ".join(f"SELECT {d} AS d" for d in range(10))
     places = range(len(str(count - 1)))
     value = " + ".join(f"{10**p} * t{p}.d" for p in places)

@@ -1,4 +1,4 @@
-"""A customer crowd in a thread: keeps changing the sample shop while it is copied, streamed, cut and killed."""
+"""Change the sample shop in a thread, as customers would, while the shop is copied and streamed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NETWORK = Network(connect_timeout=5.0, query_timeout=60.0)
 
 @dataclass(frozen=True, slots=True)
 class WriterCounts:
-    """What a writer has done; `rows` without those that foreign keys touched."""
+    """What a writer has done. `rows` does not count the rows that foreign keys changed."""
 
     transactions: int = 0
     rows: int = 0
@@ -30,10 +30,10 @@ class WriterCounts:
 
 
 class ShopWriter:
-    """Write random but valid transactions until stopped.
+    """A thread that writes random but valid transactions until it is stopped.
 
-    The same seed on the same data makes the same statements. Deadlocks are done again and lost connections opened
-    again, as an application would; any other error ends the thread and is raised by `stop`.
+    The same seed on the same data makes the same statements. After a deadlock or a lost connection the writer continues
+    with another transaction, as an application would. Any other error ends the thread, and `stop` raises it.
     """
 
     def __init__(
@@ -50,15 +50,19 @@ class ShopWriter:
 
     @property
     def counts(self) -> WriterCounts:
-        """Return what was done so far."""
+        """Return what the writer has done so far."""
         return self._counts
 
     def start(self) -> None:
-        """Begin writing."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> WriterCounts:
-        """End after the transaction in hand and return the counts. Raises the error that ended the thread, if any."""
+        """Stop after the current transaction and return the counts.
+
+        Raises:
+            Exception: the error that ended the thread, if there is one.
+        """
         self._stop.request()
         self._thread.join()
         if self._error is not None:
@@ -66,10 +70,15 @@ class ShopWriter:
         return self._counts
 
     def wait_for(self, transactions: int, *, patience_seconds: float = 30.0) -> None:
-        """Wait until so many more transactions are committed. Raises ReplicaError when that takes too long."""
-        goal = self._counts.transactions + transactions
+        """Wait until `transactions` more transactions are committed, or the thread has ended.
+
+        Raises:
+            ReplicaError: that takes longer than `patience_seconds`.
+            Exception: the error that ended the thread.
+        """
+        wanted = self._counts.transactions + transactions
         deadline = time.monotonic() + patience_seconds
-        while self._counts.transactions < goal and self._thread.is_alive():
+        while self._counts.transactions < wanted and self._thread.is_alive():
             if time.monotonic() > deadline:
                 raise ReplicaError(f"{self._server}: the writer made no {transactions} transactions in time")
             self._stop.wait(0.01)
@@ -84,9 +93,9 @@ class ShopWriter:
                     session = session or connect(self._server, _NETWORK, database=self._schema)
                     self._write(session)
                 except ServerError as error:
-                    session = self._after(error, session)
+                    session = self._recover(error, session)
                 self._stop.wait(self._pause_seconds)
-        except Exception as error:  # noqa: BLE001  a thread's top: kept for stop() to raise
+        except Exception as error:  # noqa: BLE001  the top of a thread: stop() raises it
             self._error = error
         finally:
             if session is not None:
@@ -104,7 +113,7 @@ class ShopWriter:
             session.commit()
             self._counts = replace(counts, transactions=counts.transactions + 1, rows=counts.rows + rows)
 
-    def _after(self, error: ServerError, session: Session | None) -> Session | None:
+    def _recover(self, error: ServerError, session: Session | None) -> Session | None:
         if error.remedy is Remedy.RETRY and session is not None:
             session.rollback()
             self._counts = replace(self._counts, retries=self._counts.retries + 1)

@@ -1,1 +1,1 @@
-"""One use case a file: build what it needs, run it, return a value."""
+"""The use cases of the commands, one in each file: build what a use case needs, run it, return a report."""

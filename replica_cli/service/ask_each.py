@@ -1,4 +1,4 @@
-"""The same question to several secondaries: one that cannot be asked does not hide what the others say."""
+"""Ask several secondaries the same question: one that cannot be asked does not hide the answers of the others."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ Answer = TypeVar("Answer")
 def ask_each(
     secondaries: Sequence[Server], ask: Callable[[Server], Answer], failed: Callable[[Server, Failure], Answer]
 ) -> tuple[Answer, ...]:
-    """Return the answer of each secondary, or what `failed` makes of the error of one.
+    """Return the answer of each secondary, in their order.
 
-    Raises what concerns all of them: an error of the primary, a wrong command line; and the first one's error if none
-    of them could be asked.
+    Args:
+        secondaries: the secondaries to ask, one after another.
+        ask: asks one of them.
+        failed: makes an answer of the error of one.
+
+    Raises:
+        ReplicaError: an error that concerns all of them: of the primary, or of the command line. If none of the
+            secondaries could be asked, the first error.
+
     """
     answers, errors = [], []
     for server in secondaries:

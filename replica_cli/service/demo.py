@@ -1,4 +1,7 @@
-"""`replica demo`: first copy, streaming, a changed table and a comparison, on servers that are thrown away."""
+"""Run `replica demo`: first copy, streaming, an altered table and a comparison, on servers that are removed afterwards.
+
+The main thread starts the servers and changes the primary. The stream runs in a thread, with its worker processes.
+"""
 
 from __future__ import annotations
 
@@ -37,23 +40,23 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.compare import TableComparison
     from replica_cli.supervisor.signals import Heard
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 300.0
-# A crowd that leaves three servers on two cores some air: about a hundred transactions a second.
+# With this pause the writers leave three servers on two cores some time: about a hundred transactions a second.
 _PAUSE_SECONDS = 0.01
 _STREAMING = (Phase.STREAMING, Phase.CAUGHT_UP)
-_PROPER = {Flavour.MARIADB: "MariaDB", Flavour.MYSQL: "MySQL"}
+_FLAVOUR_NAMES = {Flavour.MARIADB: "MariaDB", Flavour.MYSQL: "MySQL"}
 
 
 class Terminated(Interrupted):
-    """Told to end by SIGTERM before the work was done."""
+    """The demo was ended by SIGTERM before it was complete."""
 
     exit_code = ExitCode.TERMINATED
     code = "terminated"
 
 
 class _Watch:
-    """Passes everything on to the reporter and remembers each secondary's newest snapshots."""
+    """Passes everything on to the reporter, and keeps the newest snapshots of each secondary. Safe between threads."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
@@ -72,7 +75,7 @@ class _Watch:
         self._reporter.on_note(instance, message)
 
     def on_stopping(self, message: str) -> None:
-        # The demo stops its stream as a part of the show.
+        # The demo stops its stream on purpose.
         self._reporter.on_note("", message)
 
     def newest(self) -> tuple[WorkerStatus, ...]:
@@ -85,7 +88,7 @@ class _Watch:
 
 
 class _Stream:
-    """`replica stream` itself, in a thread, so that the main one can play the primary's part."""
+    """A `replica stream` in a thread, so that the main thread can change the primary meanwhile."""
 
     def __init__(self, settings: Settings, watch: _Watch) -> None:
         self._settings = settings
@@ -101,7 +104,7 @@ class _Stream:
         return self._thread.is_alive()
 
     def end(self) -> StreamReport:
-        """Stop it politely and return its report. Raises what ended it, or a secondary's failure."""
+        """Stop the stream and return its report. Raises the error that ended it, or the failure of a secondary."""
         self._stop.request()
         self._thread.join()
         if self._error is not None or self._report is None:
@@ -115,12 +118,12 @@ class _Stream:
         request = StreamRequest(self._settings.secondaries)
         try:
             self._report = run_stream(self._settings, request, self._watch, stop=self._stop)
-        except Exception as error:  # noqa: BLE001  a thread's top: kept for end() to raise
+        except Exception as error:  # noqa: BLE001 - the outermost function of a thread: end() raises it
             self._error = error
 
 
 class _Demo:
-    """The order of events, in the main thread: servers end with the thread that started them."""
+    """The steps of the demo, in the main thread: the servers end with the thread that started them."""
 
     def __init__(self, request: DemoRequest, reporter: Reporter, sandbox: DemoSandbox, heard: Heard) -> None:
         self._request = request
@@ -131,19 +134,20 @@ class _Demo:
 
     def run(self) -> DemoReport:
         started = time.monotonic()
-        self._say("starting a primary and two secondaries")
+        self._note("starting a primary and two secondaries")
         primary, secondaries = self._sandbox.start_servers()
         self._env.write_text(env_text(primary, secondaries, self._sandbox.folder))
-        # What is shown is what is used: the demo reads its own .env, and nothing of the environment.
+        # The demo reads its own .env and nothing of the environment, so the settings that it shows are those that it
+        # uses.
         settings = load_settings(None, {}, self._env)
         self._check_stop()
-        server = f"{_PROPER[primary.binary.flavour]} {primary.binary.version}"
-        self._say(f"three servers of {server} run; filling the sample shop on the primary")
+        server = f"{_FLAVOUR_NAMES[primary.binary.flavour]} {primary.binary.version}"
+        self._note(f"three servers of {server} run; filling the sample shop on the primary")
         with primary.session() as session:
             rows = load_about(session, self._request.rows)
-        self._say(f"{rows} rows in the shop; a crowd of customers begins to change them")
-        stream_report = self._play(settings, primary)
-        self._say("comparing every table on every secondary with the primary's")
+        self._note(f"{rows} rows in the shop; a crowd of customers begins to change them")
+        stream_report = self._stream_and_play(settings, primary)
+        self._note("comparing every table on every secondary with the primary's")
         tables = tuple(table for secondary in secondaries for table in self._compared(primary, secondary))
         transfers = self._watch.transfers()
         return DemoReport(
@@ -152,16 +156,16 @@ class _Demo:
             transfer_seconds=max((t.elapsed_seconds for t in transfers), default=0.0),
             rows_streamed=sum(w.rows_total for w in stream_report.workers),
             elapsed_seconds=time.monotonic() - started,
-            env_file=self._kept() if self._request.keeps_servers else None,
+            env_file=self._keep_servers() if self._request.keeps_servers else None,
         )
 
-    def _play(self, settings: Settings, primary: DemoServer) -> StreamReport:
+    def _stream_and_play(self, settings: Settings, primary: DemoServer) -> StreamReport:
         writer = ShopWriter(primary.address(), pause_seconds=_PAUSE_SECONDS)
         writer.start()
         try:
             stream = _Stream(settings, self._watch)
             try:
-                self._act(stream, settings, primary, writer)
+                self._play_primary(stream, settings, primary, writer)
             finally:
                 report = stream.end()
         except BaseException:
@@ -169,7 +173,7 @@ class _Demo:
             raise
         return report
 
-    def _act(self, stream: _Stream, settings: Settings, primary: DemoServer, writer: ShopWriter) -> None:
+    def _play_primary(self, stream: _Stream, settings: Settings, primary: DemoServer, writer: ShopWriter) -> None:
         count = len(settings.secondaries)
 
         def is_streaming() -> bool:
@@ -177,29 +181,29 @@ class _Demo:
             return len(newest) == count and all(s.phase in _STREAMING for s in newest)
 
         self._wait(stream, is_streaming, "both secondaries stream")
-        self._say("both copies are made; streaming while the crowd goes on")
+        self._note("both copies are made; streaming while the crowd goes on")
         self._pause(stream, self._request.seconds / 2)
         with primary.session() as session:
-            self._say(f"on the primary: {add_column(session)}")
+            self._note(f"on the primary: {add_column(session)}")
         self._pause(stream, self._request.seconds / 2)
         counts = writer.stop()
-        self._say(f"the crowd has left after {counts.transactions} transactions; waiting until both have caught up")
+        self._note(f"the crowd has left after {counts.transactions} transactions; waiting until both have caught up")
         with primary.session() as session:
             facts = read_facts(session)
             target = current_position(session, facts)
 
         def has_caught_up() -> bool:
-            places = [s.position for s in self._watch.newest() if s.phase in _STREAMING]
-            reached = [p for p in places if p is not None and _covers(p, target, is_mariadb=facts.is_mariadb)]
-            return len(reached) == count
+            positions = [s.position for s in self._watch.newest() if s.phase in _STREAMING]
+            caught_up = [p for p in positions if p is not None and _covers(p, target, is_mariadb=facts.is_mariadb)]
+            return len(caught_up) == count
 
         self._wait(stream, has_caught_up, "both secondaries have caught up")
-        self._say("both have caught up")
+        self._note("both have caught up")
 
     def _wait(self, stream: _Stream, is_so: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not is_so():
-            self._heard.token.wait(_LOOK_SECONDS)
+            self._heard.token.wait(_POLL_SECONDS)
             self._check_stop()
             if not stream.is_running:
                 stream.end()
@@ -215,21 +219,21 @@ class _Demo:
         self._check_stop()
         return [self._result(secondary, f) for f in compare(primary.address(), secondary.address(), SCHEMA)]
 
-    def _result(self, secondary: DemoServer, found: TableComparison) -> DemoTable:
-        detail = found.detail.replace("only on A", "only on the primary").replace("only on B", "only here")
+    def _result(self, secondary: DemoServer, comparison: TableComparison) -> DemoTable:
+        detail = comparison.detail.replace("only on A", "only on the primary").replace("only on B", "only here")
         if detail:
-            self._watch.on_note(secondary.name, f"{found.schema}.{found.table}: {detail}")
+            self._watch.on_note(secondary.name, f"{comparison.schema}.{comparison.table}: {detail}")
         return DemoTable(
             instance=secondary.name,
-            table=TableName(found.schema, found.table),
-            rows_primary=found.rows_a or 0,
-            rows_secondary=found.rows_b or 0,
-            is_equal=found.is_equal,
-            # The rows themselves stand in the note: here is one line of a table.
+            table=TableName(comparison.schema, comparison.table),
+            rows_primary=comparison.rows_a or 0,
+            rows_secondary=comparison.rows_b or 0,
+            is_equal=comparison.is_equal,
+            # The note holds the rows. The detail is one line of a table.
             detail="; ".join(line for line in detail.splitlines() if not line.startswith(" ")),
         )
 
-    def _kept(self) -> str:
+    def _keep_servers(self) -> str:
         env, settings = self._env, self._env.read_text()
         pids = self._sandbox.keep()
         head = (
@@ -242,7 +246,7 @@ class _Demo:
         env.write_text("\n".join((*head, settings)))
         return str(env)
 
-    def _say(self, message: str) -> None:
+    def _note(self, message: str) -> None:
         self._watch.on_note("", message)
 
     def _check_stop(self) -> None:
@@ -252,15 +256,21 @@ class _Demo:
 
 
 def run_demo(request: DemoRequest, reporter: Reporter) -> DemoReport:
-    """Show the whole tool on servers of its own, in the main thread. Raises Interrupted or Terminated by a signal.
+    """Run the whole demo on servers of its own, in the main thread.
 
-    Where the servers are kept, the report names the file with their settings.
+    If the servers are kept, the report names the file with their settings.
+
+    Raises:
+        Interrupted: SIGINT ended it.
+        Terminated: SIGTERM ended it.
+        ReplicaError: a step failed.
+
     """
     with stopping_on_signals() as heard, DemoSandbox() as sandbox:
         return _Demo(request, reporter, sandbox, heard).run()
 
 
-def _covers(here: Position, target: Position, *, is_mariadb: bool) -> bool:
-    if here.file and target.file:
-        return here.order >= target.order
-    return covers(here.gtid, target.gtid, is_mariadb=is_mariadb)
+def _covers(position: Position, target: Position, *, is_mariadb: bool) -> bool:
+    if position.file and target.file:
+        return position.order >= target.order
+    return covers(position.gtid, target.gtid, is_mariadb=is_mariadb)

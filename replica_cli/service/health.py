@@ -1,4 +1,4 @@
-"""`replica health`: look at both sides of every instance and say what is wrong."""
+"""Run `replica health`: check both servers of each instance."""
 
 from __future__ import annotations
 
@@ -39,45 +39,45 @@ if TYPE_CHECKING:
     from replica_cli.mysql.selected import Selected
     from replica_cli.mysql.session import Session
 
-# A server that takes longer to answer a SHOW is not well, and cron does not wait an hour.
+# A server that takes longer to answer a SHOW has a problem, and cron must not wait an hour.
 ANSWER_SECONDS = 30.0
 
 
 def check_health(settings: Settings, request: HealthRequest) -> HealthReport:
-    """Check the primary and the secondaries asked for. Never raises for a server's sake: that is a check."""
+    """Check the primary and the requested secondaries. An error of a server is a check in the report, never raised."""
     network = replace(settings.network, query_timeout=min(settings.network.query_timeout, ANSWER_SECONDS))
     settings = replace(settings, network=network)
     with closing(PrimarySession(settings)) as primary:
-        facts, checks, selected = _look_at_primary(settings, primary)
+        facts, checks, selected = _check_primary(settings, primary)
         for server in request.secondaries:
             checks.extend(
-                _look_at_secondary(settings, server, primary, facts, request.max_lag_seconds, selected=selected)
+                _check_secondary(settings, server, primary, facts, request.max_lag_seconds, selected=selected)
             )
     return HealthReport(tuple(checks))
 
 
-def _look_at_primary(
+def _check_primary(
     settings: Settings, primary: PrimarySession
 ) -> tuple[ServerFacts | None, list[HealthCheck], Selected | None]:
-    """Return what the primary is, its checks, and what the filters select there."""
+    """Return the primary's facts, its checks, and the tables that the filters select on it."""
     name = "primary-connection"
     try:
         session = primary.session
         facts = read_facts(session)
         checks = [HealthCheck(name, HealthLevel.OK, f"{settings.primary} is {facts}")]
         selected = look_at_selection(session, settings.selection)
-        found = check_primary(
+        findings = check_primary(
             session, facts, settings.selection, server_ids=settings.server_ids, absent=selected.absent,
             sessions=settings.primary_sessions,
         )  # fmt: skip
-        checks.extend(_checks((*found, selected.finding), ""))
+        checks.extend(_checks((*findings, selected.finding), ""))
     except ReplicaError as error:
         primary.close()
         return None, [_down(name, settings.primary, error, "")], None
     return facts, checks, selected
 
 
-def _look_at_secondary(
+def _check_secondary(
     settings: Settings,
     server: Server,
     primary: PrimarySession,
@@ -92,13 +92,13 @@ def _look_at_secondary(
             facts = read_facts(session)
             yield HealthCheck(name, HealthLevel.OK, f"{server} is {facts}", instance=instance)
             if primary_facts is not None and selected is not None:
-                found = check_secondary(
+                findings = check_secondary(
                     session, facts, primary_facts, settings.state_schema,
                     selection=settings.selection, server_ids=settings.server_ids,
                     is_sql_wanted=settings.apply.engine is EngineChoice.SQL, absent=selected.absent,
                     sessions=settings.secondary_sessions, versioned=selected.versioned,
                 )  # fmt: skip
-                yield from _checks(found, instance)
+                yield from _checks(findings, instance)
             yield from _state_checks(settings, session, instance, primary, max_lag_seconds)
     except ReplicaError as error:
         yield _down(name, server, error, instance)
@@ -108,22 +108,22 @@ def _state_checks(
     settings: Settings, session: Session, instance: str, primary: PrimarySession, max_lag_seconds: float
 ) -> Iterator[HealthCheck]:
     try:
-        found = judge(lambda: read_state(session, settings.state_schema, instance), primary, settings.network)
+        judgement = judge(lambda: read_state(session, settings.state_schema, instance), primary, settings.network)
     except ReplicaError as error:
         message = f"the state in `{settings.state_schema}` cannot be read: {error.message}"
         yield HealthCheck("state", HealthLevel.UNKNOWN, message, error.hint or "", instance=instance)
         return
-    state, view = found.state, found.primary
-    distance = measure(view, state, oldest=found.oldest, is_lost=found.is_lost)
+    state, primary_view = judgement.state, judgement.primary
+    distance = measure(primary_view, state, oldest=judgement.oldest, is_lost=judgement.is_lost)
     checks = [
-        check_position(view, state, instance, error=found.error),
+        check_position(primary_view, state, instance, error=judgement.error),
         check_filters(state, settings.selection, instance),
         check_lag(distance, max_lag_seconds, instance, is_first_copy=state.is_first_copy) if state.saved else None,
         check_alive(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),
         check_transfer(state, instance),
-        None if found.is_lost else check_retention(view, state, instance),
+        None if judgement.is_lost else check_retention(primary_view, state, instance),
     ]
     answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}
     checks.append(check_watch(state, instance, answered=answered))

@@ -1,4 +1,4 @@
-"""Whether a secondary's tables hold rows: then a first copy refuses, and a new one has to replace them knowingly."""
+"""Find out if a secondary's tables hold rows: then a first copy refuses, and only a requested copy replaces them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _TABLES = """SELECT table_schema, table_name FROM information_schema.tables
 
 
 def has_rows(session: Session, settings: Settings) -> bool:
-    """Return True if a table in a schema of the secondary that the filters copy to holds a row. Raises ServerError."""
+    """Return True if a table of a schema that the filters copy to holds a row on the secondary. Raises ServerError."""
     selection = settings.selection
     for schema, table in session.rows(_TABLES):
         name = TableName(str(schema), str(table))
-        is_ours = name.schema.lower() in SYSTEM_SCHEMAS or name.schema == settings.state_schema
-        if is_ours or not selection.is_target_schema(name.schema):
+        is_internal = name.schema.lower() in SYSTEM_SCHEMAS or name.schema == settings.state_schema
+        if is_internal or not selection.is_target_schema(name.schema):
             continue
         if find_any(session, [f"SELECT 1 FROM {quote_table(name)} LIMIT 1"]) == [True]:
             return True

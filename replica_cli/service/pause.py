@@ -1,4 +1,4 @@
-"""`replica pause` and `replica resume`: a wish in the state schema that whoever holds the instance hears."""
+"""Run `replica pause` and `replica resume`: write the request to the state schema and wait until it is followed."""
 
 from __future__ import annotations
 
@@ -22,28 +22,30 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
 
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 _PATIENCE_SECONDS = 30.0
 
 
 def ask_to_pause(settings: Settings, secondaries: Sequence[Server], *, is_wanted: bool) -> tuple[PauseReport, ...]:
-    """Write the wish to each secondary and wait, half a minute at most, for the processes that are alive to hear it.
+    """Write the request to each secondary and wait, half a minute at most, until the running process follows it.
 
-    A secondary that cannot be reached has a failure in its report; the others are done all the same.
+    A secondary that cannot be reached has a failure in its report; the others are asked nevertheless.
     """
     with stopping_on_signals() as heard:
-        return tuple(_ask(settings, server, heard.token, is_wanted=is_wanted) for server in secondaries)
+        return tuple(_request(settings, server, heard.token, is_wanted=is_wanted) for server in secondaries)
 
 
-def _ask(settings: Settings, server: Server, stop: StopToken, *, is_wanted: bool) -> PauseReport:
+def _request(settings: Settings, server: Server, stop: StopToken, *, is_wanted: bool) -> PauseReport:
     try:
         with connect(server, settings.network) as session:
-            return _ask_on(session, settings, server, stop, is_wanted=is_wanted)
+            return _request_on(session, settings, server, stop, is_wanted=is_wanted)
     except ReplicaError as error:
         return PauseReport(server.name, failure=Failure.of(error))
 
 
-def _ask_on(session: Session, settings: Settings, server: Server, stop: StopToken, *, is_wanted: bool) -> PauseReport:
+def _request_on(
+    session: Session, settings: Settings, server: Server, stop: StopToken, *, is_wanted: bool
+) -> PauseReport:
     state = read_state(session, settings.state_schema, server.name)
     store = BeatStore(session, settings.state_schema, server.name)
     if state.beat is None or not store.set_pause(is_wanted):
@@ -60,7 +62,7 @@ def _ask_on(session: Session, settings: Settings, server: Server, stop: StopToke
         beat = store.load()
         phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
         is_alive = lock.holder_id() is not None
-        has_heard = (phase is Phase.PAUSED) == is_wanted
-        if not is_alive or has_heard or time.monotonic() > deadline or stop.wait(_LOOK_SECONDS):
+        has_followed = (phase is Phase.PAUSED) == is_wanted
+        if not is_alive or has_followed or time.monotonic() > deadline or stop.wait(_POLL_SECONDS):
             holder = beat.holder if beat is not None and is_alive else ""
             return PauseReport(server.name, is_wanted, holder, phase if is_alive else None)

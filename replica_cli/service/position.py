@@ -1,4 +1,4 @@
-"""`replica position show`: where each secondary stands."""
+"""Run `replica position show`: report the saved position of each secondary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import ExitCode, ReplicaError
 from replica_cli.core.reports.failure import Failure, Unknown
 from replica_cli.core.reports.position import PositionReport, TableNote
-from replica_cli.core.status import BESIDE, ENDED, Phase, TableState
+from replica_cli.core.status import ENDED, NOT_STREAMED, Phase, TableState
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.errnos import ServerError
@@ -40,7 +40,7 @@ def _shown(settings: Settings, server: Server, primary: PrimarySession) -> Posit
     try:
         with connect(server, settings.network) as session:
             is_reachable = True
-            found = judge(
+            judgement = judge(
                 partial(read_state, session, settings.state_schema, server.name),
                 primary, settings.network,
             )  # fmt: skip
@@ -48,16 +48,16 @@ def _shown(settings: Settings, server: Server, primary: PrimarySession) -> Posit
         is_reachable = is_reachable and not _is_lost_connection(error)
         end = _end_of_log(look_at_primary(primary))
         return PositionReport(server.name, Unknown(Failure.of(error), is_reachable=is_reachable), primary=end)
-    return _report(server.name, found)
+    return _report(server.name, judgement)
 
 
-def _report(instance: str, found: Judgement) -> PositionReport:
-    state, primary = found.state, found.primary
+def _report(instance: str, judgement: Judgement) -> PositionReport:
+    state, primary = judgement.state, judgement.primary
     saved, beat = state.saved, state.beat
-    distance = measure(primary, state, oldest=found.oldest, is_lost=found.is_lost)
+    distance = measure(primary, state, oldest=judgement.oldest, is_lost=judgement.is_lost)
     progress = {table.table: table for table in state.progress}
     phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
-    # A process that vanished had no time to say so: what it was busy with last is over, and no more is known.
+    # A process that was killed could not write its end: its last phase is over, and nothing more is known.
     if not state.is_alive and phase not in ENDED:
         phase = None
     return PositionReport(
@@ -71,7 +71,7 @@ def _report(instance: str, found: Judgement) -> PositionReport:
         tables=tuple(_note(table, progress.get(str(table.name))) for table in state.tables),
         phase=phase,
         is_paused=beat is not None and (beat.is_pause_wanted or phase is Phase.PAUSED),
-        lost=Failure.of(found.error) if found.is_lost and found.error is not None else None,
+        lost=Failure.of(judgement.error) if judgement.is_lost and judgement.error is not None else None,
         is_copied=not state.is_first_copy,
         copy=state.copy,
         rows_uncommitted=state.rows_uncommitted,
@@ -81,7 +81,7 @@ def _report(instance: str, found: Judgement) -> PositionReport:
 
 def _note(table: TableRecord, progress: TableProgress | None) -> TableNote:
     start = table.start if table.state is TableState.QUARANTINED else None
-    return TableNote(table.name, table.state, table.reason, start, progress if table.state in BESIDE else None)
+    return TableNote(table.name, table.state, table.reason, start, progress if table.state in NOT_STREAMED else None)
 
 
 def _end_of_log(primary: PrimaryView) -> Position | Unknown | None:

@@ -1,4 +1,4 @@
-"""What a stream tells in its heartbeat of copies that another command has asked it for."""
+"""Follow copies that a command has requested of a running stream, by the stream's heartbeat."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.stop import StopToken
 
-# A heartbeat comes once a second.
-_LAST_SECONDS = 5.0
-_LOOK_SECONDS = 0.25
+# How long to wait for the last heartbeat. It is written once a second.
+_HEARTBEAT_SECONDS = 5.0
+_POLL_SECONDS = 0.25
 
 
 class Told:
-    """Follows the copies of some tables; made before they are asked for, as earlier copies of them do not count.
+    """Follows the copies of some tables. Make it before the copies are requested, because earlier copies do not count.
 
-    A table's record is gone as soon as it has joined the stream, and its rows are not counted anywhere else.
+    The record of a table is deleted when the stream takes the table over, and the rows are counted nowhere else.
     """
 
     def __init__(self, beats: BeatStore, names: Collection[TableName]) -> None:
@@ -35,7 +35,7 @@ class Told:
             self._before = frozenset(beat.copied)
 
     def look(self) -> TransferProgress | None:
-        """Return how far the tables are, None while the stream copies none of them. Raises ServerError."""
+        """Return the progress of the tables, None while the stream copies none of them. Raises ServerError."""
         beat = self._beats.load()
         if beat is None:
             return None
@@ -46,20 +46,20 @@ class Told:
         if progress is None or not any(t.table in self._names for t in progress.tables):
             return None
         tables = tuple(t for t in progress.tables if t.table in self._names)
-        # Sums of more than these tables would tell of others.
+        # Sums over more tables than these would be wrong.
         totals = progress.totals if progress.status.tables == len(self._names) else None
         return replace(progress, tables=tables, totals=totals)
 
     def rows(self, names: Collection[TableName], stop: StopToken) -> int | None:
-        """Return the rows that were copied of these tables, None if the stream does not tell. Raises ServerError.
+        """Return how many rows of these tables were copied, None if the stream does not report it. Raises ServerError.
 
-        The heartbeat may come a moment after the end of the copy.
+        Waits up to `_HEARTBEAT_SECONDS`: the heartbeat may come a moment after the end of the copy.
         """
-        deadline = time.monotonic() + _LAST_SECONDS
+        deadline = time.monotonic() + _HEARTBEAT_SECONDS
         wanted = frozenset(map(str, names))
         while True:
             self.look()
             if wanted <= self._rows.keys():
                 return sum(self._rows[name] for name in wanted)
-            if time.monotonic() > deadline or stop.wait(_LOOK_SECONDS):
+            if time.monotonic() > deadline or stop.wait(_POLL_SECONDS):
                 return None

@@ -1,4 +1,4 @@
-"""`replica position reset`: move the saved position of each secondary, or forget it."""
+"""Run `replica position reset`: move the saved position of each secondary, or forget it."""
 
 from __future__ import annotations
 
@@ -55,13 +55,19 @@ logger = logging.getLogger(__name__)
 
 
 def plan_reset(settings: Settings, request: ResetRequest) -> tuple[ResetPlan, ...]:
-    """Return what a reset would do to each secondary, writing nothing.
+    """Return what a reset would do to each secondary. Writes nothing.
 
     A secondary that cannot be reset has its failure in its plan: PositionMissing if filters are to be accepted and it
-    has no position, FiltersChanged if they differ and are not to be accepted. Raises PositionLost or UsageError for a
-    target that the primary cannot serve from, and as `ask_each` does.
+    has no saved position, FiltersChanged if the filters differ and are not to be accepted.
+
+    Raises:
+        PositionLost: the primary cannot serve the new position.
+        UsageError: the request has no position.
+        PrimaryError: the primary does not answer.
+        ReplicaError: the first error, if no secondary could be asked.
+
     """
-    after = _target(settings, request)
+    after = _target_position(settings, request)
     return ask_each(
         request.secondaries,
         lambda server: _plan(settings, request, server, after),
@@ -70,24 +76,28 @@ def plan_reset(settings: Settings, request: ResetRequest) -> tuple[ResetPlan, ..
 
 
 def run_reset(settings: Settings, plans: Sequence[ResetPlan]) -> None:
-    """Do what the plans say, one transaction a secondary.
+    """Do what the plans say, in one transaction for each secondary.
 
-    Raises LockHeld while a process writes to an instance; those before it in the order are done.
+    Raises:
+        LockHeld: a process writes to an instance. The instances before it in the order are done.
+        PrimaryError: the primary does not answer.
+        SecondaryError: a secondary does not answer.
+
     """
     servers = {server.name: server for server in settings.secondaries}
     identity = ""
     if any(plan.after is not None and plan.kind is not ResetKind.KEEP for plan in plans):
-        with _blaming(PrimaryError), connect(settings.primary, settings.network) as session:
+        with _raising_as(PrimaryError), connect(settings.primary, settings.network) as session:
             identity = read_facts(session).identity
     for plan in plans:
-        with _blaming(SecondaryError), connect(servers[plan.instance], settings.network) as session:
+        with _raising_as(SecondaryError), connect(servers[plan.instance], settings.network) as session:
             _reset(settings, session, plan, identity)
 
 
-def _target(settings: Settings, request: ResetRequest) -> Position | None:
+def _target_position(settings: Settings, request: ResetRequest) -> Position | None:
     if request.kind in (ResetKind.FORGET, ResetKind.KEEP):
         return None
-    with _blaming(PrimaryError), connect(settings.primary, settings.network) as session:
+    with _raising_as(PrimaryError), connect(settings.primary, settings.network) as session:
         facts = read_facts(session)
         if request.kind is ResetKind.CURRENT:
             check = PositionCheck(session, settings.network, facts=facts)
@@ -100,20 +110,20 @@ def _target(settings: Settings, request: ResetRequest) -> Position | None:
 
 
 def _plan(settings: Settings, request: ResetRequest, server: Server, after: Position | None) -> ResetPlan:
-    with _blaming(SecondaryError), connect(server, settings.network) as session:
+    with _raising_as(SecondaryError), connect(server, settings.network) as session:
         state = read_state(session, settings.state_schema, server.name)
         holder = _holder(settings, session, server.name)
         holds_rows = request.kind is ResetKind.FORGET and has_rows(session, settings)
     saved = state.saved
     _check_filters(settings, request, server, saved)
-    untrue = _untrue(settings, saved) if saved is not None and after is not None else None
-    warnings = list(_warnings(request.kind, state, after, untrue, holds_rows=holds_rows))
+    position_error = _position_error(settings, saved) if saved is not None and after is not None else None
+    warnings = list(_warnings(request.kind, state, after, position_error, holds_rows=holds_rows))
     if holder:
         warnings.insert(
             0, f"{holder_text(holder)} writes to this instance: stop it first, the reset refuses until then"
         )
     before = saved.filters_text if saved else ""
-    # Forgotten with the position; what comes next stores those of its day.
+    # The filters are forgotten with the position. The next first copy stores its own.
     changes = request.kind is not ResetKind.FORGET and (saved is None or request.accepts_filters)
     return ResetPlan(
         server.name,
@@ -126,9 +136,12 @@ def _plan(settings: Settings, request: ResetRequest, server: Server, after: Posi
     )
 
 
-def _untrue(settings: Settings, saved: SavedPosition) -> ReplicaError | None:
-    """Return why the saved position is not one of the primary's log, None when it is."""
-    with _blaming(PrimaryError), connect(settings.primary, settings.network) as session:
+def _position_error(settings: Settings, saved: SavedPosition) -> ReplicaError | None:
+    """Return why the saved position is not one of the primary's log, None if it is one.
+
+    A purged position counts as one of the log.
+    """
+    with _raising_as(PrimaryError), connect(settings.primary, settings.network) as session:
         try:
             PositionCheck(session, settings.network).start_of(saved)
         except (PositionLost, PrimaryReplaced) as error:
@@ -152,7 +165,12 @@ def _check_filters(settings: Settings, request: ResetRequest, server: Server, sa
 
 
 def _warnings(
-    kind: ResetKind, state: InstanceState, after: Position | None, untrue: ReplicaError | None, *, holds_rows: bool
+    kind: ResetKind,
+    state: InstanceState,
+    after: Position | None,
+    position_error: ReplicaError | None,
+    *,
+    holds_rows: bool,
 ) -> Iterator[str]:
     if kind is ResetKind.KEEP:
         yield "tables that the filters select now are not copied: `replica transfer --table SCHEMA.TABLE` copies one"
@@ -164,8 +182,8 @@ def _warnings(
             if holds_rows
             else "the next `replica stream` copies every table"
         )
-    elif untrue is not None:
-        yield f"the saved position is not one of the primary's log: {untrue.message}"
+    elif position_error is not None:
+        yield f"the saved position is not one of the primary's log: {position_error.message}"
         yield "the secondary must hold exactly the primary's rows as of the new position: nothing is copied"
     elif state.saved is not None and after is not None:
         yield from _direction(state.saved.position, after)
@@ -173,12 +191,12 @@ def _warnings(
         yield "the secondary must hold exactly the primary's rows as of that position: nothing is copied"
     for table in state.quarantined:
         where = f" at {table.start}" if table.start else ""
-        hole = (
+        advice = (
             ""
             if kind is ResetKind.FORGET
             else f"; rows that it missed stay missing: `replica transfer {table_options([table.name])}` copies it"
         )
-        yield f"{table.name} is no longer quarantined (it stopped{where}: {table.reason}){hole}"
+        yield f"{table.name} is no longer quarantined (it stopped{where}: {table.reason}){advice}"
     if state.unfinished:
         missing = counted(len(state.unfinished), "table")
         yield f"the progress of an unfinished transfer is thrown away ({missing} not copied)"
@@ -216,8 +234,8 @@ def _reset(settings: Settings, session: Session, plan: ResetPlan, identity: str)
 def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str) -> None:
     positions = PositionStore(session, settings.state_schema, plan.instance)
     if plan.kind is ResetKind.KEEP:
-        place = (session, settings.state_schema, plan.instance)
-        stores = Stores(positions, TableStore(*place), IntentStore(*place), UncomparedStore(*place))
+        key = (session, settings.state_schema, plan.instance)
+        stores = Stores(positions, TableStore(*key), IntentStore(*key), UncomparedStore(*key))
         for name in accept_filters(stores, settings.selection):
             _log(logging.INFO, plan.instance, "%s is left out now: its record is forgotten", name)
         return
@@ -230,7 +248,7 @@ def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str)
 
 
 def _holder(settings: Settings, session: Session, instance: str) -> str:
-    """Return who holds the writer's lock, empty where nobody does."""
+    """Return the process that holds the writer's lock, empty if none does."""
     lock = WriterLock(session, settings.state_schema, instance)
     if lock.try_acquire():
         lock.release()
@@ -239,8 +257,8 @@ def _holder(settings: Settings, session: Session, instance: str) -> str:
 
 
 @contextmanager
-def _blaming(side: type[ReplicaError]) -> Iterator[None]:
-    """Turn what a server says into the error of its side: the exit code tells which one to look at."""
+def _raising_as(side: type[ReplicaError]) -> Iterator[None]:
+    """Raise the errors of a server as the error class of its side: the exit code shows which server has the problem."""
     try:
         yield
     except ServerError as error:

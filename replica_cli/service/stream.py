@@ -1,4 +1,7 @@
-"""`replica stream`: one worker process for each secondary, under a supervisor that starts it again when it dies."""
+"""Run `replica stream`: one worker process for each secondary, and a supervisor that starts a dead worker again.
+
+The supervisor runs in the thread that calls `run_stream`, the main thread of the command.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from replica_cli.core.reports.stream import StreamReport
 from replica_cli.core.status import WorkerStatus
 from replica_cli.supervisor.signal_requests import SignalRequests
 from replica_cli.supervisor.signals import stopping_on_signals
-from replica_cli.supervisor.supervisor import report_without_word, supervise
+from replica_cli.supervisor.supervisor import report_of_dead_worker, supervise
 from replica_cli.supervisor.worker_handle import WorkerHandle
 from replica_cli.worker.messages import WorkerConfig
 from replica_cli.worker.wakeup import Wakeup
@@ -32,33 +35,40 @@ def run_stream(
     stop: StopToken | None = None,
     reload: Callable[[], Settings] | None = None,
 ) -> StreamReport:
-    """Stream to all secondaries until stopped (SIGINT, SIGTERM or `stop`), or until each has ended by itself.
+    """Stream to all secondaries until a stop (SIGINT, SIGTERM or `stop`), or until each stream has ended by itself.
 
-    SIGHUP takes what it can of the settings that `reload` reads; SIGUSR1 tells how each secondary stands.
+    Args:
+        settings: the settings of the command.
+        request: what to stream, and until when.
+        reporter: receives the status of each worker.
+        stop: the token that stops all streams, None for a new one.
+        reload: reads the settings again for SIGHUP, which takes what it can of them. SIGUSR1 reports the status of each
+            secondary.
+
     """
-    children = [WorkerHandle(_orders(settings, request, index)) for index in _indexes(settings, request)]
+    workers = [WorkerHandle(_config(settings, request, index)) for index in _indexes(settings, request)]
     with contextlib.ExitStack() as context:
         wakeup = context.enter_context(Wakeup())
-        asked = SignalRequests(wakeup.wake)
-        heard = context.enter_context(stopping_on_signals(stop, also=asked.handlers))
-        context.enter_context(heard.token.telling(wakeup.wake))
-        for child in children:
-            reporter.on_status(WorkerStatus(child.orders.server.name))
-            child.start()
+        requests = SignalRequests(wakeup.wake)
+        heard = context.enter_context(stopping_on_signals(stop, also=requests.handlers))
+        context.enter_context(heard.token.waking(wakeup.wake))
+        for worker in workers:
+            reporter.on_status(WorkerStatus(worker.config.server.name))
+            worker.start()
         try:
-            supervise(children, heard, reporter, lambda: asked.answer(children, reporter, reload), wakeup)
+            supervise(workers, heard, reporter, lambda: requests.answer(workers, reporter, reload), wakeup)
         finally:
-            for child in children:
-                child.kill()
-    reports = tuple(child.report or report_without_word(child) for child in children)
+            for worker in workers:
+                worker.kill()
+    reports = tuple(worker.report or report_of_dead_worker(worker) for worker in workers)
     return StreamReport(reports, was_interrupted=heard.signal == signal.SIGINT and not request.until_caught_up)
 
 
 def _indexes(settings: Settings, request: StreamRequest) -> list[int]:
-    wanted = {s.name for s in request.secondaries}
-    return [i for i, s in enumerate(settings.secondaries) if s.name in wanted]
+    requested = {s.name for s in request.secondaries}
+    return [i for i, s in enumerate(settings.secondaries) if s.name in requested]
 
 
-def _orders(settings: Settings, request: StreamRequest, index: int) -> WorkerConfig:
+def _config(settings: Settings, request: StreamRequest, index: int) -> WorkerConfig:
     level = logging.getLogger("replica_cli").getEffectiveLevel()
     return WorkerConfig(settings, request, settings.secondaries[index], settings.server_id + index, level)

@@ -1,4 +1,7 @@
-"""`replica transfer`: copies by themselves, or a request to the stream that holds the lock."""
+"""Run `replica transfer`: make copies, or request them from the stream that holds the writer's lock.
+
+A thread of a pool copies to each secondary; it runs copy workers, threads with connections of their own.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, Loc
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.transfer import CopyReport, TransferPlan, TransferReport
 from replica_cli.core.requests.transfer import TransferMode
-from replica_cli.core.status import BESIDE, Phase, TableState, WorkerStatus
-from replica_cli.core.wording import COPY_DONE, counted, told_once
+from replica_cli.core.status import NOT_STREAMED, Phase, TableState, WorkerStatus
+from replica_cli.core.wording import COPY_DONE, counted, short_reason
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
@@ -36,7 +39,7 @@ from replica_cli.runtime.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.service.ask_each import ask_each
 from replica_cli.service.requested_copies import Told
-from replica_cli.supervisor.signals import stopping_on_signals, telling_a_stop
+from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 
 if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
@@ -49,18 +52,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How long the writer's lock may be free before the stream counts as ended.
 _PATIENCE_SECONDS = 15.0
-# For how long a copy need not be planned again. Who was asked in between may have taken minutes to answer.
-_NEW_SECONDS = 10.0
-_LOOK_SECONDS = 0.5
+# How long a plan is valid. The user who is asked in between may take minutes to answer.
+_PLAN_VALID_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 _STOPPING = "stopping: the rows that were read are written; `replica transfer --resume` goes on with the rest"
 
 
 @dataclass(frozen=True, slots=True)
 class MadePlan:
-    """What a transfer would do to one secondary, as it is shown, and the copy that was planned for it.
+    """The plan of a transfer to one secondary: what the command shows, and the copy that was planned.
 
-    `findings` are those of the servers' settings. `copy` is None where planning failed. `made_at`: monotonic seconds.
+    `copy` is None if planning failed. `findings` are those of both servers. `made_at` is a monotonic time in seconds.
     """
 
     shown: TransferPlan
@@ -70,15 +74,15 @@ class MadePlan:
 
     @property
     def is_new(self) -> bool:
-        """Say whether the plan may be carried out as it is, if the secondary has not changed."""
-        return self.copy is not None and time.monotonic() - self.made_at < _NEW_SECONDS
+        """Return True if the plan may be carried out unchanged, unless the secondary has changed."""
+        return self.copy is not None and time.monotonic() - self.made_at < _PLAN_VALID_SECONDS
 
 
 def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePlan, ...]:
     """Return what a transfer would do to each secondary. Writes nothing.
 
-    A secondary that no transfer can be planned for has its failure in its plan: such as PositionLost, when it would go
-    on beside a saved position that is not true on the primary any more. Raises as `ask_each` does.
+    A secondary for which no transfer can be planned has its failure in its plan. One such failure is PositionLost: the
+    transfer would keep a saved position that is no longer true on the primary. Raises as `ask_each` does.
     """
     filters = settings.selection
 
@@ -88,12 +92,14 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePla
             saved = read_state(secondary, settings.state_schema, server.name).saved
             if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
                 check_saved(settings, saved)
-            found = make_plan_on(settings, primary, secondary, request.mode, request.tables)
-        # A copy that begins the state again saves the filters of now.
-        change = saved.other_filters(filters) if saved is not None and found.mode is not TransferMode.RESTART else ""
-        told = (f"{change}: `replica position reset --accept-filters` accepts them",) if change else ()
-        shown = _shown(found, request, (*warnings_of(findings), *told))
-        return MadePlan(shown, found, findings, time.monotonic())
+            copy_plan = make_plan_on(settings, primary, secondary, request.mode, request.tables)
+        # A copy that creates the state again saves the current filters.
+        change = (
+            saved.other_filters(filters) if saved is not None and copy_plan.mode is not TransferMode.RESTART else ""
+        )
+        filter_warnings = (f"{change}: `replica position reset --accept-filters` accepts them",) if change else ()
+        shown = _shown(copy_plan, request, (*warnings_of(findings), *filter_warnings))
+        return MadePlan(shown, copy_plan, findings, time.monotonic())
 
     def failed(server: Server, failure: Failure) -> MadePlan:
         copying = settings.transfer
@@ -111,7 +117,7 @@ def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) 
         tables=tuple(t.planned for t in plan.tables),
         workers=plan.settings.workers,
         chunk_rows=plan.settings.chunk_rows,
-        # The start and the plan may warn of the same.
+        # The check before the start and the plan may give the same warning.
         warnings=tuple(dict.fromkeys((*warnings, *plan.warnings))),
         is_partial=bool(request.tables),
         is_done=plan.is_done,
@@ -119,11 +125,11 @@ def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) 
 
 
 def run_transfer(settings: Settings, plans: tuple[MadePlan, ...], reporter: Reporter) -> TransferReport:
-    """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on with it."""
+    """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on from there."""
     servers = {s.name: s for s in settings.secondaries}
     with (
         stopping_on_signals() as heard,
-        telling_a_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
+        calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
         ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool,
     ):
         copies = pool.map(
@@ -148,19 +154,19 @@ def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, r
     try:
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
-            lock = _lock(session, settings, server)
+            lock = _make_lock(session, settings, server)
             if made.is_new:
                 log_warnings(made.findings, server)
             else:
                 check_before_start(settings, server)
             if not lock.try_acquire():
                 if plan.is_partial:
-                    return _ask_the_stream(settings, server, plan, session, stop=stop, reporter=reporter)
+                    return _request_from_stream(settings, server, plan, session, stop=stop, reporter=reporter)
                 lock.acquire(0, stop=stop)
             former = FormerWriter.of(session)
             copy = _copy_under(session, settings, server, made, stop=stop, board=board)
         while copy is None:
-            former, copy = _go_on(settings, server, plan, stop, board, former=former)
+            former, copy = _resume(settings, server, plan, stop, board, former=former)
     except ReplicaError as error:
         milliseconds = int((time.monotonic() - started) * 1000)
         failure = Failure.of(explained(error, settings, server) if board.has_used_state else error)
@@ -172,7 +178,7 @@ def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, r
 def _copy_under(
     session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher
 ) -> CopyReport | None:
-    """Copy while a session holds the lock; None where it was lost on the way."""
+    """Copy while a session holds the writer's lock. Return None if the lock was lost meanwhile."""
     guard = LockGuard(settings.state_schema, server.name, session.connection_id)
     try:
         return _copy_with_heartbeat(session, settings, server, made, stop=stop, board=board, guard=guard)
@@ -181,12 +187,12 @@ def _copy_under(
         return None
 
 
-def _lock(session: Session, settings: Settings, server: Server) -> WriterLock:
+def _make_lock(session: Session, settings: Settings, server: Server) -> WriterLock:
     work = work_of(settings.primary, settings.selection)
     return WriterLock(session, settings.state_schema, server.name, work=work)
 
 
-def _go_on(
+def _resume(
     settings: Settings,
     server: Server,
     plan: TransferPlan,
@@ -195,10 +201,10 @@ def _go_on(
     *,
     former: FormerWriter,
 ) -> tuple[FormerWriter, CopyReport | None]:
-    """Take the lock again and go on with what is unfinished. Raises Fenced where another process has taken over."""
+    """Take the writer's lock again and copy what is unfinished. Raises Fenced if another process has taken over."""
     rest = MadePlan(replace(plan, mode=TransferMode.RESUME, is_partial=False))
     with connect(server, settings.network) as session:
-        lock = _lock(session, settings, server)
+        lock = _make_lock(session, settings, server)
         try:
             lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
         except LockHeld as error:
@@ -213,16 +219,16 @@ def _copy_with_heartbeat(
     session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher,
     guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
-    """Copy as the instance's writer: seen by `health`, by a standby, and by `pause`."""
-    own = stop.branch()
+    """Copy as the instance's writer, with a heartbeat for `replica health`, a standby and `replica pause`."""
+    own_stop = stop.branch()
     board.has_held_lock = True
     board.set(phase=Phase.TRANSFERRING)
     message = "the transfer failed"
     phase = Phase.FAILED
-    own.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
-    with Heartbeat(settings, server, board, own):
+    own_stop.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
+    with Heartbeat(settings, server, board, own_stop):
         try:
-            copy = _copy_ourselves(session, settings, server, made, stop=own, board=board, guard=guard)
+            copy = _copy_as_writer(session, settings, server, made, stop=own_stop, board=board, guard=guard)
             message = copy.failure.message if copy.failure else ""
             phase = _ending(copy.failure)
         finally:
@@ -236,7 +242,7 @@ def _ending(failure: Failure | None) -> Phase:
     return Phase.STOPPED if failure.exit_code is ExitCode.INTERRUPTED else Phase.FAILED
 
 
-def _copy_ourselves(
+def _copy_as_writer(
     session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher,
     guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
@@ -258,46 +264,46 @@ def _copy_ourselves(
 def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaError:
     resume = "`replica transfer --resume` goes on with what is missing"
     if errors:
-        text = "; ".join(f"{table}: {told_once(message, table)}" for table, message in errors)
+        text = "; ".join(f"{table}: {short_reason(message, table)}" for table, message in errors)
         return ReplicaError(f"{server.name}: {counted(len(errors), 'table')} failed: {text}", hint=resume)
     return Interrupted(f"{server.name}: stopped before the copy was done", hint=resume)
 
 
-def _ask_the_stream(
+def _request_from_stream(
     settings: Settings, server: Server, plan: TransferPlan, session: Session, *, stop: StopToken, reporter: Reporter
 ) -> CopyReport:
-    """Let the running stream copy the tables: it alone writes, and knows where to go on."""
+    """Let the running stream copy the tables: only the stream writes, and it knows the position to go on from."""
     started = time.monotonic()
     store = TableStore(session, settings.state_schema, server.name)
     names = frozenset(t.name for t in plan.tables)
     try_out(settings, server, tuple(t.name for t in plan.tables), store, stop)
-    told = Told(BeatStore(session, settings.state_schema, server.name), names)
+    requested = Told(BeatStore(session, settings.state_schema, server.name), names)
     ask_for_copies(settings, store, names, "asked for by `transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)
     held_at = time.monotonic()
     while True:
         records = store.load()
-        waiting = [r for r in records.values() if r.name in names and r.state in BESIDE]
+        waiting = [r for r in records.values() if r.name in names and r.state in NOT_STREAMED]
         if not waiting:
             break
-        if stop.wait(_LOOK_SECONDS):
+        if stop.wait(_POLL_SECONDS):
             raise Interrupted(f"{server.name}: the stream goes on copying", hint="`replica position show` tells when")
-        progress = told.look()
+        progress = requested.look()
         if progress is not None:
             reporter.on_status(WorkerStatus(server.name, Phase.TRANSFERRING, transfer=progress))
-        # The stream lets go of the lock for a moment when it turns from streaming to copying.
+        # The stream releases the lock for a moment when it changes from streaming to copying.
         if lock.holder():
             held_at = time.monotonic()
         elif time.monotonic() - held_at > _PATIENCE_SECONDS:
-            # What was copied beside the stream only a stream can bring up to the others.
+            # Only a stream can let tables catch up that were copied while it ran.
             command = "stream" if all(r.state is TableState.JOINING for r in waiting) else "transfer --resume"
             raise LockHeld(
                 f"{server.name}: the stream ended before the copy", hint=f"`replica {command}` goes on with it"
             )
     failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
-    reasons = "; ".join(f"{r.name}: {told_once(r.reason, r.name)}" for r in failed)
+    reasons = "; ".join(f"{r.name}: {short_reason(r.reason, r.name)}" for r in failed)
     failure = Failure.of(ReplicaError(reasons)) if failed else None
-    rows = told.rows(names - {r.name for r in failed}, stop)
+    rows = requested.rows(names - {r.name for r in failed}, stop)
     milliseconds = int((time.monotonic() - started) * 1000)
     reporter.on_status(WorkerStatus(server.name, Phase.FAILED if failed else Phase.FINISHED))
     return CopyReport(server.name, len(names) - len(failed), rows, milliseconds, len(failed), failure=failure)

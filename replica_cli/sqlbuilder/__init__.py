@@ -1,1 +1,1 @@
-"""SQL text out, nothing in: pure functions, no connection."""
+"""Build and parse SQL text. These modules are pure functions and open no connection."""

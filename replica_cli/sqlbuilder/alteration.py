@@ -1,7 +1,7 @@
-"""Whether a logged ALTER TABLE leaves the same rows on the secondary as on the primary, told from its text.
+"""Check if a logged ALTER TABLE leaves the same rows on the secondary as on the primary, from its text.
 
-What is known to is let through; a clause that is not understood counts as one that does not. Called before the
-statement runs: the table is then copied again instead.
+A clause is accepted only if it is known to do so. There is a doubt about a clause that is not understood. The applier
+asks before it runs the statement. If a doubt concerns any row, the table is copied again instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
-# Clauses after which each row holds what it held before, whatever else they change.
+# Clauses that do not change the values of rows, whatever else they change.
 _HARMLESS = frozenset(
     {"ALGORITHM", "ALTER", "ANALYZE", "AUTOEXTEND_SIZE", "AUTO_INCREMENT", "AVG_ROW_LENGTH", "CHARACTER", "CHARSET",
      "CHECK", "CHECKSUM", "COALESCE", "COLLATE", "COMMENT", "COMPRESSION", "CONVERT", "DATA", "DEFAULT",
@@ -31,10 +31,10 @@ _HARMLESS = frozenset(
      "SECONDARY_ENGINE_ATTRIBUTE", "STATS_AUTO_RECALC", "STATS_PERSISTENT", "STATS_SAMPLE_PAGES", "STORAGE",
      "TABLESPACE", "TRANSACTIONAL", "WITHOUT"}
 )  # fmt: skip
-# Which rows are in a partition is the same on both servers as long as they compute the partition alike.
+# These act on the rows of a partition. A partition has the same rows on both servers if both compute it alike.
 _OF_PARTITIONS = frozenset({"DROP", "EXCHANGE", "TRUNCATE", "CONVERT"})
 _CONSTRAINTS = frozenset({"INDEX", "KEY", "UNIQUE", "PRIMARY", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"})
-# Words that end a default.
+# Words that end the default of a column.
 _ATTRIBUTES = frozenset(
     {"AFTER", "AS", "AUTO_INCREMENT", "CHECK", "COLLATE", "COLUMN_FORMAT", "COMMENT", "COMPRESSED", "CONSTRAINT",
      "ENGINE_ATTRIBUTE", "FIRST", "GENERATED", "INVISIBLE", "KEY", "NOT", "NULL", "ON", "PARTITION", "PRIMARY",
@@ -55,9 +55,12 @@ _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why rows may come out differently. `condition` is SQL that is true for those rows, as the table is before.
+    """A reason why rows may become different on the two servers.
 
-    `sequences` gave numbers to the rows: what that made of them is not in the log either.
+    Attributes:
+        reason: the reason, for messages.
+        condition: SQL that is true for the rows concerned, in the table as it is before the statement.
+        sequences: the sequences that gave numbers to the rows. Their state after that is not in the log either.
     """
 
     reason: str
@@ -74,16 +77,21 @@ def doubts(
     to_mariadb: bool,
     keeps_zeros: bool,
 ) -> list[Doubt]:
-    """Return why an ALTER TABLE may leave other rows on another server; none for one that cannot.
+    """Return the reasons why an ALTER TABLE may leave different rows on the two servers.
 
-    `before` is the table on the secondary, as it is before the statement. `schema` is the statement's default one,
-    `keeps_zeros` its NO_AUTO_VALUE_ON_ZERO.
+    Args:
+        parsed: the ALTER TABLE, or a CREATE INDEX or DROP INDEX, about which there is no doubt.
+        before: the table on the secondary, as it is before the statement.
+        schema: the default schema of the statement.
+        from_mariadb: the flavour of the primary.
+        to_mariadb: the flavour of the secondary.
+        keeps_zeros: the statement's sql_mode has NO_AUTO_VALUE_ON_ZERO.
     """
     altered = parsed.references[0]
     head = solid(parsed.tokens[: altered.first])
     if not any(t.is_word("TABLE") for t in head):  # CREATE INDEX and DROP INDEX
         return []
-    reading = _Alteration(
+    alteration = _Alteration(
         before,
         altered.name,
         schema=schema,
@@ -91,30 +99,30 @@ def doubts(
         to_mariadb=to_mariadb,
         keeps_zeros=keeps_zeros,
     )
-    found = [d for clause in _clauses(parsed.tokens[altered.last + 1 :]) for d in reading.doubts(clause)]
+    all_doubts = [d for clause in _clauses(parsed.tokens[altered.last + 1 :]) for d in alteration.doubts(clause)]
     if any(t.is_word("IGNORE") for t in head):
-        found.append(Doubt("IGNORE drops rows in the order in which the primary keeps them"))
-    return found
+        all_doubts.append(Doubt("IGNORE drops rows in the order in which the primary keeps them"))
+    return all_doubts
 
 
 def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
-    # What is in executable comments is SQL like any other.
-    kept = unwrapped(tokens)
-    if kept and kept[0].is_word("NOWAIT"):
-        kept = kept[1:]
-    elif kept and kept[0].is_word("WAIT"):
-        kept = kept[2:]
-    found: list[list[Token]] = []
-    for clause in split(kept, ","):
-        if found and _names_partition(found[-1], clause):
-            found[-1] += clause
+    # The text inside executable comments is SQL too.
+    words = unwrapped(tokens)
+    if words and words[0].is_word("NOWAIT"):
+        words = words[1:]
+    elif words and words[0].is_word("WAIT"):
+        words = words[2:]
+    clauses: list[list[Token]] = []
+    for clause in split(words, ","):
+        if clauses and _names_partition(clauses[-1], clause):
+            clauses[-1] += clause
         elif clause:
-            found.append(clause)
-    return found
+            clauses.append(clause)
+    return clauses
 
 
 def _names_partition(before: Sequence[Token], clause: Sequence[Token]) -> bool:
-    """Say whether a part goes on with the list of DROP PARTITION p0, p1 or REORGANIZE PARTITION p0, p1 INTO (…)."""
+    """Return True if `clause` continues the list in DROP PARTITION p0, p1 or REORGANIZE PARTITION p0, p1 INTO (…)."""
     is_of_partitions = len(before) > 2 and before[1].is_word("PARTITION") and not before[0].is_word("ADD")
     return is_of_partitions and (len(clause) == 1 or (len(clause) > 2 and clause[1].is_word("INTO")))
 
@@ -130,14 +138,14 @@ class _Alteration:
         to_mariadb: bool,
         keeps_zeros: bool,
     ) -> None:
-        self._table = table  # as the statement calls it; `before` has the secondary's name
+        self._table = table  # the name in the statement; `before` has the secondary's name
         self._schema = schema
         self._columns: Mapping[str, Column] = {c.name.lower(): c for c in before.columns}
-        # A server puts a former version into the partition that is the next one in its own count of them, or at a time.
+        # Each server itself chooses the partition of a former row version: by its count of versions, or by time.
         self._has_versions_in_parts = before.is_versioned and "PARTITIONED" in before.create_options.upper()
         self._from_mariadb = from_mariadb
         self._is_crossing = from_mariadb != to_mariadb
-        # sql_mode is not the same on the other flavour, and is not carried over.
+        # Across flavours the sql_mode is not relied on: rows with 0 are always in doubt.
         self._keeps_zeros = keeps_zeros and not self._is_crossing
         self._is_ordered = False
 
@@ -151,7 +159,7 @@ class _Alteration:
             new = _column_name(rest)[1] if first.is_word("CHANGE") else rest
             return self._changed(old, new) if old and new else _unknown(clause)
         if first.is_word("ORDER") or (self._is_ordered and len(clause) <= 2):
-            # It moves rows and changes none. Each further column is a clause of its own here.
+            # ORDER BY moves rows and changes none. Each further column of it is a clause of its own here.
             self._is_ordered = True
             return []
         return self._other(clause)
@@ -159,7 +167,7 @@ class _Alteration:
     def _other(self, clause: Sequence[Token]) -> list[Doubt]:
         first, second = clause[0], clause[1] if len(clause) > 1 else clause[0]
         if any(t.is_word("VERSIONING") for t in clause):
-            # They begin at the statement's time, which comes with it to the microsecond.
+            # Row versions begin at the statement's time, which its event has to the microsecond.
             return [Doubt("the other flavour keeps no row versions")] if self._is_crossing else []
         if first.is_word(*_OF_PARTITIONS) and second.is_word("PARTITION") and self._has_versions_in_parts:
             return [
@@ -188,20 +196,21 @@ class _Alteration:
         name, definition = _column_name(rest)
         if not name or not definition:
             return _unknown(rest)
-        found = [Doubt(f"column {name} numbers the rows in the order in which each server keeps them")]
-        found = found if _is_counter(definition) else []
-        return found + self._computed(name, definition) + self._default(name, definition)
+        numbering = [Doubt(f"column {name} numbers the rows in the order in which each server keeps them")]
+        numbering = numbering if _is_counter(definition) else []
+        return numbering + self._computed(name, definition) + self._default(name, definition)
 
     def _default(self, name: str, definition: Sequence[Token]) -> list[Doubt]:
         default = _default(definition)
         if _is_constant(default):
             if self._is_crossing and _data_type(definition) in _TEMPORALS and any("." in t.text for t in default):
-                # One flavour rounds the fraction of a second, the other one cuts it.
+                # By default MySQL rounds the fraction of a second, and MariaDB cuts it.
                 return [
                     Doubt(f"column {name} is added with a fraction of a second, which each flavour cuts its own way")
                 ]
             return []
-        # A statement brings the clock, the time zone and the sql_mode of its session, but not to the other flavour.
+        # A logged statement has the clock, the time zone and the sql_mode of its session. Across flavours they are not
+        # relied on.
         setting = Setting(
             self._columns, is_mariadb=self._from_mariadb, is_logged=not self._is_crossing, table=self._table
         )
@@ -215,20 +224,20 @@ class _Alteration:
 
     def _changed(self, name: str, definition: Sequence[Token]) -> list[Doubt]:
         before = self._columns.get(name.lower())
-        found = self._computed(name, definition)
+        doubts = self._computed(name, definition)
         was_counter = before is not None and "AUTO_INCREMENT" in before.extra.upper()
         if _is_counter(definition) and not was_counter:
             condition = "TRUE" if before is None else f"{quote(before.name)} IS NULL"
             if before is not None and not self._keeps_zeros:
                 condition += f" OR {quote(before.name)} = 0"
             reason = f"column {name} gives numbers to rows that have none, in the order in which each server keeps them"
-            found.append(Doubt(reason, condition))
+            doubts.append(Doubt(reason, condition))
         if self._is_crossing and (before is None or not _is_converted_alike(before, definition)):
             kind = _data_type(definition)
-            found.append(
+            doubts.append(
                 Doubt(f"column {name} becomes {kind}, and the two flavours may convert its values differently")
             )
-        return found
+        return doubts
 
     def _computed(self, name: str, definition: Sequence[Token]) -> list[Doubt]:
         place = next((p for p, (d, t) in enumerate(depths(definition)) if d == 0 and t.is_word("AS")), None)
@@ -251,7 +260,7 @@ class _Alteration:
 
 
 def _sequences(default: Sequence[Token], schema: str) -> tuple[TableName, ...]:
-    found = []
+    sequences = []
     for place, token in enumerate(default):
         is_call = token.is_word("NEXTVAL", "SETVAL")
         if not is_call and not (token.is_word("FOR") and place and default[place - 1].is_word("VALUE")):
@@ -259,10 +268,10 @@ def _sequences(default: Sequence[Token], schema: str) -> tuple[TableName, ...]:
         first = place + 1 + is_call
         name = default[first : first + 3]
         if len(name) == 3 and name[1].is_symbol("."):
-            found.append(TableName(name[0].name, name[2].name))
+            sequences.append(TableName(name[0].name, name[2].name))
         elif name:
-            found.append(TableName(schema, name[0].name))
-    return tuple(found)
+            sequences.append(TableName(schema, name[0].name))
+    return tuple(sequences)
 
 
 def _without(tokens: Sequence[Token], *words: str) -> Sequence[Token]:
@@ -273,7 +282,7 @@ def _without(tokens: Sequence[Token], *words: str) -> Sequence[Token]:
 
 
 def _column_name(tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
-    """Return a column's name, its schema and table left out, and what follows; "" where there is none."""
+    """Return a column's name without schema and table, or "" if there is none, and the tokens after it."""
     while len(tokens) > 2 and tokens[1].is_symbol("."):
         tokens = tokens[2:]
     if not tokens or tokens[0].kind not in (Kind.NAME, Kind.WORD):
@@ -282,26 +291,26 @@ def _column_name(tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
 
 
 def _is_counter(definition: Sequence[Token]) -> bool:
-    # SERIAL is a type, and SERIAL DEFAULT VALUE an attribute; behind AFTER it is a column's name.
+    # SERIAL is a type, and SERIAL DEFAULT VALUE an attribute. After the word AFTER it is the name of a column.
     outside = [t for depth, t in depths(definition) if depth == 0]
     names = [p + 1 for p, t in enumerate(outside) if t.is_word("AFTER")]
     return any(t.is_word("AUTO_INCREMENT", "SERIAL") for p, t in enumerate(outside) if p not in names)
 
 
 def _default(definition: Sequence[Token]) -> list[Token]:
-    found: list[Token] | None = None
+    default: list[Token] | None = None
     for depth, token in depths(definition):
-        if found is None:
-            found = [] if depth == 0 and token.is_word("DEFAULT") else None
-        elif found and depth == 0 and token.is_word(*_ATTRIBUTES):
+        if default is None:
+            default = [] if depth == 0 and token.is_word("DEFAULT") else None
+        elif default and depth == 0 and token.is_word(*_ATTRIBUTES):
             break
         else:
-            found.append(token)
-    return found or []
+            default.append(token)
+    return default or []
 
 
 def _is_constant(default: Sequence[Token]) -> bool:
-    """Say whether a default is a literal, or the statement's time, which comes with it; VALUE is that of SERIAL."""
+    """Return True if a default is a literal or the statement's time, which its event has. VALUE is from SERIAL."""
     if default and default[0].is_word(*_NOW) and len(default) <= 4:
         return True
     return all(
@@ -333,7 +342,7 @@ def _is_converted_alike(before: Column, definition: Sequence[Token]) -> bool:
 
 
 def _text(tokens: Sequence[Token]) -> str:
-    # Values stay out of logs.
+    # Values of rows stay out of logs.
     return "".join("?" if t.kind in (Kind.STRING, Kind.NUMBER) else t.text for t in tokens)
 
 

@@ -1,4 +1,7 @@
-"""Charsets that a definition names without a collation: which one is meant depends on the session and on the server."""
+"""Find the charsets and collations in a statement, and write others in their place.
+
+Which collation a charset without one means depends on the session and on the server.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def bare_charsets(parsed: ParsedStatement) -> dict[int, str]:
-    """Return the places of charset names (lower case) that no COLLATE or BINARY goes with, in the same item."""
-    return {place: name for place, name, item in _named(parsed.tokens) if not _is_settled(item)}
+    """Return the charset names (lower case) that have no COLLATE or BINARY in the same item, by token index."""
+    return {place: name for place, name, item in _named_charsets(parsed.tokens) if not _is_settled(item)}
 
 
 def with_collations(parsed: ParsedStatement, collations: Mapping[int, str]) -> ParsedStatement:
-    """Return the statement with COLLATE behind the charset names at these places."""
+    """Return the statement with a COLLATE after the charset names at these token indexes."""
     tokens = list(parsed.tokens)
     for place, collation in collations.items():
         tokens[place] = tokens[place]._replace(text=f"{tokens[place].text} COLLATE {collation}")
@@ -28,7 +31,7 @@ def with_collations(parsed: ParsedStatement, collations: Mapping[int, str]) -> P
 
 
 def named_collations(parsed: ParsedStatement) -> Iterator[tuple[int, str]]:
-    """Yield the place and the name (lower case) of each collation in a statement."""
+    """Yield the token index and the name (lower case) of each collation in a statement."""
     solid = [i for i, t in enumerate(parsed.tokens) if not t.is_blank]
     for n, place in enumerate(solid):
         if not parsed.tokens[place].is_word("COLLATE"):
@@ -39,8 +42,8 @@ def named_collations(parsed: ParsedStatement) -> Iterator[tuple[int, str]]:
 
 
 def with_utf8_as_utf8mb4(parsed: ParsedStatement) -> ParsedStatement:
-    """Return the statement with utf8mb4 for each charset utf8, as MariaDB reads it without UTF8_IS_UTF8MB3."""
-    charsets = {place: "utf8mb4" for place, name, _ in _named(parsed.tokens) if name == "utf8"}
+    """Return the statement with utf8mb4 instead of utf8, which is what MariaDB reads without UTF8_IS_UTF8MB3."""
+    charsets = {place: "utf8mb4" for place, name, _ in _named_charsets(parsed.tokens) if name == "utf8"}
     collations = {
         place: name.replace("utf8_", "utf8mb4_", 1)
         for place, name in named_collations(parsed)
@@ -50,12 +53,12 @@ def with_utf8_as_utf8mb4(parsed: ParsedStatement) -> ParsedStatement:
 
 
 def asks_for_default_charset(parsed: ParsedStatement) -> bool:
-    """Say whether a statement asks for the schema's charset by the word DEFAULT."""
-    return any(parsed.tokens[place].is_word("DEFAULT") for place, *_ in _named(parsed.tokens))
+    """Return True if a statement asks for the schema's charset by the word DEFAULT."""
+    return any(parsed.tokens[place].is_word("DEFAULT") for place, *_ in _named_charsets(parsed.tokens))
 
 
 def names_table_charset(parsed: ParsedStatement) -> bool:
-    """Say whether a CREATE TABLE names the table's own charset or collation."""
+    """Return True if a CREATE TABLE names the table's own charset or collation."""
     end = _end_of_columns(parsed)
     if end is None:
         return False
@@ -70,7 +73,7 @@ def names_table_charset(parsed: ParsedStatement) -> bool:
 
 
 def with_table_collation(parsed: ParsedStatement, collation: str) -> ParsedStatement:
-    """Return a CREATE TABLE with the table's own collation written behind its columns, where it has a list of them."""
+    """Return a CREATE TABLE with the table's collation after its list of columns. Without a list it is unchanged."""
     end = _end_of_columns(parsed)
     if end is None:
         return parsed
@@ -79,7 +82,7 @@ def with_table_collation(parsed: ParsedStatement, collation: str) -> ParsedState
 
 
 def _end_of_columns(parsed: ParsedStatement) -> int | None:
-    """Return the place of the parenthesis that ends the list of columns, None where there is no list."""
+    """Return the token index of the parenthesis that ends the list of columns, or None if there is no list."""
     depth = 0
     for place in range(parsed.references[0].last + 1, len(parsed.tokens)):
         token = parsed.tokens[place]
@@ -92,7 +95,7 @@ def _end_of_columns(parsed: ParsedStatement) -> int | None:
 
 
 def with_names(parsed: ParsedStatement, names: Mapping[int, str]) -> ParsedStatement:
-    """Return the statement with other words at these places."""
+    """Return the statement with other texts at these token indexes."""
     tokens = tuple(t._replace(text=names[i]) if i in names else t for i, t in enumerate(parsed.tokens))
     return replace(parsed, tokens=tokens)
 
@@ -101,8 +104,8 @@ def _text(token: Token) -> str:
     return (string_value(token.text) if token.kind is Kind.STRING else token.name).lower()
 
 
-def _named(tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, list[Token]]]:
-    """Yield place, name and the tokens of the item (between commas and parentheses of its level) of each charset."""
+def _named_charsets(tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, list[Token]]]:
+    """Yield for each charset its token index, its name and the tokens of its item, as `_items` defines it."""
     items = _items(tokens)
     solid = [i for i, t in enumerate(tokens) if not t.is_blank]
     for n, place in enumerate(solid):
@@ -119,8 +122,8 @@ def _named(tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, list[Token]]]:
 
 
 def _items(tokens: tuple[Token, ...]) -> dict[int, list[int]]:
-    """Return for each token the places of its item."""
-    found: dict[int, list[int]] = {}
+    """Return by token index the indexes of its item: of all tokens between the same commas and parentheses."""
+    items: dict[int, list[int]] = {}
     levels: list[list[int]] = [[]]
     for place, token in enumerate(tokens):
         if token.is_symbol("("):
@@ -128,15 +131,15 @@ def _items(tokens: tuple[Token, ...]) -> dict[int, list[int]]:
         elif token.is_symbol(")") and len(levels) > 1:
             levels.pop()
         elif token.is_symbol(",") and len(levels) > 1:
-            # At the lowest level options may be separated by commas or not: they are one item.
+            # Outside of all parentheses commas between options are optional, so all options are one item.
             levels[-1] = []
         else:
             levels[-1].append(place)
-            found[place] = levels[-1]
-    return found
+            items[place] = levels[-1]
+    return items
 
 
 def _is_settled(item: list[Token]) -> bool:
     words = [t for t in item if not t.is_blank]
-    # CAST(… AS CHAR CHARACTER SET x) takes no COLLATE and stores nothing.
+    # CAST(… AS CHAR CHARACTER SET x) allows no COLLATE and stores nothing.
     return any(t.is_word("COLLATE", "BINARY", "AS") for t in words)

@@ -1,7 +1,7 @@
-"""SQL that moves rows as text: the primary writes each as it stands in a VALUES list, the secondary reads it.
+"""Build the queries that copy rows as text: the primary writes rows as a VALUES list, and the secondary reads that.
 
-The reading session has SET NAMES binary, so that every expression here yields bytes and no charset is converted;
-the writing session has it too, so that a quoted string goes byte for byte into a column of whatever charset.
+The reading session has SET NAMES binary, so every expression gives bytes and no charset is converted. The writing
+session has it too, so the bytes of a quoted string go unchanged into a column of any charset.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _TEMPORAL = frozenset({"date", "datetime", "timestamp", "time"})
 STRINGS = frozenset(
     {"char", "varchar", "binary", "varbinary", "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob"}
 ) | {"mediumblob", "longblob"}
-# Text on both ways: as bytes the server would take them for its own packed form, in one order or the other.
+# Read and written as text. The server would take bytes for its own packed form, which has one of two byte orders.
 _WORDED = frozenset({"uuid", "inet4", "inet6"})
 _RAW = frozenset(
     {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "vector"}
 ) | {"geometrycollection", "geomcollection"}
-# Wider than any number that a server writes: DOUBLE(255,30) and the widest ZEROFILL among them. In a session of binary
-# strings the charset must be named, or the text is filled up with zero bytes.
+# Wider than all numbers that a server writes, also than DOUBLE(255,30) and the widest ZEROFILL. In a session of binary
+# strings the charset must be named, because otherwise the text is padded with zero bytes.
 _WIDE = "CHAR(400) CHARACTER SET latin1"
 
 KeyLiterals = tuple[str, ...]
-# Behind the rows of a whole table; each of those begins with a bracket.
+# The line after all rows of a table. The line of a row begins with a parenthesis.
 END_OF_LINES = b"end"
 
 
@@ -49,7 +49,7 @@ class ColumnRefused(ApplyRefused):
 
 @dataclass(frozen=True, slots=True)
 class KeyPart:
-    """One column of the key that pages through a table, in the index's own direction."""
+    """One column of a paging key, with its direction in the index."""
 
     column: Column
     is_descending: bool = False
@@ -57,7 +57,7 @@ class KeyPart:
 
 @dataclass(frozen=True, slots=True)
 class PagingKey:
-    """The unique index that a table is read along."""
+    """The unique index in whose order a table is read."""
 
     index: str
     parts: tuple[KeyPart, ...]
@@ -69,9 +69,9 @@ class PagingKey:
 
 
 def paging_key(definition: TableDefinition) -> PagingKey | None:
-    """Return the index to page along, the primary key first; None where no index orders every row.
+    """Return the index in whose order to read a table, or None if no index orders all rows.
 
-    An index that the optimizer must not see cannot be forced, so it does not count.
+    The primary key is preferred. An index that is invisible to the optimizer is not used, because it cannot be forced.
     """
     by_name = definition.columns_by_name
     for index in sorted(definition.indexes, key=lambda i: i.name != "PRIMARY"):
@@ -85,26 +85,27 @@ def paging_key(definition: TableDefinition) -> PagingKey | None:
 
 
 def _can_be_key(column: Column) -> bool:
-    # A FLOAT(M,D) prints fewer digits than it compares by.
+    # A FLOAT(M,D) is printed with fewer digits than it is compared with.
     kind = column.data_type
-    known = _NUMBERS | _TEMPORAL | STRINGS | _WORDED
-    return kind in known or (kind in FLOATING and "(" not in column.column_type)
+    exact_kinds = _NUMBERS | _TEMPORAL | STRINGS | _WORDED
+    return kind in exact_kinds or (kind in FLOATING and "(" not in column.column_type)
 
 
 def takes_digits(column: Column) -> bool:
-    """Say whether the literal is digits that mean something else as text."""
+    """Return True if the literal is digits that would mean something else as text."""
     return column.data_type in _AS_NUMBER | {"year"}
 
 
 def takes_quoted(column: Column) -> bool:
-    """Say whether the literal is text between quotes, or digits that mean the same as text."""
+    """Return True if the literal is text between quotes, or digits that mean the same as text."""
     return column.data_type in _PLAIN | FLOATING | _TEMPORAL | STRINGS
 
 
 def value_expression(column: Column) -> str:
-    """Return SQL that writes a column's value as a literal, NULL as the word.
+    """Return SQL that writes a column's value as a literal, and NULL as the word.
 
-    Raises ColumnRefused for a type that is not known here.
+    Raises:
+        ColumnRefused: the column has a type that is not known.
     """
     name, kind = quote(column.name), column.data_type
     if kind in _NUMBERS:
@@ -112,7 +113,7 @@ def value_expression(column: Column) -> str:
     elif kind in FLOATING and "(" not in column.column_type:
         text = f"QUOTE({_double(column)})"
     elif kind in FLOATING:
-        # FLOAT(M,D) is rounded again on its way in: only the digits that it shows come out of that unchanged.
+        # The secondary rounds a FLOAT(M,D) again. Only the digits that the primary shows stay the same.
         text = f"QUOTE(CAST({name} AS {_WIDE}))"
     elif kind in _TEMPORAL:
         text = f"QUOTE({name})"
@@ -134,8 +135,8 @@ def value_expression(column: Column) -> str:
 
 
 def _double(column: Column) -> str:
-    # A FLOAT shows six digits, as a DOUBLE all. A computed DOUBLE MySQL cuts to 22 characters in a string: just enough
-    # for a FLOAT without its sign. A column's own text it does not cut.
+    # As text, a FLOAT has six digits; as a DOUBLE it has all. In a string MySQL cuts a computed DOUBLE to 22
+    # characters, which is just enough for a FLOAT without its sign. It does not cut the text of a column.
     name = quote(column.name)
     if column.data_type != "float":
         return name
@@ -149,8 +150,8 @@ def _number(column: Column) -> str:
 
 
 def _digits(column: Column) -> str:
-    # Expressions are as wide as they say: INT(1) says one digit, DECIMAL(3,3) forgets the zero, an ENUM's index is as
-    # wide as its longest member. Where a server keeps one in a field it cuts without a word.
+    # An expression declares its width: INT(1) declares one digit, DECIMAL(3,3) omits the zero, and an ENUM's index is
+    # as wide as the longest member. If a server stores the value in a field of this width, it cuts it without an error.
     name = quote(column.name)
     if column.data_type in _AS_NUMBER:
         return f"CAST(CAST({name} AS UNSIGNED) AS {_WIDE})"
@@ -158,20 +159,20 @@ def _digits(column: Column) -> str:
 
 
 def key_expression(column: Column) -> str:
-    """Return SQL that writes a key column's value as a literal that compares as the column does."""
+    """Return SQL that writes the value of a key's column as a literal that compares as the column does."""
     name, kind = quote(column.name), column.data_type
     if kind in _NUMBERS:
         return _digits(column)
     if kind in FLOATING:
         return f"CONCAT('(''',{_double(column)},'''+0e0)')"
     if kind in STRINGS:
-        # Hex with the column's charset: the column's own collation decides, and the index is used.
+        # With hexadecimal digits in the column's charset, the column's collation decides and the index is used.
         return f"CONCAT('{_introducer(column)}x''',HEX({name}),'''')"
     return value_expression(column)
 
 
 def key_text(column: Column, value: bytes) -> str:
-    """Return the literal of a text or of bytes as `key_expression` writes it."""
+    """Return the literal of a text or of bytes, as `key_expression` writes it."""
     return f"{_introducer(column)}x'{value.hex().upper()}'"
 
 
@@ -180,16 +181,16 @@ def _introducer(column: Column) -> str:
 
 
 def after(key: PagingKey, literals: KeyLiterals) -> str:
-    """Return the condition for rows behind a key, in the index's order.
+    """Return the condition for rows after a key, in the index's order.
 
-    Written out, not as a row comparison, which keeps MySQL from the index; the first column's bound stands alone too,
-    so that every server finds the range.
+    It is not a row comparison, because with one MySQL does not use the index. The bound of the first column is also a
+    condition of its own, so that every server finds the range.
     """
     return _bound(key, literals, is_upper=False)
 
 
 def up_to(key: PagingKey, literals: KeyLiterals) -> str:
-    """Return the condition for rows up to a key and with it, in the index's order."""
+    """Return the condition for rows up to and including a key, in the index's order."""
     return _bound(key, literals, is_upper=True)
 
 
@@ -210,48 +211,60 @@ def _bound(key: PagingKey, literals: KeyLiterals, *, is_upper: bool) -> str:
 
 
 def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows: int) -> str:
-    """Return the query for one row: the key literals of the row behind so many others."""
+    """Return the query for the key literals of one row: the one after the first `skipped_rows` rows."""
     literals = ", ".join(key_expression(p.column) for p in key.parts)
-    return f"SELECT {literals} FROM {_along(name, key)}{where(condition)}{_in_order(key)} LIMIT {skipped_rows}, 1"
+    return (
+        f"SELECT {literals} FROM {_forced_index(name, key)}{where(condition)}{_order_by(key)} LIMIT {skipped_rows}, 1"
+    )
 
 
 def least_and_greatest_query(definition: TableDefinition, key: PagingKey) -> str:
-    """Return the query for the least and the greatest value of the key's first column: numbers, or text as hex."""
+    """Return the query for the least and the greatest value of the key's first column: numbers, or hexadecimal text."""
     column = key.parts[0].column
-    name, table = quote(column.name), _along(definition.name, key)
+    name, table = quote(column.name), _forced_index(definition.name, key)
     text = name if column.data_type in WHOLE_NUMBERS else f"HEX({name})"
-    # Not MIN and MAX, which read all of an index that descends.
+    # Not MIN and MAX, which read a whole index if it is descending.
     least, greatest = (f"(SELECT {text} FROM {table} ORDER BY {name}{way} LIMIT 1)" for way in ("", " DESC"))
     return f"SELECT {least}, {greatest}"
 
 
 def rows_between_query(definition: TableDefinition, key: PagingKey, low: str | None, high: str | None) -> str:
-    """Return the question how many rows are expected from a value of the key's first column on, and before another."""
+    """Return the EXPLAIN that estimates the number of rows between two values of the key's first column.
+
+    Args:
+        definition: the table.
+        key: the key whose index is read.
+        low: the literal of the first value inside, or None for no lower bound.
+        high: the literal of the first value outside, or None for no upper bound.
+    """
     name = quote(key.parts[0].column.name)
     bounds = [f"{name} {sign} {value}" for sign, value in ((">=", low), ("<", high)) if value is not None]
-    # Not FORCE INDEX: MySQL looks at no page of an index that is forced.
+    # Not FORCE INDEX: for its estimate MySQL reads no page of a forced index.
     table = f"{quote_table(definition.name)} USE INDEX ({quote(key.index)})"
     return f"EXPLAIN FORMAT=TRADITIONAL SELECT 1 FROM {table}{where(both(*bounds))}"
 
 
 def first_key_query(definition: TableDefinition, key: PagingKey, value: str) -> str:
-    """Return the query for the key of the first row whose first key column has a value or one after it."""
+    """Return the query for the key of the first row whose first key column is `value` or comes after it."""
     name, sign = quote(key.parts[0].column.name), "<" if key.parts[0].is_descending else ">"
     return boundary_query(definition.name, key, f"{name} {sign}= {value}", 0)
 
 
 def keys_query(definition: TableDefinition, key: PagingKey, keys: Sequence[KeyLiterals]) -> str:
-    """Return the query for the keys of some rows, in the index's order; a row that is not there is left out."""
+    """Return the query for those of some keys that rows have, in the index's order."""
     literals = ", ".join(key_expression(p.column) for p in key.parts)
     rows = (both(*(f"{quote(p.column.name)} = {v}" for p, v in zip(key.parts, values, strict=True))) for values in keys)
-    found = " OR ".join(f"({row})" for row in rows)
-    return f"SELECT {literals} FROM {_along(definition.name, key)} WHERE {found}{_in_order(key)}"
+    conditions = " OR ".join(f"({row})" for row in rows)
+    return f"SELECT {literals} FROM {_forced_index(definition.name, key)} WHERE {conditions}{_order_by(key)}"
 
 
 def rows_query(
     definition: TableDefinition, key: PagingKey | None = None, condition: str = "", limit: int | None = None
 ) -> str:
-    """Return the query for rows too big for a chunk: one literal a column, last whether an ENUM holds index 0."""
+    """Return the query for rows as one literal for each column, and a last column that is 1 if an ENUM holds index 0.
+
+    It serves for rows that are too large for `lines_query`.
+    """
     columns = [_expression(definition, c) for c in definition.written_columns]
     texts = ", ".join([*columns, enum_zero_expression(definition) or "0"])
     return f"SELECT {texts} FROM {source_of(definition, key)}{where(condition)}{_first(key, limit)}"
@@ -260,12 +273,11 @@ def rows_query(
 def lines_query(
     definition: TableDefinition, key: PagingKey | None = None, condition: str = "", limit: int | None = None
 ) -> str:
-    """Return the query for bracketed rows of literals, and whether an ENUM holds index 0.
+    """Return the query for rows as lists of literals in parentheses, with a flag that is 1 if an ENUM holds index 0.
 
-    With a limit it returns the first rows along the key, in its order.
-
-    A text that is longer than the server's packet is NULL. No GROUP_CONCAT: it keeps values in fields and the list in
-    a buffer, and cuts both, so that all would have to be computed twice to be believed.
+    With a limit it gives the first rows in the order of the key. A text that is longer than the server's packet is
+    NULL. GROUP_CONCAT is not used: it stores values in fields and the list in a buffer, and can cut both, so that
+    everything would have to be computed twice to be sure.
     """
     zero = enum_zero_expression(definition) or "0"
     row = _row(definition)
@@ -273,35 +285,37 @@ def lines_query(
 
 
 def whole_lines_query(definition: TableDefinition) -> str:
-    """Return the query for all rows as `lines_query` gives them, and END_OF_LINES behind them.
+    """Return the query for all rows as `lines_query` gives them, and END_OF_LINES after them.
 
-    No server makes a table of the answer for that, and what shortens answers on the way takes this row first. Each text
-    may go through a field as wide as the server expects it to be. The last row makes that field a wide one in any case.
+    The last row proves that the result is complete: if it is cut short, this row is missing. No server makes a
+    temporary table for the UNION ALL. A server may pass each text through a field of the width that it expects, and the
+    last row makes this field wide.
     """
     end = f"CAST('{END_OF_LINES.decode()}' AS CHAR(1000000) CHARACTER SET latin1)"
     return f"{lines_query(definition)} UNION ALL SELECT {end}, 0"
 
 
 def size_query(definition: TableDefinition, key: PagingKey | None, limit: int) -> str:
-    """Return the query for what `lines_query` gives up to a limit: rows, those that are not NULL, and their bytes."""
+    """Return the query for the size of what `lines_query` gives: its rows, those that are not NULL, and their bytes."""
     rows = f"SELECT OCTET_LENGTH({_row(definition)}) AS size FROM {source_of(definition, key)}{_first(key, limit)}"
     return f"SELECT COUNT(*), COUNT(size), COALESCE(SUM(size), 0) FROM ({rows}) AS found"
 
 
 def _row(definition: TableDefinition) -> str:
     columns = ",',',".join(_expression(definition, c) for c in definition.written_columns)
-    # A table of generated columns alone has rows, and nothing that is written.
+    # A table that has only generated columns has rows, but no values that are written.
     return f"CONCAT('(',{columns},')')" if columns else "'()'"
 
 
 def digest_query(definition: TableDefinition, condition: str = "") -> str:
-    """Return the query for the number of rows and a sum over all values that are kept, computed ones among them.
+    """Return the query for the number of rows and a sum of the digests of all stored values.
 
-    VIRTUAL columns are computed when they are read, in the mode of that session. It gives the same on both servers if
-    these hold the same rows and write them as the same literals. SHA2, as MySQL 9 has MD5 only with a component.
+    Stored generated columns are included. VIRTUAL columns are not, because they are computed in the sql_mode of the
+    session that reads them. The result is the same on both servers if they hold the same rows and write them as the
+    same literals. It uses SHA2, because MySQL 9 has MD5 only with a component.
     """
-    kept = (c for c in definition.columns if not (c.is_generated and "VIRTUAL" in c.extra.upper()))
-    columns = ",".join(f"SHA2({_expression(definition, c)},256)" for c in kept) or "''"
+    stored = (c for c in definition.columns if not (c.is_generated and "VIRTUAL" in c.extra.upper()))
+    columns = ",".join(f"SHA2({_expression(definition, c)},256)" for c in stored) or "''"
     digest = f"SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS(',',{columns}),256),15),16,10) AS UNSIGNED))"
     return f"SELECT COUNT(*), CAST(COALESCE({digest},0) AS CHAR) FROM {source_of(definition)}{where(condition)}"
 
@@ -315,20 +329,20 @@ def _expression(definition: TableDefinition, column: Column) -> str:
 
 
 def enum_zero_expression(definition: TableDefinition) -> str:
-    """Return SQL that is 1 where an ENUM of the row holds index 0, the error value; empty where there is no ENUM."""
+    """Return SQL that is 1 if an ENUM of the row holds index 0, the error value. It is empty without an ENUM."""
     enums = [quote(c.name) for c in definition.written_columns if c.data_type == "enum"]
     return " OR ".join(f"IFNULL({name}+0=0,0)" for name in enums)
 
 
 def join_literals(literals: KeyLiterals) -> bytes:
-    """Return key literals as one row literal, to be kept."""
+    """Return key literals as one text that can be stored."""
     return f"({', '.join(literals)})".encode()
 
 
 def split_literals(row: bytes) -> KeyLiterals:
-    """Return the literals of a row literal made by `join_literals`.
+    """Return the key literals in a text of `join_literals`.
 
-    Splitting is safe: strings are hex, and no date, number or address has a comma and a blank in it.
+    Splitting at a comma with a space is safe: strings are hexadecimal, and no date, number or address contains it.
     """
     return tuple(row.decode()[1:-1].split(", "))
 
@@ -339,24 +353,24 @@ def both(*conditions: str) -> str:
 
 
 def source_of(definition: TableDefinition, key: PagingKey | None = None) -> str:
-    """Return what stands behind FROM: the table with all versions of its rows, along an index where one is given."""
+    """Return the text after FROM: the table with all versions of its rows, or forced to the index of `key`."""
     if key is not None:
-        return _along(definition.name, key)
+        return _forced_index(definition.name, key)
     return quote_table(definition.name) + (" FOR SYSTEM_TIME ALL" if definition.is_versioned else "")
 
 
-def _along(name: TableName, key: PagingKey) -> str:
+def _forced_index(name: TableName, key: PagingKey) -> str:
     return f"{quote_table(name)} FORCE INDEX ({quote(key.index)})"
 
 
-def _in_order(key: PagingKey) -> str:
+def _order_by(key: PagingKey) -> str:
     return " ORDER BY " + ", ".join(quote(p.column.name) + (" DESC" if p.is_descending else "") for p in key.parts)
 
 
 def _first(key: PagingKey | None, limit: int | None) -> str:
-    return "" if key is None or limit is None else f"{_in_order(key)} LIMIT {limit}"
+    return "" if key is None or limit is None else f"{_order_by(key)} LIMIT {limit}"
 
 
 def where(condition: str) -> str:
-    """Return a WHERE clause, empty for no condition."""
+    """Return a WHERE clause, or an empty text if there is no condition."""
     return f" WHERE {condition}" if condition else ""

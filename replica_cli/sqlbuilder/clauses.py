@@ -1,4 +1,4 @@
-"""Clauses of statements on tables and indexes that are left out where the statement is carried out."""
+"""Leave clauses out of statements on tables and indexes before they run on the secondary."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
-_WAYS = {
+_EXECUTION_OPTIONS = {
     "ALGORITHM": frozenset({"DEFAULT", "INSTANT", "INPLACE", "NOCOPY", "COPY"}),
     "LOCK": frozenset({"DEFAULT", "NONE", "SHARED", "EXCLUSIVE"}),
 }
 _CONSTRAINTS = (("FOREIGN", "KEY"), ("CONSTRAINT",), ("CHECK",))
 
 
-def without_way(parsed: ParsedStatement) -> ParsedStatement:
+def without_execution_options(parsed: ParsedStatement) -> ParsedStatement:
     """Return an ALTER TABLE, CREATE INDEX or DROP INDEX without ALGORITHM, LOCK and ONLINE.
 
-    They say how the primary did it, change no outcome, and another release may refuse them.
+    They say how the primary runs the statement. They do not change its result, and another release may refuse them.
     """
     if parsed.kind is not StatementKind.ALTER_TABLE:
         return parsed
@@ -32,12 +32,14 @@ def without_way(parsed: ParsedStatement) -> ParsedStatement:
     left_out = {i for i, t in enumerate(parsed.tokens[:noun]) if t.is_word("ONLINE", "OFFLINE")}
     if parsed.tokens[noun].is_word("INDEX"):
         return _without_places(parsed, left_out.union(_options_of_index(parsed)))
-    found = _without_places(parsed, left_out)
-    return _without_clauses(found, [clause for clause in _clauses(found) if _is_way(_solid(found, clause))])
+    stripped = _without_places(parsed, left_out)
+    return _without_clauses(
+        stripped, [clause for clause in _clauses(stripped) if _is_execution_option(_solid(stripped, clause))]
+    )
 
 
 def dropped_constraints(parsed: ParsedStatement) -> frozenset[str]:
-    """Return the names in lower case of what DROP FOREIGN KEY, DROP CONSTRAINT and DROP CHECK name."""
+    """Return the names (lower case) in the clauses DROP FOREIGN KEY, DROP CONSTRAINT and DROP CHECK of a statement."""
     if parsed.kind is not StatementKind.ALTER_TABLE:
         return frozenset()
     names = (_dropped(_solid(parsed, clause)) for clause in _clauses(parsed))
@@ -45,14 +47,14 @@ def dropped_constraints(parsed: ParsedStatement) -> frozenset[str]:
 
 
 def without_dropped(parsed: ParsedStatement, names: Collection[str]) -> ParsedStatement | None:
-    """Return an ALTER TABLE that does not drop some constraints (names in lower case), None if nothing is left."""
+    """Return an ALTER TABLE that does not drop some constraints (names in lower case), or None if no clause is left."""
     clauses = list(_clauses(parsed))
     left_out = [clause for clause in clauses if _dropped(_solid(parsed, clause)) in names]
     return None if len(left_out) == len(clauses) else _without_clauses(parsed, left_out)
 
 
 def _clauses(parsed: ParsedStatement) -> Iterator[range]:
-    """Yield the places of what commas separate behind the table's name."""
+    """Yield the token indexes of each clause after the table's name. Commas separate the clauses."""
     start = begin = parsed.references[0].last + 1
     for place, (depth, token) in enumerate(depths(parsed.tokens[begin:]), begin):
         if depth == 0 and token.is_symbol(","):
@@ -65,13 +67,13 @@ def _solid(parsed: ParsedStatement, clause: range) -> list[Token]:
     return [t for i in clause if not (t := parsed.tokens[i]).is_blank and not t.is_symbol(";")]
 
 
-def _is_way(clause: Sequence[Token]) -> bool:
+def _is_execution_option(clause: Sequence[Token]) -> bool:
     words = [t for t in clause if not t.is_symbol("=")]
-    return len(words) == 2 and _says_way(*words)
+    return len(words) == 2 and _is_option_with_value(*words)
 
 
-def _says_way(option: Token, value: Token) -> bool:
-    return any(option.is_word(name) and value.is_word(*values) for name, values in _WAYS.items())
+def _is_option_with_value(option: Token, value: Token) -> bool:
+    return any(option.is_word(name) and value.is_word(*values) for name, values in _EXECUTION_OPTIONS.items())
 
 
 def _dropped(clause: Sequence[Token]) -> str:
@@ -84,17 +86,20 @@ def _dropped(clause: Sequence[Token]) -> str:
 
 
 def _options_of_index(parsed: ParsedStatement) -> Iterator[int]:
-    """Yield the places of ALGORITHM and LOCK behind an index's columns, with their values."""
+    """Yield the token indexes of ALGORITHM and LOCK after an index's columns, and of their values."""
     begin = parsed.references[0].last + 1
     places = [i for i, (depth, t) in enumerate(depths(parsed.tokens[begin:]), begin) if depth == 0 and not t.is_blank]
     words = [i for i in places if not parsed.tokens[i].is_symbol("=")]
     for option, value in itertools.pairwise(words):
-        if _says_way(parsed.tokens[option], parsed.tokens[value]):
+        if _is_option_with_value(parsed.tokens[option], parsed.tokens[value]):
             yield from (i for i in places if option <= i <= value)
 
 
 def _without_clauses(parsed: ParsedStatement, left_out: Sequence[range]) -> ParsedStatement:
-    """Return the statement without some clauses, each with the comma before it, the first ones with the one behind."""
+    """Return the statement without some clauses.
+
+    The comma before a clause goes with it. A clause with no kept clause before it takes the comma after it.
+    """
     places: set[int] = set()
     kept = 0
     for clause in _clauses(parsed):
@@ -102,7 +107,7 @@ def _without_clauses(parsed: ParsedStatement, left_out: Sequence[range]) -> Pars
             kept += 1
             continue
         if any(parsed.tokens[i].kind in (Kind.OPEN, Kind.CLOSE) for i in clause):
-            kept += 1  # one end of an executable comment would be missing
+            kept += 1  # without it, one end of an executable comment would be missing
             continue
         places |= {i for i in clause if not parsed.tokens[i].is_symbol(";")}
         places.add(clause.start - 1 if kept else clause.stop)
@@ -110,6 +115,6 @@ def _without_clauses(parsed: ParsedStatement, left_out: Sequence[range]) -> Pars
 
 
 def _without_places(parsed: ParsedStatement, places: Collection[int]) -> ParsedStatement:
-    """Return the statement with a space at some places; all other tokens stay where they are."""
+    """Return the statement with a space in place of some tokens, so that the indexes of all others stay the same."""
     space = Token(Kind.SPACE, " ")
     return replace(parsed, tokens=tuple(space if i in places else t for i, t in enumerate(parsed.tokens)))

@@ -1,4 +1,4 @@
-"""The session that a statement was made in, as SET statements, and the way back to ours."""
+"""Build the SET statements for a session of the applier: its own settings, and those of a logged statement."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 _AUTO_IS_NULL = 1 << 14
 _NO_FOREIGN_KEY_CHECKS = 1 << 26
 _RELAXED_UNIQUE_CHECKS = 1 << 27
-# MariaDB alone.
+# Bits of flags2 that only MariaDB has.
 EXPLICIT_DEFAULTS_FOR_TIMESTAMP = 1 << 24
 IF_EXISTS = 1 << 28
-# Bits of sql_mode that decide how a text is read, the same in both flavours.
+# Bits of sql_mode that are the same in both flavours.
 ANSI_QUOTES = 0x4
 NO_AUTO_VALUE_ON_ZERO = 0x80000
 NO_BACKSLASH_ESCAPES = 1 << 20
-# Bits of sql_mode that both flavours have, with one meaning: REAL_AS_FLOAT to IGNORE_SPACE, NO_UNSIGNED_SUBTRACTION,
+# Bits of sql_mode that have the same meaning in both flavours: REAL_AS_FLOAT to IGNORE_SPACE, NO_UNSIGNED_SUBTRACTION,
 # NO_AUTO_VALUE_ON_ZERO to ERROR_FOR_DIVISION_BY_ZERO, HIGH_NOT_PRECEDENCE to PAD_CHAR_TO_FULL_LENGTH.
 _COMMON_MODES = 0xF | 1 << 6 | 0xFF << 19 | 0b111 << 29
-# MySQL rounds fractions of a second unless told to cut them, MariaDB cuts them unless told to round.
+# TIME_TRUNCATE_FRACTIONAL and TIME_ROUND_FRACTIONAL: by default MySQL rounds fractions of a second, MariaDB cuts them.
 _MYSQL_CUTS, _MARIADB_ROUNDS = 1 << 32, 1 << 34
 
-# A session of the applier: binary literals go unchanged into columns of any charset; nothing commits by itself.
+# The settings of the applier's sessions. Literals go as bytes into columns of any charset; nothing commits by itself.
 APPLY_SESSION = (
     "SET SESSION autocommit=0, "
     "sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', "
@@ -42,20 +42,23 @@ def context_statement(
     *,
     more: Iterable[str] = (),
 ) -> str:
-    """Return one SET that makes the session that of the statement; sql_mode and time_zone are the secondary's already.
+    """Return one SET that gives a session the settings of a logged statement.
 
-    `collations` maps ids to (collation, charset) of the secondary; an id that it does not know is left as it is.
-    `more` are assignments of variables that one flavour or version has.
+    Args:
+        context: the settings in the event. sql_mode and time_zone must already be those of the secondary.
+        timestamp: the time of the statement, in seconds since 1970.
+        collations: the secondary's (collation, charset) by id. A setting with another id is not changed.
+        more: assignments of variables that only one flavour or version has.
     """
     flags = context.flags2 or 0
     parts = [
-        # The statement commits by itself, as on the primary: with autocommit off ALTER … EXCHANGE PARTITION waits for a
-        # lock that its own session holds.
+        # The statement commits by itself, as on the primary. With autocommit off, ALTER … EXCHANGE PARTITION waits for
+        # a lock that its own session holds.
         f"SET SESSION autocommit=1, timestamp={timestamp}.{context.microseconds:06d}",
         f"foreign_key_checks={int(not flags & _NO_FOREIGN_KEY_CHECKS)}",
         f"unique_checks={int(not flags & _RELAXED_UNIQUE_CHECKS)}",
         f"sql_auto_is_null={int(bool(flags & _AUTO_IS_NULL))}",
-        # Not in the log: English, which has the number 0.
+        # If it is not in the event, it is English, which has the number 0.
         f"lc_time_names={context.lc_time_names or 0}",
     ]
     if context.sql_mode is not None:
@@ -75,7 +78,7 @@ def context_statement(
 
 
 def crossed_mode(sql_mode: int, *, to_mariadb: bool) -> int:
-    """Return a sql_mode of one flavour as the other one writes it: what both have, and how fractions are cut."""
+    """Return a sql_mode in the bits of the other flavour: the common modes, and if fractions of a second are cut."""
     cuts = not sql_mode & _MARIADB_ROUNDS if not to_mariadb else sql_mode & _MYSQL_CUTS
     common = sql_mode & _COMMON_MODES
     if to_mariadb:

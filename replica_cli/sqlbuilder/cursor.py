@@ -1,4 +1,7 @@
-"""A place in a statement's tokens, and what can be read there: key words, marks, and names of tables."""
+"""Move over the tokens of a statement and read key words, symbols and names of tables.
+
+The parser of statements derives from `Cursor` (statement.py).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableReference:
-    """A table's name in a statement: its first and its last token. `is_kept`: the secondary resolves it as written."""
+    """A table's name in a statement.
+
+    Attributes:
+        name: the table, with the default schema if the statement names none.
+        first: the index of the first token of the name.
+        last: the index of the last token of the name.
+        is_kept: the name stays as it is written, and the secondary resolves it.
+    """
 
     name: TableName
     first: int
@@ -23,9 +33,10 @@ class TableReference:
 
 
 class Cursor:
-    """Moves over the tokens that mean something; the ends of executable comments mean nothing by themselves.
+    """A cursor that moves forward over the tokens of a statement. It skips spaces and comments.
 
-    `default_schema` is that of names without one; `folds_names`: names of schemas and tables mean lower case.
+    It also skips the ends of executable comments, and reads the tokens between them. `default_schema` is the schema of
+    names without one. `folds_names` means that names of schemas and tables are read in lower case.
     """
 
     def __init__(self, tokens: list[Token], default_schema: str, *, folds_names: bool) -> None:
@@ -36,9 +47,15 @@ class Cursor:
         self._at = 0
 
     def _table(self, into: list[TableReference], *, schema: str | None = None, is_kept: bool = False) -> bool:
-        """Take a table's name: with its schema, without one, or MariaDB's with a point alone before it.
+        """Take a table's name with its schema, without one, or with only a point before it (MariaDB).
 
-        `schema` is that of a name without one, where it is not the session's.
+        Args:
+            into: the list to which the reference is added.
+            schema: the schema of a name without one, if it is not the session's default schema.
+            is_kept: see `TableReference`.
+
+        Returns:
+            False if the tokens are not a table's name.
         """
         if not self._has_more:
             return False
@@ -75,9 +92,9 @@ class Cursor:
 
     @property
     def _has_more(self) -> bool:
-        return self._has_more_behind(0)
+        return self._has_token(0)
 
-    def _has_more_behind(self, ahead: int) -> bool:
+    def _has_token(self, ahead: int) -> bool:
         return self._at + ahead < len(self._places)
 
     def _kind(self, ahead: int) -> Kind:
@@ -87,8 +104,8 @@ class Cursor:
         return self._tokens[self._places[self._at]]
 
     def _word(self, ahead: int = 0) -> str:
-        """Return a key word in upper case, an empty text for anything else."""
-        if not self._has_more_behind(ahead):
+        """Return the key word in upper case, or an empty text if the token is no word."""
+        if not self._has_token(ahead):
             return ""
         token = self._tokens[self._places[self._at + ahead]]
         return token.text.upper() if token.kind is Kind.WORD else ""
@@ -100,19 +117,19 @@ class Cursor:
         return self._word(-1) in words
 
     def _take(self, *words: str) -> bool:
-        found = self._is(*words)
-        self._at += found
-        return found
+        is_match = self._is(*words)
+        self._at += is_match
+        return is_match
 
     def _take_all(self, *words: str) -> bool:
-        found = all(self._word(i) == word for i, word in enumerate(words))
-        self._at += len(words) if found else 0
-        return found
+        is_match = all(self._word(i) == word for i, word in enumerate(words))
+        self._at += len(words) if is_match else 0
+        return is_match
 
     def _take_symbol(self, symbol: str) -> bool:
-        found = self._is_symbol(symbol)
-        self._at += found
-        return found
+        is_match = self._is_symbol(symbol)
+        self._at += is_match
+        return is_match
 
     def _is_symbol(self, symbol: str, ahead: int = 0) -> bool:
-        return self._has_more_behind(ahead) and self._tokens[self._places[self._at + ahead]].is_symbol(symbol)
+        return self._has_token(ahead) and self._tokens[self._places[self._at + ahead]].is_symbol(symbol)

@@ -1,4 +1,4 @@
-"""The statements that make a primary's table on a secondary, from SHOW CREATE TABLE's text."""
+"""Build the statements that make a primary's table on a secondary, from the text of SHOW CREATE TABLE."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ _SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
 
 @dataclass(frozen=True, slots=True)
 class CreateStatements:
-    """A table without its foreign keys, the statements that add them later, and what is not as on the primary.
+    """The statements that make one table on the secondary.
 
-    `deferred_keys` are indexes that may be dropped from the empty table and made when its rows are there: their names
-    and their clauses. `columns` are the names of the primary's columns.
+    Attributes:
+        create: the CREATE TABLE without foreign keys.
+        deferred_keys: name and clause of each index that can be dropped from the empty table and made after the copy.
+        foreign_keys: the statements that add the foreign keys later.
+        notes: what is not as on the primary.
+        columns: the names of the primary's columns.
     """
 
     create: str
@@ -49,11 +53,19 @@ def create_statements(
     route: Route,
     crossing: Crossing | None = None,
 ) -> CreateStatements:
-    """Return what makes `source` as `target`; `route` gives the secondary's name of any table that it speaks of.
+    """Return the statements that make a table on the secondary. An engine that cannot roll back becomes InnoDB.
 
-    Where `route` says None the table is not replicated: a foreign key to it is left out, and a note says so.
-    `crossing` says from which flavour to which, None for the same. An engine that cannot roll back becomes InnoDB.
-    Raises DefinitionRefused where the secondary's table would not be the same, ValueError where the text is no table.
+    Args:
+        create_text: the text of SHOW CREATE TABLE.
+        target: the name on the secondary.
+        source: the name on the primary.
+        route: returns the secondary's name of a table that the definition mentions, or None if that table is not
+            replicated. A foreign key to such a table is left out, with a note.
+        crossing: the flavours of the two servers; None if they are the same.
+
+    Raises:
+        DefinitionRefused: the secondary's table would not be the same.
+        ValueError: the text is not the definition of a table.
     """
     table = parse(create_text)
     columns = frozenset(i.name for i in table.columns)
@@ -65,7 +77,7 @@ def create_statements(
         table = cross(table, source, crossing, notes)
     if engine is EngineKind.CONVERTED:
         table = _as_innodb(table, source, notes)
-    table = replace(table, tail=_placed(table.tail, notes))
+    table = replace(table, tail=_without_locations(table.tail, notes))
     items = tuple(_routed_sequences(i, route) for i in table.items)
     notes += [n for i in items if i.is_column and (n := _doubt(i))]
     foreign_keys = []
@@ -86,9 +98,9 @@ def create_statements(
 
 
 def with_other_name(create: str, name: TableName, other: TableName, *, keeps_check_names: bool) -> str:
-    """Return a statement of `create_statements` or `sequence_statement` for `name`, as one for another name.
+    """Return a statement of `create_statements` or `sequence_statement` that makes `other` instead of `name`.
 
-    The server gives the checks of the table names if theirs are not kept.
+    Unless `keeps_check_names`, the table's checks lose their names, and the server gives them new ones.
     """
     renamed = create.replace(quote_table(name), quote_table(other), 1)
     if keeps_check_names:
@@ -104,28 +116,32 @@ def _without_name(check: Item) -> Item:
 
 
 def column_clause(create_text: str, column: str) -> str | None:
-    """Return a column's definition as SHOW CREATE TABLE writes it, its name first; None where it is not there."""
+    """Return a column's definition as SHOW CREATE TABLE writes it, name first, or None if there is no such column."""
     return next((i.text for i in parse(create_text).columns if i.name == column), None)
 
 
 def column_kinds(create_text: str) -> dict[str, str]:
-    """Return the first word of each column's type, in lower case, by the columns' names."""
+    """Return the first word of each column's type in lower case, by column name."""
     return {i.name: solid(i.tokens)[1].text.lower() for i in parse(create_text).columns}
 
 
 def key_clause(create_text: str, index: str) -> str | None:
-    """Return an index's definition as SHOW CREATE TABLE writes it; PRIMARY is the primary key."""
+    """Return an index's definition as SHOW CREATE TABLE writes it, or None. PRIMARY is the primary key."""
     keys = (i for i in parse(create_text).items if i.is_key)
     return next((i.text for i in keys if (i.name or "PRIMARY") == index), None)
 
 
 def check_clause(create_text: str, check: str) -> str | None:
-    """Return a check of the whole table as SHOW CREATE TABLE writes it."""
+    """Return a check of the whole table as SHOW CREATE TABLE writes it, or None."""
     return next((i.text for i in parse(create_text).items if i.is_check and i.name == check), None)
 
 
 def schema_statement(schema: str, charset: str, collation: str, *, is_new: bool = True) -> str:
-    """Return the statement that makes a schema unless it is there; if not `is_new`, that gives it another default."""
+    """Return the statement that makes a schema unless it exists, or changes its default charset if not `is_new`.
+
+    Raises:
+        ValueError: the name of the charset or the collation is not a single word.
+    """
     tokens = tokenise(charset, CATALOG), tokenise(collation, CATALOG)
     if any([t.kind for t in text] != [Kind.WORD] for text in tokens):
         raise ValueError(f"{charset!r} and {collation!r} are no names of a charset and a collation")
@@ -149,7 +165,7 @@ def _as_innodb(table: TableText, source: TableName, notes: list[str]) -> TableTe
             raise DefinitionRefused(source, column.name, "InnoDB needs an AUTO_INCREMENT column to lead an index")
     items = table.items
     if engine.upper() == "MEMORY":
-        # On MariaDB's InnoDB a unique key USING HASH is another thing: a hidden column with the row's hash.
+        # In InnoDB of MariaDB a unique key USING HASH means something else: a hidden column with a hash.
         items = tuple(_without_hash(i) if i.is_key else i for i in items)
     return TableText(items, without(tuple(tail), dropped))
 
@@ -157,19 +173,19 @@ def _as_innodb(table: TableText, source: TableName, notes: list[str]) -> TableTe
 def _without_hash(item: Item) -> Item:
     places = [p for p, t in enumerate(item.tokens) if not t.is_blank]
     pairs = itertools.pairwise(places)
-    found = [(a, b + 1) for a, b in pairs if item.tokens[a].is_word("USING") and item.tokens[b].is_word("HASH")]
-    return Item(without(item.tokens, found))
+    ranges = [(a, b + 1) for a, b in pairs if item.tokens[a].is_word("USING") and item.tokens[b].is_word("HASH")]
+    return Item(without(item.tokens, ranges))
 
 
 def without_counter(text: str) -> str:
-    """Return SHOW CREATE TABLE's text without the AUTO_INCREMENT counter, which every inserted row moves.
+    """Return SHOW CREATE TABLE's text without the AUTO_INCREMENT counter, which changes with each inserted row.
 
-    It stands in the line after the last column or key, before any text in quotes.
+    The counter is in the line after the last column or key, before any text in quotes.
     """
     return _COUNTER.sub(r"\1", text, count=1)
 
 
-def _placed(tail: tuple[Token, ...], notes: list[str]) -> tuple[Token, ...]:
+def _without_locations(tail: tuple[Token, ...], notes: list[str]) -> tuple[Token, ...]:
     dropped = []
     for option in options(tail):
         if option.name in ("DATA DIRECTORY", "INDEX DIRECTORY"):
@@ -200,18 +216,18 @@ def _routed_sequences(item: Item, route: Route) -> Item:
             continue
         names = [p for p in range(place, closing(tokens, place + 1)) if tokens[p].kind is Kind.NAME]
         if len(names) == 2:
-            asked = TableName(tokens[names[0]].name, tokens[names[1]].name)
-            sequence = route(asked) or asked
+            on_primary = TableName(tokens[names[0]].name, tokens[names[1]].name)
+            sequence = route(on_primary) or on_primary
             tokens[names[0]] = Token(Kind.NAME, quote(sequence.schema))
             tokens[names[1]] = Token(Kind.NAME, quote(sequence.table))
     return Item(tuple(tokens))
 
 
 def _doubt(item: Item) -> str:
-    # Metadata is utf8mb3 on every server: what does not fit is shown as a question mark, and nobody says so.
-    commented = False
+    # All servers keep metadata as utf8mb3 and show other characters as question marks, without a warning.
+    is_comment = False
     for token in item.tokens:
-        if token.kind is Kind.STRING and not commented and "?" in string_value(token.text):
+        if token.kind is Kind.STRING and not is_comment and "?" in string_value(token.text):
             return f"column {item.name}: {token.text} may stand for a character that SHOW CREATE TABLE cannot show"
-        commented = token.is_word("COMMENT") or (commented and token.is_blank)
+        is_comment = token.is_word("COMMENT") or (is_comment and token.is_blank)
     return ""

@@ -1,4 +1,7 @@
-"""A table's text carried between MariaDB and MySQL: what has an exact equal is rewritten, all else is refused."""
+"""Rewrite a table's definition of MariaDB for MySQL, or of MySQL for MariaDB.
+
+What has an exact equal is rewritten. A few attributes of columns are left out, with a note. All else is refused.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,17 @@ from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths,
 if TYPE_CHECKING:
     from replica_cli.core.table import TableName
 
-# Unicode 9 and 14 in the same strength, no padding. Whatever MySQL's take for equal MariaDB's do too; MariaDB's know
-# some hundred characters more, which meet on a unique key there, with an error. Of padding MySQL's have nothing, so
-# that text which MariaDB holds once, MySQL holds once too: rows are the same either way, their order may differ.
+# MySQL's collations follow Unicode 9, MariaDB's Unicode 14. Each pair has the same strength and does not pad. Texts
+# that are equal for MySQL are equal for MariaDB too. MariaDB's collations know some hundred characters more: texts that
+# differ only in these can be equal for MariaDB, and then violate a unique key with an error.
 _EXACT_COLLATIONS = {
     "utf8mb4_0900_bin": "utf8mb4_nopad_bin",
     "utf8mb4_0900_ai_ci": "utf8mb4_uca1400_nopad_ai_ci",
     "utf8mb4_0900_as_ci": "utf8mb4_uca1400_nopad_as_ci",
     "utf8mb4_0900_as_cs": "utf8mb4_uca1400_nopad_as_cs",
 }
+# MariaDB's collations of these pairs pad, MySQL's do not. Texts that differ for MariaDB differ for MySQL too, so a
+# unique key of MySQL accepts all rows. Rows are the same on both servers; their order may differ.
 _PADDED_COLLATIONS = {
     "utf8mb4_uca1400_ai_ci": "utf8mb4_0900_ai_ci",
     "utf8mb4_uca1400_as_ci": "utf8mb4_0900_as_ci",
@@ -30,12 +35,12 @@ _PADDED_COLLATIONS = {
 }
 _FOREIGN_TO_MYSQL = ("uca1400", "nopad", "general1400")
 _FOREIGN_TO_MARIADB = ("0900", "gb18030")
-# What MariaDB calls the checks of a table that were not given a name.
+# The names that MariaDB gives to checks of a table that have no name of their own.
 _UNNAMED_CHECK = re.compile(r"CONSTRAINT_\d+", re.IGNORECASE)
 _MARIADB_TYPES = ("VECTOR", "XMLTYPE")
-# The bytes that BIN_TO_UUID() and INET6_NTOA() read; the row image has the same.
+# The types on MySQL. They hold the bytes that BIN_TO_UUID() and INET6_NTOA() read, which are those of the row image.
 BINARY_TYPES = {"uuid": "binary(16)", "inet6": "binary(16)", "inet4": "binary(4)"}
-# Functions that mean the same on both sides, whatever their arguments.
+# Functions that give the same on both flavours, whatever their arguments.
 _SAME_FUNCTIONS = frozenset(
     {"ABS", "CEIL", "CEILING", "CHAR_LENGTH", "COALESCE", "CONCAT", "CONCAT_WS", "CURDATE", "CURRENT_TIMESTAMP",
      "CURTIME", "DATE", "DAYOFMONTH", "FLOOR", "GREATEST", "HEX", "IF", "IFNULL", "JSON_VALID", "LCASE", "LEAST",
@@ -56,7 +61,10 @@ _SAME_OPTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """From which flavour to which. `shared_checks`: names of checks, in lower case, that several tables have."""
+    """The flavours of the primary and of the secondary.
+
+    `shared_checks` are the names of checks, in lower case, that more than one table has.
+    """
 
     from_mariadb: bool
     to_mariadb: bool
@@ -64,11 +72,11 @@ class Crossing:
 
     @property
     def is_needed(self) -> bool:
-        """Say whether the two sides are of different flavours."""
+        """Return True if the two servers are of different flavours."""
         return self.from_mariadb != self.to_mariadb
 
     def collation(self, name: str) -> str | None:
-        """Return the secondary's collation that compares as this one does, None where there is none."""
+        """Return the secondary's collation that compares as this one does, or None if it has none."""
         if not self.is_needed:
             return name
         to_mysql = {v: k for k, v in _EXACT_COLLATIONS.items()} | _PADDED_COLLATIONS
@@ -77,7 +85,11 @@ class Crossing:
         return exact.get(name) or (None if any(part in name for part in foreign) else name)
 
     def schema_default(self, charset: str, collation: str) -> tuple[str, str]:
-        """Return the secondary's charset and collation for a schema: a default for tables, none of which it decides."""
+        """Return the secondary's charset and collation for a schema.
+
+        They are only the default of new tables, and replicated tables name their own. So without an equal collation the
+        bytewise one serves.
+        """
         equal = self.collation(collation)
         if equal is not None:
             return charset, equal
@@ -85,35 +97,45 @@ class Crossing:
 
 
 def bytewise_default(charset: str) -> tuple[str, str]:
-    """Return a charset and the collation that every release has of it; utf8mb4's for an empty one."""
+    """Return a charset and its bytewise collation, which every release has. An empty charset means utf8mb4."""
     return charset or "utf8mb4", "binary" if charset == "binary" else f"{charset or 'utf8mb4'}_bin"
 
 
 def cross(table: TableText, source: TableName, crossing: Crossing, notes: list[str]) -> TableText:
-    """Return the table in the other flavour's words; notes say what is left out. Raises DefinitionRefused."""
+    """Return a table as the other flavour defines it.
+
+    Args:
+        table: the table on the primary.
+        source: its name, for errors.
+        crossing: the two flavours.
+        notes: gets a text for each thing that is left out.
+
+    Raises:
+        DefinitionRefused: something in the definition has no exact equal.
+    """
     items = [_Crossed(i, source, crossing, notes).item() for i in table.items]
     if not crossing.to_mariadb:
         _check_expressions(table, source)
     for word in solid(table.tail):
         if word.is_word("VERSIONING", "SEQUENCE", "UNION", "CONNECTION"):
             raise DefinitionRefused(source, "", f"{word.text} has no equal on the other flavour")
-    known = {o.name for o in options(table.tail)}
-    if unknown := sorted(n for n in known if n not in _SAME_OPTIONS and not n.startswith("PARTITION")):
+    named_options = {o.name for o in options(table.tail)}
+    if unknown := sorted(n for n in named_options if n not in _SAME_OPTIONS and not n.startswith("PARTITION")):
         raise DefinitionRefused(source, "", f"table option {unknown[0]} has no equal on the other flavour")
     tail = _collated(table.tail, source, "", crossing)
     return TableText(tuple(items), tail)
 
 
 def _check_expressions(table: TableText, source: TableName) -> None:
-    """Refuse what computes with a column that is text on MariaDB and bytes on MySQL."""
-    turned = {i.name for i in table.columns if solid(i.tokens)[1].text.lower() in BINARY_TYPES}
+    """Refuse expressions that use a column that is text on MariaDB and becomes bytes on MySQL."""
+    byte_columns = {i.name for i in table.columns if solid(i.tokens)[1].text.lower() in BINARY_TYPES}
     for item in table.items:
         words = solid(item.tokens)
         start = next((p for p, t in enumerate(words) if t.is_word("AS", "CHECK", "DEFAULT") and not item.is_key), None)
-        asked = {t.name for t in words[start:] if t.kind is Kind.NAME} if start is not None else set()
-        if item.is_column and item.name in turned and start is not None and not words[start + 1].is_word("NULL"):
+        named = {t.name for t in words[start:] if t.kind is Kind.NAME} if start is not None else set()
+        if item.is_column and item.name in byte_columns and start is not None and not words[start + 1].is_word("NULL"):
             raise DefinitionRefused(source, item.name, "its default or check is text, and it becomes bytes on MySQL")
-        if used := sorted(asked & turned):
+        if used := sorted(named & byte_columns):
             raise DefinitionRefused(source, "", f"{item.name} computes with {used[0]}, which becomes bytes on MySQL")
 
 
@@ -133,7 +155,7 @@ def _collated(tokens: tuple[Token, ...], source: TableName, column: str, crossin
 
 @dataclass(slots=True)
 class _Crossed:
-    """One item on its way; each step takes `_tokens` and leaves them better."""
+    """One column, key or constraint to rewrite. Each step returns the tokens of the item with one thing rewritten."""
 
     _item: Item
     _source: TableName
@@ -154,7 +176,10 @@ class _Crossed:
         return Item(tokens)
 
     def _unshared(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-        """Leave the name of a check out that MySQL could take once in a schema: it gives one of its own."""
+        """Leave out the name of a check that MySQL may refuse, so that MySQL gives it another name.
+
+        In MySQL the name of a check is unique in a schema, in MariaDB in a table.
+        """
         name = self._item.name
         is_given = not _UNNAMED_CHECK.fullmatch(name)
         start = next((p for p, t in enumerate(tokens) if t.is_word("CHECK")), 0)
@@ -173,8 +198,9 @@ class _Crossed:
         return DefinitionRefused(self._source, self._column, reason if self._item.is_column else f"{name}: {reason}")
 
     def _without_comments(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-        # Each flavour reads the other's version comments its own way, so none is left standing. MariaDB stores
-        # _utf8mb4'x\\'y' so that it cannot read it again; without it the connection's charset counts: the same.
+        # Each flavour reads the other's version comments differently, so none of them stays. MariaDB stores a text with
+        # an introducer and an escape (_utf8mb4'x\\'y') in a form that it cannot read again. Without the introducer the
+        # connection's charset counts, which is the same.
         kept: list[Token] = []
         comment: list[Token] | None = None
         for place, token in enumerate(tokens):
@@ -183,13 +209,13 @@ class _Crossed:
             if token.kind is Kind.OPEN:
                 comment = []
             elif token.kind is Kind.CLOSE and comment is not None:
-                kept += self._comment(comment)
+                kept += self._resolved_comment(comment)
                 comment = None
             else:
                 (kept if comment is None else comment).append(token)
         return tuple(kept)
 
-    def _comment(self, tokens: list[Token]) -> list[Token]:
+    def _resolved_comment(self, tokens: list[Token]) -> list[Token]:
         words = solid(tokens)
         first = words[0] if words else Token(Kind.WORD, "")
         if first.is_word("INVISIBLE"):
@@ -251,7 +277,7 @@ class _Crossed:
         return self._default_for_mysql(tokens, default + 2, is_lob=tokens[at].is_word(*_LOBS))
 
     def _default_for_mysql(self, tokens: tuple[Token, ...], start: int, *, is_lob: bool) -> tuple[Token, ...]:
-        # MySQL wants parentheses round every default that is an expression, and round any default of a BLOB or TEXT.
+        # MySQL wants parentheses around a default that is an expression, and around each default of a BLOB or TEXT.
         first = tokens[start]
         end = start + 1
         if first.is_symbol("-"):

@@ -1,4 +1,4 @@
-"""Which indexes of a table may be made once its rows are there."""
+"""Choose the indexes of a table that can be made after its rows are copied."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 def deferred_keys(table: TableText) -> tuple[Item, ...]:
-    """Return the plain indexes that no row needs on its way in; none where the indexes would end in another order.
+    """Return the plain indexes of an InnoDB table, if they can be made after its rows are copied.
 
-    Unique ones notice what is wrong, a counter leads one, and one of an expression brings a hidden column along, whose
-    place among the others is the order in which they were made.
+    Unique indexes stay, because they detect wrong rows. The result is empty if an AUTO_INCREMENT column leads a plain
+    index, or if the indexes could end in another order than on the primary: with a SPATIAL or VECTOR index, or with one
+    of an expression. Such an index has a hidden column, and hidden columns have the order in which they are made.
     """
     keys = [i for i in table.items if i.is_key]
     if table.engine.upper() != "INNODB" or any(_is(i, "SPATIAL", "VECTOR") or _has_expression(i) for i in keys):
@@ -29,7 +30,7 @@ def _is(item: Item, *words: str) -> bool:
 
 
 def _has_expression(item: Item) -> bool:
-    # A prefix is a number in parentheses of its own.
+    # A number in inner parentheses is the length of a prefix.
     return any(
         depth == 2 and token.kind is not Kind.NUMBER and not token.is_blank for depth, token in depths(item.tokens)
     )

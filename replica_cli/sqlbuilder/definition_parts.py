@@ -1,4 +1,4 @@
-"""SHOW CREATE TABLE's text taken apart: what stands between the outer parentheses, item by item, and what follows."""
+"""Parse the text of SHOW CREATE TABLE into its items (columns, keys, constraints) and the table's options."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A column, a key or a constraint of a table."""
+    """A column, a key or a constraint of a table, as the tokens between two commas."""
 
     tokens: tuple[Token, ...]
     _solid: list[Token] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Each property looks at them.
+        # All properties read these tokens.
         object.__setattr__(self, "_solid", solid(self.tokens))
 
     @property
     def is_column(self) -> bool:
-        """Say whether this is a column."""
+        """Return True if this is a column."""
         return self._solid[0].kind is Kind.NAME
 
     @property
     def is_foreign_key(self) -> bool:
-        """Say whether this is a foreign key, named or not."""
+        """Return True if this is a foreign key, with or without a name."""
         return any(t.is_word("FOREIGN") for t in self._solid[:3])
 
     @property
     def is_check(self) -> bool:
-        """Say whether this is a check of the whole table."""
+        """Return True if this is a check of the whole table."""
         return not self.is_column and any(t.is_word("CHECK") for t in self._solid[:3])
 
     @property
     def is_key(self) -> bool:
-        """Say whether this is a primary key or an index."""
+        """Return True if this is a primary key or an index."""
         return not (self.is_column or self.is_foreign_key or self.is_check) and not self._solid[0].is_word("PERIOD")
 
     @property
     def name(self) -> str:
-        """Return the first name that stands in the item, empty where there is none (PRIMARY KEY has none)."""
+        """Return the name of the item, or an empty text if it has none (PRIMARY KEY has none)."""
         for token in self._solid:
             if token.kind is Kind.NAME:
                 return token.name
@@ -55,12 +55,12 @@ class Item:
 
     @property
     def is_counter(self) -> bool:
-        """Say whether this is a column with AUTO_INCREMENT."""
+        """Return True if this is a column with AUTO_INCREMENT."""
         return self.is_column and any(d == 0 and t.is_word("AUTO_INCREMENT") for d, t in depths(self.tokens))
 
     @property
     def first_key_column(self) -> str:
-        """Return the first column of a key."""
+        """Return the name of the first column of a key."""
         inside = (t.name for d, t in depths(self._solid) if d == 1 and t.kind is Kind.NAME)
         return next(inside, "")
 
@@ -72,23 +72,23 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class TableText:
-    """A CREATE TABLE statement without its name; `tail` begins after the closing parenthesis."""
+    """A CREATE TABLE statement without the table's name. `tail` holds the tokens after the closing parenthesis."""
 
     items: tuple[Item, ...]
     tail: tuple[Token, ...]
 
     @property
     def columns(self) -> tuple[Item, ...]:
-        """Return the columns' items."""
+        """Return the items that are columns."""
         return tuple(i for i in self.items if i.is_column)
 
     @property
     def engine(self) -> str:
-        """Return the storage engine's name, empty where none is given."""
+        """Return the name of the storage engine, or an empty text if none is given."""
         return next((o.value for o in options(self.tail) if o.name == "ENGINE"), "")
 
     def create(self, name: str) -> str:
-        """Return the statement for a table of this (quoted) name."""
+        """Return the statement for a table of this name, which must be quoted."""
         body = ",\n".join(f"  {i.text}" for i in self.items)
         return f"CREATE TABLE {name} (\n{body}\n){join(self.tail)}"
 
@@ -98,7 +98,11 @@ class TableText:
 
 
 def parse(create_text: str) -> TableText:
-    """Take SHOW CREATE TABLE's text apart. Raises ValueError where it is not that."""
+    """Return the text of SHOW CREATE TABLE as items and tail.
+
+    Raises:
+        ValueError: the text is not a CREATE statement with items in parentheses.
+    """
     tokens = tokenise(create_text, CATALOG)
     start = next((p for p, t in enumerate(tokens) if t.is_symbol("(")), None)
     head = solid(tokens[:start])
@@ -111,7 +115,7 @@ def parse(create_text: str) -> TableText:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`NAME=value` of a table or a partition: where it stands among the tokens, [start, end)."""
+    """One `NAME=value` of a table or a partition. Its tokens have the indexes [start, end)."""
 
     name: str
     value: str
@@ -120,10 +124,10 @@ class Option:
 
 
 def options(tokens: tuple[Token, ...]) -> Iterator[Option]:
-    """Yield the options of a table's tail, those of partitions and inside executable comments included."""
+    """Yield the options in a table's tail, also those of partitions and those inside executable comments."""
     places = [p for p, t in enumerate(tokens) if not t.is_blank]
-    for before, (mark, after) in enumerate(itertools.pairwise(places[1:])):
-        if not tokens[mark].is_symbol("="):
+    for before, (equals, after) in enumerate(itertools.pairwise(places[1:])):
+        if not tokens[equals].is_symbol("="):
             continue
         start, name = places[before], tokens[places[before]].text.upper()
         previous = tokens[places[before - 1]] if before else None
@@ -133,10 +137,10 @@ def options(tokens: tuple[Token, ...]) -> Iterator[Option]:
 
 
 def without(tokens: tuple[Token, ...], dropped: list[tuple[int, int]]) -> tuple[Token, ...]:
-    """Return tokens without some ranges, and without the space before each."""
-    gone = {place for start, end in dropped for place in range(start, end)}
-    gone |= {start - 1 for start, _ in dropped if start and tokens[start - 1].kind is Kind.SPACE}
-    return tuple(t for p, t in enumerate(tokens) if p not in gone)
+    """Return the tokens without some ranges [start, end), and without the space before each range."""
+    removed = {place for start, end in dropped for place in range(start, end)}
+    removed |= {start - 1 for start, _ in dropped if start and tokens[start - 1].kind is Kind.SPACE}
+    return tuple(t for p, t in enumerate(tokens) if p not in removed)
 
 
 def _trimmed(tokens: list[Token]) -> tuple[Token, ...]:

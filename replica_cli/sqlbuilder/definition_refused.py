@@ -1,4 +1,4 @@
-"""The one way a definition is turned down."""
+"""The error for a definition that the secondary cannot have as the primary has it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class DefinitionRefused(ApplyRefused):
-    """A table cannot be made on the secondary as it is on the primary; `column` is empty where it is the table."""
+    """A table cannot be made on the secondary as it is on the primary. `column` is empty if the reason is no column."""
 
     code = "definition_refused"
 
     def __init__(self, table: TableName, column: str, reason: str) -> None:
-        place = f"{table}: column {column}" if column else str(table)
+        subject = f"{table}: column {column}" if column else str(table)
         super().__init__(
-            f"{place}: {reason}",
+            f"{subject}: {reason}",
             hint=f"make the table on the secondary by hand, then run `replica transfer {table_options([table])}`, "
             "or leave the table out",
         )

@@ -1,8 +1,9 @@
-"""Whether an expression gives the same value on any server and in any session: what is known to, and nothing else.
+"""Check if an expression gives the same value on every server and in every session.
 
-Called for generated columns whose values a server keeps (`stored`), by the copy and by the stream, and for the defaults
-of columns that a logged ALTER TABLE adds. Each function answers with a reason, None where the value is the same.
-Tried on MariaDB 10.11 and 11.8 and MySQL 9.7: the same row written by two sessions that differ in all their variables.
+An expression is accepted only if all of it is known to do so. The copy and the stream check generated columns whose
+values a server stores or indexes, and the stream checks the defaults of columns that a logged ALTER TABLE adds. The
+`why_…` functions return a reason, or None if the value is the same. Tested on MariaDB 10.11 and 11.8 and MySQL 9.7,
+with the same row written by two sessions that differ in all their variables.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import Column, TableDefinition, TableName
 
-# No variable of a session, no clock, no library of the server (regular expressions, zlib, libm) has a part in these.
+# Functions that depend on no session variable, no clock and no library of the server (regular expressions, zlib, libm).
 _SAFE = frozenset(
     {"ABS", "ADDDATE", "ADDTIME", "ASCII", "BIN", "BIN_TO_UUID", "BIT_COUNT", "BIT_LENGTH", "CAST", "CEIL",
      "CEILING", "CHAR", "CHARACTER_LENGTH", "CHAR_LENGTH", "COALESCE", "CONCAT", "CONCAT_WS", "CONV", "CONVERT",
@@ -48,9 +49,9 @@ _SAFE = frozenset(
      "TO_BASE64", "TO_DAYS", "TO_SECONDS", "TRIM", "TRUNCATE", "UCASE", "UNHEX", "UPPER", "UUID_TO_BIN", "WEEKDAY",
      "WEEKOFYEAR", "YEAR"}
 )  # fmt: skip
-# With their second argument; without it they ask default_week_format.
+# Safe with a second argument. Without it they use default_week_format.
 _WEEKS = frozenset({"WEEK", "YEARWEEK"})
-# A logged statement brings its clock and its time zone with it, so these are the same wherever it runs.
+# A logged statement has its clock and its time zone in the event, so these are the same on all servers.
 _OF_THE_STATEMENT = frozenset(
     {"CURDATE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "CURTIME", "FROM_UNIXTIME", "LOCALTIME",
      "LOCALTIMESTAMP", "NOW", "TIMESTAMP", "UNIX_TIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP"}
@@ -69,7 +70,7 @@ _UNITS = frozenset(
      "SQL_TSI_DAY", "SQL_TSI_WEEK", "SQL_TSI_MONTH", "SQL_TSI_QUARTER", "SQL_TSI_YEAR"}
 )  # fmt: skip
 _SYMBOLS = frozenset("(),+-*/%=<>!&|^~.")
-# TIMESTAMP'…' is a DATETIME, unless it names an offset, which is looked for in the string.
+# TIMESTAMP'…' is a DATETIME, unless the string has an offset, which is checked with the string.
 _LITERALS = frozenset({"B", "DATE", "N", "TIME", "TIMESTAMP", "X"})
 _OPERATORS = frozenset({"AND", "AS", "IN", "NOT", "OR", "WHEN", "XOR"})
 _MEETS = ("=", "<", ">")
@@ -78,7 +79,7 @@ _APPROXIMATE = ("float", "double")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
 _TEMPORALS = ("date", "datetime", "time", "timestamp", "year")
 _WHOLE = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
-# They take a part of a value as it is written, and round nothing.
+# Functions that take a part of a value as it is written, and round nothing.
 _PARTS_OF_DATE = frozenset(
     {"CAST AS DATE", "DATE", "DATEDIFF", "DATE_FORMAT", "DAY", "DAYOFMONTH", "DAYOFWEEK", "DAYOFYEAR", "EXTRACT",
      "LAST_DAY", "MONTH", "QUARTER", "TIMESTAMPDIFF", "TO_DAYS", "TO_SECONDS", "WEEK", "WEEKDAY", "YEAR", "YEARWEEK"}
@@ -86,7 +87,7 @@ _PARTS_OF_DATE = frozenset(
 _PARTS_OF_TIME = frozenset({"HOUR", "MINUTE", "SECOND", "MICROSECOND", "TIME_TO_SEC"})
 _KEEPS_TIME = frozenset({"ADDTIME", "CAST AS TIME", "SUBTIME", "TIMEDIFF"})
 _ROUNDS = frozenset({"CAST AS DATETIME", "CAST AS TIME", "CAST AS SIGNED", "CAST AS UNSIGNED"})
-# A text in one of these is read as a date or a time.
+# Functions that read a text as a date or a time.
 _READS_TEMPORAL = _PARTS_OF_DATE | _PARTS_OF_TIME | {
     "ADDDATE", "ADDTIME", "CAST AS DATETIME", "CAST AS TIME", "DATE_ADD", "DATE_SUB", "SUBDATE", "SUBTIME", "TIMEDIFF",
     "TIMESTAMPADD",
@@ -98,12 +99,16 @@ _OFFSET = re.compile(r"[+-]\d\d?:\d\d$")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where an expression is computed.
+    """What the value of an expression can depend on.
 
-    `columns` are those of its table by lower-case names, `result` is the type of the column that takes the value.
-    `table` is what the expression may call that table before a column's name; without it such a name is unknown.
-    `is_mariadb`: the primary's flavour; MariaDB refuses by itself to keep what depends on sql_mode. `is_logged`: a
-    statement that brings its clock, time zone and sql_mode with it, not the sessions that write rows.
+    Attributes:
+        columns: the columns of its table, by name in lower case.
+        result: the type of the column that gets the value.
+        fraction_digits: the digits of that column for fractions of a second.
+        is_mariadb: the primary's flavour. MariaDB itself refuses to store a value that depends on sql_mode.
+        is_logged: a logged statement computes the value, with the clock, the time zone and the sql_mode in its event.
+            Otherwise it is computed by the sessions that write rows.
+        table: the name of the table that may be before a column's name in the expression. None accepts no such name.
     """
 
     columns: Mapping[str, Column]
@@ -117,10 +122,10 @@ class Setting:
 def why_computed_values_differ(
     definition: TableDefinition, *, from_mariadb: bool, to_mariadb: bool
 ) -> tuple[str, str] | None:
-    """Return a generated column, or an index, whose values may be others on the secondary, and why; None for none.
+    """Return the first generated column or index whose values can differ on the secondary, and why; None if none can.
 
-    What a server keeps is computed by the session that writes the row: a stored column, and what an index is made of,
-    which may be a virtual column or an expression. A virtual column is computed by the session that reads it.
+    A stored column is computed by the session that writes the row, and so are the entries of an index, also those of a
+    virtual column or an expression. A virtual column is otherwise computed by the session that reads it.
     """
     columns = {c.name.lower(): c for c in definition.columns}
     plain = Setting(columns, table=definition.name)
@@ -132,7 +137,7 @@ def why_computed_values_differ(
         is_stored = "STORED" in column.extra.upper() or "PERSISTENT" in column.extra.upper()
         reason = None
         if is_stored or column.name.lower() in indexed:
-            # What sql_mode does to a value matters where the row holds it, not where an index is ordered by it.
+            # What sql_mode does to a value matters if the row stores the value, not if only an index is ordered by it.
             is_mariadb = from_mariadb or not is_stored
             setting = replace(
                 plain, result=column.data_type, fraction_digits=column.fraction_digits, is_mariadb=is_mariadb
@@ -150,13 +155,13 @@ def why_computed_values_differ(
 
 
 def why_value_differs(expression: Sequence[Token], setting: Setting) -> str | None:
-    """Return why an expression may give another value on another server or in another session, None where it cannot."""
+    """Return why an expression can give another value on another server or in another session, or None if it cannot."""
     tokens = unwrapped(expression)
     return _Reading(_unqualified(tokens, setting), setting).reason()
 
 
 def _unqualified(tokens: Sequence[Token], setting: Setting) -> list[Token]:
-    """Leave out the table before a column's name, with its schema, without one, or with a point alone before it."""
+    """Return the tokens without the table before a column's name, written as schema.table, table or .table."""
     kept: list[Token] = []
     place = 0
     while place < len(tokens):
@@ -167,17 +172,17 @@ def _unqualified(tokens: Sequence[Token], setting: Setting) -> list[Token]:
 
 
 def _qualifier(tokens: Sequence[Token], place: int, setting: Setting) -> int:
-    """Return how many tokens from here on call the table before the name of one of its columns."""
+    """Return how many tokens from index `place` on name the table before one of its columns; 0 if none do."""
     if setting.table is None or (place and _may_belong(tokens[place - 1], tokens[place])):
         return 0
-    # The server took the statement, so names of schemas and tables that differ in case alone mean the same there.
+    # The primary accepted the statement, so names of schemas and tables that differ only in case mean the same there.
     schema, table = setting.table.schema.lower(), setting.table.table.lower()
     for names in ((schema, ".", table, "."), (".", table, "."), (table, ".")):
         end = place + len(names)
         is_last = end + 1 >= len(tokens) or not tokens[end + 1].is_symbol(".", "(")
         if end < len(tokens) and is_last and tokens[end].name.lower() in setting.columns:
-            found = zip(tokens[place:end], names, strict=True)
-            if all(t.is_symbol(".") if name == "." else _is_named(t, name) for t, name in found):
+            pairs = zip(tokens[place:end], names, strict=True)
+            if all(t.is_symbol(".") if name == "." else _is_named(t, name) for t, name in pairs):
                 return len(names)
     return 0
 
@@ -187,14 +192,14 @@ def _is_named(token: Token, name: str) -> bool:
 
 
 def _may_belong(before: Token, token: Token) -> bool:
-    """Say whether the token before is of the same name: a point, or a schema before a point."""
+    """Return True if the token before is part of the same name: a point, or a schema before a point."""
     is_key_word = before.is_word(*_WORDS)
     is_schema = token.is_symbol(".") and before.kind in (Kind.NAME, Kind.WORD) and not is_key_word
     return is_schema or before.is_symbol(".")
 
 
 class _Reading:
-    """One expression, token by token: each must be known to be harmless where it is."""
+    """The check of one expression. Each of its tokens must be known to be harmless in its context."""
 
     def __init__(self, tokens: Sequence[Token], setting: Setting) -> None:
         self._tokens = tokens
@@ -230,7 +235,7 @@ class _Reading:
     def _before(self, place: int) -> Token | None:
         return self._tokens[place - 1] if place else None
 
-    def _why_column(self, place: int, column: Column) -> str | None:  # noqa: PLR0911 - one return a reason
+    def _why_column(self, place: int, column: Column) -> str | None:  # noqa: PLR0911 - one return for each reason
         name, kind, inside = column.name, column.data_type, self._functions[place]
         parent = inside[-1] if inside else ""
         if self._setting.is_logged:
@@ -290,8 +295,8 @@ class _Reading:
         if token.text not in _SYMBOLS:
             return f"{token.text} is not understood"
         if token.is_symbol("/"):
-            beside = (self._column(p) for p in (place - 1, place + 1) if 0 <= p < len(self._tokens))
-            if not any(c is not None and c.data_type in _APPROXIMATE for c in beside):
+            neighbours = (self._column(p) for p in (place - 1, place + 1) if 0 <= p < len(self._tokens))
+            if not any(c is not None and c.data_type in _APPROXIMATE for c in neighbours):
                 return "the digits of a division depend on div_precision_increment"
         return None
 
@@ -301,7 +306,7 @@ class _Reading:
             return self._why_call(place, word)
         following = self._tokens[place + 1] if place + 1 < len(self._tokens) else None
         is_literal = following is not None and following.kind is Kind.STRING and word in _LITERALS
-        # A charset stands before x'…' too.
+        # A charset (_utf8mb4) can also precede x'…'.
         is_known = is_literal or word.startswith("_") or bool(_BYTES.match(word)) or word in _UNITS or word in _WORDS
         is_named = before is not None and before.is_word("COLLATE", "CHARSET", "SET", "USING")
         if is_known or is_named or (self._setting.is_logged and word in _OF_THE_STATEMENT):
@@ -310,8 +315,8 @@ class _Reading:
 
     def _why_call(self, place: int, word: str) -> str | None:
         if word == "UNIX_TIMESTAMP" and not self._setting.is_logged:
-            asked = self._column(place + 2)
-            is_moment = asked is not None and asked.data_type == "timestamp"
+            argument = self._column(place + 2)
+            is_moment = argument is not None and argument.data_type == "timestamp"
             return None if is_moment else "UNIX_TIMESTAMP() reads a text in the session's time_zone"
         if word in _WEEKS:
             end = closing(self._tokens, place + 1)
@@ -347,7 +352,7 @@ class _Reading:
             column = self._column(place)
             if column is None or column.data_type in (*_TEMPORALS, *_WHOLE):
                 continue
-            if "STR_TO_DATE" in self._functions[place]:  # by its format alone
+            if "STR_TO_DATE" in self._functions[place]:  # it reads the text only by its format
                 continue
             if is_temporal or _READS_TEMPORAL & set(self._functions[place]):
                 return f"{column.name} becomes a date or time: with an offset (+02:00) in it that depends on time_zone"
@@ -357,21 +362,21 @@ class _Reading:
 def _functions(tokens: Sequence[Token]) -> list[tuple[str, ...]]:
     """Return for each token the functions whose arguments it is in, the innermost last.
 
-    A parenthesis of its own counts as what is around it. A CAST to a date, a time or a whole number says so.
+    A parenthesis without a function adds nothing. A CAST to a date, a time or a whole number includes the type.
     """
-    found: list[tuple[str, ...]] = []
+    functions: list[tuple[str, ...]] = []
     inside: list[tuple[str, ...]] = [()]
     for place, token in enumerate(tokens):
         if token.is_symbol(")") and len(inside) > 1:
             inside.pop()
-        found.append(inside[-1])
+        functions.append(inside[-1])
         if token.is_symbol("("):
             before = tokens[place - 1] if place else None
             name = before.text.upper() if before is not None and before.kind is Kind.WORD else ""
             if name == "CAST":
                 name = _cast(tokens[place : closing(tokens, place)])
             inside.append((*inside[-1], name) if name else inside[-1])
-    return found
+    return functions
 
 
 def _cast(tokens: Sequence[Token]) -> str:

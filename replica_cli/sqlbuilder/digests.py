@@ -1,8 +1,8 @@
-"""One digest of all of a row's values, which the server and this side compute alike: it finds rows without a key.
+"""Compute a digest over all values of a row, in SQL on the server and in Python. It finds rows of keyless tables.
 
-Each value stands in it as text or bytes behind its length, so rows with the same text are the same row, to the byte:
-text of another case or with other spaces is another row, NULL is no value, and -0 is not 0.
-A server looks at each row of a table once and finds many digests in that time.
+Each value goes into the digest as its length and its text or bytes. So equal digests mean equal rows, byte by byte:
+text in another case or with other spaces is another row, NULL differs from every value, and -0 differs from 0. A server
+reads each row of a table once to find many digests.
 """
 
 from __future__ import annotations
@@ -31,33 +31,41 @@ _LONG_BYTES = frozenset({"tinyblob", "blob", "mediumblob", "longblob"})
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 # A literal in a list, with its quotes and a comma.
 DIGEST_BYTES = hashlib.sha256().digest_size * 2 + 3
-# Where the servers begin to write a double with an exponent (MAX_DECPT_FOR_F_FORMAT of their strings/dtoa.c).
+# Beyond these positions of the decimal point the servers write a double with an exponent (MAX_DECPT_FOR_F_FORMAT in
+# their strings/dtoa.c).
 _LARGEST_POINT, _LEAST_POINT = 15, -14
 
 
 @dataclass(frozen=True, slots=True)
 class RowDigest:
-    """`expression` is SQL over a table's columns, for a session with SET NAMES binary and time_zone +00:00."""
+    """The digest of the rows of one table.
+
+    Attributes:
+        expression: SQL over the table's columns, for a session with SET NAMES binary and time_zone +00:00.
+        texts: for each column the function that makes from a literal the text that goes into the digest.
+    """
 
     expression: str
     texts: tuple[Callable[[bytes], bytes], ...]
 
     def of(self, row: Literals) -> bytes:
-        """Return a row's digest, of its literals as they are written (decoder.form.Form.VALUE), in hexadecimal."""
-        found = hashlib.sha256()
+        """Return the digest of a row in hexadecimal, from its literals (decoder.form.Form.VALUE)."""
+        digest = hashlib.sha256()
         for text, literal in zip(self.texts, row, strict=True):
             if literal == b"NULL":
-                found.update(b"-")
+                digest.update(b"-")
             else:
                 value = text(literal)
-                found.update(b"%d:%b" % (len(value), value))
-        return found.hexdigest().encode()
+                digest.update(b"%d:%b" % (len(value), value))
+        return digest.hexdigest().encode()
 
 
 def digest_of(columns: Sequence[Column], *, is_mariadb: bool) -> RowDigest | None:
-    """Return the digest over columns, None where one has a type of which the server's own text is not known.
+    """Return the digest over columns, or None if it is not known how a server writes the type of one of them.
 
-    `is_mariadb`: the flavour of the server that computes it.
+    Args:
+        columns: all columns that go into the digest.
+        is_mariadb: the flavour of the server that computes the digest.
     """
     parts, texts = [], []
     for column in columns:
@@ -72,7 +80,7 @@ def digest_of(columns: Sequence[Column], *, is_mariadb: bool) -> RowDigest | Non
 
 
 def count_digests(target: TableName, digest: RowDigest, wanted: Iterable[bytes]) -> bytes:
-    """Return a SELECT of each digest that is in the table, and of how many rows have it; it locks them."""
+    """Return a SELECT of the wanted digests that rows have, and of the number of their rows. It locks these rows."""
     head = f"SELECT {digest.expression},COUNT(*) FROM {quote_table(target)} WHERE {digest.expression} IN ("
     return head.encode() + _listed(wanted) + b") GROUP BY 1 FOR UPDATE"
 
@@ -84,7 +92,7 @@ def delete_digests(target: TableName, digest: RowDigest, wanted: Iterable[bytes]
 
 
 def delete_alike(target: TableName, digest: RowDigest, wanted: bytes, count: int) -> bytes:
-    """Return a DELETE of so many of the rows with one digest."""
+    """Return a DELETE of `count` of the rows that have one digest."""
     return f"DELETE FROM {quote_table(target)} WHERE {digest.expression}='{wanted.decode()}' LIMIT {count}".encode()
 
 
@@ -93,31 +101,32 @@ def _listed(wanted: Iterable[bytes]) -> bytes:
 
 
 def _form_of(column: Column, *, is_mariadb: bool) -> tuple[str, Callable[[bytes], bytes]] | None:
-    """Return what the server makes of a column's value, and what makes the same of its literal."""
+    """Return SQL for the text of a column's value, and the function that makes the same text from its literal."""
     name, kind = quote(column.name), column.data_type
-    found: tuple[str, Callable[[bytes], bytes]] | None = None
+    form: tuple[str, Callable[[bytes], bytes]] | None = None
     if kind in WHOLE_NUMBERS:
-        # With ZEROFILL its own text has zeros in front.
-        found = f"CAST({name} AS {'UN' if column.is_unsigned else ''}SIGNED)", _as_it_is
+        # Without the CAST a number with ZEROFILL has leading zeros.
+        form = f"CAST({name} AS {'UN' if column.is_unsigned else ''}SIGNED)", _unchanged
     elif kind in _NUMBERED:
-        found = f"CAST({name} AS UNSIGNED)", _as_it_is
+        form = f"CAST({name} AS UNSIGNED)", _unchanged
     elif kind in _REALS:
-        # A FLOAT has fewer digits in its own text. MySQL cuts a computed double's last ones, but not in a document.
+        # As text, a FLOAT has fewer digits than as a double. MySQL cuts the last digits of a computed double, but not
+        # in a JSON document.
         real = f"({name}*1e0)"
-        found = (real, _real_text) if is_mariadb else (f"CAST(CAST({real} AS JSON) AS CHAR)", _real_of_document)
+        form = (real, _real_text) if is_mariadb else (f"CAST(CAST({real} AS JSON) AS CHAR)", _real_of_document)
     elif kind in _AS_WRITTEN and "zerofill" not in column.column_type:
-        found = name, _unquoted
+        form = name, _unquoted
     elif kind in _TEXTS:
-        found = f"CAST({name} AS BINARY)", _unquoted
+        form = f"CAST({name} AS BINARY)", _unquoted
     elif kind in _LONG_TEXTS:
-        # Else the whole row has to fit into max_allowed_packet.
-        found = f"SHA2(CAST({name} AS BINARY),256)", _hashed
+        # Without the inner digest the whole row must fit into max_allowed_packet.
+        form = f"SHA2(CAST({name} AS BINARY),256)", _hashed
     elif kind in _LONG_BYTES:
-        found = f"SHA2({name},256)", _hashed
-    return found
+        form = f"SHA2({name},256)", _hashed
+    return form
 
 
-def _as_it_is(literal: bytes) -> bytes:
+def _unchanged(literal: bytes) -> bytes:
     return literal
 
 
@@ -133,13 +142,13 @@ def _hashed(literal: bytes) -> bytes:
 
 
 def _real_text(literal: bytes) -> bytes:
-    """Return a double as the servers write it: the fewest digits that tell it from others."""
+    """Return a double as the servers write it: with the fewest digits that distinguish it from all other doubles."""
     value = float(literal)
     if not value:
         return b"%.0f" % value
-    sign, found, exponent = Decimal(repr(value)).as_tuple()
-    digits = "".join(map(str, found)).rstrip("0")
-    point = len(found) + int(exponent)
+    sign, all_digits, exponent = Decimal(repr(value)).as_tuple()
+    digits = "".join(map(str, all_digits)).rstrip("0")
+    point = len(all_digits) + int(exponent)
     if point < _LEAST_POINT or point > max(_LARGEST_POINT, len(digits) - 1):
         text = f"{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{point - 1}"
     elif point <= 0:
@@ -152,6 +161,6 @@ def _real_text(literal: bytes) -> bytes:
 
 
 def _real_of_document(literal: bytes) -> bytes:
-    """Return a double as MySQL writes it in a JSON document: never as a whole number."""
+    """Return a double as MySQL writes it in a JSON document: always with a point or an exponent."""
     text = _real_text(literal)
     return text if b"." in text or b"e" in text else text + b".0"

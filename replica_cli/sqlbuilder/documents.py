@@ -1,4 +1,7 @@
-"""SQL that looks into JSON documents on the primary: their text, and the types that the text hides (MySQL)."""
+"""Build queries that read JSON documents on the primary: their text, and the types that the text hides (MySQL).
+
+The copy uses them (transfer/documents.py).
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,29 @@ from replica_cli.sqlbuilder.identifiers import quote
 if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition
 
-# What text tells apart; all else is "opaque". The literal null shows as NULL in the table of values.
+# The types that the text of a value tells; all others are "opaque". The JSON literal null is NULL in JSON_TABLE.
 _PLAIN = "'OBJECT','ARRAY','STRING','INTEGER','UNSIGNED INTEGER','DOUBLE','BOOLEAN','NULL'"
 
 
 def documents_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
-    """Return the query for the text of every document: one column for each JSON column."""
+    """Return the query for the text of all documents: one column for each JSON column."""
     texts = ", ".join(_names(definition))
     return f"SELECT {texts} FROM {source_of(definition, key)}{where(condition)}"
 
 
 def opaque_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
-    """Return the query that answers one row where any document holds a value whose type its text does not tell."""
-    found = " OR ".join(_is_opaque(name) for name in _names(definition))
-    both = f"({condition}) AND ({found})" if condition else found
+    """Return the query that gives one row if any document holds a value whose type its text does not tell."""
+    is_opaque = " OR ".join(_is_opaque(name) for name in _names(definition))
+    both = f"({condition}) AND ({is_opaque})" if condition else is_opaque
     return f"SELECT 1 FROM {source_of(definition, key)}{where(both)} LIMIT 1"
 
 
 def typed_rows_query(definition: TableDefinition, key: PagingKey | None, condition: str) -> str:
-    """Return the query for rows: one literal a column, whether an ENUM holds index 0, then for each JSON column its
-    text, its type, and the types of all that is in it with their numbers (a JSON array, NULL for none).
-    """  # noqa: D205 - one sentence
+    """Return the query for rows with the types of all values in their documents.
+
+    Its columns are one literal for each column, a flag that is 1 if an ENUM holds index 0, and then three for each JSON
+    column: the text, the type, and a JSON array of the numbers and types of all values inside (NULL if there are none).
+    """
     literals = [value_expression(c) for c in definition.written_columns]
     types = [part for name in _names(definition) for part in (_text(name), f"JSON_TYPE({name})", _kinds(name))]
     columns = ", ".join([*literals, enum_zero_expression(definition) or "0", *types])
@@ -46,7 +51,8 @@ def _text(name: str) -> str:
 
 
 def _values(name: str, columns: str) -> str:
-    # Not the document itself: one level more may be one too many. Paths are text, in a session of binary strings too.
+    # The values are not put into the document again: one more level may be too many for MySQL. The paths name their
+    # charset, because the session has binary strings.
     inside = f"JSON_EXTRACT({name},_utf8mb4'$**.*',_utf8mb4'$**[*]')"
     return f"JSON_TABLE({inside},_utf8mb4'$[*]' COLUMNS ({columns}v JSON PATH _utf8mb4'$')) AS x"
 

@@ -1,4 +1,7 @@
-"""What a statement changes beyond the tables that it names first: read from its tokens, for the applier's decision."""
+"""Read from a statement's tokens which effects it has, beyond the tables that it changes.
+
+The applier decides with these functions what to do with a statement (applier/effects.py).
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
 
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
-# The server's own tables, of all releases of both flavours: they have no triggers (the server refuses them), and none
-# of them is a view onto a table of a user.
+# The server's own tables, of all releases of both flavours. They have no triggers (the server refuses them), and none
+# of them is a view of a user's table.
 _SERVER_TABLES = frozenset({
     "columns_priv", "column_stats", "component", "db", "default_roles", "engine_cost", "event", "func",
     "general_log", "global_grants", "global_priv", "gtid_executed", "gtid_slave_pos", "help_category",
@@ -27,9 +30,9 @@ _SERVER_TABLES = frozenset({
     "table_stats", "tables_priv", "time_zone", "time_zone_leap_second", "time_zone_name",
     "time_zone_transition", "time_zone_transition_type", "transaction_registry", "user",
 })  # fmt: skip
-# Amazon RDS keeps its heartbeat and its settings there, and its users may not make tables in that schema.
+# Amazon RDS keeps its heartbeat and its settings in tables with this prefix. Its users may not make tables in `mysql`.
 _SERVICE_PREFIX = "rds_"
-# Words before a parenthesis that are no stored function. A call of a name that is not here may change any table.
+# Words before a parenthesis that are no stored function. A call of any other name may change any table.
 _HARMLESS_BEFORE_PARENTHESIS = frozenset({
     "VALUES", "VALUE", "ROW", "IN", "AND", "OR", "NOT", "WHERE", "SET", "ON", "UPDATE", "INTO", "KEY", "ABS",
     "CAST", "COALESCE", "CONCAT", "CONVERT", "CURRENT_DATE", "CURRENT_TIMESTAMP", "FROM_UNIXTIME", "HEX", "IF",
@@ -39,9 +42,9 @@ _HARMLESS_BEFORE_PARENTHESIS = frozenset({
 
 
 def is_made_of_query(parsed: ParsedStatement) -> bool:
-    """Return True for a CREATE TABLE … SELECT, TABLE or VALUES: its rows are not in the log.
+    """Return True for a CREATE TABLE … SELECT, TABLE or VALUES, whose rows are not in the log.
 
-    In row format the servers log the definition and the rows in its place.
+    In row format a server logs the definition and the rows instead of such a statement.
     """
     if parsed.kind is not StatementKind.CREATE_TABLE:
         return False
@@ -57,9 +60,9 @@ def is_made_of_query(parsed: ParsedStatement) -> bool:
 
 
 def makes_new_table(parsed: ParsedStatement) -> bool:
-    """Return True for a CREATE TABLE or SEQUENCE that the primary ran only if nothing had the name, or to replace it.
+    """Return True for a CREATE TABLE or SEQUENCE that made a new table, or replaced one, on the primary.
 
-    With IF NOT EXISTS it is logged for a table that is there, too.
+    With IF NOT EXISTS the result is False, because such a statement is also logged if the table exists.
     """
     words = unwrapped(parsed.tokens)
     if parsed.kind not in (StatementKind.CREATE_TABLE, StatementKind.SEQUENCE) or not words[0].is_word("CREATE"):
@@ -69,7 +72,7 @@ def makes_new_table(parsed: ParsedStatement) -> bool:
 
 
 def new_names(parsed: ParsedStatement) -> tuple[TableName, ...]:
-    """Return the names that tables have after a rename, and that none had before it."""
+    """Return the names that tables have after a rename and that no table of the statement had before it."""
     if parsed.kind is StatementKind.RENAME_TABLE:
         before = frozenset(parsed.tables[::2])
         return tuple(name for name in parsed.tables[1::2] if name not in before)
@@ -78,9 +81,9 @@ def new_names(parsed: ParsedStatement) -> tuple[TableName, ...]:
 
 
 def changes_references(parsed: ParsedStatement) -> bool:
-    """Return True if foreign keys may point at other tables after a statement than before it.
+    """Return True if foreign keys may refer to other tables after a statement than before it.
 
-    Also for one that only drops a key, although nothing has to be read again for that.
+    The result is also True for a statement that only drops a key, although then nothing has to be read again.
     """
     return parsed.kind is StatementKind.RENAME_TABLE or any(
         t.is_word("REFERENCES", "FOREIGN", "RENAME") for t in parsed.tokens
@@ -88,7 +91,7 @@ def changes_references(parsed: ParsedStatement) -> bool:
 
 
 def is_of_tablespace(parsed: ParsedStatement, verb: str) -> bool:
-    """Return True for ALTER TABLE … DISCARD (or IMPORT) [PARTITION …] TABLESPACE, by the verb in upper case."""
+    """Return True for ALTER TABLE … DISCARD (or IMPORT) [PARTITION …] TABLESPACE. `verb` is in upper case."""
     words = unwrapped(parsed.tokens)
     return (
         parsed.kind is StatementKind.ALTER_TABLE
@@ -98,7 +101,7 @@ def is_of_tablespace(parsed: ParsedStatement, verb: str) -> bool:
 
 
 def refused_engine(parsed: ParsedStatement) -> str | None:
-    """Return the engine that a definition names, if it is one that keeps no rows of its own."""
+    """Return the engine that a definition names if it is known to keep no rows of its own, or None."""
     for name in _values_of(parsed, "ENGINE"):
         if is_known_to_keep_nothing(name):
             return name
@@ -106,11 +109,10 @@ def refused_engine(parsed: ParsedStatement) -> str | None:
 
 
 def touches_only_server_tables(parsed: ParsedStatement, default_schema: str) -> bool:
-    """Return True if a change of rows can be nothing but one of a table of the server's own (`mysql`.user …).
+    """Return True if a statement can change only rows of one of the server's own tables (`mysql`.user …).
 
-    An allow-list: INSERT, REPLACE, UPDATE or DELETE of one such table, without a query in it and without a call of
-    a function that is not known. A name outside the filters proves nothing: it may be a view onto a table inside,
-    or have a trigger.
+    It must be an INSERT, REPLACE, UPDATE or DELETE of one such table, without a query and without a call of an unknown
+    function. A name outside the selection is not enough: it may be a view of a selected table, or have a trigger.
     """
     words = unwrapped(parsed.tokens)
     if len(words) < 3 or not words[0].is_word("INSERT", "REPLACE", "UPDATE", "DELETE"):
@@ -122,7 +124,7 @@ def touches_only_server_tables(parsed: ParsedStatement, default_schema: str) -> 
     if name is None or name.schema.lower() != "mysql":
         return False
     is_servers = name.table.lower() in _SERVER_TABLES or name.table.lower().startswith(_SERVICE_PREFIX)
-    # More tables, aliases and partitions are not among what is known to be harmless.
+    # Further tables, aliases and partitions are not known to be harmless.
     rest = words[after:]
     if rest and not (rest[0].is_word("SET", "WHERE", "VALUES", "VALUE") or rest[0].is_symbol("(")):
         return False
@@ -141,20 +143,20 @@ def _has_only_harmless_calls(words: Sequence[Token]) -> bool:
 
 def _values_of(parsed: ParsedStatement, option: str) -> list[str]:
     words = unwrapped(parsed.tokens)
-    found = []
+    values = []
     for place, token in enumerate(words):
         if not token.is_word(option):
             continue
         value = next((t for t in words[place + 1 : place + 3] if not t.is_symbol("=")), None)
         if value is not None and value.kind in (Kind.NAME, Kind.WORD):
-            found.append(value.name)
+            values.append(value.name)
         elif value is not None and value.kind is Kind.STRING:
-            found.append(string_value(value.text))
-    return found
+            values.append(string_value(value.text))
+    return values
 
 
 def _table_at(words: Sequence[Token], at: int, default_schema: str) -> tuple[TableName | None, int]:
-    """Return the table whose name begins at a place, and the place after it."""
+    """Return the table whose name begins at index `at`, or None, and the index after the name."""
     if at >= len(words) or words[at].kind not in (Kind.NAME, Kind.WORD):
         return None, at
     after = words[at + 1 : at + 3]

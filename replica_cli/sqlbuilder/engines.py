@@ -1,4 +1,4 @@
-"""Storage engines: which keep a table's rows so that they can be copied and followed. One list for copy and stream."""
+"""Sort storage engines by what becomes of their tables on the secondary. Copy and stream use the same lists."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ class EngineKind(Enum):
     """What becomes of a table of an engine on the secondary."""
 
     KEPT = "kept"
-    CONVERTED = "converted"  # to InnoDB: rows and position commit together only where rows can be taken back
+    CONVERTED = "converted"  # to InnoDB: rows and position commit together only in an engine that can roll back
     REFUSED = "refused"
 
 
 _KEPT = frozenset({"INNODB", "XTRADB", "ROCKSDB", "TOKUDB"})
 _CONVERTED = frozenset({"MYISAM", "ARIA", "MEMORY", "HEAP", "CSV", "ARCHIVE"})
 _MERGING = frozenset({"MERGE", "MRG_MYISAM"})
-# These throw rows away, or keep them in other tables, files or servers: a copy of such a table would be another thing.
+# These throw rows away, or keep them in other tables, files or servers: a copy of such a table would not be the same.
 _ELSEWHERE = _MERGING | {
     "BLACKHOLE", "CONNECT", "FEDERATED", "FEDERATEDX", "OQGRAPH", "S3", "SEQUENCE", "SPHINX", "SPIDER",
 }  # fmt: skip
 
 
 def kind_of(engine: str) -> EngineKind:
-    """Return what becomes of a table of an engine; one that is not known here is refused."""
+    """Return what becomes of a table of an engine. An engine that is in no list is refused."""
     name = engine.upper()
     if name in _KEPT:
         return EngineKind.KEPT
@@ -31,17 +31,17 @@ def kind_of(engine: str) -> EngineKind:
 
 
 def is_known_to_keep_nothing(engine: str) -> bool:
-    """Return True if a name stands for an engine without rows of its own, whatever a server makes of other names."""
+    """Return True if the engine is known to keep no rows of its own. For an unknown engine return False."""
     return engine.upper() in _ELSEWHERE
 
 
 def merges_others(engine: str) -> bool:
-    """Return True if a change of rows through a table of the engine is one of another table of the same server."""
+    """Return True if a change of rows in a table of the engine changes another table of the same server."""
     return engine.upper() in _MERGING
 
 
 def why_refused(engine: str) -> str:
-    """Return the reason, for a message."""
+    """Return why an engine is refused, for a message."""
     if engine.upper() == "BLACKHOLE":
         return f"engine {engine} throws its rows away"
     if is_known_to_keep_nothing(engine):

@@ -1,4 +1,4 @@
-"""What a system-versioned table of MariaDB is, as far as a definition, a statement or a release tells it."""
+"""Tell if the row versions of MariaDB's system-versioned tables can be replicated, and when current rows end."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.statement import ParsedStatement
     from replica_cli.sqlbuilder.tokens import Token
 
-# From here on TIMESTAMP is a number without a sign (of 32 bits).
+# Since this release a TIMESTAMP is a number of 32 bits without a sign.
 _UNTIL_2106 = (11, 5, 0)
-# system_versioning_insert_history: before, no version could be written with its own times.
+# Since this release there is system_versioning_insert_history, with which a row version is written with its own times.
 INSERTS_HISTORY_SINCE = (10, 11, 0)
-# The last moment of a TIMESTAMP(6) in UTC, by its year: where a current row ends.
+# The last moment of a TIMESTAMP(6) in UTC, by its year. It is the end of a current row.
 LAST_MOMENTS = {2038: "2038-01-19 03:14:07.999999", 2106: "2106-02-07 06:28:15.999999"}
 _NUMBERED = ("BIGINT", "INT8")
 
 
 def last_year(version: tuple[int, ...]) -> int:
-    """Return the year in which the TIMESTAMPs of a release of MariaDB end, and with them the current rows."""
+    """Return the year of the last TIMESTAMP of a release of MariaDB, which is the end of current rows."""
     return 2106 if version >= _UNTIL_2106 else 2038
 
 
 def why_history_differs(definition: TableDefinition) -> str | None:
-    """Return why the row versions of a table cannot be the same on another server, None where they can."""
+    """Return why the row versions of a table cannot be the same on another server, or None if they can."""
     if any(c.data_type != "timestamp" for c in definition.period):
         return _BY_TRANSACTION
     return _why_key_acts(definition) if definition.is_versioned else None
@@ -41,9 +41,12 @@ def _why_key_acts(definition: TableDefinition) -> str | None:
 
 
 def why_statement_refused(parsed: ParsedStatement, before: TableDefinition | None, *, to_mariadb: bool) -> str | None:
-    """Return why a statement makes a table whose row versions cannot be followed, None where it does not.
+    """Return why the row versions of a table cannot be replicated after a statement, or None if they can.
 
-    `before` is the table that it alters, as it is on the secondary.
+    Args:
+        parsed: a CREATE TABLE or ALTER TABLE.
+        before: the table that an ALTER TABLE alters, as it is on the secondary.
+        to_mariadb: the flavour of the secondary.
     """
     tokens = unwrapped(parsed.tokens)
     adds = any(
@@ -69,7 +72,7 @@ _CASCADES = "changes its rows when the parent's change, and each server notes an
 def _numbers_versions(tokens: Sequence[Token]) -> bool:
     for place, (token, after) in enumerate(itertools.pairwise(tokens)):
         if token.is_word("ROW") and after.is_word("START", "END"):
-            # The column's type stands between its name and here; a comma ends the column before.
+            # The column's type is before this token. A comma ends the column before it.
             head = itertools.takewhile(lambda t: not t.is_symbol(","), reversed(tokens[:place]))
             if any(t.is_word(*_NUMBERED) for t in head):
                 return True

@@ -1,4 +1,4 @@
-"""Names as SQL: always quoted, so that no name can be anything but a name."""
+"""Write names of schemas, tables and columns as SQL. They are always quoted, so a server reads them only as names."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ if TYPE_CHECKING:
 
 
 def quote(name: str) -> str:
-    """Return a name between backticks, its own backticks doubled.
+    """Return a name between backticks, with its own backticks doubled.
 
-    Raises ValueError where no server could have such a name: empty, or with a NUL.
     Source: https://mariadb.com/kb/en/identifier-names/
+
+    Raises:
+        ValueError: no server can have such a name, because it is empty or contains a NUL.
     """
     if not name or "\0" in name:
         raise ValueError(f"{name!r} is not a legal name")
@@ -25,5 +27,5 @@ def quote_table(name: TableName) -> str:
 
 
 def unquote(text: str) -> str:
-    """Return the name that stands between backticks; a bare word is its own name."""
+    """Return a name without its backticks. A word without backticks is returned unchanged."""
     return text[1:-1].replace("``", "`") if text.startswith("`") else text

@@ -1,6 +1,7 @@
-"""LOAD DATA of the very text that a VALUES list is made of: servers read it a quarter to a third faster than INSERT.
+"""Build the LOAD DATA statement that reads the same text as a VALUES list of an INSERT.
 
-What QUOTE writes is what LOAD DATA reads: strings between quotes with backslashes, and the bare word NULL.
+Servers read it a quarter to a third faster than an INSERT. LOAD DATA understands what QUOTE() writes: strings between
+quotes with backslashes, and the bare word NULL.
 Source: https://mariadb.com/kb/en/load-data-infile/
 """
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import Column, TableName
 
-# What stands behind the last row of a list, too.
+# Follows each row of a list, also the last one.
 ROW_END = b","
 
 
 def load_statement(target: TableName, columns: Sequence[Column]) -> bytes | None:
-    """Return the LOAD DATA LOCAL for lists of rows of these columns, None if a literal is more than digits or text.
+    """Return the LOAD DATA LOCAL for lists of rows, or None if a column's literal is more than digits or quoted text.
 
-    Each list needs a comma at its end.
+    Each list must end with ROW_END.
     """
     names, sets = [], []
     for number, column in enumerate(columns):
@@ -31,12 +32,12 @@ def load_statement(target: TableName, columns: Sequence[Column]) -> bytes | None
         if takes_quoted(column):
             names.append(name)
         elif takes_digits(column):
-            # As text they would be an ENUM's member, a BIT's bytes, or the year 2000.
+            # LOAD DATA reads the digits as text: as a member of an ENUM, as bytes of a BIT, or 0 as the year 2000.
             names.append(f"@v{number}")
             sets.append(f"{name}=CAST(@v{number} AS UNSIGNED)")
         else:
             return None
-    if not names:  # a table of generated columns alone
+    if not names:  # all columns of the table are generated
         return None
     return (
         f"LOAD DATA LOCAL INFILE 'chunk' INTO TABLE {quote_table(target)} CHARACTER SET binary "

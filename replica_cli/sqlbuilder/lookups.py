@@ -1,4 +1,7 @@
-"""Queries that find rows and their entries in indexes, for nothing but that the server reads the pages."""
+"""Build queries that find rows and their index entries, only to make the server read the pages into memory.
+
+The applier runs them ahead of the changes of these rows (applier/prefetch.py).
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,20 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.sqlbuilder.rows import Literals
 
-# Of these no literal finds an entry of an index.
+# No literal of these types finds an entry of an index.
 _NOT_COMPARED = frozenset({"json", "geometry", "vector"})
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What of a table's rows is looked up: `names` are the columns of its primary key, then the other indexed ones.
+    """What is looked up for the changed rows of a table.
 
-    `indexes` have the places of their columns among the names. An update that changes none of them leaves an index.
+    Attributes:
+        target: the table on the secondary.
+        names: the columns of the primary key, then the other indexed columns.
+        key_width: the number of columns of the primary key.
+        indexes: the name of each other index, and where its columns are in `names`.
+        is_update: the changes are updates. An update that changes no column of an index does not touch that index.
     """
 
     target: TableName
@@ -32,12 +40,15 @@ class Lookup:
 
     @property
     def pages(self) -> int:
-        """Return about how many pages one row takes: its own, and one of each index, where it changes two of each."""
+        """Return about how many pages one row needs: one, and one in each index. An update needs two in each index."""
         return 1 + len(self.indexes) * (2 if self.is_update else 1)
 
 
 def lookup_of(definition: TableDefinition, *, is_update: bool) -> Lookup | None:
-    """Return what is looked up of a table, None where it has no primary key by which a single row is found."""
+    """Return what to look up for a table, or None if literals cannot find its rows by their primary key.
+
+    Only tables of InnoDB are looked up. Other indexes of which literals find no entry are left out.
+    """
     key = definition.primary_key
     by_name = definition.columns_by_name
     if key is None or definition.kind != "BASE TABLE" or definition.engine.upper() != "INNODB":
@@ -57,10 +68,12 @@ def lookup_of(definition: TableDefinition, *, is_update: bool) -> Lookup | None:
     return Lookup(definition.name, tuple(names), len(key.columns), tuple(indexes), is_update)
 
 
-def looked_up(lookup: Lookup, rows: Sequence[tuple[Literals, Literals]]) -> list[str]:
-    """Return the queries for rows as they are after a change and before it: one for each index that has to do with it.
+def lookup_queries(lookup: Lookup, rows: Sequence[tuple[Literals, Literals]]) -> list[str]:
+    """Return the queries for changed rows: one for the primary key and one for each other index that changes.
 
-    The literals are those of the lookup's names.
+    Args:
+        lookup: what to look up.
+        rows: for each change the row after it and the row before it, as literals of `lookup.names`.
     """
     key = range(lookup.key_width)
     queries = [_query(lookup, "PRIMARY", key, {row[: lookup.key_width]: row for pair in rows for row in pair}.values())]
@@ -77,9 +90,10 @@ def looked_up(lookup: Lookup, rows: Sequence[tuple[Literals, Literals]]) -> list
 
 
 def _query(lookup: Lookup, index: str, places: Sequence[int], rows: Iterable[Literals]) -> str:
-    # With the key behind an index's own columns each condition is one entry, however many rows have the same values.
-    found = " OR ".join(
+    # The primary key follows the index's own columns, so that each condition matches one entry even if many rows have
+    # the same values.
+    conditions = " OR ".join(
         "(" + " AND ".join(f"{quote(lookup.names[place])}<=>{row[place].decode()}" for place in places) + ")"
         for row in rows
     )
-    return f"SELECT COUNT(*) FROM {quote_table(lookup.target)} FORCE INDEX ({quote(index)}) WHERE {found}"
+    return f"SELECT COUNT(*) FROM {quote_table(lookup.target)} FORCE INDEX ({quote(index)}) WHERE {conditions}"

@@ -1,6 +1,6 @@
-"""The key of a row, read out of the text that the primary made of the row: where the next chunk begins.
+"""Read the key of a row from the text that the primary makes of the row. The next chunk begins after this key.
 
-The text is that of `lines_query`: literals between brackets, with a comma between two of them.
+The text is that of `lines_query`: literals in parentheses, with a comma between two literals.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
 
-# One literal: text between quotes, with what may stand before it, or digits and words. QUOTE() puts a backslash before
-# quotes and backslashes, and writes no quote twice. Nothing is tried in another way (`++`): to be able to, a value of
-# 64 MB with many backslashes takes gigabytes.
+# One literal: text between quotes with its introducer, or digits and words. QUOTE() puts a backslash before quotes and
+# backslashes, and does not double quotes. The quantifiers are possessive (`++`): to backtrack, the regular expression
+# would need gigabytes of memory for a value of 64 MB with many backslashes.
 _LITERAL = re.compile(rb"(?:\w*+'(?:[^'\\]++|\\.)*+'|[^,'])++", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SPECIAL = {b"0": b"\0", b"Z": b"\x1a"}
@@ -27,13 +27,23 @@ _SPECIAL = {b"0": b"\0", b"Z": b"\x1a"}
 def key_of_row(text: bytes, definition: TableDefinition, key: PagingKey) -> KeyLiterals:
     """Return the key of a row as literals that compare as the columns do, as `key_expression` gives them.
 
-    `text` is the row's in brackets. Raises ValueError where it does not hold a literal for each column that is written.
+    Args:
+        text: the literals of the row in parentheses.
+        definition: the table, which says in which order the columns are written.
+        key: the key whose columns are returned.
+
+    Raises:
+        ValueError: the text does not hold exactly one literal for each written column.
     """
     return key_of_literals(_LITERAL.findall(text, 1, len(text) - 1), definition, key)
 
 
 def key_of_literals(literals: Sequence[bytes], definition: TableDefinition, key: PagingKey) -> KeyLiterals:
-    """Return the key of a row of which each column is a literal of `value_expression`. Raises ValueError."""
+    """Return the key of a row whose literals `value_expression` wrote, as `key_of_row` does.
+
+    Raises:
+        ValueError: there is not exactly one literal for each written column.
+    """
     columns = definition.written_columns
     if len(literals) != len(columns):
         raise ValueError(f"{definition.name}: {len(literals)} literals for {len(columns)} columns")

@@ -1,4 +1,4 @@
-"""Statements that change rows: names and literals in, text out. Literals are bytes that are SQL already."""
+"""Build statements that change rows, from names and literals. Literals are bytes that already are SQL."""
 
 from __future__ import annotations
 
@@ -23,66 +23,82 @@ def insert_head(target: TableName, columns: Sequence[str], *, replaces: bool = F
 
 
 def row_values(rows: Sequence[Literals]) -> list[bytes]:
-    """Return each row as SQL writes one: in parentheses."""
+    """Return each row as an entry of a VALUES list: its literals in parentheses."""
     return [b"(%b)" % b",".join(row) for row in rows]
 
 
 def delete_by_key(target: TableName, key: Sequence[str], rows: Sequence[Literals]) -> bytes:
-    """Return a DELETE of the rows with these keys, each row the key's literals."""
+    """Return a DELETE of the rows with these keys. Each of `rows` holds the literals of one key."""
     head = f"DELETE FROM {quote_table(target)} WHERE ".encode()
     if len(key) == 1:
         return head + quote(key[0]).encode() + b" IN (" + b",".join([row[0] for row in rows]) + b")"
-    # Not (a,b) IN ((1,2),…): MariaDB looks at every row for that.
+    # Not (a,b) IN ((1,2),…): for that MariaDB reads every row of the table.
     names = [quote(c).encode() for c in key]
-    found = (b" AND ".join([name + b"=" + literal for name, literal in zip(names, row, strict=True)]) for row in rows)
-    return head + b" OR ".join([b"(" + condition + b")" for condition in found])
+    conditions = (
+        b" AND ".join([name + b"=" + literal for name, literal in zip(names, row, strict=True)]) for row in rows
+    )
+    return head + b" OR ".join([b"(" + condition + b")" for condition in conditions])
 
 
 def update_joined(target: TableName, columns: Sequence[str], key: Sequence[str], rows: Sequence[Literals]) -> bytes:
-    """Return an UPDATE of many rows by their keys; each row the columns' literals, then the key's, each key once.
+    """Return an UPDATE of many rows by their keys.
 
-    The server's rows are looked up along the new ones: an optimizer with old statistics would turn that round.
+    The new values are a derived table, and for each of its rows the server looks up its own row. STRAIGHT_JOIN keeps
+    this order: an optimizer with old statistics would reverse it.
+
+    Args:
+        target: the table on the secondary.
+        columns: the columns that have new values.
+        key: the columns of the key.
+        rows: for each row the literals of `columns`, then those of `key`. Each key occurs once.
     """
     places = range(len(columns) + len(key))
     first = b"SELECT " + b",".join([b"%b AS c%d" % (literal, n) for n, literal in zip(places, rows[0], strict=True)])
     new = b" UNION ALL SELECT ".join([first, *(b",".join(row) for row in rows[1:])])
-    found = " AND ".join(f"t.{quote(name)}=n.c{len(columns) + n}" for n, name in enumerate(key))
-    # The key itself stays: it is what the rows are found by.
+    key_condition = " AND ".join(f"t.{quote(name)}=n.c{len(columns) + n}" for n, name in enumerate(key))
+    # Columns of the key are not assigned: the rows are found by them.
     assigned = ",".join(f"t.{quote(name)}=n.c{n}" for n, name in enumerate(columns) if name not in key)
-    ending = f") AS n STRAIGHT_JOIN {quote_table(target)} AS t ON {found} SET {assigned}"
+    ending = f") AS n STRAIGHT_JOIN {quote_table(target)} AS t ON {key_condition} SET {assigned}"
     return b"UPDATE (" + new + ending.encode()
 
 
 def delete_template(target: TableName, columns: Sequence[Column], indexed: Sequence[str] = ()) -> bytes:
-    """Return a DELETE of one row found by its whole image, as a %-template of its literals.
+    """Return a DELETE of one row that is found by its whole image, as a %-template for its literals.
 
-    Those of the `indexed` columns follow once more: an index knows nothing of bytes, and tells what compares as equal.
+    Texts are compared byte by byte, for which a server uses no index. So the `indexed` columns are also compared as the
+    index compares them, and the template takes their literals again after those of all columns.
     """
     return f"DELETE FROM {_escaped(quote_table(target))} WHERE {_whole_row(columns, indexed)} LIMIT 1".encode()
 
 
 def update_template(target: TableName, changed: Sequence[str], key: Sequence[str]) -> bytes:
-    """Return an UPDATE of the row with a key, as a %-template: the changed columns' literals, then the key's."""
-    found = " AND ".join(f"{_escaped(quote(c))}=%b" for c in key)
-    return f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)} WHERE {found}".encode()
+    """Return an UPDATE of the row with a key: a %-template for the literals of the changed columns, then of the key."""
+    key_condition = " AND ".join(f"{_escaped(quote(c))}=%b" for c in key)
+    return f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)} WHERE {key_condition}".encode()
 
 
 def update_whole_row_template(
     target: TableName, changed: Sequence[str], columns: Sequence[Column], indexed: Sequence[str] = ()
 ) -> bytes:
-    """Return an UPDATE of one row found by its whole image, as a %-template like that of a DELETE; NULL equals NULL."""
+    """Return an UPDATE of one row that is found by its whole image, as a %-template.
+
+    It takes the literals of the changed columns, then those that `delete_template` takes. NULL equals NULL.
+    """
     head = f"UPDATE {_escaped(quote_table(target))} SET {_assignments(changed)}"
     return f"{head} WHERE {_whole_row(columns, indexed)} LIMIT 1".encode()
 
 
 def differing_template(key: Sequence[str], columns: Sequence[Column]) -> bytes:
-    """Return the condition of the row with a key whose other columns differ: a %-template of both's literals."""
-    found = " AND ".join(f"{_escaped(quote(c))}=%b" for c in key)
-    return f"({found} AND NOT ({_whole_row(columns)}))".encode()
+    """Return the condition that the row with a key has other values in `columns`.
+
+    It is a %-template for the literals of the key, then of the columns.
+    """
+    key_condition = " AND ".join(f"{_escaped(quote(c))}=%b" for c in key)
+    return f"({key_condition} AND NOT ({_whole_row(columns)}))".encode()
 
 
 def select_any(target: TableName, conditions: Sequence[bytes]) -> bytes:
-    """Return a SELECT with one row of result for each row that meets a condition."""
+    """Return a SELECT that gives one row for each row of the table that meets one of the conditions."""
     return f"SELECT 1 FROM {quote_table(target)} WHERE ".encode() + b" OR ".join(conditions)
 
 
@@ -95,8 +111,8 @@ def _whole_row(columns: Sequence[Column], indexed: Sequence[str] = ()) -> str:
 
 
 def _equal(column: Column) -> str:
-    # Without a key the row itself must be found, not one that compares as equal: text of another case, a document with
-    # 1.0 for 1. A VECTOR compares with nothing.
+    # Without a key the row itself must be found, not one that compares as equal: text in another case, or a document
+    # with 1.0 instead of 1. A VECTOR can be compared only as bytes.
     name = _escaped(quote(column.name))
     if column.data_type == "json":
         same = f"{name}<=>k.v AND CAST({name} AS BINARY)<=>CAST(k.v AS BINARY)"

@@ -1,6 +1,6 @@
-"""The statement that makes a primary's sequence on a secondary, from SHOW CREATE SEQUENCE's text (MariaDB alone).
+"""Build the statement that makes a primary's sequence on a secondary, from the text of SHOW CREATE SEQUENCE.
 
-Its state is its one row, which is copied and followed like a table's.
+Only MariaDB has sequences. The state of a sequence is its one row, which is copied and streamed like a table's rows.
 Source: https://mariadb.com/kb/en/create-sequence/
 """
 
@@ -17,7 +17,7 @@ from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, join, tokenise
 if TYPE_CHECKING:
     from replica_cli.core.table import TableName
 
-# Before, every sequence counted in BIGINT.
+# In earlier releases every sequence counts in BIGINT.
 TYPED_SINCE = (11, 5, 0)
 
 
@@ -29,17 +29,16 @@ def is_sequence(create_text: str) -> bool:
 def sequence_statement(
     create_text: str, target: TableName, *, source: TableName, knows_types: bool = True
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the statement that makes `source` as `target`, and notes about what is not as on the primary.
+    """Return the statement that makes a sequence on the secondary, and notes about what differs from the primary.
 
     Args:
         create_text: the text of SHOW CREATE SEQUENCE.
-        target: the secondary's name.
-        source: the primary's name.
-        knows_types: the secondary's release lets a sequence count in another type than BIGINT.
+        target: the name on the secondary.
+        source: the name on the primary.
+        knows_types: the secondary's release has sequences of other types than BIGINT.
 
     Raises:
         DefinitionRefused: the secondary's sequence would not be the same.
-
     """
     tokens = list(tokenise(create_text, CATALOG))
     place = next(p for p, t in enumerate(tokens) if t.kind is Kind.NAME)

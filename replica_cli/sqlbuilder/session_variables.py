@@ -1,6 +1,7 @@
-"""Session variables that change what a definition becomes and that the event of a statement does not tell.
+"""List the session variables that change the result of a definition and that the event of a statement does not have.
 
-The others are either in the event (`TOLD`) or change nothing that a secondary holds; a test has the names of those.
+All other variables are in the event (`LOGGED_VARIABLES`) or change nothing that a secondary stores. A test lists the
+latter.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What the session of a statement has in a variable, as SHOW VARIABLES writes it.
+    """Which value a variable has in the session that runs a statement.
 
-    `value` None: the primary's global one, or `absent` where the primary has no such variable, or the secondary's own
-    where that is None too. `only_allows`: the value makes the server accept more and changes nothing else, so it is set
-    once for all statements, and a user who may not set it loses nothing silently. `only_creating`: it matters to CREATE
-    TABLE alone.
+    Attributes:
+        value: the value as SHOW VARIABLES writes it, or None for the primary's global value.
+        absent: the value if `value` is None and the primary has no such variable. None leaves the secondary's value.
+        only_allows: the value makes the server accept more and changes nothing else. It is set once for all statements.
+            Without the privilege to set it, a statement can only fail with an error.
+        only_creating: the variable matters only to CREATE TABLE.
     """
 
     value: str | None = None
@@ -28,7 +31,7 @@ class Rule:
     only_creating: bool = False
 
 
-TOLD = frozenset(
+LOGGED_VARIABLES = frozenset(
     {
         "auto_increment_increment", "auto_increment_offset", "character_set_client", "character_set_collations",
         "character_set_connection", "character_set_server", "collation_connection", "collation_server",
@@ -37,42 +40,48 @@ TOLD = frozenset(
     }
 )  # fmt: skip
 
-UNTOLD: Mapping[str, Rule] = {
-    # What `utf8` means, and what TIME becomes as a DATETIME.
+UNLOGGED_VARIABLES: Mapping[str, Rule] = {
+    # The meaning of `utf8`, and the conversion of TIME to DATETIME.
     "old_mode": Rule(absent="UTF8_IS_UTF8MB3"),
-    # Digits of a division, the first day of WEEK(), the cipher of AES_ENCRYPT, the flags of REGEXP: values of generated
-    # columns that an ALTER computes; MySQL writes the week's mode into the definition.
+    # The digits of a division, the first day of WEEK(), the cipher of AES_ENCRYPT and the flags of REGEXP change the
+    # values of generated columns that an ALTER computes. MySQL writes the mode of WEEK() into the definition.
     "div_precision_increment": Rule(),
     "default_week_format": Rule(),
     "block_encryption_mode": Rule(absent="aes-128-ecb"),
     "default_regex_flags": Rule(absent=""),
-    # The engine where none is named, and the one that takes the place of the named one.
+    # The engine of a definition that names none, and the engine that replaces the named one.
     "default_storage_engine": Rule(only_creating=True),
     "enforce_storage_engine": Rule(absent=""),
-    # Options of a table, or of an index, that are not written.
+    # Options of a table or an index that the definition does not name.
     "innodb_compression_default": Rule(absent="OFF"),
     "mhnsw_default_distance": Rule(),
     "mhnsw_default_m": Rule(),
-    # What the primary accepted is accepted, with the same adjustments.
+    # The secondary accepts what the primary accepted, with the same adjustments.
     "innodb_strict_mode": Rule("OFF", only_allows=True),
     "check_constraint_checks": Rule("OFF", only_allows=True),
     "system_versioning_alter_history": Rule("KEEP", only_allows=True),
     "alter_algorithm": Rule("DEFAULT", only_allows=True),
     "sql_require_primary_key": Rule("OFF", only_allows=True),
     "restrict_fk_on_non_standard_key": Rule("OFF", only_allows=True),
-    # A primary that makes such a key writes it into its log.
+    # A primary that makes such a key writes it into the logged statement.
     "sql_generate_invisible_primary_key": Rule("OFF", only_creating=True),
 }
 
-# Of old_mode what changes a definition or a value; other flags are not known to every version.
+# The flags of old_mode that change a definition or a value. Some versions do not know the other flags.
 _OLD_MODES = ("UTF8_IS_UTF8MB3", "ZERO_DATE_TIME_CAST")
-# Engines that a secondary has for certain; a table in one without transactions is converted behind its statement.
+# Engines that every secondary has. A table in one without transactions is converted to InnoDB after its statement.
 _ENGINES = ("INNODB", "MYISAM", "MEMORY")
 
 
 def wanted_value(name: str, primary: Mapping[str, str], own: str) -> str:
-    """Return what a variable has to be for a statement; `own` is what the secondary's session has."""
-    rule = UNTOLD[name]
+    """Return the value that a variable must have for a statement.
+
+    Args:
+        name: one of `UNLOGGED_VARIABLES`.
+        primary: the global variables of the primary.
+        own: the value in the session on the secondary.
+    """
+    rule = UNLOGGED_VARIABLES[name]
     value = rule.value if rule.value is not None else primary.get(name, rule.absent)
     if value is None:
         return own
@@ -84,16 +93,16 @@ def wanted_value(name: str, primary: Mapping[str, str], own: str) -> str:
 
 
 def allowing_statements(variables: Collection[str]) -> list[str]:
-    """Return a SET for each variable that lets a server accept more; `variables` are those that it has."""
+    """Return a SET for each variable that only lets a server accept more, if it is among the server's `variables`."""
     return [
         f"SET SESSION {assignment(name, rule.value)}"
-        for name, rule in UNTOLD.items()
+        for name, rule in UNLOGGED_VARIABLES.items()
         if rule.only_allows and rule.value is not None and name in variables
     ]
 
 
 def assignment(name: str, value: str) -> str:
-    """Return a variable's assignment from its text in SHOW VARIABLES."""
+    """Return the assignment of a value that is written as in SHOW VARIABLES."""
     if not value and name == "enforce_storage_engine":
         return f"{name}=NULL"
     quoted = value.replace("'", "''")

@@ -1,4 +1,4 @@
-"""The text of a statement as messages and the log show it."""
+"""Write the text of a statement for messages and for the log."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SHOWN_CHARACTERS = 300
 
 
 def shown(parsed: ParsedStatement) -> str:
-    """Return a statement's text, cut where it is long. For definitions: it shows the values that it holds."""
+    """Return a statement's text, cut after 300 characters. Only for definitions: it shows the values in the text."""
     text = "".join(t.text for t in parsed.tokens).strip()
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
 
 
 def masked(parsed: ParsedStatement) -> str:
-    """Return a statement's text without its strings and numbers: values of rows, and passwords, stay out of logs."""
+    """Return a statement's text with `?` for strings and numbers: values of rows and passwords stay out of logs."""
     hidden = (t._replace(text="?") if t.kind in (Kind.STRING, Kind.NUMBER) else t for t in parsed.tokens)
     return shown(replace(parsed, tokens=tuple(hidden)))

@@ -1,7 +1,8 @@
-"""What a logged statement is, and which tables it names: by tokens, so that no comment, quote or name deceives.
+"""Classify a logged statement and find the tables that it names.
 
-Only what must be known is read: the kind, the tables, and where their names stand, so that schemas can be routed. What
-is run is written from the same tokens, without comments: the secondary cannot read anything else into it.
+The parser reads tokens, so no comment, quote or name can mislead it. It reads only what is needed: the kind, the
+tables, and which tokens are their names, so that schemas can be routed. The text to run is written from the same
+tokens, without comments, so the secondary reads the same statement.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class StatementKind(StrEnum):
-    """The classes that are treated differently."""
+    """The kinds of statements that the applier treats differently."""
 
     CREATE_TABLE = "create table"
     ALTER_TABLE = "alter table"
@@ -42,12 +43,21 @@ class StatementKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParsedStatement:
-    """A statement and its tables. `references` are tables that are changed, `others` are only named (LIKE, REFERENCES).
+    """A statement and its tables.
 
-    For a rename, old and new names follow each other in `references`. `schema` is what a schema statement is about.
-    `qualifiers` are the schemas of columns' names (schema.table.column) with their places. `unplaced` are the first
-    parts of other names that are no table of the statement. `replaces`: CREATE OR REPLACE. `parts`: those of a MERGE
-    table, in UNION=(…). `gone`: tables that no longer have their name after a rename, or became part of another table.
+    Attributes:
+        kind: the kind of the statement.
+        tokens: all tokens of its text.
+        references: the tables that it changes. For a rename, old and new names alternate.
+        others: the tables that it only names (after LIKE, REFERENCES and the like).
+        schema: the schema that a schema statement is about.
+        schema_place: the token index of the name of that schema, or None if the text does not name it.
+        object_class: what a statement without effect on tables is about, e.g. "view".
+        qualifiers: the token index and the name of the schema in each name of a column (schema.table.column).
+        unplaced: the first parts of two-part names, without those that are tables of the statement.
+        replaces: it is CREATE OR REPLACE.
+        parts: the tables of a MERGE table, in UNION=(…).
+        gone: the tables that lose their name by a rename, or become a part of another table.
     """
 
     kind: StatementKind
@@ -65,17 +75,17 @@ class ParsedStatement:
 
     @property
     def tables(self) -> tuple[TableName, ...]:
-        """Return the names of the tables that are changed, in order."""
+        """Return the names of the tables that the statement changes, in the order of the text."""
         return tuple(r.name for r in self.references)
 
     @property
     def model(self) -> TableName | None:
-        """Return the table that a CREATE TABLE … LIKE is made like."""
+        """Return the table after LIKE in a CREATE TABLE … LIKE, or None."""
         return next(iter(self._named_after("LIKE")), None)
 
     @property
     def parents(self) -> tuple[TableName, ...]:
-        """Return the tables that foreign keys of the statement refer to."""
+        """Return the tables that foreign keys in the statement refer to."""
         return self._named_after("REFERENCES")
 
     def _named_after(self, word: str) -> tuple[TableName, ...]:
@@ -87,10 +97,14 @@ class ParsedStatement:
         return tuple(names)
 
     def routed(self, route: Callable[[str], str]) -> str:
-        """Return the text to run: tables by their full names on the secondary, and nothing that is a comment.
+        """Return the text to run: with full names of the tables on the secondary, and without comments.
 
-        What an executable comment holds is run: for the primary it was no comment, else it would have been logged as a
-        plain one. The secondary's version or flavour could take it for one.
+        What is inside an executable comment is run, because the primary ran it. Otherwise the log would have a plain
+        comment. The ends of the comment are left out, because the secondary's version or flavour may take it for a
+        plain one.
+
+        Args:
+            route: returns the secondary's name of a schema.
         """
         texts = [" " if t.is_blank or t.kind in (Kind.OPEN, Kind.CLOSE) else t.text for t in self.tokens]
         for reference in (*self.references, *self.others):
@@ -105,16 +119,19 @@ class ParsedStatement:
         return "".join(texts)
 
 
-# A server writes the DROP TABLE of its log itself. MariaDB copies a comment of the client's text to before the first
-# name, even an executable comment: DROP /**/ /*!TABLE*/ t is logged as DROP TABLE /*!TABLE*/ `t`. Its words must not be
-# read again. Source: MariaDB, sql_table.cc.
+# A server itself writes the DROP TABLE in its log. MariaDB copies a comment of the client's text before the first name,
+# even an executable one: DROP /**/ /*!TABLE*/ t is logged as DROP TABLE /*!TABLE*/ `t`. The words in the comment must
+# not be read again. Source: MariaDB, sql_table.cc.
 _WRITTEN_DROP = re.compile(
     r"\A(DROP (?:TABLE|SEQUENCE) (?:IF EXISTS )?)/\*.*?\*/(?=.*/\* generated by server \*/\Z)", re.DOTALL
 )
 
 
 def parse_statement(text: str, default_schema: str, dialect: Dialect) -> ParsedStatement:
-    """Classify a statement and find its tables. What cannot be placed is UNKNOWN: the caller decides, never a guess."""
+    """Classify a statement and find its tables.
+
+    The parser does not guess: a statement that it does not understand is UNKNOWN, and the caller decides.
+    """
     tokens = tokenise(_WRITTEN_DROP.sub(r"\1", text), dialect)
     return _Parser(tokens, default_schema, folds_names=dialect.folds_names).parse()
 
@@ -124,7 +141,7 @@ _WITHOUT_EFFECT = (
     "GRANT", "REVOKE", "ANALYZE", "OPTIMIZE", "REPAIR", "FLUSH", "SET", "USE", "INSTALL", "UNINSTALL", "CHECK",
     "KILL", "RESET", "PURGE", "SHUTDOWN", "COMMIT", "BEGIN", "CACHE", "CHANGE", "START", "STOP", "IMPORT", "BACKUP",
 )  # fmt: skip
-# Objects that hold no rows: they are not carried over, so their statements are nothing here.
+# Objects without rows. They are not replicated, so their statements have no effect.
 _OTHER_OBJECTS = (
     "USER", "ROLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SERVER", "LOGFILE", "TABLESPACE",
     "PACKAGE", "INSTANCE", "RESOURCE", "REFERENCE", "LIBRARY", "CATALOG",
@@ -137,15 +154,15 @@ class _Parser(Cursor):
         self._references: list[TableReference] = []
         self._others: list[TableReference] = []
         self._qualifiers: list[tuple[int, str]] = []
-        self._pairs: set[str] = set()
+        self._first_of_pairs: set[str] = set()
         self._replaces = False
         self._parts: list[TableName] = []
         self._gone: set[TableName] = set()
 
     def parse(self) -> ParsedStatement:
-        return self._statement() if self._skip_set_statement() else self._made(StatementKind.UNKNOWN)
+        return self._statement() if self._skip_set_statement() else self._result(StatementKind.UNKNOWN)
 
-    def _statement(self) -> ParsedStatement:  # noqa: PLR0911 - one return a kind of statement
+    def _statement(self) -> ParsedStatement:  # noqa: PLR0911 - one return for each kind of statement
         if self._take("CREATE"):
             return self._create()
         if self._take("ALTER"):
@@ -159,24 +176,24 @@ class _Parser(Cursor):
             return self._with_table(StatementKind.TRUNCATE)
         if self._is("SAVEPOINT", "ROLLBACK", "RELEASE"):
             is_named = _name_of_savepoint(self._tokens) is not None
-            return self._made(StatementKind.SAVEPOINT if is_named else StatementKind.UNKNOWN)
+            return self._result(StatementKind.SAVEPOINT if is_named else StatementKind.UNKNOWN)
         if self._is(*_ROWS) or self._runs_another():
-            return self._made(StatementKind.ROWS)
+            return self._result(StatementKind.ROWS)
         if self._is(*_WITHOUT_EFFECT):
-            return self._made(StatementKind.WITHOUT_EFFECT, object_class=self._word().lower())
+            return self._result(StatementKind.WITHOUT_EFFECT, object_class=self._word().lower())
         if not self._places or not self._has_more:
-            # "# Dummy event replacing …" and the like: a comment alone.
-            return self._made(StatementKind.WITHOUT_EFFECT, object_class="comment")
-        return self._made(StatementKind.UNKNOWN)
+            # The text is only a comment, e.g. "# Dummy event replacing …".
+            return self._result(StatementKind.WITHOUT_EFFECT, object_class="comment")
+        return self._result(StatementKind.UNKNOWN)
 
     def _runs_another(self) -> bool:
-        """Say whether it runs a change of rows in it (MariaDB's ANALYZE UPDATE …), or sets what a function returns."""
+        """Return True if an inner statement may change rows (MariaDB's ANALYZE UPDATE …), or a function in a SET."""
         if self._is("ANALYZE"):
             return self._word(1) not in ("TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG")
         return self._is("SET") and self._word(1) not in ("PASSWORD", "DEFAULT", "ROLE", "RESOURCE")
 
     def _skip_set_statement(self) -> bool:
-        """Go to the statement behind SET STATEMENT … FOR; return False where it cannot be known how that was read."""
+        """Go to the statement after SET STATEMENT … FOR. Return False if it is unknown how the server read it."""
         if not (self._is("SET") and self._word(1) == "STATEMENT"):
             return True
         sets_mode, depth = False, 0
@@ -185,7 +202,7 @@ class _Parser(Cursor):
             depth += self._token().is_symbol("(") - self._token().is_symbol(")")
             self._at += 1
         self._at += 1
-        # The log has the mode that was set; the server read the text before it set that.
+        # The event has the sql_mode that this clause sets, but the server read the text before it set that mode.
         return not (sets_mode and any('"' in t.text or "\\" in t.text for t in self._tokens))
 
     def _create(self) -> ParsedStatement:
@@ -193,13 +210,13 @@ class _Parser(Cursor):
         self._skip_definer()
         is_temporary = self._take("TEMPORARY")
         if is_temporary and not self._is("SEQUENCE"):
-            return self._made(StatementKind.WITHOUT_EFFECT, object_class="temporary table")
+            return self._result(StatementKind.WITHOUT_EFFECT, object_class="temporary table")
         if self._take("TABLE"):
             self._take_all("IF", "NOT", "EXISTS")
             if not self._table(self._references):
-                return self._made(StatementKind.UNKNOWN)
+                return self._result(StatementKind.UNKNOWN)
             self._rest_of_table()
-            return self._made(StatementKind.CREATE_TABLE)
+            return self._result(StatementKind.CREATE_TABLE)
         if self._take("DATABASE", "SCHEMA"):
             self._take_all("IF", "NOT", "EXISTS")
             return self._schema(StatementKind.CREATE_SCHEMA)
@@ -224,8 +241,8 @@ class _Parser(Cursor):
                 self._at += 1
             return self._with_table(StatementKind.ALTER_TABLE)
         if self._is(*_OTHER_OBJECTS):
-            return self._made(StatementKind.WITHOUT_EFFECT, object_class=self._word().lower())
-        return self._made(StatementKind.UNKNOWN)
+            return self._result(StatementKind.WITHOUT_EFFECT, object_class=self._word().lower())
+        return self._result(StatementKind.UNKNOWN)
 
     def _alter(self) -> ParsedStatement:
         self._skip_definer()
@@ -234,9 +251,9 @@ class _Parser(Cursor):
         if self._take("TABLE"):
             self._take_all("IF", "EXISTS")
             if not self._table(self._references):
-                return self._made(StatementKind.UNKNOWN)
-            self._rest(is_alter=True)
-            return self._made(StatementKind.ALTER_TABLE)
+                return self._result(StatementKind.UNKNOWN)
+            self._scan_rest(is_alter=True)
+            return self._result(StatementKind.ALTER_TABLE)
         if self._take("DATABASE", "SCHEMA"):
             return self._schema(StatementKind.ALTER_SCHEMA)
         if self._take("SEQUENCE"):
@@ -246,7 +263,7 @@ class _Parser(Cursor):
 
     def _drop(self) -> ParsedStatement:
         if self._take("TEMPORARY"):
-            return self._made(StatementKind.WITHOUT_EFFECT, object_class="temporary table")
+            return self._result(StatementKind.WITHOUT_EFFECT, object_class="temporary table")
         if self._take("TABLE", "TABLES"):
             self._take_all("IF", "EXISTS")
             return self._table_list(StatementKind.DROP_TABLE)
@@ -255,60 +272,61 @@ class _Parser(Cursor):
             return self._schema(StatementKind.DROP_SCHEMA)
         if self._take("SEQUENCE"):
             self._take_all("IF", "EXISTS")
-            # It is dropped as a table is; one that is temporary is logged with that word.
+            # A sequence is dropped like a table. A temporary one is logged with the word TEMPORARY.
             return self._table_list(StatementKind.DROP_TABLE)
         return self._index_or_other()
 
     def _rename(self) -> ParsedStatement:
         if self._is("USER"):
-            return self._made(StatementKind.WITHOUT_EFFECT, object_class="user")
+            return self._result(StatementKind.WITHOUT_EFFECT, object_class="user")
         if not self._take("TABLE", "TABLES"):
-            return self._made(StatementKind.UNKNOWN)
+            return self._result(StatementKind.UNKNOWN)
         self._take_all("IF", "EXISTS")
         while True:
             if not self._table(self._references):
-                return self._made(StatementKind.UNKNOWN)
+                return self._result(StatementKind.UNKNOWN)
             if self._take("WAIT", "NOWAIT"):
                 while self._has_more and not self._is("TO"):
                     self._at += 1
             if not self._take("TO") or not self._table(self._references):
-                return self._made(StatementKind.UNKNOWN)
+                return self._result(StatementKind.UNKNOWN)
             self._note_rename(self._references[-2].name)
             if not self._take_symbol(","):
-                return self._ended(StatementKind.RENAME_TABLE)
+                return self._result_at_end(StatementKind.RENAME_TABLE)
 
     def _table_list(self, kind: StatementKind) -> ParsedStatement:
         while self._table(self._references):
             if not self._take_symbol(","):
-                return self._ended(kind)
-        return self._made(StatementKind.UNKNOWN)
+                return self._result_at_end(kind)
+        return self._result(StatementKind.UNKNOWN)
 
-    def _ended(self, kind: StatementKind) -> ParsedStatement:
-        """Return the statement after its last name, UNKNOWN if words follow that are not known there."""
+    def _result_at_end(self, kind: StatementKind) -> ParsedStatement:
+        """Return the statement after its last name. It is UNKNOWN if words follow that do not belong there."""
         if self._take("WAIT"):
             self._at += 1
         self._take("NOWAIT")
         self._take("RESTRICT", "CASCADE")
         self._take_symbol(";")
-        return self._made(StatementKind.UNKNOWN if self._has_more else kind)
+        return self._result(StatementKind.UNKNOWN if self._has_more else kind)
 
     def _rest_of_table(self) -> None:
         self._at += self._is_symbol("(") and self._word(1) == "LIKE"
         if self._take("LIKE"):
             self._table(self._others)
-        self._rest()
+        self._scan_rest()
 
-    def _rest(self, *, is_alter: bool = False) -> None:
-        """Find every other table that the rest of a statement names, and the schemas in columns' names."""
+    def _scan_rest(self, *, is_alter: bool = False) -> None:
+        """Find all other tables that the rest of a statement names, and the schemas in names of columns."""
         depth = 0
         while self._has_more:
             if self._take("REFERENCES"):
-                # Without a schema it is the child's own, on either server. Capitals are the primary's to fold.
+                # A parent without a schema is in the child's schema on both servers, so its name is kept as written. It
+                # is not kept if the primary folds names to lower case, because the secondary may not do so.
                 child = self._references[0].name.schema
                 self._table(self._others, schema=child, is_kept=not (self._is_dotted() or self._folds_names))
                 continue
-            is_known = depth == 0 and (self._names_parts() or (is_alter and self._names_changed()))
-            if not (is_known or self._names_sequence() or self._chain()):
+            is_known = depth == 0 and (self._take_union() or (is_alter and self._take_changed_table()))
+            if not (is_known or self._take_sequence() or self._take_dotted_name()):
                 depth += self._token().is_symbol("(") - self._token().is_symbol(")")
                 self._at += 1
 
@@ -316,8 +334,8 @@ class _Parser(Cursor):
         self._gone.add(old)
         self._gone.discard(self._references[-1].name)
 
-    def _names_changed(self) -> bool:
-        """Take a clause of ALTER TABLE that changes or makes another table."""
+    def _take_changed_table(self) -> bool:
+        """Take a clause of ALTER TABLE that changes or makes another table. Return False if there is none."""
         if self._take("RENAME"):
             if not self._is("COLUMN", "INDEX", "KEY"):
                 self._take("TO", "AS")
@@ -338,9 +356,9 @@ class _Parser(Cursor):
             return False
         return True
 
-    def _names_sequence(self) -> bool:
+    def _take_sequence(self) -> bool:
         if self._at and self._is_after("KEY", "INDEX"):
-            return False  # an index may be called so: INDEX nextval (column)
+            return False  # it is the name of an index: INDEX nextval (column)
         is_value = self._take_all("NEXT", "VALUE", "FOR") or self._take_all("PREVIOUS", "VALUE", "FOR")
         if not is_value and not (self._is("NEXTVAL", "LASTVAL", "SETVAL") and self._is_symbol("(", ahead=1)):
             return False
@@ -348,22 +366,22 @@ class _Parser(Cursor):
         self._table(self._others)
         return True
 
-    def _names_parts(self) -> bool:
-        """Take UNION = (table, …) of a MERGE table."""
+    def _take_union(self) -> bool:
+        """Take UNION = (table, …) of a MERGE table. Return False if there is none."""
         if not self._is("UNION"):
             return False
         start = 1 + self._is_symbol("=", ahead=1)
         if not self._is_symbol("(", ahead=start) or self._word(start + 1) in ("SELECT", "WITH", "VALUES", "TABLE"):
             return False
         self._at += start + 1
-        known = len(self._others)
+        count_before = len(self._others)
         while self._table(self._others) and self._take_symbol(","):
             pass
-        self._parts += [r.name for r in self._others[known:]]
+        self._parts += [r.name for r in self._others[count_before:]]
         return True
 
-    def _chain(self) -> bool:
-        """Take a name with points; where it has three parts the first is a schema, where it has two it may be one."""
+    def _take_dotted_name(self) -> bool:
+        """Take a name with points. The first of three parts is a schema; the first of two parts may be one."""
         if not self._has_more or not (self._is_dotted() or self._is_symbol(".")):
             return False
         places = []
@@ -378,7 +396,7 @@ class _Parser(Cursor):
         if len(names) == 3:
             self._qualifiers.append((places[0], names[0]))
         elif len(names) == 2:
-            self._pairs.add(names[0])
+            self._first_of_pairs.add(names[0])
         return True
 
     def _skip_to(self, word: str) -> None:
@@ -387,26 +405,26 @@ class _Parser(Cursor):
 
     def _with_table(self, kind: StatementKind) -> ParsedStatement:
         if not self._table(self._references):
-            return self._made(StatementKind.UNKNOWN)
-        self._rest()
-        return self._made(kind)
+            return self._result(StatementKind.UNKNOWN)
+        self._scan_rest()
+        return self._result(kind)
 
     def _schema(self, kind: StatementKind) -> ParsedStatement:
         if self._has_more and self._is_name() and not self._names_an_option(kind):
             place = self._places[self._at]
-            return self._made(kind, schema=self._name_at(place), schema_place=place)
-        return self._made(kind, schema=self._default_schema)
+            return self._result(kind, schema=self._name_at(place), schema_place=place)
+        return self._result(kind, schema=self._default_schema)
 
     def _names_an_option(self, kind: StatementKind) -> bool:
-        # ALTER DATABASE without a name means the default one.
+        # ALTER DATABASE without a name changes the default schema.
         if kind is not StatementKind.ALTER_SCHEMA:
             return False
         if self._is("ENCRYPTION"):
-            return self._has_more_behind(1) and (self._is_symbol("=", ahead=1) or self._kind(1) is Kind.STRING)
+            return self._has_token(1) and (self._is_symbol("=", ahead=1) or self._kind(1) is Kind.STRING)
         is_option = self._is("CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "COMMENT")
         return is_option or (self._is("READ") and self._word(1) == "ONLY")
 
-    def _made(
+    def _result(
         self, kind: StatementKind, *, schema: str = "", schema_place: int | None = None, object_class: str = ""
     ) -> ParsedStatement:
         tables = {r.name.table.lower() for r in (*self._references, *self._others)}
@@ -419,7 +437,7 @@ class _Parser(Cursor):
             schema_place,
             object_class,
             tuple(self._qualifiers),
-            frozenset(name for name in self._pairs if name.lower() not in tables),
+            frozenset(name for name in self._first_of_pairs if name.lower() not in tables),
             self._replaces,
             tuple(self._parts),
             frozenset(self._gone),
@@ -429,13 +447,13 @@ class _Parser(Cursor):
 def holds_several(parsed: ParsedStatement) -> bool:
     """Return True if a text holds more than one statement.
 
-    What a primary logs as one statement is one; the session that runs it would refuse more by a syntax error.
+    A primary logs one statement in one event, and the session that runs it would refuse a second one as a syntax error.
     """
     return any(t.is_symbol(";") for t in solid(parsed.tokens)[:-1])
 
 
 def without_start_transaction(parsed: ParsedStatement) -> ParsedStatement:
-    """Return MySQL's CREATE TABLE … START TRANSACTION without its end: the rows that follow are applied as such."""
+    """Return MySQL's CREATE TABLE … START TRANSACTION without these words. Its rows follow in the log as row events."""
     places = [i for i, t in enumerate(parsed.tokens) if not t.is_blank]
     if len(places) < 2 or not parsed.tokens[places[-1]].is_word("TRANSACTION"):
         return parsed
@@ -445,9 +463,10 @@ def without_start_transaction(parsed: ParsedStatement) -> ParsedStatement:
 
 
 def savepoint_statement(parsed: ParsedStatement) -> str:
-    """Return SAVEPOINT, ROLLBACK TO or RELEASE SAVEPOINT made anew from its name: nothing else of the text is run.
+    """Return a SAVEPOINT, ROLLBACK TO or RELEASE SAVEPOINT, written again from its verb and its name alone.
 
-    Raises ValueError where the text is none of them.
+    Raises:
+        ValueError: the text is none of these statements.
     """
     words = [t.text.upper() for t in solid(parsed.tokens) if t.kind is Kind.WORD]
     verb = {"SAVEPOINT": "SAVEPOINT", "RELEASE": "RELEASE SAVEPOINT", "ROLLBACK": "ROLLBACK TO"}.get(words[0])
@@ -458,13 +477,13 @@ def savepoint_statement(parsed: ParsedStatement) -> str:
 
 
 def _name_of_savepoint(tokens: Sequence[Token]) -> str | None:
-    """Return the name at the end of a savepoint statement, None where there is none (ROLLBACK alone)."""
+    """Return the name at the end of a savepoint statement, or None if it has none (ROLLBACK alone)."""
     words = solid(tokens)
     last = words[-1]
     if len(words) < 2 or (words[0].is_word("ROLLBACK") and not any(t.is_word("TO") for t in words[1:-1])):
         return None
     if last.kind in (Kind.NAME, Kind.WORD):
         return last.name
-    # No string can stand there: the session quoted names so, whatever the event says of its sql_mode.
+    # A string is not allowed there. So the session had ANSI_QUOTES, even if the sql_mode of the event has not.
     is_quoted = last.kind is Kind.STRING and last.text[0] == '"'
     return last.text[1:-1].replace('""', '"') if is_quoted else None

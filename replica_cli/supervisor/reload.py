@@ -1,4 +1,4 @@
-"""SIGHUP: which of the settings read anew can be taken by a running stream, and which need a new start."""
+"""Find out which settings a running stream can take at SIGHUP, and which need a new start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """The settings to go on with; the variables that were taken, and those that differ and were not."""
+    """The settings to go on with, the variables that were taken, and those that differ and were not taken."""
 
     settings: Settings
     taken: tuple[str, ...]
@@ -58,7 +58,7 @@ _FILTERS = "REPLICA_SCHEMAS, REPLICA_TABLES, REPLICA_EXCLUDE_TABLES"
 
 
 def reloaded(old: Settings, new: Settings) -> Reloaded:
-    """Return what becomes of a running stream's settings. Filters are taken where they only leave tables out."""
+    """Return the settings of a running stream after a reload. Filters are taken if they only leave tables out."""
     taken = [name for name, part in _TAKEN if part(old) != part(new)]
     refused = [name for name, part in _FIXED if part(old) != part(new)]
     selection = old.selection

@@ -1,4 +1,4 @@
-"""What a running stream's supervisor is asked by signals: read the settings anew, say how it goes."""
+"""Do what signals request of a running stream: SIGHUP reads the settings again, SIGUSR1 reports the status."""
 
 from __future__ import annotations
 
@@ -24,17 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 class ReloadableWorker(Protocol):
-    """A worker's process, as far as this is concerned."""
+    """The part of a worker's handle that a reload and a status report need."""
 
-    orders: WorkerConfig
+    config: WorkerConfig
     status: WorkerStatus
 
     def take(self, settings: Settings) -> None:
-        """Go on with other settings."""
+        """Use other settings."""
 
 
 class SignalRequests:
-    """Signals set flags and call `wake`; `answer` does what they ask for, outside of the handlers."""
+    """Records which requests came by signals, and answers them later outside of the signal handlers.
+
+    A handler only sets a flag and calls `wake`. The supervisor's main thread calls `answer`.
+    """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -43,50 +46,57 @@ class SignalRequests:
 
     @property
     def handlers(self) -> Mapping[int, Callable[[], None]]:
-        """Return what each signal calls."""
-        return {signal.SIGHUP: lambda: self._ask(self._reload), signal.SIGUSR1: lambda: self._ask(self._status)}
+        """Return the function to call for each signal."""
+        return {signal.SIGHUP: lambda: self._request(self._reload), signal.SIGUSR1: lambda: self._request(self._status)}
 
-    def _ask(self, flag: threading.Event) -> None:
+    def _request(self, flag: threading.Event) -> None:
         flag.set()
         self._wake()
 
     def answer(
-        self, children: Sequence[ReloadableWorker], reporter: Reporter, reload: Callable[[], Settings] | None
+        self, workers: Sequence[ReloadableWorker], reporter: Reporter, reload: Callable[[], Settings] | None
     ) -> None:
-        """Do what was asked for since the last call."""
+        """Answer the requests that came since the last call.
+
+        Args:
+            workers: the workers.
+            reporter: receives the status of each worker.
+            reload: reads the settings again, None if the caller cannot.
+
+        """
         if self._status.is_set():
             self._status.clear()
-            for child in children:
-                reporter.on_note(child.status.instance, _told(child.status))
+            for worker in workers:
+                reporter.on_note(worker.status.instance, _status_text(worker.status))
         if self._reload.is_set():
             self._reload.clear()
-            if reload is not None and children:
-                _reload(children, reload)
+            if reload is not None and workers:
+                _reload(workers, reload)
 
 
-def _reload(children: Sequence[ReloadableWorker], reload: Callable[[], Settings]) -> None:
+def _reload(workers: Sequence[ReloadableWorker], reload: Callable[[], Settings]) -> None:
     try:
-        found = reloaded(children[0].orders.settings, reload())
+        result = reloaded(workers[0].config.settings, reload())
     except ConfigurationError as error:
         log(logger, logging.ERROR, Tag.ERROR, "SIGHUP: the settings are wrong, all stays as it is: %s", error)
         return
     for names, level, text in (
-        (found.taken, logging.INFO, "SIGHUP: taken: %s"),
-        (found.refused, logging.WARNING, "SIGHUP: changed, and not taken before a new start: %s"),
+        (result.taken, logging.INFO, "SIGHUP: taken: %s"),
+        (result.refused, logging.WARNING, "SIGHUP: changed, and not taken before a new start: %s"),
     ):
         if names:
             log(logger, level, Tag.INFO if level == logging.INFO else Tag.WARN, text, ", ".join(names))
-    if not found.taken:
-        if not found.refused:
+    if not result.taken:
+        if not result.refused:
             log(logger, logging.INFO, Tag.INFO, "SIGHUP: settings unchanged")
         return
-    if found.settings.logging.level != children[0].orders.settings.logging.level:
-        set_level(found.settings.logging.level)
-    for child in children:
-        child.take(found.settings)
+    if result.settings.logging.level != workers[0].config.settings.logging.level:
+        set_level(result.settings.logging.level)
+    for worker in workers:
+        worker.take(result.settings)
 
 
-def _told(status: WorkerStatus) -> str:
+def _status_text(status: WorkerStatus) -> str:
     parts = [
         f"{phase_text(status.phase)} at {status.position or 'no position'}",
         f"lag {duration(status.lag_seconds)}",

@@ -1,4 +1,4 @@
-"""Signals: the first that ends a run drains, the second is at once; others ask for something."""
+"""Handle signals: the first SIGINT or SIGTERM drains, the second stops at once; other signals request something."""
 
 from __future__ import annotations
 
@@ -14,33 +14,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
 class Heard:
-    """The token that signals set, and which signal came first; None where none did."""
+    """The token that signals set, and the first of these signals, None if there was none."""
 
     token: StopToken
     signal: int | None = None
 
 
-def draining(heard: Heard, seconds: float) -> str:
-    """Return in words what a stop does that waits this long, and a second signal of the kind that asked for it."""
+def draining_text(heard: Heard, seconds: float) -> str:
+    """Return the text about a stop that waits for batches, and about the second signal, which stops at once.
+
+    Args:
+        heard: the signal that came.
+        seconds: how long the stop waits.
+
+    """
     again = {int(signal.SIGINT): "Ctrl-C again", int(signal.SIGTERM): "a second SIGTERM"}
     second = f" ({again[heard.signal]}: at once)" if heard.signal in again else ""
     return f"stopping: what was read is applied and committed within {seconds:.0f} s, or rolled back{second}"
 
 
 @contextlib.contextmanager
-def telling_a_stop(heard: Heard, tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` once, from a thread, when a stop is heard while the context lasts."""
+def calling_at_stop(heard: Heard, callback: Callable[[], None]) -> Iterator[None]:
+    """Call `callback` once, from a thread, if a stop comes while the context lasts."""
     is_over = threading.Event()
 
     def wait() -> None:
         while not is_over.is_set():
-            if heard.token.wait(_LOOK_SECONDS):
-                tell()
+            if heard.token.wait(_POLL_SECONDS):
+                callback()
                 return
 
     thread = threading.Thread(target=wait, name="stop", daemon=True)
@@ -56,9 +62,14 @@ def telling_a_stop(heard: Heard, tell: Callable[[], None]) -> Iterator[None]:
 def stopping_on_signals(
     token: StopToken | None = None, *, also: Mapping[int, Callable[[], None]] | None = None
 ) -> Iterator[Heard]:
-    """Let SIGINT and SIGTERM set a token; handlers are put back afterwards. Outside the main thread it only waits.
+    """Let SIGINT and SIGTERM set a token while the context lasts. Afterwards the former handlers are set again.
 
-    `also` are further signals and what they call: it must do no more than set a flag.
+    Outside the main thread no signal handler can be set: then only the token itself can stop.
+
+    Args:
+        token: the token to set, None for a new one.
+        also: more signals and the functions that they call. Such a function may only set a flag.
+
     """
     heard = Heard(token or StopToken())
     if threading.current_thread() is not threading.main_thread():
@@ -66,14 +77,14 @@ def stopping_on_signals(
         return
     others = also or {}
 
-    def hear(number: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         if number in others:
             others[number]()
             return
         heard.signal = heard.signal or number
         heard.token.request()
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM, *others)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, *others)}
     try:
         yield heard
     finally:

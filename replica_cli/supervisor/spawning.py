@@ -1,4 +1,7 @@
-"""Starts worker processes, the first of them before anybody knows what it is to do."""
+"""Start worker processes. The first can be forked before its configuration is known.
+
+Used by the supervisor and, for `fork_ahead`, by `__main__` before the process has threads.
+"""
 
 from __future__ import annotations
 
@@ -15,33 +18,35 @@ from replica_cli.stop import StopToken
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-# By name, not imported: a supervisor needs nothing of what a worker does.
+# A name, not an import: a supervisor needs nothing of the modules of a worker.
 _WORKER = "replica_cli.worker.process"
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _FIRST_DESCRIPTOR, _LAST_DESCRIPTOR = 3, 1 << 16
 
 
 class Process(Protocol):
-    """What a supervisor uses of a worker process."""
+    """The part of a worker process that a supervisor uses: that of `subprocess.Popen`, or of a forked process."""
 
     returncode: int | None
 
     @property
     def pid(self) -> int:
-        """Return its process id."""
+        """Return the process id."""
 
     def kill(self) -> None:
-        """End it at once."""
+        """End the process at once."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return its exit code, or the negative signal that ended it. Raises subprocess.TimeoutExpired."""
+        """Return the exit code, or the negated signal that ended the process. Raises subprocess.TimeoutExpired."""
 
 
 Spawned = tuple[Process, "Connection"]
-_ahead: list[Spawned] = []
+_forked_ahead: list[Spawned] = []
 
 
 class _Forked:
+    """A process that `fork_ahead` made, with the methods of `Process`."""
+
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
@@ -59,59 +64,63 @@ class _Forked:
             elif timeout is not None and time.monotonic() - started > timeout:
                 raise subprocess.TimeoutExpired(_WORKER, timeout)
             else:
-                StopToken().wait(_LOOK_SECONDS)
+                StopToken().wait(_POLL_SECONDS)
         return self.returncode
 
 
 def spawn() -> Spawned:
-    """Return a new worker process, or the one that was forked ahead, and the pipe to give it its orders through."""
-    if _ahead:
-        return _ahead.pop()
-    ours, theirs = Pipe()
-    with theirs:
-        # -P: a folder that the command happens to run in is no place to take modules from.
-        command = [sys.executable, "-P", "-m", _WORKER, str(theirs.fileno())]
-        before = _without_ctrl_c()
+    """Return a worker process and the pipe to it: the one that was forked ahead, or a new one."""
+    if _forked_ahead:
+        return _forked_ahead.pop()
+    own_end, worker_end = Pipe()
+    with worker_end:
+        # -P: modules are not loaded from the current folder of the command.
+        command = [sys.executable, "-P", "-m", _WORKER, str(worker_end.fileno())]
+        mask_before = _without_ctrl_c()
         try:
-            process = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
+            process = subprocess.Popen(  # noqa: S603 - a module of this package
+                command, stdin=subprocess.DEVNULL, pass_fds=(worker_end.fileno(),)
             )
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return process, ours
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask_before)
+    return process, own_end
 
 
 def fork_ahead() -> Connection | None:
-    """Fork a process for the next `spawn`; return None, but in that process the pipe that its orders come through.
+    """Fork a process for the next `spawn`.
 
-    What is loaded by now is loaded for both: a quarter of what a start costs. The caller must have no threads, as a
-    fork would not have them, but what they hold. So the workers that come later are no forks. The process ends by
-    itself if no orders come.
+    All modules that are loaded by this time are loaded in both processes: a quarter of the time of a start. The caller
+    must not have threads, because a fork has no threads but keeps the locks that they hold. So later workers are not
+    forked. The process ends by itself if no configuration comes.
+
+    Returns:
+        None in the parent process. In the new process the pipe through which its configuration comes.
+
     """
-    ours, theirs = Pipe()
-    before = _without_ctrl_c()
+    own_end, worker_end = Pipe()
+    mask_before = _without_ctrl_c()
     pid = os.fork()
     if pid == 0:
-        ours.close()
-        _keep_only(theirs.fileno())
-        return theirs
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    theirs.close()
-    _ahead.append((_Forked(pid), ours))
+        own_end.close()
+        _keep_only(worker_end.fileno())
+        return worker_end
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask_before)
+    worker_end.close()
+    _forked_ahead.append((_Forked(pid), own_end))
     return None
 
 
 def _without_ctrl_c() -> set[int | signal.Signals]:
     """Block SIGINT and return what was blocked before.
 
-    Ctrl-C goes to every process of the terminal, and the supervisor alone decides. A blocked signal stays blocked in
-    what is started meanwhile, and waits for us.
+    Ctrl-C goes to each process of the terminal, and only the supervisor handles it. A blocked signal stays blocked in
+    processes that are started meanwhile, and waits for this process.
     """
     return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _keep_only(descriptor: int) -> None:
-    """Close what a new program would not have either, and let stdin be empty."""
+    """Close the descriptors that a new program would not have either, and make stdin empty."""
     os.closerange(_FIRST_DESCRIPTOR, descriptor)
     os.closerange(descriptor + 1, _LAST_DESCRIPTOR)
     nothing = os.open(os.devnull, os.O_RDWR)

@@ -1,4 +1,7 @@
-"""Runs the worker processes of `replica stream` until each has reported its end; starts one again when it dies."""
+"""Run the worker processes of `replica stream` until each has reported its end; start a worker again when it dies.
+
+It runs in the thread that calls `supervise`, the main thread of `replica stream`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
-from replica_cli.supervisor.signals import draining
+from replica_cli.supervisor.signals import draining_text
 from replica_cli.supervisor.stopped_secondaries import StoppedSecondaries
 from replica_cli.worker.messages import ABORT, STOP
 
@@ -27,64 +30,69 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# After a stop: when the workers get the message to roll back, and when `supervise` ends without them and they are
+# killed.
 _ABORT_SECONDS = 7.0
 _KILL_SECONDS = 9.5
 _SLACK_SECONDS = 0.01
 
 
 def supervise(
-    children: Sequence[WorkerHandle], heard: Heard, reporter: Reporter, answer: Callable[[], None], wakeup: Wakeup
+    workers: Sequence[WorkerHandle], heard: Heard, reporter: Reporter, answer: Callable[[], None], wakeup: Wakeup
 ) -> None:
     """Run the workers until each has reported its end; after a stop no longer than `_KILL_SECONDS`.
 
     Args:
-        children: one handle for each secondary, already started. Each has its `report` at the end.
+        workers: one handle for each secondary, already started. Each has its `report` at the end.
         heard: the stop token of the command, and the signal that set it.
         reporter: receives each status that a worker sends.
-        answer: does what signals asked for since its last call; called in each turn.
+        answer: answers the requests that came by signals since its last call; called in each turn.
         wakeup: ends the wait for messages when a signal arrives.
 
     """
     stop = heard.token
-    asked_at: float | None = None
+    stopping_since: float | None = None
     has_aborted = False
-    fallen = StoppedSecondaries()
-    while any(child.report is None for child in children):
-        if stop.is_set and asked_at is None:
-            asked_at = time.monotonic()
-            reporter.on_stopping(draining(heard, _ABORT_SECONDS))
-            _tell_all(children, STOP)
-        if asked_at is not None and not has_aborted and (stop.must_abort or _is_late(asked_at)):
+    stopped = StoppedSecondaries()
+    while any(worker.report is None for worker in workers):
+        if stop.is_set and stopping_since is None:
+            stopping_since = time.monotonic()
+            reporter.on_stopping(draining_text(heard, _ABORT_SECONDS))
+            _send_all(workers, STOP)
+        if stopping_since is not None and not has_aborted and (stop.must_abort or _is_late(stopping_since)):
             has_aborted = True
-            _tell_all(children, ABORT)
-        if asked_at is not None and (_is_late(asked_at, _KILL_SECONDS) or stop.must_abort):
-            # What is not committed is rolled back with the connection: nothing is lost, and a stop is a stop.
-            for child in children:
-                child.report = child.report or _rolled_back(child)
+            _send_all(workers, ABORT)
+        if stopping_since is not None and (_is_late(stopping_since, _KILL_SECONDS) or stop.must_abort):
+            # The servers roll back what is not committed when the connections end, so nothing is lost. A stop must end
+            # in time.
+            for worker in workers:
+                worker.report = worker.report or _rolled_back(worker)
             return
-        for child in children:
-            _start_if_due(child, stop)
+        for worker in workers:
+            _start_if_due(worker, stop)
         answer()
-        if any(child.report is None for child in children):
-            _hear(children, reporter, wakeup, _next_at(children, asked_at, fallen))
-        fallen.say(child.report for child in children if child.report is not None)
+        if any(worker.report is None for worker in workers):
+            _receive(workers, reporter, wakeup, _next_at(workers, stopping_since, stopped))
+        stopped.log_due(worker.report for worker in workers if worker.report is not None)
 
 
-def _start_if_due(child: WorkerHandle, stop: StopToken) -> None:
-    if child.report is None and child.pipe is None:
+def _start_if_due(worker: WorkerHandle, stop: StopToken) -> None:
+    if worker.report is None and worker.pipe is None:
         if stop.is_set:
-            child.report = report_without_word(child)
-        elif time.monotonic() >= child.start_at:
-            child.start()
+            worker.report = report_of_dead_worker(worker)
+        elif time.monotonic() >= worker.start_at:
+            worker.start()
 
 
-def _next_at(children: Sequence[WorkerHandle], asked_at: float | None, fallen: StoppedSecondaries) -> float | None:
-    """Return the monotonic time at which something is to be done though nobody says anything, None if nothing is."""
-    due = [child.start_at for child in children if child.report is None and child.pipe is None]
-    if asked_at is not None:
-        due += [at for limit in (_ABORT_SECONDS, _KILL_SECONDS) if (at := asked_at + limit) > time.monotonic()]
-    if fallen.next_at is not None:
-        due.append(fallen.next_at)
+def _next_at(
+    workers: Sequence[WorkerHandle], stopping_since: float | None, stopped: StoppedSecondaries
+) -> float | None:
+    """Return the monotonic time at which something is due even if no message comes, None if nothing is."""
+    due = [worker.start_at for worker in workers if worker.report is None and worker.pipe is None]
+    if stopping_since is not None:
+        due += [at for limit in (_ABORT_SECONDS, _KILL_SECONDS) if (at := stopping_since + limit) > time.monotonic()]
+    if stopped.next_at is not None:
+        due.append(stopped.next_at)
     return min(due, default=None)
 
 
@@ -92,38 +100,38 @@ def _is_late(since: float, seconds: float = _ABORT_SECONDS) -> bool:
     return time.monotonic() - since > seconds
 
 
-def _tell_all(children: Sequence[WorkerHandle], order: str) -> None:
-    for child in children:
-        child.tell(order)
+def _send_all(workers: Sequence[WorkerHandle], message: str) -> None:
+    for worker in workers:
+        worker.send_message(message)
 
 
-def _hear(children: Sequence[WorkerHandle], reporter: Reporter, wakeup: Wakeup, until: float | None) -> None:
-    """Take what the workers say, waiting for it until a monotonic time, for a signal or for a stop."""
-    by_pipe: dict[object, WorkerHandle] = {child.pipe: child for child in children if child.pipe is not None}
-    pipes = [child.pipe for child in children if child.pipe is not None]
-    # A moment more than is left: who looks a moment too soon looks twice.
+def _receive(workers: Sequence[WorkerHandle], reporter: Reporter, wakeup: Wakeup, until: float | None) -> None:
+    """Receive messages of the workers. Waits for them until a monotonic time, a signal or a stop."""
+    by_pipe: dict[object, WorkerHandle] = {worker.pipe: worker for worker in workers if worker.pipe is not None}
+    pipes = [worker.pipe for worker in workers if worker.pipe is not None]
+    # A little more than the time that is left: after a wait that is too short there would be a second one.
     seconds = None if until is None else max(0.0, until - time.monotonic()) + _SLACK_SECONDS
     for pipe in wakeup.wait(pipes, seconds):
-        child = by_pipe[pipe]
+        worker = by_pipe[pipe]
         try:
             message = pipe.recv()
         except (EOFError, OSError):
-            if child.died():
-                reporter.on_status(child.status)
+            if worker.died():
+                reporter.on_status(worker.status)
             continue
         if isinstance(message, WorkerStatus):
-            child.status = message
+            worker.status = message
             reporter.on_status(message)
         elif isinstance(message, WorkerReport):
-            child.report = message
+            worker.report = message
         elif isinstance(message, logging.LogRecord):
             origin = logging.getLogger(message.name)
             if origin.isEnabledFor(message.levelno):
                 origin.handle(message)
 
 
-def _rolled_back(child: WorkerHandle) -> WorkerReport:
-    status = child.status
+def _rolled_back(worker: WorkerHandle) -> WorkerReport:
+    status = worker.status
     log(
         logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
         instance=status.instance, position=status.position,
@@ -134,8 +142,8 @@ def _rolled_back(child: WorkerHandle) -> WorkerReport:
     )  # fmt: skip
 
 
-def report_without_word(child: WorkerHandle) -> WorkerReport:
+def report_of_dead_worker(worker: WorkerHandle) -> WorkerReport:
     """Return the report of a worker process that ended without sending one."""
-    failure = Failure("failure", f"{child.orders.server.name}: the worker process ended without a word",
+    failure = Failure("failure", f"{worker.config.server.name}: the worker process ended without a word",
                       "`replica position show` tells what is saved; nothing is lost", ExitCode.FAILURE)  # fmt: skip
-    return WorkerReport(child.orders.server.name, Phase.FAILED, failure=failure)
+    return WorkerReport(worker.config.server.name, Phase.FAILED, failure=failure)

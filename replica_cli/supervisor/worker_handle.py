@@ -1,4 +1,4 @@
-"""A worker process as its supervisor sees it."""
+"""The supervisor's handle of one worker process: it starts the process, sends messages to it and notices its death."""
 
 from __future__ import annotations
 
@@ -29,46 +29,51 @@ _END_SECONDS = 5.0
 
 
 class WorkerHandle:
-    """A worker process and the pipe to it; started again with the same orders where it dies without a word."""
+    """A worker process and the pipe to it. A process that dies without a report is started again.
 
-    def __init__(self, orders: WorkerConfig) -> None:
-        self.orders = orders
+    `report` is the report of a worker that has ended, `status` the last status, `pipe` is None while no process runs,
+    and `start_at` is the monotonic time of the next start. Used by the supervisor's main thread.
+    """
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
         self.report: WorkerReport | None = None
         self.deaths = 0
         self._started_at = 0.0
         self._death = ""
-        self.status = WorkerStatus(orders.server.name)
+        self.status = WorkerStatus(config.server.name)
         self.start_at = 0.0
         self._process: Process | None = None
         self.pipe: Connection | None = None
 
     def start(self) -> None:
-        """Start the process and give it its orders; one that cannot be started counts as one that died."""
+        """Start the process and send its configuration. A process that cannot be started counts as one that died."""
         self._started_at = time.monotonic()
         try:
             self._process, self.pipe = spawn()
         except OSError as error:
             self._note_death(f"it cannot be started: {error.strerror}")
             return
-        self.tell(replace(self.orders, deaths=self.deaths, death=self._death))
+        self.send_message(replace(self.config, deaths=self.deaths, death=self._death))
 
     def take(self, settings: Settings) -> None:
-        """Let the worker, and each that is started after it, go on with other settings."""
-        self.orders = replace(self.orders, settings=settings, level=logging.getLevelName(settings.logging.level))
-        self.tell(settings)
+        """Let the worker, and each process that is started after it, use other settings."""
+        self.config = replace(self.config, settings=settings, level=logging.getLevelName(settings.logging.level))
+        self.send_message(settings)
 
-    def tell(self, order: str | Settings | WorkerConfig) -> None:
-        """Send an order."""
+    def send_message(self, message: str | Settings | WorkerConfig) -> None:
+        """Send a message to the process, if there is one."""
         if self.pipe is not None:
             try:
-                self.pipe.send(order)
+                self.pipe.send(message)
             except OSError:
-                logger.debug("%s is gone already", self.orders.server.name)
+                logger.debug("%s is gone already", self.config.server.name)
 
     def died(self) -> bool:
-        """Close the pipe of a process that ended; return True if it gave no report and will be started again.
+        """Close the pipe of a process that ended. Return True if it sent no report and will be started again.
 
-        The wait is longer each time, and `status` says so: what the process told last is over.
+        The wait before the start is longer each time. `status` then shows the wait, because the last status of the
+        process is no longer true.
         """
         if self.pipe is not None:
             self.pipe.close()
@@ -81,14 +86,14 @@ class WorkerHandle:
 
     def _note_death(self, death: str) -> None:
         now = time.monotonic()
-        # A death a week is not a loop.
+        # A death each week is not a loop.
         self.deaths = 1 if now - self._started_at > QUIET_SECONDS else self.deaths + 1
         seconds = min(_RESTART_SECONDS * self.deaths, 30.0)
         self.start_at, self._death = now + seconds, death
         message = f"the worker process died ({self._death}), it starts again in {seconds:.0f} s"
         log(
             logger, logging.ERROR, Tag.PANIC, "%s; death %d", message, self.deaths,
-            instance=self.orders.server.name, position=self.status.position,
+            instance=self.config.server.name, position=self.status.position,
         )  # fmt: skip
         self.status = replace(
             self.status, phase=Phase.STARTING, message=message, lag_seconds=None, rows_per_second=0.0,
@@ -96,7 +101,7 @@ class WorkerHandle:
         )  # fmt: skip
 
     def kill(self) -> None:
-        """End the process at once; what it has not committed is rolled back with its connection."""
+        """End the process at once. The server rolls back what is not committed when the connection ends."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -107,7 +112,7 @@ class WorkerHandle:
         try:
             return self._process.wait(timeout=_END_SECONDS)
         except subprocess.TimeoutExpired:
-            # It closed its pipe and stays: its successor must not find it beside itself.
+            # The process closed its pipe and did not end. It must be gone before the next one starts.
             self.kill()
             return self._process.returncode
 

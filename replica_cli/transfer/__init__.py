@@ -1,1 +1,1 @@
-"""The first copy: keyset ranges that the primary formats and the secondary takes, resumable after any death."""
+"""Copy tables in key ranges: the primary formats the rows as SQL, and a copy can be resumed after any kill."""

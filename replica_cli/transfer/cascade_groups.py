@@ -1,4 +1,7 @@
-"""Tables that must be of one moment, because rows change with one another without a trace in the log."""
+"""Find cascade groups: tables that must be copied at one position.
+
+Rows of one table of a group change with rows of another table without a trace in the log.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +13,51 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition, TableName
 
 
-def families(definitions: Mapping[TableName, TableDefinition]) -> tuple[frozenset[TableName], ...]:
-    """Return the families of more than one table, and those of one that refers to itself."""
+def find_cascade_groups(definitions: Mapping[TableName, TableDefinition]) -> tuple[frozenset[TableName], ...]:
+    """Return the groups of more than one table, and each single table that refers to itself."""
     neighbours = _neighbours(definitions)
-    found: list[frozenset[TableName]] = []
+    groups: list[frozenset[TableName]] = []
     seen: set[TableName] = set()
     for name in neighbours:
         if name not in seen:
-            found.append(_reached((name,), neighbours))
-            seen |= found[-1]
-    return tuple(f for f in found if len(f) > 1 or any(_refers_to_itself(definitions[n]) for n in f))
+            groups.append(_reached((name,), neighbours))
+            seen |= groups[-1]
+    return tuple(group for group in groups if len(group) > 1 or any(_refers_to_itself(definitions[n]) for n in group))
 
 
 def _refers_to_itself(definition: TableDefinition) -> bool:
     return any(k.acts and k.parent == definition.name for k in definition.foreign_keys)
 
 
-def family(names: Iterable[TableName], definitions: Mapping[TableName, TableDefinition]) -> frozenset[TableName]:
-    """Return the tables and all that hang on them by foreign keys that act, in either direction, however far.
+def cascade_group(names: Iterable[TableName], definitions: Mapping[TableName, TableDefinition]) -> frozenset[TableName]:
+    """Return the tables with all tables that acting foreign keys tie to them, in both directions and at any distance.
 
-    What such a key does to a child is not in the binary log (unless `logs_cascades` of the primary's facts says so):
-    it happens again on the secondary, when the parent's change is applied there. That comes out right only where
-    every row of both is of the moment of that change. Over a copy of several moments a cascade misses children whose
-    parent is not there yet, and takes others that came to the parent later, by another cascade, and that nothing
-    brings back.
+    The binary log does not hold what such a key changes in the child table (unless `logs_cascades` of the primary's
+    facts is True). The change happens again on the secondary, when the parent's change is applied there. The result is
+    right only if the rows of both tables were copied at one moment. If they were copied at several moments, a cascade
+    misses children whose parent is not copied yet. It also changes children that came to the parent later, by another
+    cascade, and nothing in the log corrects these.
     """
     return _reached(names, _neighbours(definitions))
 
 
 def _neighbours(definitions: Mapping[TableName, TableDefinition]) -> dict[TableName, set[TableName]]:
-    """Return the tables that are tied to each table directly; a table that is tied to none is left out."""
-    found: dict[TableName, set[TableName]] = {}
+    """Return the tables that are tied directly to each table; tables without such ties are left out."""
+    neighbours: dict[TableName, set[TableName]] = {}
     for name, definition in definitions.items():
         for key in definition.foreign_keys:
             if key.acts and key.parent in definitions:
-                found.setdefault(name, set()).add(key.parent)
-                found.setdefault(key.parent, set()).add(name)
-    return found
+                neighbours.setdefault(name, set()).add(key.parent)
+                neighbours.setdefault(key.parent, set()).add(name)
+    return neighbours
 
 
 def _reached(names: Iterable[TableName], neighbours: Mapping[TableName, set[TableName]]) -> frozenset[TableName]:
-    found: set[TableName] = set()
+    reached: set[TableName] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in reached:
+            reached.add(name)
             waiting.extend(neighbours.get(name, ()))
-    return frozenset(found)
+    return frozenset(reached)

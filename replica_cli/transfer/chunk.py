@@ -1,4 +1,4 @@
-"""What passes from the reading thread to the writing one."""
+"""The chunk that the reading thread passes to the writing thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows as VALUES lists, each for a statement of its own; `last_key` is where the range stands after them.
+    """The rows of one chunk, as VALUES lists; each list is written by a statement of its own.
 
-    `last_key` is None where the range ends with this chunk. `holds_enum_zero`: a strict session would refuse it.
-    `digest`: what `digest_query` gives for `condition` on the primary, () if that was not asked for.
+    `last_key` is the key of the last row, None if the range ends with this chunk. `holds_enum_zero`: an ENUM holds
+    index 0, which a strict session refuses. `digest` is the answer to `digest_query` for `condition` on the primary,
+    empty if no digest was read.
     """
 
     values: tuple[bytes, ...]
@@ -27,5 +28,5 @@ class Chunk:
 
     @property
     def byte_count(self) -> int:
-        """Return the length of the literals."""
+        """Return the total length of the VALUES lists in bytes."""
         return sum(map(len, self.values))

@@ -1,4 +1,4 @@
-"""The connections of one worker: opened when they are needed, thrown away together when one of them fails."""
+"""Open the connections of one copy worker when it needs them, and close all of them together when one fails."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Network, Server
     from replica_cli.mysql.session import Session
 
-# While the secondary is slow nothing is read from the primary, which hangs up after net_write_timeout.
+# While the secondary is slow, the copy reads nothing from the primary, which closes a connection after
+# net_write_timeout.
 _READING = (b"SET SESSION net_write_timeout = 3600", b"SET NAMES binary")
 _WRITING = (b"SET SESSION foreign_key_checks = 0", b"SET NAMES binary")
-# Versions of rows keep their times; only where a statement names them does it matter. Not each release has it.
+# Row versions keep their times. The setting only affects statements that name the period columns. Some releases do not
+# have it.
 _MARIADB_WRITING = (
     b"SET SESSION check_constraint_checks = 0",
     b"SET SESSION system_versioning_insert_history = 1",
 )
-# Space in a packet for what stands before the VALUES list: column names and the progress row.
+# Space in a packet for the text before the VALUES list (column names) and for the progress row.
 _HEAD_ROOM = 256 * 1024
 _WEEK_SECONDS = 7 * 86400.0
-_NAMES = ("secondary", "primary", "reader", "writer")
-EVERY = (*_NAMES, "altering")
+_USUAL_SESSIONS = ("secondary", "primary", "reader", "writer")
+ALL_SESSIONS = (*_USUAL_SESSIONS, "altering")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Both servers; `packet_limit` is the longest VALUES list, bytes, that the two take.
+    """The addresses and settings for connections to both servers.
 
-    `guard` raises where this process must not write to the secondary any more. `ddl_lock_wait`: the seconds that a
-    statement may wait for the lock of a table, 0 for ever.
+    `packet_limit` is the length in bytes of the longest VALUES list that both servers accept. `guard` raises if this
+    process must not write to the secondary any more: it is called with each new session that writes, and before
+    critical statements. `ddl_lock_wait` is how many seconds a statement may wait for a table lock, 0 for no limit.
     """
 
     primary: Server
@@ -48,13 +51,13 @@ class Endpoints:
     ddl_lock_wait: float = 3600.0
 
     def open_reader(self) -> Session:
-        """Open a session that formats chunks: its answers are bytes."""
+        """Open a session that reads chunks from the primary. Its answers are bytes."""
         session = connect(self.primary, self.network)
         session.execute_each(_READING)
         return session
 
     def open_writer(self) -> Session:
-        """Open a session that takes chunks as they are; checks were the primary's business."""
+        """Open a session that writes chunks to the secondary, with checks off: the primary has checked the rows."""
         session = self._guarded(connect(self.secondary, self.network, may_load=True))
         if not session.is_mariadb:
             session.execute_each(_WRITING)
@@ -67,16 +70,20 @@ class Endpoints:
         return session
 
     def open_primary(self) -> Session:
-        """Open a session for catalogs and positions, in utf8mb4."""
+        """Open a session for the primary's catalog and positions, in utf8mb4."""
         return connect(self.primary, self.network)
 
     def open_secondary(self) -> Session:
-        """Open a session for definitions and state, in utf8mb4; a parent may go before its children."""
+        """Open a session for definitions and state, in utf8mb4.
+
+        Foreign keys are not checked, so a parent can be dropped before its children.
+        """
         return self._defining(self.network)
 
     def open_altering(self) -> Session:
-        """Open a session for a statement that may take long; a peer that is gone is noticed all the same."""
-        # An ALTER of a table without a primary key is refused as its CREATE is.
+        """Open a session for a statement that may run for up to a week; a lost connection is still noticed."""
+        # A server that refuses a CREATE TABLE without a primary key also refuses an ALTER TABLE of such a table, so
+        # this session is prepared in the same way.
         return self._defining(replace(self.network, query_timeout=_WEEK_SECONDS))
 
     def open_unguarded(self) -> Session:
@@ -100,60 +107,64 @@ class Endpoints:
 
 
 def packet_limit(*max_allowed_packets: int) -> int:
-    """Return how long a VALUES list may be so that it fits these servers' packets."""
+    """Return how long a VALUES list may be, in bytes, if these are the servers' `max_allowed_packet` values."""
     smallest = min(max_allowed_packets)
     return max(smallest // 2, smallest - _HEAD_ROOM)
 
 
 class Connections:
-    """One worker's sessions. One thread at a time, but for `reader`, which its prefetching thread has."""
+    """The sessions of one copy worker, opened at first use.
 
-    def __init__(self, ends: Endpoints) -> None:
-        self.ends = ends
+    Only one thread may use them at a time. The exception is `reader`, which belongs to the prefetching thread while it
+    runs.
+    """
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
         self._open: dict[str, Session] = {}
 
     @property
     def reader(self) -> Session:
-        """Return the session that formats chunks."""
-        return self._kept("reader")
+        """Return the session that reads chunks."""
+        return self._session("reader")
 
     @property
     def writer(self) -> Session:
         """Return the session that writes chunks and their progress."""
-        return self._kept("writer")
+        return self._session("writer")
 
     @property
     def primary(self) -> Session:
         """Return the session for the primary's catalog and position."""
-        return self._kept("primary")
+        return self._session("primary")
 
     @property
     def secondary(self) -> Session:
         """Return the session for the secondary's definitions and state."""
-        return self._kept("secondary")
+        return self._session("secondary")
 
     @property
     def altering(self) -> Session:
-        """Return the session for statements that may take long."""
-        return self._kept("altering")
+        """Return the session for statements that may run for a long time."""
+        return self._session("altering")
 
     def open_all(self, *names: str) -> None:
-        """Open those that a table needs, or some of them, at the same time: on a long link each takes many round trips.
+        """Open the named sessions at the same time, or the usual ones; do nothing if any session is open.
 
-        Does nothing where one is open.
+        On a long link each session takes many round trips. Sessions that were opened stay open if another one fails.
         """
         if not self._open:
-            names = names or _NAMES
+            names = names or _USUAL_SESSIONS
             with ThreadPoolExecutor(len(names)) as pool:
-                sessions = [pool.submit(self._opening(name)) for name in names]
-            for name, session in zip(names, sessions, strict=True):
-                if session.exception() is None:
-                    self._open[name] = session.result()
-            for session in sessions:
-                session.result()
+                openings = [pool.submit(self._opener(name)) for name in names]
+            for name, opening in zip(names, openings, strict=True):
+                if opening.exception() is None:
+                    self._open[name] = opening.result()
+            for opening in openings:
+                opening.result()
 
     def drop(self, name: str) -> None:
-        """Close one session; the next use opens another."""
+        """Close one session; the next use opens a new one."""
         session = self._open.pop(name, None)
         if session is not None:
             session.close()
@@ -163,18 +174,18 @@ class Connections:
         for name in tuple(self._open):
             self.drop(name)
 
-    def _kept(self, name: str) -> Session:
+    def _session(self, name: str) -> Session:
         if name not in self._open:
-            self._open[name] = self._opening(name)()
+            self._open[name] = self._opener(name)()
         return self._open[name]
 
-    def _opening(self, name: str) -> Callable[[], Session]:
+    def _opener(self, name: str) -> Callable[[], Session]:
         return {
-            "reader": self.ends.open_reader,
-            "writer": self.ends.open_writer,
-            "primary": self.ends.open_primary,
-            "secondary": self.ends.open_secondary,
-            "altering": self.ends.open_altering,
+            "reader": self.endpoints.open_reader,
+            "writer": self.endpoints.open_writer,
+            "primary": self.endpoints.open_primary,
+            "secondary": self.endpoints.open_secondary,
+            "altering": self.endpoints.open_altering,
         }[name]
 
     def __enter__(self) -> Self:

@@ -1,8 +1,8 @@
-"""Where a large table is cut into ranges of about as many rows: at real keys, found by the server's own estimates.
+"""Find keys that cut a large table into ranges of similar size, with the help of the server's estimates.
 
 The values that the key's first column may have are divided evenly, and the server is asked how many rows it expects
-between each two of them; that reads a few pages of the index. A wrong estimate makes ranges that differ in size, never
-wrong ones: the cuts are keys of rows, and the server itself puts them in order.
+between each two of them. It reads only a few pages of the index for that. A wrong estimate makes ranges that differ in
+size, but never wrong ranges: the cuts are keys of rows, and the server itself puts them in order.
 """
 
 from __future__ import annotations
@@ -28,19 +28,24 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
 
 _PARTS = 64
-# In the order of nearly all collations; where it is another one, the estimates do not add up to the whole.
+# In the order that nearly all collations have. If a collation has another order, the sum of the estimates does not
+# match the size of the table.
 _FOLDED = string.digits + string.ascii_lowercase
 _BINARY = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ASCII_CHARSETS = frozenset({"ascii", "latin1", "utf8", "utf8mb3", "utf8mb4"})
-_ROWS_PLACE = {True: 8, False: 9}  # in the answer to EXPLAIN, by whether the server is MariaDB
-# A table whose largest range has more of it than that is cut otherwise.
+_ROWS_COLUMN = {True: 8, False: 9}  # its index in an answer to EXPLAIN; True is MariaDB
+# If the largest part has more than this many times its even share of the rows, the cuts are not used.
 _LARGEST_SHARE = 3.0
 
 
 def find_cuts(reader: Session, definition: TableDefinition, key: PagingKey, count: int) -> list[KeyLiterals] | None:
-    """Return keys that cut a table into `count` ranges of similar size, in the key's order; None if none are found.
+    """Return keys that cut a table into about `count` ranges of similar size, in the key's order.
 
-    There may be fewer. `reader` gives text as bytes. Raises ServerError.
+    Return None if the estimates give no good cuts. There may be fewer cuts than asked for. `reader` must return text as
+    bytes.
+
+    Raises:
+        ServerError: the primary refuses a query or does not answer.
     """
     column = key.parts[0].column
     (row,) = reader.rows(least_and_greatest_query(definition, key))
@@ -52,25 +57,25 @@ def find_cuts(reader: Session, definition: TableDefinition, key: PagingKey, coun
     if column.data_type not in WHOLE_NUMBERS and any(size > limit for size in sizes):
         values = _finer(column, values, sizes, limit)
         sizes = _estimates(reader, definition, key, values)
-    whole = sum(sizes)
-    if not whole or max(sizes) * count > whole * _LARGEST_SHARE or not _adds_up(whole, definition.estimated_rows):
+    total = sum(sizes)
+    if not total or max(sizes) * count > total * _LARGEST_SHARE or not _adds_up(total, definition.estimated_rows):
         return None
     sums = list(itertools.accumulate(sizes))
-    chosen = [next(n for n, size in enumerate(sums) if size * count >= whole * part) + 1 for part in range(1, count)]
-    literals = [values[n] for n in dict.fromkeys(chosen) if n < len(values)]
-    found = reader.rows_of_each([first_key_query(definition, key, literal) for literal in literals])
-    keys = list(dict.fromkeys(_literals(rows[0]) for rows in found if rows))
+    numbers = [next(n for n, size in enumerate(sums) if size * count >= total * part) + 1 for part in range(1, count)]
+    literals = [values[n] for n in dict.fromkeys(numbers) if n < len(values)]
+    answers = reader.rows_of_each([first_key_query(definition, key, literal) for literal in literals])
+    keys = list(dict.fromkeys(_literals(rows[0]) for rows in answers if rows))
     return [_literals(row) for row in reader.rows(keys_query(definition, key, keys))] if keys else None
 
 
 def _values(column: Column, row: Row) -> list[str] | None:
-    """Return literals that divide a column's values evenly, in their order; None if that is not known of the column."""
+    """Return literals that divide the column's values evenly, in order; None if its type or values do not allow it."""
     least, greatest = row
     if least is None or greatest is None:
         return None
     if column.data_type in WHOLE_NUMBERS:
-        first, span = int(least), int(greatest) - int(least)
-        return [str(first + span * part // _PARTS) for part in range(1, _PARTS)] if span >= _PARTS else None
+        first, distance = int(least), int(greatest) - int(least)
+        return [str(first + distance * part // _PARTS) for part in range(1, _PARTS)] if distance >= _PARTS else None
     low, high = bytes.fromhex(bytes(least).decode()), bytes.fromhex(bytes(greatest).decode())
     shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))))
     prefix = low[:shared]
@@ -83,19 +88,19 @@ def _values(column: Column, row: Row) -> list[str] | None:
 
 
 def _finer(column: Column, values: Sequence[str], sizes: Sequence[int], limit: float) -> list[str]:
-    """Return the values, and more of them between two that have more than so many rows between them."""
-    ends = [bytes([byte]) for byte in range(0, 256, 16)]
+    """Return the values, with more of them between two that have more than `limit` rows between them."""
+    suffixes = [bytes([byte]) for byte in range(0, 256, 16)]
     if column.charset in _ASCII_CHARSETS:
-        ends = [letter.encode() for letter in _alphabet(column)]
-    found: list[str] = []
-    for place, size in enumerate(sizes):
-        if place:
-            value = values[place - 1]
-            found.append(value)
+        suffixes = [letter.encode() for letter in _alphabet(column)]
+    finer_values: list[str] = []
+    for number, size in enumerate(sizes):
+        if number:
+            value = values[number - 1]
+            finer_values.append(value)
             if size > limit:
                 text = bytes.fromhex(value.rpartition("x'")[2][:-1])
-                found += [key_text(column, text + end) for end in ends]
-    return found
+                finer_values += [key_text(column, text + suffix) for suffix in suffixes]
+    return finer_values
 
 
 def _alphabet(column: Column) -> str:
@@ -104,16 +109,16 @@ def _alphabet(column: Column) -> str:
 
 
 def _estimates(reader: Session, definition: TableDefinition, key: PagingKey, values: Sequence[str]) -> list[int]:
-    """Return the rows that the server expects before the first value, between each two, and from the last one on."""
-    ends = [None, *values, None]
-    queries = [rows_between_query(definition, key, *pair) for pair in itertools.pairwise(ends)]
-    place = _ROWS_PLACE[reader.is_mariadb]
-    return [int(rows[0][place] or 0) for rows in reader.rows_of_each(queries)]
+    """Return how many rows the server expects before the first value, between each two, and from the last value on."""
+    bounds = [None, *values, None]
+    queries = [rows_between_query(definition, key, *pair) for pair in itertools.pairwise(bounds)]
+    column = _ROWS_COLUMN[reader.is_mariadb]
+    return [int(rows[0][column] or 0) for rows in reader.rows_of_each(queries)]
 
 
-def _adds_up(whole: int, rows: int) -> bool:
-    # Pages that are half full count as full ones.
-    return rows / 4 <= whole <= rows * 4
+def _adds_up(total: int, rows: int) -> bool:
+    # Estimates count half-full pages as full ones.
+    return rows / 4 <= total <= rows * 4
 
 
 def _literals(row: Row) -> KeyLiterals:

@@ -1,4 +1,7 @@
-"""Indexes that are made when a table's rows are there: from sorted rows, in one statement, which a stop ends."""
+"""Build the indexes of a table after its rows are copied.
+
+One ALTER TABLE builds them from sorted rows. A stop ends that statement.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,18 @@ logger = logging.getLogger(__name__)
 _KEYS = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = %s AND table_name = %s"
 
 
-def add_deferred_keys(connections: Connections, run: TableRun, waits: LockWaits, *, begins: Callable[[], None]) -> None:
-    """Make the indexes that the table lacks: all where it was left without them, none where they are there.
+def add_deferred_keys(
+    connections: Connections, run: TableRun, waits: LockWaits, *, on_begin: Callable[[], None]
+) -> None:
+    """Build the indexes that the table lacks; do nothing if it has all of them.
 
-    `begins` is called if there are any.
+    `on_begin` is called before the work if there are any.
 
-    Raises Interrupted where the wish to stop came first, LockWait, LockHeld where another process may write by now,
-    ServerError.
+    Raises:
+        Interrupted: a stop was asked for.
+        LockWait: the statement waited too long for a table lock.
+        LockHeld: another process may write to the secondary by now.
+        ServerError: the secondary refuses the statement or does not answer.
     """
     if not run.source.statements.deferred_keys or run.keys is KeysMade.ALL:
         return
@@ -39,9 +47,9 @@ def add_deferred_keys(connections: Connections, run: TableRun, waits: LockWaits,
     missing = _deferred(run) if lacks_all else _missing(connections.secondary, run)
     if not missing:
         return
-    begins()
+    on_begin()
     session = connections.altering
-    connections.ends.guard(session)
+    connections.endpoints.guard(session)
     while missing:
         log(
             logger, logging.INFO, Tag.INFO, "%s: builds %d %s", run.name, len(missing),
@@ -53,7 +61,8 @@ def add_deferred_keys(connections: Connections, run: TableRun, waits: LockWaits,
             waits.run(session, run.name, partial(make, session, statement, run.target))
         except ServerError as error:
             before, missing = missing, _missing(session, run) if error.errno == ER_DUP_KEYNAME else missing
-            # A statement whose connection was cut goes on at the server: it came to its end before ours.
+            # After a cut connection the server may still finish the statement of the earlier attempt. Then some indexes
+            # exist, and the next attempt builds only those that are still missing.
             if missing == before:
                 raise
         else:
@@ -65,5 +74,5 @@ def _deferred(run: TableRun) -> list[str]:
 
 
 def _missing(session: Session, run: TableRun) -> list[str]:
-    there = {str(row[0]).lower() for row in session.rows(_KEYS, run.target.schema, run.target.table)}
-    return [clause for name, clause in run.source.statements.deferred_keys if name.lower() not in there]
+    existing = {str(row[0]).lower() for row in session.rows(_KEYS, run.target.schema, run.target.table)}
+    return [clause for name, clause in run.source.statements.deferred_keys if name.lower() not in existing]

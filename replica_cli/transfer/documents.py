@@ -1,4 +1,7 @@
-"""JSON that text alone would not carry to the secondary: looked at here, unlike all other values."""
+"""Handle JSON values that text alone would not copy exactly.
+
+Unlike all other values, they are looked at in this process.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ if TYPE_CHECKING:
 
 
 class JsonHandling(Enum):
-    """What a table's documents need. CHECKED: MariaDB's text for MySQL. TYPED: MySQL's values for MySQL."""
+    """How the JSON documents of a table are copied.
+
+    CHECKED: from MariaDB to MySQL, each text is checked first. TYPED: between MySQL servers, values keep their MySQL
+    types. NONE: documents are copied like other text.
+    """
 
     NONE = "none"
     CHECKED = "checked"
@@ -28,40 +35,50 @@ class JsonHandling(Enum):
 
 
 class DocumentNotExact(ApplyRefused):
-    """A document that the secondary cannot hold as it is."""
+    """The secondary cannot hold a document exactly."""
 
     code = "document_not_exact"
 
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The JSON columns of one table; `key` is the index that it is read along."""
+    """The JSON columns of one table. `key` is the index that the table is read along."""
 
     session: Session
     definition: TableDefinition
-    care: JsonHandling
+    json_handling: JsonHandling
     key: PagingKey | None = None
 
     def check(self, condition: str = "") -> bool:
-        """Say whether rows need `rows` in place of a chunk. Raises DocumentNotExact, ServerError."""
-        if self.care is JsonHandling.CHECKED:
+        """Check the documents of a chunk; return True if its rows must be read with `rows`.
+
+        Raises:
+            DocumentNotExact: the secondary cannot hold one of the documents exactly.
+            ServerError: the primary refuses a query or does not answer.
+        """
+        if self.json_handling is JsonHandling.CHECKED:
             self._compare(condition)
             return False
-        if self.care is JsonHandling.TYPED:
+        if self.json_handling is JsonHandling.TYPED:
             return self.session.row(opaque_query(self.definition, self.key, condition)) is not None
         return False
 
     def rows(self, condition: str = "") -> Iterator[Row]:
-        """Yield one literal a column and whether an ENUM holds index 0. Raises DocumentNotExact, ServerError."""
+        """Yield each row: one literal for each column, then whether an ENUM holds index 0.
+
+        Raises:
+            DocumentNotExact: the secondary cannot hold one of the documents exactly.
+            ServerError: the primary refuses the query or does not answer.
+        """
         names = [c.name for c in self.definition.written_columns if c.data_type == "json"]
-        places = [i for i, c in enumerate(self.definition.written_columns) if c.data_type == "json"]
+        indexes = [i for i, c in enumerate(self.definition.written_columns) if c.data_type == "json"]
         for row in self.session.each_row(typed_rows_query(self.definition, self.key, condition)):
             literals = list(row[: -3 * len(names)])
-            found = row[-3 * len(names) :]
-            for number, place in enumerate(places):
-                text, top, kinds = found[3 * number : 3 * number + 3]
+            documents = row[-3 * len(names) :]
+            for number, index in enumerate(indexes):
+                text, top, kinds = documents[3 * number : 3 * number + 3]
                 if text is not None:
-                    literals[place] = self._typed(names[number], bytes(text), bytes(top).decode(), kinds)
+                    literals[index] = self._typed(names[number], bytes(text), bytes(top).decode(), kinds)
             yield tuple(literals)
 
     def _compare(self, condition: str) -> None:
@@ -75,7 +92,7 @@ class Documents:
                     )
 
     def _typed(self, name: str, text: bytes, top: str, kinds: bytes | None) -> bytes:
-        # Each with its number: nobody promises an aggregate's order.
+        # Each value comes with its number, because an aggregate does not guarantee an order.
         pairs = sorted(json.loads(bytes(kinds))) if kinds is not None else []
         try:
             return typed_value(text, top, [kind for _, kind in pairs])

@@ -1,4 +1,4 @@
-"""Why a copy, a table or a chunk cannot go on."""
+"""The errors of a copy, of a table and of a chunk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class TablesOccupied(ApplyRefused):
-    """Tables that the copy would fill hold rows already. `others` are the instances that have a position there."""
+    """Tables that the copy would fill hold rows already.
+
+    `others` are the instances that have a saved position in the same state schema.
+    """
 
     code = "tables_occupied"
 
@@ -30,7 +33,7 @@ class TablesOccupied(ApplyRefused):
 
 
 class TablesMissing(ApplyRefused):
-    """The first copy is done, and some tables of now are not among what was copied."""
+    """The first copy is done, and some tables of the selection are not on the secondary or are quarantined."""
 
     code = "tables_missing"
 
@@ -43,7 +46,7 @@ class TablesMissing(ApplyRefused):
 
 
 class TablesRefused(ApplyRefused):
-    """Tables that cannot be copied exactly; each with its reason."""
+    """Tables that cannot be copied exactly, each with its reason."""
 
     code = "tables_refused"
 
@@ -55,7 +58,7 @@ class TablesRefused(ApplyRefused):
 
 
 class CopyIncomplete(ApplyRefused):
-    """Tables failed while they were copied; `failed` has the message of each by its name as text."""
+    """Tables failed while they were copied. `failed` has the message of each table, by its name as text."""
 
     code = "copy_incomplete"
 
@@ -69,26 +72,26 @@ class CopyIncomplete(ApplyRefused):
 
 
 class RowTooLarge(ApplyRefused):
-    """One row does not fit a packet."""
+    """One row does not fit into a packet."""
 
     code = "row_too_large"
 
 
 class ChunkBroken(ApplyRefused):
-    """The primary's answer is not the chunk that was asked for, or the secondary took another number of rows."""
+    """The primary's answer is not the expected chunk, or the secondary wrote another number of rows."""
 
     code = "chunk_broken"
 
 
 class TableAltered(ReplicaError):
-    """The table is another one on the primary than when its copy began: begin again."""
+    """The table was altered on the primary after its copy began, so its copy must begin again."""
 
     code = "table_altered"
     is_retryable = True
 
 
 class OtherModeNeeded(ReplicaError):
-    """The secondary refuses rows in one mode of the session: the next one is tried."""
+    """The secondary refuses rows in one SQL mode, so the copy tries the next mode."""
 
     code = "other_mode_needed"
     is_retryable = True

@@ -1,4 +1,7 @@
-"""Tables whose rows the primary also changes through a MERGE table: the log does not show that as changes of theirs."""
+"""Find tables whose rows the primary also changes through a MERGE table.
+
+The log shows such a change as a change of the MERGE table only.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,16 @@ if TYPE_CHECKING:
 
 
 def find_merged(primary: Session, definitions: Mapping[TableName, TableDefinition]) -> dict[TableName, TableName]:
-    """Return the MERGE table of each table that is part of one, in whatever schema that is. Raises ServerError.
+    """Return the MERGE table of each table that is part of one; the MERGE table may be in any schema.
 
-    Only MyISAM tables can be; without one nothing is asked.
+    Only MyISAM tables can be part of one. Without a MyISAM table no query is sent.
+
+    Raises:
+        ServerError: the primary refuses a query or does not answer.
     """
     if all(d.engine.upper() != "MYISAM" for d in definitions.values()):
         return {}
-    found: dict[TableName, TableName] = {}
+    merge_tables: dict[TableName, TableName] = {}
     for (schema,) in primary.rows("SHOW DATABASES"):
         sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND engine = 'MRG_MYISAM'"
         for (table,) in primary.rows(sql, str(schema)):
@@ -34,8 +40,8 @@ def find_merged(primary: Session, definitions: Mapping[TableName, TableDefinitio
             except ServerError as error:
                 if error.is_connection_lost:
                     raise
-                continue  # dropped meanwhile, or of tables that do not fit: nothing can be changed through it
+                continue  # dropped meanwhile, or its tables do not fit together: no row can be changed through it
             for part in parse_statement(text, merge.schema, CATALOG).parts:
                 if part in definitions:
-                    found[part] = merge
-    return found
+                    merge_tables[part] = merge
+    return merge_tables

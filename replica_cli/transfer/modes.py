@@ -1,9 +1,9 @@
-"""The session modes in which the secondary takes what the primary holds.
+"""The session modes in which the secondary accepts rows and definitions of the primary.
 
-A value that the server computes was cut, or came from other arithmetic, if the primary's session was not strict or had
-NO_UNSIGNED_SUBTRACTION; a table may be wider than InnoDB's strict mode lets it be. Neither says so in its definition.
-So our own modes come first, and others only after a refusal that they can explain. What was written in another mode is
-compared with the primary in the same transaction.
+A computed value of the primary may have been cut, or may come from other arithmetic, if the primary's session was not
+strict or had NO_UNSIGNED_SUBTRACTION. A table may be wider than InnoDB's strict mode allows. The definition does not
+show either of these. So the copy uses our own modes first, and other modes only after a refusal that they can explain.
+Rows that were written in another mode are compared with the primary in the same transaction.
 """
 
 from __future__ import annotations
@@ -26,65 +26,71 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SIGNED = "NO_UNSIGNED_SUBTRACTION"
-# Index 0 of an ENUM is the mark of a value that was refused once; only a lenient session writes it.
+# Index 0 of an ENUM is the error value that a server stores in place of a refused value. Only a session in a lenient
+# mode can write it.
 LENIENT = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
 ROW_MODES = (SQL_MODE, f"{SQL_MODE},{_SIGNED}", LENIENT, f"{LENIENT},{_SIGNED}")
 
-# A definition is never made in a lenient mode: the server would mend it and not say so.
-_MAKING = ("innodb_strict_mode = 0", f"sql_mode = '{SQL_MODE},{_SIGNED}'")
-_AS_BEFORE = f"SET SESSION innodb_strict_mode = DEFAULT, sql_mode = '{SQL_MODE}'"
-_AS_BEFORE_WITHOUT_RIGHTS = f"SET SESSION sql_mode = '{SQL_MODE}'"
-# Wrong options, a row that is too wide; an expression that depends on the mode, or does not come out in this one.
-_OF_MAKING = frozenset({ER_CANT_CREATE_TABLE, 1031, 1118, 1478, 1690, 1901})
-# Out of range, cut, too long, no such value; a check that is not met.
-_OF_ROWS = frozenset({1264, 1265, 1292, 1365, 1366, 1406, 1411, 1690, 3819})
+# No definition is made in a lenient mode: the server would change it silently.
+_DDL_SETTINGS = ("innodb_strict_mode = 0", f"sql_mode = '{SQL_MODE},{_SIGNED}'")
+_RESET = f"SET SESSION innodb_strict_mode = DEFAULT, sql_mode = '{SQL_MODE}'"
+_RESET_WITHOUT_PRIVILEGE = f"SET SESSION sql_mode = '{SQL_MODE}'"
+# Wrong options; a row that is too wide; an expression that depends on the mode, or that cannot be computed in it.
+_MODE_ERRORS_OF_DDL = frozenset({ER_CANT_CREATE_TABLE, 1031, 1118, 1478, 1690, 1901})
+# Out of range; cut; too long; no such value; a check that is not met.
+_MODE_ERRORS_OF_ROWS = frozenset({1264, 1265, 1292, 1365, 1366, 1406, 1411, 1690, 3819})
 
 
-def may_be_of_the_mode(error: ServerError, definition: TableDefinition) -> bool:
-    """Say whether rows were refused for what the secondary computes: written values are the primary's own."""
+def may_depend_on_mode(error: ServerError, definition: TableDefinition) -> bool:
+    """Return True if rows may be refused because of values that the secondary computes, so that another mode may help.
+
+    All other values are the primary's own.
+    """
     computes = any(c.is_generated for c in definition.columns) or bool(definition.checks)
-    return computes and error.errno in _OF_ROWS
+    return computes and error.errno in _MODE_ERRORS_OF_ROWS
 
 
 def make(session: Session, statement: str, table: TableName, *, is_foreign_key: bool = False) -> None:
-    """Run a statement that makes or alters a table, in the first modes in which the server takes it.
+    """Run a statement that makes or alters a table, in the first mode in which the server accepts it.
 
-    Raises ServerError: the refusal in our own modes.
+    Raises:
+        ServerError: the refusal in our own mode, if no mode helps.
     """
-    # A foreign key that does not fit has the number of a wrong option, and fits in no mode.
-    passing = _OF_MAKING - {ER_CANT_CREATE_TABLE} if is_foreign_key else _OF_MAKING
+    # A foreign key that does not fit has the same error number as a wrong option, and no mode helps.
+    mode_errors = _MODE_ERRORS_OF_DDL - {ER_CANT_CREATE_TABLE} if is_foreign_key else _MODE_ERRORS_OF_DDL
     (answer,) = session.execute_ones([statement])
-    _take(session, statement, table, answer, passing)
+    _retry_or_raise(session, statement, table, answer, mode_errors)
 
 
 def make_each(session: Session, statements: Sequence[str], table: TableName) -> None:
-    """Run statements as `make` does, one after the other; if the server takes all of them, this is one round trip.
+    """Run statements one after the other as `make` does; if the server accepts all, this is one round trip.
 
-    Raises ServerError: the first refusal. The statements after that one were run too.
+    Raises:
+        ServerError: the first refusal. The statements after that one were run too.
     """
     answers = session.execute_ones(statements)
     for number, (statement, answer) in enumerate(zip(statements, answers, strict=True)):
         if isinstance(answer, ServerError):
-            _take(session, statement, table, answer, _OF_MAKING)
-            # They ran before this statement was made to work.
-            for left in statements[number + 1 :]:
-                make(session, left, table)
+            _retry_or_raise(session, statement, table, answer, _MODE_ERRORS_OF_DDL)
+            # The later statements were run before this statement had succeeded, so they are run again.
+            for later in statements[number + 1 :]:
+                make(session, later, table)
             return
 
 
-def _take(
-    session: Session, statement: str, table: TableName, answer: int | ServerError, passing: frozenset[int]
+def _retry_or_raise(
+    session: Session, statement: str, table: TableName, answer: int | ServerError, mode_errors: frozenset[int]
 ) -> None:
     if isinstance(answer, ServerError) and (
-        answer.errno not in passing or not _made_otherwise(session, statement, table)
+        answer.errno not in mode_errors or not _succeeds_in_other_mode(session, statement, table)
     ):
         raise answer
 
 
-def _made_otherwise(session: Session, statement: str, table: TableName) -> bool:
+def _succeeds_in_other_mode(session: Session, statement: str, table: TableName) -> bool:
     try:
-        for count in range(1, len(_MAKING) + 1):
-            for settings in itertools.combinations(_MAKING, count):
+        for count in range(1, len(_DDL_SETTINGS) + 1):
+            for settings in itertools.combinations(_DDL_SETTINGS, count):
                 with contextlib.suppress(ServerError):
                     session.execute(f"SET SESSION {', '.join(settings)}")
                     session.execute_one(statement)
@@ -94,14 +100,14 @@ def _made_otherwise(session: Session, statement: str, table: TableName) -> bool:
                     )  # fmt: skip
                     return True
     finally:
-        _set_back(session)
+        _reset_mode(session)
     return False
 
 
-def _set_back(session: Session) -> None:
+def _reset_mode(session: Session) -> None:
     try:
-        session.execute(_AS_BEFORE)
+        session.execute(_RESET)
     except ServerError as error:
         if error.errno != ER_SPECIFIC_ACCESS_DENIED:
             raise
-        session.execute(_AS_BEFORE_WITHOUT_RIGHTS)
+        session.execute(_RESET_WITHOUT_PRIVILEGE)

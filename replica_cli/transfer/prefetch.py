@@ -1,4 +1,4 @@
-"""Reading ahead: the next chunk is formatted by the primary while this one is written."""
+"""Read ahead: the primary formats the next chunk while the current one is written."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _POLL_SECONDS = 0.2
 
 
 class Prefetch:
-    """A thread that runs ahead by one chunk. Iterate it inside its context; errors come out of the iteration.
+    """A thread that reads one chunk ahead.
 
-    Left early, it cuts the reading session, which is of no more use then (`is_cut`).
+    Enter the context, then iterate: an error of the thread is raised by the iteration. If the iteration ends early, the
+    reading session is cut and cannot be used any more (`is_cut`).
     """
 
     def __init__(self, chunks: Iterator[Chunk], session: Session) -> None:
@@ -50,7 +51,7 @@ class Prefetch:
         self._thread.join()
 
     def _has_ended(self) -> bool:
-        # The thread puts its last word into the queue and is gone a moment later.
+        # The thread puts its last item into the queue and ends a moment later.
         self._thread.join(0.01)
         return not self._thread.is_alive()
 

@@ -1,4 +1,4 @@
-"""`transfer_progress_<instance>.json`: how far a copy is, for people to watch. The copy never depends on it."""
+"""Write `transfer_progress_<instance>.json`, which shows people how far a copy is. The copy never depends on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressFile:
-    """Writes the file again and again. A folder that is full, read-only or gone is said once, and the copy goes on."""
+    """The progress file of one instance.
+
+    If its folder is full, read-only or missing, that is logged once and the copy goes on.
+    """
 
     def __init__(self, folder: Path, instance: str) -> None:
         self._file = folder / f"transfer_progress_{instance}.json"
@@ -30,7 +33,7 @@ class ProgressFile:
         self._has_warned = False
 
     def write(self, tables: Mapping[str, TableProgress], current_schema: str) -> None:
-        """Write the progress of tables by their names; what cannot be written is left out."""
+        """Write the progress of the tables, by their names. An error of the file system is only logged."""
         schemas: dict[str, bool] = {}
         for name, table in tables.items():
             schema = name.partition(".")[0]
@@ -41,7 +44,8 @@ class ProgressFile:
             "TablesProcessed": {name: table.rows_copied for name, table in tables.items()},
             "LastCheckpoint": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
-        # Written beside and renamed: a reader never sees half of it, and other users may not read it.
+        # The file is written under another name and then renamed: a reader never sees half of it. Other users may not
+        # read it.
         fresh = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
             fresh.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""How far the copy is, for people and monitors: thinned snapshots and a small JSON file."""
+"""Count how far the copy is, and report it to people and monitors: limited snapshots and a small JSON file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from replica_cli.core.status import (
-    TOLD_TABLES,
+    LISTED_TABLES_LIMIT,
     CopiedTable,
     CopyStatus,
     CopyStep,
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 _REPORT_SECONDS = 0.1
 _TICK_SECONDS = 1.0
-# Writing the file takes at most this part of the time, but the file is never older than this number of seconds.
+# Writing the file takes at most 1/_FILE_SHARE of the time, but the file is never older than _FILE_SECONDS.
 _FILE_SHARE, _FILE_SECONDS = 50, 30.0
 
 
 class ProgressTracker:
-    """Counts rows per table. Safe between threads.
+    """Counts the copied rows of each table. All methods may be called from any thread.
 
     `report` is called at most ten times a second, and at the end. Its cost does not depend on the number of tables. The
     file `transfer_progress_<instance>.json` lists all tables. It is written once a second, or less often if that takes
@@ -55,10 +55,10 @@ class ProgressTracker:
             )
             for t in plan.tables
         }
-        self._is_told_whole = len(self._tables) <= TOLD_TABLES
+        self._reports_all_tables = len(self._tables) <= LISTED_TABLES_LIMIT
         self._totals = CopyStatus.of(tuple(self._tables.values()), 0.0)
         self._active: dict[str, TableProgress] = {}
-        self._ended: deque[CopiedTable] = deque(maxlen=TOLD_TABLES)
+        self._ended: deque[CopiedTable] = deque(maxlen=LISTED_TABLES_LIMIT)
         self._report = report
         self._file = ProgressFile(folder, plan.instance) if folder else None
         self._started = time.monotonic()
@@ -72,7 +72,7 @@ class ProgressTracker:
 
     @contextlib.contextmanager
     def ticking(self, stop: StopToken) -> Iterator[None]:
-        """Tell once a second while the context lasts, but not in a pause: time goes on where no row moves."""
+        """Report once a second while the context lasts, except in a pause: times change even if no row count does."""
         is_over = threading.Event()
 
         def tick() -> None:
@@ -80,7 +80,7 @@ class ProgressTracker:
             while not is_over.wait(_TICK_SECONDS):
                 if not stop.is_paused:
                     with self._lock:
-                        self._tell()
+                        self._send_report()
                     if time.monotonic() >= due:
                         due = self._write_file()
 
@@ -94,25 +94,25 @@ class ProgressTracker:
             self.close()
 
     def begin(self, table: str, step: CopyStep) -> None:
-        """Note what the copy of a table is busy with from now on."""
+        """Record which step the copy of a table is in from this moment."""
         with self._lock:
             self._steps_at[table] = time.monotonic()
             self._change(table, state=TableState.COPYING, step=step)
-            self._tell()
+            self._send_report()
 
     def wait(self, table: str, waits_for: str) -> None:
-        """Note which lock the statement on a table waits for, "" once it has it."""
+        """Record which lock the statement on a table waits for, "" when it has the lock."""
         with self._lock:
             self._waits_at[table] = time.monotonic()
             self._change(table, waits_for=waits_for)
-            self._tell()
+            self._send_report()
 
     def add(self, table: str, rows: int, size: int) -> None:
-        """Count rows that are committed on the secondary."""
+        """Count rows that are committed on the secondary, and their size in bytes."""
         with self._lock:
             before = self._tables[table]
             if not self._copied:
-                self._reported_at = float("-inf")  # the first rows are told at once
+                self._reported_at = float("-inf")  # the first rows are reported at once
             self._copied += rows
             self._change(
                 table,
@@ -122,20 +122,20 @@ class ProgressTracker:
                 step=CopyStep.ROWS,
             )
             self._current_schema = table.partition(".")[0]
-            self._tell()
+            self._send_report()
 
     def start_over(self, table: str) -> None:
-        """Forget what was counted of a table: its copy begins again."""
+        """Reset the counts of a table whose copy begins again."""
         with self._lock:
             self._copied -= self._tables[table].rows_copied
             self._change(table, rows_copied=0, bytes_copied=0, state=TableState.COPYING)
             self._copied = max(self._copied, 0)
 
     def finish(self, table: str) -> None:
-        """Note that every row of a table is there."""
+        """Record that all rows of a table are copied."""
         with self._lock:
             self._change(table, state=TableState.COPIED, step=CopyStep.ROWS)
-            self._tell()
+            self._send_report()
 
     def fail(self) -> None:
         """Count a table that failed."""
@@ -143,13 +143,13 @@ class ProgressTracker:
             self._errors += 1
 
     def rows(self, table: str) -> int:
-        """Return the rows of one table that are there."""
+        """Return how many rows of one table are copied."""
         with self._lock:
             return self._tables[table].rows_copied
 
     @property
     def rows_copied(self) -> int:
-        """Return the rows copied by this run."""
+        """Return how many rows this run has copied."""
         with self._lock:
             return self._copied
 
@@ -159,10 +159,10 @@ class ProgressTracker:
         return time.monotonic() - self._started
 
     def close(self) -> None:
-        """Tell the end."""
+        """Send the last report and write the file."""
         with self._lock:
             self._reported_at = float("-inf")
-            self._tell()
+            self._send_report()
         self._write_file()
 
     def _change(self, name: str, **changes: Any) -> None:
@@ -176,14 +176,14 @@ class ProgressTracker:
         if after.state is TableState.COPIED and before.state is not TableState.COPIED:
             self._ended.append(CopiedTable(name, after.rows_copied, datetime.now(UTC).isoformat()))
 
-    def _tell(self) -> None:
+    def _send_report(self) -> None:
         now = time.monotonic()
         if self._report and now - self._reported_at >= _REPORT_SECONDS:
             self._reported_at = now
             self._report(self._snapshot(now))
 
     def _write_file(self) -> float:
-        """Write the file; return the time at which it is to be written again."""
+        """Write the file; return the time of the next write, in seconds of `time.monotonic()`."""
         began = time.monotonic()
         if self._file is not None:
             with self._lock:
@@ -194,8 +194,12 @@ class ProgressTracker:
     def _snapshot(self, now: float) -> TransferProgress:
         elapsed = now - self._started
         rate = self._copied / elapsed if elapsed > 0 else 0.0
-        told = self._tables.values() if self._is_told_whole else itertools.islice(self._active.values(), TOLD_TABLES)
-        tables = tuple(t if t.is_counted else replace(t, step_seconds=now - self._since(t, now)) for t in told)
+        shown = (
+            self._tables.values()
+            if self._reports_all_tables
+            else itertools.islice(self._active.values(), LISTED_TABLES_LIMIT)
+        )
+        tables = tuple(t if t.is_counted else replace(t, step_seconds=now - self._since(t, now)) for t in shown)
         totals = replace(self._totals, rows_per_second=rate, steps=tuple(t for t in tables if not t.is_counted))
         return TransferProgress(
             self._instance, tables, elapsed, rate, self._errors, self.position, totals, tuple(self._ended)

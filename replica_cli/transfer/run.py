@@ -1,4 +1,4 @@
-"""The first copy from its position to the end of its replay window."""
+"""Run a copy, from its start position to the end position of its replay window."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.snapshots import visible_position
 from replica_cli.side_by_side import side_by_side
-from replica_cli.transfer.cascade_groups import families
-from replica_cli.transfer.connections import EVERY, Connections, Endpoints
+from replica_cli.transfer.cascade_groups import find_cascade_groups
+from replica_cli.transfer.connections import ALL_SESSIONS, Connections, Endpoints
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused, may_lose
 from replica_cli.transfer.progress_tracker import ProgressTracker
@@ -56,10 +56,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What was copied. `errors` are (table, message) pairs; `is_complete`: every planned table has its window.
+    """What was copied.
 
-    `start` and `end` are the positions of this run; a table that began again has a later start of its own.
-    `must_repeat`: a table was altered and is to be copied again with its relatives: resume.
+    Attributes:
+        rows: the number of rows that this run copied.
+        errors: pairs of table and message, one for each table that failed.
+        is_complete: every planned table is copied and has its replay window.
+        must_repeat: tables were altered or added and must be copied by another run: resume.
+        start: the start position of this run. A table that began again has a later start of its own.
+        end: the end position of this run.
     """
 
     rows: int
@@ -85,101 +90,114 @@ def run_copy(
     guard: Callable[[Session], None] | None = None,
     ddl_lock_wait: float = 3600.0,
 ) -> CopyResult:
-    """Do what the plan says. A stop is heard between chunks: progress is kept and the result is not complete.
+    """Copy what the plan says. A stop is heard between chunks: progress is kept, and the result is not complete.
 
-    `guard` is asked on each new connection to the secondary, and before a table is dropped: it raises where another
-    process may write by now. A table that fails is listed and the others go on. `ddl_lock_wait`: the seconds that a
-    statement may wait for the lock of a table, 0 for ever.
-    Raises TablesRefused, with nothing changed, if the secondary cannot make a table that the copy would replace; Fenced
-    where another process copies too, ServerError where a server is lost outside of a table's work, and whatever no
-    table is to blame for.
+    A table that fails is listed in the result, and the others go on.
+
+    `guard` is called with each new session to the secondary that writes, and before tables are dropped: it raises if
+    another process may write by now. `ddl_lock_wait` is how many seconds a statement may wait for a table lock, 0 for
+    no limit.
+
+    Raises:
+        TablesRefused: the secondary cannot make a table that the copy would replace. Nothing was changed.
+        Fenced: another process copies too.
+        ServerError: a server is lost outside of the work on one table.
+        ReplicaError: any other error that is not caused by one table.
     """
-    ends = Endpoints(primary, secondary, network, plan.packet_limit, guard or _trust, ddl_lock_wait)
-    meter = ProgressTracker(plan, report=report, folder=progress_folder)
+    endpoints = Endpoints(primary, secondary, network, plan.packet_limit, guard or _allow_writing, ddl_lock_wait)
+    tracker = ProgressTracker(plan, report=report, folder=progress_folder)
     runs = [TableRun(t) for t in plan.tables]
-    # Progress is told once the position is saved: a listener may rely on that.
-    first_waits = LockWaits(ends, lambda: stop.is_set)
-    waits = replace(first_waits, tell=lambda table, text: meter.wait(str(table), text))
-    with ExitStack() as opened:
-        connections = opened.enter_context(Connections(ends))
+    # Progress is reported only after the position is saved, because a listener may rely on that. So these first waits
+    # are not reported.
+    first_waits = LockWaits(endpoints, lambda: stop.is_set)
+    waits = replace(first_waits, report=lambda table, text: tracker.wait(str(table), text))
+    with ExitStack() as stack:
+        connections = stack.enter_context(Connections(endpoints))
         connections.open_all("primary", "secondary")
-        source, target = connections.primary, connections.secondary
-        refuse = partial(_refuse, plan, runs, plan.instance, target, first_waits)
-        facts, _ = side_by_side(lambda: read_facts(source), refuse)
-        count = worker_count(plan.settings, source, target)
+        primary_session, secondary_session = connections.primary, connections.secondary
+        check_definitions = partial(_check_definitions, plan, runs, plan.instance, secondary_session, first_waits)
+        facts, _ = side_by_side(lambda: read_facts(primary_session), check_definitions)
+        count = worker_count(plan.settings, primary_session, secondary_session)
         is_far = count > plan.settings.workers
-        theirs = [opened.enter_context(Connections(ends)) for _ in range(count)]
-        with _opened_meanwhile(theirs if is_far and runs else ()):
-            # Position first, rows second: every change that a chunk may have missed is behind it in the log.
-            start, late = _begin(source, target, facts, plan, runs, stop=stop, waits=first_waits)
-        saved = None if plan.starts_position else PositionStore(target, plan.state_schema, plan.instance).load()
+        worker_connections = [stack.enter_context(Connections(endpoints)) for _ in range(count)]
+        with _opening_in_background(worker_connections if is_far and runs else ()):
+            # The position is read before the rows: every change that a chunk may have missed is after it in the log.
+            start, added = _begin(primary_session, secondary_session, facts, plan, runs, stop=stop, waits=first_waits)
+        saved = (
+            None if plan.starts_position else PositionStore(secondary_session, plan.state_schema, plan.instance).load()
+        )
         connections.close()
-        meter.position = saved.position if saved else start
-        _group(plan, runs)
-        # A table whose default asks a sequence can be made only when that is there.
+        tracker.position = saved.position if saved else start
+        _set_groups(plan, runs)
+        # A table whose default uses a sequence can only be made after the sequence.
         error: BaseException | None = None
-        opened.enter_context(meter.ticking(stop))
+        stack.enter_context(tracker.ticking(stop))
         for is_sequence in (True, False):
-            portion = [r for r in runs if r.source.definition.is_sequence is is_sequence]
+            part = [r for r in runs if r.source.definition.is_sequence is is_sequence]
             queue = WorkQueue(stop, ahead=count // 2 if is_far else 0)
-            workers = [Worker(plan, each, queue, meter, facts=facts, retry=retry, stop=stop) for each in theirs]
-            if portion and error is None:
-                _put_tasks(queue, portion, plan.settings, count)
-                _work_off(workers, plan.instance)
+            workers = [
+                Worker(plan, each, queue, tracker, facts=facts, retry=retry, stop=stop) for each in worker_connections
+            ]
+            if part and error is None:
+                _put_tasks(queue, part, plan.settings, count)
+                _run_workers(workers, plan.instance)
                 error = queue.error
         if error is not None:
             raise error
         is_stopped = stop.is_set and not all(r.is_finished for r in runs)
-        result = _finish(waits, plan, runs, meter, start, is_stopped=is_stopped)
-    return replace(result, is_complete=False, must_repeat=True) if late else result
+        result = _finish(waits, plan, runs, tracker, start, is_stopped=is_stopped)
+    return replace(result, is_complete=False, must_repeat=True) if added else result
 
 
 @contextmanager
-def _opened_meanwhile(connections: Sequence[Connections]) -> Iterator[None]:
-    """Open the workers' connections over a long link while the context lasts; a worker tries again what failed."""
+def _opening_in_background(connections: Sequence[Connections]) -> Iterator[None]:
+    """Open the workers' connections while the context lasts; a worker retries a session that failed.
+
+    This saves time on a long link.
+    """
     with ThreadPoolExecutor(max(1, len(connections))) as pool:
         for each in connections:
-            pool.submit(each.open_all, *EVERY)
+            pool.submit(each.open_all, *ALL_SESSIONS)
         yield
 
 
 def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owner: str, stop: StopToken) -> None:
-    """Raise TablesRefused if the secondary cannot make the tables of a plan that it would replace; copies nothing.
+    """Raise TablesRefused if the secondary cannot make the tables that a plan would replace. Copy nothing.
 
-    `owner` is part of the scratch tables' names, so that two processes can try the same table out.
+    `owner` is part of the names of the scratch tables, so that two processes can try the same table.
     """
     runs = [TableRun(t) for t in plan.tables]
-    ends = Endpoints(secondary, secondary, network, plan.packet_limit, _trust)
-    with ends.open_secondary() as target:
-        _refuse(plan, runs, owner, target, LockWaits(ends, lambda: stop.is_set))
+    endpoints = Endpoints(secondary, secondary, network, plan.packet_limit, _allow_writing)
+    with endpoints.open_secondary() as session:
+        _check_definitions(plan, runs, owner, session, LockWaits(endpoints, lambda: stop.is_set))
 
 
-def _refuse(plan: CopyPlan, runs: list[TableRun], owner: str, target: Session, waits: LockWaits) -> None:
+def _check_definitions(plan: CopyPlan, runs: list[TableRun], owner: str, secondary: Session, waits: LockWaits) -> None:
     """Raise TablesRefused if the secondary cannot make tables that the copy would replace."""
-    drop_scratch_tables(target, {run.target.schema for run in runs}, owner)
-    tried = [run for run in runs if may_lose(run)]
-    if not tried:
+    drop_scratch_tables(secondary, {run.target.schema for run in runs}, owner)
+    to_try = [run for run in runs if may_lose(run)]
+    if not to_try:
         return
     log(
         logger, logging.INFO, Tag.TRANSFER, "trying on the secondary how %s will be made",
-        counted(len(tried), "table"), instance=plan.instance,
+        counted(len(to_try), "table"), instance=plan.instance,
     )  # fmt: skip
 
-    def find(part: list[TableRun]) -> dict[TableName, str]:
-        with waits.ends.open_secondary() as session:
+    def find_refused_in(part: list[TableRun]) -> dict[TableName, str]:
+        with waits.endpoints.open_secondary() as session:
             return find_refused(session, part, owner, waits)
 
-    count = min(plan.settings.workers, len(tried))
+    count = min(plan.settings.workers, len(to_try))
     with ThreadPoolExecutor(count) as pool:
-        parts = list(pool.map(find, (tried[first::count] for first in range(count))))
+        parts = list(pool.map(find_refused_in, (to_try[first::count] for first in range(count))))
     if refused := {name: reason for part in parts for name, reason in sorted(part.items())}:
         raise TablesRefused(
             refused, note="nothing was changed; let the secondary make them as the primary has them, or "
         )
 
 
-def _work_off(workers: Sequence[Worker], instance: str) -> None:
-    """Let the workers work until their queue is over."""
+def _run_workers(workers: Sequence[Worker], instance: str) -> None:
+    """Run each worker in a thread of its own; return when the queue is over."""
     threads = [
         threading.Thread(target=worker.run, name=f"transfer-{instance}-{number}", daemon=True)
         for number, worker in enumerate(workers)
@@ -191,8 +209,8 @@ def _work_off(workers: Sequence[Worker], instance: str) -> None:
 
 
 def _begin(
-    source: Session,
-    target: Session,
+    primary: Session,
+    secondary: Session,
     facts: ServerFacts,
     plan: CopyPlan,
     runs: list[TableRun],
@@ -200,108 +218,121 @@ def _begin(
     stop: StopToken,
     waits: LockWaits,
 ) -> tuple[Position | None, frozenset[TableName]]:
-    """Return the position, and the tables that have to be copied by another plan; those that are gone leave `runs`."""
+    """Save the start of the copy: the position and the state of each table.
 
-    def look() -> tuple[Position | None, SchemaChanges, frozenset[TableName]]:
-        start = visible_position(source, facts) if plan.starts_position or any(map(_is_fresh, runs)) else None
+    Tables that were added or dropped while the copy was planned leave `runs`.
+
+    Returns:
+        The start position, None if no table is copied from its beginning, and the tables that another plan must copy.
+    """
+
+    def read_start() -> tuple[Position | None, SchemaChanges, frozenset[TableName]]:
+        start = visible_position(primary, facts) if plan.starts_position or any(map(_copies_from_start, runs)) else None
         if plan.starts_position:
-            return start, find_schema_changes(source, plan, stop), frozenset()
-        return start, SchemaChanges(), gone_since(source, [run.name for run in runs if _is_fresh(run)])
+            return start, find_schema_changes(primary, plan, stop), frozenset()
+        return start, SchemaChanges(), gone_since(primary, [run.name for run in runs if _copies_from_start(run)])
 
-    (start, since, gone), _ = side_by_side(look, partial(_make_schemas, target, plan))
-    _leave_out(target, plan, runs, since, waits)
-    fresh = [run for run in runs if _is_fresh(run)]
-    tables = TableStore(target, plan.state_schema, plan.instance)
+    (start, changes, gone), _ = side_by_side(read_start, partial(_make_schemas, secondary, plan))
+    _apply_schema_changes(secondary, plan, runs, changes, waits)
+    fresh = [run for run in runs if _copies_from_start(run)]
+    tables = TableStore(secondary, plan.state_schema, plan.instance)
     if not plan.starts_position:
         _keep_reasons(plan, runs, tables.load())
-    progress = ProgressStore(target, plan.state_schema, plan.instance)
-    target.begin()
-    first: list[bytes] = []
+    progress = ProgressStore(secondary, plan.state_schema, plan.instance)
+    secondary.begin()
+    first_statements: list[bytes] = []
     if plan.starts_position and start is not None:
-        positions = PositionStore(target, plan.state_schema, plan.instance)
+        positions = PositionStore(secondary, plan.state_schema, plan.instance)
         positions.make_room(plan.source_identity, plan.origin.selection)
-        begin = positions.start_statement(start, plan.source_identity, plan.origin.selection)
-        first = [begin, tables.forget_all_statement(), progress.forget_all_statement()]
-    late = [TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(since.added)]
+        start_statement = positions.start_statement(start, plan.source_identity, plan.origin.selection)
+        first_statements = [start_statement, tables.forget_all_statement(), progress.forget_all_statement()]
+    added_records = [
+        TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(changes.added)
+    ]
     for run in fresh:
-        # A table copied whole starts at its own snapshot, which is still to come.
+        # A table that is read whole starts at the position of its own snapshot, which is opened later.
         run.start = None if run.reads_whole else start
         if run.name in gone:
-            # It was dropped or renamed before the position, so no later event of the log says so: it is planned again.
+            # It was dropped or renamed before the position, so no later event in the log says that. It must be planned
+            # again.
             run.start, run.must_repeat = None, True
     states = (TableState.COPYING if run.start else TableState.PENDING for run in fresh)
     records = [
-        *late,
+        *added_records,
         *(TableRecord(run.name, state, run.start, reason=run.reason) for run, state in zip(fresh, states, strict=True)),
     ]
     if not plan.starts_position:
         progress.forget(*(record.name for record in records))
-    tables.save_and_commit(records, first)
-    return start, since.added
+    tables.save_and_commit(records, first_statements)
+    return start, changes.added
 
 
-def _make_schemas(target: Session, plan: CopyPlan) -> None:
-    create_state_schema(target, plan.state_schema)
-    for answer in target.execute_ones(plan.schema_statements):
+def _make_schemas(secondary: Session, plan: CopyPlan) -> None:
+    create_state_schema(secondary, plan.state_schema)
+    for answer in secondary.execute_ones(plan.schema_statements):
         if isinstance(answer, ServerError):
             raise answer
 
 
 def _keep_reasons(plan: CopyPlan, runs: list[TableRun], records: Mapping[TableName, TableRecord]) -> None:
-    """Take over why tables are copied again: if the copy fails as well, both reasons are told.
+    """Take over from the state rows why tables are copied again: if the copy fails too, both reasons are reported.
 
     A table without a reason belongs to a first copy.
     """
     for run in runs:
-        known = records[run.name].reason if run.name in records else ""
-        run.reason = known or ("" if plan.is_full else "asked for by `transfer --table`")
+        recorded = records[run.name].reason if run.name in records else ""
+        run.reason = recorded or ("" if plan.is_full else "asked for by `transfer --table`")
 
 
-def _trust(session: Session) -> None:
-    """Let everything pass: nobody else writes."""
+def _allow_writing(session: Session) -> None:
+    """Do nothing: the guard for callers that know that no other process writes."""
 
 
-def _is_fresh(run: TableRun) -> bool:
+def _copies_from_start(run: TableRun) -> bool:
+    """Return True if the table is copied from its beginning in this run."""
     return run.planned.action not in (TableAction.CONTINUE, TableAction.DONE)
 
 
-def _leave_out(target: Session, plan: CopyPlan, runs: list[TableRun], since: SchemaChanges, waits: LockWaits) -> None:
-    for name in sorted(since.dropped):
-        there = plan.origin.selection.target(name)
-        if there is not None:
-            # No DROP of it is in the log behind the position.
-            drop_table(target, name, there, waits)
-    runs[:] = [run for run in runs if run.name not in since.dropped | since.added]
+def _apply_schema_changes(
+    secondary: Session, plan: CopyPlan, runs: list[TableRun], changes: SchemaChanges, waits: LockWaits
+) -> None:
+    """Drop tables that the primary has dropped meanwhile, and remove them and the added ones from `runs`."""
+    for name in sorted(changes.dropped):
+        target = plan.origin.selection.target(name)
+        if target is not None:
+            # The log after the position does not have the DROP of this table.
+            drop_table(secondary, name, target, waits)
+    runs[:] = [run for run in runs if run.name not in changes.dropped | changes.added]
 
 
-def _group(plan: CopyPlan, runs: list[TableRun]) -> None:
-    for names in plan.families:
+def _set_groups(plan: CopyPlan, runs: list[TableRun]) -> None:
+    for names in plan.cascade_groups:
         group = tuple(r for r in runs if r.name in names)
         for run in group:
             run.group = group
 
 
-def _repeat(target: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
-    """Put altered families back to the beginning."""
-    tables = TableStore(target, plan.state_schema, plan.instance)
-    progress = ProgressStore(target, plan.state_schema, plan.instance)
-    target.begin()
-    again = [run for run in runs if run.must_repeat]
-    for run in again:
+def _reset_repeated(secondary: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
+    """Reset the state and progress of tables that must be copied again."""
+    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    progress = ProgressStore(secondary, plan.state_schema, plan.instance)
+    secondary.begin()
+    repeated = [run for run in runs if run.must_repeat]
+    for run in repeated:
         run.is_finished, run.failure = False, None
-    progress.forget(*(run.name for run in again))
+    progress.forget(*(run.name for run in repeated))
     altered = "altered while it was copied"
-    tables.save_and_commit([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in again])
+    tables.save_and_commit([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in repeated])
 
 
-def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFacts) -> None:
-    """Let families be copied again if the primary was restarted meanwhile and logs their cascades no longer.
+def _check_cascade_logging(plan: CopyPlan, runs: list[TableRun], facts: ServerFacts) -> None:
+    """Let cascade groups be copied again if the primary was restarted meanwhile and does not log cascades any more.
 
-    They were read at several moments, and the log of the replay window may not hold what a cascade did.
+    Their tables were read at several moments, and the log of the replay window may lack what a cascade changed.
     """
     if not plan.origin.cascades_are_logged or facts.logs_cascades:
         return
-    tied = {name for names in families({r.name: r.source.definition for r in runs}) for name in names}
+    tied = {name for names in find_cascade_groups({r.name: r.source.definition for r in runs}) for name in names}
     for run in runs:
         run.must_repeat = run.must_repeat or run.name in tied
     if tied:
@@ -313,8 +344,9 @@ def _notice_other_cascades(plan: CopyPlan, runs: list[TableRun], facts: ServerFa
 
 
 def _put_tasks(queue: WorkQueue, runs: list[TableRun], settings: TransferSettings, workers: int) -> None:
+    """Put a task for each table, or for each of its ranges, into the queue."""
     small = [run for run in runs if is_small(run, settings)]
-    # As many groups as workers, if there are few tables.
+    # Small tables are copied in groups. If there are few of them, there are as many groups as workers.
     count = min(TABLES_AT_ONCE, math.ceil(len(small) / workers))
     for first in range(0, len(small), count or 1):
         run, *others = small[first : first + count]
@@ -325,64 +357,69 @@ def _put_tasks(queue: WorkQueue, runs: list[TableRun], settings: TransferSetting
             continue
         match run.planned.action:
             case TableAction.DONE:
-                # But for its indexes, perhaps.
+                # All rows are copied, but indexes may be missing.
                 queue.put(Task(run))
             case TableAction.CONTINUE:
                 run.open_ranges = run.planned.ranges
                 queue.put(*(Task(run, number) for number in range(1, run.planned.ranges + 1)))
             case _ if run is run.group[0]:
-                # A family is one task: its tables are read one after the other in one snapshot.
+                # A cascade group is one task: its tables are read one after the other in one snapshot.
                 queue.put(Task(run))
 
 
-def _tie(target: Session, run: TableRun, meter: ProgressTracker, waits: LockWaits) -> None:
-    """Add a table's foreign keys; one that cannot have them is given up, one that a stop interrupts is not finished."""
+def _add_foreign_keys_of(secondary: Session, run: TableRun, tracker: ProgressTracker, waits: LockWaits) -> None:
+    """Add a table's foreign keys.
+
+    If the secondary refuses them, the table has failed. If a stop interrupts this, the table is not finished.
+    """
     if not run.source.statements.foreign_keys:
         return
-    meter.begin(str(run.name), CopyStep.FOREIGN_KEYS)
+    tracker.begin(str(run.name), CopyStep.FOREIGN_KEYS)
     try:
-        waits.run(target, run.name, lambda: add_foreign_keys(target, run))
+        waits.run(secondary, run.name, lambda: add_foreign_keys(secondary, run))
     except Interrupted:
         run.is_finished = False
     except ReplicaError as error:
         run.failure, run.is_finished = error.message, False
     else:
-        meter.finish(str(run.name))
+        tracker.finish(str(run.name))
 
 
 def _finish(
     waits: LockWaits,
     plan: CopyPlan,
     runs: list[TableRun],
-    meter: ProgressTracker,
+    tracker: ProgressTracker,
     start: Position | None,
     *,
     is_stopped: bool,
 ) -> CopyResult:
+    """Add foreign keys, save the end of the replay window of each finished table, and return the result."""
     finished = [r for r in runs if r.is_finished]
     end = None
     if not is_stopped:
-        with Connections(waits.ends) as connections:
+        with Connections(waits.endpoints) as connections:
             connections.open_all("primary", "secondary")
-            source, target = connections.primary, connections.secondary
-            facts = read_facts(source)
-            _notice_other_cascades(plan, runs, facts)
+            primary, secondary = connections.primary, connections.secondary
+            facts = read_facts(primary)
+            _check_cascade_logging(plan, runs, facts)
             if any(r.must_repeat for r in runs):
-                _repeat(target, plan, runs)
+                _reset_repeated(secondary, plan, runs)
                 finished = [r for r in runs if r.is_finished]
             for run in finished:
-                _tie(target, run, meter, waits)
+                _add_foreign_keys_of(secondary, run, tracker, waits)
             finished = [r for r in finished if r.is_finished]
-            # After the last row was read: every transaction that a chunk may have seen is before it in the log.
-            store = PositionStore(target, plan.state_schema, plan.instance)
-            end, saved = side_by_side(lambda: current_position(source, facts), store.load)
-            counts = {r.name: meter.rows(str(r.name)) for r in finished}
-            close_tables(target, plan, finished, end=end, saved=saved, row_counts=counts)
+            # The end position is read after the last row: every transaction that a chunk may have seen is before it in
+            # the log.
+            store = PositionStore(secondary, plan.state_schema, plan.instance)
+            end, saved = side_by_side(lambda: current_position(primary, facts), store.load)
+            counts = {r.name: tracker.rows(str(r.name)) for r in finished}
+            close_tables(secondary, plan, finished, end=end, saved=saved, row_counts=counts)
     errors = tuple((str(r.name), r.failure) for r in runs if r.failure is not None)
     return CopyResult(
-        rows=meter.rows_copied,
+        rows=tracker.rows_copied,
         tables=len(finished),
-        milliseconds=int(meter.elapsed_seconds * 1000),
+        milliseconds=int(tracker.elapsed_seconds * 1000),
         errors=errors,
         is_complete=not is_stopped and len(finished) == len(runs),
         must_repeat=any(r.must_repeat for r in runs),

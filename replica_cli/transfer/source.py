@@ -1,4 +1,4 @@
-"""A table as the primary shows it at one moment, and what makes it on the secondary."""
+"""Read a table of the primary at one moment, and what makes it on the secondary."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 
-# Of a table that is altered between any two of them.
-_LOOKS_LIMIT = 20
-# From which release on servers have a type; whether it is MariaDB's.
+# How often a table is read that is altered between each two reads.
+_READS_LIMIT = 20
+# The first release that has a type. The key is the type and if the server is MariaDB.
 _TYPES_SINCE = {
     ("inet6", True): (10, 5, 0),
     ("uuid", True): (10, 7, 0),
@@ -41,7 +41,7 @@ _TYPES_SINCE = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What decides how a definition is translated: the filters and both flavours."""
+    """What decides how a definition is translated: the filters, and flavour and version of both servers."""
 
     selection: Selection
     from_mariadb: bool
@@ -53,25 +53,27 @@ class Origin:
 
     @property
     def crossing(self) -> Crossing:
-        """Return from which flavour to which."""
+        """Return the translation from the primary's flavour to the secondary's."""
         return Crossing(self.from_mariadb, self.to_mariadb, self.shared_checks)
 
     def route(self, name: TableName) -> TableName | None:
-        """Return the secondary's name of any table, None for one that is not replicated."""
+        """Return the secondary's name of a table, None if the table is not replicated."""
         return self.selection.target(name)
 
     @property
     def last_moment(self) -> str:
-        """Return where current row versions end on the secondary, "" for the same moment as on the primary."""
+        """Return where current row versions end on the secondary, "" if that is the same moment as on the primary."""
         year = last_year(self.to_version)
         return LAST_MOMENTS[year] if year != last_year(self.from_version) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """One table; `key` is None where it cannot be paged, `needs_lock` where no snapshot holds its rows still.
+    """One table of the primary, with what a copy of it needs.
 
-    `fingerprint` is the same as long as the definition is (its AUTO_INCREMENT counter aside). `care`: its documents'.
+    `target` is its name on the secondary. `key` is None if the table cannot be paged. `needs_lock`: no snapshot keeps
+    its rows unchanged while they are read, so the table is locked. `fingerprint` changes when the definition changes,
+    except for the AUTO_INCREMENT counter.
     """
 
     definition: TableDefinition
@@ -80,16 +82,20 @@ class SourceTable:
     fingerprint: str
     key: PagingKey | None
     needs_lock: bool
-    care: JsonHandling = JsonHandling.NONE
+    json_handling: JsonHandling = JsonHandling.NONE
 
 
 def read_source(
     primary: Session, origin: Origin, definition: TableDefinition, create_text: str | None = None
 ) -> SourceTable:
-    """Read what makes a table; `create_text` is what `show_create` returns of it, where the caller knows that.
+    """Read what makes a table on the secondary.
 
-    Raises ApplyRefused where it cannot be copied exactly, TableAltered where its columns are others now than in the
-    definition, ServerError.
+    `create_text` is the result of `show_create` for it, None to read that.
+
+    Raises:
+        ApplyRefused: the table cannot be copied exactly.
+        TableAltered: the table has other columns at this moment than the definition has.
+        ServerError: the primary refuses a query or does not answer.
     """
     if definition.is_sequence:
         return _read_sequence(primary, origin, definition)
@@ -99,8 +105,10 @@ def read_source(
         since = _TYPES_SINCE.get((column.data_type, origin.to_mariadb))
         if since is not None and since > origin.to_version and origin.from_mariadb == origin.to_mariadb:
             raise ApplyRefused(f"column {column.name}: the secondary's release has no type {column.column_type}")
-    if found := why_computed_values_differ(definition, from_mariadb=origin.from_mariadb, to_mariadb=origin.to_mariadb):
-        raise ApplyRefused(f"{definition.name}: {found[0]} is computed when a row is written, and {found[1]}")
+    if difference := why_computed_values_differ(
+        definition, from_mariadb=origin.from_mariadb, to_mariadb=origin.to_mariadb
+    ):
+        raise ApplyRefused(f"{definition.name}: {difference[0]} is computed when a row is written, and {difference[1]}")
     text = show_create(primary, definition.name) if create_text is None else create_text
     needs_lock = kind_of(definition.engine) is EngineKind.CONVERTED
     target = origin.route(definition.name) or definition.name
@@ -109,14 +117,14 @@ def read_source(
         raise TableAltered(f"{definition.name}: the table was altered on the primary")
     key = None if needs_lock or definition.is_versioned else paging_key(definition)
     if definition.is_versioned:
-        # An index that is added later would not have the end of the row versions in it.
+        # An index that is added later would not contain the end of the row versions.
         statements = replace(statements, deferred_keys=())
     definition = definition.with_history(origin.last_moment)
     if origin.crossing.is_needed:
         definition = _as_made(definition, statements)
     _check_parents(origin, definition)
     fingerprint = _fingerprint(text, origin)
-    return SourceTable(definition, target, statements, fingerprint, key, needs_lock, _care(definition, origin))
+    return SourceTable(definition, target, statements, fingerprint, key, needs_lock, _json_handling(definition, origin))
 
 
 def _check_kind(origin: Origin, definition: TableDefinition) -> None:
@@ -138,8 +146,8 @@ def _check_kind(origin: Origin, definition: TableDefinition) -> None:
 def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
     """Read what makes a sequence.
 
-    No snapshot holds its row still, and need not: a row of the log sets all of it, so the stream comes out right from
-    any later state.
+    No snapshot keeps its row unchanged, and none is needed: a row event sets all of it, so the stream corrects any
+    later state.
     """
     if not origin.to_mariadb:
         raise ApplyRefused("MySQL has no sequences", hint=f"exclude {definition.name}")
@@ -151,20 +159,21 @@ def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition
 
 
 def _as_made(definition: TableDefinition, statements: CreateStatements) -> TableDefinition:
-    """Return the definition with the types that values must be written for, where the secondary's are others.
+    """Return the definition with the types for which values must be written, if the secondary has other types.
 
-    MariaDB's JSON is text; MySQL takes it only from a literal that says so. UUID and INET become their bytes.
+    MariaDB's JSON is text, and MySQL takes it only from a literal that says so. UUID and INET types become their bytes.
     """
     kinds = column_kinds(statements.create)
-    written = {("longtext", "json"): "json"} | {(kind, "binary"): "binary" for kind in BINARY_TYPES}
+    types_to_write = {("longtext", "json"): "json"} | {(kind, "binary"): "binary" for kind in BINARY_TYPES}
     columns = tuple(
-        replace(c, data_type=written.get((c.data_type, kinds.get(c.name, "")), c.data_type)) for c in definition.columns
+        replace(c, data_type=types_to_write.get((c.data_type, kinds.get(c.name, "")), c.data_type))
+        for c in definition.columns
     )
     return replace(definition, columns=columns) if columns != definition.columns else definition
 
 
-def _care(definition: TableDefinition, origin: Origin) -> JsonHandling:
-    # A document of MySQL goes to MariaDB as the text that MySQL shows: MariaDB's has no more than that.
+def _json_handling(definition: TableDefinition, origin: Origin) -> JsonHandling:
+    # MySQL's documents go to MariaDB as the text that MySQL shows: MariaDB stores no more than that.
     if origin.to_mariadb or all(c.data_type != "json" for c in definition.written_columns):
         return JsonHandling.NONE
     return JsonHandling.CHECKED if origin.from_mariadb else JsonHandling.TYPED
@@ -183,12 +192,16 @@ def _check_parents(origin: Origin, definition: TableDefinition) -> None:
 
 
 def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTable | None:
-    """Read a table as it is now, None where it is gone.
+    """Read a table as it is at this moment, None if it is gone.
 
-    Its columns and the statement that makes it are two questions, so a table that is altered between them is read
-    again. Raises TableAltered where that never ends, and as `read_source` does.
+    Its columns and its CREATE statement come from two queries. If the table is altered between them, it is read again.
+
+    Raises:
+        TableAltered: it was altered between the queries each time.
+        ApplyRefused: the table cannot be copied exactly.
+        ServerError: the primary refuses a query or does not answer.
     """
-    for _ in range(_LOOKS_LIMIT):
+    for _ in range(_READS_LIMIT):
         try:
             definition = read_table(primary, name)
             source = read_source(primary, origin, definition) if definition else None
@@ -204,9 +217,9 @@ def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTa
 
 
 def unaltered(primary: Session, origin: Origin, sources: Sequence[SourceTable]) -> set[TableName]:
-    """Return which tables have the definition that they had, in few round trips. Raises ServerError.
+    """Return which tables still have the same definition, in few round trips. Raises ServerError.
 
-    Any other may be gone or altered, or could not be shown: `current_fingerprint` tells.
+    Any other table may be gone or altered, or could not be shown: `current_fingerprint` tells which.
     """
     texts = show_creates(primary, [source.definition.name for source in sources])
     return {
@@ -217,7 +230,7 @@ def unaltered(primary: Session, origin: Origin, sources: Sequence[SourceTable]) 
 
 
 def current_fingerprint(primary: Session, origin: Origin, name: TableName) -> str | None:
-    """Return the fingerprint of a table as it is now, None where it is gone."""
+    """Return the fingerprint of the table's current definition, None if the table is gone."""
     try:
         text = show_create(primary, name)
         return _fingerprint(show_create_sequence(primary, name) if is_sequence(text) else text, origin)

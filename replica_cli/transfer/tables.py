@@ -1,4 +1,4 @@
-"""One table's life on the secondary: made, filled, closed with its replay window."""
+"""Make, fill and close one table on the secondary; closing it sets the end of its replay window."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class KeysMade(Enum):
-    """Which indexes a table was made with; not known of one that an earlier run has made."""
+    """Which indexes a table was made with; UNKNOWN if an earlier run made it."""
 
     UNKNOWN = "unknown"
     ALL = "all"
@@ -43,14 +43,18 @@ class KeysMade(Enum):
 
 
 class TableRun:
-    """One table while it is copied. `lock` guards what several workers touch.
+    """One table while it is copied. `lock` guards what several workers change.
 
-    `group` are the tables that are read in one snapshot with it, itself among them; `must_repeat`: one of them was
-    altered, and all are to be copied again. `mode`: the number among ROW_MODES in which its rows are written.
-    `is_accepted`: the secondary makes a table of this definition, or has none to lose. `reason`: why it is copied.
-    `has_progress`: `transfer_progress` may have rows of this table.
-    `rows_at_once`: how many rows the next chunk of its next range may have, 0 if no range was read yet. `ranges`: those
-    that this run has written and that no worker has taken yet.
+    Attributes:
+        start: the position at which the copy of the table starts, None if it is not known yet.
+        group: the tables that are read in one snapshot with this table, itself included.
+        must_repeat: another run must copy the table again, for example because a table of its group was altered.
+        mode: the index in ROW_MODES of the mode in which rows are written.
+        is_accepted: the secondary can make this definition, or no table would be lost.
+        reason: why the table is copied.
+        has_progress: `transfer_progress` may have rows of this table.
+        rows_at_once: how many rows the first chunk of the next range may have, 0 if no range was read yet.
+        ranges: ranges that this run has written to the state schema and that no worker has taken yet.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -75,34 +79,34 @@ class TableRun:
 
     @property
     def name(self) -> TableName:
-        """Return the primary's name."""
+        """Return the name on the primary."""
         return self.planned.name
 
     @property
     def target(self) -> TableName:
-        """Return the secondary's name."""
+        """Return the name on the secondary."""
         return self.planned.target
 
     @property
     def reads_whole(self) -> bool:
-        """Say whether all of its rows are read at one moment: such a copy has no replay window."""
+        """Return True if all rows are read at one moment. Such a copy has no replay window."""
         return self.planned.method is CopyMethod.SNAPSHOT
 
     def begin_again(self, source: SourceTable) -> None:
-        """Take the new definition for the next attempt. A table without a key is read in one snapshot from now on."""
+        """Take the new definition for the next attempt. A table that now has no key is read in one snapshot."""
         self.source, self.is_altered, self.is_accepted = source, False, False
         if source.key is None:
             self.planned = replace(self.planned, method=CopyMethod.SNAPSHOT, ranges=1, key=())
 
     @property
     def is_given_up(self) -> bool:
-        """Say whether ranges of this table need not go on: it failed, or it begins anew."""
+        """Return True if work on the ranges of this table can end: it failed, or its copy begins again."""
         return self.is_altered or self.must_repeat or self.failure is not None
 
 
 @contextmanager
 def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterator[Position]:
-    """Hold a table's read lock for as long as it is read: its engine knows no snapshot."""
+    """Hold the table's read lock while the context lasts, because its engine has no snapshots."""
     reader.execute(f"LOCK TABLES {quote_table(name)} READ")
     try:
         yield current_position(reader, facts)
@@ -111,9 +115,9 @@ def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterat
 
 
 def split(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
-    """Return a table's ranges, cut at real keys.
+    """Return the ranges of a table, cut at keys of rows.
 
-    If the server's estimates give no good cuts, the index is walked along in steps of equal rows.
+    If the server's estimates give no good cuts, the copy walks along the index in steps of equal numbers of rows.
     """
     key, count = run.source.key, run.planned.ranges
     if key is None or count < 2:
@@ -121,13 +125,13 @@ def split(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress
     with noticing_ddl():
         cuts = find_cuts(reader, run.source.definition, key, count)
         if cuts is None:
-            cuts = _walked(reader, run, key, plan)
+            cuts = _cuts_by_walking(reader, run, key, plan)
     keys = [None, *map(join_literals, cuts), None]
     pairs = itertools.pairwise(keys)
     return tuple(RangeProgress(n, low, high) for n, (low, high) in enumerate(pairs, start=1))
 
 
-def _walked(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> list[KeyLiterals]:
+def _cuts_by_walking(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> list[KeyLiterals]:
     definition, count = run.source.definition, run.planned.ranges
     ranges = RangeReader(reader, definition, key, chunk_rows=plan.settings.chunk_rows, packet_limit=plan.packet_limit)
     cuts: list[KeyLiterals] = []
@@ -141,24 +145,24 @@ def _walked(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> l
 
 
 def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple[RangeProgress, ...]) -> None:
-    """Write the table's record and its ranges in one transaction, after its former progress was forgotten."""
+    """Write the table's record and its ranges in one transaction. Its former progress must be deleted before."""
     run.has_progress = True
-    place = (plan.state_schema, plan.instance)
+    store_arguments = (plan.state_schema, plan.instance)
     record = TableRecord(run.name, TableState.COPYING, run.start, reason=run.reason)
-    save = TableStore(secondary, *place).save_statement(record)
-    begin = ProgressStore(secondary, *place).begin_statement(run.name, run.source.fingerprint, ranges)
+    save = TableStore(secondary, *store_arguments).save_statement(record)
+    begin = ProgressStore(secondary, *store_arguments).begin_statement(run.name, run.source.fingerprint, ranges)
     secondary.execute_as_one([save, begin])
 
 
 def add_foreign_keys(secondary: Session, run: TableRun) -> None:
-    """Add the foreign keys that are not there yet; rows are not checked, as they are of different moments."""
+    """Add the foreign keys that do not exist yet. Rows are not checked, because they are of different moments."""
     statements = run.source.statements.foreign_keys
     if not statements:
         return
-    there = read_table(secondary, run.target)
-    marks = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in there.foreign_keys] if there else []
+    existing = read_table(secondary, run.target)
+    clauses = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in existing.foreign_keys] if existing else []
     for statement in statements:
-        if not any(mark in statement for mark in marks):
+        if not any(clause in statement for clause in clauses):
             make(secondary, statement, run.target, is_foreign_key=True)
 
 
@@ -171,10 +175,10 @@ def close_tables(
     saved: SavedPosition | None,
     row_counts: dict[TableName, int],
 ) -> None:
-    """Give every finished table the end of its replay window; what was needed to resume it goes in the same commit.
+    """Save the end of the replay window of each finished table; delete its progress in the same transaction.
 
-    A table from whose start the stream has gone on meanwhile (the plan says `joins`, or the `saved` position says so)
-    has still to be brought up to it.
+    If the stream has passed the start of a table meanwhile (the plan says `joins`, or the `saved` position says so),
+    the table still needs a catch-up.
     """
     tables = TableStore(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
@@ -182,16 +186,17 @@ def close_tables(
     progress.forget(*(run.name for run in runs))
     records = []
     for run in runs:
-        if run.start is None:  # gone from the primary before its copy began: it is copied in another turn
+        if run.start is None:  # gone from the primary before its copy began: another run copies it
             continue
-        # A snapshot saw one moment: nothing in the log overlaps it.
-        closing = run.start if run.reads_whole else end
-        state = TableState.JOINING if plan.joins or _is_behind(run.start, saved) else TableState.COPIED
-        records.append(TableRecord(run.name, state, run.start, closing, row_count=row_counts.get(run.name, 0)))
+        # A snapshot shows one moment, so no change in the log overlaps with it.
+        window_end = run.start if run.reads_whole else end
+        state = TableState.JOINING if plan.joins or _is_passed(run.start, saved) else TableState.COPIED
+        records.append(TableRecord(run.name, state, run.start, window_end, row_count=row_counts.get(run.name, 0)))
     tables.save_and_commit(records)
 
 
-def _is_behind(start: Position, saved: SavedPosition | None) -> bool:
+def _is_passed(start: Position, saved: SavedPosition | None) -> bool:
+    """Return True if the saved position is after `start`, or, if one of them has no file, if their GTID sets differ."""
     if saved is None or start == saved.position:
         return False
     if start.file and saved.position.file:

@@ -1,7 +1,7 @@
-"""Small new tables that are copied together: what each of them needs is asked for once for all of them.
+"""Copy small new tables together: each query or statement is sent once for all of them.
 
-What is unusual about a table here (it is there already, it is larger than it seemed, its rows are refused) is no error:
-nothing of it counts on the secondary then, and a worker copies it by itself, from its beginning.
+An unusual table (it exists already, it is larger than estimated, its rows are refused) is no error. Nothing of it is
+kept on the secondary then, and a worker copies it alone, from its beginning.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BYTES = 64 * 1024
 
 
 def is_small(run: TableRun, settings: TransferSettings) -> bool:
-    """Say whether a table can be copied together with others: it is new, and one chunk of rows read along a key."""
+    """Return True if a table can be copied together with others: it is new, and one chunk along a key holds it."""
     definition, planned = run.source.definition, run.planned
     return (
         planned.action is TableAction.CREATE
@@ -46,26 +46,27 @@ def is_small(run: TableRun, settings: TransferSettings) -> bool:
         and not run.must_repeat
         and definition.estimated_rows <= _rows_limit(settings)
         and definition.estimated_bytes <= _BYTES
-        and run.source.care is JsonHandling.NONE
-        # What the secondary computes and keeps is compared with the primary's, chunk by chunk.
+        and run.source.json_handling is JsonHandling.NONE
+        # Stored values that the secondary computes are compared with the primary's, chunk by chunk.
         and not any(c.is_generated for c in definition.columns)
     )
 
 
 class Together:
-    """Copies tables on the sessions of one worker."""
+    """Copies several tables on the sessions of one copy worker."""
 
-    def __init__(self, plan: CopyPlan, connections: Connections, waits: LockWaits, meter: ProgressTracker) -> None:
+    def __init__(self, plan: CopyPlan, connections: Connections, waits: LockWaits, tracker: ProgressTracker) -> None:
         self._plan = plan
         self._connections = connections
         self._waits = waits
-        self._meter = meter
+        self._tracker = tracker
         self._rows_limit = _rows_limit(plan.settings)
 
     def copy(self, runs: Sequence[TableRun]) -> tuple[TableRun, ...]:
-        """Copy tables; return those whose rows are all there: finished, unless they were altered meanwhile.
+        """Copy tables; return those whose rows are all copied. These are finished, unless they were altered meanwhile.
 
-        Raises ReplicaError: then none of them is finished.
+        Raises:
+            ReplicaError: any error. Then none of the tables is finished.
         """
         self._connections.open_all()
         made = self._make(runs)
@@ -76,54 +77,60 @@ class Together:
             run.has_progress = True
         self._store(secondary).begin_new({run.name: run.source.fingerprint for run in made})
         for run in made:
-            self._meter.begin(str(run.name), CopyStep.ROWS)
+            self._tracker.begin(str(run.name), CopyStep.ROWS)
         rows = self._read(made)
         self._write(rows)
         filled = tuple(rows)
         for run in filled:
-            self._meter.begin(str(run.name), CopyStep.CHECKING)
+            self._tracker.begin(str(run.name), CopyStep.CHECKING)
         same = unaltered(self._connections.primary, self._plan.origin, [run.source for run in filled])
         finished = [run for run in filled if run.name in same]
         self._store(secondary).verify(*(run.name for run in finished))
         for run in finished:
             run.is_finished = True
-            self._meter.finish(str(run.name))
+            self._tracker.finish(str(run.name))
         return filled
 
     def _make(self, runs: Sequence[TableRun]) -> list[TableRun]:
         secondary = self._connections.secondary
         made: list[TableRun] = []
         for run in runs:
-            self._meter.begin(str(run.name), CopyStep.PREPARING)
+            self._tracker.begin(str(run.name), CopyStep.PREPARING)
 
         def make() -> None:
-            self._connections.ends.guard(secondary)
+            self._connections.endpoints.guard(secondary)
             made.extend(make_new_tables(secondary, runs))
 
         self._waits.run(secondary, runs[0].name, make)
         return made
 
     def _read(self, runs: Sequence[TableRun]) -> dict[TableRun, list[bytes]]:
-        """Return the rows of tables that are as small as they seemed, all of one moment."""
+        """Return the rows of the tables that are as small as estimated, all of one moment."""
         reader = self._connections.reader
-        sizes = [size_query(run.source.definition, run.source.key, self._rows_limit + 1) for run in runs]
-        _, *found = reader.rows_of_each(["START TRANSACTION", *sizes])
-        counts = {run: int(row[0]) for run, (row,) in zip(runs, found, strict=True) if self._fits(*map(int, row))}
+        size_queries = [size_query(run.source.definition, run.source.key, self._rows_limit + 1) for run in runs]
+        _, *size_rows = reader.rows_of_each(["START TRANSACTION", *size_queries])
+        counts = {run: int(row[0]) for run, (row,) in zip(runs, size_rows, strict=True) if self._fits(*map(int, row))}
         queries = [lines_query(run.source.definition, run.source.key, limit=self._rows_limit + 1) for run in counts]
         *answers, _ = reader.rows_of_each([*queries, "COMMIT"])
         return {
             run: [bytes(line) for line, _ in rows]
             for (run, count), rows in zip(counts.items(), answers, strict=True)
-            # An ENUM's error value is taken by a lenient session alone.
+            # Only a session in a lenient mode accepts the error value of an ENUM.
             if len(rows) == count and not any(int(flag) for _, flag in rows)
         }
 
-    def _fits(self, count: int, whole: int, size: int) -> bool:
-        """Say whether these are all rows, none of them is too long for the primary, and all fit here."""
-        return count <= self._rows_limit and whole == count and size <= _BYTES
+    def _fits(self, count: int, complete: int, size: int) -> bool:
+        """Return True if the rows are complete, none is too long for the primary, and their size is within the limit.
+
+        Args:
+            count: the number of rows, up to one more than the limit.
+            complete: how many of them are not NULL. The primary returns NULL for a row that is too long.
+            size: the size of all rows in bytes.
+        """
+        return count <= self._rows_limit and complete == count and size <= _BYTES
 
     def _write(self, rows: dict[TableRun, list[bytes]]) -> None:
-        """Write the rows of tables and their progress in one transaction. Raises ChunkBroken, ServerError."""
+        """Write the rows of the tables and their progress in one transaction. Raises ChunkBroken, ServerError."""
         writer = self._connections.writer
         store = self._store(writer)
         expected: list[tuple[TableRun, int]] = []
@@ -143,26 +150,27 @@ class Together:
             expected += [(run, count) for _, count in statements]
             size += len(values)
         try:
-            _, *found = (count for packet in packets for count in writer.execute_each(packet))
-            _compare(expected, found)
-            # What was read may be old by now, if this process stood still.
-            self._connections.ends.guard(writer)
+            _, *counts = (count for packet in packets for count in writer.execute_each(packet))
+            _compare(expected, counts)
+            # If this process was suspended since it read the rows, another process may write by now. The guard raises
+            # then.
+            self._connections.endpoints.guard(writer)
             writer.commit()
         except BaseException:
             self._connections.drop("writer")
             raise
         for run, lines in rows.items():
-            self._meter.add(str(run.name), len(lines), sum(map(len, lines)))
+            self._tracker.add(str(run.name), len(lines), sum(map(len, lines)))
 
     def _store(self, session: Session) -> ProgressStore:
         return ProgressStore(session, self._plan.state_schema, self._plan.instance)
 
 
-def _compare(expected: Sequence[tuple[TableRun, int]], found: Sequence[int]) -> None:
-    """Raise ChunkBroken if a statement did not change as many rows as it has to."""
-    for (run, wanted), count in zip(expected, found, strict=True):
-        if count != wanted:
-            raise ChunkBroken(f"{run.name}: a statement for {wanted} rows changed {count} on the secondary")
+def _compare(expected: Sequence[tuple[TableRun, int]], counts: Sequence[int]) -> None:
+    """Raise ChunkBroken if a statement changed another number of rows than expected."""
+    for (run, rows), count in zip(expected, counts, strict=True):
+        if count != rows:
+            raise ChunkBroken(f"{run.name}: a statement for {rows} rows changed {count} on the secondary")
 
 
 def _rows_limit(settings: TransferSettings) -> int:

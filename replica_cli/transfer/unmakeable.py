@@ -1,4 +1,4 @@
-"""Tables that the secondary's settings keep from being made as they are: said in the plan, before a row is copied."""
+"""Find tables that settings of the secondary do not allow, so that the plan says it before a row is copied."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ _SHOW = """SHOW SESSION VARIABLES WHERE variable_name IN
 
 
 def find_unmakeable(secondary: Session, definitions: Mapping[TableName, TableDefinition]) -> dict[TableName, str]:
-    """Return why tables (the primary's names) cannot be made, of those that cannot.
+    """Return the tables that cannot be made, by their names on the primary, each with the reason.
 
-    Settings that our user may set for its session are set first, as a copy does. Raises ServerError.
+    Settings that our user may change for its session are changed first, as a copy does.
+
+    Raises:
+        ServerError: the secondary refuses a query or does not answer.
     """
     if secondary.is_mariadb:
         return {}

@@ -1,4 +1,4 @@
-"""Statements of a copy that need the lock of a table: with a limit, ended by a stop, and told while they wait."""
+"""Run statements that need a table lock: with a limit for the wait, with reports, and so that a stop ends them."""
 
 from __future__ import annotations
 
@@ -26,34 +26,41 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.2
-# A statement that waits for less is no news.
+_POLL_SECONDS = 0.2
+# A shorter wait is not reported.
 _TELL_SECONDS = 3.0
 
 
-def _say_nothing(table: TableName, waits_for: str) -> None:
-    """Ignore what a statement waits for."""
+def _report_nothing(table: TableName, waits_for: str) -> None:
+    """Do nothing: the `report` of a caller that does not report waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockWaits:
-    """How statements wait. `is_over`: the result is needed no more. `tell` hears what a table waits for, "" at the end.
+    """How statements wait for table locks.
 
-    An attempt is short at first, as a waiting statement makes new readers of the table wait too.
+    The first attempts are short, because a waiting statement makes new readers of the table wait too.
+
+    Attributes:
+        is_over: returns True when the result is not needed any more.
+        report: is called with the table and what it waits for, "" when the wait has ended.
     """
 
-    ends: Endpoints
+    endpoints: Endpoints
     is_over: Callable[[], bool]
-    tell: Callable[[TableName, str], None] = _say_nothing
+    report: Callable[[TableName, str], None] = _report_nothing
 
     def run(self, session: Session, table: TableName, work: Callable[[], None]) -> None:
-        """Do work on a session that may be done again after it stopped at a lock.
+        """Run `work` on the session, and run it again after it stopped at a lock.
 
-        Raises LockWait if a lock was waited for as long as REPLICA_DDL_LOCK_WAIT allows, Interrupted, ServerError.
+        Raises:
+            LockWait: the waits for locks took as long as REPLICA_DDL_LOCK_WAIT allows.
+            Interrupted: the result is not needed any more.
+            ServerError: any other error of the work.
         """
-        attempts, waited, limit = 0, 0.0, self.ends.ddl_lock_wait
+        attempts, waited, limit = 0, 0.0, self.endpoints.ddl_lock_wait
         while True:
-            seconds = lock_wait_slice(attempts, waited, limit, self.ends.network.query_timeout / 2)
+            seconds = lock_wait_slice(attempts, waited, limit, self.endpoints.network.query_timeout / 2)
             session.post(f"SET SESSION lock_wait_timeout = {seconds}")
             began = time.monotonic()
             try:
@@ -81,7 +88,7 @@ class LockWaits:
 
     @contextlib.contextmanager
     def _watched(self, session: Session, table: TableName) -> Iterator[None]:
-        """End the session's statement as soon as its result is needed no more; say what it waits for."""
+        """End the session's statement as soon as its result is not needed any more; report what it waits for."""
         has_ended = threading.Event()
         watcher = threading.Thread(
             target=self._watch, args=(session, table, has_ended), name="copy's statement", daemon=True
@@ -94,25 +101,26 @@ class LockWaits:
             watcher.join()
 
     def _watch(self, session: Session, table: TableName, has_ended: threading.Event) -> None:
-        due, told = time.monotonic() + _TELL_SECONDS, ""
-        # Again and again: the first time the statement may not have begun.
-        while not has_ended.wait(_LOOK_SECONDS):
-            # The lock of the writer may be lost, so nothing asks for that: this ends what is ours alone.
+        due, reported = time.monotonic() + _TELL_SECONDS, ""
+        # KILL is repeated, because the statement may not have begun the first time.
+        while not has_ended.wait(_POLL_SECONDS):
+            # This session is opened without the guard, which would refuse it if the writer's lock is lost. It only ends
+            # a statement of this process.
             with contextlib.suppress(ReplicaError):
                 if self.is_over():
-                    with self.ends.open_unguarded() as other:
-                        other.execute(f"KILL QUERY {session.connection_id}")
+                    with self.endpoints.open_unguarded() as observer:
+                        observer.execute(f"KILL QUERY {session.connection_id}")
                 elif time.monotonic() >= due:
-                    with self.ends.open_unguarded() as other:
-                        found = what_blocks(other, session.connection_id)
+                    with self.endpoints.open_unguarded() as observer:
+                        blocker = what_blocks(observer, session.connection_id)
                     due = time.monotonic() + _TELL_SECONDS
-                    if found and not told:
+                    if blocker and not reported:
                         log(
-                            logger, logging.WARNING, Tag.WARN, "%s: waits for %s", table, found,
+                            logger, logging.WARNING, Tag.WARN, "%s: waits for %s", table, blocker,
                             instance=session.server.name,
                         )  # fmt: skip
-                    if found != told:
-                        self.tell(table, found)
-                    told = found
-        if told:
-            self.tell(table, "")
+                    if blocker != reported:
+                        self.report(table, blocker)
+                    reported = blocker
+        if reported:
+            self.report(table, "")

@@ -1,4 +1,4 @@
-"""How many workers copy: over a long link more of them, as each waits most of the time."""
+"""Choose how many workers copy: more over a long link, because each of them waits most of the time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import TransferSettings
     from replica_cli.mysql.session import Session
 
-# About how long a server works for one answer: if the link takes as long, a worker does half as much.
+# About how long a server works for one answer. If the link takes as long as that, a worker does half as much.
 _WORK_SECONDS = 0.025
 _NEAR_SECONDS = 0.005
-# Most connections that one worker has to one server.
+# The largest number of connections that one worker has to one server.
 _PER_WORKER = 3
-# Half of the free connections are left for others.
+# Half of the free connections are left to other clients.
 _SHARE = 2
 _CONNECTIONS = (
     "SELECT @@GLOBAL.max_connections, @@SESSION.max_user_connections",
@@ -25,25 +25,25 @@ _CONNECTIONS = (
 
 
 def worker_count(settings: TransferSettings, primary: Session, secondary: Session) -> int:
-    """Return how many workers copy over links to these servers. Raises ServerError."""
-    found = side_by_side(lambda: _look(primary), lambda: _look(secondary))
-    seconds = max(took for took, _ in found)
-    wanted = min(int(settings.workers * (1 + seconds / _WORK_SECONDS)), settings.far_workers)
+    """Return how many workers copy over the links to these servers. Raises ServerError."""
+    measured = side_by_side(lambda: _measure(primary), lambda: _measure(secondary))
+    answer_seconds = max(seconds for seconds, _ in measured)
+    wanted = min(int(settings.workers * (1 + answer_seconds / _WORK_SECONDS)), settings.far_workers)
     if wanted <= settings.workers:
         return settings.workers
-    return max(settings.workers, min(wanted, *(free // _SHARE // _PER_WORKER for _, free in found)))
+    return max(settings.workers, min(wanted, *(free // _SHARE // _PER_WORKER for _, free in measured)))
 
 
-def _look(session: Session) -> tuple[float, int]:
-    """Return how long an answer takes, seconds, and how many connections the server may still take of us."""
+def _measure(session: Session) -> tuple[float, int]:
+    """Return how many seconds an answer takes, and how many connections the server may still accept from our user."""
     began = time.monotonic()
     limits, used = session.rows_of_each(_CONNECTIONS)
-    took = time.monotonic() - began
-    if took > _NEAR_SECONDS:
-        # The server may be near, and busy for a moment.
+    seconds = time.monotonic() - began
+    if seconds > _NEAR_SECONDS:
+        # The server may be near and only busy for a moment.
         began = time.monotonic()
         session.execute("DO 0")
-        took = min(took, time.monotonic() - began)
-    whole, ours = map(int, limits[0])
-    left = whole - int(used[0][1])
-    return took, min(left, ours) if ours else left
+        seconds = min(seconds, time.monotonic() - began)
+    server_limit, user_limit = map(int, limits[0])
+    free = server_limit - int(used[0][1])
+    return seconds, min(free, user_limit) if user_limit else free

@@ -1,4 +1,4 @@
-"""What is left to do: tables to begin and ranges to copy, shared by the workers."""
+"""Share the remaining work between the workers: tables to begin and ranges to copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Begin a table, or complete one that is copied (`range_number` 0), or copy one of its ranges.
+    """One task: begin a table, or complete one whose rows are copied (`range_number` 0), or copy one of its ranges.
 
     `others` are small tables that are copied together with it.
     """
@@ -28,10 +28,11 @@ class Task:
 
 
 class WorkQueue:
-    """Tasks, those of the largest tables first; it ends when none is left and none is being done.
+    """The tasks, largest tables first. The queue ends when no task is left and none is being done.
 
-    Ranges of tables that were begun come before tables that are to begin. But while fewer than `ahead` ranges wait, a
-    table is begun first: workers that begin tables wait for answers, and others keep the servers busy with rows.
+    Ranges of tables that were begun come before tables to begin. But while fewer than `ahead` ranges wait, a table is
+    begun first: workers that begin tables wait for answers, and others keep the servers busy with rows. All methods may
+    be called from any thread.
     """
 
     def __init__(self, stop: StopToken, ahead: int = 0) -> None:
@@ -54,7 +55,7 @@ class WorkQueue:
             self._changed.notify_all()
 
     def take(self) -> Task | None:
-        """Return the next task, None when the work is over; waits while others may still add some."""
+        """Return the next task, None when the work is over; wait while other workers may still add tasks."""
         with self._changed:
             while not self.is_over:
                 heap = self._next()
@@ -71,18 +72,18 @@ class WorkQueue:
         return self._ranges if self._ranges and (is_enough_begun or not self._tables) else self._tables
 
     def done(self) -> None:
-        """Note the end of a task that was taken."""
+        """Record the end of a task that was taken."""
         with self._changed:
             self._busy -= 1
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        """End the work of all: an error that concerns more than one table."""
+        """End the work of all workers because of an error that concerns more than one table."""
         with self._changed:
             self.error = self.error or error
             self._changed.notify_all()
 
     @property
     def is_over(self) -> bool:
-        """Say whether nobody shall begin another chunk: a stop, or an error of the whole."""
+        """Return True if no worker may begin another chunk: after a stop, or after an error of the whole copy."""
         return self._stop.is_set or self.error is not None

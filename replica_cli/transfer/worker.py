@@ -1,4 +1,4 @@
-"""One worker: begins tables, copies ranges, and knows what to do when a server says no."""
+"""Run one copy worker: it begins tables, copies ranges, and handles the errors of both servers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
 from replica_cli.transfer.making import make_table
-from replica_cli.transfer.modes import ROW_MODES, may_be_of_the_mode
+from replica_cli.transfer.modes import ROW_MODES, may_depend_on_mode
 from replica_cli.transfer.prefetch import Prefetch
 from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
 from replica_cli.transfer.schema_changes import gone_since
@@ -56,18 +56,18 @@ logger = logging.getLogger(__name__)
 
 _RESTARTS_LIMIT = 5
 _LOSSES_LIMIT = 10
-_AWAY = frozenset({CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR})
+_UNREACHABLE = frozenset({CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR})
 
 
 class Worker:
-    """Does tasks until there are none. All of its connections are its own."""
+    """Does tasks until there are none. It shares its connections with no other worker."""
 
     def __init__(
         self,
         plan: CopyPlan,
         connections: Connections,
         queue: WorkQueue,
-        meter: ProgressTracker,
+        tracker: ProgressTracker,
         *,
         facts: ServerFacts,
         retry: Retry,
@@ -76,17 +76,19 @@ class Worker:
         self._plan = plan
         self._connections = connections
         self._queue = queue
-        self._meter = meter
+        self._tracker = tracker
         self._facts = facts
         self._retry = retry
         self._stop = stop
         self._commits = 0
         self._waits = LockWaits(
-            connections.ends, lambda: stop.is_set or queue.is_over, lambda table, text: meter.wait(str(table), text)
+            connections.endpoints,
+            lambda: stop.is_set or queue.is_over,
+            lambda table, text: tracker.wait(str(table), text),
         )
 
     def run(self) -> None:
-        """Work until the queue is over; an error that is no table's own ends the work of all."""
+        """Work until the queue is over. An error that is not caused by one table ends the work of all workers."""
         with closing(self._connections):
             while (task := self._queue.take()) is not None:
                 try:
@@ -96,7 +98,7 @@ class Worker:
                         self._do(task)
                 except Interrupted:
                     logger.debug("stopped while waiting to try again")
-                except BaseException as error:  # noqa: BLE001 - the top of a thread: the run raises it
+                except BaseException as error:  # noqa: BLE001 - the top of a thread: `run_copy` raises it
                     self._queue.fail(error)
                 finally:
                     self._queue.done()
@@ -106,38 +108,38 @@ class Worker:
         is_copied = run.planned.action is TableAction.DONE
         group = (run,) if is_copied else run.group
         try:
-            self._trying(lambda: self._carry_out(task))
+            self._with_retries(lambda: self._carry_out(task))
         except TableAltered as error:
-            self._say(logging.INFO, "%s: %s", run.name, error.message)
-            for each in group:
-                each.is_altered = True
+            self._log(logging.INFO, "%s: %s", run.name, error.message)
+            for member in group:
+                member.is_altered = True
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
             self._check_servers(error)
-            for each in group:
-                self._give_up(each, error)
+            for member in group:
+                self._give_up(member, error)
         if not is_copied and (task.range_number or run.reads_whole or run.is_altered):
-            for each in group:
-                self._leave(each, was_range=bool(task.range_number))
+            for member in group:
+                self._finish_part(member, was_range=bool(task.range_number))
 
     def _do_together(self, task: Task) -> None:
         runs = (task.run, *task.others)
         filled: tuple[TableRun, ...] = ()
         try:
-            filled = Together(self._plan, self._connections, self._waits, self._meter).copy(runs)
+            filled = Together(self._plan, self._connections, self._waits, self._tracker).copy(runs)
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
-            # Each by itself shows what is wrong, and with what.
+            # Copying each table alone shows which table is wrong, and why.
             self._connections.close()
-            self._say(logging.INFO, "%d small tables are copied one by one, after: %s", len(runs), error.message)
+            self._log(logging.INFO, "%d small tables are copied one by one, after: %s", len(runs), error.message)
         rest = [run for run in runs if not run.is_finished]
         for run in rest:
             if run in filled:
-                self._leave(run, was_range=False)
+                self._finish_part(run, was_range=False)
             else:
-                self._meter.start_over(str(run.name))
+                self._tracker.start_over(str(run.name))
                 self._queue.put(Task(run))
 
     def _carry_out(self, task: Task) -> None:
@@ -151,7 +153,8 @@ class Worker:
         else:
             self._begin(run)
 
-    def _trying(self, work: Callable[[], None]) -> None:
+    def _with_retries(self, work: Callable[[], None]) -> None:
+        """Do the work; repeat it after an error that may go away."""
         attempt = losses = 0
         while True:
             before = self._commits
@@ -159,25 +162,26 @@ class Worker:
                 self._connections.open_all()
                 return work()
             except OtherModeNeeded as error:
-                # The reading session was cut: the chunk is read again.
+                # The reading session was cut, so the chunk is read again.
                 self._connections.close()
-                self._say(logging.INFO, "%s", error.message)
+                self._log(logging.INFO, "%s", error.message)
             except ServerError as error:
-                # Whatever was open is rolled back with its connection; the progress row tells what was kept.
+                # An open transaction is rolled back with its connection. The progress row says what was committed.
                 self._connections.close()
                 if error.remedy is Remedy.FATAL:
                     raise
                 attempt = 1 if self._commits > before else attempt + 1
-                # A server that is away is waited for. One that hangs up on the same chunk again and again (a packet
-                # that something on the way does not pass) would be asked for ever.
-                was_lost = error.is_connection_lost and error.errno not in _AWAY and self._commits == before
+                # The worker waits for a server that cannot be reached. But it gives up on a server that hangs up on the
+                # same chunk again and again, for example because something between them does not pass a packet:
+                # otherwise it would try for ever.
+                was_lost = error.is_connection_lost and error.errno not in _UNREACHABLE and self._commits == before
                 losses = losses + 1 if was_lost else 0
                 if losses >= _LOSSES_LIMIT:
                     raise
                 limit = self._retry.attempts if error.remedy is Remedy.RETRY else self._retry.reconnect_attempts
                 if limit and attempt >= limit:
                     raise
-                self._say(logging.WARNING, "trying again after: %s", error.message)
+                self._log(logging.WARNING, "trying again after: %s", error.message)
                 if self._stop.wait(delay_after(attempt, self._retry)):
                     raise Interrupted("asked to stop while waiting to try again") from error
 
@@ -187,7 +191,7 @@ class Worker:
         with noticing_ddl():
             ranges = split(self._connections.reader, run, self._plan)
         begin_table(secondary, self._plan, run, ranges)
-        self._meter.begin(str(run.name), CopyStep.ROWS)
+        self._tracker.begin(str(run.name), CopyStep.ROWS)
         with run.lock:
             run.open_ranges = len(ranges)
             run.ranges = {r.number: r for r in ranges}
@@ -195,12 +199,12 @@ class Worker:
 
     def _make(self, run: TableRun) -> None:
         secondary = self._connections.secondary
-        self._meter.begin(str(run.name), CopyStep.PREPARING)
+        self._tracker.begin(str(run.name), CopyStep.PREPARING)
 
         def make() -> None:
-            # After a wait for a lock again: another process may write by now.
-            self._connections.ends.guard(secondary)
-            # Progress goes before the rows do: a death between the two must not leave ranges that look done.
+            # The guard is called again after each wait for a lock: another process may write by now.
+            self._connections.endpoints.guard(secondary)
+            # Progress is deleted before the rows: a kill between the two must not leave ranges that look done.
             if run.has_progress:
                 self._store(secondary).forget(run.name)
             make_table(secondary, run, self._plan.instance)
@@ -209,15 +213,16 @@ class Worker:
 
     def _copy_range(self, run: TableRun, number: int) -> None:
         writer, store = self._connections.writer, self._store(self._connections.writer)
-        # A range that was begun now has not moved: if another process moves it, the first chunk finds that out.
+        # If this run has begun the range, its progress is known. If another process moves it, the first chunk shows
+        # that.
         progress, key = run.ranges.pop(number, None) or store.load_range(run.name, number), run.source.key
         if progress is None or progress.is_done or key is None or run.is_given_up:
             return
-        mode = run.mode  # another worker may raise it between the two: the one writes what the other compares
+        mode = run.mode  # read once: reader and writer need the same mode, and another worker may raise it
         reader = RangeReader(
             self._connections.reader, run.source.definition, key,
             chunk_rows=run.rows_at_once or self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit,
-            care=run.source.care, with_digest=self._is_compared(run, mode),
+            json_handling=run.source.json_handling, with_digest=self._is_compared(run, mode),
         )  # fmt: skip
         chunks = ChunkWriter(writer, store, run.source.definition, run.target, mode)
         self._write_all(run, chunks, progress, reader.chunks(progress))
@@ -225,23 +230,25 @@ class Worker:
 
     def _copy_whole(self, group: tuple[TableRun, ...]) -> None:
         if group[0].source.needs_lock:
-            # First, as a wait for a lock on the secondary would keep writers of the locked table waiting too.
+            # Before the lock on the primary is taken: a wait for a lock on the secondary would make writers of the
+            # locked table wait too.
             self._check_definition(group[0])
             self._make(group[0])
-        # A plain session opens the snapshot, as positions are text; it turns to bytes for the rows.
+        # The session is a text session until the snapshot is open, because positions are text. For the rows it changes
+        # to bytes.
         self._connections.drop("reader")
         reader = self._connections.reader
         reader.execute("SET NAMES utf8mb4")
         failure: ReplicaError | None = None
         try:
-            with noticing_ddl(), self._held_still(group, reader) as position:
+            with noticing_ddl(), self._snapshot(group, reader) as position:
                 try:
                     for run in group:
                         self._fill_whole(run, reader, position)
                 except ReplicaError as error:
                     failure = error
         except ServerError:
-            # A stream that is left early is cut, and the end of its snapshot fails: that is no news.
+            # If reading ends early, the connection is cut and the end of its snapshot fails. That is expected.
             if failure is None and not self._queue.is_over:
                 raise
         finally:
@@ -249,7 +256,8 @@ class Worker:
         if failure is not None:
             raise failure
 
-    def _held_still(self, group: tuple[TableRun, ...], reader: Session) -> AbstractContextManager[Position]:
+    def _snapshot(self, group: tuple[TableRun, ...], reader: Session) -> AbstractContextManager[Position]:
+        """Return the context in which the rows of the tables do not change for the reader."""
         if group[0].source.needs_lock:
             return locked_table(reader, self._facts, group[0].name)
         return table_snapshot(reader, self._connections.primary, self._facts, [run.name for run in group])
@@ -260,8 +268,8 @@ class Worker:
         if not run.source.needs_lock:
             self._make(run)
         begin_table(self._connections.secondary, self._plan, run, (RangeProgress(1),))
-        self._meter.start_over(str(run.name))
-        self._meter.begin(str(run.name), CopyStep.ROWS)
+        self._tracker.start_over(str(run.name))
+        self._tracker.begin(str(run.name), CopyStep.ROWS)
         reader.execute("SET NAMES binary")
         writer = self._connections.writer
         mode = run.mode
@@ -272,13 +280,14 @@ class Worker:
                 reader,
                 run.source.definition,
                 packet_limit=limit,
-                care=run.source.care,
+                json_handling=run.source.json_handling,
                 with_digest=self._is_compared(run, mode),
             )
         else:
             paging = RangeReader(
                 reader, run.source.definition, run.source.key, chunk_rows=self._plan.settings.chunk_rows,
-                packet_limit=limit, care=run.source.care, in_snapshot=True, with_digest=self._is_compared(run, mode),
+                packet_limit=limit, json_handling=run.source.json_handling, in_snapshot=True,
+                with_digest=self._is_compared(run, mode),
             )  # fmt: skip
             rows = paging.chunks(RangeProgress(1))
         self._write_all(run, chunks, RangeProgress(1), rows)
@@ -291,13 +300,14 @@ class Worker:
         with Prefetch(chunks, self._connections.reader) as ahead:
             for chunk in ahead:
                 if not run.reads_whole:
-                    # A snapshot that nobody reads for a minute is cut off by the server: it is read to its end.
+                    # A pause does not stop the reading of a snapshot, because the server cuts a connection that is not
+                    # read for a minute.
                     self._stop.hold()
                 if run.is_given_up or self._queue.is_over:
                     break
                 progress = self._write(run, writer, progress, chunk)
                 self._commits += 1
-                self._meter.add(str(run.name), chunk.row_count, chunk.byte_count)
+                self._tracker.add(str(run.name), chunk.row_count, chunk.byte_count)
         if ahead.is_cut:
             self._connections.drop("reader")
 
@@ -306,23 +316,24 @@ class Worker:
             return writer.write(progress, chunk)
         except ServerError as error:
             if error.remedy is Remedy.FATAL and error.errno not in DUPLICATES and self._was_altered(run):
-                # A longer value, another column: rows of the new definition do not fit the table of the old one.
+                # A longer value or another column: rows of the new definition do not fit into the table of the old one.
                 raise TableAltered(f"{run.name}: the table was altered on the primary") from error
-            if may_be_of_the_mode(error, run.source.definition) and writer.mode + 1 < len(ROW_MODES):
+            if may_depend_on_mode(error, run.source.definition) and writer.mode + 1 < len(ROW_MODES):
                 run.mode = max(run.mode, writer.mode + 1)
                 raise OtherModeNeeded(f"{run.name}: in another sql_mode, after: {error.message}") from error
             if error.errno not in DUPLICATES or not self._may_replace(run):
                 raise
-            # The row in the way was read before the primary gave its value to this one: its own change is in the
-            # log behind `start` and puts it right in the replay window.
-            self._say(logging.INFO, "%s: rows read at different moments meet on a unique key", run.name)
+            # The existing row was read before the primary gave its value to the new row. The change of the existing row
+            # is in the log after `start`, and the replay window corrects it.
+            self._log(logging.INFO, "%s: rows read at different moments meet on a unique key", run.name)
             return writer.write(progress, chunk, replaces=True)
 
     def _is_compared(self, run: TableRun, mode: int) -> bool:
-        """Say whether rows are compared as they are written: in another mode, or as values come out otherwise unseen.
+        """Return True if rows are compared with the primary's when they are written.
 
-        A date that does not exist is kept as it is in our sessions, and is no date in others. Between two flavours the
-        same value may be another literal, so there only what was refused is compared.
+        That is so in every mode but the first, and for stored generated columns, whose values may come out different
+        without an error: our sessions keep a date that does not exist, and other sessions do not. Between two flavours
+        the same value may be another literal, so only rows that were refused are compared.
         """
         computes = any(c.is_generated and "STORED" in c.extra.upper() for c in run.source.definition.columns)
         return mode > 0 or (computes and not self._plan.origin.crossing.is_needed)
@@ -334,35 +345,36 @@ class Worker:
         start = run.start
         if start is None or run.reads_whole or sum(i.is_unique for i in run.source.definition.indexes) < 2:
             return False
-        # Nothing was written since: then no moment differs, and the duplicate is a fault that must show.
-        now = current_position(self._connections.primary, self._facts)
-        return now.order != start.order if start.file else now.gtid != start.gtid
+        # If nothing was written since `start`, the rows are of one moment, and the duplicate is a fault that must show.
+        current = current_position(self._connections.primary, self._facts)
+        return current.order != start.order if start.file else current.gtid != start.gtid
 
-    def _leave(self, run: TableRun, *, was_range: bool) -> None:
+    def _finish_part(self, run: TableRun, *, was_range: bool) -> None:
+        """Record that a range, or the whole work on a table, has ended; finish the table after its last range."""
         with run.lock:
             if was_range:
                 run.open_ranges -= 1
             if run.open_ranges > 0 or run.failure is not None or run.is_finished:
                 return
         try:
-            self._trying(lambda: self._end(run))
+            self._with_retries(lambda: self._finish_table(run))
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
             self._check_servers(error)
             self._give_up(run, error)
 
-    def _end(self, run: TableRun) -> None:
+    def _finish_table(self, run: TableRun) -> None:
         if run.is_altered:
             self._restart(run)
             return
-        if not self._is_all_there(run):
-            if not self._is_cut_short(run):
+        if not self._has_all_rows(run):
+            if not self._ends_early(run):
                 self._restart(run)
             return
-        self._meter.begin(str(run.name), CopyStep.CHECKING)
+        self._tracker.begin(str(run.name), CopyStep.CHECKING)
         fingerprint = current_fingerprint(self._connections.primary, self._plan.origin, run.name)
-        # Gone is no reason to begin again: its end is in the log behind `start`.
+        # A table that is gone does not begin again: its DROP or RENAME is in the log after `start`.
         if fingerprint not in (None, run.source.fingerprint):
             self._restart(run)
             return
@@ -370,64 +382,70 @@ class Worker:
         self._complete(run)
 
     def _complete(self, run: TableRun) -> None:
-        """Make what is missing of a table whose rows are all there: that may take long, and a resume need not copy."""
+        """Build the missing indexes of a table whose rows are all copied.
+
+        That may take long. A resume does not copy the rows again.
+        """
         add_deferred_keys(
             self._connections, run, self._waits,
-            begins=lambda: self._meter.begin(str(run.name), CopyStep.INDEXES),
+            on_begin=lambda: self._tracker.begin(str(run.name), CopyStep.INDEXES),
         )  # fmt: skip
         run.is_finished = True
-        self._meter.finish(str(run.name))
+        self._tracker.finish(str(run.name))
 
     def _restart(self, run: TableRun) -> None:
-        # Definition first, position second: a DDL between the two shows as another fingerprint at the end.
+        # The definition is read before the position: a DDL statement between them shows as another fingerprint at the
+        # end.
         source = reread_source(self._connections.primary, self._plan.origin, run.name)
         if source is None:
             if run.start is None:
-                # From where on its events count is not known: another turn looks whether it is there again.
+                # The position from which its events count is not known. Another run looks if the table exists again.
                 run.must_repeat = True
             else:
-                # It was still there when `start` had been read, so the log after `start` says what became of it.
+                # It existed when `start` was read, so the log after `start` says what became of it.
                 run.is_altered, run.is_finished = False, True
             return
         if len(run.group) > 1:
-            # The moment of its relatives no longer fits: all of them begin again, together.
-            for each in run.group:
-                each.must_repeat = True
+            # The other tables of its group are of another moment. All of them begin again, together.
+            for member in run.group:
+                member.must_repeat = True
             return
         run.restarts += 1
         if run.restarts > _RESTARTS_LIMIT:
             raise TableAltered(
                 f"{run.name}: altered {run.restarts} times while it was copied", hint="copy it when its DDL is over"
             )
-        self._say(logging.INFO, "%s: its copy begins again, as the table was altered on the primary", run.name)
+        self._log(logging.INFO, "%s: its copy begins again, as the table was altered on the primary", run.name)
         run.start = visible_position(self._connections.primary, self._facts)
         if gone_since(self._connections.primary, [run.name]):
-            # It may have gone before the position, and then no later event of the log says so: it is planned again.
+            # It may have gone before the position, and then no later event in the log says that. It must be planned
+            # again.
             run.must_repeat = True
             return
         run.begin_again(source)
-        self._meter.start_over(str(run.name))
+        self._tracker.start_over(str(run.name))
         self._queue.put(Task(run))
 
-    def _is_cut_short(self, run: TableRun) -> bool:
-        """Say whether rows are missing because the copy ends early, or because the whole family is copied again."""
+    def _ends_early(self, run: TableRun) -> bool:
+        """Return True if rows are missing because the copy ends early or because the whole group is copied again."""
         return self._stop.is_set or self._queue.is_over or run.must_repeat
 
-    def _is_all_there(self, run: TableRun) -> bool:
+    def _has_all_rows(self, run: TableRun) -> bool:
+        """Return True if all ranges of the table are done."""
         progress = self._store(self._connections.secondary).load_table(run.name)
         return progress is not None and bool(progress.ranges) and all(r.is_done for r in progress.ranges)
 
     def _check_servers(self, error: ReplicaError) -> None:
-        """Raise an error that is no table's own: a server is away, or cannot write now.
+        """Raise an error that is not caused by one table: a server cannot be reached, or cannot write.
 
-        A server that answers and hangs up on the same rows again and again is of the table: something on the way may
-        not pass its packets.
+        If a server answers but hangs up on the same rows again and again, the table is the cause: something between
+        them may not pass its packets.
         """
         if isinstance(error, PrimaryError | SecondaryError):
             raise error
         if not isinstance(error, ServerError) or error.remedy is Remedy.RETRY or is_of_table(error):
             return
-        if not error.is_connection_lost or error.errno in _AWAY:
+        if not error.is_connection_lost or error.errno in _UNREACHABLE:
             raise error
         self._connections.close()
         for session in (self._connections.primary, self._connections.secondary):
@@ -437,10 +455,10 @@ class Worker:
         with run.lock:
             if run.failure is None:
                 run.failure = error.message
-                self._meter.fail()
-        self._say(logging.ERROR, "%s: %s", run.name, error.message)
+                self._tracker.fail()
+        self._log(logging.ERROR, "%s: %s", run.name, error.message)
 
-    def _say(self, level: int, message: str, *args: object) -> None:
+    def _log(self, level: int, message: str, *args: object) -> None:
         log(logger, level, Tag.of(level), message, *args, instance=self._plan.instance)
 
     def _store(self, session: Session) -> ProgressStore:

@@ -1,4 +1,4 @@
-"""A chunk and its progress row: one transaction on the secondary."""
+"""Write a chunk and its progress row in one transaction on the secondary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ChunkWriter:
-    """Writes chunks of one table; `mode` is the number of the session's mode among ROW_MODES."""
+    """Writes chunks of one table. `mode` is the index in ROW_MODES of the session's mode."""
 
     def __init__(
         self, session: Session, store: ProgressStore, definition: TableDefinition, target: TableName, mode: int = 0
@@ -33,21 +33,26 @@ class ChunkWriter:
         self._store = store
         self._name = definition.name
         self.mode = mode
-        self._made = replace(definition, name=target)
+        self._target_definition = replace(definition, name=target)
         names = [c.name for c in definition.written_columns]
         self._insert = insert_head(target, names)
         self._replace = insert_head(target, names, replaces=True)
-        # Until it does not work, such as where the server forbids it. A sequence takes INSERT alone.
+        # LOAD DATA is used until it fails, for example because the server forbids it. A sequence only takes INSERT.
         takes_text = session.may_load and not (definition.is_sequence or mode)
         self._load = load_statement(target, definition.written_columns) if takes_text else None
 
     def write(self, before: RangeProgress, chunk: Chunk, *, replaces: bool = False) -> RangeProgress:
-        """Write a chunk and return where its range stands then; both or neither are on the secondary.
+        """Write a chunk and return the new progress of its range; the secondary has both or neither.
 
-        `replaces` puts a row in the place of one that meets it on another unique key.
-        Raises Fenced where another process moved the range, ChunkBroken where the number of rows differs, ServerError.
-        After an error no transaction is open: it would keep the progress row locked, and a copy that begins again
+        `replaces`: a row replaces one that has the same value in another unique key.
+
+        After an error no transaction is open. It would keep the progress row locked, and a copy that begins again
         writes that row on another connection.
+
+        Raises:
+            Fenced: another process has moved the range.
+            ChunkBroken: the secondary wrote another number of rows, or computes other values.
+            ServerError: the secondary refuses a statement or does not answer.
         """
         last_key = before.last_key if chunk.last_key is None else join_literals(chunk.last_key)
         done = replace(
@@ -72,20 +77,21 @@ class ChunkWriter:
         return done
 
     def _commit(self, advance: bytes, chunk: Chunk, *, replaces: bool) -> None:
-        # The progress row first: a writer that was overtaken finds out before it ships a row.
-        first = [b"START TRANSACTION", advance]
+        # The progress row is written first, so that a writer that another process has replaced notices it before it
+        # sends rows.
+        first_statements = [b"START TRANSACTION", advance]
         written = None
         if self._load is not None and chunk.values and not (replaces or chunk.holds_enum_zero):
-            written = self._loaded(first, self._load, chunk)
+            written = self._write_by_load(first_statements, self._load, chunk)
             if written is None:
                 self._load = None
                 self._session.rollback()
         if written is None:
             head = self._replace if replaces else self._insert
-            if self._session.execute_each(first)[1] != 1:
-                raise self._overtaken()
+            if self._session.execute_each(first_statements)[1] != 1:
+                raise self._fenced_error()
             written = sum(self._session.execute(head + values) for values in chunk.values)
-        # A row that is replaced counts twice: once gone, once there.
+        # A replaced row counts twice: one delete and one insert.
         if written != chunk.row_count and not (replaces and written > chunk.row_count):
             raise ChunkBroken(
                 f"{self._name}: the primary counted {chunk.row_count} rows in a chunk, the secondary {written}",
@@ -96,37 +102,38 @@ class ChunkWriter:
         self._session.commit()
 
     def _compare(self, chunk: Chunk) -> None:
-        """Compare what is there now with the primary's: in this mode the server may have changed a value."""
-        if self._session.row(digest_query(self._made, chunk.condition)) != chunk.digest:
+        """Compare the written rows with the primary's: in this mode the server may have changed a value."""
+        if self._session.row(digest_query(self._target_definition, chunk.condition)) != chunk.digest:
             raise ChunkBroken(
                 f"{self._name}: the secondary computes other values than the primary holds, in each mode that it takes "
                 "the rows in",
                 hint="nothing of this chunk was kept; write these rows again on the primary, or leave the table out",
             )
 
-    def _overtaken(self) -> Fenced:
+    def _fenced_error(self) -> Fenced:
         return Fenced(
             f"{self._name}: another process copies this table",
             hint="nothing of the last chunk was kept; this process stops, the other goes on",
         )
 
-    def _loaded(self, first: Sequence[bytes], statement: bytes, chunk: Chunk) -> int | None:
-        """Write a chunk by LOAD DATA; None where it cannot be, or the server did not take each row as it is.
+    def _write_by_load(self, first: Sequence[bytes], statement: bytes, chunk: Chunk) -> int | None:
+        """Write a chunk with LOAD DATA; return the number of rows.
 
-        `first` goes with the first of its texts; the last of these statements has to find a row.
+        Return None if LOAD DATA does not work, or if the server did not take each row as it is. `first` is sent before
+        the first list of values, and its last statement must change a row.
         """
         written = 0
         for number, values in enumerate(chunk.values):
             try:
-                found = self._session.load(statement, values + ROW_END, first=() if number else first)
+                result = self._session.load(statement, values + ROW_END, first=() if number else first)
             except ServerError as error:
                 if error.errno in LOADING_IS_OFF:
                     self._session.may_load = False
                     return None
                 raise
-            if found is None:
-                raise self._overtaken()
-            if found.warning_count:
+            if result is None:
+                raise self._fenced_error()
+            if result.warning_count:
                 return None
-            written += found.row_count
+            written += result.row_count
         return written if written == chunk.row_count else None

@@ -1,6 +1,7 @@
-"""What statements of the stream made, compared with what they made on the primary.
+"""Compare the tables that statements of the stream altered with the same tables on the primary.
 
-The log does not tell all of a statement's session. Where the outcome differs the table is copied again, once.
+The log does not hold everything of a statement's session, so the same statement can make another definition on the
+secondary. If the definitions differ, the table is copied again, once.
 """
 
 from __future__ import annotations
@@ -34,31 +35,36 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 1.0
-# What changes rows, now or with the next statement; and of the rest what a session of another kind makes.
+_POLL_SECONDS = 1.0
+# A difference of these aspects changes no row, at once or with the next statement: it does not count.
 _HARMLESS = frozenset({Aspect.CHECK, Aspect.TRIGGER, Aspect.ENGINE, Aspect.MISSING_TABLE, Aspect.EXTRA_TABLE})
+# A difference of these aspects counts although it breaks nothing: it shows that the session was not the same.
 _COUNTED = frozenset({Aspect.COLLATION, Aspect.TABLE_COLLATION, Aspect.NULLABILITY})
-# Across flavours the texts of expressions and the names of keys differ without a reason.
-_ACROSS = frozenset(
+# Between two flavours only these aspects count: the texts of expressions and the names of keys differ without a reason.
+_COUNTED_ACROSS_FLAVOURS = frozenset(
     {Aspect.MISSING_COLUMN, Aspect.EXTRA_COLUMN, Aspect.COLUMN_ORDER, Aspect.COLUMN_TYPE, Aspect.CHARSET}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Two definitions that differ, None where there is no table, and the end of the primary's log a moment later."""
+    """The result of one comparison: two definitions that differ, and the end of the primary's log after they were read.
 
-    ours: TableDefinition | None
-    theirs: TableDefinition | None
+    A definition is None if the table does not exist.
+    """
+
+    primary_table: TableDefinition | None
+    secondary_table: TableDefinition | None
     end: Position
 
 
 class DefinitionCheck:
-    """Compares each table that a statement altered, until both sides are alike or differ for certain.
+    """Compares each table that a statement altered, until both definitions are equal or certainly differ.
 
-    The primary's definition is that of now: a difference may be a statement that is not applied yet. It counts once the
-    stream has passed the end that the log had when it was seen, and neither side has changed since. What differed in
-    the same way before the statement was somebody's own change of the secondary, and is left alone.
+    Used by the worker's main thread between batches. The primary's definition is the current one, so a difference can
+    come from a statement that is not applied yet. A difference counts if the stream has passed the end that the log had
+    when the difference was seen, and neither definition has changed since. A difference that existed in the same way
+    before the statement is left alone: a user made it on the secondary.
     """
 
     def __init__(
@@ -83,40 +89,53 @@ class DefinitionCheck:
         crossing = Crossing(primary_facts.is_mariadb, catalog.is_mariadb)
         self._crossing = crossing if crossing.is_needed else None
         self._seen: dict[TableName, _Seen] = {}
-        self._looked_at = 0.0
+        self._compared_at = 0.0
 
     @property
     def is_over(self) -> bool:
-        """Say whether every table is compared."""
+        """Return True if every table is compared."""
         return not self._altered.before
 
-    def look(self, place: Position, *, is_asked: bool = False) -> None:
-        """Compare what is not compared yet, once a second or where it `is_asked`; `place` is where the stream is.
+    def look(self, position: Position, *, is_forced: bool = False) -> None:
+        """Compare the tables that are not compared yet, at most once a second.
 
-        The process after this one begins with what is left. A table that differs stays noted until the caller has asked
-        for its copy and forgets it. Raises TableChangedInWindow where tables differ for certain, ServerError.
+        A table that is not compared before the process ends is compared by the next process. A table that differs stays
+        recorded until the caller has asked for its copy and forgets it.
+
+        Args:
+            position: the position that the stream has applied.
+            is_forced: compare at once, also if the last comparison is less than a second old.
+
+        Raises:
+            TableChangedInWindow: tables certainly differ.
+            ServerError: a server does not answer.
+
         """
         self._forget_settled()
-        if self.is_over or (time.monotonic() - self._looked_at < _LOOK_SECONDS and not is_asked):
+        if self.is_over or (time.monotonic() - self._compared_at < _POLL_SECONDS and not is_forced):
             return
         for name, record in self._windows.records.items():
-            # Set aside, or copied beside the stream: what that copy makes is the primary's.
+            # The table is quarantined or is copied again: its copy makes the primary's definition.
             if name in self._altered.before and record.state is not TableState.COPIED:
                 self._altered.forget(name)
-        if not self._can_tell(place):
+        if not self._can_tell(position):
             return
         differing = self._differing()
         self._forget_settled()
-        self._looked_at = time.monotonic()
+        self._compared_at = time.monotonic()
         certain = {}
-        for name, (now, difference) in differing.items():
+        for name, (current, difference) in differing.items():
             before = self._seen.get(name)
-            if before is None or (before.ours, before.theirs) != (now.ours, now.theirs):
-                self._seen[name] = now
-            elif self._has_passed(place, before.end) and difference:
+            if before is None or (before.primary_table, before.secondary_table) != (
+                current.primary_table,
+                current.secondary_table,
+            ):
+                self._seen[name] = current
+            elif self._has_passed(position, before.end) and difference:
                 certain[name] = difference
-            elif self._has_passed(place, before.end):
-                # One side has no such table: dropped or renamed, perhaps by hand on the secondary. Its next row tells.
+            elif self._has_passed(position, before.end):
+                # One server does not have the table: it was dropped or renamed, perhaps by hand on the secondary. Its
+                # next row shows that.
                 self._altered.forget(name)
         if certain:
             raise TableChangedInWindow(tuple(certain), "; ".join(certain.values()))
@@ -124,10 +143,10 @@ class DefinitionCheck:
     def _forget_settled(self) -> None:
         if settled := self._altered.settled:
             self._store.forget(settled)
-            self._altered.not_stored(settled)
+            self._altered.mark_not_stored(settled)
 
     def explained(self, error: ApplyRefused) -> TableChangedInWindow | None:
-        """Say whether rows fail because of what a statement made: then the table is copied again. Else return None."""
+        """Return the error that requests a copy if a statement's definition explains why rows fail, else None."""
         name = error.table
         if name is None or name not in self._altered.before or isinstance(error, LockWait):
             return None  # a copy would wait for the same lock
@@ -137,61 +156,72 @@ class DefinitionCheck:
         return TableChangedInWindow((name,), f"{error.message}, after a statement of the stream changed its definition")
 
     def give_up(self) -> None:
-        """Say which tables are not compared: the primary's definitions do not rest."""
+        """Log which tables are not compared: statements on the primary alter them again and again."""
         for name in self._altered.before:
             log(
                 logger, logging.WARNING, Tag.WARN, "its definition is altered all the time and is not compared",
                 instance=self._catalog.server.name, schema=name.schema, table=name.table,
             )  # fmt: skip
 
-    def _can_tell(self, place: Position) -> bool:
-        """Say whether another look can tell more: a stream that is far behind does not ask for the same each second."""
+    def _can_tell(self, position: Position) -> bool:
+        """Return True if another comparison can give a new result.
+
+        A stream with a large distance does not ask for the same definitions each second.
+        """
         waiting = [self._seen.get(name) for name in self._altered.before]
-        return any(seen is None or self._has_passed(place, seen.end) for seen in waiting)
+        return any(seen is None or self._has_passed(position, seen.end) for seen in waiting)
 
     def _differing(self) -> dict[TableName, tuple[_Seen, str]]:
-        ours = self._primary.read(list(self._altered.before))
-        # Whatever made these definitions stands before this place.
+        primary_tables = self._primary.read(list(self._altered.before))
+        # The statements that made these definitions are before this position.
         end = end_of_log(self._primary.session, self._facts)
         targets = {name: self._selection.target(name) for name in self._altered.before}
-        theirs = read_tables(self._catalog, [t for t in targets.values() if t is not None])
-        found = {}
+        secondary_tables = read_tables(self._catalog, [t for t in targets.values() if t is not None])
+        differing = {}
         for name, before in list(self._altered.before.items()):
             target = targets[name]
-            one, other = ours.get(name), theirs.get(target) if target is not None else None
-            difference = self._difference(one, other, before) if one is not None and other is not None else ""
-            # A table that only one side has: a statement that is not applied yet may drop, rename or create it.
-            if difference or (one is None) != (other is None):
-                found[name] = (_Seen(one, other, end), difference)
+            primary, secondary = primary_tables.get(name), secondary_tables.get(target) if target is not None else None
+            difference = (
+                self._difference(primary, secondary, before) if primary is not None and secondary is not None else ""
+            )
+            # A table that only one server has: a statement that is not applied yet may drop, rename or create it.
+            if difference or (primary is None) != (secondary is None):
+                differing[name] = (_Seen(primary, secondary, end), difference)
                 continue
             self._altered.forget(name)
             self._seen.pop(name, None)
-        return found
+        return differing
 
-    def _difference(self, ours: TableDefinition, theirs: TableDefinition, before: TableDefinition | None) -> str:
-        known = {(d.aspect, d.name, d.secondary) for d in self._compared(ours, before)}
-        counted = (d for d in self._compared(ours, theirs) if self._counts(d))
-        return ", ".join(_described(d) for d in counted if (d.aspect, d.name, d.secondary) not in known)
+    def _difference(
+        self, primary_table: TableDefinition, secondary_table: TableDefinition, before: TableDefinition | None
+    ) -> str:
+        earlier = {(d.aspect, d.name, d.secondary) for d in self._compared(primary_table, before)}
+        counted = (d for d in self._compared(primary_table, secondary_table) if self._counts(d))
+        return ", ".join(_described(d) for d in counted if (d.aspect, d.name, d.secondary) not in earlier)
 
-    def _compared(self, ours: TableDefinition, theirs: TableDefinition | None) -> tuple[Difference, ...]:
-        target = self._selection.target(ours.name)
-        if target is None or theirs is None:
+    def _compared(
+        self, primary_table: TableDefinition, secondary_table: TableDefinition | None
+    ) -> tuple[Difference, ...]:
+        target = self._selection.target(primary_table.name)
+        if target is None or secondary_table is None:
             return ()
-        return compare_catalogs({ours.name: ours}, {target: theirs}, self._selection, self._crossing)
+        return compare_catalogs(
+            {primary_table.name: primary_table}, {target: secondary_table}, self._selection, self._crossing
+        )
 
     def _counts(self, difference: Difference) -> bool:
         if self._crossing is not None:
-            return difference.aspect in _ACROSS and difference.severity is Severity.BREAKS
+            return difference.aspect in _COUNTED_ACROSS_FLAVOURS and difference.severity is Severity.BREAKS
         is_breaking = difference.severity is Severity.BREAKS and difference.aspect not in _HARMLESS
         return is_breaking or difference.aspect in _COUNTED
 
-    def _has_passed(self, place: Position, end: Position) -> bool:
-        if place.file and end.file:
-            return place.order >= end.order
-        return covers(place.gtid, end.gtid, is_mariadb=self._facts.is_mariadb)
+    def _has_passed(self, position: Position, end: Position) -> bool:
+        if position.file and end.file:
+            return position.order >= end.order
+        return covers(position.gtid, end.gtid, is_mariadb=self._facts.is_mariadb)
 
 
 def _described(difference: Difference) -> str:
     name = f" {difference.name}" if difference.name else ""
-    ours, theirs = difference.primary or "nothing", difference.secondary or "nothing"
-    return f"{difference.aspect}{name}: the primary made {ours} of it, the secondary {theirs}"
+    primary_value, secondary_value = difference.primary or "nothing", difference.secondary or "nothing"
+    return f"{difference.aspect}{name}: the primary made {primary_value} of it, the secondary {secondary_value}"

@@ -1,4 +1,4 @@
-"""The health watch inside a stream: every half minute both servers are asked, and what is found is logged and kept."""
+"""Check both servers each half minute from the worker: log the results and publish them with the status."""
 
 from __future__ import annotations
 
@@ -37,29 +37,38 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How long to wait between two checks, and how long while a server cannot be reached.
 _WATCH_SECONDS = 30.0
-_AGAIN_SECONDS = 2.0
+_UNREACHABLE_WATCH_SECONDS = 2.0
 _CONNECTIONS = frozenset({"primary-connection", "secondary-connection"})
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
-_MOVING = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
-# A pause, a standby and a stop stand still on purpose.
-_MUST = frozenset({Phase.STARTING, Phase.STREAMING, Phase.RECONNECTING})
+_STREAMING = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
+# In these phases something must move. During a pause, on standby and after a stop nothing is expected to move.
+_MUST_MOVE = frozenset({Phase.STARTING, Phase.STREAMING, Phase.RECONNECTING})
 
 
 class HealthMonitor:
-    """Looks every half minute while its context lasts.
+    """Checks both servers each half minute, in a thread of its own, while its context lasts.
 
-    What it finds goes with the heartbeat into `stream_status`: there `replica health` reads it, from another machine
-    and after this process is gone. A server that hangs holds up this thread alone.
-
-    `doubt` is called when the saved position is not true on the primary any more: the connection to a log that was
-    reset stays open and silent, so the stream has to be told to check its position again.
+    The heartbeat writes the results to `stream_status`. `replica health` reads them there, also from another machine
+    and after this process has ended. The monitor has sessions of its own, so a server that hangs delays only this
+    thread.
     """
 
     def __init__(
         self, settings: Settings, server: Server, board: StatusPublisher, doubt: Callable[[], None] = lambda: None
     ) -> None:
+        """Create the monitor; its thread starts with the context.
+
+        Args:
+            settings: the settings of the worker.
+            server: the secondary.
+            board: takes the results.
+            doubt: called if the saved position is no longer true on the primary. The dump connection to a log that was
+                reset stays open and silent, so the stream has to check its position again.
+
+        """
         self._settings = settings
         self._server = server
         self._board = board
@@ -74,7 +83,7 @@ class HealthMonitor:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def take(self, settings: Settings) -> None:
-        """Go on with other settings. From any thread."""
+        """Use other settings from the next check on. From any thread."""
         self._settings, self._columns = settings, None
         self._has_new_settings = True
 
@@ -96,44 +105,46 @@ class HealthMonitor:
 
     def _watch(self) -> None:
         started_at = time.monotonic()
-        said_at, seconds = started_at, _WATCH_SECONDS
+        logged_at, seconds = started_at, _WATCH_SECONDS
         while not self._end.wait(seconds):
             if time.monotonic() - started_at > QUIET_SECONDS:
                 self._board.set(deaths=0, death="")
-            found = [check for check in self._look() if check is not None]
-            self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in found))
-            # `health` repeats what is found: that a server is away must not be said for long after it is back.
-            is_away = any(c.name in _CONNECTIONS and c.level is not HealthLevel.OK for c in found)
-            seconds = _AGAIN_SECONDS if is_away else _WATCH_SECONDS
-            if time.monotonic() - said_at >= _WATCH_SECONDS or not is_away:
-                said_at = time.monotonic()
-                self._say(found)
+            checks = [check for check in self._look() if check is not None]
+            self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in checks))
+            # `replica health` repeats these results. It must stop reporting an unreachable server soon after the server
+            # is back.
+            is_away = any(c.name in _CONNECTIONS and c.level is not HealthLevel.OK for c in checks)
+            seconds = _UNREACHABLE_WATCH_SECONDS if is_away else _WATCH_SECONDS
+            if time.monotonic() - logged_at >= _WATCH_SECONDS or not is_away:
+                logged_at = time.monotonic()
+                self._log_checks(checks)
 
     def _look(self) -> Iterator[HealthCheck | None]:
-        # Half a minute after the start: that is spared these imports.
+        # Imported at the first check, half a minute after the start: a stream that ends before does not load these
+        # modules.
         from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
 
         instance = self._server.name
         try:
-            found = self._judged()
+            judgement = self._judge_on_open_sessions()
         except ReplicaError as error:
             yield HealthCheck("secondary-connection", HealthLevel.CRITICAL, error.message, instance=instance)
             return
-        state, view = found.state, found.primary
+        state, primary = judgement.state, judgement.primary
         self._seen = state.saved.position if state.saved else None
-        if view.facts is None:
-            yield HealthCheck("primary-connection", HealthLevel.CRITICAL, str(view.error), instance=instance)
+        if primary.facts is None:
+            yield HealthCheck("primary-connection", HealthLevel.CRITICAL, str(primary.error), instance=instance)
         if state.saved is not None:
-            yield check_position(view, state, instance, error=found.error)
-            yield check_retention(view, state, instance)
+            yield check_position(primary, state, instance, error=judgement.error)
+            yield check_retention(primary, state, instance)
         yield check_quarantine(state, instance)
-        if found.is_lost:
+        if judgement.is_lost:
             self._doubt()
-        if view.facts is not None:
+        if primary.facts is not None:
             yield self._look_at_columns(state)
 
-    def _judged(self) -> Judgement:
-        """Ask both servers, on the sessions of the look before; one that was lost since is opened again."""
+    def _judge_on_open_sessions(self) -> Judgement:
+        """Judge the instance on the sessions of the last check, or on new ones if one of them was lost since then."""
         if self._has_new_settings:
             self._has_new_settings = False
             self._drop()
@@ -154,7 +165,7 @@ class HealthMonitor:
 
         seconds = min(self._settings.network.query_timeout, _ANSWER_SECONDS)
         network = replace(self._settings.network, query_timeout=seconds)
-        # They stay open from look to look: a fleet of streams would make connections all day.
+        # The sessions stay open from check to check: otherwise many streams would open connections all day.
         is_known = self._secondary is not None
         secondary = self._secondary = self._secondary or connect(self._server, network)
         if self._primary is None:
@@ -163,11 +174,11 @@ class HealthMonitor:
             read_state, secondary, self._settings.state_schema, self._server.name,
             existing=state_tables() if is_known else None,
         )  # fmt: skip
-        found = judge(read, self._primary, network, is_thorough=self._is_doubtful)
-        if found.primary.facts is not None:
-            # Again and again: two clocks do not run equally fast.
+        judgement = judge(read, self._primary, network, is_thorough=self._is_doubtful)
+        if judgement.primary.facts is not None:
+            # The clock is read at each check: two clocks do not run equally fast.
             self._primary.answer(partial(read_clock, self._board.clock))
-        return found
+        return judgement
 
     def _drop(self) -> None:
         for session in (self._secondary, self._primary):
@@ -176,11 +187,12 @@ class HealthMonitor:
         self._secondary = self._primary = None
 
     def _is_doubtful(self, state: InstanceState, primary: PrimaryView) -> bool:
-        """Return True if a stream has not moved since the last look although the primary's GTID set is another one.
+        """Return True if a stream has not moved since the last check although the primary's GTID set is another one.
 
-        A stream that moves reads a log that is open. Only where it does not, the primary has to read its log for us.
+        A stream that moves reads a log that is open. Only for a stream that does not move, the primary has to read its
+        log for this check.
         """
-        if state.saved is None or primary.position is None or self._board.status.phase not in _MOVING:
+        if state.saved is None or primary.position is None or self._board.status.phase not in _STREAMING:
             return False
         saved = state.saved.position
         return saved == self._seen and saved.gtid != primary.position.gtid
@@ -197,39 +209,42 @@ class HealthMonitor:
         if self._primary is None or self._secondary is None:
             return None
         try:
-            place = self._board.status.position
-            return self._columns.look(self._primary.session, self._secondary, place, left_out=left_out)
+            position = self._board.status.position
+            return self._columns.check(self._primary.session, self._secondary, position, left_out=left_out)
         except ReplicaError:
             self._drop()
-            return None  # that a side is away is told where it is asked for that
+            return None  # another check reports a server that cannot be reached
 
-    def _say(self, found: list[HealthCheck]) -> None:
-        """Say how it goes in one line; nothing applied while the lag grows is worth a warning."""
+    def _log_checks(self, checks: list[HealthCheck]) -> None:
+        """Log status and checks in one line: a warning if a check failed, the lag is too large or nothing moves."""
         status = self._board.status
         copy = status.transfer.status if status.transfer is not None else None
         rows = (status.rows_total, status.rows_uncommitted)
         moved = (status.position, rows, copy and (copy.rows_copied, copy.tables_done))
         lag = status.lag_seconds
         is_late = lag is not None and lag > self._settings.max_lag_seconds
-        # While indexes are built, or the copy is planned, no count moves: that is told, and it is no fault.
-        must_move = copy is not None and not copy.steps if status.phase is Phase.TRANSFERRING else status.phase in _MUST
+        # While a copy builds indexes or is planned, no count moves. The status shows that step, and it is no fault.
+        must_move = (
+            copy is not None and not copy.steps if status.phase is Phase.TRANSFERRING else status.phase in _MUST_MOVE
+        )
         is_stuck = must_move and moved == self._last
         self._last = moved
-        worth_saying = [c for c in found if c.level is not HealthLevel.OK or c.name == "retention-left"]
+        worth_saying = [c for c in checks if c.level is not HealthLevel.OK or c.name == "retention-left"]
         is_bad = is_late or is_stuck or any(c.level is not HealthLevel.OK for c in worth_saying)
-        # The numbers in the sentences change from look to look: what is wrong is what they have in common.
+        # The numbers in the messages change from check to check. The subject is the part that repeated warnings have in
+        # common.
         subject = [f"late {is_late}", f"stuck {is_stuck}", *(f"{c.name} {c.level.name}" for c in worth_saying)]
         log(
             logger, logging.WARNING if is_bad else logging.INFO, Tag.HEALTH,
-            "%s%s%s", _told(status), ", nothing moves" if is_stuck else "",
+            "%s%s%s", _status_text(status), ", nothing moves" if is_stuck else "",
             "".join(f"; {c.name}: {c.message}" for c in worth_saying),
             instance=self._server.name, position=status.position,
             subject=", ".join(subject),
         )  # fmt: skip
 
 
-def _told(status: WorkerStatus) -> str:
-    """Return what a stream or a copy is doing; what is not known, or means nothing in its phase, is left out."""
+def _status_text(status: WorkerStatus) -> str:
+    """Return what a stream or a copy does. Values that are unknown, or that mean nothing in the phase, are left out."""
     parts = [phase_text(status.phase)]
     if status.phase is Phase.TRANSFERRING and status.transfer is None:
         return "planning the copy"

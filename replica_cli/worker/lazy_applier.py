@@ -1,4 +1,4 @@
-"""An applier that is made with the first transaction, for a stream that may end without one."""
+"""An applier that is created when the first transaction comes, for a stream that may end without one."""
 
 from __future__ import annotations
 
@@ -16,59 +16,59 @@ if TYPE_CHECKING:
 
 
 class LazyApplier:
-    """Stands where the saved position is until there is something to apply.
+    """Reports the saved position until there is a transaction to apply, then passes all calls to the applier.
 
-    Making an applier loads half of the modules of a worker and reads a thousand rows, and a run up to the primary's end
-    that has nothing to apply needs none of it.
+    Creating an applier needs half of a worker's modules and reads a thousand rows. A stream that ends at the current
+    end of the log and has nothing to apply needs none of that. Used by the worker's main thread only.
     """
 
     def __init__(self, make: Callable[[], Applier], saved: SavedPosition) -> None:
         self._make = make
         self._saved = saved
-        self._made: Applier | None = None
+        self._applier: Applier | None = None
 
     def make(self) -> Applier:
-        """Return the applier, made if it is not. Raises SecondaryError, ServerError."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+        """Return the applier; create it at the first call. Raises SecondaryError, ServerError."""
+        if self._applier is None:
+            self._applier = self._make()
+        return self._applier
 
     @property
     def position(self) -> Position:
         """Return the last committed position."""
-        return self._saved.position if self._made is None else self._made.position
+        return self._saved.position if self._applier is None else self._applier.position
 
     @property
     def source_time(self) -> int:
-        """Return the primary's time of what was applied last: Unix seconds."""
-        return self._saved.source_time if self._made is None else self._made.source_time
+        """Return the primary's time of the last applied transaction, in Unix seconds."""
+        return self._saved.source_time if self._applier is None else self._applier.source_time
 
     @property
     def is_inside_transaction(self) -> bool:
-        """Say whether a piece of a large transaction is applied and not yet committed."""
-        return self._made is not None and self._made.is_inside_transaction
+        """Return True if a piece of a large transaction is applied and not yet committed."""
+        return self._applier is not None and self._applier.is_inside_transaction
 
     @property
     def uncommitted_rows(self) -> int:
-        """Return the rows that are sent to the secondary and not committed."""
-        return 0 if self._made is None else self._made.uncommitted_rows
+        """Return the number of rows that are sent to the secondary and not committed."""
+        return 0 if self._applier is None else self._applier.uncommitted_rows
 
     def take_tally(self) -> BatchStats:
         """Return what was committed since the last call."""
-        return BatchStats() if self._made is None else self._made.take_tally()
+        return BatchStats() if self._applier is None else self._applier.take_tally()
 
     def apply(
         self, transactions: Sequence[Transaction], *, has_more: Callable[[], bool], on_progress: Callable[[], None]
     ) -> None:
-        """Apply transactions, as the applier does."""
+        """Apply transactions as `Applier.apply` does."""
         self.make().apply(transactions, has_more=has_more, on_progress=on_progress)
 
     def save_position(self) -> None:
-        """Save a position that moved; without an applier none did."""
-        if self._made is not None:
-            self._made.save_position()
+        """Save the position if it has moved. Without an applier it has not."""
+        if self._applier is not None:
+            self._applier.save_position()
 
     def check_definitions(self) -> None:
-        """Notice what somebody else altered on the secondary, of the tables that were met."""
-        if self._made is not None:
-            self._made.check_definitions()
+        """Check if another user altered the tables that the applier has used on the secondary."""
+        if self._applier is not None:
+            self._applier.check_definitions()

@@ -1,4 +1,4 @@
-"""What the supervisor tells a worker process: its orders at the start, then when to end."""
+"""The messages that the supervisor sends to a worker process: its configuration at the start, then when to end."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
 
 STOP, ABORT = "stop", "abort"
-# A process that lived longer than this was no part of a loop of deaths.
+# If a process lived longer than this, its death is not counted as one of several in a row.
 QUIET_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """What a worker process is told at its start. Travels through a pipe: no secret is ever an argument.
+    """The configuration that a worker process gets at its start.
 
-    `deaths`: this many processes in a row died before this one, the last in the way that `death` says.
+    It is sent through a pipe, so that no secret is an argument of the command. `deaths` is the number of processes in a
+    row that died before this one, `death` says how the last of them died.
     """
 
     settings: Settings

@@ -1,8 +1,9 @@
-"""Tables of the primary that the secondary has not, although its position is saved: the stream calls this.
+"""Quarantine tables of the primary that the secondary does not have although it has a saved position.
 
-The log brings those that were made or renamed after the position. Others were dropped on the secondary, or its schemas
-are gone. A copy that the user did not ask for could bring back what was dropped on purpose, and without a word the loss
-would not show before the table's next row. So they are quarantined, with the command that copies them.
+The stream uses it in the worker's main thread. Tables that were made or renamed after the position come with the log.
+Other tables were dropped on the secondary, or their schema is gone. A copy that the user did not ask for could bring
+back what was dropped on purpose, and without a report the loss would show only at the table's next row. So these tables
+are quarantined, with the command that copies them.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _REASON = "it is not on the secondary, and the primary's log did not bring it"
 
 
 class MissingTables:
-    """The tables that are missing when the stream connects: `names`, to be looked at again when `end` is applied.
+    """The tables that are missing when the stream connects: `names`. They are checked again when `end` is applied.
 
-    The end of the log is read after the list of the tables: the log of a table that is made or renamed between the two
-    would lie beyond an end that was read first.
+    The end of the log is read after the list of tables. If it were read first, a table that is made or renamed between
+    the two would come with the log only after that end.
     """
 
     def __init__(
@@ -52,12 +53,21 @@ class MissingTables:
         self.names = self._missing()
         self.end = end_of_log(primary.session, facts)
 
-    def set_aside(self, position: Position, windows: Windows) -> None:
-        """Quarantine what is missing in two looks one after the other; call it when `end` is applied.
+    def quarantine_missing(self, position: Position, windows: Windows) -> None:
+        """Quarantine the tables that are missing at two checks in a row; called when the stream has applied `end`.
 
-        The stream may have passed the end, and the primary is further still: a table that was renamed beyond the end
-        can have its name on the primary again by now, and not here. Then the log brings it until the next look.
-        Raises TablesMissing if the policy is to stop where a table fails, ServerError.
+        The first call moves `end` if tables are still missing; the call at the new `end` quarantines them. The primary
+        may be far ahead of the stream: a table that was renamed after the end of the log can already have its new name
+        on the primary and not yet on the secondary. Then the log brings it before the second check.
+
+        Args:
+            position: the position that the stream has applied; it becomes the start of the quarantine.
+            windows: the stream's records of tables, which get the new ones.
+
+        Raises:
+            TablesMissing: tables are missing, and the policy is to stop if a table fails.
+            ServerError: a server does not answer.
+
         """
         self.names &= self._missing()
         if self.names and not self._is_confirmed:
@@ -72,19 +82,19 @@ class MissingTables:
         self.names = frozenset()
 
     def _missing(self) -> frozenset[TableName]:
-        # Others wait for their copy, or are quarantined already.
-        known = {n for n, record in self._store.load().items() if record.state is not TableState.COPIED}
+        # Tables with another state wait for their copy, or are quarantined already.
+        excluded = {n for n, record in self._store.load().items() if record.state is not TableState.COPIED}
         targets = {
             name: target
             for name in _names(self._primary.ask(_NAMES))
-            if name not in known and (target := self._settings.selection.target(name)) is not None
+            if name not in excluded and (target := self._settings.selection.target(name)) is not None
         }
-        # The secondary may keep names in small letters.
+        # The secondary may store names in lower case.
         listed = {str(name).lower() for name in _names(self._secondary.rows(_NAMES))}
         unlisted = {name: target for name, target in targets.items() if str(target).lower() not in listed}
-        # A list may lack a table that is altered at its moment.
-        there = read_tables(self._secondary, sorted(unlisted.values()))
-        return frozenset(name for name, target in unlisted.items() if target not in there)
+        # information_schema may leave out a table that is altered at that moment.
+        existing = read_tables(self._secondary, sorted(unlisted.values()))
+        return frozenset(name for name, target in unlisted.items() if target not in existing)
 
 
 def _names(rows: Collection[Row]) -> list[TableName]:

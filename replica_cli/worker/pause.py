@@ -1,4 +1,4 @@
-"""A pause in the worker: it holds the lock and the heartbeat, and reads nothing from the primary."""
+"""Hold a worker during a pause: it keeps the writer's lock and the heartbeat, and reads nothing from the primary."""
 
 from __future__ import annotations
 
@@ -16,29 +16,33 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
+# How often the worker checks during a pause that it still holds the writer's lock.
 _LOCK_SECONDS = 5.0
 
 
 def hold(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -> None:
-    """Stand still for as long as a pause lasts, with the lock and the heartbeat; the primary is not read meanwhile.
+    """Wait in the worker's main thread while a pause lasts; return at once if there is none.
 
-    Raises Fenced where the lock was lost on the way, ServerError where the secondary was.
+    Raises:
+        Fenced: the writer's lock was lost during the pause.
+        ServerError: the secondary was lost during the pause.
+
     """
     if stop.is_paused:
-        _stand_still(sessions, board, stop)
+        _wait_for_resume(sessions, board, stop)
 
 
-def _stand_still(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -> None:
+def _wait_for_resume(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -> None:
     instance = board.status.instance
     log(logger, logging.INFO, Tag.INFO, "paused; `replica resume` goes on",
         instance=instance, position=board.status.position)  # fmt: skip
     board.rest()
     board.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
-    looked_at = time.monotonic()
+    checked_at = time.monotonic()
     while stop.is_paused:
         stop.hold(_LOCK_SECONDS)
-        if time.monotonic() - looked_at >= _LOCK_SECONDS:
-            looked_at = time.monotonic()
+        if time.monotonic() - checked_at >= _LOCK_SECONDS:
+            checked_at = time.monotonic()
             if not sessions.lock.is_ours():
                 raise Fenced(f"{instance}: the writer's lock was lost during the pause")
     if not stop.is_set:

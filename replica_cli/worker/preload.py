@@ -1,8 +1,8 @@
-"""All that a running stream may need and does not load at once: who imports this module loads it.
+"""Import all modules that a running stream may need later; importing this module is enough.
 
-The package may be replaced while a stream runs, and modules of another version would not fit those that are loaded. So
-a worker imports this one before it begins; one that may end at once (`--until-caught-up`) a moment later, if it still
-runs.
+The package may be replaced on disk while a stream runs, and modules of another version would not fit the loaded ones.
+So a worker imports this module before it begins. A worker that may end at once (`--until-caught-up`) imports it a few
+seconds later, if it still runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The process of one worker: its messages go to the supervisor through a pipe, its records of the log too."""
+"""The process of one worker. Its status, report and log records go to the supervisor through a pipe.
+
+The main thread runs the `Worker`. The messages thread receives the supervisor's messages and SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _YOUNG_OBJECTS = 50_000
+# The kernel keeps no more characters of a process name.
 _COMM_LENGTH = 15
 _LOAD_SECONDS = 5.0
 
 
 class _PipeHandler(logging.handlers.QueueHandler):
+    """Sends log records through the pipe. It takes a function where its base class takes a queue."""
+
     def __init__(self, send: object) -> None:
         super().__init__(send)  # type: ignore[arg-type]
 
@@ -48,28 +54,28 @@ class _PipeHandler(logging.handlers.QueueHandler):
 
 
 def main() -> None:
-    """Run a worker: the last argument is the descriptor of its pipe."""
+    """Run a worker. The last argument of the command is the file descriptor of its pipe."""
     work(Connection(int(sys.argv[-1])))
 
 
 def work(pipe: Connection) -> None:
-    """Run a worker to its end: its orders come through the pipe."""
+    """Run a worker to its end. Its configuration comes through the pipe."""
     try:
-        orders = pipe.recv()
+        config = pipe.recv()
     except EOFError:
-        return  # the supervisor went before it had given any
+        return  # the supervisor ended before it sent any
     with contextlib.suppress(OSError):
-        # What `ps` and `top` show: there is a worker for each secondary.
-        Path("/proc/self/comm").write_text(orders.server.name[:_COMM_LENGTH])
+        # `ps` and `top` show this name: there is one worker for each secondary.
+        Path("/proc/self/comm").write_text(config.server.name[:_COMM_LENGTH])
     loading = threading.Timer(_LOAD_SECONDS, _load_all)
-    if orders.request.until_caught_up:
-        # Where there is nothing to apply it ends before that, and would load as much again as it needs.
-        _rest_the_collector()
+    if config.request.until_caught_up:
+        # If there is nothing to apply, the worker ends before the timer. Loading would then double what it has to load.
+        _relax_collector()
         loading.start()
     else:
         _load_all()
     try:
-        _run(orders, pipe)
+        _run(config, pipe)
     finally:
         loading.cancel()
         if loading.is_alive():
@@ -77,59 +83,60 @@ def work(pipe: Connection) -> None:
 
 
 def _load_all() -> None:
-    """Load what a stream may need later: while it runs, the package may be replaced."""
+    """Load the modules that a stream may need later: the package may be replaced while the stream runs."""
     importlib.import_module("replica_cli.worker.preload")
-    _rest_the_collector()
+    _relax_collector()
 
 
-def _rest_the_collector() -> None:
-    # Row events come and go by the hundred thousand, and while a stream runs none of them is part of a cycle: looked
-    # through at Python's own pace they cost a third of all our time. What is loaded by now stays. The worker collects
-    # what a failed attempt leaves.
+def _relax_collector() -> None:
+    # Row events are created and freed by the hundred thousand, and while a stream runs none of them is part of a
+    # reference cycle. At Python's default thresholds the collector would take a third of the process's time for them.
+    # Objects that are loaded by this time stay until the end. The worker itself collects what a failed attempt leaves.
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
-def _run(orders: WorkerConfig, pipe: Connection) -> None:
+def _run(config: WorkerConfig, pipe: Connection) -> None:
     stop = StopToken()
     lock = threading.Lock()
 
     def send(message: object) -> None:
-        # The supervisor may be gone: then nobody listens, and the watching thread stops us.
+        # If the supervisor is gone, the message is lost, and the messages thread stops this process.
         with lock, contextlib.suppress(OSError):
             pipe.send(message)
 
-    # SIGTERM may be meant for us, these are the supervisor's, as is SIGINT, which it has blocked.
+    # SIGTERM may be sent to the worker itself. SIGHUP and SIGUSR1 are the supervisor's; so is SIGINT, which it has
+    # blocked.
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     terminated = Wakeup()
     terminated.wake_at_signals()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: None)  # the thread of the orders hears it
-    setup_logging(orders.settings.logging, handler=_PipeHandler(send))
-    logging.getLogger("replica_cli").setLevel(orders.level)
-    install_redactor([orders.settings.primary.password, orders.server.password])
-    board = StatusPublisher(orders.server.name, send)
-    board.set(deaths=orders.deaths, death=orders.death)
-    worker = Worker(orders.settings, orders.request, orders.server, server_id=orders.server_id, board=board, stop=stop)
-    heartbeat = Heartbeat(orders.settings, orders.server, board, stop, cut=worker.abort, on_doubt=worker.look)
-    watch = HealthMonitor(orders.settings, orders.server, board, worker.doubt)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)  # the messages thread handles it
+    setup_logging(config.settings.logging, handler=_PipeHandler(send))
+    logging.getLogger("replica_cli").setLevel(config.level)
+    install_redactor([config.settings.primary.password, config.server.password])
+    board = StatusPublisher(config.server.name, send)
+    board.set(deaths=config.deaths, death=config.death)
+    worker = Worker(config.settings, config.request, config.server, server_id=config.server_id, board=board, stop=stop)
+    heartbeat = Heartbeat(config.settings, config.server, board, stop, cut=worker.abort, on_doubt=worker.check_state)
+    monitor = HealthMonitor(config.settings, config.server, board, worker.doubt)
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)
         heartbeat.take(settings)
-        watch.take(settings)
+        monitor.take(settings)
         worker.take(settings)
 
-    listening = (pipe, terminated, stop, take, worker.abort)
-    threading.Thread(target=_listen, args=listening, name="orders", daemon=True).start()
+    arguments = (pipe, terminated, stop, take, worker.abort)
+    threading.Thread(target=_listen, args=arguments, name="orders", daemon=True).start()
     try:
-        with heartbeat, watch:
+        with heartbeat, monitor:
             report = worker.run()
     except Exception as error:
-        extra = {"tag": str(Tag.PANIC), "instance": orders.server.name}
+        extra = {"tag": str(Tag.PANIC), "instance": config.server.name}
         logger.log(logging.CRITICAL, "unexpected: %s: %s", type(error).__name__, error, exc_info=True, extra=extra)
         report = WorkerReport(
-            orders.server.name, Phase.FAILED, board.status.position,
+            config.server.name, Phase.FAILED, board.status.position,
             failure=Failure("failure", f"{type(error).__name__}: {error}"),
         )  # fmt: skip
     send(report)
@@ -143,22 +150,25 @@ def _listen(
     take: Callable[[Settings], None],
     abort: Callable[[], None],
 ) -> None:
-    """Do what the supervisor orders, and hear SIGTERM: no wait of the main thread has to end for it."""
+    """Handle the supervisor's messages and SIGTERM, so that no wait of the main thread has to end for them.
+
+    It runs in the messages thread. If the supervisor dies, the pipe reports its end, and the worker is asked to stop.
+    """
     is_last = False
     while not is_last:
-        order: object = STOP
+        message: object = STOP
         try:
             if terminated.wait([pipe]):
-                order = pipe.recv()
+                message = pipe.recv()
         except (EOFError, OSError):
-            # The supervisor died: finish the batch in hand and end; the next one starts from the position row.
+            # The supervisor died: finish the current batch and end. The next process starts from the position row.
             is_last = True
-        if isinstance(order, Settings):
-            take(order)
+        if isinstance(message, Settings):
+            take(message)
             continue
-        if not stop.is_set or order == ABORT:
+        if not stop.is_set or message == ABORT:
             stop.request()
-        if order == ABORT or stop.must_abort:
+        if message == ABORT or stop.must_abort:
             abort()
             return
 

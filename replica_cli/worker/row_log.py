@@ -1,4 +1,4 @@
-"""The log's lines of applied rows: one a second for each table and kind of change, however many batches there were."""
+"""Log applied rows: at most one line each second for each table and kind of change, whatever the number of batches."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The shortest time between two reports.
 _SECONDS = 1.0
 
 
 class RowLog:
-    """Adds up what batches did, and logs it. What comes after a quiet second is logged at once."""
+    """Adds up what batches did, and logs the sums. Changes after a second without a report are logged at once."""
 
     def __init__(self, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._instance = instance
@@ -31,11 +32,11 @@ class RowLog:
 
     @property
     def is_waiting(self) -> bool:
-        """Say whether something is not logged yet: `take` is to be called soon, with more or with nothing."""
+        """Return True if something is not logged yet: the caller must call `take` soon, also with an empty batch."""
         return bool(self._sums.rows or self._sums.ignored_statements)
 
     def take(self, tally: BatchStats, position: Position) -> None:
-        """Add what a batch did up to a position, and log the sums if that is due."""
+        """Add what a batch did up to a position, and log the sums if the last report is old enough."""
         self._sums.add(tally)
         if self.is_waiting and self._clock() - self._logged_at >= _SECONDS:
             self.flush(position)

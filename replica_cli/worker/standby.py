@@ -1,8 +1,8 @@
-"""The standby: waits for another process's lease to end, then makes sure that it cannot write any more.
+"""Wait on standby until the lease of another process has run out, then make sure that it cannot write any more.
 
-The lease is the holder's heartbeat. It has run out when the heartbeat did not change for `REPLICA_LEASE` by this
-process's own monotonic clock: no two clocks are compared. A holder beats each second once it knows of a standby, which
-it does within a few seconds.
+The worker's main thread waits here, on a session of its own. The lease has run out when the holder's heartbeat has not
+changed for `REPLICA_LEASE` by this process's own monotonic clock: the clocks of two servers are never compared. A
+holder notices a standby within a few seconds and from then on sends a heartbeat each second.
 """
 
 from __future__ import annotations
@@ -31,16 +31,21 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
-_LOOK_SECONDS = 2.0
-# After the connections of a silent holder were killed.
-_FREE_SECONDS = 0.5
-# An idle holder looks for a standby that often. From then on it beats each second.
-_UNHEARD_SECONDS = IDLE_LOOK_SECONDS + 1.0
-_NOBODY = "another process"
+_POLL_SECONDS = 2.0
+# How often the standby looks after it has killed the connections of a silent holder.
+_KILLED_POLL_SECONDS = 0.5
+# An idle holder looks this seldom for a standby. After it has noticed one it sends a heartbeat each second.
+_UNNOTICED_SECONDS = IDLE_LOOK_SECONDS + 1.0
+_UNKNOWN_HOLDER = "another process"
 
 
 def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: StopToken) -> None:
-    """Return when nobody holds the instance any more, or a stop was asked for. Raises ServerError."""
+    """Return when no process holds the instance any more, or after a stop.
+
+    Raises:
+        ServerError: the secondary does not answer.
+
+    """
     with connect(server, settings.network) as session:
         create_state_schema(session, settings.state_schema)
         looks = Looks(session, settings.state_schema, server.name)
@@ -48,37 +53,38 @@ def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: S
         has_killed = False
         while not stop.is_set:
             sign = looks.stand()
-            if sign.writer_id is None and (_is_over(sign) or (has_killed and _is_silent(sign, seen))):
+            if sign.writer_id is None and (_has_ended(sign) or (has_killed and _is_unchanged(sign, seen))):
                 return
             if sign != seen:
                 seen_at, patience, has_killed = time.monotonic(), settings.network.lease, False
                 if seen is None and sign.writer_id is not None:
-                    # It may be idle, and not know yet that somebody waits. One that has lost the lock says so at once.
-                    patience += _UNHEARD_SECONDS
+                    # The holder may be idle and not have noticed this standby yet. A holder that has lost the lock
+                    # reports that at once.
+                    patience += _UNNOTICED_SECONDS
             seen = sign
-            _tell(session, settings, server, board)
+            _announce(session, settings, server, board)
             silent = time.monotonic() - seen_at
             if silent >= patience and not has_killed:
                 _take_over(session, settings, server, sign, silent)
                 if sign.writer_id is None:
                     return
                 has_killed = True
-            stop.wait(_FREE_SECONDS if has_killed else min(_LOOK_SECONDS, max(patience - silent, 0.0)))
+            stop.wait(_KILLED_POLL_SECONDS if has_killed else min(_POLL_SECONDS, max(patience - silent, 0.0)))
 
 
-def _is_over(sign: Sign) -> bool:
-    """Say whether the one that beat last has ended by itself, or was this very process."""
+def _has_ended(sign: Sign) -> bool:
+    """Return True if there was no heartbeat yet, or if the last holder has ended by itself or is this very process."""
     return not sign.holder or sign.phase in ENDED or sign.holder == this_holder()
 
 
-def _is_silent(sign: Sign, before: Sign | None) -> bool:
-    """Say whether nobody has beaten since."""
+def _is_unchanged(sign: Sign, before: Sign | None) -> bool:
+    """Return True if there was no heartbeat since the last look."""
     return before is not None and (sign.holder, sign.beat_at) == (before.holder, before.beat_at)
 
 
-def _tell(session: Session, settings: Settings, server: Server, board: StatusPublisher) -> None:
+def _announce(session: Session, settings: Settings, server: Server, board: StatusPublisher) -> None:
     if board.status.phase is not Phase.STANDBY:
-        name = holder_text(WriterLock(session, settings.state_schema, server.name).holder() or _NOBODY)
+        name = holder_text(WriterLock(session, settings.state_schema, server.name).holder() or _UNKNOWN_HOLDER)
         board.set(phase=Phase.STANDBY, message=f"{name} writes")
         log(logger, logging.INFO, Tag.INFO, "standing by: %s writes", name, instance=server.name)
 
@@ -91,16 +97,19 @@ def _take_over(session: Session, settings: Settings, server: Server, sign: Sign,
         duration(silent), instance=server.name,
     )  # fmt: skip
     for number in sorted(_connections(session, beat) | ({sign.writer_id} if sign.writer_id else set())):
-        # Gone already is as good; and the lock alone decides who writes.
+        # A connection may be gone already. And the writer's lock alone decides which process writes.
         with contextlib.suppress(ServerError):
             session.execute(f"KILL {number}")
 
 
 def _connections(session: Session, beat: Beat | None) -> set[int]:
-    """Return the connections that the holder last said were its own, none where the server has begun to count anew."""
+    """Return the connections that the holder reported as its own.
+
+    Returns an empty set if the server was restarted since that heartbeat: it counts connections from 1 again.
+    """
     row = session.row("SHOW GLOBAL STATUS LIKE 'Uptime'")
     if beat is None or row is None or float(row[1]) <= beat.age_seconds + 1:
         return set()
-    ours = session.connection_id
-    named = beat.snapshot.get("connections")
-    return {n for n in named if isinstance(n, int) and n != ours} if isinstance(named, list) else set()
+    own_id = session.connection_id
+    reported = beat.snapshot.get("connections")
+    return {n for n in reported if isinstance(n, int) and n != own_id} if isinstance(reported, list) else set()

@@ -1,4 +1,8 @@
-"""One connected stretch of streaming: from the saved position until a stop, the end that was asked for, or an error."""
+"""Stream once: from the saved position until a stop, the requested end, a need to start again, or an error.
+
+The worker's main thread runs it. `worker.worker` creates a new `Streaming` after each error, after a pause, with new
+settings, and when tables were taken over or wait for a copy.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from replica_cli.core.events import RowEvent
 from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
-from replica_cli.core.status import BESIDE, Phase, TableState
+from replica_cli.core.status import NOT_STREAMED, Phase, TableState
 from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
@@ -50,18 +54,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The longest wait for transactions: while something else is looked at again and again, and where there is nothing.
+# The longest wait for transactions: while there is other work that needs polling, and while there is none.
 _BUSY_SECONDS, _IDLE_SECONDS = 0.25, 5.0
+# How often the periodic work between two batches runs.
 _REST_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.25
-# How long a run up to the primary's end waits for definitions that do not rest.
+# How long a stream that ends at the end of the log waits for tables whose definitions are altered all the time.
 _COMPARE_SECONDS = 10.0
-# How often the secondary's tables are looked at for what somebody else did to them.
+# How often the definitions on the secondary are checked for alterations by other users.
 WATCH_SECONDS = 30.0
 
 
 class Streaming:
-    """Everything between two connections: made anew after each error, so nothing is remembered that was not saved."""
+    """Streams from the saved position. It is not used again after `run`, so nothing is remembered that was not saved.
+
+    Used by the worker's main thread. The reader, the prefetch and the re-sync have threads of their own; `run` stops
+    them.
+    """
 
     def __init__(
         self,
@@ -79,6 +88,28 @@ class Streaming:
         is_exact: bool = False,
         until_caught_up: bool = False,
     ) -> None:
+        """Read the state of both servers and prepare the stream; no thread is started.
+
+        Args:
+            settings: the settings of the worker.
+            sessions: the sessions on the secondary, of which `writer` holds the writer's lock.
+            primary: the session for questions to the primary.
+            saved: the saved position.
+            server_id: the server id of the dump connection.
+            altered: the tables that statements altered and that are not compared yet; it outlives this object.
+            asked_by: for each table that is copied again, the position of the transaction that caused it.
+            board: takes the status.
+            stop: ends the stream or pauses it.
+            patience: counts the waits of DDL statements for locks; it outlives this object.
+            is_exact: use the diagnostic engine, which can name the row that fails.
+            until_caught_up: the stream ends at the current end of the log.
+
+        Raises:
+            PositionLost: the primary's log does not go on from the saved position.
+            PrimaryReplaced: the primary is another server, which lacks applied transactions.
+            ServerError: a server does not answer.
+
+        """
         self._settings = settings
         self._asked_by = asked_by
         self._sessions = sessions
@@ -94,8 +125,8 @@ class Streaming:
         saved = replace(saved, position=start)
         records = sessions.stores.tables.load()
         self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
-        beside = frozenset(n for n, r in records.items() if r.state in BESIDE)
-        self._resync = self._join(beside, server_id, saved) if beside else None
+        resyncing = frozenset(n for n, r in records.items() if r.state in NOT_STREAMED)
+        self._resync = self._make_resync(resyncing, server_id, saved) if resyncing else None
         self._reader = Reader(
             settings.primary,
             settings.network,
@@ -121,19 +152,19 @@ class Streaming:
             windows=self._windows,
         )
         self._missing = MissingTables(settings, primary, self._primary_facts, sessions.catalog, sessions.stores.tables)
-        self._rested_at = self._watched_at = time.monotonic()
+        self._worked_at = self._watched_at = time.monotonic()
         self._reached_at: float | None = None
         self._file = start.file
         self._has_met_target = self._has_applied = False
-        self._told_at = 0.0
+        self._published_at = 0.0
         self._row_log = RowLog(self._instance)
-        # All that the primary had sent by then, a monotonic time, was applied.
+        # All changes that the primary had sent before this monotonic time were applied.
         self._idle_at: float | None = None
 
     def _make_applier(
         self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_exact: bool
     ) -> Applier:
-        from replica_cli.runtime import factory  # noqa: PLC0415 - loaded before it is needed: worker/preload.py
+        from replica_cli.runtime import factory  # noqa: PLC0415 - worker/preload.py loads it before
 
         connect = partial(open_ahead, self._settings, self._sessions.writer.server)
         self._prefetch = factory.make_prefetch(self._settings, connect, self._instance)
@@ -153,16 +184,16 @@ class Streaming:
             prefetch=self._prefetch,
         )
 
-    def _join(self, names: frozenset[TableName], server_id: int, saved: SavedPosition) -> TableResync:
-        """Return what copies these tables beside the stream."""
-        from replica_cli.resync.resync import TableResync  # noqa: PLC0415 - loaded before it is needed: service/loaded.py
+    def _make_resync(self, names: frozenset[TableName], server_id: int, saved: SavedPosition) -> TableResync:
+        """Return the re-sync that copies these tables while the stream runs."""
+        from replica_cli.resync.resync import TableResync  # noqa: PLC0415 - worker/preload.py loads it before
 
         return TableResync(
             self._settings,
             self._sessions.writer.server,
             names=names,
             asked_by=self._asked_by,
-            # A dump connection of its own needs a server id of its own.
+            # The catch-up has a dump connection of its own, which needs a server id of its own.
             server_id=server_id + len(self._settings.secondaries),
             token=saved.token,
             guard=self._sessions.guard(self._settings),
@@ -176,14 +207,25 @@ class Streaming:
         *,
         until_caught_up: bool,
         is_interrupted: Callable[[], bool] = lambda: False,
-        is_to_look: Callable[[], bool] = lambda: False,
+        must_check_state: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Stream until a stop, or until the primary's position of the beginning is applied.
+        """Stream until a stop, or until the end that the log had at the connect is applied.
 
-        `is_to_look`: whether the state is to be looked at, for copies that are asked for; told once.
+        All that was committed is in the position row, also if an error ends the stream.
 
-        False where it was interrupted, or has to begin anew because tables are to be copied or have joined.
-        Raises what ends it otherwise; all that was committed is in the position row.
+        Args:
+            until_caught_up: end when the end of the log is applied and the altered tables are compared.
+            is_interrupted: called after each batch; True ends the stream between two transactions.
+            must_check_state: called after each batch; True if the stream has to check the writer's lock and to look for
+                tables that wait for a copy. It returns True once for each request.
+
+        Returns:
+            True if the stream has ended. False if it was interrupted, or has to start again because tables wait for a
+            copy or were taken over from their catch-up.
+
+        Raises:
+            ReplicaError: what else ended the stream.
+
         """
         self._set_lag(None, grows=False)
         self._board.set(phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined())
@@ -195,10 +237,12 @@ class Streaming:
             self._reader.start()
             if self._resync is not None:
                 self._resync.start()
-            self._look_at_altered()
-            with self._stop.telling(self._reader.wake):
+            self._compare_altered()
+            with self._stop.waking(self._reader.wake):
                 is_over = self._stream(
-                    until_caught_up=until_caught_up, is_interrupted=is_interrupted, is_to_look=is_to_look
+                    until_caught_up=until_caught_up,
+                    is_interrupted=is_interrupted,
+                    must_check_state=must_check_state,
                 )
             if self._applier.is_inside_transaction:
                 log(
@@ -207,54 +251,54 @@ class Streaming:
                 )  # fmt: skip
             self._applier.save_position()
         finally:
-            self._stop_others()
+            self._stop_helpers()
             self._reader.stop()
             self._row_log.flush(self._applier.position)
             self._board.set(position=self._applier.position, rows_uncommitted=0)
         return is_over
 
-    def _stop_others(self) -> None:
-        """End what runs beside the stream."""
+    def _stop_helpers(self) -> None:
+        """Stop the threads of the re-sync and of the prefetch."""
         if self._resync is not None:
             self._resync.stop()
         if self._prefetch is not None:
             self._prefetch.stop()
 
     def _stream(
-        self, *, until_caught_up: bool, is_interrupted: Callable[[], bool], is_to_look: Callable[[], bool]
+        self, *, until_caught_up: bool, is_interrupted: Callable[[], bool], must_check_state: Callable[[], bool]
     ) -> bool:
-        """Apply what comes; return False where that was interrupted, or has to begin anew."""
+        """Apply transactions as they come. Return False if the stream was interrupted or has to start again."""
         while not self._stop.is_set:
             heard_at = self._reader.heard_at
-            # What ends the wait of an idle stream are transactions, a stop, a pause, and other settings.
+            # Transactions, a stop, a pause and new settings end the wait of an idle stream early.
             is_busy = until_caught_up or self._is_waiting or self._row_log.is_waiting or not self._check.is_over
             transactions = self._reader.take(_BUSY_SECONDS if is_busy else _IDLE_SECONDS)
             if transactions:
                 self._apply(transactions)
-            self._tell(transactions, heard_at)
+            self._publish(transactions, heard_at)
             if self._missing.names and self._has_reached(self._missing.end):
-                self._side.ask("tables that are missing", self._set_missing_aside, None)
+                self._side.ask("tables that are missing", self._quarantine_missing, None)
             if until_caught_up and self._has_ended():
                 if not self._is_idle(transactions):
-                    self._set_lag(None, grows=False)  # the end of before is reached, and the end of now not known
+                    self._set_lag(None, grows=False)  # the target is applied, but the log may be longer by this time
                 break
-            self._look_at_altered()
-            if not self._applier.is_inside_transaction and (is_interrupted() or self._begins_anew(is_to_look)):
+            self._compare_altered()
+            if not self._applier.is_inside_transaction and (is_interrupted() or self._must_restart(must_check_state)):
                 return False
         return True
 
     @property
     def _is_waiting(self) -> bool:
-        """Say whether tables are to join, or to be looked for once the stream is far enough."""
+        """Return True if tables are re-synced, or are to be checked as missing when the stream has applied more."""
         return self._resync is not None or bool(self._missing.names)
 
     def _apply(self, transactions: Sequence[Transaction]) -> None:
-        # The oldest of them.
+        # The time of the oldest transaction that has one.
         oldest = next((t.timestamp for t in transactions if t.timestamp), 0)
         if oldest:
             self._set_lag(self._lag_of(oldest), grows=True)
-        # A heartbeat of the primary moves nothing, and nothing waits for it.
-        on_progress = self._tell_progress if oldest else _tell_nothing
+        # Heartbeats of the primary have no time and change no row: no progress is published for them.
+        on_progress = self._publish_progress if oldest else _do_nothing
         self._board.batch_tables = lambda: _tables_of(transactions, self._settings.selection)
         try:
             self._applier.apply(transactions, has_more=self._has_more, on_progress=on_progress)
@@ -267,38 +311,39 @@ class Streaming:
             self._board.batch_tables = tuple
 
     def _has_ended(self) -> bool:
-        """Say whether all that a run up to the primary's end waits for is done."""
+        """Return True if a stream up to the end of the log has nothing more to wait for."""
         return not self._is_waiting and self._has_reached(self._target) and self._is_compared()
 
     def _is_compared(self) -> bool:
-        """Say whether what statements made is compared with the primary's, as far as its statements let it rest."""
-        self._look_at_altered(is_asked=True)
+        """Return True if all altered tables are compared, or are altered too often to be compared."""
+        self._compare_altered(is_forced=True)
         self._reached_at = self._reached_at or time.monotonic()
         if not self._check.is_over and time.monotonic() - self._reached_at < _COMPARE_SECONDS:
             return False
         self._check.give_up()
         return True
 
-    def _look_at_altered(self, *, is_asked: bool = False) -> None:
-        look = partial(self._check.look, self._applier.position, is_asked=is_asked)
-        self._side.ask("tables that statements altered", look, None)
+    def _compare_altered(self, *, is_forced: bool = False) -> None:
+        compare = partial(self._check.look, self._applier.position, is_forced=is_forced)
+        self._side.ask("tables that statements altered", compare, None)
 
-    def _set_missing_aside(self) -> None:
-        self._missing.set_aside(self._applier.position, self._windows)
+    def _quarantine_missing(self) -> None:
+        self._missing.quarantine_missing(self._applier.position, self._windows)
         self._board.set(quarantined=self._quarantined())
 
     def _has_more(self) -> bool:
-        # Tables that join meet the stream where it stands: then nothing is left on its way.
+        # The hand-over offers the applied position. During a re-sync the applier therefore commits everything that it
+        # has taken.
         return self._resync is None and self._reader.has_more
 
     def _format_event(self) -> bytes:
-        found = self._reader.format
-        if found is None:
+        description = self._reader.format
+        if description is None:
             raise CorruptEvent("rows came before the log's format description")
-        return found.raw
+        return description.raw
 
     def _start_position(self, saved: SavedPosition) -> Position:
-        """Return where to read from: by file on the server that the position belongs to, by GTID on another one."""
+        """Return the position to read from: by file on the same primary, by GTID on another server."""
         check = PositionCheck(self._primary.session, self._settings.network, facts=self._primary_facts)
         start = check.start_of(saved, by_time=True)
         identity = self._primary_facts.identity
@@ -308,7 +353,8 @@ class Streaming:
                 "the primary is another server now (%s, before %s): going on by GTID",
                 identity, saved.source_identity, instance=self._instance, position=start,
             )  # fmt: skip
-            # At once: records that were left with places of the former primary would be read as places of this one.
+            # All in one transaction: otherwise records could keep positions of the former primary, to be read as this
+            # one's.
             self._sessions.catalog.begin()
             self._accept_primary(self._sessions.stores.tables)
             self._sessions.stores.positions.accept_primary(identity)
@@ -316,30 +362,31 @@ class Streaming:
         return start
 
     def _accept_primary(self, tables: TableStore) -> None:
-        """Keep nothing in the tables' records that is a file and an offset of the former primary."""
+        """Remove each file and offset of the former primary from the records of tables."""
         for record in tables.load().values():
-            if record.state in BESIDE:
-                # What was copied beside the stream is copied again.
+            if record.state in NOT_STREAMED:
+                # Tables in a re-sync are copied again.
                 tables.save(replace(record, state=TableState.PENDING, start=None, end=None))
             elif record.state is TableState.COPIED:
                 tables.save(replace(record, start=_by_gtid(record.start), end=_by_gtid(record.end)))
 
     def _has_reached(self, target: Position) -> bool:
-        here = self._applier.position
+        position = self._applier.position
         if self._applier.is_inside_transaction:
             return False
-        if here.file and target.file:
-            return here.order >= target.order
-        return covers(here.gtid, target.gtid, is_mariadb=self._primary_facts.is_mariadb)
+        if position.file and target.file:
+            return position.order >= target.order
+        return covers(position.gtid, target.gtid, is_mariadb=self._primary_facts.is_mariadb)
 
     def _set_lag(self, seconds: float | None, *, grows: bool) -> None:
         self._board.set_lag(seconds, grows=grows, heard_at=self._reader.heard_at)
 
     def _lag_of(self, source_time: int) -> float | None:
-        """Return the lag if what is applied next has a time of the primary's, seconds.
+        """Return the lag if the next change to apply has this time of the primary, in seconds.
 
-        That time alone is the begin of a statement that may have run for hours before it was in the log, or the time of
-        the last change before a quiet night. What came after the last idle moment has waited no longer than since then.
+        That time alone can mislead. It is the start of a statement that may have run for hours before it came to the
+        log, or the time of the last change before a quiet night. But changes that came after the last idle moment have
+        waited no longer than since that moment.
         """
         age = self._board.clock.age(source_time)
         if self._idle_at is None:
@@ -347,29 +394,29 @@ class Streaming:
         waited = time.monotonic() - self._idle_at
         return waited if age is None else min(age, waited)
 
-    def _tell_progress(self) -> None:
-        """Tell how far a long batch is, now and then, between two commits or pieces."""
-        if time.monotonic() - self._told_at >= _PROGRESS_SECONDS:
+    def _publish_progress(self) -> None:
+        """Publish the progress of a long batch between two commits or pieces, at most each `_PROGRESS_SECONDS`."""
+        if time.monotonic() - self._published_at >= _PROGRESS_SECONDS:
             self._set_lag(self._lag_of(self._applier.source_time), grows=True)
-            self._tell_tally()
+            self._publish_stats()
 
-    def _tell(self, transactions: Sequence[Transaction], heard_at: float) -> None:
+    def _publish(self, transactions: Sequence[Transaction], heard_at: float) -> None:
         if self._stop.is_set and not any(t.size for t in transactions):
-            self._tell_tally()  # there was nothing to apply, and what comes next is not known: the lag stays as it was
+            self._publish_stats()  # nothing was applied and the next transaction is not known: the lag stays as it was
             return
         self._has_applied = self._has_applied or any(t.size for t in transactions)
         is_idle = self._is_idle(transactions)
         if is_idle:
             self._idle_at = heard_at
-        # The time of what was applied before this stretch tells nothing of what is to be applied.
+        # The time of a transaction that an earlier stream applied does not tell the lag of the next one.
         lag = 0.0 if is_idle else self._lag_of(self._applier.source_time) if self._has_applied else None
         if is_idle and time.monotonic() - self._reader.heard_at > self._settings.network.read_timeout:
             lag = None
         self._set_lag(lag, grows=not is_idle)
-        self._tell_tally()
+        self._publish_stats()
 
-    def _tell_tally(self) -> None:
-        self._told_at = time.monotonic()
+    def _publish_stats(self) -> None:
+        self._published_at = time.monotonic()
         tally = self._applier.take_tally()
         file = self._applier.position.file
         if self._file and file != self._file:
@@ -385,10 +432,10 @@ class Streaming:
         )  # fmt: skip
 
     def _is_idle(self, transactions: Sequence[Transaction]) -> bool:
-        """Return True if there is no more to read at the primary: nothing came, or no transaction was the last to come.
+        """Return True if the primary has nothing more to read: nothing came, or what came last is no transaction.
 
-        That alone says nothing before the end that the log had at the connect is applied: the first events may be late,
-        and a rotation is no transaction either.
+        Before the end that the log had at the connect is applied, this proves nothing: the first events may be late,
+        and a rotation is no transaction either. So it is False until then.
         """
         self._has_met_target = self._has_met_target or self._has_reached(self._target)
         has_rest = not transactions or (
@@ -397,7 +444,7 @@ class Streaming:
         return has_rest and self._has_met_target and not self._reader.is_inside
 
     def quarantine_advice(self) -> str:
-        """Return what to type for the quarantined tables; nothing if there are none."""
+        """Return the commands that copy the quarantined tables again, empty if there are none."""
         records = [r for r in self._windows.records.values() if r.state is TableState.QUARANTINED]
         names = [record.name for record in records]
         refused = {record.name for record in records if is_copy_refused(record.reason)}
@@ -407,35 +454,35 @@ class Streaming:
         records = self._windows.records.values()
         return tuple(str(r.name) for r in records if r.state is TableState.QUARANTINED)
 
-    def _begins_anew(self, is_to_look: Callable[[], bool]) -> bool:
-        """Say whether tables have joined, or somebody asked for a copy of some: then all that is known is read anew."""
-        if self._resync is not None and self._resync.meet(self._applier.make(), self._sessions.stores.tables):
+    def _must_restart(self, must_check_state: Callable[[], bool]) -> bool:
+        """Return True if tables were taken over or wait for a copy: the stream starts again from the saved state."""
+        if self._resync is not None and self._resync.try_hand_over(self._applier.make(), self._sessions.stores.tables):
             return True
-        self._rest()
-        if not is_to_look():
+        self._run_periodic_work()
+        if not must_check_state():
             return False
         guard = self._sessions.guard(self._settings)
         self._side.ask("the writer's lock", partial(guard.check, self._sessions.catalog), None)
-        known = {n for n, r in self._windows.records.items() if r.state in BESIDE}
-        return self._side.ask("tables that are to be copied", partial(self._has_pending, known), otherwise=False)
+        resyncing = {n for n, r in self._windows.records.items() if r.state in NOT_STREAMED}
+        return self._side.ask("tables that are to be copied", partial(self._has_pending, resyncing), otherwise=False)
 
-    def _has_pending(self, known: Collection[TableName]) -> bool:
+    def _has_pending(self, resyncing: Collection[TableName]) -> bool:
         records = self._sessions.stores.tables.load()
-        return any(r.state is TableState.PENDING for n, r in records.items() if n not in known)
+        return any(r.state is TableState.PENDING for n, r in records.items() if n not in resyncing)
 
-    def _rest(self) -> None:
-        """Do now and then what is to be done while no batch is in hand."""
+    def _run_periodic_work(self) -> None:
+        """Do the work that is due once a second or less often, between two batches."""
         now = time.monotonic()
-        if now - self._rested_at < _REST_SECONDS:
+        if now - self._worked_at < _REST_SECONDS:
             return
-        self._rested_at = now
+        self._worked_at = now
         self._primary.rest()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
             self._side.ask("tables that somebody altered", self._applier.check_definitions, None)
 
 
-def _tell_nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 

@@ -1,4 +1,8 @@
-"""One secondary's worker: copies, streams, comes back after errors, and knows which errors it must not survive."""
+"""Copy and stream for one secondary, recover from errors, and end for errors after which going on would be wrong.
+
+All of it runs in the main thread of the worker process. Other threads call only `take`, `abort`, `doubt` and
+`check_state`.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.resync.copying import (
     ask_for_copies,
-    can_join_later,
+    can_be_resynced,
     check_saved,
     copy_what_is_missing,
     is_on_neither_side,
@@ -78,16 +82,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The number of attempts to connect with short waits, before the waits follow the settings.
 _QUICK_ATTEMPTS = 5
 _CORRUPT_ATTEMPTS = 2
 _PANICS_LIMIT = 2
-# Two replicas with one server id throw each other out in turns; whoever notices stops it.
+# Two replicas with one server id end each other's dump connection in turns. A worker whose connection was ended this
+# often, within this time, ends.
 _KICKS_LIMIT = 4
 _KICK_SECONDS = 300.0
 
 
 class Worker:
-    """Runs until stopped or until an error says that going on would make the secondary wrong."""
+    """Copies and streams until a stop, or until an error after which going on would make the secondary wrong.
+
+    The main thread of the worker process calls its methods, except those with "from any thread".
+    """
 
     def __init__(
         self,
@@ -109,8 +118,8 @@ class Worker:
         self._patience = LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2)
         self._is_checked = False
         self._must_be_exact = False
-        self._must_hold = False
-        self._is_doubted = self._must_look = False
+        self._must_copy_first = False
+        self._is_doubted = self._must_check_state = False
         self._former: FormerWriter | None = None
         self._token: int | None = None
         self._advice = ""
@@ -118,29 +127,32 @@ class Worker:
         self._new_settings: Settings | None = None
         self._lost = self._unknown = 0
         self._kicks: list[float] = []
-        self._progress: object = None
+        self._last_error_position: object = None
         self._failures: Counter[TableName | None] = Counter()
-        self._asked_by: dict[TableName, Position | None] = {}  # the transactions that made tables be copied again
+        self._asked_by: dict[TableName, Position | None] = {}  # the transactions that caused copies
 
     def run(self) -> WorkerReport:
-        """Work, and report how it ended. Never raises a ReplicaError: a failure is part of the report."""
+        """Copy and stream, and return how it ended. Never raises a ReplicaError: a failure is part of the report."""
         started = time.monotonic()
         failure: ReplicaError | None = None
         while not self._stop.is_set:
             try:
-                self._connected()
+                self._connect_and_run()
             except Interrupted:
                 break
-            except Exception as error:  # noqa: BLE001 - a bug is tried once more, from the saved position
-                failure = self._outlive(self._named(error))
+            except Exception as error:  # noqa: BLE001 - after a bug one more attempt, from the saved position
+                failure = self._handle(self._explain(error))
                 if failure is not None:
                     break
             else:
                 break
         return self._report(failure, time.monotonic() - started)
 
-    def _named(self, error: Exception) -> ReplicaError:
-        """Return an error in our words; one of the state that this worker has used before says what became of that."""
+    def _explain(self, error: Exception) -> ReplicaError:
+        """Return an error as a ReplicaError.
+
+        If this worker has used the state schema before, an error of the state says what became of it.
+        """
         if not isinstance(error, ReplicaError):
             return _bug(error)
         if not self._board.has_used_state:
@@ -149,7 +161,7 @@ class Worker:
 
     @property
     def _last_position(self) -> Position | None:
-        """Return the last position that was committed by the stream; a copy has none that would be enough."""
+        """Return the last position that the stream committed; None during a copy, which has no usable position."""
         status = self._board.status
         return None if status.phase is Phase.TRANSFERRING else status.position
 
@@ -166,28 +178,28 @@ class Worker:
         self._former = FormerWriter.of(sessions.writer)
         return sessions
 
-    def _is_waiting(self) -> bool:
+    def _must_stand_by(self) -> bool:
         return self._request.is_standby and self._former is None
 
-    def _connected(self) -> None:
-        if self._is_waiting():
+    def _connect_and_run(self) -> None:
+        if self._must_stand_by():
             stand_by(self._settings, self._server, self._board, self._stop)
             if self._stop.is_set:
                 return
         with self._open() as sessions, closing(PrimarySession(self._settings)) as primary:
             self._board.has_held_lock = True
-            # Both: what a statement made is looked up on the other one, which a half-open link holds up as well.
+            # `abort` cuts both sessions: on a half-open link the main thread may wait for an answer on either of them.
             self._sessions = (sessions.writer, sessions.catalog)
             beats = BeatStore(sessions.catalog, self._settings.state_schema, self._server.name)
             self._stop.pause(is_wanted=beats.is_pause_wanted())
             is_over = False
             while not is_over and not self._stop.is_set:
-                # Objects of an attempt that failed refer to each other and hold its batch: megabytes, but few objects.
-                # The collector counts objects and is set to run rarely (worker_process), so it is called here.
+                # Objects of a failed attempt refer to each other and hold its batch: megabytes, but few objects. The
+                # collector counts objects and is set to run rarely (`worker.process`), so it is called explicitly.
                 gc.collect()
                 self._take_settings(sessions)
                 hold(sessions, self._board, self._stop)
-                self._is_doubted = False  # what is asked for comes with the beginning
+                self._is_doubted = False  # a new `Streaming` checks the position
                 saved = self._prepare(sessions)
                 streaming = Streaming(
                     self._settings,
@@ -207,34 +219,34 @@ class Worker:
                 is_over = streaming.run(
                     until_caught_up=self._request.until_caught_up,
                     is_interrupted=self._is_interrupted,
-                    is_to_look=self._is_to_look,
+                    must_check_state=self._take_state_check,
                 )
                 if is_over and self._request.until_caught_up:
                     self._advice = streaming.quarantine_advice()
 
     def take(self, settings: Settings) -> None:
-        """Go on with other settings as soon as the batch in hand is committed. From any thread."""
+        """Use other settings as soon as the current batch is committed. From any thread."""
         self._new_settings = settings
         self._stop.wake()
 
     def abort(self) -> None:
-        """Cut the connections to the secondary: what is not committed is rolled back. From any thread."""
+        """Cut the connections to the secondary: the server rolls back what is not committed. From any thread."""
         for session in self._sessions:
             session.abort()
 
     def doubt(self) -> None:
-        """Check the saved position against the primary's log again, between two transactions. From any thread."""
+        """Request a check of the saved position against the primary's log, between transactions. From any thread."""
         self._is_doubted = True
         self._stop.wake()
 
-    def look(self) -> None:
-        """Look between two transactions whether the lock is ours, and which tables wait for a copy. From any thread."""
-        self._must_look = True
+    def check_state(self) -> None:
+        """Request a check of the writer's lock and of tables to copy, between transactions. From any thread."""
+        self._must_check_state = True
         self._stop.wake()
 
-    def _is_to_look(self) -> bool:
-        is_to_look, self._must_look = self._must_look, False
-        return is_to_look
+    def _take_state_check(self) -> bool:
+        must_check_state, self._must_check_state = self._must_check_state, False
+        return must_check_state
 
     def _is_interrupted(self) -> bool:
         return self._stop.is_paused or self._new_settings is not None or self._is_doubted
@@ -244,24 +256,25 @@ class Worker:
         if settings is None:
             return
         if settings.selection.fingerprint != self._settings.selection.fingerprint:
-            # In one transaction: else a kill between the two leaves records of tables that the filters leave out.
+            # In one transaction: otherwise a kill between the two leaves records of tables that the filters leave out.
             sessions.catalog.begin()
             accept_filters(sessions.stores, settings.selection)
             sessions.catalog.commit()
         self._settings = settings
         self._patience.limit_seconds = settings.apply.ddl_lock_wait
-        if self._new_settings is settings:  # not until then: after a lost connection they are taken again
+        if self._new_settings is settings:  # not earlier: after a lost connection the settings are taken again
             self._new_settings = None
 
     def _prepare(self, sessions: SecondarySessions) -> SavedPosition:
-        """Return the position to stream from, after the copies that are missing."""
+        """Return the position to stream from. Makes the copies that the stream needs first."""
         if not self._is_checked:
             check_before_start(self._settings, self._server)
             self._is_checked = True
         stores = sessions.stores
         saved = stores.positions.load()
         if self._token is not None and saved is not None and saved.token != self._token:
-            # The lock is free for a moment while the other process connects again: that does not give it back.
+            # The lock is free for a moment while the other process connects again. That does not give the instance
+            # back.
             raise Fenced(
                 f"{self._server.name}: another process took over while this one stood still, or was cut off",
                 hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
@@ -273,18 +286,19 @@ class Worker:
                 "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
             )
         if self._token is not None and saved is None:
-            # Not a first start: the position was there, and no user asked for a new first copy.
+            # This is not a first start: the position row existed, and no user asked for a new first copy.
             raise position_row_lost(self._settings, self._server, self._last_position)
         records = stores.tables.load()
         unfinished = [r.name for r in records.values() if r.state in UNFINISHED]
         if saved is not None and unfinished:
-            # Before a copy that would be for nothing; without one the stream checks as it begins.
+            # Checked before the copy, which would be useless if the position is lost. Without a copy the stream checks
+            # the position.
             check_saved(self._settings, saved)
         if saved is None:
             self._copy(sessions, TransferMode.NEW)
-        elif unfinished and (not self._request.may_transfer or self._holds_for(saved, unfinished)):
+        elif unfinished and (not self._request.may_transfer or self._needs_copy_first(saved, unfinished)):
             self._copy(sessions, TransferMode.RESUME)
-            self._must_hold = False
+            self._must_copy_first = False
         self._token = stores.positions.take_token()
         self._board.has_used_state = True
         saved = stores.positions.load()
@@ -292,11 +306,11 @@ class Worker:
             raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
         return saved
 
-    def _holds_for(self, saved: SavedPosition, names: list[TableName]) -> bool:
-        """Say whether the stream stands still while these are copied: a first copy, or tables tied to others."""
-        if self._must_hold or not saved.transaction_count or not saved.position.file:
+    def _needs_copy_first(self, saved: SavedPosition, names: list[TableName]) -> bool:
+        """Return True if the stream waits for copies: for a first copy, or for tables that foreign keys connect."""
+        if self._must_copy_first or not saved.transaction_count or not saved.position.file:
             return True
-        return not can_join_later(self._settings, names)
+        return not can_be_resynced(self._settings, names)
 
     def _copy(self, sessions: SecondarySessions, mode: TransferMode) -> None:
         if not self._request.may_transfer:
@@ -319,10 +333,10 @@ class Worker:
                 )  # fmt: skip
                 break
             except TablesRefused as error:
-                self._set_aside_uncopied(sessions, mode, error, error.refused, with_refusal)
+                self._quarantine_uncopied(sessions, mode, error, error.refused, with_refusal)
             except CopyIncomplete as error:
                 failed = {n: error.failed[str(n)] for n in tables.load() if str(n) in error.failed}
-                self._set_aside_uncopied(sessions, mode, error, failed, with_failure)
+                self._quarantine_uncopied(sessions, mode, error, failed, with_failure)
             if not any(r.state in UNFINISHED for r in tables.load().values()):
                 break
         self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
@@ -331,7 +345,7 @@ class Worker:
     def _must_stop_for_tables(self) -> bool:
         return self._settings.apply.on_table_failure is TableFailurePolicy.STOP
 
-    def _set_aside_uncopied(
+    def _quarantine_uncopied(
         self,
         sessions: SecondarySessions,
         mode: TransferMode,
@@ -339,36 +353,54 @@ class Worker:
         reasons: Mapping[TableName, str],
         explained_by: Callable[[str, str], str],
     ) -> None:
-        """Set tables aside whose copy failed, so that the others stream on.
+        """Quarantine tables whose copy failed, so that the stream goes on with the others.
 
-        Raises the error for a first copy: there they can be left out, or corrected. Tables that are copied again say
-        why; `explained_by` adds to that why the copy failed. It is raised too where a table's failure ends the stream.
+        A first copy, also an unfinished one, raises the error: the user can leave the tables out or correct them.
+        Tables that are copied again are quarantined with their reason.
+
+        Args:
+            sessions: the sessions on the secondary.
+            mode: NEW for a first copy, RESUME for all others.
+            error: the error of the copy.
+            reasons: why the copy failed, for each table.
+            explained_by: makes the new reason of a table from the reason for its copy and from its failure.
+
+        Raises:
+            ApplyRefused: `error`, for a first copy, or if the failure of a table ends the stream.
+
         """
         saved, records = sessions.stores.positions.load(), sessions.stores.tables.load()
-        was_there = {r.name for r in records.values() if r.reason}
+        recorded = {r.name for r in records.values() if r.reason}
         if mode is TransferMode.NEW or saved is None or not reasons or self._must_stop_for_tables:
             raise error
-        if not saved.transaction_count and not was_there >= reasons.keys():
+        if not saved.transaction_count and not recorded >= reasons.keys():
             raise error
         for name, reason in reasons.items():
-            known = records[name].reason if name in records else ""
-            # The statement that asked for the copy comes next: it is not to ask for one again.
-            place = self._asked_by.get(name)
-            self._set_aside(sessions, name, explained_by(known, reason), saved.position, place=place)
+            reason_before = records[name].reason if name in records else ""
+            # The statement that caused the copy comes next in the log. With this position it does not cause another
+            # copy.
+            transaction_position = self._asked_by.get(name)
+            self._quarantine(
+                sessions,
+                name,
+                explained_by(reason_before, reason),
+                saved.position,
+                transaction_position=transaction_position,
+            )
 
-    def _outlive(  # noqa: PLR0911 - one return a kind of trouble
+    def _handle(  # noqa: PLR0911 - one return for each kind of error
         self, error: ReplicaError
     ) -> ReplicaError | None:
-        """Do what an error asks for; return it where the worker has to end."""
+        """Do what an error needs before the next attempt. Return the error if it ends the worker, else None."""
         position = self._board.status.position
-        if position != self._progress:
-            # Something was applied since the last trouble: count anew.
-            self._progress, self._lost, self._unknown = position, 0, 0
+        if position != self._last_error_position:
+            # Something was applied since the last error: count the attempts from zero.
+            self._last_error_position, self._lost, self._unknown = position, 0, 0
             self._failures.clear()
         self._must_be_exact = isinstance(error, NeedsDiagnosis)
-        # Another standby was quicker.
-        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice) and self._is_waiting()
-        # A lock that was lost is asked for anew; where another process has it that says so.
+        # Another standby was faster and holds the lock.
+        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice) and self._must_stand_by()
+        # A lost lock is requested again. If another process has it, that request fails with another error.
         if isinstance(error, LockLost):
             log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=self._server.name)
         if is_beaten or isinstance(error, NeedsDiagnosis | LockLost):
@@ -376,7 +408,7 @@ class Worker:
         if isinstance(error, TableChangedInWindow):
             return self._ask_for_copies(error)
         if isinstance(error, PreparedTransactionOverlap):
-            self._must_hold = True
+            self._must_copy_first = True
             return None
         if isinstance(error, ServerIdTaken):
             return self._server_id_taken(error)
@@ -395,7 +427,7 @@ class Worker:
         return self._panicked(error) if isinstance(error, Panic) else error
 
     def _waits_for_lock(self, error: LockWait) -> bool:
-        """Say whether a statement may be tried again, and wait a moment before."""
+        """Wait and return True if a statement may be tried again; False if it has waited as long as it may."""
         if error.is_over:
             return False
         table = error.table
@@ -404,14 +436,14 @@ class Worker:
             self._patience.waited_seconds, error.message, instance=self._server.name, position=error.position,
             schema=table.schema if table else None, table=table.table if table else None,
         )  # fmt: skip
-        # It is the batch that waits, not a connection.
+        # The connection works, only the batch waits.
         self._board.set(phase=Phase.STREAMING, message=error.message)
         self._stop.wait(delay_after(self._patience.attempts, self._settings.retry))
         self._board.set(message="")
         return True
 
     def _panicked(self, error: Panic) -> ReplicaError | None:
-        """Try once more from the saved position; where no table can be told, the second time ends the stream."""
+        """Return None for one more attempt from the saved position, then the error: no table to quarantine is known."""
         self._failures[None] += 1
         log(
             logger, logging.CRITICAL, Tag.PANIC, "%d/%d %s; raised in %s", self._failures[None], _PANICS_LIMIT,
@@ -432,28 +464,29 @@ class Worker:
                 if may_copy:
                     ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
                 else:
-                    self._set_aside_all(sessions, tables, error)
+                    self._quarantine_all(sessions, tables, error)
                 for name in tables:
                     self._asked_by[name] = error.place
                     self._altered.forget(name)
                     self._altered.renames.forget(name)
                 if isinstance(error, StatementInDoubt):
-                    # Only now: without it the statement would run a second time, if the marks were not there yet.
+                    # The intent is forgotten only after the copies are recorded: without both, the statement would run
+                    # a second time after a kill.
                     sessions.stores.intents.forget()
         except ReplicaError as lost:
-            return self._outlive(lost)
+            return self._handle(lost)
         return None
 
-    def _set_aside_all(
+    def _quarantine_all(
         self, sessions: SecondarySessions, tables: Sequence[TableName], error: TableChangedInWindow
     ) -> None:
-        """Quarantine the tables that only a copy makes equal, where the user allows none: the others stream on."""
+        """Quarantine the tables that only a copy can make equal, as the user allows no copies. The others stream on."""
         saved = sessions.stores.positions.load()
         start = error.place or (saved.position if saved else None)
         for name in tables:
-            self._set_aside(sessions, name, error.message, start, place=error.place)
+            self._quarantine(sessions, name, error.message, start, transaction_position=error.place)
 
-    def _set_aside(
+    def _quarantine(
         self,
         sessions: SecondarySessions,
         table: TableName,
@@ -461,10 +494,20 @@ class Worker:
         start: Position | None,
         advice: str = "",
         *,
-        place: Position | None,
+        transaction_position: Position | None,
     ) -> None:
-        """Quarantine a table; `place` is that of the transaction that failed, None if it was no transaction."""
-        record = TableRecord(table, TableState.QUARANTINED, start=start, end=place, reason=reason)
+        """Quarantine a table.
+
+        Args:
+            sessions: the sessions on the secondary.
+            table: the primary's name of the table.
+            reason: why it is quarantined.
+            start: the position from which its changes are missing.
+            advice: what the user can do; by default the command that copies it again.
+            transaction_position: the position of the transaction that failed, None if no transaction failed.
+
+        """
+        record = TableRecord(table, TableState.QUARANTINED, start=start, end=transaction_position, reason=reason)
         if advice:
             quarantine(sessions.stores.tables, [record], instance=self._server.name, advice=lambda _: advice)
         else:
@@ -474,11 +517,11 @@ class Worker:
         if isinstance(error, ServerError) and not error.may_clear:
             return error
         if self._stop.is_set:
-            self._say_rolled_back(error)
+            self._log_rolled_back(error)
             return None
         self._lost += 1
         limit = self._settings.retry.reconnect_attempts
-        # Counted by themselves: a server that was away for long may answer with one at first.
+        # Unknown errors are counted apart: a server that was away for long may answer with one at first.
         self._unknown += isinstance(error, ServerError) and error.is_unknown
         if (limit and self._lost >= limit) or self._unknown >= UNKNOWN_ATTEMPTS:
             return error
@@ -500,8 +543,8 @@ class Worker:
         self._board.set(message="")
         return None
 
-    def _say_rolled_back(self, error: ReplicaError) -> None:
-        """Say what a stop left undone: it ends the connections where a batch takes too long."""
+    def _log_rolled_back(self, error: ReplicaError) -> None:
+        """Log what a stop rolled back: if a batch takes too long, the stop ends the connections."""
         logger.debug("the stop ended it", exc_info=error)
         status = self._board.status
         log(
@@ -510,27 +553,28 @@ class Worker:
         )  # fmt: skip
 
     def _server_id_taken(self, error: ServerIdTaken) -> ReplicaError | None:
-        """Come back a few times: it may have been our own former connection, or a standby that took over meanwhile."""
+        """Connect again a few times: the other connection may be this worker's former one, or a standby's."""
         now = time.monotonic()
         self._kicks = [k for k in self._kicks if now - k < _KICK_SECONDS] + [now]
         return error if len(self._kicks) >= _KICKS_LIMIT else self._reconnect(error)
 
     def _table_failed(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
-        """Try a table again from the saved position; set it aside where it keeps failing."""
+        """Try again from the saved position after a table failed. Quarantine the table if it keeps failing."""
         try:
             is_gone = self._request.may_transfer and is_on_neither_side(self._settings, self._server, table)
         except ReplicaError as lost:
-            return self._outlive(lost)
+            return self._handle(lost)
         if is_gone:
-            # Made just before the copy's position, renamed or dropped before the copy looked: the log tells its end
-            # and not its beginning. What it is called now, if it is there, is copied.
+            # The table was made just before the copy's start position and renamed or dropped before the copy read it:
+            # the log holds its end and not its beginning. If it exists under another name, the table of that name is
+            # copied.
             return self._ask_for_copies(TableChangedInWindow((table,), "is on neither server any more"))
         self._failures[table] += 1
         count, limit = self._failures[table], self._settings.apply.table_failures
         tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
         where = ""
         if isinstance(error, Panic):
-            # The same bug meets the same event: once more is enough.
+            # The same bug meets the same event again: one more attempt is enough.
             tag, limit, where = Tag.PANIC, _PANICS_LIMIT, f"; raised in {error.where}"
             logger.debug("the trace of it", exc_info=error)
         if isinstance(error, RefusedInWindow):
@@ -541,25 +585,25 @@ class Worker:
         )  # fmt: skip
         if isinstance(error, RefusedInWindow) and count < limit:
             return self._ask_for_copies(TableChangedInWindow((table,), error.message.removeprefix(f"{table}: ")))
-        # Drift does not go away by trying again, and a lock was waited for as long as that may last.
+        # Another attempt does not remove drift, and a lock was waited for as long as that may last.
         if count < limit and not isinstance(error, Drift | LockWait):
             self._stop.wait(delay_after(count, self._settings.retry))
             return None
         return self._give_up(error, table)
 
     def _give_up(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
-        """Set a table aside that keeps failing, or return the error where the user wants the stream to end by it."""
+        """Quarantine a table that keeps failing. Return the error if the user wants the stream to end instead."""
         if self._must_stop_for_tables:
             return error
         try:
             with self._open() as sessions:
                 saved = sessions.stores.positions.load()
-                # Only drift knows better: other hints are for a stream that stops at the table.
+                # Only the hint of a drift is used: other hints are for a stream that stops at the table.
                 advice = error.hint if isinstance(error, Drift) else None
                 start = error.position or (saved.position if saved else None)
-                self._set_aside(sessions, table, error.message, start, advice or "", place=error.place)
+                self._quarantine(sessions, table, error.message, start, advice or "", transaction_position=error.place)
         except ReplicaError as lost:
-            return self._outlive(lost)
+            return self._handle(lost)
         del self._failures[table]
         return None
 
@@ -583,7 +627,7 @@ class Worker:
         )
 
     def _left_out(self, tables: tuple[str, ...]) -> Failure | None:
-        """Return what a stream that has caught up lacks all the same: rows of quarantined tables."""
+        """Return what is missing after a stream has caught up: rows of quarantined tables; None if there are none."""
         if not tables:
             return None
         text = (

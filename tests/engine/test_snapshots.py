@@ -77,11 +77,11 @@ def differences(server: SandboxServer, first: int, seconds: float) -> list[str]:
     with server.session(database="d") as session, server.session() as locker:
         facts = read_facts(session)
         while time.monotonic() < deadline:
-            with table_snapshot(session, locker, facts, [PLAIN, XA]) as place:
+            with table_snapshot(session, locker, facts, [PLAIN, XA]) as position:
                 ((plain,),), ((xa,),) = session.rows_of_each(["SELECT COUNT(*) FROM plain", "SELECT COUNT(*) FROM xa"])
-            logged = number_of(place.gtid, 0) - first, number_of(place.gtid, XA_DOMAIN) // 2
+            logged = number_of(position.gtid, 0) - first, number_of(position.gtid, XA_DOMAIN) // 2
             if (plain, xa) != logged:
-                found.append(f"{place}: {plain} and {xa} rows, the log has {logged}")
+                found.append(f"{position}: {plain} and {xa} rows, the log has {logged}")
     return found
 
 
@@ -116,9 +116,9 @@ def test_it_is_settled_where_no_transaction_may_be_on_its_way(server_factory: Se
                 session.execute("INSERT INTO plain VALUES ()")
             deadline = time.monotonic() + 10
             while time.monotonic() < deadline:
-                place, is_settled = last_event(session)
-                seen.add((place, is_settled))
-                if place.endswith("names this file"):
+                position, is_settled = last_event(session)
+                seen.add((position, is_settled))
+                if position.endswith("names this file"):
                     break
                 StopToken().wait(0.01)
         session.execute("INSERT INTO plain VALUES ()")
@@ -136,13 +136,13 @@ def last_event(session: Session) -> tuple[str, bool]:
     """Return what stands before the end of the log, and whether a snapshot there is settled."""
     while True:
         found = open_snapshot(session)
-        events = session.rows("SHOW BINLOG EVENTS IN %s", found.place.file)
-        if events[-1][4] == found.place.pos:
+        events = session.rows("SHOW BINLOG EVENTS IN %s", found.position.file)
+        if events[-1][4] == found.position.pos:
             break
     if events[-1][2] != "Binlog_checkpoint":
         return "a transaction", found.is_settled
     where = "a checkpoint" if any(event[2] == "Xid" for event in events) else "the head"
-    which = "this file" if events[-1][5] == found.place.file else "another file"
+    which = "this file" if events[-1][5] == found.position.file else "another file"
     return f"{where} names {which}", found.is_settled
 
 
@@ -162,9 +162,9 @@ def test_a_prepared_transaction_that_was_left_keeps_no_other_table_from_being_re
         prepare_xa(owner)
         add_row(session)
         facts = read_facts(session)
-        with table_snapshot(session, locker, facts, [PLAIN]) as place:
-            assert session.rows("SELECT COUNT(*) FROM plain") == [(number_of(place.gtid, 0) - first,)]
-        assert visible_position(session, facts) == place
+        with table_snapshot(session, locker, facts, [PLAIN]) as position:
+            assert session.rows("SELECT COUNT(*) FROM plain") == [(number_of(position.gtid, 0) - first,)]
+        assert visible_position(session, facts) == position
         # Its own table is another matter: those who write to it must not wait with us for long.
         with pytest.raises(ServerError, match=r"d\.xa can be copied only under a read lock now") as caught:
             open_one(session, locker, XA)
@@ -190,5 +190,5 @@ def test_without_the_right_to_lock_it_says_which_right(server_factory: ServerFac
 
 
 def open_one(session: Session, locker: Session, name: TableName) -> Position:
-    with table_snapshot(session, locker, read_facts(session), [name]) as place:
-        return place
+    with table_snapshot(session, locker, read_facts(session), [name]) as position:
+        return position

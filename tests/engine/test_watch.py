@@ -109,7 +109,7 @@ def test_a_look_at_a_copy_or_a_pause_tells_what_it_does(  # noqa: PLR0917 - one 
     board.set(phase=phase, transfer=TransferProgress("db1", tables, 1.0, 10.0) if transfer else None)
     watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board)
     for _ in range(2):
-        watch._say([])
+        watch._log_checks([])
     assert said in caplog.records[-1].getMessage()
     assert "unknown" not in caplog.text
     assert caplog.records[-1].levelno == level
@@ -233,7 +233,7 @@ def test_columns_that_are_missing_on_purpose_are_not_told(watched: Watched, patt
     columns = ColumnWatch(watched.settings.selection, "db1", accepted_drift(pattern))
     with watched.primary.session() as primary, watched.secondary.session() as secondary:
         for _ in range(2):
-            check = columns.look(primary, secondary, watched.end(), left_out=frozenset())
+            check = columns.check(primary, secondary, watched.end(), left_out=frozenset())
     assert (check is not None) is is_told
 
 
@@ -243,22 +243,22 @@ def test_a_definition_on_its_way_is_no_difference(watched: Watched) -> None:
     columns = ColumnWatch(watched.settings.selection, "db1")
     with watched.primary.session() as primary, watched.secondary.session() as secondary:
 
-        def look(place: Position, left_out: frozenset[TableName] = frozenset()) -> HealthCheck | None:
-            return columns.look(primary, secondary, place, left_out=left_out)
+        def check(place: Position, left_out: frozenset[TableName] = frozenset()) -> HealthCheck | None:
+            return columns.check(primary, secondary, place, left_out=left_out)
 
         # Seen for the first time, then with the stream still before it.
-        assert look(end) is None
-        assert look(behind) is None
-        assert look(end) is not None
-        assert look(end, frozenset({TableName(watched.schema, "u")})) is None
+        assert check(end) is None
+        assert check(behind) is None
+        assert check(end) is not None
+        assert check(end, frozenset({TableName(watched.schema, "u")})) is None
         columns = ColumnWatch(watched.settings.selection, "db1")
-        assert look(end) is None
+        assert check(end) is None
         watched.on_primary(f"ALTER TABLE {watched.schema}.u CHANGE b c INT")
         # Another difference than before: whoever made it may have logged it.
-        assert look(end) is None
-        assert look(end) is None
+        assert check(end) is None
+        assert check(end) is None
         watched.on_primary(f"ALTER TABLE {watched.schema}.u CHANGE c renamed INT")
-        assert look(watched.end()) is None
+        assert check(watched.end()) is None
 
 
 def test_the_heart_beats_while_the_look_at_locks_is_not_answered(

@@ -1,1 +1,1 @@
-"""How results and progress look: tables for people, JSON for machines, a live display on a terminal."""
+"""Shows results and progress: as tables for people, as JSON for machines, and live on a terminal."""

@@ -1,4 +1,4 @@
-"""Stderr while something is drawn at the bottom of the terminal, and the line that says what a command waits for."""
+"""Prints stderr above something that is drawn at the bottom of the terminal, such as the line of `waiting_for`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIPE = "\r\x1b[2K"
 
 
 class Above(io.TextIOBase):
-    """Stands in for a terminal's stream: whole lines go to `show`, everything else is the stream's own."""
+    """A replacement for the stream of a terminal. Whole lines go to `show`; all else is passed to the stream."""
 
     def __init__(self, stream: TextIO, show: Callable[[Sequence[str]], None]) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Above(io.TextIOBase):
         self._lock = threading.RLock()
 
     def write(self, text: str, /) -> int:
-        """Print the lines that are complete now."""
+        """Add text, and show the lines that are complete."""
         with self._lock:
             *lines, self._rest = (self._rest + text).split("\n")
             if lines:
@@ -36,37 +36,37 @@ class Above(io.TextIOBase):
         return len(text)
 
     def end_line(self) -> None:
-        """Print a line that was not ended."""
+        """Show the last line if it is not complete."""
         if self._rest:
             self.write("\n")
 
     def flush(self) -> None:
-        """Pass the wish on."""
+        """Flush the stream."""
         self._stream.flush()
 
     def fileno(self) -> int:
-        """Return the terminal's descriptor."""
+        """Return the file descriptor of the stream."""
         return self._stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # an attribute in the base class
-        """Return the stream's own."""
+        """Return the encoding of the stream."""
         return self._stream.encoding
 
     def isatty(self) -> bool:
-        """Return what the stream is."""
+        """Return True if the stream is a terminal."""
         return self._stream.isatty()
 
     def writable(self) -> bool:
-        """Return True."""
+        """Return True: the stream accepts text."""
         return True
 
 
 @contextlib.contextmanager
 def waiting_for(text: str) -> Iterator[None]:
-    """Show a line on the terminal while the context lasts; what is written to stderr meanwhile goes above it.
+    """Show a line on the terminal while the context lasts; text for stderr appears above it.
 
-    It needs nothing that takes long to import: that the command works is to be seen at once.
+    It imports no module that takes long to load, so that users see at once that the command works.
     """
     stream = sys.stderr
     shown = printable(text)[: max(1, shutil.get_terminal_size().columns - 1)]

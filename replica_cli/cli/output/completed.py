@@ -1,4 +1,4 @@
-"""Reports whose hints and warnings hold complete commands: each belongs to the instance of the report that it is in."""
+"""Completes the commands in reports: each gets the options of the command line and of its report's instance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def with_complete_commands(render: Callable[P, T]) -> Callable[P, T]:
-    """Give a function that renders reports `filled` ones."""
+    """Decorate a function that renders reports, so that it gets reports with complete commands."""
 
     @functools.wraps(render)
     def rendered(*args: P.args, **named: P.kwargs) -> T:
@@ -37,21 +37,21 @@ def with_complete_commands(render: Callable[P, T]) -> Callable[P, T]:
 
 
 def filled(value: T) -> T:
-    """Return reports, nested in any way, in which commands have the options of their instance and command line."""
+    """Return nested reports in which every command has the options of its instance and of the command line."""
     return cast("T", _filled(value, ""))
 
 
 def failures_of(reports: Sequence[Reported]) -> list[Failure]:
-    """Return the failures of reports with complete commands, each with its instance where there are several."""
-    found = []
+    """Return the failures of reports, with complete commands; if there are several reports, with their instances."""
+    failures = []
     for report in filled(tuple(reports)):
         failure = report.failure
         if failure is None:
             continue
         if len(reports) > 1 and not failure.message.startswith(f"{report.instance}:"):
             failure = dataclasses.replace(failure, message=f"{report.instance}: {failure.message}")
-        found.append(failure)
-    return found
+        failures.append(failure)
+    return failures
 
 
 def _filled(value: object, instance: str) -> object:

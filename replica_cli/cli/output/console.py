@@ -1,4 +1,4 @@
-"""Colour, and the two streams: stdout is the answer, stderr everything else."""
+"""Writes answers to stdout and everything else to stderr, and decides about colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ColorChoice(StrEnum):
-    """When to colour."""
+    """When the output is coloured."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -25,7 +25,7 @@ class ColorChoice(StrEnum):
 
 
 def is_colored(choice: ColorChoice, environ: Mapping[str, str], stream: TextIO) -> bool:
-    """Decide about one stream: the option, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal.
+    """Return True if text on a stream is coloured: by the option, else NO_COLOR, else FORCE_COLOR, else if it is a tty.
 
     Source: https://no-color.org and https://force-color.org (any value that is not empty counts).
     """
@@ -40,41 +40,41 @@ def is_colored(choice: ColorChoice, environ: Mapping[str, str], stream: TextIO) 
 
 @dataclass(frozen=True, slots=True)
 class Painter:
-    """Styles text for one stream, or leaves it as it is. Colour never carries meaning alone."""
+    """Styles text for one stream, or does not change it. The text must be clear without colour too."""
 
     is_on: bool
-    # The columns of the terminal, 0 where it is none: a pipe and a file have lines of any length.
+    # The width of the terminal in columns; 0 for a pipe or a file, whose lines may have any length.
     width: int = 0
 
     def bold(self, text: str) -> str:
-        """Make a heading."""
+        """Return the text in bold, for headings."""
         return typer.style(text, bold=True) if self.is_on else text
 
     def dim(self, text: str) -> str:
-        """Put text into the background."""
+        """Return the text in a dim style, for less important texts."""
         return typer.style(text, dim=True) if self.is_on else text
 
     def good(self, text: str) -> str:
-        """Show that it is well."""
+        """Return the text in green, for good states."""
         return typer.style(text, fg="green") if self.is_on else text
 
     def doubtful(self, text: str) -> str:
-        """Show that it wants attention."""
+        """Return the text in yellow, for warnings."""
         return typer.style(text, fg="yellow") if self.is_on else text
 
     def bad(self, text: str) -> str:
-        """Show that it is wrong."""
+        """Return the text in bold red, for errors."""
         return typer.style(text, fg="red", bold=True) if self.is_on else text
 
 
 def painter(choice: ColorChoice, environ: Mapping[str, str], *, to_stderr: bool = False) -> Painter:
-    """Return the painter for stdout or stderr as it is now."""
+    """Return the painter for the current stdout or stderr."""
     stream = sys.stderr if to_stderr else sys.stdout
     return Painter(is_colored(choice, environ, stream), width_of(stream))
 
 
 def width_of(stream: TextIO) -> int:
-    """Return the columns of the terminal that a stream is, 0 where it is none."""
+    """Return the width of a stream's terminal in columns, 0 if the stream is not a terminal."""
     try:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
@@ -82,10 +82,10 @@ def width_of(stream: TextIO) -> int:
 
 
 def answer(text: str) -> None:
-    """Write to stdout, redacted, at once: a reader of JSON lines waits for each."""
+    """Write text to stdout at once, with secrets masked."""
     typer.echo(redact(text), color=True)
 
 
 def remark(text: str) -> None:
-    """Write to stderr, redacted."""
+    """Write text to stderr, with secrets masked."""
     typer.echo(redact(text), err=True, color=True)

@@ -1,4 +1,4 @@
-"""Errors on stderr: what happened, and what to do next, as text or as one JSON line."""
+"""Shows an error on stderr as text or as one JSON line: what happened, and what to do next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def render_failure(failure: Failure, *, is_json: bool, paint: Painter, problems: Sequence[str] = ()) -> None:
-    """Write one error; `problems` are listed one a line, and commands in the hint are completed."""
+    """Write one error. `problems` replace its message, one on each line; commands in message and hint are completed."""
     failure = replace(failure, message=fill(failure.message), hint=failure.hint and fill(failure.hint))
     if is_json:
         documents.write(documents.failure_document(failure, problems), is_line=True, to_stderr=True)

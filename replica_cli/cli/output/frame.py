@@ -1,4 +1,4 @@
-"""A block of lines at the bottom of a terminal that is drawn again in place; what is printed goes above it."""
+"""Draws a block of lines at the bottom of a terminal again and again; printed lines appear above the block."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-# From one drawing to the next while there is something new, and while nothing but the time goes on.
+# The seconds between two drawings while the block changes, and while only the shown time changes.
 _SECONDS_BETWEEN, _SECONDS_IDLE = 0.25, 1.0
 
 
 class Frame:
-    """Draws what `render` returns while its context lasts: a few times a second while `note` is called, else once.
+    """Draws what `render` returns while its context lasts. Thread-safe.
 
-    Safe between threads.
+    It draws up to four times a second after calls of `note`, and otherwise once a second. While the context lasts,
+    text for `sys.stderr` is printed above the block.
 
-    The cursor rests on an empty line below the block: what the terminal itself echoes there, such as `^C`, is wiped
-    with the next drawing. A terminal that became narrower has wrapped the lines of the last drawing: as many rows are
-    wiped as they take now. While the context lasts `sys.stderr` prints above the block.
+    The cursor is on an empty line below the block. The terminal echoes keys there, such as `^C`; the next drawing
+    erases them. If the terminal became narrower, it has wrapped the lines of the last drawing: the next drawing erases
+    as many rows as the wrapped lines have.
     """
 
     def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:
@@ -37,8 +38,8 @@ class Frame:
         self._render = render
         self._lock = threading.RLock()
         self._widths: list[int] = []
-        self._over = threading.Event()
-        self._is_new = threading.Event()
+        self._ended = threading.Event()
+        self._changed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
         self._above: Above | None = None
         self._stderr: TextIO | None = None
@@ -54,7 +55,7 @@ class Frame:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._ended.set()
         self.note()
         self._thread.join()
         if self._above is not None and self._stderr is not None:
@@ -63,33 +64,34 @@ class Frame:
         self.show()
 
     def note(self) -> None:
-        """Draw soon: there is something new."""
-        self._is_new.set()
+        """Request a drawing soon, because the block has changed."""
+        self._changed.set()
 
     def show(self, *above: RenderableType) -> None:
-        """Draw the block again, below what is given, in one write."""
+        """Draw the block again in one write; print the lines in `above` above it."""
         with self._lock:
             self._measure()
             lines = self._lines()
             with self._console:
                 self._console.control(self._wipe())
                 for each in above:
-                    # The terminal wraps it: a command in it can be copied, and a wider terminal joins it again.
+                    # The terminal wraps long lines itself: so a command in them can be copied, and a terminal that
+                    # becomes wider joins them again.
                     self._console.print(each, soft_wrap=True)
                 self._console.print(SegmentLines(lines, new_lines=True), end="", soft_wrap=True)
             self._widths = [Segment.get_line_length(line) for line in lines]
 
     def _run(self) -> None:
-        while not self._over.wait(_SECONDS_BETWEEN):
-            self._is_new.wait(_SECONDS_IDLE - _SECONDS_BETWEEN)
-            self._is_new.clear()
+        while not self._ended.wait(_SECONDS_BETWEEN):
+            self._changed.wait(_SECONDS_IDLE - _SECONDS_BETWEEN)
+            self._changed.clear()
             self.show()
 
     def _show_lines(self, lines: Sequence[str]) -> None:
         self.show(*map(Text.from_ansi, lines))
 
     def _measure(self) -> None:
-        # The terminal that is drawn on, whatever COLUMNS said at the start or stdin is.
+        # The size of the terminal that is drawn on. COLUMNS may be old, and stdin may be another terminal.
         try:
             size = os.get_terminal_size(self._console.file.fileno())
         except (OSError, ValueError):
@@ -98,7 +100,7 @@ class Frame:
             self._console.size = ConsoleDimensions(size.columns, size.lines)
 
     def _lines(self) -> list[list[Segment]]:
-        """Return the block, cut to the terminal, its lines without the blanks at their ends: those would wrap too."""
+        """Return the block, cut to the size of the terminal, without blanks at line ends: those would wrap too."""
         width, height = self._console.size
         options = self._console.options.update(height=None)
         lines = [_stripped(line) for line in self._console.render_lines(self._render(), options, pad=False)]

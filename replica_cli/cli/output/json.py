@@ -1,6 +1,7 @@
-"""The JSON contract: snake_case, integers in base units, RFC 3339 in UTC, null for unknown.
+"""Builds and writes the JSON answers of all commands.
 
-Fields may be added, never renamed or removed.
+Names are in snake_case, integers in base units, times RFC 3339 in UTC, and unknown values null. Fields may be added,
+but never renamed or removed.
 
 | command | form | documents |
 |---|---|---|
@@ -20,7 +21,7 @@ Fields may be added, never renamed or removed.
 | `stream`, `transfer`, `demo` | JSON lines | `type` is `status`, `note` or (once, last) `summary` |
 | any error | one line on stderr | type `error`, code (exit status), error (name), message, hint, problems |
 
-A position is {"file", "pos", "gtid"}: file and pos are null where only the GTID set is known, gtid where there is none.
+A position is {"file", "pos", "gtid"}: file and pos are null if only the GTID set is known, gtid if there is none.
 """
 
 from __future__ import annotations
@@ -55,18 +56,18 @@ Document = dict[str, object]
 
 
 def dumps(document: Document, *, is_line: bool = False) -> str:
-    """Return a document as text: indented, or as one line. Secrets are masked in its values."""
-    # Before it becomes text: a password such as "type" must not eat a key, or a quote.
+    """Return a document as text, indented or as one line, with secrets masked in its values."""
+    # Secrets are masked before the document becomes text, so that a password such as "type" does not replace a key.
     return printable_json(json.dumps(_masked(document), ensure_ascii=False, indent=None if is_line else 2))
 
 
 def write(document: Document, *, is_line: bool = False, to_stderr: bool = False) -> None:
-    """Write a document to stdout, or stderr, at once."""
+    """Write a document to stdout or stderr at once, because a reader of JSON lines waits for each."""
     typer.echo(dumps(document, is_line=is_line), err=to_stderr)
 
 
 def position_document(position: Position | None) -> Document | None:
-    """Return a place in the binary log."""
+    """Return a position as JSON, None if there is none."""
     if position is None:
         return None
     has_file = bool(position.file)
@@ -79,13 +80,13 @@ def position_document(position: Position | None) -> Document | None:
 
 @with_complete_commands
 def positions_document(reports: Sequence[PositionReport]) -> Document:
-    """Return what `position show` answers."""
+    """Return the answer of `position show`."""
     return {"secondaries": [_position_report(r) for r in reports]}
 
 
 @with_complete_commands
 def pauses_document(reports: Sequence[PauseReport]) -> Document:
-    """Return what `pause` and `resume` answer."""
+    """Return the answer of `pause` and `resume`."""
     return {
         "secondaries": [
             {
@@ -102,7 +103,7 @@ def pauses_document(reports: Sequence[PauseReport]) -> Document:
 
 @with_complete_commands
 def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document:
-    """Return what `position reset` does, or would do."""
+    """Return the answer of `position reset`."""
     return {
         "is_dry_run": is_dry_run,
         "plans": [
@@ -122,7 +123,10 @@ def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document
 
 
 def drift_document(reports: Sequence[DriftReport]) -> Document:
-    """Return what `drift check` answers; `is_same` is null if a secondary is unknown and none of the others differs."""
+    """Return the answer of `drift check`.
+
+    `is_same` is null if a secondary could not be asked and no other secondary has differences.
+    """
     each = [None if r.failure else not r.differences for r in reports]
     return {
         "is_same": False if False in each else None if None in each else True,
@@ -142,7 +146,7 @@ def drift_document(reports: Sequence[DriftReport]) -> Document:
 
 @with_complete_commands
 def health_document(report: HealthReport) -> Document:
-    """Return what `health` answers."""
+    """Return the answer of `health`."""
     return {
         "level": report.level.value,
         "status": report.level.name.lower(),
@@ -164,7 +168,7 @@ def health_document(report: HealthReport) -> Document:
 
 @with_complete_commands
 def plans_document(plans: Sequence[TransferPlan]) -> Document:
-    """Return what `transfer --dry-run` answers."""
+    """Return the answer of `transfer --dry-run`."""
     return {
         "plans": [
             {
@@ -197,7 +201,7 @@ def plans_document(plans: Sequence[TransferPlan]) -> Document:
 
 
 def status_line(status: WorkerStatus) -> Document:
-    """Return one snapshot as a line of `stream` or `transfer`."""
+    """Return a snapshot as one JSON line of `stream`, `transfer` or `demo`."""
     return {
         "type": "status",
         "time": _time(datetime.now(UTC)),
@@ -220,13 +224,13 @@ def status_line(status: WorkerStatus) -> Document:
 
 
 def note_line(instance: str, message: str) -> Document:
-    """Return a sentence for people as a line."""
+    """Return a message for people as one JSON line."""
     return {"type": "note", "time": _time(datetime.now(UTC)), "instance": instance or None, "message": message}
 
 
 @with_complete_commands
 def stream_summary(report: StreamReport) -> Document:
-    """Return the last line of `stream`."""
+    """Return the last JSON line of `stream`."""
     return {
         "type": "summary",
         "code": report.exit_code.value,
@@ -250,7 +254,7 @@ def stream_summary(report: StreamReport) -> Document:
 
 @with_complete_commands
 def transfer_summary(report: TransferReport) -> Document:
-    """Return the last line of `transfer`."""
+    """Return the last JSON line of `transfer`."""
     return {
         "type": "summary",
         "code": report.exit_code.value,
@@ -271,7 +275,7 @@ def transfer_summary(report: TransferReport) -> Document:
 
 
 def demo_summary(report: DemoReport) -> Document:
-    """Return the last line of `demo`."""
+    """Return the last JSON line of `demo`."""
     return {
         "type": "summary",
         "code": 0 if report.is_equal else 3,
@@ -296,7 +300,7 @@ def demo_summary(report: DemoReport) -> Document:
 
 
 def failure_document(failure: Failure, problems: Sequence[str] = ()) -> Document:
-    """Return an error: `code` is the exit status, `error` its name."""
+    """Return an error; `code` is the exit status, `error` the name of the error."""
     document: Document = {
         "type": "error",
         "code": int(failure.exit_code),

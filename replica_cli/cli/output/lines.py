@@ -1,4 +1,4 @@
-"""Progress off a terminal: log lines that thin out, and JSON lines."""
+"""Reports progress without a live display: as log lines or as JSON lines, less often the longer it takes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
-from replica_cli.core.status import ENDED, TOLD_TABLES, Phase, TableState
-from replica_cli.core.wording import copy_text, doing_text, phase_text, told_once, uncommitted_text
+from replica_cli.core.status import ENDED, LISTED_TABLES_LIMIT, Phase, TableState
+from replica_cli.core.wording import copy_text, doing_text, phase_text, short_reason, uncommitted_text
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from replica_cli.core.status import TableProgress, WorkerStatus
 
 _logger = logging.getLogger(__name__)
-# A line a second in the first minute, then every 5 s, after three minutes every 30 s (gh-ost's thinning).
+# Pairs of a limit and an interval, in seconds: one line a second in the first minute, then one in 5 s, after three
+# minutes one in 30 s, as in gh-ost.
 _INTERVALS = ((60.0, 1.0), (180.0, 5.0), (float("inf"), 30.0))
 _STARTING_SECONDS = 10.0
 _NAMED_TABLES = 3
-_SLACK = 0.05  # statuses come about once a second: 0.99 s later is a second later
+_SLACK = 0.05  # snapshots come about once a second: 0.99 s counts as a second
 _Facts = tuple[Phase, tuple[str, ...], int, int, frozenset[tuple[str, str]]]
 
 
 class Thinning:
-    """Decides which snapshots are shown: each change of state, else one per interval. Safe between threads."""
+    """Decides which snapshots are shown: each change of state, and otherwise one in each interval. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -38,10 +39,10 @@ class Thinning:
         self._shown: dict[str, tuple[float, _Facts]] = {}
 
     def is_due(self, status: WorkerStatus) -> bool:
-        """Say whether to show this snapshot; it counts as shown then."""
+        """Return True if the snapshot must be shown; it then counts as shown."""
         now = self._clock()
         interval = next(i for until, i in _INTERVALS if now - self._start < until)
-        if status.phase is Phase.STARTING:  # there is nothing to tell yet
+        if status.phase is Phase.STARTING:  # there is nothing to report yet
             interval = max(interval, _STARTING_SECONDS)
         facts = _facts(status)
         with self._lock:
@@ -53,7 +54,7 @@ class Thinning:
 
 
 class LineReporter:
-    """Logs one line a snapshot, or one a table that is being copied."""
+    """A reporter that logs one line for each snapshot; of a copy also one for each table that is being copied."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._thinning = Thinning(clock)
@@ -61,7 +62,7 @@ class LineReporter:
         self._rates = TableRates(clock)
 
     def on_status(self, status: WorkerStatus) -> None:
-        """Log the snapshot if it is due."""
+        """Log the snapshot if it must be shown."""
         if status.phase is Phase.TRANSFERRING and status.transfer is not None:
             with self._lock:
                 for table in status.transfer.tables:
@@ -79,11 +80,11 @@ class LineReporter:
         log(_logger, logging.INFO, Tag.INFO, "%s", status_text(status), instance=status.instance)
 
     def on_note(self, instance: str, message: str) -> None:
-        """Log the sentence."""
+        """Log the message."""
         log(_logger, logging.INFO, Tag.INFO, "%s", message, instance=instance or None)
 
     def on_stopping(self, message: str) -> None:
-        """Log the sentence."""
+        """Log the message."""
         self.on_note("", message)
 
     def _table_text(self, instance: str, table: TableProgress) -> str:
@@ -99,34 +100,34 @@ class LineReporter:
 
 
 class JsonReporter:
-    """Writes JSON lines to stdout: statuses thinned as log lines are, notes all."""
+    """A reporter that writes JSON lines to stdout: snapshots as often as `LineReporter`, and all messages."""
 
     def __init__(self) -> None:
         self._thinning = Thinning()
 
     def on_status(self, status: WorkerStatus) -> None:
-        """Write the snapshot if it is due."""
+        """Write the snapshot if it must be shown."""
         if self._thinning.is_due(status):
             documents.write(documents.status_line(status), is_line=True)
 
     def on_note(self, instance: str, message: str) -> None:
-        """Write the sentence."""
+        """Write the message."""
         documents.write(documents.note_line(instance, message), is_line=True)
 
     def on_stopping(self, message: str) -> None:
-        """Write the sentence."""
+        """Write the message."""
         self.on_note("", message)
 
 
 def status_text(status: WorkerStatus) -> str:
-    """Return a snapshot in one line, its parts always in this order."""
+    """Return a snapshot as one line; the order of its parts is always the same."""
     parts = [phase_text(status.phase)]
-    if status.position is not None:  # before the first one nothing has been read or applied
+    if status.position is not None:  # without a position nothing has been read or applied yet
         parts.append(f"at {units.place(status.position)}")
         parts += [f"lag {units.duration(status.lag_seconds)}"] if status.lag_seconds is not None else []
         if status.phase not in ENDED:
             parts += [f"rows {status.rows_per_second:.0f}/s", f"trx {status.transactions_per_second:.0f}/s"]
-        if status.transfer is None or status.phase not in ENDED:  # a copy that ended told its rows itself
+        if status.transfer is None or status.phase not in ENDED:  # the end of a copy has reported its rows already
             parts.append(f"total {status.rows_total} rows")
         if status.rows_uncommitted:
             parts.append(f"and {uncommitted_text(status.rows_uncommitted)}")
@@ -137,7 +138,7 @@ def status_text(status: WorkerStatus) -> str:
         parts.append(f"reconnects {status.reconnects}")
     if status.transfer and status.phase not in ENDED:
         parts.append(f"copying {copy_text(status.transfer.status)}")
-    return " ".join(parts) + (f" ({told_once(status.message, status.instance)})" if status.message else "")
+    return " ".join(parts) + (f" ({short_reason(status.message, status.instance)})" if status.message else "")
 
 
 def _transfer_text(status: WorkerStatus) -> str:
@@ -149,8 +150,8 @@ def _transfer_text(status: WorkerStatus) -> str:
 
 def _facts(status: WorkerStatus) -> _Facts:
     copy = status.transfer.status if status.transfer else None
-    if copy is None or copy.tables > TOLD_TABLES:
-        # One of many tables that begins or ends is no news.
+    if copy is None or copy.tables > LISTED_TABLES_LIMIT:
+        # In a copy of many tables, the begin and the end of one table are not worth a line.
         return (status.phase, status.quarantined, status.reconnects, 0, frozenset())
     steps = frozenset((t.table, t.step) for t in copy.steps)
     return (status.phase, status.quarantined, status.reconnects, copy.tables_done, steps)

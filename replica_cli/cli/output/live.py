@@ -1,4 +1,4 @@
-"""The live display on a terminal: one line a secondary, and bars for the tables that are being copied."""
+"""The live display on a terminal: one line for each secondary, and bars for the tables that are being copied."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
 from replica_cli.core.status import ENDED, Phase, TableState
-from replica_cli.core.wording import counted, doing_text, phase_text, told_once, uncommitted_text
+from replica_cli.core.wording import counted, doing_text, phase_text, short_reason, uncommitted_text
 from replica_cli.logs import Tag
 from replica_cli.logs.formats import timestamp
 from replica_cli.logs.redaction import redact
@@ -39,16 +39,17 @@ _STYLES = {
     Phase.FINISHED: "bold green",
     Phase.FAILED: "bold red",
 }
-# The columns of the table of secondaries fill 80; half of what a terminal has more goes to each of the first and third.
-_NAME_WIDTH, _PLACE_WIDTH, _NARROW = 14, 17, 80
-# The numbers right of a bar: share, rows, rate, and where there is room for it the time to go.
+# The table of secondaries has 80 columns. If the terminal is wider, half of the rest goes to the first column of the
+# table and half to the third.
+_NAME_WIDTH, _POSITION_WIDTH, _NARROW = 14, 17, 80
+# The widths of the numbers right of a bar: share, rows, rate, and the remaining time if the terminal is wide enough.
 _NUMBERS, _ETA_WIDTH, _WITH_ETA = (4, 12, 7), 11, 100
 _BAR_WIDTHS = (8, 40)
 _DOING_WIDTH = 16
 
 
 class LiveReporter:
-    """Draws the newest snapshots a few times a second on stderr; lines of the log appear above."""
+    """A reporter that draws the newest snapshots on stderr, with log lines above the display. Thread-safe."""
 
     def __init__(self, title: str, *, is_colored: bool) -> None:
         self._console = Console(
@@ -74,7 +75,7 @@ class LiveReporter:
         self._frame.__exit__(kind, error, trace)
 
     def on_status(self, status: WorkerStatus) -> None:
-        """Keep the snapshot for the next drawing."""
+        """Store the snapshot for the next drawing."""
         with self._lock:
             self._statuses[status.instance] = status
             for table in status.transfer.tables if status.transfer else ():
@@ -83,13 +84,13 @@ class LiveReporter:
         self._frame.note()
 
     def on_note(self, instance: str, message: str) -> None:
-        """Write the sentence above the display, as a line of the log."""
+        """Write the message above the display, in the form of a log line."""
         owner = f"[{instance}] " if instance else ""
         line = f"{timestamp(time.time())} [{Tag.INFO}] {owner}{fill(message, instance)}"
         self._frame.show(_plain(line))
 
     def on_stopping(self, message: str) -> None:
-        """Say that the stop was heard."""
+        """Show that the command is stopping, and write the message above the display."""
         with self._lock:
             self._hint = "stopping"
         self.on_note("", message)
@@ -102,7 +103,7 @@ class LiveReporter:
                 parts.append(_table_of(statuses, self._console.width))
             copies = [(s.instance, s.transfer) for s in statuses if s.transfer and s.phase not in ENDED]
             notes = _messages(statuses)
-            # What is higher than the terminal is cut off, so the bars share what is left.
+            # Lines below the height of the terminal are cut, so the bars of all copies share the lines that are left.
             left = max(0, self._console.height - len(statuses) - len(notes) - 3)
             for number, (instance, progress) in enumerate(copies):
                 lines = max(2, left // (len(copies) - number))
@@ -158,7 +159,7 @@ class LiveReporter:
 
 
 def _shared_widths(room: int, tables: list[TableProgress]) -> tuple[int, int]:
-    """Return the widths of the names and of the bars: a name is cut only where the bars are as short as can be."""
+    """Return the widths of the names and of the bars; names are cut only if the bars have their least width."""
     least = _BAR_WIDTHS[0] if all(t.is_counted for t in tables) else _DOING_WIDTH
     longest = max(cell_len(printable(t.table)) for t in tables) + 2
     name = max(12, min(longest, room - least))
@@ -179,29 +180,31 @@ def _counted_cells(table: TableProgress, rate: float, width: int) -> tuple[Rende
 
 
 def _step_cells(table: TableProgress) -> tuple[RenderableType, ...]:
-    """Return what is done with a table while no count moves, in the place of its bar."""
+    """Return the cells of a table in a step in which the number of rows does not grow: the step replaces the bar."""
     doing = Text(doing_text(table), style="dim", no_wrap=True, overflow="ellipsis")
     return (doing, "", units.count(table.rows_copied), units.duration(table.step_seconds), "")
 
 
 def _table_of(statuses: list[WorkerStatus], width: int) -> Table:
-    # 80 columns: 14 + 12 + 17 + 7 + 6 + 6 + 5 + 4, and one blank between two.
+    # 80 columns: 14 + 12 + 17 + 7 + 6 + 6 + 5 + 4, and one blank between two columns.
     more = max(0, width - _NARROW) // 2
-    place_width = max(_PLACE_WIDTH, min(_PLACE_WIDTH + more, max(len(units.place(s.position)) for s in statuses)))
+    position_width = max(
+        _POSITION_WIDTH, min(_POSITION_WIDTH + more, max(len(units.place(s.position)) for s in statuses))
+    )
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("secondary", no_wrap=True, max_width=_NAME_WIDTH + more)
     table.add_column("phase", no_wrap=True, min_width=12)
-    table.add_column("position", no_wrap=True, max_width=place_width, min_width=place_width)
+    table.add_column("position", no_wrap=True, max_width=position_width, min_width=position_width)
     for head, columns in (("lag", 7), ("rows/s", 6), ("trx/s", 6), ("rows", 5), ("quar", 4)):
         table.add_column(head, justify="right", no_wrap=True, min_width=columns)
     for status in statuses:
-        # A copy has rows and no transactions; before the first transaction there is no lag.
+        # A copy has rows and no transactions. The lag is unknown before the first transaction.
         is_copy = status.phase is Phase.TRANSFERRING or (status.phase in ENDED and not status.transactions_total)
         copy = status.transfer if is_copy else None
         table.add_row(
             _cut(printable(redact(status.instance)), _NAME_WIDTH + more),
             Text(phase_text(status.phase), style=_STYLES.get(status.phase, "")),
-            _plain(units.place(status.position, place_width)),
+            _plain(units.place(status.position, position_width)),
             "-" if status.lag_seconds is None else units.duration(status.lag_seconds),
             units.count(copy.rows_per_second if copy else status.rows_per_second),
             "-" if copy else units.count(status.transactions_per_second),
@@ -212,7 +215,7 @@ def _table_of(statuses: list[WorkerStatus], width: int) -> Table:
 
 
 def _cut(text: str, width: int) -> Text:
-    """Return a name that fits, cut in its middle: names are often alike at one of their ends."""
+    """Return a name, cut in its middle if it is too wide: names often differ only at one of their ends."""
     if cell_len(text) > width:
         head = (width - 1) // 2
         tail = text
@@ -223,22 +226,22 @@ def _cut(text: str, width: int) -> Text:
 
 
 def _messages(statuses: list[WorkerStatus]) -> list[RenderableType]:
-    found: list[RenderableType] = []
+    lines: list[RenderableType] = []
     for status in statuses:
         if status.rows_uncommitted:
             text = printable(f"{status.instance}: {uncommitted_text(status.rows_uncommitted)}")
-            found.append(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
+            lines.append(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
         if status.message:
             text = _plain(
-                fill(f"{status.instance}: {told_once(status.message, status.instance)}", status.instance)
+                fill(f"{status.instance}: {short_reason(status.message, status.instance)}", status.instance)
             ).plain
-            found.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
+            lines.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
         if status.quarantined:
             text = printable(f"{status.instance}: quarantined {', '.join(status.quarantined)}")
-            found.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
-    return found
+            lines.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
+    return lines
 
 
 def _plain(text: str) -> Text:
-    """Return text that rich shows as it is: a bracket in a table's name is no markup."""
+    """Return text that rich shows unchanged, so that a bracket in a table's name is not taken for markup."""
     return Text(printable(redact(text)))

@@ -1,7 +1,7 @@
-"""stdout and stderr that may be closed, full, or a pipe that its reader left: no such thing ends or breaks a command.
+"""Replaces stdout and stderr, so that a command does not end if they are closed or full, or a pipe without a reader.
 
-What cannot be written is dropped. A reader that went away (`| head -1`) or a closed descriptor (`>&-`) is the caller's
-wish; any other failure, such as a full disk, is said on stderr and changes an exit code of 0.
+Text that cannot be written is dropped. A pipe whose reader ended (`| head -1`) and a closed descriptor (`>&-`) are what
+the user wants. Any other failure, such as a full disk, is reported on stderr and replaces an exit code of 0.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import os
 import sys
 from typing import Any, TextIO
 
-_LEFT = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET})
+_CLOSED_ERRORS = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET})
 
 
 class _Outlet(io.FileIO):
-    """A descriptor whose writes always succeed; the first failure that the caller did not ask for is kept."""
+    """A file descriptor whose writes always succeed; `failure` is the first error that is not in _CLOSED_ERRORS."""
 
     failure: OSError | None = None
 
@@ -24,7 +24,7 @@ class _Outlet(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if self.failure is None and error.errno not in _LEFT:
+            if self.failure is None and error.errno not in _CLOSED_ERRORS:
                 self.failure = error
             return memoryview(data).nbytes
 
@@ -33,16 +33,16 @@ _outlets: list[_Outlet] = []
 
 
 def open_outlets() -> None:
-    """Put such streams in the place of `sys.stdout` and `sys.stderr`, and a stdin that is closed on /dev/null."""
+    """Replace `sys.stdout` and `sys.stderr` by outlets, and a closed `sys.stdin` by /dev/null."""
     _outlets.clear()
     sys.stdout = _open(1, sys.stdout)
     sys.stderr = _open(2, sys.stderr)
     if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - it stays open as long as the process
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - it stays open until the process ends
 
 
 def failed_output() -> str | None:
-    """Return why a part of the answer could not be written, None if everything was."""
+    """Return why a part of stdout could not be written, None if all of it was written."""
     if not _outlets:
         return None
     sys.stdout.flush()
@@ -53,7 +53,7 @@ def failed_output() -> str | None:
 def _open(descriptor: int, before: TextIO | None) -> TextIO:
     outlet = _Outlet(descriptor, "w", closefd=False)
     _outlets.append(outlet)
-    # A name that the terminal's encoding does not have is written out, not a reason to fail.
+    # A character that the terminal's encoding does not have is written as an escape and does not cause an error.
     return io.TextIOWrapper(
         io.BufferedWriter(outlet),
         encoding=before.encoding if before is not None else "utf-8",

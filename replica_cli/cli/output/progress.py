@@ -1,4 +1,4 @@
-"""Which reporter fits: JSON lines, a live display, log lines, or silence."""
+"""Chooses the reporter of a command: JSON lines, a live display, log lines, or none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ProgressForm(StrEnum):
-    """How progress is shown."""
+    """How a command shows its progress."""
 
     JSON = "json"
     LIVE = "live"
@@ -23,9 +23,16 @@ class ProgressForm(StrEnum):
 
 
 def progress_form(wanted: str, *, is_json: bool, verbosity: int, terminal: str = "") -> ProgressForm:
-    """Choose: --json first, then REPLICA_PROGRESS (`wanted`), then a live display where nothing writes between.
+    """Return how progress is shown.
 
-    `terminal` is TERM: a dumb one cannot draw in place.
+    `--json` decides first, then `--quiet` and REPLICA_PROGRESS. With REPLICA_PROGRESS=auto the display is live if
+    stderr is a terminal and `--verbose` is not given, because nothing else may write between the drawings.
+
+    Args:
+        wanted: the value of REPLICA_PROGRESS: auto, bar, lines or off.
+        is_json: whether `--json` is given.
+        verbosity: as in `Invocation`.
+        terminal: the value of TERM; a `dumb` terminal cannot move the cursor.
     """
     if is_json:
         return ProgressForm.JSON
@@ -39,9 +46,9 @@ def progress_form(wanted: str, *, is_json: bool, verbosity: int, terminal: str =
 
 @contextlib.contextmanager
 def open_reporter(form: ProgressForm, title: str, *, is_colored: bool) -> Iterator[Reporter]:
-    """Give the reporter, and put the terminal right whatever ends the block."""
+    """Return a context that gives the reporter. A live display restores the terminal at the end of the context."""
     if form is ProgressForm.LIVE:
-        from replica_cli.cli.output.live import LiveReporter  # noqa: PLC0415 - rich costs start-up
+        from replica_cli.cli.output.live import LiveReporter  # noqa: PLC0415 - rich takes long to load
 
         with LiveReporter(title, is_colored=is_colored) as reporter:
             yield reporter
@@ -49,6 +56,6 @@ def open_reporter(form: ProgressForm, title: str, *, is_colored: bool) -> Iterat
     if form is ProgressForm.SILENT:
         yield SilentReporter()
         return
-    from replica_cli.cli.output.lines import JsonReporter, LineReporter  # noqa: PLC0415 - only where they are used
+    from replica_cli.cli.output.lines import JsonReporter, LineReporter  # noqa: PLC0415 - not loaded for other forms
 
     yield JsonReporter() if form is ProgressForm.JSON else LineReporter()

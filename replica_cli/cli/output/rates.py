@@ -1,4 +1,4 @@
-"""Rates of single tables, from one snapshot to the next."""
+"""Computes the copy rate of each table from a series of snapshots."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _WINDOW_SECONDS = 10.0
 
 
 class TableRates:
-    """Remembers how far each table was in the last seconds. One thread at a time."""
+    """Remembers how many rows of each table were copied in the last ten seconds. Not thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[tuple[str, str], deque[tuple[float, int]]] = {}
 
     def note(self, instance: str, table: TableProgress) -> None:
-        """Take one table's newest count."""
+        """Remember the newest number of copied rows of a table."""
         now = self._clock()
         points = self._seen.setdefault((instance, table.table), deque())
         points.append((now, table.rows_copied))
-        # The first point stays, however old, until a second one is old enough to take its place.
+        # The first point stays until the second one is older than the window, so that the rate covers the whole window.
         while len(points) > 2 and now - points[1][0] >= _WINDOW_SECONDS:
             points.popleft()
 
     def rows_per_second(self, instance: str, table: str) -> float:
-        """Return the rate over the window, 0 until two counts are known."""
+        """Return the rate of the last ten seconds, 0 if fewer than two numbers are known."""
         points = self._seen.get((instance, table))
         if not points or len(points) < 2 or points[-1][0] <= points[0][0]:
             return 0.0
@@ -39,7 +39,7 @@ class TableRates:
 
 
 def eta_seconds(rows: int, estimated: int | None, rate: float) -> float | None:
-    """Return the seconds to go, None where the estimate or the rate does not say."""
+    """Return the seconds until all estimated rows are copied, None if the estimate or the rate is not known."""
     if not estimated or rate <= 0 or rows >= estimated:
         return None
     return (estimated - rows) / rate

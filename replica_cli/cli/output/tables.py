@@ -1,4 +1,4 @@
-"""Answers as plain text: aligned columns, never wrapped, so that they survive a pipe and fit a terminal."""
+"""Builds answers as plain text with aligned columns, for terminals and pipes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from replica_cli.core.wording import (
     doing_text,
     holder_text,
     phase_text,
-    told_once,
+    short_reason,
     uncommitted_text,
 )
 
@@ -43,7 +43,7 @@ _INDENT = "  "
 
 
 def _of_safe_texts(render: Callable[P, str]) -> Callable[P, str]:
-    """Give a function its reports with safe texts and complete commands: only the layout and our colours are raw."""
+    """Decorate a function so that the texts in its reports are printable, and their commands complete."""
 
     @functools.wraps(render)
     def rendered(*args: P.args, **named: P.kwargs) -> str:
@@ -58,20 +58,21 @@ def _safe(value: object) -> object:
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], paint: Painter, *, right: str = "") -> str:
-    """Return rows under bold heads; `right` has an `r` for each column that is set to the right.
+    """Return rows as aligned columns under bold heads.
 
-    Where a terminal is too narrow for a row, the columns that do not fit go to further lines, indented.
+    If the terminal is too narrow for a row, the columns that do not fit are on further, indented lines. `right` has
+    one letter for each column, `r` for a column that is aligned to the right.
     """
     widths = [max(units.cell_width(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
     groups = _lines_of(widths, paint.width)
 
-    def set_in(cells: Sequence[str], i: int) -> str:
+    def aligned(cells: Sequence[str], i: int) -> str:
         blanks = " " * (widths[i] - units.cell_width(cells[i]))
         return blanks + cells[i] if right[i : i + 1] == "r" else cells[i] + blanks
 
     def lines(cells: Sequence[str]) -> list[str]:
         return [
-            (_INDENT if number else "") + "  ".join(set_in(cells, i) for i in group).rstrip()
+            (_INDENT if number else "") + "  ".join(aligned(cells, i) for i in group).rstrip()
             for number, group in enumerate(groups)
         ]
 
@@ -79,11 +80,11 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], paint: Painter,
 
 
 def _lines_of(widths: Sequence[int], limit: int) -> list[list[int]]:
-    """Return which columns go to which line of a row; all to one where nothing limits it."""
+    """Return the columns of each line of a row; all on one line if `limit` is 0."""
     groups: list[list[int]] = [[]]
     for i, width in enumerate(widths):
-        here = sum(widths[j] + 2 for j in groups[-1]) + (len(_INDENT) if len(groups) > 1 else 0)
-        if limit and groups[-1] and here + width > limit:
+        used = sum(widths[j] + 2 for j in groups[-1]) + (len(_INDENT) if len(groups) > 1 else 0)
+        if limit and groups[-1] and used + width > limit:
             groups.append([])
         groups[-1].append(i)
     return groups
@@ -91,13 +92,13 @@ def _lines_of(widths: Sequence[int], limit: int) -> list[list[int]]:
 
 @_of_safe_texts
 def positions_text(reports: Sequence[PositionReport], paint: Painter) -> str:
-    """Return a block for each secondary: a position is too wide for a column."""
+    """Return a block of lines for each secondary, because a position is too wide for a column."""
     return "\n\n".join(_position_block(r, paint) for r in reports)
 
 
 @_of_safe_texts
 def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
-    """Return what a reset would do, a block for each secondary."""
+    """Return what a reset changes, as a block of lines for each secondary."""
     blocks = []
     for plan in (p for p in plans if p.failure is None):
         after = "forgotten" if plan.after is None else _full(plan.after)
@@ -111,7 +112,7 @@ def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
 
 @_of_safe_texts
 def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
-    """Return a line for each secondary that could be asked."""
+    """Return the pause state as one line for each secondary that could be asked."""
     lines = []
     for report in (r for r in reports if r.failure is None):
         wish = "paused" if report.is_pause_wanted else "not paused"
@@ -129,7 +130,7 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
 
 @_of_safe_texts
 def drift_text(report: DriftReport, paint: Painter, *, lists_accepted: bool = False) -> str:
-    """Return one secondary's table of differences, or that there are none."""
+    """Return the number and a table of the differences of one secondary."""
     differences = report.differences
     accepted = f", {len(report.accepted)} accepted" if report.accepted else ""
     broken = sum(str(d.severity) == "breaks" for d in differences)
@@ -149,7 +150,7 @@ def _drift_row(difference: Difference, severity: str) -> tuple[str, ...]:
 
 @_of_safe_texts
 def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> str:
-    """Return one line a check; a wrong one's hint stands under it."""
+    """Return one line for each check; the hint of a check that is not OK is on the next line."""
     painted = {
         HealthLevel.OK: paint.good,
         HealthLevel.WARNING: paint.doubtful,
@@ -170,7 +171,7 @@ def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> st
 
 @_of_safe_texts
 def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
-    """Return what a transfer would do, a table for each secondary."""
+    """Return what a transfer does, as a table for each secondary."""
     blocks = []
     for plan in (p for p in plans if p.failure is None):
         warnings = [f"{paint.doubtful('warning')}: {w}" for w in plan.warnings]
@@ -202,7 +203,7 @@ def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
 
 @_of_safe_texts
 def transfer_text(report: TransferReport, paint: Painter) -> str:
-    """Return a transfer's statistics."""
+    """Return the results of a transfer, one row for each secondary."""
     rows = [
         (
             c.instance,
@@ -226,7 +227,7 @@ def _ending(failure: Failure | None) -> str:
 
 @_of_safe_texts
 def stream_text(report: StreamReport, paint: Painter) -> str:
-    """Return a stream's sums."""
+    """Return the results of a stream, one row for each secondary."""
     rows = [
         (
             w.instance,
@@ -245,7 +246,7 @@ def stream_text(report: StreamReport, paint: Painter) -> str:
 
 @_of_safe_texts
 def demo_text(report: DemoReport, paint: Painter) -> str:
-    """Return the comparison, and what was moved in which time."""
+    """Return the comparison, and how many rows were copied and streamed in which time."""
     rows = [
         (
             t.instance,
@@ -284,7 +285,7 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
     if report.copy:
         lines.append(f"  copy     {copy_text(report.copy)}")
     if report.message:
-        lines.append(f"  says     {told_once(report.message, report.instance)}")
+        lines.append(f"  says     {short_reason(report.message, report.instance)}")
     if report.rows_uncommitted:
         lines.append(f"  applied  {uncommitted_text(report.rows_uncommitted)}")
     if report.lost:
@@ -292,10 +293,10 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
     if report.source_time:
         lines.append(f"  last     change made at {units.moment(report.source_time)}")
     for note in report.tables:
-        where = f" at {note.position}" if note.position else ""
-        reason = f": {told_once(note.reason, note.table, note.position)}" if note.reason else ""
+        position = f" at {note.position}" if note.position else ""
+        reason = f": {short_reason(note.reason, note.table, note.position)}" if note.reason else ""
         lines.append(
-            f"  {paint.doubtful('table')}    {note.table} {_state(note, report.phase)}{_part(note)}{where}{reason}"
+            f"  {paint.doubtful('table')}    {note.table} {_state(note, report.phase)}{_part(note)}{position}{reason}"
         )
     return "\n".join(lines)
 
@@ -305,7 +306,7 @@ def _words(phase: Phase | None) -> str:
 
 
 def _state(note: TableNote, phase: Phase | None) -> str:
-    """Return a table's state; one of a copy that is not finished has its own within that."""
+    """Return the state of a table; in a copy that is not finished, a table may be copied already."""
     if note.progress is not None and note.progress.state is TableState.COPIED:
         return TableState.COPIED.value
     is_begun = note.state is TableState.COPYING and (phase is None or phase in ENDED)
@@ -313,7 +314,7 @@ def _state(note: TableNote, phase: Phase | None) -> str:
 
 
 def _part(note: TableNote) -> str:
-    """Return how far a table's copy is."""
+    """Return the progress of a table's copy, empty before it begins."""
     progress = note.progress
     if progress is None or progress.state is TableState.PENDING:
         return ""

@@ -1,4 +1,4 @@
-"""Numbers for people: sizes, durations, rates, places. Machines get base units, in json.py."""
+"""Writes sizes, durations, rates and positions for people. The module `json` writes base units for machines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["cell_width", "count", "duration", "moment", "place", "share", "size"
 
 
 def count(number: float) -> str:
-    """Return a number in five characters at most: `0`, `9.5`, `812`, `46.1k`, `12.3M`."""
+    """Return a number in at most five characters: `0`, `9.5`, `812`, `46.1k`, `12.3M`."""
     if 0 < number < 9.95:
         return f"{number:.1f}".removesuffix(".0")
     if number < 9999.5:
@@ -32,19 +32,23 @@ def count(number: float) -> str:
 
 
 def cell_width(text: str) -> int:
-    """Return the columns that a text takes on a terminal: two for each wide character, none for a combining one."""
+    """Return the width of a text in terminal columns: two for each wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def moment(time: datetime | None) -> str:
-    """Return a time as RFC 3339 in UTC, to the second."""
+    """Return a UTC time as RFC 3339 with whole seconds, `unknown` for None."""
     return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time else "unknown"
 
 
 def place(position: Position | None, width: int = 0) -> str:
-    """Return file and offset; in `width` characters by leaving out the file's name but for its number."""
+    """Return a position as file and offset, `-` for None.
+
+    If `width` is not 0 and the text is longer, the file's name is cut to its number; if that is still too long, the
+    beginning of the text is cut.
+    """
     if position is None:
         return "-"
     text = str(position)
@@ -56,5 +60,5 @@ def place(position: Position | None, width: int = 0) -> str:
 
 
 def share(part: int, whole: int | None) -> float | None:
-    """Return a part of an estimated whole that is not reached yet, below 1; estimates are often too low."""
+    """Return `part / whole`, at most ALMOST, because estimates of the whole are often too low; None without a whole."""
     return min(ALMOST, part / whole) if whole else None

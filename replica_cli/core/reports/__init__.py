@@ -1,4 +1,4 @@
-"""What a service hands back: frozen values that text and JSON are both made from.
+"""Results of services: frozen values from which the command line makes text and JSON.
 
-A module for each command, because each loads only its own.
+Each command has a module of its own, so that it loads no others.
 """

@@ -1,4 +1,4 @@
-"""What the demo compared at its end."""
+"""The result of `replica demo`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DemoTable:
-    """One table on one secondary, compared with the primary's."""
+    """The comparison of one table on one secondary with the same table on the primary."""
 
     instance: str
     table: TableName
@@ -23,7 +23,7 @@ class DemoTable:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What the demo showed; `env_file` is set where the servers were left up."""
+    """What the demo did and compared; `env_file` is set if the servers still run."""
 
     tables: tuple[DemoTable, ...]
     rows_transferred: int = 0
@@ -34,5 +34,5 @@ class DemoReport:
 
     @property
     def is_equal(self) -> bool:
-        """Say whether every table was compared and is the same."""
+        """Return True if tables were compared and all of them are equal."""
         return bool(self.tables) and all(t.is_equal for t in self.tables)

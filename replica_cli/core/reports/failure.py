@@ -1,4 +1,4 @@
-"""An error as a value, and the place of what could not be read."""
+"""Values for errors in reports, and for fields that could not be read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as a value: it crosses from a worker process and waits beside the others' results."""
+    """An error as a value: a worker process can send it, and a report can hold it next to other results."""
 
     code: str
     message: str
@@ -22,15 +22,15 @@ class Failure:
 
     @classmethod
     def of(cls, error: ReplicaError) -> Self:
-        """Keep what a person and a script need of an error."""
+        """Return the code, message, hint and exit code of an error."""
         return cls(error.code, error.message, error.hint, error.exit_code)
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The place of a value that could not be read; None means that there is no such value.
+    """Replaces a value that could not be read, whereas None means that the value does not exist.
 
-    `is_reachable`: the server answers, but not this question.
+    `is_reachable`: the server answers, but it did not answer this query.
     """
 
     failure: Failure
@@ -38,7 +38,7 @@ class Unknown:
 
 
 def first_code(failures: Iterable[Failure | None]) -> ExitCode:
-    """Return the exit code of the first failure, OK if there is none."""
+    """Return the exit code of the first failure, preferably of one that is not FOUND; OK if there is no failure."""
     codes = [f.exit_code for f in failures if f is not None]
-    # What ended a worker counts before what another one noticed.
+    # FOUND only reports something. An error that ended a worker is more important.
     return next((c for c in codes if c is not ExitCode.FOUND), codes[0] if codes else ExitCode.OK)

@@ -1,4 +1,4 @@
-"""The checks of `replica health`, and how bad each is."""
+"""The result of `replica health`: checks and their levels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class HealthLevel(IntEnum):
-    """How bad it is, in the numbers that monitoring plug-ins exit with."""
+    """The level of a check; the numbers are the exit statuses of monitoring plug-ins."""
 
     OK = 0
     WARNING = 1
@@ -19,18 +19,18 @@ class HealthLevel(IntEnum):
     UNKNOWN = 3
 
 
-# A certain fault outranks an open question, as in the plug-ins' own max_state().
+# CRITICAL is worse than UNKNOWN, as in the max_state() of the monitoring plug-ins.
 _BADNESS = (HealthLevel.OK, HealthLevel.WARNING, HealthLevel.UNKNOWN, HealthLevel.CRITICAL)
 
 
 def worst(levels: Iterable[HealthLevel]) -> HealthLevel:
-    """Return the worst of some levels, UNKNOWN where there are none."""
+    """Return the worst of some levels, UNKNOWN if there are none."""
     return max(levels, key=_BADNESS.index, default=HealthLevel.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One line of `replica health`; `instance` is empty for the primary's checks, `value` is in `unit`."""
+    """One check of `replica health`; `instance` is empty for checks of the primary, `value` is in `unit`."""
 
     name: str
     level: HealthLevel
@@ -43,11 +43,11 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """Every check, in the order in which they were made."""
+    """All checks, in the order in which they were made."""
 
     checks: tuple[HealthCheck, ...]
 
     @property
     def level(self) -> HealthLevel:
-        """Return the worst level: critical, unknown, warning, ok. Nothing checked is unknown."""
+        """Return the worst level, in the order critical, unknown, warning, ok; unknown if there are no checks."""
         return worst([c.level for c in self.checks])

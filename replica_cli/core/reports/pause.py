@@ -1,4 +1,4 @@
-"""What became of a request to pause."""
+"""The result of `replica pause` and `replica resume`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PauseReport:
-    """What came of the wish to pause, or to go on; `holder` and `phase` are of the live process, if there is one."""
+    """The pause state of one instance after `replica pause` or `replica resume`.
+
+    Attributes:
+        is_pause_wanted: whether the state schema now asks the instance to pause.
+        holder: the live process of the instance, empty if there is none.
+        phase: what that process does, None if there is none.
+        failure: why the secondary could not be asked.
+    """
 
     instance: str
     is_pause_wanted: bool = False

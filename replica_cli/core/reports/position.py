@@ -1,4 +1,4 @@
-"""Where a secondary stands."""
+"""The result of `replica position show`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableNote:
-    """A table that is not simply live; `position` is where it stopped, for a quarantined one.
+    """The state of one table, as the state schema records it.
 
-    `progress` is set while its copy is not finished.
+    Attributes:
+        position: for a quarantined table, the position at which it was quarantined.
+        progress: how far the copy is, set while it is not finished.
     """
 
     table: TableName
@@ -32,14 +34,20 @@ class TableNote:
 
 @dataclass(frozen=True, slots=True)
 class PositionReport:
-    """The position of one secondary and the primary's. Times are aware and in UTC; None is unknown.
+    """The saved position of one secondary, and the end of the primary's log. Times are aware and in UTC; None: unknown.
 
-    `saved` is None if no position is saved, and Unknown if the secondary could not be asked: then nothing else is known
-    of it. `distance_bytes` counts binary log between `saved` and `primary`; `distance_seconds` is the age of the oldest
-    change not yet applied. Both are None when the saved position is not true on the primary (`lost` says why), when the
-    primary could not be asked, and before the first copy is done (`is_copied` is False). `copy` is of a first copy, or
-    one beside the stream, that is not finished. `rows_uncommitted` were applied by a live stream, of a transaction
-    that is not committed yet. `message` is what a live process says that it waits for.
+    `distance_bytes` and `distance_seconds` are None if the saved position is not valid on the primary (`lost` says
+    why), if the primary could not be asked, and before the first copy is done (`is_copied` is False).
+
+    Attributes:
+        saved: None if no position is saved; Unknown if the secondary could not be asked, and then the fields about the
+            secondary say nothing.
+        primary: the end of the primary's log; Unknown if the primary could not be asked.
+        distance_bytes: bytes of binary log between `saved` and `primary`.
+        distance_seconds: the age of the oldest change that is not applied yet.
+        copy: the progress of a first copy or a re-sync that is not finished.
+        rows_uncommitted: rows that a live stream has applied of a transaction that is not committed yet.
+        message: what a live process waits for, in its own words.
     """
 
     instance: str

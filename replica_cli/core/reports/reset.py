@@ -1,4 +1,4 @@
-"""What a reset of the saved position would change."""
+"""The plan of `replica position reset`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResetPlan:
-    """What a reset would do to one secondary; `after` is None where the position is forgotten.
+    """What a reset changes for one secondary.
 
-    Filters are in words; `filters_after` equals `filters_before` where they stay. `failure`: there is no plan, and why.
+    Attributes:
+        before: the saved position, None if there is none.
+        after: the position after the reset, None if the position is forgotten.
+        filters_before: the stored filters, in words.
+        filters_after: the filters after the reset; equal to `filters_before` if they do not change.
+        failure: why there is no plan.
     """
 
     instance: str

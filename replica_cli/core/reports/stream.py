@@ -1,4 +1,4 @@
-"""What a stream did."""
+"""The result of `replica stream`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """What one secondary's stream did; `position` is the last one committed."""
+    """What the stream of one secondary did; `position` is the last one committed."""
 
     instance: str
     phase: Phase
@@ -32,9 +32,10 @@ class WorkerReport:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """How `replica stream` ended, per secondary.
+    """How `replica stream` ended, for each secondary.
 
-    A worker's failure with code FOUND says that it did what was asked, and that something is wrong with what it has.
+    A worker's failure with the exit code FOUND means that it did its work, and that it has a problem to report, such as
+    quarantined tables.
     """
 
     workers: tuple[WorkerReport, ...]
@@ -42,6 +43,6 @@ class StreamReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Return the first failure's code; without one INTERRUPTED after Ctrl-C, else OK."""
+        """Return the exit code of the failures (`first_code`); without a failure INTERRUPTED after Ctrl-C, else OK."""
         code = first_code(w.failure for w in self.workers)
         return ExitCode.INTERRUPTED if code is ExitCode.OK and self.was_interrupted else code

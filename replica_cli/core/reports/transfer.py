@@ -1,4 +1,4 @@
-"""What a copy would do, and what it did."""
+"""The plan and the result of `replica transfer`."""
 
 from __future__ import annotations
 
@@ -17,25 +17,31 @@ if TYPE_CHECKING:
 
 
 class CopyMethod(StrEnum):
-    """How a table's rows are read."""
+    """How the rows of a table are read."""
 
-    RANGES = "ranges"  # keyset ranges, several workers, resumable
-    SNAPSHOT = "snapshot"  # one consistent read: no usable key
+    RANGES = "ranges"  # by ranges of a key: several copy workers, and the copy can be resumed
+    SNAPSHOT = "snapshot"  # with one consistent read, because the table has no usable key
 
 
 class TableAction(StrEnum):
-    """What becomes of the table on the secondary before its rows come."""
+    """What happens to the table on the secondary before rows are copied."""
 
     CREATE = "create"
-    FILL = "fill"  # it is there, empty
-    REPLACE = "replace"  # it is there with rows: they go
+    FILL = "fill"  # the table exists and is empty
+    REPLACE = "replace"  # the table exists with rows, which are deleted
     CONTINUE = "continue"
-    DONE = "done"  # copied by the transfer that is resumed
+    DONE = "done"  # copied already by the transfer that is resumed
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedTable:
-    """One table of a plan; `name` is the primary's, `target` the secondary's, `rows_estimated` the primary's guess."""
+    """One table of a plan.
+
+    Attributes:
+        name: the table's name on the primary.
+        target: its name on the secondary.
+        rows_estimated: the primary's estimate of its rows, None if there is none.
+    """
 
     name: TableName
     target: TableName
@@ -50,9 +56,13 @@ class PlannedTable:
 
 @dataclass(frozen=True, slots=True)
 class TransferPlan:
-    """What a transfer to one secondary would do; `warnings` are sentences for people, `is_partial`: tables by name.
+    """What a transfer to one secondary does.
 
-    `is_done`: everything is copied already and nothing is to be done. `failure`: there is no plan, and why.
+    Attributes:
+        warnings: sentences for people.
+        is_partial: the user named the tables to copy.
+        is_done: everything is copied already.
+        failure: why there is no plan.
     """
 
     instance: str
@@ -67,15 +77,17 @@ class TransferPlan:
 
     @property
     def is_destructive(self) -> bool:
-        """Say whether rows on the secondary go before the copy; those of an unfinished copy are our own."""
+        """Return True if the transfer deletes rows on the secondary that no unfinished copy of `replica` wrote."""
         return self.mode is not TransferMode.RESUME and any(t.action is TableAction.REPLACE for t in self.tables)
 
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What was copied to one secondary; streaming goes on from `start`.
+    """What was copied to one secondary.
 
-    `rows` is None where a stream made the copy and its process does not tell them.
+    Attributes:
+        rows: None if a running stream made the copy and does not report the number of rows.
+        start: the position from which the stream continues.
     """
 
     instance: str
@@ -90,11 +102,11 @@ class CopyReport:
 
 @dataclass(frozen=True, slots=True)
 class TransferReport:
-    """How `replica transfer` ended, per secondary."""
+    """How `replica transfer` ended, for each secondary."""
 
     copies: tuple[CopyReport, ...]
 
     @property
     def exit_code(self) -> ExitCode:
-        """Return the first failure's code, OK where there is none."""
+        """Return the exit code of the failures (`first_code`), OK if there are none."""
         return first_code(c.failure for c in self.copies)

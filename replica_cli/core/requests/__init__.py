@@ -1,4 +1,4 @@
-"""What a command asks of a service: frozen, complete, checked for sense before anything connects.
+"""Requests from commands to services: frozen and complete, and checked before anything connects to a server.
 
-A module for each command, because each loads only its own.
+Each command has a module of its own, so that it loads no others.
 """

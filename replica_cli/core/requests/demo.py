@@ -1,4 +1,4 @@
-"""What the demo is asked for."""
+"""The request of `replica demo`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """Show the whole tool on throwaway servers: `seconds` of writing while it streams, about `rows` to copy before."""
+    """Show the whole tool on throwaway servers.
+
+    Attributes:
+        seconds: how long the demo writes while it streams.
+        rows: about how many rows it copies before.
+        keeps_servers: whether the servers still run after the demo.
+    """
 
     seconds: float = 10.0
     rows: int = 200_000

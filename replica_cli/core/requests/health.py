@@ -1,4 +1,4 @@
-"""What a check of health is asked for."""
+"""The request of `replica health`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HealthRequest:
-    """Check these secondaries and their primary; lag above `max_lag_seconds` is a warning."""
+    """Check these secondaries and their primary; a lag above `max_lag_seconds` is a warning."""
 
     secondaries: tuple[Server, ...]
     max_lag_seconds: float

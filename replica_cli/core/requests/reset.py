@@ -1,4 +1,4 @@
-"""What a reset of the saved position is asked for."""
+"""The request of `replica position reset`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ResetKind(StrEnum):
-    """Where a reset puts the saved position."""
+    """What a reset does with the saved position."""
 
     FORGET = "forget"
     POSITION = "position"
@@ -23,9 +23,9 @@ class ResetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResetRequest:
-    """Move or forget the saved position of these secondaries.
+    """Change or forget the saved position of these secondaries.
 
-    `position` is set for POSITION; for GTID it has the set alone, with an empty file.
+    `position` is set for POSITION and GTID; for GTID it holds only the GTID set, and its file is empty.
     """
 
     secondaries: tuple[Server, ...]

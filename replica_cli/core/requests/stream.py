@@ -1,4 +1,4 @@
-"""What a stream is asked for."""
+"""The request of `replica stream`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """Stream to these secondaries: always whole values of `Settings.secondaries`, whose index decides the server id."""
+    """Stream to these secondaries.
+
+    They must be values of `Settings.secondaries`, because the index in that tuple decides a worker's server id.
+    """
 
     secondaries: tuple[Server, ...]
     may_transfer: bool = True

@@ -1,4 +1,4 @@
-"""What a copy is asked for."""
+"""The request of `replica transfer`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TransferMode(StrEnum):
-    """What a transfer does about an unfinished one."""
+    """What a transfer does about an earlier transfer that is not finished."""
 
     NEW = "new"
     RESUME = "resume"
@@ -21,7 +21,7 @@ class TransferMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TransferRequest:
-    """Copy to these secondaries; `tables` are the primary's names, empty for all that are selected."""
+    """Copy to these secondaries; `tables` are names on the primary, empty for the whole selection."""
 
     secondaries: tuple[Server, ...]
     mode: TransferMode = TransferMode.NEW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.session_variables import TOLD, UNTOLD
+from replica_cli.sqlbuilder.session_variables import LOGGED_VARIABLES, UNLOGGED_VARIABLES
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
@@ -83,9 +83,9 @@ def test_no_session_variable_is_undecided(primary: SandboxServer) -> None:
             asked = "SELECT variable_name FROM performance_schema.variables_metadata WHERE variable_scope <> 'GLOBAL'"
         found = {str(name).lower() for (name,) in session.rows(asked)}
     assert len(found) > 100
-    assert found - TOLD - UNTOLD.keys() - WITHOUT_INFLUENCE == set()
+    assert found - LOGGED_VARIABLES - UNLOGGED_VARIABLES.keys() - WITHOUT_INFLUENCE == set()
 
 
 def test_no_variable_is_decided_twice() -> None:
-    assert not TOLD & UNTOLD.keys()
-    assert not WITHOUT_INFLUENCE & (TOLD | UNTOLD.keys())
+    assert not LOGGED_VARIABLES & UNLOGGED_VARIABLES.keys()
+    assert not WITHOUT_INFLUENCE & (LOGGED_VARIABLES | UNLOGGED_VARIABLES.keys())

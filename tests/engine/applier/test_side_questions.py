@@ -97,7 +97,7 @@ def test_a_question_beside_the_rows_is_asked_again(
     with table.open() as sessions:
         stream = table.streaming(sessions)
         failing.words, failing.times, failing.error = SIDE[what], 2, error
-        assert not stream.run(until_caught_up=False, is_interrupted=is_done, is_to_look=lambda: True)
+        assert not stream.run(until_caught_up=False, is_interrupted=is_done, must_check_state=lambda: True)
     # One line, however often the question failed.
     assert [r.getMessage().split(":")[0] for r in caplog.records] == [what]
     # It was asked again: nothing is left to do.

@@ -29,7 +29,7 @@ def land(pace: AdaptiveBatchSize, monkeypatch: pytest.MonkeyPatch) -> Land:
     def landed(count: int, seconds: float) -> None:
         nonlocal clock
         begun, clock = clock, clock + seconds
-        pace.landed(count, begun)
+        pace.note_committed(count, begun)
 
     monkeypatch.setattr(time, "monotonic", lambda: clock)
     return landed
@@ -61,6 +61,6 @@ def test_the_time_of_the_batch_before_is_not_counted_twice(pace: AdaptiveBatchSi
 def test_the_way_to_the_secondary_is_not_the_transactions_time(monkeypatch: pytest.MonkeyPatch) -> None:
     pace = AdaptiveBatchSize(Batching(transactions=1000, age_seconds=0.2), round_trip_seconds=0.5)
     monkeypatch.setattr(time, "monotonic", lambda: 0.6)
-    pace.landed(10, 0.0)
+    pace.note_committed(10, 0.0)
     # Ten took a tenth of a second; that each batch waits for half a second is no reason for small ones.
     assert pace.transactions == 20

@@ -22,8 +22,8 @@ def record(name: str, end: Position | None, state: TableState = TableState.COPIE
     return TableRecord(TableName("s", name), state, at(4), end)
 
 
-def windows(*records: TableRecord, is_beside: bool = False) -> Windows:
-    return Windows({r.name: r for r in records}, is_mariadb=True, is_beside=is_beside)
+def windows(*records: TableRecord, is_catch_up: bool = False) -> Windows:
+    return Windows({r.name: r for r in records}, is_mariadb=True, is_catch_up=is_catch_up)
 
 
 def names(found: list[TableRecord]) -> str:
@@ -48,7 +48,7 @@ def test_a_window_of_a_table_that_is_quarantined_meanwhile_does_not_end() -> Non
 @pytest.mark.parametrize("state", [s for s in TableState if s is not TableState.COPIED])
 def test_no_other_table_has_a_window(state: TableState) -> None:
     assert windows(record("a", at(10), state)).expired(at(20)) == []
-    assert windows(record("a", at(10)), is_beside=True).expired(at(20)) == []
+    assert windows(record("a", at(10)), is_catch_up=True).expired(at(20)) == []
 
 
 def test_ends_without_a_file_are_compared_by_gtid() -> None:

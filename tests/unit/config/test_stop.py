@@ -53,7 +53,7 @@ def test_a_hold_with_a_limit_ends_while_the_pause_lasts() -> None:
 def test_who_waits_for_something_else_is_told_of_what_changes_and_of_nothing_else() -> None:
     token = StopToken()
     told: list[str] = []
-    with token.telling(lambda: told.append("woken")):
+    with token.waking(lambda: told.append("woken")):
         assert len(told) == 1  # for what was before
         for number, change in enumerate((token.pause, token.pause, token.wake, token.request), 2):
             change()

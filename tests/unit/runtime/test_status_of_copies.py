@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.checkpoint.beats import _told, _transfer
+from replica_cli.checkpoint.beats import _transfer, _transfer_data
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
 from replica_cli.core.status import CopiedTable, CopyStatus, CopyStep, TableProgress, TableState, TransferProgress
 from replica_cli.core.table import TableName
@@ -76,7 +76,7 @@ def test_what_is_told_of_many_tables_does_not_grow_with_their_number(told: list[
         assert {t.state for t in told[-1].tables} == {TableState.COPYING}
         board = StatusPublisher("db2", lambda _: None)
         board.copying(told[-1])
-        sizes.append(len(json.dumps(_told(told[-1]))) + len(str(board.status.copied)))
+        sizes.append(len(json.dumps(_transfer_data(told[-1]))) + len(str(board.status.copied)))
     assert sizes[1] < sizes[0] * 1.05
     assert sizes[1] < 20_000
 
@@ -87,7 +87,7 @@ def test_a_heartbeat_is_read_as_it_was_told() -> None:
     few = TransferProgress("db2", tables, 12.5, 3.25, 1)
     many = replace(few, totals=CopyStatus(3000, 7, 99, 100_000, 3.25, (busy,)))
     for copy in (few, many):
-        assert _transfer(json.loads(json.dumps(_told(copy)))) == copy
+        assert _transfer(json.loads(json.dumps(_transfer_data(copy)))) == copy
 
 
 def test_the_last_tables_that_ended_are_told_for_a_minute() -> None:

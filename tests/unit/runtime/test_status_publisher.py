@@ -16,7 +16,7 @@ def test_the_end_of_a_table_is_told_at_once_with_its_rows() -> None:
     told: list[WorkerStatus] = []
     board = StatusPublisher("db1", told.append)
     for rows, state in ((1, TableState.COPYING), (2, TableState.COPYING), (3, TableState.COPIED)):
-        for take in (board.copying, board.copying_beside):
+        for take in (board.copying, board.resyncing):
             ended = (CopiedTable("shop.t", rows, "now"),) if state is TableState.COPIED else ()
             take(TransferProgress("db1", (TableProgress("shop.t", rows, 3, 0, state),), 1.0, 1.0, ended=ended))
     transfer = told[-1].transfer

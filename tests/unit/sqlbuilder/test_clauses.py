@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.clauses import dropped_constraints, without_dropped, without_way
+from replica_cli.sqlbuilder.clauses import dropped_constraints, without_dropped, without_execution_options
 from replica_cli.sqlbuilder.statement import ParsedStatement, parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG
 
@@ -45,12 +45,12 @@ def text_of(statement: ParsedStatement) -> str:
 
 @pytest.mark.parametrize("text", WAYS)
 def test_the_way_in_which_the_primary_did_it_is_left_out(text: str) -> None:
-    assert text_of(without_way(parsed(text))) == WAYS[text]
+    assert text_of(without_execution_options(parsed(text))) == WAYS[text]
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_what_only_looks_like_it_is_kept(text: str) -> None:
-    assert text_of(without_way(parsed(text))) == " ".join(text.split()).replace(" ,", ",")
+    assert text_of(without_execution_options(parsed(text))) == " ".join(text.split()).replace(" ,", ",")
 
 
 @pytest.mark.parametrize("text", DROPPED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replica_cli.core.table import Column, Index, IndexColumn, TableDefinition, TableName
-from replica_cli.sqlbuilder.lookups import Lookup, looked_up, lookup_of
+from replica_cli.sqlbuilder.lookups import Lookup, lookup_of, lookup_queries
 
 COLUMNS = (
     Column("id", "int", "int"),
@@ -27,7 +27,7 @@ def test_an_update_is_looked_up_where_it_changes_something() -> None:
     lookup = _lookup(_index("PRIMARY", "id"), _index("x", "a`"), _index("y", "b", "a`"))
     assert lookup is not None
     assert lookup.names == ("id", "a`", "b")
-    found = looked_up(lookup, [((b"1", b"2", b"3"), (b"1", b"2", b"NULL"))])
+    found = lookup_queries(lookup, [((b"1", b"2", b"3"), (b"1", b"2", b"NULL"))])
     assert found == [
         f"{HEAD} (`PRIMARY`) WHERE (`id`<=>1)",
         f"{HEAD} (`y`) WHERE (`b`<=>NULL AND `a```<=>2 AND `id`<=>1) OR (`b`<=>3 AND `a```<=>2 AND `id`<=>1)",
@@ -37,7 +37,7 @@ def test_an_update_is_looked_up_where_it_changes_something() -> None:
 def test_a_changed_key_changes_every_index() -> None:
     lookup = _lookup(_index("PRIMARY", "id"), _index("x", "b"))
     assert lookup is not None
-    assert looked_up(lookup, [((b"2", b"5"), (b"1", b"5"))]) == [
+    assert lookup_queries(lookup, [((b"2", b"5"), (b"1", b"5"))]) == [
         f"{HEAD} (`PRIMARY`) WHERE (`id`<=>2) OR (`id`<=>1)",
         f"{HEAD} (`x`) WHERE (`b`<=>5 AND `id`<=>1) OR (`b`<=>5 AND `id`<=>2)",
     ]
@@ -46,7 +46,7 @@ def test_a_changed_key_changes_every_index() -> None:
 def test_rows_that_come_or_go_are_in_every_index() -> None:
     lookup = _lookup(_index("PRIMARY", "id"), _index("x", "b"), is_update=False)
     assert lookup is not None
-    assert looked_up(lookup, [((b"1", b"5"), (b"1", b"5")), ((b"2", b"5"), (b"2", b"5"))]) == [
+    assert lookup_queries(lookup, [((b"1", b"5"), (b"1", b"5")), ((b"2", b"5"), (b"2", b"5"))]) == [
         f"{HEAD} (`PRIMARY`) WHERE (`id`<=>1) OR (`id`<=>2)",
         f"{HEAD} (`x`) WHERE (`b`<=>5 AND `id`<=>1) OR (`b`<=>5 AND `id`<=>2)",
     ]

@@ -33,7 +33,7 @@ def test_a_dead_stream_is_an_error_at_once_and_again_less_and_less_often(caplog:
     for second in range(3601):
         now[0] = float(second)
         caplog.clear()
-        fallen.say([FAILED, WorkerReport("db2", Phase.STOPPED)])
+        fallen.log_due([FAILED, WorkerReport("db2", Phase.STOPPED)])
         for record in caplog.records:
             assert record.levelno == logging.ERROR
             assert "row is missing (hint: `h`)" in record.getMessage()
@@ -46,7 +46,7 @@ def test_a_dead_stream_is_an_error_at_once_and_again_less_and_less_often(caplog:
 
 def test_a_stream_that_another_process_has_is_not_called_dead(caplog: pytest.LogCaptureFixture) -> None:
     failure = Failure.of(LockHeld("db1: the process (host a, pid 7) writes to this instance"))
-    StoppedSecondaries().say([WorkerReport("db1", Phase.FAILED, failure=failure)])
+    StoppedSecondaries().log_due([WorkerReport("db1", Phase.FAILED, failure=failure)])
     (record,) = caplog.records
     assert record.getMessage().startswith("its stream has ended here, another process writes to it: the process (host")
 

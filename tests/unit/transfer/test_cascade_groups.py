@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.table import ForeignKey, TableDefinition, TableName
-from replica_cli.transfer.cascade_groups import families, family
+from replica_cli.transfer.cascade_groups import cascade_group, find_cascade_groups
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView
@@ -33,9 +33,9 @@ def test_families_are_found_in_both_directions() -> None:
         table("a"), table("b", a="CASCADE"), table("c", b="SET NULL"), table("alone"), table("x", a="RESTRICT"),
         table("tree", tree="CASCADE"), table("far", elsewhere="CASCADE"),
     )  # fmt: skip
-    assert set(families(found)) == {frozenset(map(name, "abc")), frozenset({name("tree")})}
-    assert family([name("b")], found) == set(map(name, "abc"))
-    assert family([name("alone")], found) == {name("alone")}
+    assert set(find_cascade_groups(found)) == {frozenset(map(name, "abc")), frozenset({name("tree")})}
+    assert cascade_group([name("b")], found) == set(map(name, "abc"))
+    assert cascade_group([name("alone")], found) == {name("alone")}
 
 
 class Counting(dict[TableName, TableDefinition]):
@@ -51,5 +51,5 @@ class Counting(dict[TableName, TableDefinition]):
 def test_all_tables_are_gone_through_once() -> None:
     found = Counting()
     found.update(named(*(table(f"t{n}", **({f"t{n - 1}": "CASCADE"} if n % 10 else {})) for n in range(100))))
-    assert len(families(found)) == 10
+    assert len(find_cascade_groups(found)) == 10
     assert found.walks == 1
