@@ -25,7 +25,7 @@ from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.quarantine import forget_dropped, quarantine_tables
 from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Mode, TableChangedInWindow
-from replica_cli.checkpoint.intents import is_same_place, place_of
+from replica_cli.checkpoint.intents import position_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.core.status import TableState
@@ -353,9 +353,9 @@ class Applier:
             quarantine_tables(decision, transaction, self._stores.tables, self._windows, instance=instance)
             return
         if self._writer.is_begun:
-            raise ApplyRefused(f"{parsed.kind} behind rows in one transaction", table=next(iter(parsed.tables), None))
+            raise ApplyRefused(f"{parsed.kind} after rows in one transaction", table=next(iter(parsed.tables), None))
         self._check_token()
-        self._intent_position = place_of(transaction)
+        self._intent_position = position_of(transaction)
         if empties_schema(parsed):
             remaining = self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
             instance = self._session.server.name
@@ -432,7 +432,7 @@ class Applier:
     def _ends_intent(self, transactions: Sequence[Transaction]) -> bool:
         """Return True if the intent's transaction is among these. A position before it must not delete the intent."""
         position = self._intent_position
-        return position is not None and any(is_same_place(position, place_of(t)) for t in transactions)
+        return position is not None and any(position.is_same_transaction(position_of(t)) for t in transactions)
 
     def _complete(self, batch: Batch, *, waits: bool = False) -> None:
         """Check every result of a batch, and send its COMMIT.
@@ -459,8 +459,8 @@ class Applier:
     def _log_differing(self, batch: Batch) -> None:
         for name, count in self._writer.take_differing().items():
             log(
-                logger, logging.DEBUG, Tag.DRIFT, "%s of %s had other values than the primary had before its "
-                "change, which overwrites or deletes them", counted(count, "row"), name,
+                logger, logging.DEBUG, Tag.DRIFT, "%s of %s differed from the primary; the primary's change "
+                "overwrites or deletes them", counted(count, "row"), name,
                 instance=self._session.server.name, schema=name.schema, table=name.table,
                 position=batch.transactions[0].start,
             )  # fmt: skip
@@ -497,7 +497,7 @@ class Applier:
         # After an error the records stay. The tables are applied strictly from here on all the same, and the deletion
         # is tried again after a later commit.
         if not self._side_questions.ask(
-            "replay windows that have ended", partial(self._forget_records, names), otherwise=False
+            "deleting the records of ended replay windows", partial(self._forget_records, names), otherwise=False
         ):
             return
         for name in names:

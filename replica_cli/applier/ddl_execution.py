@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl_schemas import drop_tables
 from replica_cli.applier.window import StatementInDoubt, TableChangedInWindow
-from replica_cli.checkpoint.intents import Intent, digest, place_of
+from replica_cli.checkpoint.intents import Intent, digest, position_of
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
@@ -104,7 +104,7 @@ class DdlExecution:
             read_table(self._catalog, t) is None for t in targets
         )
         try:
-            with self._runner.waiting_for(place_of(transaction)):
+            with self._runner.waiting_for(position_of(transaction)):
                 self._apply(
                     statement, parsed, transaction, targets, is_new=is_new or is_replacing, is_replacing=is_replacing
                 )
@@ -133,7 +133,7 @@ class DdlExecution:
         earlier_intent = self._intents.left_of(statement, transaction)
         if earlier_intent is None:
             self._check_outcome(statement, parsed, transaction)
-            intent = Intent(place_of(transaction), digest(statement), before, shown(parsed))
+            intent = Intent(position_of(transaction), digest(statement), before, shown(parsed))
             self._intents.save(intent)
         elif earlier_intent.before_hash != before and not (is_replacing or self._is_run_again(parsed, targets)):
             log(
@@ -147,7 +147,7 @@ class DdlExecution:
             self._altered.note(parsed, {})
             return
         elif doubtful := self._tables_in_doubt(parsed):
-            reason = f"{parsed.kind} is in doubt: nothing tells whether it ran before the restart"
+            reason = f"{parsed.kind}: it is not known whether it ran before the restart"
             raise StatementInDoubt(doubtful, reason)
         self._refusals.check_attempts(parsed, transaction)
         with self._refusals.raised(parsed, transaction, is_new=is_new):
@@ -274,6 +274,6 @@ class DdlExecution:
             if definition is not None and definition.engine and kind_of(definition.engine) is not EngineKind.KEPT:
                 self._session.execute(f"ALTER TABLE {quote_table(target)} ENGINE=InnoDB")
                 log(
-                    logger, logging.WARNING, Tag.WARN, "engine %s is not transactional, InnoDB takes its place here",
+                    logger, logging.WARNING, Tag.WARN, "engine %s is not transactional: converted to InnoDB",
                     definition.engine, instance=self._session.server.name, schema=target.schema, table=target.table,
                 )  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
-from replica_cli.checkpoint.intents import place_of
+from replica_cli.checkpoint.intents import position_of
 from replica_cli.core.errors import ApplyRefused, LockWait
 from replica_cli.core.names import TableName
 from replica_cli.logs import Tag, log
@@ -123,7 +123,7 @@ class SchemaStatements:
         tried again, ApplyRefused if a failure must stop the stream.
         """
         try:
-            with self._runner.waiting_for(place_of(transaction)), self._refusals.raised(parsed, transaction):
+            with self._runner.waiting_for(position_of(transaction)), self._refusals.raised(parsed, transaction):
                 self._empty(parsed, transaction, gone, create)
         except ApplyRefused as error:
             self._check_passable(error)
@@ -159,15 +159,17 @@ class SchemaStatements:
         """
         self._check_passable(error)
         target = self._names.schema(parsed.schema)
-        outcome = "CREATE TABLE comes with the primary's default charset all the same"
+        outcome = "each CREATE TABLE still carries the primary's default charset"
         if not isinstance(error, LockWait):
             try:
-                with self._runner.waiting_for(place_of(transaction)), self._refusals.raised(parsed, transaction):
+                with self._runner.waiting_for(position_of(transaction)), self._refusals.raised(parsed, transaction):
                     is_new = not self._names.has_schema(target)
                     self._session.execute_one(
                         self._statement_session.schema_statement(parsed.schema, target, is_new=is_new)
                     )
-                outcome = "the schema has the nearest default to the primary's, and nothing else of the statement"
+                outcome = (
+                    "the schema gets the default charset nearest to the primary's, and nothing else of the statement"
+                )
             except ApplyRefused:
                 logger.debug("the schema's charset is refused too", exc_info=True)
         if not self._names.has_schema(target):
@@ -188,8 +190,8 @@ class SchemaStatements:
         if remaining:
             shown = ", ".join(remaining[:5]) + (" …" if len(remaining) > 5 else "")
             log(
-                logger, logging.WARNING, Tag.WARN, "%s: the schema stays on this side, as it holds %d objects that "
-                "are not the primary's or are copied at this moment: %s", parsed.kind, len(remaining), shown,
+                logger, logging.WARNING, Tag.WARN, "%s: the schema stays on the secondary, because it holds %d "
+                "objects that are not the primary's or are being copied: %s", parsed.kind, len(remaining), shown,
                 instance=self._session.server.name, schema=schema, position=transaction.start,
             )  # fmt: skip
         if parsed.kind is StatementKind.CREATE_SCHEMA:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.checkpoint.intents import place_of
+from replica_cli.checkpoint.intents import position_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.mysql.errnos import Remedy, ServerError
 
@@ -35,5 +35,5 @@ def with_position(error: ReplicaError, transaction: Transaction) -> ReplicaError
     if isinstance(error, ApplyRefused):
         error.position = transaction.start
     if isinstance(error, ApplyRefused | TableChangedInWindow):
-        error.place = place_of(transaction)
+        error.place = position_of(transaction)
     return error

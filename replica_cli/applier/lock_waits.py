@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import is_same_place
 from replica_cli.retry import lock_wait_slice
 
 if TYPE_CHECKING:
@@ -79,4 +78,4 @@ class LockPatience:
         self._position, self._attempts, self._rests_since = None, 0, None
 
     def _is_of(self, position: Position) -> bool:
-        return self._position is not None and is_same_place(position, self._position)
+        return self._position is not None and position.is_same_transaction(self._position)

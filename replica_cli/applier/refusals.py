@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.checkpoint.intents import place_of
+from replica_cli.checkpoint.intents import position_of
 from replica_cli.checkpoint.tables import OF_SECONDARY
 from replica_cli.core.commands import passing_advice
 from replica_cli.core.errors import ApplyRefused, LockWait
@@ -91,13 +91,13 @@ class Refusals:
 
     def check_attempts(self, parsed: ParsedStatement, transaction: Transaction) -> None:
         """Raise LockWait if attempts that lost their connections have used up the time that the statement may wait."""
-        if attempts := self._runner.lost_attempts(place_of(transaction)):
+        if attempts := self._runner.lost_attempts(position_of(transaction)):
             selected = self._names.selected(parsed)
             raise LockWait(
                 f"{parsed.kind} lost its connection to {self._session.server.name} in {counted(attempts, 'attempt')}, "
                 f"which took as long as a statement may wait for a lock: {shown(parsed)}",
-                hint="end the transaction or query that uses the table there, and let nothing between cut a connection "
-                "on which nothing moves; then start the stream again",
+                hint="end the transaction or query that uses the table there, and let no proxy or firewall cut an idle "
+                "connection; then start the stream again",
                 table=next(iter(selected), None),
             )
 

@@ -7,9 +7,8 @@ from enum import Enum
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import is_same_place, place_of
+from replica_cli.checkpoint.intents import position_of
 from replica_cli.core.errors import ApplyRefused, ReplicaError
-from replica_cli.core.gtid import covers
 from replica_cli.core.status import NOT_STREAMED, TableState
 
 if TYPE_CHECKING:
@@ -68,11 +67,8 @@ class Windows:
     window expires in it: the records are deleted at the hand-over.
     """
 
-    def __init__(
-        self, records: Mapping[TableName, TableRecord], *, is_mariadb: bool, is_catch_up: bool = False
-    ) -> None:
+    def __init__(self, records: Mapping[TableName, TableRecord], *, is_catch_up: bool = False) -> None:
         self._records = dict(records)
-        self._is_mariadb = is_mariadb
         self._is_catch_up = is_catch_up
         # No window is added later. The window that ends next comes first, so that a batch checks no later window.
         copied = [] if is_catch_up else [r for r in records.values() if r.state is TableState.COPIED]
@@ -97,9 +93,9 @@ class Windows:
             return Mode.QUARANTINED
         if record.state in NOT_STREAMED and not self._is_catch_up:
             return Mode.SKIPPED
-        if record.start is not None and self._is_before(transaction, record.start):
+        if record.start is not None and record.start.is_after_transaction(transaction.start, transaction.gtid):
             return Mode.SKIPPED
-        if record.end is not None and self._is_before(transaction, record.end):
+        if record.end is not None and record.end.is_after_transaction(transaction.start, transaction.gtid):
             return Mode.IDEMPOTENT
         return Mode.STRICT
 
@@ -108,7 +104,7 @@ class Windows:
         record = self._records.get(name)
         if record is None or record.state is not TableState.QUARANTINED or record.end is None:
             return False
-        return is_same_place(record.end, place_of(transaction))
+        return record.end.is_same_transaction(position_of(transaction))
 
     def has_of_secondary(self, names: Iterable[TableName]) -> bool:
         """Return True if one of the tables is quarantined as the secondary's own, which no statement may replace."""
@@ -119,25 +115,13 @@ class Windows:
         while self._by_end and not self._is_current(self._by_end[0][1]):
             self._by_end.popleft()
         if position.file:
-            expired = [r for _, r in takewhile(lambda pair: self._has_passed(position, pair[0]), self._by_end)]
+            expired = [r for _, r in takewhile(lambda pair: position.at_least(pair[0]), self._by_end)]
         else:
-            expired = [r for end, r in self._by_end if self._has_passed(position, end)]
+            expired = [r for end, r in self._by_end if position.at_least(end)]
         self._without_file = [r for r in self._without_file if self._is_current(r)]
-        expired += [r for r in self._without_file if r.end is None or self._has_passed(position, r.end)]
+        expired += [r for r in self._without_file if r.end is None or position.at_least(r.end)]
         return [r for r in expired if self._is_current(r)]
 
     def _is_current(self, record: TableRecord) -> bool:
         """Return True if a record has been neither deleted nor replaced."""
         return self._records.get(record.name) is record
-
-    def _is_before(self, transaction: Transaction, boundary: Position) -> bool:
-        if boundary.file and transaction.start.file:
-            return transaction.start.order < boundary.order
-        if transaction.gtid:
-            return covers(boundary.gtid, transaction.gtid, is_mariadb=self._is_mariadb)
-        return False
-
-    def _has_passed(self, position: Position, boundary: Position) -> bool:
-        if boundary.file and position.file:
-            return position.order >= boundary.order
-        return covers(position.gtid, boundary.gtid, is_mariadb=self._is_mariadb)

@@ -52,7 +52,7 @@ class IntentStore:
         left = self.load()
         if left is None or left.statement_hash != digest(statement):
             return None
-        return left if is_same_place(left.position, place_of(transaction)) else None
+        return left if left.position.is_same_transaction(position_of(transaction)) else None
 
     def save(self, intent: Intent) -> None:
         """Write the intent."""
@@ -78,16 +78,9 @@ def digest(statement: Statement) -> str:
     return hashlib.sha256(statement.text).hexdigest()
 
 
-def place_of(transaction: Transaction) -> Position:
+def position_of(transaction: Transaction) -> Position:
     """Return the position that a transaction's intent has.
 
     Its GTID is the transaction's own: the set that was executed before it is not always known.
     """
     return replace(transaction.start, gtid=transaction.gtid)
-
-
-def is_same_place(one: Position, other: Position) -> bool:
-    """Return True if two positions of intents are of one transaction, also after another server became the primary."""
-    if one.gtid or other.gtid:
-        return one.gtid == other.gtid
-    return one.order == other.order

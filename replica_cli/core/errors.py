@@ -92,6 +92,19 @@ class PositionPurged(PositionLost):
     """The primary purged the log after the saved position; a live stream may have read it before."""
 
 
+class PositionsIncomparable(ReplicaError):
+    """Two positions have nothing in common by which one can be called the later one."""
+
+    exit_code = ExitCode.POSITION
+    code = "positions_incomparable"
+
+    def __init__(self, one: Position, other: Position) -> None:
+        super().__init__(
+            f"{one} and {other} cannot be compared: one has no file, and the other one no GTID set",
+            hint="set gtid_mode=ON on the primary, or grant BACKUP_ADMIN; then `replica transfer --restart`",
+        )
+
+
 class PrimaryReplaced(ReplicaError):
     """The primary that answers is not the server to which the saved position belongs."""
 
@@ -142,7 +155,7 @@ class ApplyRefused(ReplicaError):
     Attributes:
         table: the table's name on the primary, None if it is not known.
         position: the position of the change's transaction, None if it is not known.
-        place: the same position with the transaction's own GTID (`checkpoint.intents.place_of`).
+        place: the same position with the transaction's own GTID (`checkpoint.intents.position_of`).
     """
 
     exit_code = ExitCode.REFUSED

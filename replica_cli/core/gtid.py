@@ -209,8 +209,13 @@ def parse_gtids(text: str, *, is_mariadb: bool) -> Gtids:
     return MariadbGtids(text) if is_mariadb else MysqlGtids(text)
 
 
-def covers(executed: str, wanted: str, *, is_mariadb: bool) -> bool:
-    """Return True if the set `executed` contains the whole set `wanted`."""
-    if is_mariadb:
-        return MariadbGtids(executed).contains(MariadbGtids(wanted))
-    return MysqlGtids(executed).contains(MysqlGtids(wanted))
+def covers(executed: str, wanted: str) -> bool:
+    """Return True if the set `executed` contains the whole set `wanted`, both in the form of one flavour.
+
+    Raises:
+        ValueError: if one of them is not a set, or if they are of two flavours.
+    """
+    # Only MySQL's form has colons. An empty set is of both flavours.
+    if ":" in executed or ":" in wanted:
+        return MysqlGtids(executed).contains(MysqlGtids(wanted))
+    return MariadbGtids(executed).contains(MariadbGtids(wanted))

@@ -92,7 +92,7 @@ class ColumnWatch:
             ):
                 continue
             differences[name] = before
-            if position is not None and position.file and position.order >= before.end.order:
+            if position is not None and position.at_least(before.end):
                 confirmed.append(f"{name} ({', '.join(before.missing)})")
                 names.append(name)
         self._seen = differences
@@ -101,9 +101,9 @@ class ColumnWatch:
         return HealthCheck(
             "columns",
             HealthLevel.WARNING,
-            f"not on the secondary, and no statement on its way brings them: {'; '.join(confirmed)}",
-            hint="if it is meant so: REPLICA_ACCEPTED_DRIFT; else `replica drift check --sql` shows the way back, "
-            f"`replica transfer {table_options(names)}` copies the rows again",
+            f"not on the secondary, and no statement in the log adds them: {'; '.join(confirmed)}",
+            hint="if this is intended, set REPLICA_ACCEPTED_DRIFT; if not, `replica drift check --sql` prints the "
+            f"correction, and `replica transfer {table_options(names)}` copies the rows again",
             instance=self._instance,
         )
 

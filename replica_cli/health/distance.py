@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.core.gtid import covers
+from replica_cli.core.errors import PositionsIncomparable
 from replica_cli.core.position import file_number
 
 if TYPE_CHECKING:
@@ -43,21 +43,18 @@ def measure(
     if is_lost or state.saved is None or primary.position is None or primary.facts is None or state.is_first_copy:
         return Distance(is_reached=False)
     saved = state.saved.position
-    if is_reached(saved, primary.position, is_mariadb=primary.facts.is_mariadb):
+    if is_reached(saved, primary.position):
         return Distance(is_reached=True, size_bytes=0, seconds=0.0)
     size = distance_bytes(primary.files, saved, primary.position)
     return Distance(is_reached=False, size_bytes=size, seconds=_lag_seconds(primary, state, oldest))
 
 
-def is_reached(saved: Position, current: Position, *, is_mariadb: bool) -> bool:
-    """Return True if everything up to `current` is applied.
-
-    The sets are compared if both positions have a GTID set, else file and offset. A GTID set does not change when the
-    log rotates. File and offset mean nothing after the log was reset.
-    """
-    if saved.gtid and current.gtid:
-        return covers(saved.gtid, current.gtid, is_mariadb=is_mariadb)
-    return bool(saved.file) and saved.order >= current.order
+def is_reached(saved: Position, current: Position) -> bool:
+    """Return True if everything up to `current` is applied, False also if the two positions cannot be compared."""
+    try:
+        return saved.has_all_of(current)
+    except PositionsIncomparable:
+        return False
 
 
 def distance_bytes(files: Sequence[BinlogFile], saved: Position, current: Position) -> int | None:

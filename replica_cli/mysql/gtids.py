@@ -45,7 +45,10 @@ def gtids_at_head(session: Session, facts: ServerFacts, file: str) -> str:
     if facts.is_mariadb:
         gtid = gtids_before(session, Position(file, FIRST_EVENT))
         if gtid is None:
-            raise PrimaryError(f"{session.server}: the head of {file} cannot be read", hint="`SHOW BINARY LOGS`")
+            raise PrimaryError(
+                f"{session.server}: the beginning of {file} cannot be read",
+                hint="check with `SHOW BINARY LOGS` on the primary that the file exists",
+            )
         return gtid
     rows = session.rows(f"SHOW BINLOG EVENTS IN %s LIMIT {_HEAD_EVENTS}", file)
     return next((str(info).replace("\n", "") for _, _, kind, _, _, info in rows if kind == "Previous_gtids"), "")
@@ -78,7 +81,7 @@ def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[],
         # The order matters: if a transaction was being written at this moment, the end of the log that is read last has
         # moved.
         position, gtid = take(), executed_gtids(session)
-        if end().order == position.order:
+        if end().is_same(position):
             return replace(position, gtid=gtid)
         StopToken().wait(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - not in step with a program that writes
     raise gtids_unknown(session, position)
@@ -89,7 +92,7 @@ def gtids_unknown(session: Session, position: Position) -> PrimaryError:
     row = session.row("SELECT @@max_allowed_packet")
     limit = f"{row[0]} bytes" if row else "its limit"
     return PrimaryError(
-        f"{session.server}: the GTID set at {position} cannot be told: an event before it in the file is larger than "
+        f"{session.server}: the GTID set at {position} cannot be read: an event before it in the file is larger than "
         f"max_allowed_packet ({limit})",
-        hint="`FLUSH BINARY LOGS` on the primary and try again, or give it a larger max_allowed_packet",
+        hint="run `FLUSH BINARY LOGS` on the primary and try again, or raise its max_allowed_packet",
     )

@@ -23,19 +23,21 @@ def check_gtid_set(session: Session, facts: ServerFacts, wanted: str) -> Positio
         PositionLost: the primary has purged what comes after the set, or has never executed what is in it.
     """
     if not facts.has_gtids:
-        raise UsageError("the primary writes no GTIDs", hint="give a place with `--to FILE:POS`")
+        raise UsageError("the primary writes no GTIDs", hint="give a position with `--to FILE:POS`")
     try:
         gtid = str(parse_gtids(wanted, is_mariadb=facts.is_mariadb))
     except ValueError as error:
         raise UsageError(str(error), hint=f"the primary is {facts.flavour}") from error
     if unknown_gtids(session, facts, gtid):
         executed = logged_gtids(session, facts)
-        raise PositionLost(f"the primary has not executed all of {gtid}", hint=f"it has {executed or 'none'}")
-    purged = purged_gtids(session, facts)
-    if not covers(gtid, purged, is_mariadb=facts.is_mariadb):
         raise PositionLost(
-            f"the primary has purged transactions that {gtid or 'an empty set'} lacks",
-            hint=f"it has purged {purged}: name a set that covers this, such as that of `replica position show`",
+            f"the primary has not executed all of {gtid}", hint=f"it has executed {executed or 'nothing'}"
+        )
+    purged = purged_gtids(session, facts)
+    if not covers(gtid, purged):
+        raise PositionLost(
+            f"the primary has purged transactions that {gtid or 'an empty set'} does not contain",
+            hint=f"it has purged {purged}: give a set that contains this, such as one of `replica position show`",
         )
     return Position("", 0, gtid)
 

@@ -110,11 +110,11 @@ class PositionCheck:
                 self._check_time(position, saved.source_time)
             return start
         if not position.gtid or not facts.has_gtids:
-            raise self._replaced(saved, "there is no GTID set to go on by")
+            raise self._replaced(saved, "there is no GTID set to continue from")
         try:
             missing = unknown_gtids(self._session, facts, position.gtid)
         except ValueError:
-            raise self._replaced(saved, f"{position.gtid} is no GTID set of {facts.flavour}") from None
+            raise self._replaced(saved, f"{position.gtid} is not a GTID set of {facts.flavour}") from None
         if missing:
             raise self._replaced(saved, f"it never executed {missing}")
         return self.check(Position("", 0, position.gtid))
@@ -237,7 +237,7 @@ class PositionCheck:
             timestamp = int.from_bytes(event[:4], "little")
             if event[4] == EventType.FORMAT_DESCRIPTION and timestamp <= source_time:
                 return
-            if begin.order >= position.order:
+            if begin.at_least(position):
                 break
             if event[4] in _WITH_TIME:
                 last = timestamp
@@ -252,7 +252,7 @@ class PositionCheck:
 
     def _check_purged(self, position: Position) -> None:
         purged = purged_gtids(self._session, self._facts)
-        if not covers(position.gtid, purged, is_mariadb=self._facts.is_mariadb):
+        if not covers(position.gtid, purged):
             raise self._purged(position, purged)
 
     def _check_by_dump(self, position: Position) -> None:
@@ -286,7 +286,7 @@ class PositionCheck:
         """Yield the GTIDs of the transactions before `end` in the log that a set lacks, at most 10,000."""
         count = 0
         for begin, event in self._events(Position("", 0, gtids)):
-            if begin.order >= end.order:
+            if begin.at_least(end):
                 return
             if event[4] in GTID_EVENTS:
                 yield gtid_of(event)
@@ -306,7 +306,7 @@ class PositionCheck:
             # Probably the middle of a transaction or of an event. Reading the file as a replica decides.
             self._located(position)
         elif position.gtid and event.gtid and MysqlGtids(position.gtid).has(event.gtid):
-            raise self._contradiction(position, f"{event.gtid} only after it")
+            raise self._contradiction(position, event.gtid, where="only after it")
 
     def _events(self, start: Position) -> Generator[tuple[Position, bytes], None, None]:
         """Yield the log's events from a position or after a GTID set, each with the position at which it begins.
@@ -355,7 +355,7 @@ class PositionCheck:
         self._check_purged(Position("", 0, executed))
         if missing := unknown_gtids(self._session, self._facts, executed):
             raise PositionLost(
-                f"{self._server.name} never executed {missing}, which the saved GTID set {executed} holds",
+                f"{self._server.name} never executed {missing} of the saved GTID set {executed}",
                 hint=self._to_copy_again("the primary's log was reset, or the primary was restored or replaced"),
             )
 
@@ -375,19 +375,19 @@ class PositionCheck:
             ):
                 return Position(first, FIRST_EVENT, position.gtid)
         raise PositionPurged(
-            f"{position.file} is no longer on {self._server.name}: what lies between {position} and "
-            f"{first}:{FIRST_EVENT} is missing",
-            hint="run `replica transfer --restart`, or `replica position reset --to FILE:POS` to go on with a hole",
+            f"{position.file} is no longer on {self._server.name}: the changes between {position} and "
+            f"{first}:{FIRST_EVENT} are missing",
+            hint="run `replica transfer --restart`, or `replica position reset --to FILE:POS` to go on without them",
         )
 
     def _purged(self, position: Position, purged: str) -> PositionPurged:
         return PositionPurged(
             f"{self._server.name} no longer has all transactions after {position.gtid or 'the beginning'}: it purged "
             f"{purged}",
-            hint="run `replica transfer --restart`, or `replica position reset --gtid SET` to go on with a hole",
+            hint="run `replica transfer --restart`, or `replica position reset --gtid SET` to go on without them",
         )
 
-    def _contradiction(self, position: Position, logged: str) -> PositionLost:
+    def _contradiction(self, position: Position, logged: str, where: str = "up to there") -> PositionLost:
         hint = self._to_copy_again("the primary's log was reset, or the primary was restored or rebuilt")
         if self._facts.is_mariadb:
             # MariaDB is identified by its server id, which several servers may share: this may be a promoted replica.
@@ -397,7 +397,7 @@ class PositionCheck:
             )
         return PositionLost(
             f"{position} on {self._server.name} is not the saved position: {position.gtid} was applied up to there, "
-            f"and the primary's log has {logged or 'no transaction'} up to there",
+            f"and the primary's log has {logged or 'no transaction'} {where}",
             hint=hint,
         )
 
@@ -405,11 +405,11 @@ class PositionCheck:
         return PrimaryReplaced(
             f"{self._server}: this is {self._facts.identity}, and the position {saved.position} belongs to "
             f"{saved.source_identity}: {reason}",
-            hint="point the settings at the right server, or `replica transfer --restart`",
+            hint="correct MARIA_PRIMARY_HOST, or run `replica transfer --restart`",
         )
 
     def _to_copy_again(self, cause: str) -> str:
-        return f"{cause}: `replica drift check`, then `replica transfer --restart`"
+        return f"{cause}: run `replica drift check`, then `replica transfer --restart`"
 
 
 def _moment(seconds: int) -> str:

@@ -22,7 +22,6 @@ from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.core.errors import CorruptEvent, Fenced
-from replica_cli.core.gtid import covers
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
@@ -101,8 +100,8 @@ class TableCatchup:
         start = self._group[0].start
         names = sorted(map(str, self._names))
         if start is None:
-            raise TableChangedInWindow(tuple(self._names), "the copy's place is not known")
-        log(logger, logging.INFO, Tag.TRANSFER, "%s: brought up to the stream from %s", ", ".join(names), start,
+            raise TableChangedInWindow(tuple(self._names), "the start position of the copy is not known")
+        log(logger, logging.INFO, Tag.TRANSFER, "%s: catching up with the stream from %s", ", ".join(names), start,
             instance=self._server.name)  # fmt: skip
         with closing(PrimarySession(self._settings)) as primary:
             # The stream has checked its own position against the log. The GTID set of a table's start need not be
@@ -132,7 +131,7 @@ class TableCatchup:
             offered = self._handoff.offered
             # A transaction begins where the one before it ends: the transactions up to the offered position are the
             # first ones.
-            due = pending if offered is None else [t for t in pending if t.end.order <= offered.order]
+            due = pending if offered is None else [t for t in pending if offered.at_least(t.end)]
             if due:
                 applier.apply(due)
             if self._is_over():  # the applier may have left some of the due transactions
@@ -141,7 +140,7 @@ class TableCatchup:
             if offered is None:
                 if self._is_close(applier.position):
                     self._handoff.announce_close()
-            elif pending or self._has_reached(applier.position, offered):
+            elif pending or applier.position.at_least(offered):
                 # The next transaction begins at the offered position or after it.
                 applier.save_position()
                 self._handoff.reach(offered, self._end)
@@ -153,15 +152,9 @@ class TableCatchup:
         stream_position = self._handoff.published
         if stream_position is None:
             return False
-        return self._has_reached(position, stream_position) or (
+        return position.at_least(stream_position) or (
             position.file == stream_position.file and stream_position.pos - position.pos < _CLOSE_BYTES
         )
-
-    def _has_reached(self, position: Position, target: Position) -> bool:
-        if position.file:
-            return position.order >= target.order
-        # The primary gave only a GTID set for the start of the copy, and no transaction came since then.
-        return covers(position.gtid, target.gtid, is_mariadb=self._facts.is_mariadb)
 
     def _open(self, start: Position) -> tuple[SavedPosition, SecondarySessions]:
         settings, key = self._settings, (self._settings.state_schema, self._server.name)
@@ -219,7 +212,7 @@ class TableCatchup:
             self._settings,
             sessions,
             saved,
-            windows=Windows({r.name: r for r in self._group}, is_mariadb=self._facts.is_mariadb, is_catch_up=True),
+            windows=Windows({r.name: r for r in self._group}, is_catch_up=True),
             primary_facts=self._facts,
             read_primary=primary.read,
             ask_primary=primary.ask,

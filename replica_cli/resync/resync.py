@@ -20,7 +20,6 @@ from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
-from replica_cli.core.gtid import covers
 from replica_cli.core.quarantine import with_failure, with_refusal
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
@@ -111,7 +110,7 @@ class TableResync:
         self._catching_up: tuple[TableName, ...] = ()
         self._failures: Counter[TableName] = Counter()
         self._lost = self._unknown = self._copies = 0
-        self._thread = threading.Thread(target=self._run, name="joining", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="re-sync", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -169,9 +168,9 @@ class TableResync:
         caught_up = [r for name in self._catching_up if (r := records.get(name)) and r.state is TableState.JOINING]
         live: list[TableName] = []
         for record in caught_up:
-            start = record.start if record.start and self._is_ahead(record.start, position) else position
-            end = record.end if record.end and self._is_ahead(record.end, start) else start
-            if not self._is_ahead(end, position):
+            start = record.start if record.start and not position.at_least(record.start) else position
+            end = record.end if record.end and not start.at_least(record.end) else start
+            if position.at_least(end):
                 live.append(record.name)
             else:
                 # The stream has still to reach the start of the copy, or the end of its replay window.
@@ -180,11 +179,6 @@ class TableResync:
         for name in (record.name for record in caught_up):
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
                 schema=name.schema, table=name.table, position=position)  # fmt: skip
-
-    def _is_ahead(self, one: Position, other: Position) -> bool:
-        if one.file and other.file:
-            return one.order > other.order
-        return not covers(other.gtid, one.gtid, is_mariadb=self._facts.is_mariadb)
 
     def _run(self) -> None:
         while not self._end.is_set and self._error is None:
@@ -195,7 +189,7 @@ class TableResync:
             except ReplicaError as error:
                 self._handle(error)
             except Exception as error:  # noqa: BLE001 - the outermost function of a thread: the stream raises it
-                self._error = Panic(f"{type(error).__name__} while tables joined", error=error)
+                self._error = Panic(f"{type(error).__name__} during a re-sync", error=error)
                 self._error.__cause__ = error
             else:
                 self._has_ended.set()
@@ -219,7 +213,7 @@ class TableResync:
             self._lost += 1
             self._unknown += error.is_unknown
             log(
-                logger, logging.WARNING, Tag.WARN, "the joining tables wait: %s", error.message,
+                logger, logging.WARNING, Tag.WARN, "the re-sync waits: %s", error.message,
                 instance=self._server.name,
             )  # fmt: skip
             self._end.wait(max(1.0, delay_after(self._lost, self._settings.retry)))

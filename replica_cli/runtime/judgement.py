@@ -108,8 +108,7 @@ def _judge_once(
         start = check.start_of(state.saved, is_thorough=is_thorough(state, primary_view))
     except ReplicaError as error:
         return Judgement(state, primary_view, error)
-    position, is_mariadb = state.saved.position, primary_view.facts.is_mariadb
-    is_lag_known = state.reported_lag is not None or is_reached(position, primary_view.position, is_mariadb=is_mariadb)
+    is_lag_known = state.reported_lag is not None or is_reached(state.saved.position, primary_view.position)
     return Judgement(
         state, primary_view, oldest=None if is_lag_known else _first_time(check, start, int(primary_view.now))
     )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from replica_cli.config import load_settings
 from replica_cli.core.errors import ExitCode, Interrupted, ReplicaError
-from replica_cli.core.gtid import covers
 from replica_cli.core.names import TableName
 from replica_cli.core.reports.demo import DemoReport, DemoTable
 from replica_cli.core.requests.stream import StreamRequest
@@ -31,7 +30,6 @@ from replica_cli.supervisor.signals import stopping_on_signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replica_cli.core.position import Position
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.requests.demo import DemoRequest
@@ -145,7 +143,7 @@ class _Demo:
         self._note(f"three servers of {server} run; filling the sample shop on the primary")
         with primary.session() as session:
             rows = load_about(session, self._request.rows)
-        self._note(f"{rows} rows in the shop; a crowd of customers begins to change them")
+        self._note(f"{rows} rows in the shop; simulated customers begin to change them")
         stream_report = self._stream_and_play(settings, primary)
         self._note("comparing every table on every secondary with the primary's")
         tables = tuple(table for secondary in secondaries for table in self._compared(primary, secondary))
@@ -180,24 +178,26 @@ class _Demo:
             newest = self._watch.newest()
             return len(newest) == count and all(s.phase in _STREAMING for s in newest)
 
-        self._wait(stream, is_streaming, "both secondaries stream")
-        self._note("both copies are made; streaming while the crowd goes on")
+        self._wait(stream, is_streaming, "both secondaries streamed")
+        self._note("both copies are made; streaming while the customers go on")
         self._pause(stream, self._request.seconds / 2)
         with primary.session() as session:
             self._note(f"on the primary: {add_column(session)}")
         self._pause(stream, self._request.seconds / 2)
         counts = writer.stop()
-        self._note(f"the crowd has left after {counts.transactions} transactions; waiting until both have caught up")
+        self._note(
+            f"the customers have left after {counts.transactions} transactions; waiting until both have caught up"
+        )
         with primary.session() as session:
             facts = read_facts(session)
             target = current_position(session, facts)
 
         def has_caught_up() -> bool:
             positions = [s.position for s in self._watch.newest() if s.phase in _STREAMING]
-            caught_up = [p for p in positions if p is not None and _covers(p, target, is_mariadb=facts.is_mariadb)]
+            caught_up = [p for p in positions if p is not None and p.at_least(target)]
             return len(caught_up) == count
 
-        self._wait(stream, has_caught_up, "both secondaries have caught up")
+        self._wait(stream, has_caught_up, "both secondaries caught up")
         self._note("both have caught up")
 
     def _wait(self, stream: _Stream, is_so: Callable[[], bool], what: str) -> None:
@@ -209,18 +209,20 @@ class _Demo:
                 stream.end()
                 raise ReplicaError(f"the stream ended before {what}")
             if time.monotonic() > deadline:
-                raise ReplicaError(f"after {_PATIENCE_SECONDS:.0f} s it is still not so that {what}")
+                raise ReplicaError(f"gave up after waiting {_PATIENCE_SECONDS:.0f} s until {what}")
 
     def _pause(self, stream: _Stream, seconds: float) -> None:
         until = time.monotonic() + seconds
-        self._wait(stream, lambda: time.monotonic() >= until, "the crowd had left")
+        self._wait(stream, lambda: time.monotonic() >= until, "the customers left")
 
     def _compared(self, primary: DemoServer, secondary: DemoServer) -> list[DemoTable]:
         self._check_stop()
         return [self._result(secondary, f) for f in compare(primary.address(), secondary.address(), SCHEMA)]
 
     def _result(self, secondary: DemoServer, comparison: TableComparison) -> DemoTable:
-        detail = comparison.detail.replace("only on A", "only on the primary").replace("only on B", "only here")
+        detail = comparison.detail.replace("only on A", "only on the primary").replace(
+            "only on B", "only on the secondary"
+        )
         if detail:
             self._watch.on_note(secondary.name, f"{comparison.schema}.{comparison.table}: {detail}")
         return DemoTable(
@@ -237,11 +239,11 @@ class _Demo:
         env, settings = self._env, self._env.read_text()
         pids = self._sandbox.keep()
         head = (
-            "# Settings for the demo's servers, which go on by themselves. Try:",
+            "# Settings for the demo's servers, which keep running. Try:",
             f"#   cd {env.parent}",
             "#   replica position show",
             "#   replica stream",
-            f"# The end of the servers: kill {' '.join(map(str, pids))}",
+            f"# To end the servers: kill {' '.join(map(str, pids))}",
         )
         env.write_text("\n".join((*head, settings)))
         return str(env)
@@ -268,9 +270,3 @@ def run_demo(request: DemoRequest, reporter: Reporter) -> DemoReport:
     """
     with stopping_on_signals() as heard, DemoSandbox() as sandbox:
         return _Demo(request, reporter, sandbox, heard).run()
-
-
-def _covers(position: Position, target: Position, *, is_mariadb: bool) -> bool:
-    if position.file and target.file:
-        return position.order >= target.order
-    return covers(position.gtid, target.gtid, is_mariadb=is_mariadb)

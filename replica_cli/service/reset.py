@@ -120,7 +120,7 @@ def _plan(settings: Settings, request: ResetRequest, server: Server, after: Posi
     warnings = list(_warnings(request.kind, state, after, position_error, holds_rows=holds_rows))
     if holder:
         warnings.insert(
-            0, f"{holder_text(holder)} writes to this instance: stop it first, the reset refuses until then"
+            0, f"{holder_text(holder)} writes to this instance: stop it first, the reset is refused until then"
         )
     before = saved.filters_text if saved else ""
     # The filters are forgotten with the position. The next first copy stores its own.
@@ -155,7 +155,7 @@ def _check_filters(settings: Settings, request: ResetRequest, server: Server, sa
     if request.kind is ResetKind.KEEP and saved is None:
         raise PositionMissing(
             f"{server.name}: there is no saved position whose filters could be changed",
-            hint="`replica transfer` begins one with the filters of today",
+            hint="`replica transfer` makes a copy and saves one, with the current filters",
         )
     if saved is not None and not request.accepts_filters and (change := saved.other_filters(settings.selection)):
         raise FiltersChanged(
@@ -173,7 +173,7 @@ def _warnings(
     holds_rows: bool,
 ) -> Iterator[str]:
     if kind is ResetKind.KEEP:
-        yield "tables that the filters select now are not copied: `replica transfer --table SCHEMA.TABLE` copies one"
+        yield "tables that only the new filters select are not copied: `replica transfer --table SCHEMA.TABLE` does it"
         return
     if kind is ResetKind.FORGET:
         yield (
@@ -205,10 +205,10 @@ def _warnings(
 def _direction(before: Position, after: Position) -> Iterator[str]:
     if not before.file or not after.file:
         yield "the secondary must hold exactly the primary's rows as of that position: nothing is copied"
-    elif after.order > before.order:
+    elif before.is_before(after):
         yield f"changes between {before} and {after} are never applied"
-    elif after.order < before.order:
-        yield f"changes between {after} and {before} are applied a second time, and refused where the rows are there"
+    elif after.is_before(before):
+        yield f"changes between {after} and {before} are applied a second time, and refused if their rows exist already"
 
 
 def _reset(settings: Settings, session: Session, plan: ResetPlan, identity: str) -> None:
@@ -237,7 +237,7 @@ def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str)
         key = (session, settings.state_schema, plan.instance)
         stores = Stores(positions, TableStore(*key), IntentStore(*key), UncomparedStore(*key))
         for name in accept_filters(stores, settings.selection):
-            _log(logging.INFO, plan.instance, "%s is left out now: its record is forgotten", name)
+            _log(logging.INFO, plan.instance, "%s is left out by the filters: its record is deleted", name)
         return
     kinds = (TableStore, ProgressStore)
     session.execute_each([s(session, settings.state_schema, plan.instance).forget_all_statement() for s in kinds])

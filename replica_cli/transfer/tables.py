@@ -196,9 +196,5 @@ def close_tables(
 
 
 def _is_passed(start: Position, saved: SavedPosition | None) -> bool:
-    """Return True if the saved position is after `start`, or, if one of them has no file, if their GTID sets differ."""
-    if saved is None or start == saved.position:
-        return False
-    if start.file and saved.position.file:
-        return start.order < saved.position.order
-    return start.gtid != saved.position.gtid
+    """Return True if the stream has saved a position after `start`."""
+    return saved is not None and not start.at_least(saved.position)

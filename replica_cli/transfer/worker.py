@@ -320,12 +320,12 @@ class Worker:
                 raise TableAltered(f"{run.name}: the table was altered on the primary") from error
             if may_depend_on_mode(error, run.source.definition) and writer.mode + 1 < len(ROW_MODES):
                 run.mode = max(run.mode, writer.mode + 1)
-                raise OtherModeNeeded(f"{run.name}: in another sql_mode, after: {error.message}") from error
+                raise OtherModeNeeded(f"{run.name}: trying another sql_mode, after: {error.message}") from error
             if error.errno not in DUPLICATES or not self._may_replace(run):
                 raise
             # The existing row was read before the primary gave its value to the new row. The change of the existing row
             # is in the log after `start`, and the replay window corrects it.
-            self._log(logging.INFO, "%s: rows read at different moments meet on a unique key", run.name)
+            self._log(logging.INFO, "%s: rows read at different moments have the same unique key", run.name)
             return writer.write(progress, chunk, replaces=True)
 
     def _is_compared(self, run: TableRun, mode: int) -> bool:
@@ -347,7 +347,7 @@ class Worker:
             return False
         # If nothing was written since `start`, the rows are of one moment, and the duplicate is a fault that must show.
         current = current_position(self._connections.primary, self._facts)
-        return current.order != start.order if start.file else current.gtid != start.gtid
+        return not current.is_same(start)
 
     def _finish_part(self, run: TableRun, *, was_range: bool) -> None:
         """Record that a range, or the whole work on a table, has ended; finish the table after its last range."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.differences import Aspect, Difference, Severity
 from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift, LockWait
-from replica_cli.core.gtid import covers
 from replica_cli.core.status import TableState
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.logs import Tag, log
@@ -131,9 +130,9 @@ class DefinitionCheck:
                 current.secondary_table,
             ):
                 self._seen[name] = current
-            elif self._has_passed(position, before.end) and difference:
+            elif position.at_least(before.end) and difference:
                 certain[name] = difference
-            elif self._has_passed(position, before.end):
+            elif position.at_least(before.end):
                 # One server does not have the table: it was dropped or renamed, perhaps by hand on the secondary. Its
                 # next row shows that.
                 self._altered.forget(name)
@@ -159,7 +158,7 @@ class DefinitionCheck:
         """Log which tables are not compared: statements on the primary alter them again and again."""
         for name in self._altered.before:
             log(
-                logger, logging.WARNING, Tag.WARN, "its definition is altered all the time and is not compared",
+                logger, logging.WARNING, Tag.WARN, "its definition is altered again and again and is not compared",
                 instance=self._catalog.server.name, schema=name.schema, table=name.table,
             )  # fmt: skip
 
@@ -169,7 +168,7 @@ class DefinitionCheck:
         A stream with a large distance does not ask for the same definitions each second.
         """
         waiting = [self._seen.get(name) for name in self._altered.before]
-        return any(seen is None or self._has_passed(position, seen.end) for seen in waiting)
+        return any(seen is None or position.at_least(seen.end) for seen in waiting)
 
     def _differing(self) -> dict[TableName, tuple[_Seen, str]]:
         primary_tables = self._primary.read(list(self._altered.before))
@@ -215,13 +214,8 @@ class DefinitionCheck:
         is_breaking = difference.severity is Severity.BREAKS and difference.aspect not in _HARMLESS
         return is_breaking or difference.aspect in _COUNTED
 
-    def _has_passed(self, position: Position, end: Position) -> bool:
-        if position.file and end.file:
-            return position.order >= end.order
-        return covers(position.gtid, end.gtid, is_mariadb=self._facts.is_mariadb)
-
 
 def _described(difference: Difference) -> str:
     name = f" {difference.name}" if difference.name else ""
     primary_value, secondary_value = difference.primary or "nothing", difference.secondary or "nothing"
-    return f"{difference.aspect}{name}: the primary made {primary_value} of it, the secondary {secondary_value}"
+    return f"{difference.aspect}{name}: {primary_value} on the primary, {secondary_value} on the secondary"

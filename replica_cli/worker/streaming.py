@@ -16,7 +16,6 @@ from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused, CorruptEvent
 from replica_cli.core.events import RowEvent
-from replica_cli.core.gtid import covers
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.status import NOT_STREAMED, Phase, TableState
@@ -124,7 +123,7 @@ class Streaming:
         start = self._start_position(saved)
         saved = replace(saved, position=start)
         records = sessions.stores.tables.load()
-        self._windows = Windows(records, is_mariadb=self._primary_facts.is_mariadb)
+        self._windows = Windows(records)
         resyncing = frozenset(n for n, r in records.items() if r.state in NOT_STREAMED)
         self._resync = self._make_resync(resyncing, server_id, saved) if resyncing else None
         self._reader = Reader(
@@ -277,7 +276,7 @@ class Streaming:
                 self._apply(transactions)
             self._publish(transactions, heard_at)
             if self._missing.names and self._has_reached(self._missing.end):
-                self._side.ask("tables that are missing", self._quarantine_missing, None)
+                self._side.ask("looking for missing tables", self._quarantine_missing, None)
             if until_caught_up and self._has_ended():
                 if not self._is_idle(transactions):
                     self._set_lag(None, grows=False)  # the target is applied, but the log may be longer by this time
@@ -325,7 +324,7 @@ class Streaming:
 
     def _compare_altered(self, *, is_forced: bool = False) -> None:
         compare = partial(self._check.look, self._applier.position, is_forced=is_forced)
-        self._side.ask("tables that statements altered", compare, None)
+        self._side.ask("comparing tables that statements altered", compare, None)
 
     def _quarantine_missing(self) -> None:
         self._missing.quarantine_missing(self._applier.position, self._windows)
@@ -371,12 +370,7 @@ class Streaming:
                 tables.save(replace(record, start=_by_gtid(record.start), end=_by_gtid(record.end)))
 
     def _has_reached(self, target: Position) -> bool:
-        position = self._applier.position
-        if self._applier.is_inside_transaction:
-            return False
-        if position.file and target.file:
-            return position.order >= target.order
-        return covers(position.gtid, target.gtid, is_mariadb=self._primary_facts.is_mariadb)
+        return not self._applier.is_inside_transaction and self._applier.position.at_least(target)
 
     def _set_lag(self, seconds: float | None, *, grows: bool) -> None:
         self._board.set_lag(seconds, grows=grows, heard_at=self._reader.heard_at)
@@ -462,9 +456,9 @@ class Streaming:
         if not must_check_state():
             return False
         guard = self._sessions.guard(self._settings)
-        self._side.ask("the writer's lock", partial(guard.check, self._sessions.catalog), None)
+        self._side.ask("checking the writer's lock", partial(guard.check, self._sessions.catalog), None)
         resyncing = {n for n, r in self._windows.records.items() if r.state in NOT_STREAMED}
-        return self._side.ask("tables that are to be copied", partial(self._has_pending, resyncing), otherwise=False)
+        return self._side.ask("looking for tables to copy", partial(self._has_pending, resyncing), otherwise=False)
 
     def _has_pending(self, resyncing: Collection[TableName]) -> bool:
         records = self._sessions.stores.tables.load()
@@ -479,7 +473,7 @@ class Streaming:
         self._primary.rest()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
-            self._side.ask("tables that somebody altered", self._applier.check_definitions, None)
+            self._side.ask("looking for tables that somebody altered", self._applier.check_definitions, None)
 
 
 def _do_nothing() -> None:

@@ -77,7 +77,7 @@ def test_the_form_of_a_dump_request() -> None:
 @given(SETS, SETS)
 def test_contains(one: set[tuple[str, int]], two: set[tuple[str, int]]) -> None:
     assert made(one).contains(made(two)) == (two <= one)
-    assert covers(str(made(one)), str(made(two)), is_mariadb=False) == (two <= one)
+    assert covers(str(made(one)), str(made(two))) == (two <= one)
 
 
 @given(SETS, st.sampled_from(SOURCES), st.integers(1, 25))
@@ -122,10 +122,10 @@ def test_mariadb_keeps_the_last_of_each_domain(members: list[tuple[int, int, int
 
 
 def test_mariadb_contains() -> None:
-    assert covers("0-1-100,1-2-7", "0-3-99", is_mariadb=True)
-    assert covers("0-1-100", "", is_mariadb=True)
-    assert not covers("0-1-100", "0-1-101", is_mariadb=True)
-    assert not covers("0-1-100", "2-1-1", is_mariadb=True)
+    assert covers("0-1-100,1-2-7", "0-3-99")
+    assert covers("0-1-100", "")
+    assert not covers("0-1-100", "0-1-101")
+    assert not covers("0-1-100", "2-1-1")
 
 
 @pytest.mark.parametrize("text", ["0-1", "0-1-2-3", "a-b-c", "0-1-x"])

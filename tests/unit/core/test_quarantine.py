@@ -19,4 +19,4 @@ def test_a_refusal_takes_the_place_of_an_earlier_one() -> None:
 def test_the_advice_names_each_table_and_what_has_to_come_first() -> None:
     assert copy_advice(["a.b"]) == "`replica transfer --table a.b` copies it again"
     advice = copy_advice(["a.b", "a.c"], is_refused=True)
-    assert advice == "once that is changed, `replica transfer --table a.b --table a.c` copies them again"
+    assert advice == "after you correct that, `replica transfer --table a.b --table a.c` copies them again"

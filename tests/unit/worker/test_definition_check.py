@@ -38,7 +38,7 @@ def test_only_what_a_copy_mends_is_explained(kind: type[ApplyRefused], *, is_see
         primary_facts=server,
         catalog=server,
         store=Mock(load=frozenset),
-        windows=Windows({}, is_mariadb=True),
+        windows=Windows({}),
     )
     if is_seen:
         check._seen[ALTERED] = Mock()
