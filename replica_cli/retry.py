@@ -53,7 +53,7 @@ def retrying(
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
-            raise Interrupted("asked to stop while waiting to try again")
+            raise Interrupted("a stop was requested during the wait for another attempt")
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_retryable),

@@ -144,10 +144,10 @@ class AutoEngine:
         except Drift:
             return "the tables differ"
         if by_name not in (secondary_table.logged_columns, secondary_table.logged_without_period):
-            return "other columns, or another order, on the secondary"
+            return "the secondary has other columns, or another order of them"
         if not self._is_same_release and any(c.is_generated for c in secondary_table.logged_without_period):
             # MariaDB 11 leaves generated columns out of its images; 10.11 keeps their former values.
-            return "generated columns, and another release on the primary"
+            return "it has generated columns, and the primary is of another release"
         return why_history_differs(secondary_table) if self._history.holds(event) else None
 
     def _difference_from_primary(self, event: RowEvent, primary_table: TableDefinition | None) -> str | None:
@@ -159,7 +159,7 @@ class AutoEngine:
             if (primary.name, primary.data_type, primary.is_unsigned, primary.charset, primary.is_generated) != (
                 secondary.name, secondary.data_type, secondary.is_unsigned, secondary.charset, secondary.is_generated,
             ):  # fmt: skip
-                return f"column {secondary.name} differs from the primary's of now"
+                return f"column {secondary.name} differs from the primary's present column"
         if len(primary_table.columns) != len(secondary_table.columns):
-            return "another number of columns on the primary now"
+            return "the primary's table has another number of columns now"
         return None

@@ -41,8 +41,10 @@ class CatchupDdlPolicy(DdlDecisions):
         named = {*parsed.tables, *parsed.parts}
         touched = [t for t in windows.records if t in named or t.schema == schema]
         if touched:
-            raise TableChangedInWindow(tuple(touched), f"{parsed.kind} at {transaction.start}, before it had joined")
-        return Decision(Verdict.IGNORE, "the stream's")
+            raise TableChangedInWindow(
+                tuple(touched), f"{parsed.kind} at {transaction.start}, before it joined the stream"
+            )
+        return Decision(Verdict.IGNORE, "the stream applies it")
 
 
 class PreparedTransactionOverlap(ReplicaError):
@@ -63,7 +65,7 @@ def without_xa(transactions: Iterable[Transaction], empty_xids: set[str]) -> Ite
             yield transaction
             continue
         if transaction.changes or (step.phase is XaPhase.COMMIT and step.xid not in empty_xids):
-            raise PreparedTransactionOverlap(f"XA {step.xid} at {transaction.start}")
+            raise PreparedTransactionOverlap(f"XA {step.xid} at {transaction.start} may hold rows from before the copy")
         if step.phase is XaPhase.PREPARE:
             empty_xids.add(step.xid)
         else:

@@ -75,8 +75,9 @@ class DdlDecisions:
             return self._decide_rows(statement, parsed, transaction)
         if parsed.kind is StatementKind.UNKNOWN or holds_several(parsed):
             raise ApplyRefused(
-                f"a statement that cannot be placed, at {transaction.start}: {masked(parsed)}",
-                hint="run it on the secondary by hand, then `replica position reset --to FILE:POS` with its end",
+                f"a statement that replica does not understand, at {transaction.start}: {masked(parsed)}",
+                hint="run it on the secondary by hand, then `replica position reset --to FILE:POS` with the position "
+                "after it",
             )
         if parsed.schema:
             return self._decide_schema(statement, parsed, transaction, windows)
@@ -93,7 +94,7 @@ class DdlDecisions:
             raise ApplyRefused(
                 f"{parsed.kind} failed on the primary with error {statement.error_code} after it had begun, at "
                 f"{transaction.start}: {shown(parsed)}",
-                hint="`replica drift check` shows what differs: make it the same, then "
+                hint="`replica drift check` shows what differs: correct the secondary, then "
                 + passing_advice(self._instance, transaction.end),
             )
         tables: dict[TableName, Mode] = {}
@@ -108,7 +109,7 @@ class DdlDecisions:
         gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
         if parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces and self._names.has_schema(target):
             # CREATE DATABASE IF NOT EXISTS is logged each time that it runs, also if the schema exists.
-            return Decision(Verdict.IGNORE, "schema that is there")
+            return Decision(Verdict.IGNORE, "schema that exists already")
         if self._policy is DdlPolicy.STOP:
             raise self._stopped(parsed, transaction)
         if self._policy is DdlPolicy.QUARANTINE and gone:
@@ -135,7 +136,7 @@ class DdlDecisions:
         # foreign key.
         raise ApplyRefused(
             f"a change of rows was logged as a statement, at {transaction.start}: {masked(parsed)}",
-            hint="have rows logged (binlog_format=ROW, in open sessions too); then "
+            hint="set binlog_format=ROW on the primary, in open sessions too; then "
             f"{passing_advice(self._instance, transaction.end)}, and `replica transfer --table SCHEMA.TABLE` "
             "copies each replicated table that it changed, also by a view, trigger or function",
         )
@@ -161,7 +162,7 @@ class DdlDecisions:
         is_new = makes_new_table(parsed) or parsed.kind is not StatementKind.CREATE_TABLE
         if are_live and not is_new and self._names.are_there(self._names.targets(parsed)):
             # CREATE TABLE IF NOT EXISTS is logged each time that an application runs it, also if the table exists.
-            return Decision(Verdict.IGNORE, "table that is there")
+            return Decision(Verdict.IGNORE, "table that exists already")
         decision = self._effects.of_temporary(statement, parsed, selected, are_live=are_live)
         if decision is None and are_live:
             decision = self._by_policy(parsed, transaction, selected)
@@ -228,7 +229,9 @@ class DdlDecisions:
         if model is not None and windows.mode(model, transaction) is not Mode.STRICT:
             # The model was copied at another position, or is quarantined: its definition on the secondary may be
             # another one than the primary used.
-            raise TableChangedInWindow(selected, f"{parsed.kind} like {model}, which is not of that moment here")
+            raise TableChangedInWindow(
+                selected, f"{parsed.kind} like {model}, which may have another definition on the secondary"
+            )
         if any(windows.mode(t, transaction) not in (Mode.STRICT, Mode.QUARANTINED) for t in selected):
             self._check_window(parsed, selected)
         self._check_names(parsed, selected, transaction)
@@ -274,7 +277,8 @@ class DdlDecisions:
         routed = sorted(n for n in parsed.unplaced if self._selection.schema_target(n) not in (None, n))
         if routed:
             raise ApplyRefused(
-                f"{parsed.kind} at {transaction.start} names {', '.join(routed)} where it cannot be routed: "
+                f"{parsed.kind} at {transaction.start} names {', '.join(routed)} where replica cannot put "
+                "the secondary's name: "
                 f"{masked(parsed)}",
                 hint=f"`replica transfer {table_options([selected[0]])}` copies the table again as it is now",
                 table=selected[0],

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
-_MAYBE_TEMPORARY = "may mean a temporary table of that name: the log does not tell"
+_MAYBE_TEMPORARY = "may mean a temporary table of that name: the log does not show which"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class StatementEffects:
             # ALTER SEQUENCE is logged without the flag. From this position on it may mean the temporary or the real
             # sequence, and a new copy would not change that.
             hidden = tuple(n for n in selected if self._is_on_secondary(n))
-            reason = "a temporary sequence of that name hides it: the log does not tell which of the two changes"
+            reason = "a temporary sequence of that name hides it: the log does not show which of the two changes"
             if hidden:
                 return Decision(Verdict.QUARANTINE, reason, hidden)
             return Decision(Verdict.IGNORE, "temporary sequence")
@@ -115,7 +115,7 @@ class StatementEffects:
     def _of_rename(self, parsed: ParsedStatement, names: tuple[TableName, ...]) -> Decision | None:
         on_secondary = [n for n in dict.fromkeys(names) if self._is_on_secondary(n)]
         if not on_secondary and not self._read_primary(list(names)):
-            return Decision(Verdict.IGNORE, "rename of what is no table on either server (temporary, or a view)")
+            return Decision(Verdict.IGNORE, "rename of a name that is a table on neither server (temporary, or a view)")
         # The former name of each table by its new name, if the statement meant real tables only.
         origins = {name: name for name in on_secondary}
         for old, new in zip(names[::2], names[1::2], strict=True):
@@ -156,7 +156,9 @@ class StatementEffects:
         if is_of_tablespace(parsed, "IMPORT"):
             raise TableChangedInWindow(selected, f"{parsed.kind} took its rows from a file of the primary")
         if is_of_tablespace(parsed, "DISCARD"):
-            return Decision(Verdict.IGNORE, "DISCARD TABLESPACE: the rows stay until the primary has others")
+            return Decision(
+                Verdict.IGNORE, "DISCARD TABLESPACE: the secondary keeps the rows until the primary imports others"
+            )
         return None
 
     def of_engine(self, parsed: ParsedStatement) -> Decision | None:
@@ -173,7 +175,7 @@ class StatementEffects:
         if reason := self._why_history_refused(parsed, selected):
             return Decision(Verdict.QUARANTINE, f"{parsed.kind}: {reason}", selected, is_uncopyable=True)
         if merged:
-            reason = f"{parsed.kind} of a MERGE table: what is changed through it is not logged as rows of its tables"
+            reason = f"{parsed.kind} of a MERGE table: changes through it are not logged as rows of its tables"
             return Decision(Verdict.QUARANTINE, reason, _distinct((*selected, *merged)), is_uncopyable=True)
         if not selected or parsed.kind not in (
             StatementKind.CREATE_TABLE,

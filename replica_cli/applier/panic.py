@@ -55,4 +55,4 @@ def noticing_bugs(transaction: Transaction) -> Iterator[None]:
 def _panic(error: Exception, what: str, table: TableName | None) -> Panic:
     owner = f"{table}: " if table else ""
     # The exception's own text may quote values of a row, which must not be logged.
-    return Panic(f"{owner}{type(error).__name__} while a {what} was handled", error=error, table=table)
+    return Panic(f"{owner}{type(error).__name__} while the {what} was handled", error=error, table=table)

@@ -120,7 +120,7 @@ def refuse_history(table: TableMap, columns: Sequence[Column], reason: str = "")
     """
     if any(c.is_of_period for c in columns):
         raise ApplyRefused(
-            f"{table.name}: rows of a system-versioned table can be written by row images alone"
+            f"{table.name}: only row images can write rows of a system-versioned table"
             + (f", and {reason}" if reason else ""),
             hint="give this user BINLOG REPLAY and use `REPLICA_ENGINE=auto`, or exclude the table; then "
             f"`replica transfer {table_options([table.name])}` copies it again",
@@ -153,7 +153,7 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
         found_by = tuple(key)
     elif definition.row_key:
         raise ApplyRefused(
-            f"{table.name}: the row image has not the key ({', '.join(c.name for c in definition.row_key)})",
+            f"{table.name}: the row image lacks the key ({', '.join(c.name for c in definition.row_key)})",
             hint=f"set binlog_row_image=FULL on the primary, then `replica transfer {table_options([table.name])}`",
             table=table.name,
         )
@@ -213,7 +213,7 @@ def _whole_row(columns: Sequence[Column], event: RowEvent) -> tuple[str, ...]:
     # Generated columns are not needed: they follow from the others. MariaDB 11 does not log virtual ones.
     if any(not is_present(event.head.present, i) for i, c in enumerate(columns) if not c.is_generated):
         raise ApplyRefused(
-            f"{event.table.name}: the table has no key and the row image is not whole",
+            f"{event.table.name}: the table has no key, and the row image lacks columns",
             hint="set binlog_row_image=FULL on the primary",
             table=event.table.name,
         )
@@ -235,7 +235,7 @@ def enum_places(columns: Sequence[Column], written: Sequence[str]) -> tuple[int,
 def _drift(table: TableMap, difference: str) -> Drift:
     return Drift(
         f"{table.name}: {difference}",
-        hint="`replica drift check --sql` shows the way back; "
+        hint="`replica drift check --sql` shows how to correct it; "
         f"`replica transfer {table_options([table.name])}` copies it again",
         table=table.name,
     )

@@ -71,8 +71,8 @@ class PreparedTransactions:
             self._number += 1
         if transaction.is_end:
             log(
-                logger, logging.INFO, Tag.INFO, "XA %s is prepared: kept until it is committed", step.xid,
-                position=transaction.end,
+                logger, logging.INFO, Tag.INFO, "XA %s is prepared: its changes are kept until it is committed",
+                step.xid, position=transaction.end,
             )  # fmt: skip
 
     def kept(self, transaction: Transaction, step: XaStep) -> Iterator[list[RowEvent | Statement]]:
@@ -98,8 +98,8 @@ class PreparedTransactions:
             raise ApplyRefused(
                 f"XA COMMIT {step.xid} at {transaction.start}: it was prepared before the position from which this "
                 "secondary was made, so its changes are not known",
-                hint="`replica transfer --restart` copies again once `XA RECOVER` on the primary is empty; `replica "
-                f"position reset --to {transaction.end}` skips it knowingly",
+                hint="once `XA RECOVER` on the primary is empty, `replica transfer --restart` copies all tables again; "
+                f"`replica position reset --to {transaction.end}` skips it, and its changes are lost",
             )
         self._keeping.end()
 

@@ -132,7 +132,7 @@ class ReplayEngine:
         definition = definition_of(event, self._definitions, self._selection)
         table = event.table
         columns = columns_for(table, definition)
-        refuse_history(table, columns, "its copy is not of one moment")
+        refuse_history(table, columns, "its copy was not read at one moment")
         _check(event, definition, columns)
         key = tuple(c.name for c in definition.row_key)
         written = written_columns(columns, event.head.present)
@@ -158,7 +158,7 @@ def _check(event: RowEvent, definition: TableDefinition, columns: Sequence[Colum
     written = [i for i, column in enumerate(columns) if not column.is_generated]
     if not all(is_present(bitmap, i) for bitmap in bitmaps for i in written):
         raise ApplyRefused(
-            f"{name}: the row image is not whole, so it cannot be replayed over the copy",
+            f"{name}: the row image lacks columns, so it cannot be replayed over the copy",
             hint="set binlog_row_image=FULL on the primary, then `replica transfer --restart`",
             table=name,
         )

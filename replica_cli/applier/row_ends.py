@@ -94,9 +94,9 @@ class RowEnds:
         if is_last and all(is_present(b, ordinal) for b in bitmaps for ordinal in needed):
             return
         raise ApplyRefused(
-            f"{event.table.name}: current rows end at another moment in the secondary's release, and the end of row "
-            "versions is not the last column, or not in the row image, so it cannot be rewritten",
-            hint="use a secondary of the primary's release, or let the end of the period be the last column and set "
+            f"{event.table.name}: the secondary's release ends current rows at another time, and replica cannot write "
+            "it: the end of the period is not the last column, or not in the row image",
+            hint="use a secondary of the primary's release, or make the end of the period the last column and set "
             "binlog_row_image=FULL",
             table=event.table.name,
         )

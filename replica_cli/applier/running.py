@@ -100,7 +100,7 @@ class StatementRunner:
                 raise
             names = ", ".join(self._refused(plan.differing) or plan.differing)
             raise ApplyRefused(
-                f"our user on {error.server} may not set what a statement needs ({names}): {shown}",
+                f"this user on {error.server} may not set variables that a statement needs ({names}): {shown}",
                 hint="GRANT SESSION_VARIABLES_ADMIN ON *.* TO this user (MariaDB: SUPER), or give the secondary the "
                 f"primary's global values of {names}",
                 table=plan.parsed.tables[0] if plan.parsed.tables else None,

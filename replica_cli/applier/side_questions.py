@@ -74,7 +74,7 @@ class SideQuestions:
             failing.due_at = time.monotonic() + delay_after(failing.attempts, self._retry)
             if failing.attempts == 1:
                 log(
-                    logger, logging.WARNING, Tag.RETRY, "%s: asked again later: %s", what, error.message,
+                    logger, logging.WARNING, Tag.RETRY, "%s failed, trying again later: %s", what, error.message,
                     instance=self._instance,
                 )  # fmt: skip
             return otherwise

@@ -186,8 +186,8 @@ def decoded(event: RowEvent, plan: RowPlan) -> list[Literals]:
     """
     if event.head.is_partial_json:
         raise UnsupportedEvent(
-            f"{event.table.name}: a partial JSON update",
-            hint="SET GLOBAL binlog_row_value_options='' on the primary, then copy the table again",
+            f"{event.table.name}: a partial JSON update, which SQL cannot repeat",
+            hint="SET GLOBAL binlog_row_value_options='' on the primary, then `replica transfer --table SCHEMA.TABLE`",
             table=event.table.name,
         )
     try:

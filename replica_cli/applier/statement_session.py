@@ -275,7 +275,7 @@ class StatementSession:
             return parsed
         if defaulted:
             # The word DEFAULT means another collation in each version of MariaDB, and MySQL does not accept it there.
-            reason = f"{parsed.kind} with CHARACTER SET DEFAULT, which the secondary's schema has another one for"
+            reason = f"{parsed.kind} with CHARACTER SET DEFAULT, and the secondary's schema has another default"
             raise TableChangedInWindow(parsed.tables, reason)
         return with_table_collation(parsed, collation)
 
@@ -288,7 +288,7 @@ class StatementSession:
         if zone is None and parsed.kind in _DEFINING and parsed.tables:
             raise TableChangedInWindow(
                 parsed.tables,
-                f"{parsed.kind} in the time zone {logged}, which the secondary does not know with the primary's rules",
+                f"{parsed.kind} in the time zone {logged}, for which the secondary has other rules or none",
             )
         return zone or "+00:00"
 
@@ -384,7 +384,7 @@ def _collated(parsed: ParsedStatement, defaults: Mapping[str, str], utf8: str) -
 
 def _refused(parsed: ParsedStatement, charset: str) -> ApplyRefused:
     return ApplyRefused(
-        f"a definition with CHARACTER SET {charset} means a collation that the secondary cannot be told",
+        f"a definition with CHARACTER SET {charset} means a collation that the secondary lacks or does not accept",
         hint=f"name a collation that both servers have (CHARACTER SET {charset} COLLATE …), then `replica transfer "
         f"{table_options(parsed.tables[:1])}` copies it again",
         table=parsed.tables[0] if parsed.tables else None,

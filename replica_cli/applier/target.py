@@ -40,6 +40,6 @@ def definition_of(event: RowEvent, definitions: Definitions, selection: Selectio
         ) from error
     if reason := definitions.why_refused(target):
         command = f"`replica transfer {table_options([name])}`"
-        hint = f"write it otherwise on the primary (VIRTUAL, without an index), then {command}"
+        hint = f"define it in another way on the primary (VIRTUAL, without an index), then {command}"
         raise ComputedOtherwise(f"{name}: {reason}", hint=hint, table=name)
     return definition

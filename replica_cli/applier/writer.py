@@ -109,7 +109,7 @@ class Writer:
             self._set_session(step)
             if len(step.statement) > self._max_packet:
                 raise ApplyRefused(
-                    f"{step.table}: a change of {len(step.statement)} bytes is larger than the secondary takes",
+                    f"{step.table}: a change of {len(step.statement)} bytes is larger than the secondary accepts",
                     hint=f"SET GLOBAL max_allowed_packet={_next_power(len(step.statement))} on {self._server_name}",
                     table=step.table,
                 )
@@ -321,7 +321,7 @@ def explained(error: ServerError, step: ApplyStep) -> ReplicaError:
     if error.errno in (ER_ROW_IS_REFERENCED, ER_NO_REFERENCED_ROW):
         return RowMissing(
             f"{step.table}: {verb} is refused by a foreign key: the related rows differ from the primary's",
-            hint=f"`replica transfer {table_options([step.table])}` and its related tables",
+            hint=f"`replica transfer {table_options([step.table])}` copies it and its related tables again",
             table=step.table,
         )
     if not is_of_table(error):

@@ -60,7 +60,7 @@ class JoinPositions(PositionStore):
     def check_advanced(self, found_rows: int) -> None:
         """Raise JoinLost unless the UPDATE matched every record."""
         if found_rows != len(self._names):
-            raise JoinLost(f"{self._instance}: the records of the joining tables are others now")
+            raise JoinLost(f"{self._instance}: the records of the joining tables were changed")
         self._saved = self._sent
 
     def _condition(self, token: int) -> str:

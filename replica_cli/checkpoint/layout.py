@@ -89,7 +89,9 @@ def set_aside_hint(state_schema: str, tables: Iterable[str], instances: Sequence
     schema = quote(state_schema)
     pairs = ", ".join(f"{schema}.{table} TO {schema}.{table}_old" for table in sorted(tables))
     whose = f" of all its instances ({', '.join(instances)})" if len(instances) > 1 else ""
-    rename = f"RENAME TABLE {pairs};  -- on the secondary, sets the state{whose} aside; then " if pairs else ""
+    rename = (
+        f"RENAME TABLE {pairs};  -- on the secondary, keeps the state{whose} under other names; then " if pairs else ""
+    )
     return f"{rename}`replica transfer --restart` copies every table again{', for each of them' if whose else ''}"
 
 

@@ -80,7 +80,7 @@ class WriterLock:
         if self._work and not self._take(self._work, _POLL_SECONDS):
             self.release()
             raise NamedTwice(
-                f"{self._instance}: another process writes the same tables into this server, under another name",
+                f"{self._instance}: another process writes the same tables on this server, as another instance",
                 hint="two of MARIA_SECONDARY_HOSTS lead to one server, or MARIA_SECONDARY_NAMES was changed while a "
                 "process runs with the former name: end that one, and give the server one name",
             )
@@ -210,7 +210,7 @@ class LockGuard:
         row = session.row(f"SELECT IS_USED_LOCK('{lock_name(self.state_schema, self.instance)}')")
         if row is None or row[0] is None or int(row[0]) != self.writer_id:
             raise LockLost(
-                f"{self.instance}: the writer's lock was lost while this process stood still, or was cut off",
+                f"{self.instance}: the writer's lock was lost while this process was frozen or cut off",
                 hint="`replica transfer --resume` goes on if no other process does",
             )
 

@@ -105,7 +105,7 @@ class PositionStore:
                 f"{self._session.server.name}: {self._table} holds a position of {self._instance} that cannot be read: "
                 f"{error}",
                 hint=f"UPDATE {self._table} SET instance = {text_literal(_old_name(self._instance))} WHERE instance = "
-                f"{text_literal(self._instance)};  -- on the secondary, sets the row aside; then "
+                f"{text_literal(self._instance)};  -- on the secondary, keeps the row under another name; then "
                 "`replica transfer --restart` copies every table again",
             ) from error
 
@@ -214,7 +214,7 @@ class PositionStore:
         """Raise Fenced unless the UPDATE matched its row."""
         if found_rows != 1:
             raise Fenced(
-                f"{self._instance}: another process took over this instance while this one stood still",
+                f"{self._instance}: another process took over this instance while this one was frozen or cut off",
                 hint="nothing of the last batch was kept; this process stops, the other goes on",
             )
 
@@ -238,4 +238,4 @@ def _check_gtids(text: str) -> None:
         try:
             MysqlGtids(text)
         except ValueError:
-            raise ValueError(f"{text[:60]!r} is no GTID set") from None
+            raise ValueError(f"{text[:60]!r} is not a GTID set") from None

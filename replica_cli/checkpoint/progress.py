@@ -245,7 +245,7 @@ def _range(row: Row) -> RangeProgress:
     number, last_key, high_key, row_count, byte_count, is_done = row
     for key in (last_key, high_key):
         if key is not None and not _KEY.fullmatch(key):
-            raise ValueError(f"{key[:40]!r} is no key that a copy stands at")
+            raise ValueError(f"{key[:40]!r} is not a key at which a copy can go on")
     return RangeProgress(int(number), last_key, high_key, int(row_count), int(byte_count), bool(is_done))
 
 

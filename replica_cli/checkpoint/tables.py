@@ -35,9 +35,8 @@ _DELETED_AT_ONCE = 200
 class TableRecord:
     """One table's record. `name` is the primary's.
 
-    For a quarantined table, `start` is the position at which it stopped. `end` is the position
-    (`checkpoint.intents.place_of`) of the transaction that failed, None if something else than a transaction caused the
-    quarantine.
+    For a quarantined table, `start` is the position at which it stopped. `end` is the position of the transaction that
+    failed (`checkpoint.intents.position_of`), None if something else than a transaction caused the quarantine.
     """
 
     name: TableName

@@ -20,12 +20,12 @@ from replica_cli.core.requests.demo import DemoRequest
 from replica_cli.core.settings import Logging
 
 HELP = help_text(
-    "Show it all on a throwaway primary and two secondaries",
+    "Show everything on a throwaway primary and two secondaries",
     "Starts three servers from the installed binaries in a temporary folder on free loopback ports, copies a sample "
     "shop while it is written to, streams, changes a table, and compares everything at the end.",
     examples=(
         ("See it work", "replica demo"),
-        ("Leave the servers up and print settings to play with", "replica demo --keep"),
+        ("Leave the servers running and print settings for them", "replica demo --keep"),
     ),
     exit_codes=(ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.INTERRUPTED),
     meanings={0: "all tables are equal", 3: "tables differ"},
@@ -37,7 +37,7 @@ def demo(
     invocation: Invocation,
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the servers up at the end", rich_help_panel="Behaviour")
+        bool, typer.Option("--keep", help="Leave the servers running at the end", rich_help_panel="Behaviour")
     ] = False,
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, help="How long to write while streaming", rich_help_panel="Behaviour")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 CHECK_HELP = help_text(
     "Compare the secondaries' tables with the primary's definitions",
     "Tables, columns, keys, foreign keys, engine, and triggers on the secondary. `--sql` prints the statements that "
-    "would bring the secondary in line, and runs none of them. Differences that REPLICA_ACCEPTED_DRIFT names are not "
-    "counted and not changed; `-v` lists them. A secondary that cannot be reached does not hide what the others have.",
+    "would correct the secondary, and runs none of them. Differences that REPLICA_ACCEPTED_DRIFT names are not "
+    "counted and not changed; `-v` lists them. If one secondary cannot be reached, the others are still compared.",
     examples=(
         ("Show what differs", "replica drift check"),
         ("Write the statements that correct one secondary", "replica drift check --secondary db2 --sql > db2.sql"),
@@ -82,7 +82,7 @@ def _script(instance: str, statements: Sequence[str], *, is_terminal: bool) -> s
     for statement in statements:
         text = f"{statement.rstrip().removesuffix(';')};"
         if is_terminal and printable_lines(text) != text:
-            lines.append("-- do not run this from the screen: a name holds control characters; write it to a file")
+            lines.append("-- do not copy this from the screen: a name holds control characters; write it to a file")
             text = printable_lines(text)
         lines.append(text)
     return "\n".join(lines)

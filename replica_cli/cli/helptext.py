@@ -15,7 +15,7 @@ _MEANINGS = {
     ExitCode.SECONDARY: "a secondary unreachable or wrongly configured",
     ExitCode.REFUSED: "a change could not be applied; stopped there",
     ExitCode.LOCKED: "another process writes to this secondary",
-    ExitCode.FENCED: "another process took over while this one stood still",
+    ExitCode.FENCED: "another process took over while this one was frozen",
     ExitCode.INTERRUPTED: "interrupted before it was finished",
     ExitCode.TERMINATED: "terminated before it was finished",
 }

@@ -116,7 +116,7 @@ class Invocation:
         by_name = {s.name: s for s in settings.secondaries}
         for name in self.secondaries:
             if name not in by_name:
-                raise UsageError(f"there is no secondary {name!r}", hint=f"there are: {', '.join(by_name)}")
+                raise UsageError(f"there is no secondary {name!r}", hint=f"the secondaries are: {', '.join(by_name)}")
         return tuple(s for s in settings.secondaries if not self.secondaries or s.name in self.secondaries)
 
     @property

@@ -16,13 +16,13 @@ from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 
 _CODES = (ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.SECONDARY)
-_MEANINGS = {1: "unexpected failure, or nothing ever ran there"}
+_MEANINGS = {1: "unexpected failure, or no stream or transfer ever ran for it"}
 
 PAUSE_HELP = help_text(
-    "Let a running stream or transfer stand still",
-    "The wish is written to the secondary, so it works from any machine. The stream commits the batch that it "
+    "Pause a running stream or transfer",
+    "The request is saved on the secondary, so it works from any machine. The stream commits the batch that it "
     "applies, keeps its lock and its heartbeat, and reads nothing until `replica resume`; a transfer stops between "
-    "chunks. A pause outlives restarts. Mind how long the primary keeps its binary log.",
+    "chunks. A restart does not end a pause. The primary must keep its binary log for that long.",
     examples=(
         ("Stop writing to one secondary for a while", "replica pause --secondary db2"),
         ("Stop all of them", "replica pause"),
@@ -31,7 +31,7 @@ PAUSE_HELP = help_text(
     meanings=_MEANINGS,
 )
 RESUME_HELP = help_text(
-    "Let a paused stream or transfer go on",
+    "Continue a paused stream or transfer",
     "It goes on from its saved position. For an unfinished transfer after a crash see `replica transfer --resume`.",
     examples=(
         ("Go on with one secondary", "replica resume --secondary db2"),

@@ -31,28 +31,28 @@ _CODES = (
 )  # fmt: skip
 
 SHOW_HELP = help_text(
-    "Show saved position, the primary's, and the distance",
-    "Also lists every table that is not simply live: being copied, or quarantined with the reason and the position "
+    "Show the saved position, the primary's position, and the distance",
+    "Also lists each table that is being copied, or quarantined with the reason and the position "
     "at which it stopped. What cannot be read is unknown, and the exit code says which side did not answer.",
     examples=(
-        ("Where does everything stand", "replica position show"),
-        ("The distance of one secondary in bytes", "replica position show --secondary db2 --json"),
+        ("Show the position of each secondary", "replica position show"),
+        ("Show the distance of one secondary in bytes", "replica position show --secondary db2 --json"),
     ),
     exit_codes=(*_CODES, ExitCode.POSITION),
-    meanings={11: "the primary's log does not go on from the saved position"},
+    meanings={11: "the primary's log does not continue from the saved position"},
 )
 RESET_HELP = help_text(
     "Forget or move the saved position",
-    "Without a place the position is forgotten: the way on is a new copy, which replaces the rows that are there. With "
-    "one, the next `replica stream` goes on from there: what lies between is never applied. Prints the plan and asks; "
-    "without a terminal it needs `--yes` and an explicit target.",
+    "Without a new position, the saved one is forgotten: after that a new copy is needed, which replaces the rows on "
+    "the secondary. With one, the next `replica stream` continues from there, and the changes between the two are "
+    "never applied. Prints the plan and asks; without a terminal it needs `--yes` and an explicit target.",
     examples=(
         ("Show what would change", "replica position reset --secondary db2 --dry-run"),
-        ("Go on from a known point", "replica position reset --secondary db2 --to binlog.000042:1187 --yes"),
+        ("Continue from a known position", "replica position reset --secondary db2 --to binlog.000042:1187 --yes"),
         ("Keep the position, accept changed filters", "replica position reset --accept-filters --all --yes"),
     ),
     exit_codes=(*_CODES, ExitCode.POSITION, ExitCode.LOCKED),
-    meanings={1: "unexpected failure, or the answer was no", 11: "the place is not in the primary's binary log"},
+    meanings={1: "unexpected failure, or the answer was no", 11: "the position is not in the primary's binary log"},
 )
 
 _commands = typer.Typer(cls=Group, help="Show or move the saved positions", no_args_is_help=True)
@@ -81,14 +81,17 @@ def reset(
     *,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="FILE:POS", help="Go on from this place", rich_help_panel="Behaviour"),
+        typer.Option("--to", metavar="FILE:POS", help="Continue from this position", rich_help_panel="Behaviour"),
     ] = None,
     gtid: Annotated[
         str | None,
-        typer.Option("--gtid", metavar="SET", help="Go on after this GTID set", rich_help_panel="Behaviour"),
+        typer.Option("--gtid", metavar="SET", help="Continue after this GTID set", rich_help_panel="Behaviour"),
     ] = None,
     to_current: Annotated[
-        bool, typer.Option("--to-current", help="Go on from the primary's end of now", rich_help_panel="Behaviour")
+        bool,
+        typer.Option(
+            "--to-current", help="Continue from the present end of the primary's log", rich_help_panel="Behaviour"
+        ),
     ] = False,
     accept_filters: Annotated[
         bool,

@@ -24,7 +24,7 @@ HELP = help_text(
     "Keep the secondaries in step with the primary until stopped",
     "Streams from the position saved on each secondary. A secondary without a position gets a transfer first; a copy "
     "that was begun is finished first. Ctrl-C or SIGTERM finishes what is read, commits and ends; a second Ctrl-C "
-    "rolls back. SIGHUP reads the settings again and says what it took; SIGUSR1 prints a status line.",
+    "rolls back. SIGHUP reads the settings again and logs which ones changed; SIGUSR1 prints a status line.",
     examples=(
         ("Keep all secondaries in step", "replica stream"),
         ("Catch up one secondary and end", "replica stream --secondary db2 --until-caught-up"),
@@ -36,8 +36,8 @@ HELP = help_text(
         ExitCode.INTERRUPTED,
     ),
     meanings={
-        0: "stopped as asked after finishing (SIGTERM), or caught up",
-        3: "caught up (`--until-caught-up`), but for quarantined tables",
+        0: "stopped by SIGTERM after finishing, or caught up",
+        3: "caught up (`--until-caught-up`), except for quarantined tables",
     },
 )  # fmt: skip
 
@@ -50,7 +50,7 @@ def stream(
         bool,
         typer.Option(
             "--no-transfer",
-            help="Refuse instead of transferring first; set a table aside instead of copying it again",
+            help="Copy nothing: refuse to start without a position, quarantine tables that need a copy",
             rich_help_panel="Behaviour",
         ),
     ] = False,
@@ -58,7 +58,7 @@ def stream(
         bool,
         typer.Option(
             "--until-caught-up",
-            help="End once the primary's position of now is applied",
+            help="End when the position that the primary has at the start is applied",
             rich_help_panel="Behaviour",
         ),
     ] = False,
@@ -66,13 +66,15 @@ def stream(
         bool,
         typer.Option(
             "--standby",
-            help="Where another process writes, wait and take over when it dies or freezes",
+            help="If another process writes, wait, and take over when it dies or freezes",
             rich_help_panel="Behaviour",
         ),
     ] = False,
     engine: Annotated[
         EngineChoice | None,
-        typer.Option("--engine", help="What applies rows  [env: REPLICA_ENGINE]", rich_help_panel="Behaviour"),
+        typer.Option(
+            "--engine", help="The engine that applies rows  [env: REPLICA_ENGINE]", rich_help_panel="Behaviour"
+        ),
     ] = None,
 ) -> None:
     """Keep the secondaries in step with the primary until stopped."""

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 HELP = help_text(
     "Copy the tables to the secondaries",
     "The position is recorded first, so the next `replica stream` goes on with no gap. An unfinished transfer is "
-    "continued with `--resume` and thrown away with `--restart`. `--table` copies named tables again, also while "
-    "`replica stream` runs: so does a quarantined table come back.",
+    "continued with `--resume` and discarded with `--restart`. `--table` copies named tables again, also while "
+    "`replica stream` runs: this brings back a quarantined table.",
     examples=(
         ("Show tables, rows and ranges without writing", "replica transfer --dry-run"),
         ("Continue after an outage", "replica transfer --resume"),
@@ -56,7 +56,7 @@ WORKERS = typer.Option(
     "--workers",
     min=1,
     max=64,
-    help="Workers for each secondary; not set: 4, over a long link up to 16  [env: REPLICA_TRANSFER_WORKERS]",
+    help="Workers for each secondary; if not set: 4, up to 16 if a server is far away  [env: REPLICA_TRANSFER_WORKERS]",
     rich_help_panel="Behaviour",
 )
 BATCH_SIZE = typer.Option(
@@ -73,7 +73,7 @@ def transfer(
     ] = False,
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Throw an unfinished transfer away, begin again", rich_help_panel="Behaviour"),
+        typer.Option("--restart", help="Discard an unfinished transfer, begin again", rich_help_panel="Behaviour"),
     ] = False,
     table: Annotated[list[str] | None, TABLE] = None,
     is_all: Annotated[bool, ALL] = False,
@@ -92,7 +92,7 @@ def transfer(
     mode = _mode(resume=resume, restart=restart)
     tables = tuple(_table_name(text) for text in table or ())
     if mode is TransferMode.RESUME and tables:
-        raise UsageError("`--resume` continues what was begun: it takes no `--table`")
+        raise UsageError("`--resume` continues an unfinished transfer as it was begun: leave out `--table`")
     if not dry_run:
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
     overrides = Overrides(

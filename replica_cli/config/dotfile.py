@@ -87,7 +87,7 @@ def warn_of_readers(path: Path) -> str | None:
     import shlex  # noqa: PLC0415 - loaded only for this warning
 
     verb, command = "read" if others == stat.S_IROTH else "change", f"chmod o-rwx {shlex.quote(str(path))}"
-    return f"{path}: every user of this machine can {verb} it, and it holds a password: `{command}`"
+    return f"{path}: every user of this machine can {verb} it, and it holds a password: run `{command}`"
 
 
 def _read_text(path: Path, dotfile: DotFile) -> str:
@@ -95,7 +95,7 @@ def _read_text(path: Path, dotfile: DotFile) -> str:
         data = path.read_bytes()
     except FileNotFoundError as error:
         if path.is_symlink():
-            dotfile.problems.append(f"{path}: {error.strerror}: it is a link to a file that is not there")
+            dotfile.problems.append(f"{path}: {error.strerror}: it is a link to a file that does not exist")
         return ""
     except OSError as error:
         dotfile.problems.append(f"{path}: {error.strerror or type(error).__name__}")
@@ -126,9 +126,9 @@ def _problem(binding: Binding, raw: str) -> str | None:
     if binding.key is not None and binding.value is None:
         text = "has no value: write NAME=value, or put a # before the line"
     elif binding.key is not None and not _NAME.fullmatch(binding.key):
-        text = "what stands before the = is not the name of a variable"
+        text = "the text before the = is not the name of a variable"
     elif binding.key is not None and "\n" in raw.strip() and (owner or _REPLICA_LINE.search(raw.strip())):
-        text = "the quote that opens here is closed in another line: a value has one line"
+        text = "the quote that opens here is closed in another line: a value must be on one line"
     return None if text is None else owner + text
 
 
@@ -157,10 +157,12 @@ def _warnings(name: str, value: str, raw: str) -> list[str]:
     is_quoted = written[:1] in ('"', "'")
     warnings = []
     if name in _SECRETS and not is_quoted and value and _COMMENT.search(written):
-        warnings.append(f"{name}: what follows ` #` is a comment and no part of it: quote the value to keep it")
+        warnings.append(
+            f"{name}: the text after ` #` is a comment, not a part of the value: quote the value to keep it"
+        )
     if written[:1] != "'" and _REFERENCE.search(value):
         warnings.append(
-            f"{name}: `${{...}}` is kept as it is, nothing is put in its place; single quotes say that it is meant"
+            f"{name}: `${{...}}` is kept as it is and not replaced; put the value in single quotes if you want that"
         )
     return warnings
 

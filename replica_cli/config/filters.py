@@ -53,7 +53,7 @@ def _may_be_in(schema: str, pattern: str) -> bool:
 
 def _schema_name(text: str) -> str:
     if text.lower() in SYSTEM_SCHEMAS:
-        raise ValueError(f"{text!r} is the server's own")
+        raise ValueError(f"{text!r} is a system schema of the server")
     if len(text) > 64:
         raise ValueError(f"{text!r} is longer than 64 characters")
     if "`" in text or not text.isprintable() or text != text.strip():
@@ -68,19 +68,19 @@ def _problems(routes: list[tuple[str, str]], state_schema: str) -> list[str]:
             problems.append(f"'{source}:{target}' needs a name on both sides of the colon")
         for name in dict.fromkeys((source, target)):
             if name.lower() in SYSTEM_SCHEMAS:
-                problems.append(f"{name!r} is the server's own and not replicated")
+                problems.append(f"{name!r} is a system schema of the server, and is not replicated")
             if _QUOTED.fullmatch(name):
                 problems.append(f"{name!r} is in quotes: write the name without them")
             elif "*" in name or "?" in name:
                 problems.append(
-                    f"{name!r} is not a schema: `*` alone stands for all of them, and patterns are for REPLICA_TABLES"
+                    f"{name!r} is not a schema: `*` alone means all schemas, and patterns belong in REPLICA_TABLES"
                 )
             if name == state_schema:
-                problems.append(f"{name!r} is REPLICA_STATE_SCHEMA and not replicated")
+                problems.append(f"{name!r} is REPLICA_STATE_SCHEMA, and is not replicated")
     sources, targets = Counter(s for s, _ in routes), Counter(t for _, t in routes)
     problems.extend(f"{name!r} is named {times} times" for name, times in sources.items() if times > 1)
     problems.extend(
-        f"{times} schemas go into {name!r}"
+        f"{times} schemas are copied into {name!r}"
         for name, times in targets.items()
         if times > 1 and len({s for s, t in routes if t == name}) > 1
     )

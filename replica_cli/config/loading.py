@@ -87,7 +87,7 @@ def _no_file(dotenv: Path) -> str:
     """Return a sentence that says that the `.env` file does not exist, empty if it exists."""
     if dotenv.exists():
         return ""
-    return f"there is no {dotenv.absolute()}: write one, or name another file with `--env-file`; "
+    return f"there is no {dotenv.absolute()}: create it, or name another file with `--env-file`; "
 
 
 def secondary_names(dotenv: Path = DOTENV) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def read_server_id(sources: Sources, secondaries: int) -> int:
 def _host(text: str) -> str:
     # An IPv6 address has two or more colons. One colon means a port, which has a variable of its own.
     if text.count(":") == 1:
-        raise ValueError(f"{text!r} holds a port: ports have a variable of their own")
+        raise ValueError(f"{text!r} contains a port: ports have their own variable")
     if any(c.isspace() for c in text):
         raise ValueError(f"{text!r} is not a host")
     return text
@@ -120,7 +120,7 @@ def _read_tls(sources: Sources, side: str) -> Tls:
     unset = TlsMode.VERIFY_CA if sources.text(f"{side}_TLS_CA") else TlsMode.PREFERRED
     mode = sources.parsed(f"{side}_TLS", choice(TlsMode), unset)
     if ca is not None and mode not in (TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY):
-        sources.warnings.append(f"{side}_TLS_CA: is not used, as {side}_TLS={mode} checks no certificate")
+        sources.warnings.append(f"{side}_TLS_CA: is not used, because {side}_TLS={mode} checks no certificate")
     if sources.text(f"{side}_TLS_KEY") and not sources.text(f"{side}_TLS_CERT"):
         sources.complain(f"{side}_TLS_KEY", f"needs {side}_TLS_CERT as well")
     return Tls(mode, ca, cert, key)
@@ -138,7 +138,9 @@ def _readable_file(text: str) -> Path | None:
 def _check_names(sources: Sources, names: list[str]) -> None:
     for name, times in Counter(names).items():
         if times > 1:
-            sources.complain("MARIA_SECONDARY_NAMES", f"{name!r} stands for {times} secondaries: names must be unique")
+            sources.complain(
+                "MARIA_SECONDARY_NAMES", f"{name!r} is the name of {times} secondaries: names must be unique"
+            )
         if not _NAME.fullmatch(name):
             sources.complain("MARIA_SECONDARY_NAMES", f"{name!r} cannot be part of a file name")
 

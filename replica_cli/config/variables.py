@@ -18,64 +18,77 @@ class Variable:
 def _tls(side: str, whose: str) -> tuple[Variable, ...]:
     modes = "off, preferred, required, verify-ca or verify-identity"
     return (
-        Variable(f"{side}_TLS", "preferred", f"TLS to {whose}: {modes}; where only a CA is given: verify-ca"),
+        Variable(f"{side}_TLS", "preferred", f"TLS to {whose}: {modes}; if only a CA is given: verify-ca"),
         Variable(f"{side}_TLS_CA", "", f"PEM file with the authority that signed the certificate of {whose}"),
-        Variable(f"{side}_TLS_CERT", "", f"PEM file with our certificate for {whose}"),
-        Variable(f"{side}_TLS_KEY", "", f"PEM file with the key of our certificate for {whose}"),
+        Variable(f"{side}_TLS_CERT", "", f"PEM file with the certificate that replica shows to {whose}"),
+        Variable(f"{side}_TLS_KEY", "", f"PEM file with the key of the certificate that replica shows to {whose}"),
     )
 
 
 VARIABLES: tuple[Variable, ...] = (
     Variable("MARIA_PRIMARY_HOST", "mariadb-primary", "host of the primary"),
     Variable("MARIA_PRIMARY_PORT", "3306", "port of the primary"),
-    Variable("MARIA_PRIMARY_NAME", "mariadb-primary", "what logs call the primary"),
-    Variable("MARIA_USER", "replica", "user on the primary, and on secondaries that name none"),
-    Variable("MARIA_PASS", "replica", "password on the primary, and on secondaries that name none", is_secret=True),
+    Variable("MARIA_PRIMARY_NAME", "mariadb-primary", "name of the primary in logs"),
+    Variable("MARIA_USER", "replica", "user on the primary, and on secondaries without a user of their own"),
+    Variable(
+        "MARIA_PASS", "replica", "password on the primary, and on secondaries without one of their own", is_secret=True
+    ),
     Variable("MARIA_PASS_FILE", "", "file to read MARIA_PASS from instead"),
     Variable(
-        "MARIA_SERVER_ID", "100", "server id of our first dump connection; there are two for each secondary, counted up"
+        "MARIA_SERVER_ID",
+        "100",
+        "first server id of the dump connections; each secondary uses two ids, counted up from it",
     ),
     Variable("MARIA_SECONDARY_HOSTS", "", "hosts of the secondaries, comma-separated; required"),
-    Variable("MARIA_SECONDARY_PORTS", "", "their ports, one for each host; 3306 if not given"),
-    Variable("MARIA_SECONDARY_NAMES", "", "their names, one for each host, all different; host:port if not given"),
-    Variable("MARIA_SECONDARY_USERS", "", "their users, one for each host; an empty one is MARIA_USER"),
+    Variable("MARIA_SECONDARY_PORTS", "", "ports of the secondaries, one for each host; 3306 if not given"),
+    Variable(
+        "MARIA_SECONDARY_NAMES",
+        "",
+        "names of the secondaries, one for each host, all different; host:port if not given",
+    ),
+    Variable("MARIA_SECONDARY_USERS", "", "users on the secondaries, one for each host; an empty one means MARIA_USER"),
     Variable(
         "MARIA_SECONDARY_PASSWORDS",
         "",
-        "their passwords, one for each host, comma-separated; an empty one is MARIA_PASS",
+        "passwords on the secondaries, one for each host, comma-separated; an empty one means MARIA_PASS",
         is_secret=True,
     ),
     Variable(
-        "MARIA_SECONDARY_PASSWORDS_FILE", "", "file to read them from instead, one a line (needed for commas in them)"
+        "MARIA_SECONDARY_PASSWORDS_FILE",
+        "",
+        "file to read MARIA_SECONDARY_PASSWORDS from instead, one on each line (needed if they contain commas)",
     ),
     *_tls("MARIA_PRIMARY", "the primary"),
     *_tls("MARIA_SECONDARY", "the secondaries"),
     Variable(
         "REPLICA_SCHEMAS",
         "replica",
-        "schemas replicated, comma-separated; `*` for all but the server's own; `a:b` copies schema a into b",
+        "schemas to replicate, comma-separated; `*`: all except system schemas; `a:b` copies schema a into b",
     ),
-    Variable("REPLICA_TABLES", "", "only these tables: `schema.table` patterns with `*` and `?`; all where not given"),
-    Variable("REPLICA_EXCLUDE_TABLES", "", "never these tables: patterns as above; none where not given"),
+    Variable("REPLICA_TABLES", "", "only these tables: `schema.table` patterns with `*` and `?`; all if not given"),
+    Variable("REPLICA_EXCLUDE_TABLES", "", "never these tables: patterns as above; none if not given"),
     Variable("REPLICA_STATE_SCHEMA", "replica_state", "schema on each secondary for the tool's own tables"),
-    Variable("REPLICA_ENGINE", "auto", "what applies rows: auto (picks per table), row-image or sql"),
+    Variable("REPLICA_ENGINE", "auto", "the engine that applies rows: auto (chosen for each table), row-image or sql"),
     Variable(
-        "REPLICA_DDL", "apply", "data definition statements of replicated tables: apply, quarantine (the table) or stop"
+        "REPLICA_DDL",
+        "apply",
+        "what to do with DDL statements on replicated tables: apply, quarantine (the table) or stop",
     ),
-    Variable("REPLICA_ON_TABLE_FAILURE", "quarantine", "a table that keeps failing: quarantine (set it aside) or stop"),
+    Variable(
+        "REPLICA_ON_TABLE_FAILURE", "quarantine", "what to do with a table that keeps failing: quarantine or stop"
+    ),
     Variable("REPLICA_TABLE_FAILURES", "5", "failures in a row after which a table counts as failing"),
     Variable(
         "REPLICA_DDL_LOCK_WAIT",
         "1h",
-        "longest that a data definition statement waits for locks of others on a secondary before its table counts as "
-        "failing; 0s: for ever",
+        "longest wait of a DDL statement for locks on a secondary, before its table counts as failing; 0s: no limit",
     ),
     Variable("REPLICA_COMPACT", "true", "merge the changes of one row within a batch"),
     Variable("TRANSFER_BATCH_SIZE", "1000", "rows in a transfer chunk"),
     Variable(
         "REPLICA_TRANSFER_WORKERS",
         "",
-        "workers that copy to one secondary at the same time; not set: 4, and over a long link up to 16",
+        "workers that copy to one secondary at the same time; if not set: 4, and up to 16 if a server is far away",
     ),
     Variable("REPLICA_PROGRESS_FOLDER", ".", "folder of transfer_progress_<name>.json"),
     Variable("REPLICA_BATCH_TRANSACTIONS", "5000", "most source transactions in one commit on a secondary"),
@@ -89,20 +102,24 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("REPLICA_RETRY_ATTEMPTS", "3", "attempts at a failed batch or chunk, with the first"),
     Variable("REPLICA_RETRY_DELAY", "100ms", "wait before the second attempt; doubled for each further one"),
     Variable("REPLICA_RETRY_DELAY_LIMIT", "1m", "longest wait between two attempts"),
-    Variable("REPLICA_RECONNECT_ATTEMPTS", "0", "attempts to reach a lost server again; 0: for ever"),
+    Variable("REPLICA_RECONNECT_ATTEMPTS", "0", "attempts to reach a lost server again; 0: no limit"),
     Variable("REPLICA_CONNECT_TIMEOUT", "10s", "longest wait for a connection"),
-    Variable("REPLICA_HEARTBEAT", "2s", "how often an idle primary says that it is there"),
-    Variable("REPLICA_READ_TIMEOUT", "10s", "silence after which the primary's connection counts as dead"),
+    Variable("REPLICA_HEARTBEAT", "2s", "how often an idle primary sends a heartbeat event"),
+    Variable("REPLICA_READ_TIMEOUT", "10s", "time without data after which a connection to the primary counts as dead"),
     Variable("REPLICA_QUERY_TIMEOUT", "1h", "longest wait for the answer to one statement"),
-    Variable("REPLICA_LEASE", "5s", "silence of a stream after which its `--standby` takes over; 3s at least"),
+    Variable(
+        "REPLICA_LEASE",
+        "5s",
+        "time without a heartbeat of a stream after which its `--standby` takes over; at least 3s",
+    ),
     Variable("REPLICA_MAX_LAG", "60s", "lag above which `replica health` warns"),
     Variable(
         "REPLICA_ACCEPTED_DRIFT",
         "",
         "differences that `drift check` and the stream do not report: `schema.table:aspect:name`, comma-separated",
     ),
-    Variable("REPLICA_LOG_LEVEL", "INFO", "least level logged: DEBUG, INFO, WARNING or ERROR"),
-    Variable("REPLICA_LOG_FORMAT", "text", "form of a log line: text or json"),
+    Variable("REPLICA_LOG_LEVEL", "INFO", "lowest level that is logged: DEBUG, INFO, WARNING or ERROR"),
+    Variable("REPLICA_LOG_FORMAT", "text", "format of a log line: text or json"),
     Variable("REPLICA_PROGRESS", "auto", "progress on stderr: auto (bar on a terminal, else lines), bar, lines or off"),
     Variable("LOCAL_PROJECT_NAME", "naluconcept", "project name, a field of every log record"),
     Variable("GRAYLOG_ENABLED", "false", "send log records to Graylog"),

@@ -82,15 +82,15 @@ def gone_advice(names: Sequence[object]) -> str:
 def former_name_advice(others: Sequence[str]) -> str:
     """Return what to do if the state schema on a secondary belongs to other instances, named in `others`."""
     return (
-        f"the state there is of {', '.join(others)}: if that is this secondary under a former name, give it that name "
-        "again (MARIA_SECONDARY_NAMES), and nothing is copied again; if MARIA_SECONDARY_HOSTS has the server twice, "
-        "leave one out"
+        f"the state schema holds the position of {', '.join(others)}: if that is a former name of this secondary, give "
+        "it that name again (MARIA_SECONDARY_NAMES), and nothing is copied again; if MARIA_SECONDARY_HOSTS has the "
+        "server twice, remove one"
     )
 
 
 def passing_advice(instance: str, end: object) -> str:
     """Return how to make an instance's stream skip a transaction; `end` is the position at which that one ends."""
-    return f"`replica position reset --secondary {shell_word(instance)} --to {end}` passes it over"
+    return f"`replica position reset --secondary {shell_word(instance)} --to {end}` skips it"
 
 
 def shell_word(text: str) -> str:

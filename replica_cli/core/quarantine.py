@@ -33,7 +33,7 @@ def is_copy_refused(reason: str) -> bool:
 def copy_advice(names: Sequence[object], *, is_refused: bool = False) -> str:
     """Return the command that copies quarantined tables again; `is_refused`: the secondary refused it before."""
     pronoun = "it" if len(names) == 1 else "them"
-    when = "once that is changed, " if is_refused else ""
+    when = "after you correct that, " if is_refused else ""
     return f"{when}`replica transfer {table_options(names)}` copies {pronoun} again"
 
 

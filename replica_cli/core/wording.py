@@ -57,7 +57,7 @@ def holder_text(holder: str) -> str:
     return f"the process (host {host}, pid {pid})" if host and pid.isdigit() else holder
 
 
-COPY_DONE = "every table is copied, nothing is to be done"
+COPY_DONE = "every table is copied, there is nothing to do"
 
 
 def counted(number: int, noun: str) -> str:

@@ -220,7 +220,7 @@ class _Document:
         if self._keeps_types:
             raise UnsupportedEvent(
                 f"a JSON document holds a value of type {type_name(code)}, which no SQL can make on the secondary",
-                hint="apply this table with the row image engine",
+                hint="set REPLICA_ENGINE=auto, so that the row image engine applies this table",
             )
 
 
@@ -236,7 +236,7 @@ def _temporal(code: int, data: bytes) -> bytes:
     They are one signed number: 40 bits of fields, and below them 24 bits of microseconds.
     """
     if len(data) != 8:
-        raise ValueError("a date or time has not eight bytes")
+        raise ValueError("a date or time does not have eight bytes")
     packed = int.from_bytes(data, "little", signed=True)
     sign, packed = (b"-", -packed) if packed < 0 else (b"", packed)
     fields, microseconds = packed >> 24, packed & 0xFFFFFF

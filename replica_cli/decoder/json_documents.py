@@ -70,7 +70,7 @@ def difference(text: bytes) -> str | None:
     except RecursionError:
         return "it is nested too deep"
     except ValueError:
-        return "it is no JSON"
+        return "it is not valid JSON"
     return None
 
 
@@ -78,15 +78,15 @@ def _exact(text: bytes) -> bytes:
     reason = difference(text)
     if reason is not None:
         raise UnsupportedEvent(
-            f"a JSON document cannot be kept as it is on MySQL: {reason}",
-            hint="correct the document on the primary, or leave the table out",
+            f"MySQL cannot store a JSON document unchanged: {reason}",
+            hint="correct the document on the primary, or exclude the table (REPLICA_EXCLUDE_TABLES)",
         )
     return text
 
 
 def _check_keys(pairs: list[tuple[str, object]]) -> None:
     if len({key for key, _ in pairs}) != len(pairs):
-        raise _NotExact("a key is there twice")
+        raise _NotExact("a key occurs twice")
 
 
 def _check_integer(text: str) -> None:
@@ -102,7 +102,7 @@ def _check_real(text: str) -> None:
 
 
 def _refuse_constant(text: str) -> None:
-    raise _NotExact(f"{text} is no number")
+    raise _NotExact(f"{text} is not a number")
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ def typed_value(text: bytes, top: str, kinds: Sequence[str | None]) -> bytes:
     root = _node(json.loads(text, object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number))
     nodes = [root, *_inside(root, "OBJECT"), *_inside(root, "ARRAY")]
     if len(nodes) != len(kinds) + 1:
-        raise UnsupportedEvent("a JSON document has not as many values as types")
+        raise UnsupportedEvent("a JSON document has another number of values than of types")
     for node, kind in zip(nodes, (top, *kinds), strict=True):
         node.kind = kind or "NULL"
     return _value(root).as_value()
@@ -208,5 +208,5 @@ def _bytes(text: bytes) -> Value:
 def _not_makeable(kind: str) -> UnsupportedEvent:
     return UnsupportedEvent(
         f"a JSON document holds a value of type {kind}, which no SQL can make on the secondary",
-        hint="make it a string on the primary (CAST(CAST(document AS CHAR) AS JSON)), or leave the table out",
+        hint="make it a string on the primary (CAST(CAST(document AS CHAR) AS JSON)), or exclude the table",
     )

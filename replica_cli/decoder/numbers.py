@@ -49,7 +49,7 @@ def decimal_text(packed: bytes, precision: int, scale: int) -> bytes:
     """
     size = decimal_size(precision, scale)
     if len(packed) != size or not 0 < precision <= 65 or scale > precision:
-        raise ValueError("a DECIMAL has not its length")
+        raise ValueError("a DECIMAL has a wrong length")
     number = int.from_bytes(packed, "big") - (1 << size * 8 - 1)
     sign, number = (b"-", ~number) if number < 0 else (b"", number)
     left = number.to_bytes(size, "big")
@@ -58,6 +58,6 @@ def decimal_text(packed: bytes, precision: int, scale: int) -> bytes:
         for digits in groups:
             group = int.from_bytes(left[at : (at := at + group_size(digits))], "big")
             if group >= 10**digits:
-                raise ValueError("a DECIMAL holds digits that are none")
+                raise ValueError("a DECIMAL has invalid digits")
             parts[side] = parts[side] * 10**digits + group
     return sign + (b"%d.%0*d" % (parts[0], scale, parts[1]) if scale else b"%d" % parts[0])

@@ -13,7 +13,7 @@ after the statements
     g{i}_0_0, g{i}_1_0, = cut_IB({v})
     sign{i} = b''
     if g{i}_0_0 < 2147483648: sign{i} = b'-'; g{i}_0_0 ^= 4294967295; g{i}_1_0 ^= 255
-    if g{i}_0_0 >= 2247483648: raise ValueError('a DECIMAL holds digits that are none')
+    if g{i}_0_0 >= 2247483648: raise ValueError('a DECIMAL has invalid digits')
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _decimal(cell: Cell) -> Rendering:
     elif scale:
         pattern, values = f"{pattern}.%0{scale}d", f"{values}, {sides[1]}"
     if checks:
-        lines.append(f"if {' or '.join(checks)}: raise ValueError('a DECIMAL holds digits that are none')")
+        lines.append(f"if {' or '.join(checks)}: raise ValueError('a DECIMAL has invalid digits')")
     return Rendering(f"b'{pattern}' % ({values})", tuple(lines), names, pattern, values)
 
 
@@ -142,7 +142,7 @@ def _fraction(digits: int) -> tuple[tuple[str, ...], str, str, dict[str, object]
     bits, unit = (digits + 1) // 2 * 8, 10 if digits % 2 else 1
     lines = [f"f{{i}} = x{{i}} & {(1 << bits) - 1}", f"x{{i}} >>= {bits}"]
     unfit = f"f{{i}} >= {10**digits * unit}" + (" or f{i} % 10" if unit == 10 else "")
-    lines.append(f"if {unfit}: raise ValueError('a fraction of a second has digits that are none')")
+    lines.append(f"if {unfit}: raise ValueError('a fraction of a second has invalid digits')")
     divided = "f{i} // 10" if unit == 10 else "f{i}"
     return tuple(lines), "SECONDS", f' + b"%0{digits}d\'" % ({divided})', {"SECONDS": temporal.SECONDS}
 

@@ -33,7 +33,7 @@ def key_template(charset: str | None) -> bytes:
     if charset is None or charset == "binary":
         return b"x'%b'"
     if not _INTRODUCER.fullmatch(charset):
-        raise UnsupportedEvent(f"{charset!r} is no name of a charset")
+        raise UnsupportedEvent(f"{charset!r} is not the name of a charset")
     return b"_%b x'%%b'" % charset.encode()
 
 
@@ -64,5 +64,5 @@ def unpack(value: bytes) -> bytes:
     except zlib.error as error:
         raise CorruptEvent(f"a COMPRESSED column's value cannot be unpacked: {error}") from error
     if len(content) != length or stream.unused_data or not stream.eof:
-        raise CorruptEvent(f"a COMPRESSED column's value has not the {length} bytes that it announces")
+        raise CorruptEvent(f"a COMPRESSED column's value does not have the {length} bytes that it announces")
     return content

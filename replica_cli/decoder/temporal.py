@@ -40,14 +40,14 @@ class Texts(dict[_Raw, bytes]):
 def date_text(year: int, month: int, day: int) -> bytes:
     """Return `YYYY-MM-DD`. Raises ValueError for values that no server stores."""
     if not (0 <= year <= 9999 and 0 <= month <= 12 and 0 <= day <= 31):
-        raise ValueError(f"{year}-{month}-{day} is no date")
+        raise ValueError(f"{year}-{month}-{day} is not a date")
     return b"%04d-%02d-%02d" % (year, month, day)
 
 
 def clock_text(hour: int, minute: int, second: int) -> bytes:
     """Return `hh:mm:ss`, with hours up to 838. Raises ValueError for values that no server stores."""
     if not (0 <= hour <= 838 and 0 <= minute <= 59 and 0 <= second <= 59):
-        raise ValueError(f"{hour}:{minute}:{second} is no time")
+        raise ValueError(f"{hour}:{minute}:{second} is not a time")
     return b"%02d:%02d:%02d" % (hour, minute, second)
 
 
@@ -55,7 +55,7 @@ def fraction_text(microseconds: int, digits: int) -> bytes:
     """Return `.` and the digits, or nothing if `digits` is 0. Raises ValueError if a digit would be cut."""
     shown, cut = divmod(microseconds, 10 ** (6 - digits))
     if cut or not 0 <= microseconds < 1_000_000:
-        raise ValueError(f"{microseconds} microseconds are not {digits} digits")
+        raise ValueError(f"{microseconds} microseconds do not fit in {digits} digits")
     return b".%0*d" % (digits, shown) if digits else b""
 
 

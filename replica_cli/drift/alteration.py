@@ -129,7 +129,7 @@ def _warning(difference: Difference) -> str:
     if difference.aspect in _MAY_LOSE and not _loses_nothing(difference):
         return f"column {name}: values that do not fit {difference.primary} are refused, cut or changed"
     if difference.aspect is Aspect.GENERATED:
-        return f"column {name} is dropped and made again"
+        return f"column {name} is dropped and created again"
     return ""
 
 

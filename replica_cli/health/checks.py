@@ -55,17 +55,21 @@ def check_position(
     saved = state.saved.position
     error = error or primary.error
     if isinstance(error, PositionPurged) and state.is_alive:
-        message = f"{error.message}, unless the stream has read it: it must not stop before it has applied that"
+        message = f"{error.message}; the running stream may have read it before: do not stop it until it has caught up"
         return HealthCheck("position", WARNING, message, instance=instance)
     if isinstance(error, PositionLost | PrimaryReplaced):
         # A running stream tests its position by itself, and ends if it is lost. The hint must not lead to a reset
         # before that.
-        hint = "the stream checks this by itself and ends: look at its log" if state.is_alive else error.hint or ""
+        hint = (
+            "the stream checks this itself, and ends if that is true: read its log"
+            if state.is_alive
+            else error.hint or ""
+        )
         return HealthCheck("position", CRITICAL, error.message, hint, instance=instance)
     if error is not None or primary.facts is None or primary.position is None:
         # The check of the primary reports that the primary does not answer, and why.
         reason = f": {error}" if error and primary.facts is not None else ""
-        message = f"{saved} is saved; the primary cannot be asked for it{reason}"
+        message = f"{saved} is saved; it cannot be checked on the primary{reason}"
         return HealthCheck("position", UNKNOWN, message, instance=instance)
     if state.saved.source_identity != primary.facts.identity:
         message = f"{saved} belongs to {state.saved.source_identity}; {primary.facts.identity} has executed all of it"
@@ -82,7 +86,7 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
         return HealthCheck("filters", OK, str(selection), instance=instance)
     # A reset is refused while a process writes to the instance.
     before = "stop the stream, then " if state.is_alive else ""
-    hint = f"{before}`replica position reset --accept-filters` accepts them"
+    hint = f"{before}run `replica position reset --accept-filters` to accept them"
     return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
 
 
@@ -93,14 +97,14 @@ def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_f
     is known while `is_first_copy` says that the first copy is not finished.
     """
     if is_first_copy:
-        return HealthCheck("lag", WARNING, "not known before the copy is done", instance=instance)
-    bytes_text = "" if distance.size_bytes is None else f", {size(distance.size_bytes)} of binary log"
+        return HealthCheck("lag", WARNING, "unknown until the copy is done", instance=instance)
+    bytes_text = "" if distance.size_bytes is None else f", {size(distance.size_bytes)} of binary log to apply"
     if distance.seconds is None:
         return HealthCheck("lag", UNKNOWN, f"unknown{bytes_text}", instance=instance)
     level = OK
     if distance.seconds > max_lag_seconds:
         level = CRITICAL if distance.seconds > CRITICAL_LAG_FACTOR * max_lag_seconds else WARNING
-    message = "caught up" if distance.is_reached else f"{duration(distance.seconds)} behind{bytes_text}"
+    message = "caught up" if distance.is_reached else f"{duration(distance.seconds)}{bytes_text}"
     return HealthCheck("lag", level, message, value=round(distance.seconds, 3), unit="s", instance=instance)
 
 
@@ -114,13 +118,13 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     age = duration(beat.age_seconds)
     if beat.phase in ENDED:
         # A stream that failed would fail again for the same reason.
-        start = f"mend what it says, then {start}" if beat.phase == Phase.FAILED else start
+        start = f"correct the cause, then {start}" if beat.phase == Phase.FAILED else start
         ending = f": {short_reason(beat.message, instance)}" if beat.message else ""
         level, hint = CRITICAL, start
         message = f"{holder_text(beat.holder)} {beat.phase} {age} ago{ending}"
     elif beat.age_seconds >= FRESH_SECONDS:
         level = CRITICAL if beat.age_seconds >= DEAD_SECONDS else WARNING
-        message, hint = f"no sign of {holder_text(beat.holder)} for {age}", start
+        message, hint = f"no heartbeat of {holder_text(beat.holder)} for {age}", start
     elif beat.is_pause_wanted or beat.phase == Phase.PAUSED:
         level, message, hint = WARNING, f"{holder_text(beat.holder)} is paused", ""
     elif beat.phase == Phase.RECONNECTING:
@@ -131,8 +135,8 @@ def check_alive(state: InstanceState, instance: str) -> HealthCheck:
     if level is not CRITICAL and isinstance(deaths, int) and deaths > 0 and beat.phase not in ENDED:
         level = CRITICAL if deaths >= MANY_DEATHS else max(level, WARNING)
         how = beat.snapshot.get("death")
-        message += f"; its worker process died {counted(deaths, 'time')} in a row ({how}) before this one"
-        hint = "look at its log; SIGKILL is often the system's out-of-memory killer"
+        message += f"; before it, the worker process died {counted(deaths, 'time')} in a row ({how})"
+        hint = "read its log; SIGKILL is often the system's out-of-memory killer"
     return HealthCheck("stream-alive", level, message, hint, round(beat.age_seconds, 3), "s", instance)
 
 
@@ -158,7 +162,7 @@ def _parse_finding(entry: object) -> tuple[str, HealthLevel, str]:
     """Return name, level and message of one result in a heartbeat, level UNKNOWN if its format is not known."""
     if isinstance(entry, list) and len(entry) == 3 and entry[1] in HealthLevel.__members__:
         return str(entry[0]), HealthLevel[entry[1]], str(entry[2])
-    return "heartbeat", UNKNOWN, "it holds a finding that this version cannot read"
+    return "heartbeat", UNKNOWN, "it contains a finding that this version cannot read"
 
 
 def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[TableName] = frozenset()) -> HealthCheck:
@@ -170,7 +174,7 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     if not names:
         return HealthCheck("quarantined-tables", OK, "none", value=0, unit="tables", instance=instance)
     count = state.saved.skipped_count if state.saved else 0
-    skipped = f", {counted(count, 'row')} skipped since the first copy, of all tables" if count else ""
+    skipped = f", {counted(count, 'row')} skipped in all tables since the first copy" if count else ""
     first = state.quarantined[0]
     why = f"stopped at {first.start or 'an unknown position'}: {short_reason(first.reason, first.name, first.start)}"
     message = f"{_name_list(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
@@ -211,7 +215,7 @@ def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -
     saved = state.saved.position
     limit = expiry_seconds(primary.facts)
     if saved.file == primary.position.file:
-        message = f"{saved.file} is the active file, not purgeable yet"
+        message = f"{saved.file} is the active file, which is not purged"
         return HealthCheck("retention-left", OK, message, instance=instance)
     if by_size := _size_left(primary, saved.file, instance):
         return by_size
@@ -243,7 +247,9 @@ def _size_left(primary: PrimaryView, file: str, instance: str) -> HealthCheck | 
     if left > SHORT_RETENTION_SHARE * limit:
         return None
     level = CRITICAL if left < SHORT_RETENTION_SHARE / 2 * limit else WARNING
-    message = f"{file} may be purged after {size(max(left, 0))} more (max_binlog_total_size is {size(limit)})"
+    message = (
+        f"{file} may be purged after {size(max(left, 0))} more of binary log (max_binlog_total_size is {size(limit)})"
+    )
     hint = "SET GLOBAL max_binlog_total_size = 0;  -- on the primary, until it has caught up"
     return HealthCheck("retention-left", level, message, hint, max(left, 0), "bytes", instance)
 

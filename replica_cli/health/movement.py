@@ -64,10 +64,12 @@ def check_moving(
         if state.rows_uncommitted:
             message += f": {uncommitted_text(state.rows_uncommitted)}"
         return HealthCheck("stream-moving", HealthLevel.OK, message, value=round(age, 3), unit="s", instance=instance)
-    message = f"{holder_text(beat.holder)} is up and has not moved for {duration(age)} while the primary went on"
+    message = (
+        f"{holder_text(beat.holder)} is running, but has not moved for {duration(age)} while the primary wrote more"
+    )
     if beat.message:
         message += f": {short_reason(beat.message, instance)}"
-    hint = "look at its log and at `SHOW PROCESSLIST` on the secondary; a restart loses nothing"
+    hint = "read its log, and `SHOW PROCESSLIST` on the secondary; a restart loses nothing"
     return HealthCheck("stream-moving", HealthLevel.CRITICAL, message, hint, round(age, 3), "s", instance)
 
 
@@ -81,7 +83,7 @@ def _check_steps(steps: Sequence[TableProgress], age: float, instance: str) -> H
         for t in shown
     )
     level = HealthLevel.WARNING if waiting or slow else HealthLevel.OK
-    hint = "`SHOW PROCESSLIST` on the secondary tells who uses the table" if level else ""
+    hint = "`SHOW PROCESSLIST` on the secondary shows who uses the table" if level else ""
     return HealthCheck("stream-moving", level, message, hint, round(age, 3), "s", instance)
 
 

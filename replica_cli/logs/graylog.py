@@ -105,7 +105,9 @@ class GraylogHandler(logging.Handler):
         new = self._dropped - self._reported
         if new and (is_last or time.monotonic() - self._reported_at >= REPORT_SECONDS):
             self._reported, self._reported_at = self._dropped, time.monotonic()
-            _logger.warning("Graylog does not keep up or answer: %d record(s) dropped, %d in all", new, self._dropped)
+            _logger.warning(
+                "Graylog does not answer or is too slow: %d record(s) dropped, %d in all", new, self._dropped
+            )
 
 
 def _flat(record: logging.LogRecord, project: str) -> logging.LogRecord:

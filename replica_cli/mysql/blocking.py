@@ -50,7 +50,7 @@ def what_blocks(session: Session, connection_id: int) -> str:
         lock = f"a {waits[1]}"
         blocker = None if session.is_mariadb else _first(session, _METADATA_LOCKS, connection_id)
     if blocker is None:
-        return f"{lock} (SHOW PROCESSLIST tells who is busy there)"
+        return f"{lock} (see SHOW PROCESSLIST on the secondary)"
     account = _first(session, _ACCOUNT, int(blocker[0]))
     name = f", {account[0]}@{account[1]}" if account is not None else ""
     return f"{lock}, held by connection {blocker[0]}{name}"

@@ -23,19 +23,19 @@ _ACTING = """SELECT constraint_schema, table_name, unique_constraint_schema, ref
 def check_cascades(session: Session, facts: ServerFacts, selection: Selection) -> Finding:
     """Look for such tables on a MySQL with innodb_native_foreign_keys=ON. On other servers the copy refuses them."""
     if facts.logs_cascades or not facts.is_on("innodb_native_foreign_keys"):
-        return Finding(_NAME, HealthLevel.OK, "what foreign keys change is logged, or was looked at by the copy")
+        return Finding(_NAME, HealthLevel.OK, "changes by foreign keys are logged, or the copy checks for them")
     cascades = []
     for schema, table, parent_schema, parent in session.rows(_ACTING):
         child_name, parent_name = TableName(str(schema), str(table)), TableName(str(parent_schema), str(parent))
         if selection.target(child_name) is not None and selection.target(parent_name) is None:
             cascades.append(f"{child_name} by {parent_name}")
     if not cascades:
-        return Finding(_NAME, HealthLevel.OK, "no foreign key changes rows because of a table outside the filters")
+        return Finding(_NAME, HealthLevel.OK, "no foreign key to a table outside the filters changes rows")
     return Finding(
         _NAME,
         HealthLevel.CRITICAL,
-        "with innodb_native_foreign_keys=ON foreign keys change rows and the log does not tell, because of tables "
-        f"outside the filters: {', '.join(sorted(cascades))}",
+        "innodb_native_foreign_keys=ON: foreign keys to tables outside the filters change rows, and the log does not "
+        f"show it: {', '.join(sorted(cascades))}",
         "replicate the parents too, leave the children out with REPLICA_EXCLUDE_TABLES, or start the primary with "
         "innodb_native_foreign_keys=OFF",
     )

@@ -41,7 +41,7 @@ def check_history(
         hint = "; ".join(filter(None, (f"GRANT BINLOG REPLAY ON *.* TO {grants.account};", hint)))
     names = ", ".join(map(str, versioned[:_NAMED])) + (", ..." if len(versioned) > _NAMED else "")
     message = (
-        f"{counted(len(versioned), 'table')} with history ({names}): row images alone can write the changes, and "
+        f"{counted(len(versioned), 'table')} with history ({names}): only row images can write their changes, but "
         f"{reason}: the stream quarantines such a table at its next change"
     )
     yield Finding("history-tables", HealthLevel.WARNING, message, hint, len(versioned), "tables")

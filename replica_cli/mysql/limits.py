@@ -51,7 +51,7 @@ def _connections(session: Session, facts: ServerFacts, grants: Grants, need: Ses
         limits["max_user_connections"] = int(row[0])
     variable, limit = min(limits.items(), key=lambda item: item[1])
     if not limit or limit >= need.most:
-        return Finding(name, HealthLevel.OK, f"we open up to {need.most} connections, {variable} is {limit}")
+        return Finding(name, HealthLevel.OK, f"replica opens up to {need.most} connections, {variable} is {limit}")
     level = HealthLevel.CRITICAL if limit < need.least else HealthLevel.WARNING
     needed = f"a stream needs {need.least}" if level is HealthLevel.CRITICAL else f"a copy opens up to {need.most}"
     hint = f"SET GLOBAL max_connections = {max(_DEFAULT_CONNECTIONS, need.most)};"
@@ -75,7 +75,7 @@ def _hourly(session: Session, grants: Grants, name: str) -> Iterator[Finding]:
     if not limits:
         return
     too_low = [n for n, limit in limits.items() if limit < _LEAST_AN_HOUR[n]]
-    message = f"our account is limited: {', '.join(f'{n} {limit}' for n, limit in limits.items())}"
+    message = f"{grants.account} is limited: {', '.join(f'{n} {limit}' for n, limit in limits.items())}"
     if too_low:
         message += f"; even if nothing changes, a stream needs {', '.join(f'{n} {_LEAST_AN_HOUR[n]}' for n in too_low)}"
     hint = f"ALTER USER {grants.account} WITH {' '.join(f'{n} 0' for n in limits)};"

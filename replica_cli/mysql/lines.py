@@ -55,7 +55,7 @@ def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
             # A large row is read in one call: if it grew by small reads, it would be copied each time.
             data = stream.read(missing) if missing > _READ_BYTES else stream.read1(_READ_BYTES)
             if not data:
-                raise ConnectionResetError("the server closed the connection among a query's rows")
+                raise ConnectionResetError("the server closed the connection in the middle of a query's rows")
             lines = Lines()
             rest, is_over = _cut(rest + data, lines)
             if lines.texts or is_over:
@@ -82,7 +82,7 @@ def read_texts(connection: Connection[Any], sql: bytes) -> list[list[str | None]
             head = read(4)
             row = read(int.from_bytes(head[:3], "little"))
             if not row:
-                raise ConnectionResetError("the server closed the connection among a query's rows")
+                raise ConnectionResetError("the server closed the connection in the middle of a query's rows")
             if row[0] == _ERROR:
                 is_over = True
                 raise_mysql_exception(row)
@@ -131,7 +131,7 @@ def give_text(connection: Connection[Any], text: bytes) -> tuple[int, int]:
     """
     source: Any = connection
     if not source._read_packet().is_load_local_packet():  # noqa: SLF001 - the driver would open the file
-        raise OperationalError(0, "the server asked for no text")
+        raise OperationalError(0, "the server did not ask for the rows of a LOAD DATA LOCAL")
     for begin in range(0, len(text), _SEND_BYTES):
         source.write_packet(text[begin : begin + _SEND_BYTES])
     source.write_packet(b"")

@@ -87,8 +87,8 @@ def _snapshot_position(session: Session, results: list[list[Row]]) -> tuple[Posi
             raise binlog_is_off(session)
         return Position(file, pos), commits
     raise PrimaryError(
-        f"{session.server}: the place of a snapshot cannot be told, as other sessions ask for the status all the time",
-        hint="look for what runs SHOW STATUS without a pause (`SHOW PROCESSLIST`), and try again",
+        f"{session.server}: the position of a snapshot cannot be read: other sessions read the status all the time",
+        hint="find the session that runs SHOW STATUS without a pause (`SHOW PROCESSLIST`), end it, and try again",
     )
 
 

@@ -140,7 +140,7 @@ def _version(side: str, facts: ServerFacts) -> Finding:
     if facts.version >= oldest:
         return Finding(name, HealthLevel.OK, f"{facts}")
     wanted = ".".join(map(str, oldest[:2]))
-    message = f"{facts} is older than {wanted} and was never tried"
+    message = f"{facts} is older than {wanted}; replica was never tested with it"
     return Finding(name, HealthLevel.WARNING, message, f"upgrade the {side} to {facts.flavour} {wanted} or later")
 
 
@@ -148,31 +148,33 @@ def _log_bin(facts: ServerFacts) -> Finding:
     if facts.is_on("log_bin"):
         return Finding("log-bin", HealthLevel.OK, "the binary log is on")
     hint = "set `log_bin` and `binlog_format=ROW` in the primary's option file and restart it"
-    return Finding("log-bin", HealthLevel.CRITICAL, "the binary log is off: there is nothing to follow", hint)
+    return Finding("log-bin", HealthLevel.CRITICAL, "the binary log is off: there is nothing to replicate", hint)
 
 
 def _binlog_format(facts: ServerFacts) -> Finding:
     value = facts.variables.get("binlog_format", "ROW").upper()
     if value == "ROW":
         return Finding("binlog-format", HealthLevel.OK, "changes are logged as rows")
-    hint = "SET GLOBAL binlog_format = 'ROW'; and in the option file; sessions that are open keep the old value"
-    return Finding("binlog-format", HealthLevel.CRITICAL, f"{value} logs statements, which stop the stream", hint)
+    hint = "SET GLOBAL binlog_format = 'ROW'; and the same in the option file; open sessions keep the old value"
+    return Finding(
+        "binlog-format", HealthLevel.CRITICAL, f"binlog_format={value} logs statements, and these stop the stream", hint
+    )
 
 
 def _row_image(facts: ServerFacts) -> Finding:
     value = facts.variables.get("binlog_row_image", "FULL").upper()
     if value in ("FULL", "FULL_NODUP"):
-        return Finding("row-image", HealthLevel.OK, "row images are whole")
-    message = f"{value} row images: applied while they hold the key; a table without one stops"
+        return Finding("row-image", HealthLevel.OK, "row images are complete")
+    message = f"binlog_row_image={value}: rows are applied if their images hold the key; a table without a key fails"
     return Finding("row-image", HealthLevel.WARNING, message, "SET GLOBAL binlog_row_image = 'FULL';")
 
 
 def _row_value_options(facts: ServerFacts) -> Finding:
     value = facts.variables.get("binlog_row_value_options", "")
     if not value:
-        return Finding("row-value-options", HealthLevel.OK, "JSON documents are logged whole")
+        return Finding("row-value-options", HealthLevel.OK, "JSON documents are logged completely")
     hint = "SET GLOBAL binlog_row_value_options = '';"
-    message = f"{value}: updates of JSON are logged in part, and the row image engine alone applies them"
+    message = f"{value}: updates of JSON are logged in part, and only the row image engine applies them"
     return Finding("row-value-options", HealthLevel.WARNING, message, hint)
 
 
@@ -186,7 +188,7 @@ def _gtid_mode(facts: ServerFacts) -> Finding:
     steps = ("OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON")
     after = steps[steps.index(value) + 1 :] if value in steps else steps[1:]
     hint = "SET GLOBAL enforce_gtid_consistency = ON; " + " ".join(f"SET GLOBAL gtid_mode = {step};" for step in after)
-    message = f"{value}: the position is file and offset alone, good on this one server only"
+    message = f"gtid_mode={value}: the position is only a file and an offset, and is valid on this server alone"
     return Finding("gtid-mode", HealthLevel.WARNING, message, hint)
 
 
@@ -209,13 +211,15 @@ def _server_ids(facts: ServerFacts, server_ids: Sequence[int]) -> Finding:
     value = facts.server_id
     if value == 0:
         hint = "SET GLOBAL server_id = 1;"
-        return Finding("primary-server-id", HealthLevel.CRITICAL, "server_id 0 refuses every replica", hint)
+        return Finding(
+            "primary-server-id", HealthLevel.CRITICAL, "server_id is 0: the primary refuses every replica", hint
+        )
     if value in server_ids:
         count = len(server_ids)
         hint = f"choose MARIA_SERVER_ID so that none of its {count} ids (N to N+{count - 1}) is {value}"
-        message = f"the primary's own server_id {value} is one that we would use"
+        message = f"the primary's server_id {value} is one of the ids that replica uses"
         return Finding("primary-server-id", HealthLevel.CRITICAL, message, hint)
-    return Finding("primary-server-id", HealthLevel.OK, f"server_id {value} is not ours")
+    return Finding("primary-server-id", HealthLevel.OK, f"server_id {value} is not an id that replica uses")
 
 
 def _semi_sync(session: Session, facts: ServerFacts) -> Iterator[Finding]:
@@ -223,11 +227,11 @@ def _semi_sync(session: Session, facts: ServerFacts) -> Iterator[Finding]:
     if not on:
         return
     clients = sum(int(row[1]) for row in session.rows("SHOW GLOBAL STATUS LIKE 'rpl\\_semi\\_sync\\_%\\_clients'"))
-    message = "semi-sync is on: we send no ACK and are not counted among those that it waits for"
+    message = "semi-sync is on: replica sends no ACK, and the primary does not count it as a semi-sync replica"
     if clients:
         yield Finding("semi-sync", HealthLevel.OK, f"{message}; {counted(clients, 'other replica')} can send one")
         return
-    message += "; nobody else sends one, so a commit may wait until its timeout"
+    message += "; no other replica sends one, so each commit may wait until the timeout"
     yield Finding("semi-sync", HealthLevel.WARNING, message, f"SET GLOBAL {on[0]} = OFF;")
 
 
@@ -241,8 +245,8 @@ def _chained(session: Session, facts: ServerFacts) -> Iterator[Finding]:
     if running is not None and int(running[1]) == 0:
         return
     level = HealthLevel.WARNING if running is None else HealthLevel.CRITICAL
-    message = f"{name} is OFF: what this server itself replicates from elsewhere is not in its binary log"
-    yield Finding("log-replica-updates", level, message, f"set `{name}=ON` in its option file and restart it")
+    message = f"{name} is OFF: what this server replicates from its own primary is not in its binary log"
+    yield Finding("log-replica-updates", level, message, f"set `{name}=ON` in the primary's option file and restart it")
 
 
 def _prepared(session: Session) -> Iterator[Finding]:
@@ -256,14 +260,14 @@ def _prepared(session: Session) -> Iterator[Finding]:
     except ServerError as error:
         if error.is_connection_lost:
             raise
-        message = "whether transactions are prepared (XA) cannot be seen without XA_RECOVER_ADMIN"
+        message = "prepared XA transactions cannot be seen without the privilege XA_RECOVER_ADMIN"
         yield Finding(name, HealthLevel.OK, message)
         return
     if not count:
-        yield Finding(name, HealthLevel.OK, "no transaction is prepared (XA)")
+        yield Finding(name, HealthLevel.OK, "no XA transaction is prepared")
         return
-    message = f"{count} transactions are prepared (XA): a copy that begins now does not know what is in them"
-    hint = "XA RECOVER; then XA COMMIT or XA ROLLBACK each before a transfer; a stream that saw them goes on"
+    message = f"{counted(count, 'prepared XA transaction')}: a copy that begins now does not see their changes"
+    hint = "before a transfer: XA RECOVER; then XA COMMIT or XA ROLLBACK each; a stream that has read them goes on"
     yield Finding(name, HealthLevel.WARNING, message, hint)
 
 
@@ -280,7 +284,9 @@ def _log_filters(session: Session, selection: Selection | None) -> Iterator[Find
     # would be missing without any error.
     level = HealthLevel.CRITICAL if hidden else HealthLevel.WARNING
     message = f"the primary does not log every schema: {text}" + (f"; not logged: {', '.join(hidden)}" * bool(hidden))
-    yield Finding("binlog-filters", level, message, "take the filters out of its option file and restart it")
+    yield Finding(
+        "binlog-filters", level, message, "remove these filters from the primary's option file and restart it"
+    )
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -289,11 +295,13 @@ def _names(value: object) -> tuple[str, ...]:
 
 def _pair(facts: ServerFacts, primary: ServerFacts) -> Finding:
     if facts.is_mariadb != primary.is_mariadb:
-        message = f"{primary} to {facts}: rows go through SQL, types without a counterpart are refused"
+        message = (
+            f"{primary} to {facts}: rows are written with SQL, and types that the secondary does not have are refused"
+        )
         return Finding("server-pair", HealthLevel.OK, message)
     if facts.version[:2] < primary.version[:2]:
         message = f"the secondary ({facts}) is older than its primary ({primary})"
-        hint = f"upgrade the secondary to {primary} or later: replicas go first"
+        hint = f"upgrade the secondary to {primary} or later: upgrade secondaries before their primary"
         return Finding("server-pair", HealthLevel.WARNING, message, hint)
     return Finding("server-pair", HealthLevel.OK, f"{primary} to {facts}")
 
@@ -306,17 +314,19 @@ def _identity(
     if _is_same_server(facts, primary):
         level = HealthLevel.OK if routed else HealthLevel.CRITICAL
         hint = (
-            "" if routed else "name another server in MARIA_SECONDARY_HOSTS, or route every schema: REPLICA_SCHEMAS=a:b"
+            ""
+            if routed
+            else "name another server in MARIA_SECONDARY_HOSTS, or rename every schema: REPLICA_SCHEMAS=a:b"
         )
         return Finding(name, level, "the secondary is the primary itself", hint)
     if value == primary.server_id:
         hint = f"SET GLOBAL server_id = {_free_id((primary.server_id, *server_ids))};  -- on the secondary"
         return Finding(name, HealthLevel.WARNING, f"primary and secondary have the same server_id {value}", hint)
     if value in server_ids:
-        message = f"server_id {value} of the secondary is one that our dump connections use"
-        hint = "set MARIA_SERVER_ID to a range of its own: if it ever replicates itself, the two throw each other out"
+        message = f"the secondary's server_id {value} is one of the ids that replica uses"
+        hint = "set MARIA_SERVER_ID to other ids: as replicas of one primary, the two would disconnect each other"
         return Finding(name, HealthLevel.WARNING, message, hint)
-    return Finding(name, HealthLevel.OK, f"server_id {value} is its own")
+    return Finding(name, HealthLevel.OK, f"server_id {value} is not used by the primary or by replica")
 
 
 def _is_same_server(facts: ServerFacts, primary: ServerFacts) -> bool:
@@ -333,12 +343,12 @@ def _read_only(facts: ServerFacts, *, can_write: bool) -> Finding:
     name = "secondary-read-only"
     on = [v for v in ("innodb_read_only", "super_read_only", "read_only") if _is_set(facts, v)]
     if not on:
-        return Finding(name, HealthLevel.OK, "the secondary takes writes")
+        return Finding(name, HealthLevel.OK, "the secondary accepts writes")
     if on == ["read_only"] and can_write:
-        return Finding(name, HealthLevel.OK, "read_only is on, and our user may write all the same")
+        return Finding(name, HealthLevel.OK, "read_only is on, but this user may write")
     dynamic = [v for v in on if v != "innodb_read_only"]
-    hint = " ".join(f"SET GLOBAL {v} = OFF;" for v in dynamic) or "restart it without innodb_read_only"
-    return Finding(name, HealthLevel.CRITICAL, f"{', '.join(on)} on: no row can be written", hint)
+    hint = " ".join(f"SET GLOBAL {v} = OFF;" for v in dynamic) or "restart the secondary without innodb_read_only"
+    return Finding(name, HealthLevel.CRITICAL, f"no row can be written, because of {', '.join(on)}", hint)
 
 
 def _is_set(facts: ServerFacts, variable: str) -> bool:
@@ -352,11 +362,11 @@ def _packet(facts: ServerFacts, primary: ServerFacts) -> Finding:
         return Finding(
             name,
             HealthLevel.OK,
-            f"{size(secondary_limit)}, the primary's {size(primary_limit)}",
+            f"{size(secondary_limit)} (primary: {size(primary_limit)})",
             value=secondary_limit,
             unit="bytes",
         )
-    message = f"{size(secondary_limit)}, less than the primary's {size(primary_limit)}: its largest rows do not pass"
+    message = f"{size(secondary_limit)}, less than the primary's {size(primary_limit)}: the largest rows do not fit"
     return Finding(
         name,
         HealthLevel.WARNING,
@@ -379,8 +389,8 @@ def _name_case(facts: ServerFacts, primary: ServerFacts) -> Finding:
     if primary_setting == 0:
         message += "names that differ only in case would become one table"
     else:
-        message += "names are taken as the primary spells them"
-    hint = "it is fixed when a server is set up: set the secondary up again with the primary's value"
+        message += "the secondary gets the names as the primary spells them"
+    hint = "it cannot be changed later: set up the secondary again with the primary's value"
     return Finding(name, HealthLevel.CRITICAL if primary_setting == 0 else HealthLevel.WARNING, message, hint)
 
 
@@ -388,8 +398,10 @@ def _partial_json(facts: ServerFacts, primary: ServerFacts, *, is_sql_wanted: bo
     value = primary.variables.get("binlog_row_value_options", "")
     if not value or not (is_sql_wanted or facts.is_mariadb != primary.is_mariadb):
         return
-    message = f"the primary logs JSON in part ({value}), and the SQL engine, which serves this pair, refuses that"
-    hint = "SET GLOBAL binlog_row_value_options = '';  -- on the primary; sessions that are open keep the old value"
+    message = (
+        f"the primary logs updates of JSON in part ({value}), and the SQL engine, which is used here, refuses them"
+    )
+    hint = "SET GLOBAL binlog_row_value_options = '';  -- on the primary; open sessions keep the old value"
     yield Finding("partial-json", HealthLevel.CRITICAL, message, hint)
 
 
@@ -397,18 +409,22 @@ def _default_engine(facts: ServerFacts) -> Finding:
     name, value = "default-engine", facts.variables.get("default_storage_engine", "InnoDB")
     if value.lower() in ("innodb", "rocksdb"):
         return Finding(name, HealthLevel.OK, f"new tables are {value}")
-    message = f"a table made without ENGINE becomes {value} here: its rows would not commit with the position"
+    message = f"a table without an ENGINE becomes {value} on the secondary: rows and position would not commit together"
     return Finding(name, HealthLevel.WARNING, message, "SET GLOBAL default_storage_engine = 'InnoDB';")
 
 
 def _secondary_log(session: Session, facts: ServerFacts) -> Finding:
     name = "sql-log-bin"
     if not facts.is_on("log_bin"):
-        return Finding(name, HealthLevel.OK, "no binary log here: replicas of the secondary would not follow")
+        return Finding(name, HealthLevel.OK, "the secondary has no binary log: replicas of it would get no changes")
     row = session.row("SELECT @@SESSION.sql_log_bin")
     if row is None or int(row[0]):
-        return Finding(name, HealthLevel.OK, "what we write is in the secondary's own binary log, for its replicas")
-    message = "sql_log_bin is off for our sessions: replicas of the secondary would not follow"
+        return Finding(
+            name,
+            HealthLevel.OK,
+            "the secondary's own binary log holds what replica writes, for replicas of the secondary",
+        )
+    message = "sql_log_bin is off for the sessions of replica: replicas of the secondary would get no changes"
     hint = "SHOW GLOBAL VARIABLES LIKE 'init_connect'; take `sql_log_bin` out of it with SET GLOBAL init_connect = '…';"
     return Finding(name, HealthLevel.WARNING, message, hint)
 
@@ -421,6 +437,8 @@ def _statement_times(session: Session) -> Finding:
     except ServerError as error:
         if error.errno not in (ER_OPTION_PREVENTS_STATEMENT, ER_SPECIFIC_ACCESS_DENIED):
             raise
-        message = "our sessions may not set `timestamp` here (secure_timestamp): a definition's NOW() would differ"
+        message = (
+            "replica may not set `timestamp` on the secondary (secure_timestamp): NOW() in DDL would give another time"
+        )
         return Finding(name, HealthLevel.CRITICAL, message, "start the secondary with secure_timestamp=NO")
-    return Finding(name, HealthLevel.OK, "a statement runs at the time that it had on the primary")
+    return Finding(name, HealthLevel.OK, "DDL statements run with the time that they had on the primary")

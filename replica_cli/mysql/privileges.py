@@ -72,7 +72,7 @@ class _Missing:
     def finding(self, name: str) -> Finding:
         """Return one finding with all missing privileges and the statement for each."""
         if not self._texts:
-            return Finding(name, HealthLevel.OK, f"{self._grants.account} has what it needs")
+            return Finding(name, HealthLevel.OK, f"{self._grants.account} has all privileges that it needs")
         message = f"{self._grants.account} lacks {'; '.join(self._texts)}"
         return Finding(name, self._level, message, " ".join(self._statements))
 
@@ -115,7 +115,7 @@ def _require_log_status(missing: _Missing, *, has_gtids: bool) -> None:
     # gtid_executed contains only what is visible, and can be used instead. Without both, a copy has no position to
     # start from.
     if not has_gtids:
-        why = "to tell which transactions a copy sees; gtid_mode=ON serves as well"
+        why = "to see which transactions a copy contains; not needed with gtid_mode=ON"
         missing.anywhere("BACKUP_ADMIN", why=why)
         missing.on_table("SELECT", TableName("performance_schema", "log_status"), why=why)
 
@@ -139,7 +139,7 @@ def check_secondary_grants(
         missing.on_schema(_TARGET, schema, why="to write its tables")
         missing.on_schema(("TRIGGER",), schema, why="to see triggers that would fire", level=HealthLevel.WARNING)
     if facts.is_mariadb == primary_facts.is_mariadb:
-        why = "to apply row images; without it rows go through SQL, which is slower"
+        why = "to apply row images; without it rows are written with SQL, which is slower"
         if not facts.is_mariadb:
             missing.anywhere("REPLICATION_APPLIER", "SUPER", why=why, level=HealthLevel.WARNING)
         elif facts.version >= (10, 5, 2):

@@ -380,8 +380,9 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
         if isinstance(reason, ssl.SSLCertVerificationError):
             # Another attempt would always give the same answer.
             raise side(
-                f"{server}: its certificate is refused: {reason.verify_message}",
-                hint="check the CA of this side and the host's name, or set its TLS mode lower",
+                f"{server}: the server's certificate is refused: {reason.verify_message}",
+                hint="check the CA file and the host name, or set MARIA_PRIMARY_TLS or MARIA_SECONDARY_TLS "
+                "to a lower mode",
             ) from error
         raise
 
@@ -449,4 +450,7 @@ def _set_keepalive(connection: Connection[Cursor]) -> None:
 def _check_encryption(connection: Connection[Cursor], server: Server) -> None:
     if server.tls.mode not in (TlsMode.OFF, TlsMode.PREFERRED) and not is_encrypted(connection):
         side = PrimaryError if server.is_primary else SecondaryError
-        raise side(f"{server}: the server does not offer TLS", hint="set the TLS mode of this side lower")
+        raise side(
+            f"{server}: the server does not offer TLS",
+            hint="set MARIA_PRIMARY_TLS or MARIA_SECONDARY_TLS to a lower mode",
+        )

@@ -93,7 +93,7 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
         executed = session.row("SELECT @@GLOBAL.gtid_executed")
         return Position("", 0, str(executed[0]).replace("\n", "") if executed else "")
     raise PrimaryError(
-        f"{session.server}: no way to tell which transactions are visible",
+        f"{session.server}: this user cannot see which transactions a copy contains",
         hint="GRANT BACKUP_ADMIN ON *.* TO this user, or set gtid_mode=ON",
     )
 
@@ -153,10 +153,10 @@ def _lock_tables(locker: Session, facts: ServerFacts, names: Sequence[TableName]
         if error.errno in RIGHTS:
             schemas = sorted({name.schema for name in names})
             raise PrimaryError(
-                f"{locker.server}: {problem}, and our user may not lock tables: {error.text}",
+                f"{locker.server}: {problem}, and this user may not lock tables: {error.text}",
                 hint=" ".join(f"GRANT LOCK TABLES ON {quote(schema)}.* TO this user;" for schema in schemas),
             ) from error
         if error.errno != ER_LOCK_WAIT_TIMEOUT:
             raise
-        text = f"{problem}; end the transaction there that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
+        text = f"{problem}; end the transaction that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
         raise ServerError(error.errno, text, error.server, remedy=error.remedy, exit_code=error.exit_code) from error

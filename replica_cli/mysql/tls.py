@@ -58,7 +58,9 @@ class ServerConnection(Connection):
         # This check comes before the user's name is sent, and does not depend on the driver's version.
         capabilities: int = self.server_capabilities  # type: ignore[attr-defined]
         if self._tls_mode not in _TLS_OPTIONAL and not capabilities & CLIENT.SSL:
-            raise LoginRefused("the server does not offer TLS", "set the TLS mode of this side lower")
+            raise LoginRefused(
+                "the server does not offer TLS", "set MARIA_PRIMARY_TLS or MARIA_SECONDARY_TLS to a lower mode"
+            )
         super()._request_authentication()  # type: ignore[misc]
 
     def _process_auth(self, plugin_name: bytes, *args: Any) -> Any:
@@ -66,7 +68,7 @@ class ServerConnection(Connection):
         if plugin_name in _CLEAR and not is_encrypted(self):
             raise LoginRefused(
                 f"the server asks for the password in clear text (plugin {name}) without TLS",
-                "set the TLS mode of this side to verify-identity or required, or give the user another plugin",
+                "set the TLS mode of this server to verify-identity or required, or give the user another plugin",
             )
         if plugin_name not in _CLEAR | _HASHED:
             raise LoginRefused(
@@ -85,8 +87,8 @@ class ServerConnection(Connection):
         # An attacker who removed TLS can send a key as well, and can read what is encrypted with it.
         if key is not None and self._tls_mode is not TlsMode.OFF and not is_encrypted(self):
             raise LoginRefused(
-                "the server wants the password encrypted with a key of its own, without TLS",
-                "let the server offer TLS; on a network that is trusted, set the TLS mode of this side to off",
+                "the server asks for the password without TLS, encrypted with a key that it sent",
+                "set up TLS on the server; on a trusted network, set the TLS mode of this server to off",
             )
         self._public_key = key
 

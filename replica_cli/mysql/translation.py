@@ -46,13 +46,15 @@ def translated(server: Server) -> Iterator[None]:
         errno, text = _number_and_text(error)
         raise server_error(errno, text, server) from error
     except MemoryError as error:
-        raise side(f"{server}: not enough memory for what it answers", hint=MEMORY_HINT) from error
+        raise side(f"{server}: not enough memory for the server's answer", hint=MEMORY_HINT) from error
     except OSError as error:
         raise server_error(CR_SERVER_LOST, str(error), server) from error
     except Exception as error:
         if _MISSING_PACKAGE in str(error):
             # The driver reports in this way that an authentication plugin needs a package that is not installed.
-            raise side(f"{server}: {error}", hint="`pip install 'replica-cli[ed25519]'`, or another plugin") from error
+            raise side(
+                f"{server}: {error}", hint="`pip install 'replica-cli[ed25519]'`, or give the user another plugin"
+            ) from error
         if not _is_of_a_packet(error):
             raise
         raise server_error(CR_MALFORMED_PACKET, _malformed(error), server) from error
@@ -67,9 +69,9 @@ def server_error(errno: int, text: str, server: Server) -> ServerError:
     elif errno in _UNREACHABLE:
         hint = f"check that {server.host}:{server.port} is right, and that the server is up"
     elif errno in _NO_ROOM:
-        hint = f"end connections at {server.host}:{server.port}, or raise max_connections or max_user_connections"
+        hint = f"close connections at {server.host}:{server.port}, or raise max_connections or max_user_connections"
     elif errno == CR_MALFORMED_PACKET:
-        hint = f"check what answers at {server.host}:{server.port}: a MariaDB or MySQL server, and nothing in between"
+        hint = f"check that {server.host}:{server.port} is a MariaDB or MySQL server, with nothing in between"
     return ServerError(errno, text, server.name, remedy=remedy_of(errno, text), exit_code=code, hint=hint)
 
 
@@ -81,8 +83,8 @@ def _is_of_a_packet(error: Exception) -> bool:
 
 def _malformed(error: Exception) -> str:
     if _LOCAL_FILE in str(error):
-        return "the server asks for a file of this machine in answer to a statement that names none; it gets none"
-    return f"the server sent a packet that is none ({type(error).__name__})"
+        return "the server asked for a file of this machine, and the statement names no file: nothing was sent"
+    return f"the server sent something that is not a valid packet ({type(error).__name__})"
 
 
 def _number_and_text(error: MySQLError) -> tuple[int, str]:

@@ -213,10 +213,12 @@ class Assembler:
             UnsupportedEvent: the event's type, or something in it, is not known or cannot be applied.
         """
         if len(event) < HEADER:
-            raise CorruptEvent(f"an event of {len(event)} bytes, after {self._boundary}")
+            raise CorruptEvent(f"an event has only {len(event)} bytes, after {self._boundary}")
         timestamp, code, _, size, log_pos, flags = _HEADER.unpack_from(event)
         if size != len(event):
-            raise CorruptEvent(f"{event_name(code)} says {size} bytes and has {len(event)}, after {self._boundary}")
+            raise CorruptEvent(
+                f"{event_name(code)} announces {size} bytes and has {len(event)}, after {self._boundary}"
+            )
         if code == EventType.ROTATE and flags & ARTIFICIAL:
             # The primary made it for this connection. It comes before the format description, which says if events have
             # checksums.
@@ -259,8 +261,8 @@ class Assembler:
             raise error
         if comes_after_set is not None:
             log(
-                logger, logging.WARNING, Tag.WARN, "%s, at %s: passed over, as a transaction after it was applied "
-                "before", self._doubtful.error.message, self._doubtful.position, position=self._doubtful.position,
+                logger, logging.WARNING, Tag.WARN, "%s, at %s: skipped, because a later transaction is applied "
+                "already", self._doubtful.error.message, self._doubtful.position, position=self._doubtful.position,
             )  # fmt: skip
             self._doubtful = None
 
@@ -271,8 +273,8 @@ class Assembler:
         # The dump is by GTID set, and no transaction has arrived yet.
         if not parse_gtids(self._boundary.gtid, is_mariadb=self._is_mariadb).has_one_order:
             error.message = (
-                f"{error.message}, at {self._cursor.position}; whether it comes after the applied transactions cannot "
-                f"be told, as they are of several domains or sources ({self._boundary.gtid})"
+                f"{error.message}, at {self._cursor.position}; it is not known if it comes after the applied "
+                f"transactions, because they are of several domains or sources ({self._boundary.gtid})"
             )
             error.args = (error.message,)
             raise error
@@ -282,7 +284,7 @@ class Assembler:
         """Raise CorruptEvent if an event that occurs only inside a transaction comes outside one."""
         if not self._is_open and code in _INSIDE:
             # Reading started inside a transaction: its first events are missing.
-            raise CorruptEvent(f"{event_name(code)} comes before the begin of its transaction, at {self._boundary}")
+            raise CorruptEvent(f"{event_name(code)} comes before the start of its transaction, at {self._boundary}")
 
     def _take(self, event: bytes, code: int, timestamp: int, flags: int) -> Iterator[Transaction]:
         if code in ROW_EVENTS:
@@ -330,10 +332,10 @@ class Assembler:
         elif code == EventType.XA_PREPARE:
             yield self._take_xa(parse_xa_prepare(event[HEADER:]), timestamp)
         elif code == EventType.INCIDENT:
-            hole = "the primary says that its binary log has a hole here (INCIDENT)"
-            self._raise_or_keep(UnsupportedEvent(hole, hint="copy again: `replica transfer --restart`"))
+            gap = "the primary reports a gap in its binary log (INCIDENT)"
+            self._raise_or_keep(UnsupportedEvent(gap, hint="copy again: `replica transfer --restart`"))
         elif not flags & IGNORABLE:
-            hint = "a newer replica may know it; `replica position reset --to FILE:POS` skips it knowingly"
+            hint = "a newer version of replica may know it; `replica position reset --to FILE:POS` skips it"
             self._raise_or_keep(UnsupportedEvent(f"{event_name(code)} is not understood", hint=hint))
 
     def _take_mariadb_gtid(self, event: bytes, timestamp: int) -> None:
@@ -380,7 +382,7 @@ class Assembler:
         if is_fake and file == self._cursor.file:
             return
         if self._is_open and not is_fake:
-            raise CorruptEvent(f"{self._cursor.file} goes on in the next file inside a transaction")
+            raise CorruptEvent(f"{self._cursor.file} ends inside a transaction")
         if not self._is_first_piece:
             # The primary crashed while it wrote this transaction: the part that is in the log was never committed.
             self._changes.clear()

@@ -43,7 +43,9 @@ def locate(session: Session, facts: ServerFacts, network: Network, wanted: Posit
     files = binlog_files(session)
     size = next((f.size for f in files if f.name == wanted.file), None)
     if size is None or wanted.pos > size:
-        raise PositionLost(f"{wanted} is not on the primary: {_span(files)}", hint="`SHOW BINARY LOGS` lists its files")
+        raise PositionLost(
+            f"{wanted} is not on the primary: {_span(files)}", hint="`SHOW BINARY LOGS` on the primary lists the files"
+        )
     gtids = parse_gtids(gtids_at_head(session, facts, wanted.file), is_mariadb=facts.is_mariadb)
     start = Position(wanted.file, FIRST_EVENT)
     with contextlib.closing(peek(session.server, network, start, is_mariadb=facts.is_mariadb)) as events:

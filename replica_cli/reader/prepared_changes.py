@@ -54,7 +54,7 @@ class PreparedChangesCodec:
         while len(data) - at >= HEADER:
             (size,) = struct.unpack_from("<I", data, at + 9)
             if size < HEADER:
-                raise CorruptEvent(f"a kept event of {size} bytes")
+                raise CorruptEvent(f"a stored event announces {size} bytes")
             if len(data) - at < size:
                 break
             event = data[at : at + size]
@@ -71,7 +71,7 @@ class PreparedChangesCodec:
     def end(self) -> None:
         """End a transaction. Raises CorruptEvent if bytes of an incomplete event remain."""
         if self._rest:
-            raise CorruptEvent(f"{len(self._rest)} bytes are left over of a prepared transaction")
+            raise CorruptEvent(f"{len(self._rest)} bytes of a prepared transaction are left over")
 
 
 def _packed(changes: Sequence[RowEvent | Statement]) -> Iterator[bytes]:

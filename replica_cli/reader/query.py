@@ -130,7 +130,8 @@ def _end_of_skipped(code: int, status: bytes, at: int) -> int:
         case _ if code in _SKIPPED_WIDTHS:
             return at + _SKIPPED_WIDTHS[code]
     raise UnsupportedEvent(
-        f"a statement carries the unknown session variable {code}", hint="this server is newer than replica"
+        f"a statement carries the unknown session variable {code}",
+        hint="the server is newer than this version of replica: upgrade replica",
     )
 
 

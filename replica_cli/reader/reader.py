@@ -187,5 +187,5 @@ def other_replica(server: Server, network: Network, server_id: int) -> str:
         for row in session.rows("SHOW SLAVE HOSTS" if session.is_mariadb else "SHOW REPLICAS"):
             # The list has this process's own former connection until the primary notices its end.
             if int(row[0]) == server_id and row[1] != reported_name():
-                return str(row[1] or "one without a name")
+                return str(row[1] or "a replica without a name")
     return ""

@@ -94,7 +94,10 @@ def _metadata(types: bytes, raw: bytes) -> tuple[bytes, tuple[int, ...]]:
             numbers.append(0)
         else:
             # The number of metadata bytes of an unknown type is unknown, so the columns after it cannot be read either.
-            raise CorruptEvent(f"unknown column type {code} in a table map", hint="this server is newer than replica")
+            raise CorruptEvent(
+                f"unknown column type {code} in a table map",
+                hint="the server is newer than this version of replica: upgrade replica",
+            )
     if at != len(raw):
         raise CorruptEvent(f"a table map has {len(raw)} bytes of metadata, its types need {at}")
     return types, tuple(numbers)

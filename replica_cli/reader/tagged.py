@@ -36,10 +36,11 @@ def _parse(body: bytes) -> str:
     last_needed, at = _number(body, at)
     if version != _VERSION or last_needed > _LAST_KNOWN:
         raise UnsupportedEvent(
-            f"a tagged GTID in version {version} of its form", hint="this server is newer than replica"
+            f"a tagged GTID event has the unknown version {version}",
+            hint="the server is newer than this version of replica: upgrade replica",
         )
     if size != len(body):
-        raise CorruptEvent(f"a tagged GTID event says {size} bytes and has {len(body)}")
+        raise CorruptEvent(f"a tagged GTID event announces {size} bytes and has {len(body)}")
     uuid, number, tag = b"", 0, ""
     # Fields come in the order of their numbers; some may be missing.
     while at < len(body):

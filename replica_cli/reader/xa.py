@@ -37,7 +37,7 @@ class XaPrepared:
 def parse_xa_prepare(body: bytes) -> XaPrepared:
     """Read the body of MySQL's XA_PREPARE event. Raises CorruptEvent if it is cut."""
     if len(body) < 13:
-        raise CorruptEvent(f"an XA_PREPARE event of {len(body)} bytes")
+        raise CorruptEvent(f"an XA_PREPARE event has only {len(body)} bytes")
     one_phase, format_id, gtrid_length, bqual_length = struct.unpack_from("<BIII", body)
     return XaPrepared(bool(one_phase), _xid(body, 13, format_id, gtrid_length, bqual_length))
 

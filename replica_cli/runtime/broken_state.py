@@ -71,7 +71,7 @@ def state_lost(settings: Settings, server: Server, what: str, last: Position | N
     if last is not None and last.file:
         # The states of single tables are gone as well, and nothing else shows which of them lack rows.
         hint = (
-            f"if no table was quarantined or joined the stream, `replica position reset --to {last.file}:{last.pos}` "
+            f"if no table was quarantined or being re-synced, `replica position reset --to {last.file}:{last.pos}` "
             f"makes the state again, and `replica stream` goes on after the last commit; else {hint}"
         )
     return StateBroken(

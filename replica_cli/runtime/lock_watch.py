@@ -64,7 +64,7 @@ class LockWatch:
             if blocked := what_blocks(self._session, connection_id):
                 self._tell(blocked)
         except ReplicaError as error:
-            logger.debug("no look at the locks: %s", error)
+            logger.debug("the locks cannot be read: %s", error)
             self._close()
 
     def _close(self) -> None:

@@ -109,7 +109,8 @@ def require_binary(flavour: str = Flavour.MARIADB, version: str | None = None) -
     if (binary := select_binary(flavour, version)) is None:
         wanted = f"{flavour} {version}" if version else flavour
         raise ConfigurationError(
-            (f"no server program found for {wanted}",), hint="install the package `mariadb-server-core`, or its like"
+            (f"no server program found for {wanted}",),
+            hint="install the package `mariadb-server-core`, or a similar one",
         )
     return binary
 

@@ -152,7 +152,7 @@ def _compare_table(
     sums_a, sums_b = a.sums(table, digest_of(columns_a)), b.sums(table, digest_of(columns_b))
     if any(rows != digested for rows, digested, *_ in (sums_a, sums_b)):
         # Rows without a digest must never count as equal.
-        detail = "rows too large to be digested: raise max_allowed_packet"
+        detail = "rows are too large for a digest: raise max_allowed_packet"
         return TableComparison(a.schema, table, sums_a[0], sums_b[0], is_equal=False, detail=detail)
     is_equal, detail = sums_a == sums_b, ""
     if is_equal and any(c.is_json_across for c in columns_a):

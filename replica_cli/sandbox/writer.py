@@ -80,7 +80,7 @@ class ShopWriter:
         deadline = time.monotonic() + patience_seconds
         while self._counts.transactions < wanted and self._thread.is_alive():
             if time.monotonic() > deadline:
-                raise ReplicaError(f"{self._server}: the writer made no {transactions} transactions in time")
+                raise ReplicaError(f"{self._server}: the writer did not make {transactions} transactions in time")
             self._stop.wait(0.01)
         if self._error is not None:
             raise self._error

@@ -136,5 +136,5 @@ def _checks(findings: Iterable[Finding], instance: str) -> Iterator[HealthCheck]
 
 
 def _down(name: str, server: Server, error: ReplicaError, instance: str) -> HealthCheck:
-    hint = error.hint or f"is {server.host}:{server.port} right, and is the server up?"
+    hint = error.hint or f"check that {server.host}:{server.port} is right and that the server is up"
     return HealthCheck(name, HealthLevel.CRITICAL, error.message, hint, instance=instance)

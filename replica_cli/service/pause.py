@@ -52,7 +52,7 @@ def _request_on(
         return PauseReport(
             server.name,
             failure=Failure(
-                "never_ran", f"{server.name}: no stream or transfer has ever run here",
+                "never_ran", f"{server.name}: no stream or transfer has ever run for it",
                 "`replica stream`",
             ),
         )  # fmt: skip

@@ -148,7 +148,7 @@ def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
 def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, reporter: Reporter) -> CopyReport:
     started, plan = time.monotonic(), made.shown
     if plan.is_done:
-        reporter.on_note(server.name, f"{COPY_DONE}: `replica stream` keeps it in step")
+        reporter.on_note(server.name, f"{COPY_DONE}: `replica stream` applies later changes")
         return CopyReport(server.name)
     board = StatusPublisher(server.name, reporter.on_status)
     try:
@@ -209,8 +209,8 @@ def _resume(
             lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
         except LockHeld as error:
             raise Fenced(
-                f"{error.message}: it took over while this process stood still, or was cut off",
-                hint="the other one goes on with the copy",
+                f"{error.message}: it took over while this process was frozen or cut off",
+                hint="the other process goes on with the copy",
             ) from error
         return FormerWriter.of(session), _copy_under(session, settings, server, rest, stop=stop, board=board)
 
@@ -287,7 +287,9 @@ def _request_from_stream(
         if not waiting:
             break
         if stop.wait(_POLL_SECONDS):
-            raise Interrupted(f"{server.name}: the stream goes on copying", hint="`replica position show` tells when")
+            raise Interrupted(
+                f"{server.name}: the stream goes on copying", hint="`replica position show` shows when it is done"
+            )
         progress = requested.look()
         if progress is not None:
             reporter.on_status(WorkerStatus(server.name, Phase.TRANSFERRING, transfer=progress))
@@ -298,7 +300,7 @@ def _request_from_stream(
             # Only a stream can let tables catch up that were copied while it ran.
             command = "stream" if all(r.state is TableState.JOINING for r in waiting) else "transfer --resume"
             raise LockHeld(
-                f"{server.name}: the stream ended before the copy", hint=f"`replica {command}` goes on with it"
+                f"{server.name}: the stream ended before the copy was done", hint=f"`replica {command}` goes on with it"
             )
     failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
     reasons = "; ".join(f"{r.name}: {short_reason(r.reason, r.name)}" for r in failed)

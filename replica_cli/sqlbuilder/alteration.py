@@ -101,7 +101,7 @@ def doubts(
     )
     all_doubts = [d for clause in _clauses(parsed.tokens[altered.last + 1 :]) for d in alteration.doubts(clause)]
     if any(t.is_word("IGNORE") for t in head):
-        all_doubts.append(Doubt("IGNORE drops rows in the order in which the primary keeps them"))
+        all_doubts.append(Doubt("IGNORE drops rows in the order in which the primary stores them"))
     return all_doubts
 
 
@@ -168,13 +168,13 @@ class _Alteration:
         first, second = clause[0], clause[1] if len(clause) > 1 else clause[0]
         if any(t.is_word("VERSIONING") for t in clause):
             # Row versions begin at the statement's time, which its event has to the microsecond.
-            return [Doubt("the other flavour keeps no row versions")] if self._is_crossing else []
+            return [Doubt("MySQL has no row versions")] if self._is_crossing else []
         if first.is_word(*_OF_PARTITIONS) and second.is_word("PARTITION") and self._has_versions_in_parts:
             return [
-                Doubt(f"{first.text.upper()} PARTITION: which partition has which row versions, the log does not tell")
+                Doubt(f"{first.text.upper()} PARTITION: the log does not show which row versions a partition holds")
             ]
         if first.is_word(*_OF_PARTITIONS) and second.is_word("PARTITION") and self._is_crossing:
-            return [Doubt(f"{first.text.upper()} PARTITION: the other flavour may keep other rows in it")]
+            return [Doubt(f"{first.text.upper()} PARTITION: the other flavour may hold other rows in this partition")]
         return [] if first.is_word(*_OF_PARTITIONS, *_HARMLESS) else _unknown(clause)
 
     def _added(self, tokens: Sequence[Token]) -> list[Doubt]:
@@ -196,7 +196,7 @@ class _Alteration:
         name, definition = _column_name(rest)
         if not name or not definition:
             return _unknown(rest)
-        numbering = [Doubt(f"column {name} numbers the rows in the order in which each server keeps them")]
+        numbering = [Doubt(f"column {name} numbers the rows in the order in which each server stores them")]
         numbering = numbering if _is_counter(definition) else []
         return numbering + self._computed(name, definition) + self._default(name, definition)
 
@@ -206,7 +206,7 @@ class _Alteration:
             if self._is_crossing and _data_type(definition) in _TEMPORALS and any("." in t.text for t in default):
                 # By default MySQL rounds the fraction of a second, and MariaDB cuts it.
                 return [
-                    Doubt(f"column {name} is added with a fraction of a second, which each flavour cuts its own way")
+                    Doubt(f"column {name} is added with a fraction of a second, which MySQL rounds and MariaDB cuts")
                 ]
             return []
         # A logged statement has the clock, the time zone and the sql_mode of its session. Across flavours they are not
@@ -230,7 +230,7 @@ class _Alteration:
             condition = "TRUE" if before is None else f"{quote(before.name)} IS NULL"
             if before is not None and not self._keeps_zeros:
                 condition += f" OR {quote(before.name)} = 0"
-            reason = f"column {name} gives numbers to rows that have none, in the order in which each server keeps them"
+            reason = f"column {name} numbers the rows without a number in the order in which each server stores them"
             doubts.append(Doubt(reason, condition))
         if self._is_crossing and (before is None or not _is_converted_alike(before, definition)):
             kind = _data_type(definition)
@@ -244,7 +244,7 @@ class _Alteration:
         if place is None:
             return []
         if place + 1 >= len(definition) or not definition[place + 1].is_symbol("("):
-            return [Doubt("the other flavour keeps no row versions")] if self._is_crossing else []
+            return [Doubt("MySQL has no row versions")] if self._is_crossing else []
         end = closing(definition, place + 1)
         if not any(t.is_word("STORED", "PERSISTENT") for t in definition[end:]):
             return []
@@ -347,4 +347,4 @@ def _text(tokens: Sequence[Token]) -> str:
 
 
 def _unknown(clause: Sequence[Token]) -> list[Doubt]:
-    return [Doubt(f"it is not known what {' '.join(t.text for t in clause[:2])} … does to its rows")]
+    return [Doubt(f"it is not known what {' '.join(t.text for t in clause[:2])} … does to the table's rows")]

@@ -129,7 +129,8 @@ def value_expression(column: Column) -> str:
         text = f"IF({name} IS NULL,'NULL',CONCAT('_utf8mb4',{quoted}))"
     else:
         raise ColumnRefused(
-            f"column {column.name}: type {column.column_type} cannot be copied exactly", hint="leave the table out"
+            f"column {column.name}: type {column.column_type} cannot be copied exactly",
+            hint="exclude the table (REPLICA_EXCLUDE_TABLES)",
         )
     return text
 

@@ -84,7 +84,7 @@ def create_statements(
     for item in (i for i in items if i.is_foreign_key):
         clause = _routed_parent(item, source, route)
         if clause is None:
-            notes.append(f"foreign key {item.name} is left out: its parent is not replicated")
+            notes.append(f"foreign key {item.name} is left out: its parent table is not replicated")
         else:
             foreign_keys.append(f"ALTER TABLE {quote_table(target)} ADD {clause}")
     table = table.with_items(tuple(i for i in items if not i.is_foreign_key))
@@ -144,7 +144,7 @@ def schema_statement(schema: str, charset: str, collation: str, *, is_new: bool 
     """
     tokens = tokenise(charset, CATALOG), tokenise(collation, CATALOG)
     if any([t.kind for t in text] != [Kind.WORD] for text in tokens):
-        raise ValueError(f"{charset!r} and {collation!r} are no names of a charset and a collation")
+        raise ValueError(f"{charset!r} and {collation!r} are not the names of a charset and a collation")
     verb = "CREATE DATABASE IF NOT EXISTS" if is_new else "ALTER DATABASE"
     return f"{verb} {quote(schema)} CHARACTER SET {charset} COLLATE {collation}"
 
@@ -162,7 +162,9 @@ def _as_innodb(table: TableText, source: TableName, notes: list[str]) -> TableTe
     leading = {i.first_key_column for i in table.items if i.is_key}
     for column in table.columns:
         if column.is_counter and column.name not in leading:
-            raise DefinitionRefused(source, column.name, "InnoDB needs an AUTO_INCREMENT column to lead an index")
+            raise DefinitionRefused(
+                source, column.name, "InnoDB needs an index that begins with the AUTO_INCREMENT column"
+            )
     items = table.items
     if engine.upper() == "MEMORY":
         # In InnoDB of MariaDB a unique key USING HASH means something else: a hidden column with a hash.
@@ -190,12 +192,12 @@ def _without_locations(tail: tuple[Token, ...], notes: list[str]) -> tuple[Token
     for option in options(tail):
         if option.name in ("DATA DIRECTORY", "INDEX DIRECTORY"):
             dropped.append((option.start, option.end))
-            notes.append(f"{option.name} is the primary's own and is left out")
+            notes.append(f"{option.name} is left out: it belongs to the primary's machine")
     for place, token in enumerate(tail):
         if token.is_word("TABLESPACE"):
             name = next(p for p in range(place + 1, len(tail)) if not tail[p].is_blank)
             dropped.append((place, name + 1))
-            notes.append(f"TABLESPACE {tail[name].text} is the primary's own and is left out")
+            notes.append(f"TABLESPACE {tail[name].text} is left out: it belongs to the primary")
     return without(tail, dropped)
 
 
@@ -228,6 +230,6 @@ def _doubt(item: Item) -> str:
     is_comment = False
     for token in item.tokens:
         if token.kind is Kind.STRING and not is_comment and "?" in string_value(token.text):
-            return f"column {item.name}: {token.text} may stand for a character that SHOW CREATE TABLE cannot show"
+            return f"column {item.name}: a ? in {token.text} may be a character that SHOW CREATE TABLE cannot show"
         is_comment = token.is_word("COMMENT") or (is_comment and token.is_blank)
     return ""

@@ -75,6 +75,11 @@ class Crossing:
         """Return True if the two servers are of different flavours."""
         return self.from_mariadb != self.to_mariadb
 
+    @property
+    def target(self) -> str:
+        """Return the name of the secondary's flavour, for messages."""
+        return "MariaDB" if self.to_mariadb else "MySQL"
+
     def collation(self, name: str) -> str | None:
         """Return the secondary's collation that compares as this one does, or None if it has none."""
         if not self.is_needed:
@@ -118,10 +123,10 @@ def cross(table: TableText, source: TableName, crossing: Crossing, notes: list[s
         _check_expressions(table, source)
     for word in solid(table.tail):
         if word.is_word("VERSIONING", "SEQUENCE", "UNION", "CONNECTION"):
-            raise DefinitionRefused(source, "", f"{word.text} has no equal on the other flavour")
+            raise DefinitionRefused(source, "", f"{word.text} has no equivalent on {crossing.target}")
     named_options = {o.name for o in options(table.tail)}
     if unknown := sorted(n for n in named_options if n not in _SAME_OPTIONS and not n.startswith("PARTITION")):
-        raise DefinitionRefused(source, "", f"table option {unknown[0]} has no equal on the other flavour")
+        raise DefinitionRefused(source, "", f"table option {unknown[0]} has no equivalent on {crossing.target}")
     tail = _collated(table.tail, source, "", crossing)
     return TableText(tuple(items), tail)
 
@@ -134,7 +139,9 @@ def _check_expressions(table: TableText, source: TableName) -> None:
         start = next((p for p, t in enumerate(words) if t.is_word("AS", "CHECK", "DEFAULT") and not item.is_key), None)
         named = {t.name for t in words[start:] if t.kind is Kind.NAME} if start is not None else set()
         if item.is_column and item.name in byte_columns and start is not None and not words[start + 1].is_word("NULL"):
-            raise DefinitionRefused(source, item.name, "its default or check is text, and it becomes bytes on MySQL")
+            raise DefinitionRefused(
+                source, item.name, "its default or check is text, but the column becomes bytes on MySQL"
+            )
         if used := sorted(named & byte_columns):
             raise DefinitionRefused(source, "", f"{item.name} computes with {used[0]}, which becomes bytes on MySQL")
 
@@ -148,7 +155,9 @@ def _collated(tokens: tuple[Token, ...], source: TableName, column: str, crossin
         name = tokens[after].text
         equal = crossing.collation(name)
         if equal is None:
-            raise DefinitionRefused(source, column, f"{name} compares text in a way that the other flavour has not")
+            raise DefinitionRefused(
+                source, column, f"{name} compares text in a way that {crossing.target} does not have"
+            )
         renamed[after] = tokens[after]._replace(text=equal)
     return tuple(renamed)
 
@@ -186,7 +195,7 @@ class _Crossed:
         if is_given and name.lower() not in self._crossing.shared_checks:
             return tokens
         if is_given:
-            self._notes.append(f"check {name} gets another name: MySQL takes one once in a schema")
+            self._notes.append(f"check {name} gets another name: in MySQL it must be unique in the schema")
         return tokens[start:]
 
     @property
@@ -222,34 +231,35 @@ class _Crossed:
             is_key = not self._item.is_column and self._crossing.to_mariadb
             return [Token(Kind.WORD, "IGNORED" if is_key else "INVISIBLE")]
         if first.is_word("SRID", "COMPRESSED", "COLUMN_FORMAT", "STORAGE"):
-            self._notes.append(f"{self._item.name}: {join(words)} has no equal on the other flavour and is left out")
+            text = f"{self._item.name}: {join(words)} has no equivalent on {self._crossing.target} and is left out"
+            self._notes.append(text)
             return []
-        raise self._refused(f"{join(tokens).strip()} has no equal on the other flavour")
+        raise self._refused(f"{join(tokens).strip()} has no equivalent on {self._crossing.target}")
 
     def _check_words(self, tokens: tuple[Token, ...]) -> None:
         words = solid(tokens)
         if words[0].is_word("PERIOD"):
-            raise self._refused("periods have no equal on the other flavour")
+            raise self._refused(f"periods have no equivalent on {self._crossing.target}")
         for place, (depth, token) in enumerate(depths(words)):
             following = words[place + 1] if place + 1 < len(words) else None
             if token.is_word("OVERLAPS", "VERSIONING", "ARRAY") or (depth == 0 and token.is_word("ROW")):
-                raise self._refused(f"{token.text} has no equal on the other flavour")
+                raise self._refused(f"{token.text} has no equivalent on {self._crossing.target}")
             if not self._item.is_column and token.is_word("HASH"):
-                raise self._refused("a unique key by hash has no equal on the other flavour")
+                raise self._refused(f"a unique key by hash has no equivalent on {self._crossing.target}")
             if depth == 1 and self._item.is_key and token.is_symbol("("):
                 if words[place - 1].kind is not Kind.NAME:
-                    raise self._refused("an index on an expression has no equal on MariaDB")
+                    raise self._refused("an index on an expression has no equivalent on MariaDB")
                 continue
             is_type = self._item.is_column and place == 1
             calls = token.kind is Kind.WORD and following is not None and following.is_symbol("(") and not is_type
             if calls and token.text.upper() not in _SAME_FUNCTIONS | _GRAMMAR:
-                raise self._refused(f"nobody promises that {token.text}() means the same on both sides")
+                raise self._refused(f"{token.text}() is not known to give the same result on both servers")
 
     def _retyped(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
         at = [p for p, t in enumerate(tokens) if not t.is_blank][1]
         kind = tokens[at]
         if kind.is_word(*_MARIADB_TYPES):
-            raise self._refused(f"type {kind.text} has no exact equal on the other flavour")
+            raise self._refused(f"type {kind.text} has no exact equivalent on {self._crossing.target}")
         if self._crossing.to_mariadb:
             return self._to_mariadb(tokens, at)
         return self._to_mysql(tokens, at)

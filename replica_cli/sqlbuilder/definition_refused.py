@@ -21,7 +21,7 @@ class DefinitionRefused(ApplyRefused):
         super().__init__(
             f"{subject}: {reason}",
             hint=f"make the table on the secondary by hand, then run `replica transfer {table_options([table])}`, "
-            "or leave the table out",
+            "or exclude the table (REPLICA_EXCLUDE_TABLES)",
         )
         self.table = table
         self.column = column

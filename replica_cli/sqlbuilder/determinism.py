@@ -355,7 +355,7 @@ class _Reading:
             if "STR_TO_DATE" in self._functions[place]:  # it reads the text only by its format
                 continue
             if is_temporal or _READS_TEMPORAL & set(self._functions[place]):
-                return f"{column.name} becomes a date or time: with an offset (+02:00) in it that depends on time_zone"
+                return f"{column.name} becomes a date or time, which depends on time_zone if it has an offset (+02:00)"
         return None
 
 

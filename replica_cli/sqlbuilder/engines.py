@@ -45,5 +45,5 @@ def why_refused(engine: str) -> str:
     if engine.upper() == "BLACKHOLE":
         return f"engine {engine} throws its rows away"
     if is_known_to_keep_nothing(engine):
-        return f"engine {engine} keeps its rows elsewhere"
-    return f"engine {engine} is not known to keep its rows where they can be copied"
+        return f"engine {engine} does not keep its rows in the table itself"
+    return f"engine {engine} is not known: its rows may not be in the table itself"

@@ -66,7 +66,7 @@ _BY_TRANSACTION = (
     "its row versions are numbered by the primary's transactions, whose times another server does not know, and its "
     "changes are logged as statements"
 )
-_CASCADES = "changes its rows when the parent's change, and each server notes another time for that"
+_CASCADES = "changes rows when the parent's rows change, and each server stores another time for that"
 
 
 def _numbers_versions(tokens: Sequence[Token]) -> bool:

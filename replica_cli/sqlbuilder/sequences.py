@@ -45,7 +45,7 @@ def sequence_statement(
     rest = tokens[place + 1 :]
     first = next((t for t in rest if not t.is_blank), None)
     if first is not None and first.is_word("AS") and not knows_types:
-        raise DefinitionRefused(source, "", "the secondary's release has sequences of BIGINT alone")
+        raise DefinitionRefused(source, "", "the secondary's release has only BIGINT sequences")
     notes: tuple[str, ...] = ()
     for option in options(tuple(rest)):
         if option.name != "ENGINE":

@@ -68,7 +68,7 @@ def reloaded(old: Settings, new: Settings) -> Reloaded:
             taken.append(_FILTERS)
         else:
             refused.append(
-                f"{_FILTERS} (they let tables in: stop the stream, then `replica position reset --accept-filters`)"
+                f"{_FILTERS} (they select more tables: stop the stream, then `replica position reset --accept-filters`)"
             )
     settings = replace(
         old,

@@ -78,11 +78,11 @@ def _reload(workers: Sequence[ReloadableWorker], reload: Callable[[], Settings])
     try:
         result = reloaded(workers[0].config.settings, reload())
     except ConfigurationError as error:
-        log(logger, logging.ERROR, Tag.ERROR, "SIGHUP: the settings are wrong, all stays as it is: %s", error)
+        log(logger, logging.ERROR, Tag.ERROR, "SIGHUP: the settings are wrong, the old ones stay in use: %s", error)
         return
     for names, level, text in (
-        (result.taken, logging.INFO, "SIGHUP: taken: %s"),
-        (result.refused, logging.WARNING, "SIGHUP: changed, and not taken before a new start: %s"),
+        (result.taken, logging.INFO, "SIGHUP: new values in use: %s"),
+        (result.refused, logging.WARNING, "SIGHUP: changed, in use only after a new start: %s"),
     ):
         if names:
             log(logger, level, Tag.INFO if level == logging.INFO else Tag.WARN, text, ", ".join(names))

@@ -144,6 +144,6 @@ def _rolled_back(worker: WorkerHandle) -> WorkerReport:
 
 def report_of_dead_worker(worker: WorkerHandle) -> WorkerReport:
     """Return the report of a worker process that ended without sending one."""
-    failure = Failure("failure", f"{worker.config.server.name}: the worker process ended without a word",
-                      "`replica position show` tells what is saved; nothing is lost", ExitCode.FAILURE)  # fmt: skip
+    failure = Failure("failure", f"{worker.config.server.name}: the worker process ended without a report",
+                      "`replica position show` shows what is saved; nothing is lost", ExitCode.FAILURE)  # fmt: skip
     return WorkerReport(worker.config.server.name, Phase.FAILED, failure=failure)

@@ -67,7 +67,7 @@ class WorkerHandle:
             try:
                 self.pipe.send(message)
             except OSError:
-                logger.debug("%s is gone already", self.config.server.name)
+                logger.debug("the worker process of %s has already ended", self.config.server.name)
 
     def died(self) -> bool:
         """Close the pipe of a process that ended. Return True if it sent no report and will be started again.

@@ -26,8 +26,8 @@ class TablesOccupied(ApplyRefused):
         former = f"{former_name_advice(others)}; " if others else ""
         super().__init__(
             f"{instance}: no position is saved, and these tables hold rows: {names}",
-            hint=f"{former}`replica position reset --to FILE:POS` goes on from a position whose rows they are; "
-            "`replica transfer --restart --dry-run` shows what a new copy would replace",
+            hint=f"{former}`replica position reset --to FILE:POS` goes on if they hold the primary's rows as of that "
+            "position; `replica transfer --restart --dry-run` shows what a new copy would replace",
         )
         self.tables = tuple(tables)
 
@@ -40,8 +40,8 @@ class TablesMissing(ApplyRefused):
     def __init__(self, instance: str, tables: Sequence[TableName]) -> None:
         names = ", ".join(map(str, tables))
         super().__init__(
-            f"{instance}: the first copy is done; not on the secondary, or quarantined: {names}",
-            hint=f"`replica transfer {table_options(tables)}` copies them and no other",
+            f"{instance}: the first copy is done, and these tables are missing or quarantined: {names}",
+            hint=f"`replica transfer {table_options(tables)}` copies only these",
         )
 
 

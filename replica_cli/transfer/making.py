@@ -206,7 +206,7 @@ def _check_made(made: TableDefinition | None, source: SourceTable) -> None:
     They can cause an invisible primary key, an engine without transactions, and a TIMESTAMP that changes by itself.
     """
     if made is None:
-        raise ApplyRefused("the table was made on the secondary and is not there")
+        raise ApplyRefused("the secondary accepted CREATE TABLE, and does not have the table")
     if kind_of(made.engine) is not EngineKind.KEPT:
         raise ApplyRefused(
             f"the secondary made it with engine {made.engine}: its rows would not commit with the position",

@@ -261,7 +261,7 @@ def _notes(sources: Sequence[SourceTable]) -> list[str]:
 def _restart_warnings(plans: Sequence[TablePlan], progress: dict[TableName, CopyProgress]) -> list[str]:
     """Return a warning for each table of a resumed copy whose copied rows are copied again."""
     restarted = [p.planned for p in plans if p.planned.action not in _RESUMED and p.planned.name in progress]
-    reasons = {True: "all its rows are read in one go", False: "the table is another one by now"}
+    reasons = {True: "all its rows are read in one snapshot", False: "its definition or the filters have changed"}
     return [
         f"{p.name}: its copy begins again, as {reasons[p.method is CopyMethod.SNAPSHOT]}"
         for p in restarted
@@ -344,13 +344,13 @@ def _missing_hint(missing: Sequence[TableName], names: Sequence[TableName], reco
 
     A table with a record in the state schema was selected before. Other names may be mistyped.
     """
-    hint = "look at the name and at the filters"
+    hint = "check the name and the filters"
     if gone := sorted(set(missing) & set(recorded)):
         return f"{hint}; {gone_advice(gone)}"
     tables = [name.table for name in names]
     similar_tables = {t for name in missing for t in difflib.get_close_matches(name.table, tables, n=1)}
     similar = [str(name) for name in names if name.table in similar_tables][:_NAMED_TABLES]
-    return f"{hint}; names that are alike: {', '.join(similar)}" if similar else hint
+    return f"{hint}; similar names: {', '.join(similar)}" if similar else hint
 
 
 def _shared_checks(primary: Session, selection: Selection) -> frozenset[str]:
@@ -369,7 +369,9 @@ def _find_existing(
     """Return the tables of the copy that exist on the secondary, each with True if it holds rows."""
     targets = {t for n in definitions if (t := selection.target(n))}
     if len(targets) != len(definitions):
-        raise ApplyRefused("two tables of the primary have one name on the secondary", hint="change REPLICA_SCHEMAS")
+        raise ApplyRefused(
+            "two tables of the primary get the same name on the secondary", hint="change REPLICA_SCHEMAS"
+        )
     catalog = read_catalog(secondary, sorted({t.schema for t in targets}))
     existing = sorted(targets & catalog.keys())
     holds_rows: dict[TableName, bool] = {}
@@ -398,7 +400,7 @@ def _read_sources(
     texts = show_creates(primary, [n for n, d in definitions.items() if not d.is_sequence])
     for definition in definitions.values():
         if (merge := merged.get(definition.name)) is not None:
-            refused[definition.name] = f"what is changed through {merge} (engine MERGE) is logged as rows of that"
+            refused[definition.name] = f"changes through {merge} (engine MERGE) are logged as rows of that table"
             continue
         try:
             sources[definition.name] = read_source(primary, origin, definition, texts.get(definition.name))

@@ -84,7 +84,7 @@ class ProgressTracker:
                     if time.monotonic() >= due:
                         due = self._write_file()
 
-        thread = threading.Thread(target=tick, name="copy meter", daemon=True)
+        thread = threading.Thread(target=tick, name="copy progress", daemon=True)
         thread.start()
         try:
             yield

@@ -274,7 +274,7 @@ def row_count(session: Session, definition: TableDefinition, condition: str = ""
 def _wrong_row_count(definition: TableDefinition, expected: int, received: int) -> ChunkBroken:
     rows = counted(expected, "row")
     return ChunkBroken(
-        f"{definition.name}: the primary counts {rows} in a part of the table and gave {received} of them",
+        f"{definition.name}: the primary counts {rows} in a part of the table and sent {received} of them",
         hint="something limits its answers, such as a proxy or a rewriting plugin; nothing of this part was kept",
     )
 

@@ -179,7 +179,7 @@ def _check_definitions(plan: CopyPlan, runs: list[TableRun], owner: str, seconda
     if not to_try:
         return
     log(
-        logger, logging.INFO, Tag.TRANSFER, "trying on the secondary how %s will be made",
+        logger, logging.INFO, Tag.TRANSFER, "checking that the secondary can make %s",
         counted(len(to_try), "table"), instance=plan.instance,
     )  # fmt: skip
 
@@ -191,9 +191,7 @@ def _check_definitions(plan: CopyPlan, runs: list[TableRun], owner: str, seconda
     with ThreadPoolExecutor(count) as pool:
         parts = list(pool.map(find_refused_in, (to_try[first::count] for first in range(count))))
     if refused := {name: reason for part in parts for name, reason in sorted(part.items())}:
-        raise TablesRefused(
-            refused, note="nothing was changed; let the secondary make them as the primary has them, or "
-        )
+        raise TablesRefused(refused, note="nothing was changed; change the secondary so that it can make them, or ")
 
 
 def _run_workers(workers: Sequence[Worker], instance: str) -> None:
@@ -338,7 +336,7 @@ def _check_cascade_logging(plan: CopyPlan, runs: list[TableRun], facts: ServerFa
     if tied:
         log(
             logger, logging.WARNING, Tag.WARN,
-            "the primary was restarted and logs no cascades now: the tables tied by them are copied again",
+            "the primary was restarted and logs no cascades now: the tables that they connect are copied again",
             instance=plan.instance,
         )  # fmt: skip
 

@@ -136,7 +136,7 @@ def _check_kind(origin: Origin, definition: TableDefinition) -> None:
         raise ApplyRefused("MySQL has no system-versioned tables", hint=f"exclude {definition.name}")
     if origin.to_version < INSERTS_HISTORY_SINCE:
         raise ApplyRefused(
-            "the secondary's release cannot be given row versions with their own times",
+            "the secondary's release does not accept row versions with their original times",
             hint=f"use MariaDB 10.11 or later, or exclude {definition.name}",
         )
     if reason := why_history_differs(definition):
@@ -185,7 +185,7 @@ def _check_parents(origin: Origin, definition: TableDefinition) -> None:
     for key in definition.foreign_keys:
         if key.acts and origin.selection.target(key.parent) is None:
             raise ApplyRefused(
-                f"foreign key {key.name} changes its rows when {key.parent} changes: the log does not tell, and "
+                f"foreign key {key.name} changes its rows when {key.parent} changes: the log does not show that, and "
                 f"{key.parent} is not replicated",
                 hint=f"replicate {key.parent} too, or exclude {definition.name}",
             )
@@ -213,7 +213,7 @@ def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTa
             raise
         if source is None or read_table(primary, name) == definition:
             return source
-    raise TableAltered(f"{name}: altered all the time on the primary", hint="copy it when its DDL is over")
+    raise TableAltered(f"{name}: altered again and again on the primary", hint="copy it when its DDL is over")
 
 
 def unaltered(primary: Session, origin: Origin, sources: Sequence[SourceTable]) -> set[TableName]:

@@ -32,6 +32,6 @@ def find_unmakeable(secondary: Session, definitions: Mapping[TableName, TableDef
         return {}
     reason = (
         f"it has no primary key, and the secondary has {' and '.join(f'{name}=ON' for name in on)}: set that to OFF "
-        "there, or give our user SESSION_VARIABLES_ADMIN"
+        "there, or give this user SESSION_VARIABLES_ADMIN"
     )
     return {name: reason for name, definition in definitions.items() if definition.primary_key is None}

@@ -75,11 +75,11 @@ class LockWaits:
                 if limit and waited >= limit:
                     raise LockWait(
                         f"{table}: waited {duration(waited)} for a lock on the secondary: {error.message}",
-                        hint="`SHOW PROCESSLIST` on the secondary tells who uses the table",
+                        hint="`SHOW PROCESSLIST` on the secondary shows who uses the table",
                         table=table,
                     ) from error
                 log(
-                    logger, logging.WARNING, Tag.WARN, "%s: attempt %d ended at a lock after %s", table, attempts,
+                    logger, logging.WARNING, Tag.WARN, "%s: attempt %d got no lock after %s", table, attempts,
                     duration(waited), instance=session.server.name,
                 )  # fmt: skip
             else:

@@ -105,8 +105,8 @@ class ChunkWriter:
         """Compare the written rows with the primary's: in this mode the server may have changed a value."""
         if self._session.row(digest_query(self._target_definition, chunk.condition)) != chunk.digest:
             raise ChunkBroken(
-                f"{self._name}: the secondary computes other values than the primary holds, in each mode that it takes "
-                "the rows in",
+                f"{self._name}: the secondary stores other values than the primary, in each sql_mode in which it "
+                "accepts the rows",
                 hint="nothing of this chunk was kept; write these rows again on the primary, or leave the table out",
             )
 

@@ -80,7 +80,7 @@ class HealthMonitor:
         self._secondary: Session | None = None
         self._primary: PrimarySession | None = None
         self._has_new_settings = False
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="health monitor", daemon=True)
 
     def take(self, settings: Settings) -> None:
         """Use other settings from the next check on. From any thread."""
@@ -252,7 +252,7 @@ def _status_text(status: WorkerStatus) -> str:
         if status.lag_seconds is not None:
             parts.append(f"lag {duration(status.lag_seconds)}")
         if status.seconds_since_event is not None:
-            parts.append(f"last heard {duration(status.seconds_since_event)} ago")
+            parts.append(f"last event {duration(status.seconds_since_event)} ago")
     if status.transfer is not None:
         parts.append(f"copied: {copy_text(status.transfer.status)}")
     return ", ".join(parts)

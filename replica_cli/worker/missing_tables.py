@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from replica_cli.runtime.primary_session import PrimarySession
 
 _NAMES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type NOT LIKE '%VIEW'"
-_REASON = "it is not on the secondary, and the primary's log did not bring it"
+_REASON = "it is not on the secondary, and the primary's log did not create it"
 
 
 class MissingTables:

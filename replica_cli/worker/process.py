@@ -128,7 +128,7 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
         worker.take(settings)
 
     arguments = (pipe, terminated, stop, take, worker.abort)
-    threading.Thread(target=_listen, args=arguments, name="orders", daemon=True).start()
+    threading.Thread(target=_listen, args=arguments, name="supervisor messages", daemon=True).start()
     try:
         with heartbeat, monitor:
             report = worker.run()

@@ -54,6 +54,6 @@ class RowLog:
             )  # fmt: skip
         for reason, count in sums.ignored_statements.items():
             log(
-                logger, logging.INFO, Tag.INFO, "%s passed over: %s", counted(count, "statement"), reason,
+                logger, logging.INFO, Tag.INFO, "%s skipped: %s", counted(count, "statement"), reason,
                 instance=self._instance, position=position,
             )  # fmt: skip

@@ -172,8 +172,8 @@ class Worker:
             if self._former is None:
                 raise
             raise Fenced(
-                f"{error.message}: it took over while this process stood still, or was cut off",
-                hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
+                f"{error.message}: it took over while this process was frozen or cut off",
+                hint="nothing of the last batch was kept; `replica stream --standby` waits until the other one ends",
             ) from error
         self._former = FormerWriter.of(sessions.writer)
         return sessions
@@ -276,14 +276,14 @@ class Worker:
             # The lock is free for a moment while the other process connects again. That does not give the instance
             # back.
             raise Fenced(
-                f"{self._server.name}: another process took over while this one stood still, or was cut off",
-                hint="nothing of the last batch was kept; `replica stream --standby` waits behind the other one",
+                f"{self._server.name}: another process took over while this one was frozen or cut off",
+                hint="nothing of the last batch was kept; `replica stream --standby` waits until the other one ends",
             )
         if saved is not None and (change := saved.other_filters(self._settings.selection)):
             raise FiltersChanged(
                 f"{self._server.name}: {change}",
                 hint="`replica position reset --accept-filters` accepts them, "
-                "`replica transfer --table SCHEMA.TABLE` copies a table that has come in",
+                "`replica transfer --table SCHEMA.TABLE` copies a table that the filters now select",
             )
         if self._token is not None and saved is None:
             # This is not a first start: the position row existed, and no user asked for a new first copy.
@@ -432,7 +432,7 @@ class Worker:
             return False
         table = error.table
         log(
-            logger, logging.WARNING, Tag.RETRY, "attempt %d failed, %.0f s were waited: %s", self._patience.attempts,
+            logger, logging.WARNING, Tag.RETRY, "attempt %d failed, waited %.0f s so far: %s", self._patience.attempts,
             self._patience.waited_seconds, error.message, instance=self._server.name, position=error.position,
             schema=table.schema if table else None, table=table.table if table else None,
         )  # fmt: skip
@@ -449,7 +449,7 @@ class Worker:
             logger, logging.CRITICAL, Tag.PANIC, "%d/%d %s; raised in %s", self._failures[None], _PANICS_LIMIT,
             error.message, error.where, instance=self._server.name, position=self._board.status.position,
         )  # fmt: skip
-        logger.debug("the trace of it", exc_info=error)
+        logger.debug("the trace of the error", exc_info=error)
         return error if self._failures[None] >= _PANICS_LIMIT else None
 
     def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
@@ -531,7 +531,7 @@ class Worker:
         is_waiting = isinstance(error, ServerError) and error.remedy is Remedy.WAIT
         log(
             logger, logging.WARNING, Tag.RETRY if is_waiting else Tag.RECONNECT,
-            "waits until it clears, attempt %d in %.0f s: %s" if is_waiting else "attempt %d in %.0f s: %s",
+            "waits until the error clears, attempt %d in %.0f s: %s" if is_waiting else "attempt %d in %.0f s: %s",
             self._lost, seconds, error.message,
             instance=self._server.name, position=self._board.status.position, subject=error.message,
         )  # fmt: skip
@@ -545,7 +545,7 @@ class Worker:
 
     def _log_rolled_back(self, error: ReplicaError) -> None:
         """Log what a stop rolled back: if a batch takes too long, the stop ends the connections."""
-        logger.debug("the stop ended it", exc_info=error)
+        logger.debug("the stop ended the batch", exc_info=error)
         status = self._board.status
         log(
             logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
@@ -576,7 +576,7 @@ class Worker:
         if isinstance(error, Panic):
             # The same bug meets the same event again: one more attempt is enough.
             tag, limit, where = Tag.PANIC, _PANICS_LIMIT, f"; raised in {error.where}"
-            logger.debug("the trace of it", exc_info=error)
+            logger.debug("the trace of the error", exc_info=error)
         if isinstance(error, RefusedInWindow):
             limit = REFUSALS_LIMIT
         log(
@@ -631,7 +631,8 @@ class Worker:
         if not tables:
             return None
         text = (
-            f"{self._server.name}: caught up, but for {counted(len(tables), 'quarantined table')}: {', '.join(tables)}"
+            f"{self._server.name}: caught up, except for {counted(len(tables), 'quarantined table')}: "
+            f"{', '.join(tables)}"
         )
         return Failure("quarantined", text, self._advice, ExitCode.FOUND)
 

@@ -30,7 +30,7 @@ def test_what_a_connection_waits_for(
         number = waiting.connection_id
         assert what_blocks(asking, number) == ""
         held = f", held by connection {holding.connection_id}, {server.address().user}@"
-        unknown = " (SHOW PROCESSLIST tells who is busy there)"
+        unknown = " (see SHOW PROCESSLIST on the secondary)"
         for statement, expected in (
             ("DELETE FROM d.t", "a row lock" + (held if is_named else unknown)),
             (

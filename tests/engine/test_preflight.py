@@ -92,7 +92,7 @@ def test_prepared_transactions_are_counted(primary: SandboxServer, schema: str) 
         session.execute(f"XA ROLLBACK {xid}")
         after = found(check_primary(session, read_facts(session)), "prepared-transactions")
     assert (finding.level, after.level) == (HealthLevel.WARNING, HealthLevel.OK)
-    assert "1 transactions" in finding.message
+    assert "1 prepared XA transaction: " in finding.message
     assert "XA RECOVER" in finding.hint
 
 
@@ -193,7 +193,7 @@ WRONG: tuple[tuple[dict[str, str], dict[str, str], str, str], ...] = (
     ({"server_id": "0"}, {}, "primary-server-id", "SET GLOBAL server_id ="),
     ({"rpl_semi_sync_master_enabled": "ON"}, {}, "semi-sync", "SET GLOBAL rpl_semi_sync_master_enabled = OFF"),
     ({"max_allowed_packet": "1073741824"}, {}, "max-allowed-packet", "SET GLOBAL max_allowed_packet = 1073741824"),
-    ({}, {"lower_case_table_names": "1"}, "lower-case-table-names", "set the secondary up again"),
+    ({}, {"lower_case_table_names": "1"}, "lower-case-table-names", "set up the secondary again"),
     ({}, {"super_read_only": "ON"}, "secondary-read-only", "SET GLOBAL super_read_only = OFF"),
     ({}, {"default_storage_engine": "Aria"}, "default-engine", "SET GLOBAL default_storage_engine = 'InnoDB'"),
 )

@@ -110,7 +110,7 @@ def test_missing_privileges_are_named_and_the_statements_mend_it(
     after = findings_for(primary, account, selection)
     assert (after["primary-grants"].level, after["primary-grants"].message) == (
         HealthLevel.OK,
-        f"`{account}`@`%` has what it needs",
+        f"`{account}`@`%` has all privileges that it needs",
     )
     assert after["secondary-grants"].level is HealthLevel.OK
 

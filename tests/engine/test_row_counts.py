@@ -91,7 +91,7 @@ def test_answers_that_something_shortens_do_not_end_a_range(
     assert sum(c.row_count for c in found) == ROWS
     assert max(c.row_count for c in found) == 3
     limit_answers(monkeypatch, 0)
-    with pytest.raises(ChunkBroken, match="counts 1 row in a part of the table and gave 0"):
+    with pytest.raises(ChunkBroken, match="counts 1 row in a part of the table and sent 0"):
         chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
 
 
@@ -130,7 +130,7 @@ def test_a_whole_table_has_all_of_its_rows_or_is_refused(reader: Session, defini
     found = list(whole_table(reader, definition, packet_limit=1 << 20))
     assert sum(c.row_count for c in found) == ROWS
     reader.execute("SET SESSION sql_select_limit = 3")
-    with pytest.raises(ChunkBroken, match="counts 50 rows in a part of the table and gave 3"):
+    with pytest.raises(ChunkBroken, match="counts 50 rows in a part of the table and sent 3"):
         list(whole_table(reader, definition, packet_limit=1 << 20))
 
 

@@ -39,7 +39,7 @@ def test_a_resumed_plan_tells_which_rows_are_copied_again(copier: Copier) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ProgressStore, "verify", cut)
         copier.run(copier.plan(), stop=stop)
-    warning = f"{copier.schema}.bare: its copy begins again, as all its rows are read in one go"
+    warning = f"{copier.schema}.bare: its copy begins again, as all its rows are read in one snapshot"
     assert warning in copier.plan(TransferMode.RESUME).warnings
     copier.copy(TransferMode.RESUME)
     copier.compare()

@@ -65,7 +65,7 @@ def _told(caplog: pytest.LogCaptureFixture, said: str) -> logging.LogRecord:
 def test_all_is_well(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     found = _look(watched, lambda s: bool(s.findings)).findings
     assert {name for name, _, _ in found} == {"position", "retention-left", "quarantined-tables"}
-    record = _told(caplog, "caught up, lag 0.5s, last heard 2.")
+    record = _told(caplog, "caught up, lag 0.5s, last event 2.")
     assert (record.levelno, record.tag) == (logging.INFO, "HEALTH")  # type: ignore[attr-defined]
     check = watched.check("stream-watch")
     assert check.level is HealthLevel.OK
@@ -222,7 +222,7 @@ def test_columns_renamed_while_nothing_ran_are_told(watched: Watched, caplog: py
     with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board):
         while not any(name == "columns" for name, _, _ in board.status.findings):
             assert time.monotonic() < deadline, board.status
-    assert _told(caplog, f"brings them: {watched.schema}.u (b)").levelno == logging.WARNING
+    assert _told(caplog, f"adds them: {watched.schema}.u (b)").levelno == logging.WARNING
     watched.beat(Phase.CAUGHT_UP, findings=board.status.findings)
     assert watched.check("stream-watch").level is HealthLevel.WARNING
 

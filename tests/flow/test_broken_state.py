@@ -25,7 +25,7 @@ BROKEN = {
     "another engine": ("ALTER TABLE binlog_position ENGINE = MyISAM", "its engine is MyISAM"),
     "no key": ("ALTER TABLE stream_status DROP PRIMARY KEY", "its primary key is ()"),
     "a dropped table": ("DROP TABLE table_status", "no table table_status"),
-    "a GTID set": ("UPDATE binlog_position SET gtid = 'nonsense'", "'nonsense' is no GTID set"),
+    "a GTID set": ("UPDATE binlog_position SET gtid = 'nonsense'", "'nonsense' is not a GTID set"),
     "a table's state": ("UPDATE table_status SET state = 'asleep'", "record of {schema}.t that cannot be read"),
 }
 
@@ -165,5 +165,5 @@ def test_a_state_that_is_set_aside_names_the_other_instances_in_it(copied: Repli
     for statement in (other, "ALTER TABLE table_status DROP COLUMN reason"):
         copied.on_secondary(statement, schema=copied.state_schema)
     hint = copied.run("position", "show", "--json", code=13).error["hint"]
-    assert "sets the state of all its instances (db1, db9) aside" in hint
+    assert "keeps the state of all its instances (db1, db9) under other names" in hint
     assert "copies every table again, for each of them" in hint

@@ -109,7 +109,7 @@ def test_a_secondary_that_is_read_only_is_waited_for(ordinary: Replica) -> None:
     ordinary.wait_until_applied(stream)
     with variable(ordinary.secondaries["db1"], "read_only", "1"):
         change(ordinary)
-        stream.wait_for_log(r"\[RETRY\].*waits until it clears.*\((error )?1290\)")
+        stream.wait_for_log(r"\[RETRY\].*waits until the error clears.*\((error )?1290\)")
     finish(ordinary, stream)
 
 

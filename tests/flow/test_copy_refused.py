@@ -49,9 +49,9 @@ def test_a_definition_that_the_secondary_refuses_costs_no_table_and_no_stream(ol
     ended = replica.catch_up(code=3)
     rows = [("a", 1), ("b", 1), ("good", 2)]
     assert _rows(replica) == rows
-    advice = "once that is changed, `replica transfer --table shop.a --secondary db1` copies it again"
+    advice = "after you correct that, `replica transfer --table shop.a --secondary db1` copies it again"
     assert advice in ended.stderr
-    assert "hint: once that is changed, `replica transfer" in ended.stderr
+    assert "hint: after you correct that, `replica transfer" in ended.stderr
     for _ in range(2):
         states = replica.state("SELECT table_name, state, start_file != '', reason FROM table_status ORDER BY 1")
         assert [row[:3] for row in states] == [("a", "quarantined", 1), ("b", "quarantined", 1)]
@@ -62,7 +62,7 @@ def test_a_definition_that_the_secondary_refuses_costs_no_table_and_no_stream(ol
         check = next(
             c for c in replica.run("health", "--json", code=2).document["checks"] if c["name"] == "quarantined-tables"
         )
-        assert check["hint"].startswith("once that is changed, `replica transfer --table shop.a --table ")
+        assert check["hint"].startswith("after you correct that, `replica transfer --table shop.a --table ")
         # What is typed all the same is refused, and changes nothing.
         typed = replica.run("transfer", "--table", "shop.a", "--secondary", "db1", "--yes", code=14)
         assert "(error 1901)" in typed.stderr

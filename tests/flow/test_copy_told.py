@@ -47,7 +47,7 @@ def test_a_copy_is_seen_from_another_process_and_its_endings_have_their_names(fi
         shown = filled.run("position", "show", "--json").document["secondaries"][0]
         health = filled.run("health", "--json", code=1).document
     assert text.startswith("db1  transferring\n")
-    assert "behind   unknown until the copy is done" in text
+    assert "lag      unknown until the copy is done" in text
     copy = shown["copy"]
     assert (shown["phase"], shown["distance_bytes"], copy["tables"]) == ("transferring", None, 2)
     assert 10 <= copy["rows_copied"] < ROWS

@@ -125,13 +125,13 @@ def test_kept_servers_live_on_with_settings_that_work(demo: Demo) -> None:
 
 def _begin_another(demo: Demo) -> None:
     running = demo.start("--seconds", "600")
-    running.wait_for_log("begins to change them")
+    running.wait_for_log("customers begin to change them")
     assert running.end(signal.SIGTERM).code == 143
 
 
 @pytest.mark.parametrize(
     ("moment", "number", "code"),
-    [("begins to change them", signal.SIGINT, 130), ("both copies are made", signal.SIGTERM, 143)],
+    [("customers begin to change them", signal.SIGINT, 130), ("both copies are made", signal.SIGTERM, 143)],
     ids=["SIGINT", "SIGTERM"],
 )
 def test_a_stop_takes_everything_away(demo: Demo, moment: str, number: int, code: int) -> None:

@@ -135,7 +135,7 @@ def test_until_caught_up_ends_by_itself_also_where_nothing_is_to_do(copied: Repl
 
 def test_a_secondary_under_another_name_is_told_to_have_the_state_of_its_former_one(copied: Replica) -> None:
     copied.settings |= {"MARIA_SECONDARY_NAMES": "db01"}
-    said = "the state there is of db1: if that is this secondary under a former name, give it that name again"
+    said = "state schema holds the position of db1: if that is a former name of this secondary, give it that name again"
     assert said in copied.run("stream", code=14).stderr
     assert said in copied.run("transfer", code=14).stderr
     assert said in copied.run("health", code=2).stdout
@@ -151,7 +151,7 @@ def test_a_copy_under_another_name_ends_the_position_of_the_former_one(copied: R
     assert copied.state("SELECT instance FROM binlog_position") == [("other",)]
     # What is in the copy already would come once more under the former name.
     copied.settings |= {"MARIA_SECONDARY_NAMES": "db1"}
-    assert "the state there is of other" in copied.run("stream", "--until-caught-up", code=14).stderr
+    assert "the state schema holds the position of other" in copied.run("stream", "--until-caught-up", code=14).stderr
     copied.settings |= {"MARIA_SECONDARY_NAMES": "other"}
     copied.run("stream", "--until-caught-up")
     copied.assert_equal()
@@ -163,7 +163,7 @@ def test_a_server_that_is_named_twice_has_one_writer(copied: Replica) -> None:
     copied.settings |= {"MARIA_SECONDARY_NAMES": "other"}
     for command in (("transfer", "--restart", "--secondary", "other", "--yes"), ("stream", "--standby")):
         refused = copied.run(*command, code=15)
-        assert "other: another process writes the same tables into this server, under another name" in refused.stderr
+        assert "other: another process writes the same tables on this server, as another instance" in refused.stderr
     copied.settings |= {"MARIA_SECONDARY_NAMES": "db1"}
     copied.on_primary("INSERT INTO t VALUES (9)")
     copied.wait_until_applied(stream)

@@ -135,9 +135,7 @@ def test_a_mistyped_name_is_told_with_those_that_are_alike(replica: Replica) -> 
     replica.on_primary("CREATE TABLE orders (id INT PRIMARY KEY)", "CREATE TABLE items (id INT PRIMARY KEY)")
     replica.run("transfer")
     refused = replica.run("transfer", "--table", f"{replica.schema}.order", "--all", "--yes", "--json", code=2)
-    assert refused.error["hint"] == (
-        f"look at the name and at the filters; names that are alike: {replica.schema}.orders"
-    )
+    assert refused.error["hint"] == f"check the name and the filters; similar names: {replica.schema}.orders"
 
 
 def test_a_rename_into_the_filters_copies_the_table_beside_the_stream(replica: Replica) -> None:

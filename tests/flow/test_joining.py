@@ -138,7 +138,7 @@ def test_tables_tied_by_a_foreign_key_are_copied_while_the_stream_stands_still(r
     load = Load(replica.primary, replica.schema, relate)
     replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
     load.stop()
-    assert "brought up to the stream" not in stream.stderr
+    assert "catching up with the stream" not in stream.stderr
     finish(replica, stream)
 
 

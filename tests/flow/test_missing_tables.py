@@ -69,7 +69,7 @@ def test_tables_that_were_dropped_on_the_secondary_are_named_and_not_copied_unas
     assert "to copy" not in ended.stderr
     set_aside = copied.state("SELECT table_name FROM table_status WHERE state = 'quarantined' ORDER BY table_name")
     assert set_aside == ([("one",), ("two",)] if "DATABASE" in dropped else [("two",)])
-    assert re.search(r"two.*is not on the secondary, and the primary's log did not bring it", ended.stderr)
+    assert re.search(r"two.*is not on the secondary, and the primary's log did not create it", ended.stderr)
     options = [word for (name,) in set_aside for word in ("--table", f"{copied.schema}.{name}")]
     copied.run("transfer", *options, "--secondary", "db1", "--yes")
     copied.catch_up()

@@ -30,7 +30,7 @@ def test_a_secondary_that_failed_is_an_error_in_log_health_and_exit_code(two_sec
     assert alive["status"] == "critical"
     assert re.match(r"the process \(host \S+, pid \d+\) failed \S+ ago: ", alive["message"])
     assert "t: " in alive["message"]
-    assert alive["hint"] == "mend what it says, then `replica stream --secondary db1`"
+    assert alive["hint"] == "correct the cause, then `replica stream --secondary db1`"
     (other,) = (c for c in health["checks"] if (c["instance"], c["name"]) == ("db2", "stream-alive"))
     assert other["status"] == "ok"
     ended = running.end(signal.SIGTERM)

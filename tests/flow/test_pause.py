@@ -68,7 +68,7 @@ def test_a_paused_stream_stops_when_asked(replica: Replica, stream: Running) -> 
     replica.run("pause")
     assert stream.end(signal.SIGTERM).code == 0
     # Nobody is there to hear: the wish stays for the next one.
-    assert "nothing runs now" in replica.run("resume").stdout
+    assert "no process is running" in replica.run("resume").stdout
     replica.catch_up()
     replica.assert_equal()
 

@@ -117,8 +117,8 @@ def test_refused_while_a_stream_runs(copied: Replica) -> None:
 @pytest.mark.parametrize(
     ("away", "code", "said"),
     [
-        (("MARIA_PRIMARY_PORT",), 12, ("db1  finished", "primary  unreachable: ", "behind   unknown\n")),
-        (("MARIA_SECONDARY_PORTS",), 13, ("db1  unreachable", "saved    unreachable: ", "behind   unknown\n")),
+        (("MARIA_PRIMARY_PORT",), 12, ("db1  finished", "primary  unreachable: ", "lag      unknown\n")),
+        (("MARIA_SECONDARY_PORTS",), 13, ("db1  unreachable", "saved    unreachable: ", "lag      unknown\n")),
         (("MARIA_PRIMARY_PORT", "MARIA_SECONDARY_PORTS"), 12, ("db1  unreachable", "primary  unreachable: ")),
     ],
 )

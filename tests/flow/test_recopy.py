@@ -116,7 +116,7 @@ def test_a_run_up_to_the_end_advises_no_copy_of_a_quarantined_table_that_the_pri
     replica.on_primary("UPDATE bad SET n = 1", "RENAME TABLE bad TO good")
     ended = replica.catch_up(code=3)
     old, new = f"{replica.schema}.bad", f"{replica.schema}.good"
-    last_words = ended.stderr.partition("caught up, but for 2 quarantined tables")[2]
+    last_words = ended.stderr.partition("caught up, except for 2 quarantined tables")[2]
     assert f"`replica transfer --table {new}" in last_words
     assert f"not on the primary any more: {old}: if it was renamed on the primary" in last_words
     assert f"`replica transfer --table {old}" not in last_words
@@ -134,7 +134,8 @@ def test_a_quarantine_outlives_a_restart(replica: Replica) -> None:
     replica.on_secondary("DELETE FROM bad WHERE id = 2")
     replica.on_primary("UPDATE bad SET n = 1")
     ended = replica.catch_up(code=3)
-    said = f"error: db1: caught up, but for 1 quarantined table: {replica.schema}.bad\nhint: `replica transfer --table "
+    said = f"error: db1: caught up, except for 1 quarantined table: {replica.schema}.bad\nhint: `replica transfer"
+    said += " --table "
     assert said in ended.stderr
     assert ended.stdout.splitlines()[1].startswith("db1        finished")
     replica.on_primary("INSERT INTO bad VALUES (3, 3)")

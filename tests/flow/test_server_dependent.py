@@ -79,7 +79,7 @@ def test_what_cannot_be_copied_again_is_set_aside_by_name_and_nothing_else(repli
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0
     # Copying it as it is would be refused for the same reason: the advice says what has to change first.
-    assert "once that is changed, `replica transfer --table" in stream.stderr
+    assert "after you correct that, `replica transfer --table" in stream.stderr
     replica.catch_up(code=3)
     noted = dict(replica.state("SELECT table_name, reason FROM table_status WHERE state = 'quarantined'"))
     assert set(noted) == {"moments", "child"}

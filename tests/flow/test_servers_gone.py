@@ -84,7 +84,7 @@ def test_a_purged_position_says_what_to_type(replica: Replica, stream: Running) 
     lost = replica.run("stream", "--json", code=11)
     assert lost.error["error"] == "position_lost"
     assert "replica transfer" in lost.error["hint"]
-    assert f"what lies between {before} and {file}:4 is missing" in lost.error["message"]
+    assert f"the changes between {before} and {file}:4 are missing" in lost.error["message"]
     replica.run("transfer", "--restart", "--all", "--yes")
     replica.catch_up()
     replica.assert_equal()

@@ -27,7 +27,7 @@ _ALARM = re.compile(
     re.IGNORECASE,
 )
 _NO_POSITION = "no position is saved"  # true between two copies
-_STOLEN = re.compile(r"took over while this process stood still|another process took over")
+_STOLEN = re.compile(r"took over while this process was frozen|another process took over")
 _LINE = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) \[(?P<tag>\w+)\](?: \[(?P<instance>[^\]]+)\])? (?P<text>.*)")
 _PHASES = "starting|transferring|streaming|caught up|reconnecting|paused|standby|stopping|stopped|failed"
 _NAME = re.compile(r"\w+\.(\w+)")
@@ -98,7 +98,7 @@ def wrong_in_positions(document: Document, sample: Sample) -> list[str]:
     if report["failure"]:
         return []  # the secondary is away, or its state cannot be read: that is an error, not an answer
     if missing and report["distance_bytes"] == 0:
-        wrong.append(f"`position show` says behind 0 B, while {_told(missing, sample)}")
+        wrong.append(f"`position show` says lag 0 B, while {_told(missing, sample)}")
     # A stream learns of a lost position from its watch, which looks every half minute.
     if report["phase"] == "caught_up" and not sample.may_be_lost and (late := _later_than(missing, sample, 0.0)):
         wrong.append(f"`position show` says caught_up, while {_told(late, sample)}")

@@ -27,7 +27,9 @@ _NAMED_TABLES = 5  # `health` lists as many
 # A stream's watch looks every half minute: what it saw of a server that was down is told, with its age, until then.
 _OF_THE_WATCH = "`health` at rest, critical: stream-watch: the stream's own last check"
 # `health` tells the deaths of workers for ten minutes: a warning, and critical if there are three.
-_DEATH = re.compile(r"`health` at rest, \w+: stream-alive: .+ is caught up; its worker process died (\d+) time")
+_DEATH = re.compile(
+    r"`health` at rest, \w+: stream-alive: .+ is caught up; before it, the worker process died (\d+) time"
+)
 _OUTAGES = ("primary-connection: ", "secondary-connection: ")
 
 

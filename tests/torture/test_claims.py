@@ -50,7 +50,7 @@ def _positions(**changes: Any) -> dict[str, Any]:
 
 
 _CAUGHT_UP = _health(_check("lag", "caught up", value=0.0))
-_BEHIND = _health(_check("lag", "2 s behind", value=2.0))
+_BEHIND = _health(_check("lag", "2 s", value=2.0))
 _NONE = _health(_check("quarantined-tables", "none", value=0))
 _ORDERS = _health(_check("quarantined-tables", "torture.orders; torture.orders stopped at x: y", 2, value=1))
 _PAST = _health(_check("position", "binlog.000001:9 is past the end of its file", 2))
@@ -128,7 +128,7 @@ def test_what_is_not_over_at_rest_is_named(changes: dict[str, Any]) -> None:
 
 
 def test_a_warning_at_rest_is_named() -> None:
-    assert len(not_at_rest(_health(_check("lag", "9 s behind", 1)), _positions(), "db1")) == 1
+    assert len(not_at_rest(_health(_check("lag", "9 s", 1)), _positions(), "db1")) == 1
 
 
 _LOG = [
@@ -136,7 +136,7 @@ _LOG = [
     "2026-01-01T00:00:02.000Z [INFO] [db1] caught up at binlog.000001:9 lag 0.0s",
     "2026-01-01T00:00:02.500Z [INFO] [db2] caught up at binlog.000001:9 lag 0.0s",
     "2026-01-01T00:00:03.000Z [HEALTH] [db1] caught up, lag 0.0s; position: x is past the end of its file (4 bytes)",
-    "2026-01-01T00:00:04.000Z [ERROR] [db1] vm:7 writes: it took over while this process stood still, or was cut off",
+    "2026-01-01T00:00:04.000Z [ERROR] [db1] vm:7 writes: it took over while this process was frozen or cut off",
     "| a line of a trace",
 ]
 

@@ -117,12 +117,14 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
     for report in (r for r in reports if r.failure is None):
         wish = "paused" if report.is_pause_wanted else "not paused"
         if not report.holder:
-            text = f"{wish}; nothing runs now, and the next one will " + ("wait" if report.is_pause_wanted else "go on")
+            text = f"{wish}; no process is running, and the next one will " + (
+                "wait" if report.is_pause_wanted else "go on"
+            )
         elif (report.phase is Phase.PAUSED) == report.is_pause_wanted:
             text = f"{wish}: {holder_text(report.holder)} is {_words(report.phase)}"
         else:
             text = (
-                f"asked for; {holder_text(report.holder)} is still {_words(report.phase)}: it finishes its batch first"
+                f"requested; {holder_text(report.holder)} is still {_words(report.phase)}: it finishes its batch first"
             )
         lines.append(f"{paint.bold(report.instance)}: {text}")
     return "\n".join(lines)
@@ -268,7 +270,7 @@ def demo_text(report: DemoReport, paint: Painter) -> str:
         ),
     ]
     if report.env_file:
-        lines.append(f"the servers are up; settings for them: {report.env_file}")
+        lines.append(f"the servers are running; settings for them: {report.env_file}")
     return "\n".join(lines)
 
 
@@ -280,12 +282,12 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
         f"{paint.bold(report.instance)}  {_phase(report, paint)}",
         f"  saved    {saved}",
         f"  primary  {_known(report.primary)}",
-        f"  behind   {_distance(report)}",
+        f"  lag      {_distance(report)}",
     ]
     if report.copy:
         lines.append(f"  copy     {copy_text(report.copy)}")
     if report.message:
-        lines.append(f"  says     {short_reason(report.message, report.instance)}")
+        lines.append(f"  message  {short_reason(report.message, report.instance)}")
     if report.rows_uncommitted:
         lines.append(f"  applied  {uncommitted_text(report.rows_uncommitted)}")
     if report.lost:

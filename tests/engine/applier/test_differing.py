@@ -42,7 +42,7 @@ def table(bench: Bench, request: pytest.FixtureRequest) -> Bench:
 def differing(text: str) -> dict[str, int]:
     """Return by table how many rows the log says to have differed."""
     found: dict[str, int] = {}
-    for count, name in re.findall(r"(\d+) rows? of \S+\.(\w+) had other values", text):
+    for count, name in re.findall(r"(\d+) rows? of \S+\.(\w+) differed from the primary", text):
         found[name] = found.get(name, 0) + int(count)
     return found
 
@@ -57,7 +57,7 @@ def test_rows_that_differ_are_counted_by_table(table: Bench, caplog: pytest.LogC
         table.source.commit()
         table.stream()
     assert differing(caplog.text) == {"t": 2, "pair": 2}
-    told = [r for r in caplog.records if "had other values" in r.getMessage()]
+    told = [r for r in caplog.records if "differed from the primary" in r.getMessage()]
     assert {str(vars(r)["position"]) for r in told} == {str(place)}
     table.on_primary("UPDATE t SET word = 'uno' WHERE id = 1")
     table.stream()

@@ -61,7 +61,7 @@ def test_its_table_is_set_aside_and_the_others_go_on(broken: Bench, caplog: pyte
     assert broken.other.rows("SELECT id FROM bad") == []
     panics = [r for r in caplog.records if getattr(r, "tag", "") == "PANIC"]
     assert [r.getMessage().split()[0] for r in panics] == ["1/2", "2/2"]
-    assert "ZeroDivisionError while a INSERT event was handled" in panics[0].getMessage()
+    assert "ZeroDivisionError while the INSERT event was handled" in panics[0].getMessage()
     assert "; raised in test_panic.py:" in panics[0].getMessage()
     assert ":" in panics[0].position  # type: ignore[attr-defined]
     assert "secret" not in caplog.text

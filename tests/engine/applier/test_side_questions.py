@@ -69,10 +69,10 @@ def table(bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
 
 
 SIDE = {
-    "tables that somebody altered": ("SHA2(",),
-    "tables that are to be copied": ("SELECT schema_name, table_name, state", "table_status"),
-    "replay windows that have ended": ("DELETE FROM", "table_status"),
-    "tables that statements altered": ("DELETE FROM", "uncompared_table"),
+    "looking for tables that somebody altered": ("SHA2(",),
+    "looking for tables to copy": ("SELECT schema_name, table_name, state", "table_status"),
+    "deleting the records of ended replay windows": ("DELETE FROM", "table_status"),
+    "comparing tables that statements altered": ("DELETE FROM", "uncompared_table"),
 }
 
 
@@ -82,11 +82,11 @@ def test_a_question_beside_the_rows_is_asked_again(
     table: Bench, failing: Failing, caplog: pytest.LogCaptureFixture, what: str, error: tuple[int, str]
 ) -> None:
     start = table.here()
-    if what == "tables that statements altered":
+    if what == "comparing tables that statements altered":
         table.on_primary("ALTER TABLE t ADD COLUMN w INT")
     for number in range(3):
         table.on_primary(f"INSERT INTO t (id, v) VALUES ({number}, 1)", "UPDATE t SET v = v + 1")
-    if what == "replay windows that have ended":
+    if what == "deleting the records of ended replay windows":
         table.tables.save(TableRecord(table.name("t"), TableState.COPIED, start, table.here()))
     rounds = iter(range(500))
 
@@ -99,7 +99,7 @@ def test_a_question_beside_the_rows_is_asked_again(
         failing.words, failing.times, failing.error = SIDE[what], 2, error
         assert not stream.run(until_caught_up=False, is_interrupted=is_done, must_check_state=lambda: True)
     # One line, however often the question failed.
-    assert [r.getMessage().split(":")[0] for r in caplog.records] == [what]
+    assert [r.getMessage().split(":")[0] for r in caplog.records] == [f"{what} failed, trying again later"]
     # It was asked again: nothing is left to do.
     table.stream()
     assert table.tables.load() == {}
@@ -115,7 +115,7 @@ def test_a_window_that_cannot_be_forgotten_does_not_repeat_its_committed_batch(t
     with table.open() as sessions:
         stream = table.streaming(sessions, batching=replace(table.settings.batching, transactions=1))
         failing.words, failing.times, failing.error = (
-            SIDE["replay windows that have ended"],
+            SIDE["deleting the records of ended replay windows"],
             100,
             (1213, "Deadlock found"),
         )

@@ -248,7 +248,7 @@ def test_a_user_who_may_set_nothing_special(bench: Bench, plain_user: Server) ->
         bench.assert_equal()
     with globals_of(bench.secondary, hostile):
         bench.on_primary("ALTER TABLE t DROP w" if bench.is_mariadb else "CREATE TABLE u (v INT)")
-        with pytest.raises(ApplyRefused, match=rf"our user on db1 may not set .*\({hostile.split()[0]}\)"):
+        with pytest.raises(ApplyRefused, match=rf"this user on db1 may not set .*\({hostile.split()[0]}\)"):
             stream()
     # Once the secondary is as the primary, nothing has to be set.
     stream()

@@ -372,7 +372,7 @@ def test_a_hole_in_the_log_counts_for_places_before_it(
             reader = table.reader(start, by_gtid=by_gtid)
             reader.start()
             try:
-                with refused(UnsupportedEvent, "its binary log has a hole here (INCIDENT)"):
+                with refused(UnsupportedEvent, "a gap in its binary log (INCIDENT)"):
                     read_to(reader, Position(end.file, end.pos + 1))
             finally:
                 reader.stop()

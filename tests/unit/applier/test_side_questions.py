@@ -29,7 +29,7 @@ def test_what_may_clear_is_asked_again_and_said_once(errno: int, caplog: pytest.
         for _ in range(UNKNOWN_ATTEMPTS - 1):
             assert side.ask("locks", lambda: failing(errno), "nothing") == "nothing"
         assert side.ask("locks", lambda: "found", "nothing") == "found"
-    assert [r.getMessage() for r in caplog.records] == [f"locks: asked again later: db2: words (error {errno})"]
+    assert [r.getMessage() for r in caplog.records] == [f"locks failed, trying again later: db2: words (error {errno})"]
     # From there on it is counted anew.
     assert side.ask("locks", lambda: failing(errno), "nothing") == "nothing"
 

@@ -71,7 +71,7 @@ def test_what_may_be_meant_otherwise_is_a_warning_without_the_value(tmp_path: Pa
     path.write_text("MARIA_PASS=geheim #1\nMARIA_USER=${USER}\nREPLICA_SCHEMAS='${x}'\n")
     path.chmod(0o600)
     first, second = read_dotfile(path).warnings
-    assert first.startswith(f"{path}:1: MARIA_PASS: what follows ` #` is a comment")
+    assert first.startswith(f"{path}:1: MARIA_PASS: the text after ` #` is a comment")
     assert second.startswith(f"{path}:2: MARIA_USER: `${{...}}` is kept as it is")
     assert "geheim" not in first
 
@@ -81,7 +81,7 @@ def test_a_path_that_is_no_readable_file_is_a_problem_and_a_missing_one_is_not(t
     link.symlink_to(tmp_path / "gone")
     assert read_dotfile(tmp_path / "gone").problems == []
     assert "Is a directory" in read_dotfile(tmp_path).problems[0]
-    assert "a link to a file that is not there" in read_dotfile(link).problems[0]
+    assert "a link to a file that does not exist" in read_dotfile(link).problems[0]
 
 
 def test_a_file_with_a_password_that_every_user_can_read_is_warned_about_with_the_command() -> None:

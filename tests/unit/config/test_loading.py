@@ -88,7 +88,7 @@ def test_all_problems_come_at_once_and_name_their_variables() -> None:
         ({**BASE, "MARIA_SECONDARY_PORTS": "3306"}, "MARIA_SECONDARY_PORTS: has 1 item, MARIA_SECONDARY_HOSTS has 2"),
         ({**BASE, "MARIA_SECONDARY_NAMES": "x,x"}, "names must be unique"),
         ({**BASE, "MARIA_SECONDARY_NAMES": "a/b,c"}, "cannot be part of a file name"),
-        ({"MARIA_SECONDARY_HOSTS": "db2:3307"}, "'db2:3307' holds a port"),
+        ({"MARIA_SECONDARY_HOSTS": "db2:3307"}, "'db2:3307' contains a port"),
         ({"MARIA_SECONDARY_HOSTS": "mariadb-primary"}, "mariadb-primary:3306 is the primary"),
         ({"MARIA_SECONDARY_HOSTS": "a,a", "MARIA_SECONDARY_NAMES": "x,y"}, "a:3306 is named 2 times"),
         ({**BASE, "MARIA_SERVER_ID": "4294967295"}, "from 1 to 4294967292"),
@@ -146,7 +146,7 @@ def test_an_authority_that_is_not_used_is_a_warning(tmp_path: Path) -> None:
     authority.touch()
     environ = {**BASE, "MARIA_PRIMARY_TLS_CA": str(authority), "MARIA_PRIMARY_TLS": "required"}
     (warning,) = read_configuration(None, environ, NOWHERE).warnings
-    assert warning == "MARIA_PRIMARY_TLS_CA: is not used, as MARIA_PRIMARY_TLS=required checks no certificate"
+    assert warning == "MARIA_PRIMARY_TLS_CA: is not used, because MARIA_PRIMARY_TLS=required checks no certificate"
 
 
 def test_misspelt_variables_are_warned_about() -> None:
@@ -182,7 +182,7 @@ def test_filters_that_can_select_nothing_are_refused() -> None:
     for name, text, expected in (
         ("REPLICA_SCHEMAS", "`shop`", "is in quotes"),
         ("REPLICA_SCHEMAS", '"shop"', "is in quotes"),
-        ("REPLICA_SCHEMAS", "shop_*", "patterns are for REPLICA_TABLES"),
+        ("REPLICA_SCHEMAS", "shop_*", "patterns belong in REPLICA_TABLES"),
         ("REPLICA_SCHEMAS", "shop,", "item 2 of 2 is empty"),
         ("REPLICA_TABLES", "replica.", "is not schema.table"),
         ("REPLICA_TABLES", ".orders", "is not schema.table"),

@@ -79,7 +79,7 @@ def test_an_answer_to_another_session_is_not_believed(wrong: int) -> None:
 
 
 def test_answers_that_never_agree_are_told() -> None:
-    with pytest.raises(PrimaryError, match="the place of a snapshot cannot be told"):
+    with pytest.raises(PrimaryError, match="the position of a snapshot cannot be read"):
         opened(Primary([OURS, ANOTHER] * 200))
 
 

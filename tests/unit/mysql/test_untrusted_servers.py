@@ -146,12 +146,12 @@ ASKED = {
     "old password": (asking(switch_to(b"mysql_old_password")), "not supported"),
     "unknown": (asking(switch_to(b"parsec")), "not supported"),
     "caching_sha2 with a key": (
-        asking(switch_to(b"caching_sha2_password"), b"\x01\x04", public_key()), "a key of its own"
+        asking(switch_to(b"caching_sha2_password"), b"\x01\x04", public_key()), "a key that it sent"
     ),
     "caching_sha2 from the greeting": (
-        asking(b"\x01\x04", public_key(), plugin=b"caching_sha2_password"), "a key of its own"
+        asking(b"\x01\x04", public_key(), plugin=b"caching_sha2_password"), "a key that it sent"
     ),
-    "sha256 with a key": (asking(switch_to(b"sha256_password"), public_key()), "a key of its own"),
+    "sha256 with a key": (asking(switch_to(b"sha256_password"), public_key()), "a key that it sent"),
 }  # fmt: skip
 
 

@@ -49,5 +49,5 @@ def test_what_comes_after_a_quiet_second_is_logged_at_once(caplog: pytest.LogCap
     assert lines.is_waiting
     now[0] += 1.0
     lines.take(BatchStats(), Position("log.1", 5))
-    assert caplog.messages[-1] == "2 statements passed over: a reason"
+    assert caplog.messages[-1] == "2 statements skipped: a reason"
     assert not lines.is_waiting
