@@ -40,20 +40,33 @@ class _Column:
     must_be_given: bool = False
 
 
-def read_layout(session: Session, state_schema: str, tables: Mapping[str, str]) -> frozenset[str]:
-    """Return which of the tables exist. `tables` are the column lists of their CREATE TABLE by name.
+def read_columns(session: Session, state_schema: str) -> dict[str, list[Row]]:
+    """Return the columns of all tables in a schema, by the tables' names. Raises ServerError."""
+    columns: dict[str, list[Row]] = {}
+    for row in session.rows(_COLUMNS_QUERY, state_schema):
+        columns.setdefault(str(row[0]), []).append(row)
+    return columns
+
+
+def check_layout(
+    session: Session, state_schema: str, columns: Mapping[str, list[Row]], tables: Mapping[str, str]
+) -> None:
+    """Check the tables that exist.
+
+    Args:
+        session: a session to the secondary.
+        state_schema: the name of the state schema.
+        columns: what `read_columns` returned.
+        tables: the column lists of the tables' CREATE TABLE, by name.
 
     Raises:
         StateBroken: a table is not as this version makes it.
-        ServerError: the query failed.
+
     """
-    rows: dict[str, list[Row]] = {}
-    for row in session.rows(_COLUMNS_QUERY, state_schema):
-        rows.setdefault(str(row[0]), []).append(row)
-    existing = sorted(rows.keys() & tables.keys())
+    existing = sorted(columns.keys() & tables.keys())
     for name in existing:
         if fault := _fault(
-            str(rows[name][0][1] or "no engine"), _wanted_columns(tables[name]), _existing_columns(rows[name])
+            str(columns[name][0][1] or "no engine"), _wanted_columns(tables[name]), _existing_columns(columns[name])
         ):
             raise StateBroken(
                 f"{session.server.name}: {quote(state_schema)}.{name} is not the table that this version of replica "
@@ -61,7 +74,6 @@ def read_layout(session: Session, state_schema: str, tables: Mapping[str, str]) 
                 hint="correct it, or run the version that made it; "
                 + set_aside_hint(state_schema, existing, instances_of(session, state_schema, existing)),
             )
-    return frozenset(existing)
 
 
 def instances_of(session: Session, state_schema: str, existing: Iterable[str], *, filters: str = "") -> list[str]:

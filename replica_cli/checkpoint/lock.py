@@ -230,6 +230,11 @@ def standby_lock_name(state_schema: str, instance: str) -> str:
     return _hashed(f"{state_schema}\0standby\0{instance}")
 
 
+def migration_lock_name(state_schema: str) -> str:
+    """Return the name of the lock that a process holds while it migrates the state schema."""
+    return _hashed(f"{state_schema}\0migration")
+
+
 def _hashed(text: str) -> str:
     # Lock names have 64 characters at most, and are shared by the whole server.
     return "replica:" + hashlib.sha256(text.encode()).hexdigest()[:32]

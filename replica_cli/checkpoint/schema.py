@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.layout import instances_of, read_layout, set_aside_hint
+from replica_cli.checkpoint.layout import check_layout, instances_of, read_columns, set_aside_hint
+from replica_cli.checkpoint.versions import STATE_VERSION, VERSION, migrate, read_version, version_statement
 from replica_cli.core.errors import StateBroken
 from replica_cli.sqlbuilder.identifiers import quote
 
@@ -115,19 +116,20 @@ _TABLES = {
     "uncompared_table": _UNCOMPARED_TABLE,
     "xa_prepared": _XA_PREPARED,
     "stream_status": _STREAM_STATUS,
+    "state_version": STATE_VERSION,
 }
 # Every version makes these together. So if there is a position and one of them is missing, it was dropped.
 _FIRST_TABLES = frozenset({"binlog_position", "table_status", "transfer_progress", "ddl_intent", "stream_status"})
 
 
 def create_state_schema(session: Session, state_schema: str) -> None:
-    """Create what is missing of the state schema; an existing one stays as it is.
+    """Create what is missing of the state schema, and migrate a schema of an older version.
 
     Raises:
-        StateBroken: the schema is not as this version writes it.
+        StateBroken: the schema is not as this version writes it, or a later version made it.
         ServerError: a statement failed.
     """
-    existing = existing_state_tables(session, state_schema)
+    existing, version = _existing(session, state_schema)
     database = f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     missing = [
         f"CREATE TABLE IF NOT EXISTS {quote(state_schema)}.{name} ({columns}) "
@@ -137,6 +139,10 @@ def create_state_schema(session: Session, state_schema: str) -> None:
     ]
     if missing:
         session.execute_each([database.encode(), *missing])
+    if not existing:
+        session.execute(version_statement(state_schema))
+    elif version < VERSION:
+        migrate(session, state_schema)
 
 
 def state_tables() -> frozenset[str]:
@@ -148,11 +154,21 @@ def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]
     """Return which of the state tables exist.
 
     Raises:
+        StateTooNew: a later version made the schema.
         StateBroken: a table has another layout, or was dropped although there is a saved position. Without the tables'
             records the stream would go on as if no table was quarantined or partly copied.
         ServerError: a query failed.
     """
-    existing = read_layout(session, state_schema, _TABLES)
+    return _existing(session, state_schema)[0]
+
+
+def _existing(session: Session, state_schema: str) -> tuple[frozenset[str], int]:
+    """Return which of the state tables exist, and their version."""
+    columns = read_columns(session, state_schema)
+    existing = frozenset(columns.keys() & _TABLES.keys())
+    # Before the layout: tables of a later version may have other columns.
+    version = read_version(session, state_schema) if "state_version" in existing else 1
+    check_layout(session, state_schema, columns, _TABLES)
     missing = sorted(_FIRST_TABLES - existing)
     if missing and "binlog_position" in existing and _has_positions(session, state_schema):
         raise StateBroken(
@@ -160,7 +176,7 @@ def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]
             f"{', '.join(missing)}: what it held is lost",
             hint=set_aside_hint(state_schema, existing, instances_of(session, state_schema, existing)),
         )
-    return existing
+    return existing, version
 
 
 def _has_positions(session: Session, state_schema: str) -> bool:

@@ -142,6 +142,12 @@ class StateBroken(SecondaryError):
     code = "state_broken"
 
 
+class StateTooNew(StateBroken):
+    """A later version of replica made the state schema."""
+
+    code = "state_too_new"
+
+
 class UnfinishedTransfer(ReplicaError):
     """A first copy was begun and is not finished."""
 
