@@ -20,13 +20,13 @@ from replica_cli.applier.builder import WorkBuilder
 from replica_cli.applier.commit_tracker import Batch, CommitTracker
 from replica_cli.applier.ddl_schemas import empties_schema
 from replica_cli.applier.decision import Verdict
-from replica_cli.applier.failures import NeedsDiagnosis, is_retryable, with_position
+from replica_cli.applier.failures import is_retryable, with_position
 from replica_cli.applier.panic import noticing_bugs
 from replica_cli.applier.quarantine import forget_dropped, quarantine_tables
 from replica_cli.applier.side_questions import SideQuestions
-from replica_cli.applier.window import Mode, TableChangedInWindow
+from replica_cli.applier.window import Mode
 from replica_cli.checkpoint.intents import position_of
-from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.core.errors import ApplyRefused, NeedsDiagnosis, ReplicaError, TableChangedInWindow
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.core.status import TableState
 from replica_cli.core.wording import counted

@@ -7,8 +7,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from replica_cli.applier.panic import works_of
-from replica_cli.applier.window import Mode, TableChangedInWindow
-from replica_cli.core.errors import Drift
+from replica_cli.applier.window import Mode
+from replica_cli.core.errors import Drift, TableChangedInWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.ddl_decisions import DdlDecisions
 from replica_cli.applier.ddl_schemas import empties_schema
 from replica_cli.applier.decision import Decision, Verdict
-from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ReplicaError
+from replica_cli.core.errors import PreparedTransactionOverlap, TableChangedInWindow
 from replica_cli.core.events import XaPhase
 
 if TYPE_CHECKING:
@@ -45,12 +44,6 @@ class CatchupDdlPolicy(DdlDecisions):
                 tuple(touched), f"{parsed.kind} at {transaction.start}, before it joined the stream"
             )
         return Decision(Verdict.IGNORE, "the stream applies it")
-
-
-class PreparedTransactionOverlap(ReplicaError):
-    """A prepared transaction may hold rows of a re-copied table that were logged before its copy began."""
-
-    code = "xa_met"
 
 
 def without_xa(transactions: Iterable[Transaction], empty_xids: set[str]) -> Iterator[Transaction]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl_schemas import empties_schema, selected_tables
 from replica_cli.applier.decision import Decision, Verdict
-from replica_cli.applier.window import Mode, TableChangedInWindow
+from replica_cli.applier.window import Mode
 from replica_cli.core.commands import passing_advice, table_options
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.sqlbuilder.effects import makes_new_table, new_names, touches_only_server_tables
 from replica_cli.sqlbuilder.showing import masked, shown

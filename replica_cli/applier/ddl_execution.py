@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl_schemas import drop_tables
-from replica_cli.applier.window import StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.intents import Intent, digest, position_of
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, StatementInDoubt, TableChangedInWindow
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
 from replica_cli.mysql.errnos import ServerError

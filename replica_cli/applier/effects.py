@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
-from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.core.errors import TableChangedInWindow
 from replica_cli.mysql.catalog import read_table
 from replica_cli.sqlbuilder.clauses import dropped_constraints
 from replica_cli.sqlbuilder.effects import is_made_of_query, is_of_tablespace, refused_engine

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.intents import position_of
-from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.core.errors import ApplyRefused, ReplicaError, TableChangedInWindow
 from replica_cli.mysql.errnos import Remedy, ServerError
 
 if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
-
-
-class NeedsDiagnosis(ReplicaError):
-    """A transaction that shares no batch (large, XA, or with statements) failed, and the row that fails is not known.
-
-    The worker applies it again with the diagnostic engine.
-    """
-
-    code = "not_exact"
 
 
 def is_retryable(error: BaseException) -> bool:

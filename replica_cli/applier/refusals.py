@@ -10,11 +10,10 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.intents import position_of
 from replica_cli.checkpoint.tables import OF_SECONDARY
 from replica_cli.core.commands import passing_advice
-from replica_cli.core.errors import ApplyRefused, LockWait
+from replica_cli.core.errors import ApplyRefused, LockWait, TableChangedInWindow
 from replica_cli.core.wording import counted
 from replica_cli.mysql.errnos import (
     CANNOT_DROP,

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from replica_cli.error_policy import UNKNOWN_ATTEMPTS
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-# An error with an unknown number may go away. After this number of attempts it ends the stream.
-UNKNOWN_ATTEMPTS = 6
 
 
 @dataclass(slots=True)

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.time_zones import TimeZones
-from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.commands import table_options
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 from replica_cli.mysql.collations import codec_of, has_one_byte, is_ambiguous
 from replica_cli.sqlbuilder.alteration import doubts
 from replica_cli.sqlbuilder.charsets import (

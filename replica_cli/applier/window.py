@@ -8,7 +8,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.intents import position_of
-from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.status import NOT_STREAMED, TableState
 
 if TYPE_CHECKING:
@@ -18,37 +17,6 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
-
-
-# The fifth refusal quarantines the table: four new copies did not help, so the window is not the cause.
-REFUSALS_LIMIT = 5
-
-
-class TableChangedInWindow(ReplicaError):
-    """A table was altered while it was copied, or does not fit the log inside its window: it is copied again."""
-
-    code = "table_changed_in_window"
-
-    def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
-        super().__init__(f"{', '.join(map(str, tables))}: {reason}")
-        self.tables = tables
-        self.place: Position | None = None  # of its transaction (checkpoint.intents.place_of), if that is known
-
-
-class StatementInDoubt(TableChangedInWindow):
-    """It is not known whether a statement ran before a kill: its tables are copied again, and it is not run."""
-
-    code = "statement_in_doubt"
-
-
-class RefusedInWindow(ApplyRefused):
-    """The secondary refuses a row inside its table's replay window.
-
-    The row may have been written for another definition. If a table is altered before the copy's position and altered
-    back after it, the copy reads the same definition both times and does not notice. The next copy begins later.
-    """
-
-    code = "refused_in_window"
 
 
 class Mode(Enum):

@@ -11,9 +11,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.window import RefusedInWindow
 from replica_cli.core.commands import table_options
-from replica_cli.core.errors import ApplyRefused, ReplicaError, RowExists, RowMissing
+from replica_cli.core.errors import ApplyRefused, RefusedInWindow, ReplicaError, RowExists, RowMissing
 from replica_cli.core.events import RowKind
 from replica_cli.core.wording import counted
 from replica_cli.mysql.errnos import (

@@ -223,6 +223,48 @@ class CorruptEvent(UnsupportedEvent):
     is_retryable = True
 
 
+class TableChangedInWindow(ReplicaError):
+    """A table was altered while it was copied, or does not fit the log inside its window: it is copied again."""
+
+    code = "table_changed_in_window"
+
+    def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
+        super().__init__(f"{', '.join(map(str, tables))}: {reason}")
+        self.tables = tables
+        self.place: Position | None = None  # of its transaction (checkpoint.intents.position_of), if that is known
+
+
+class StatementInDoubt(TableChangedInWindow):
+    """It is not known whether a statement ran before a kill: its tables are copied again, and it is not run."""
+
+    code = "statement_in_doubt"
+
+
+class RefusedInWindow(ApplyRefused):
+    """The secondary refuses a row inside its table's replay window.
+
+    The row may have been written for another definition. If a table is altered before the copy's position and altered
+    back after it, the copy reads the same definition both times and does not notice. The next copy begins later.
+    """
+
+    code = "refused_in_window"
+
+
+class NeedsDiagnosis(ReplicaError):
+    """A transaction that shares no batch (large, XA, or with statements) failed, and the row that fails is not known.
+
+    The worker applies it again with the diagnostic engine.
+    """
+
+    code = "not_exact"
+
+
+class PreparedTransactionOverlap(ReplicaError):
+    """A prepared transaction may hold rows of a re-copied table that were logged before its copy began."""
+
+    code = "xa_met"
+
+
 class Panic(ApplyRefused):
     """A bug of `replica` raised an exception at one event; the event's transaction was rolled back.
 

@@ -51,6 +51,11 @@ class ServerError(ReplicaError):
         return self.remedy is Remedy.RECONNECT
 
     @property
+    def is_unreachable(self) -> bool:
+        """Return True if no connection could be made."""
+        return self.errno in (CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR)
+
+    @property
     def is_unknown(self) -> bool:
         """Return True if this module does not know the number, so that the error may go away.
 

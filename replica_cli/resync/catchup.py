@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.catchup_ddl import CatchupDdlPolicy, without_xa
 from replica_cli.applier.lock_waits import LockPatience
-from replica_cli.applier.window import TableChangedInWindow, Windows
+from replica_cli.applier.window import Windows
 from replica_cli.checkpoint.joining import JoinPositions, NoIntents
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.checkpoint.uncompared import UncomparedStore
-from replica_cli.core.errors import CorruptEvent, Fenced
+from replica_cli.core.errors import CorruptEvent, Fenced, TableChangedInWindow
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect

@@ -9,21 +9,37 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.catchup_ddl import PreparedTransactionOverlap
-from replica_cli.applier.side_questions import UNKNOWN_ATTEMPTS
-from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, TableChangedInWindow
 from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.errors import ApplyRefused, Drift, Interrupted, Panic, PositionLost, ReplicaError
+from replica_cli.core.errors import (
+    ApplyRefused,
+    Drift,
+    Interrupted,
+    Panic,
+    PositionLost,
+    PreparedTransactionOverlap,
+    ReplicaError,
+    TableChangedInWindow,
+)
 from replica_cli.core.quarantine import with_failure, with_refusal
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import NOT_STREAMED, UNFINISHED, TableState
+from replica_cli.error_policy import (
+    Action,
+    CopyAgain,
+    History,
+    Limits,
+    Quarantine,
+    Reconnect,
+    RetryTable,
+    Stop,
+    action_for,
+)
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
@@ -108,8 +124,8 @@ class TableResync:
         self._error: ReplicaError | None = None
         self._has_ended = threading.Event()
         self._catching_up: tuple[TableName, ...] = ()
-        self._failures: Counter[TableName] = Counter()
-        self._lost = self._unknown = self._copies = 0
+        self._history = History()
+        self._copies = 0
         self._thread = threading.Thread(target=self._run, name="re-sync", daemon=True)
 
     def start(self) -> None:
@@ -209,19 +225,24 @@ class TableResync:
         elif isinstance(error, PreparedTransactionOverlap):
             self._request_copy(self._catching_up, error.message)
             self._error = self._error or error
-        elif isinstance(error, ServerError) and error.may_clear and self._may_wait(error):
-            self._lost += 1
-            self._unknown += error.is_unknown
+        elif isinstance(error, ServerError) and isinstance(action := self._action_for(error), Reconnect):
             log(
                 logger, logging.WARNING, Tag.WARN, "the re-sync waits: %s", error.message,
                 instance=self._server.name,
             )  # fmt: skip
-            self._end.wait(max(1.0, delay_after(self._lost, self._settings.retry)))
+            self._end.wait(max(1.0, delay_after(action.attempt, self._settings.retry)))
         else:
             self._error = error
 
-    def _may_wait(self, error: ServerError) -> bool:
-        return not error.is_unknown or self._unknown + 1 < UNKNOWN_ATTEMPTS
+    def _action_for(self, error: ReplicaError) -> Action:
+        self._history = self._history.with_error(error, time.monotonic())
+        # The stream ends with its own limit of attempts, which also ends the re-sync.
+        limits = Limits(0, self._settings.apply.table_failures, self._settings.retry.attempts)
+        return action_for(error, self._history, limits, stops_for_tables=self._must_stop_for_tables)
+
+    @property
+    def _must_stop_for_tables(self) -> bool:
+        return self._settings.apply.on_table_failure is TableFailurePolicy.STOP
 
     def _copy_and_catch_up(self) -> None:
         with connect(self._server, self._settings.network) as session:
@@ -268,7 +289,7 @@ class TableResync:
 
     def _raise_if_fatal(self, error: ApplyRefused) -> None:
         """Raise the error if the failure of a table ends the stream."""
-        if self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+        if self._must_stop_for_tables:
             raise error
 
     def _publish(self, progress: TransferProgress) -> None:
@@ -293,23 +314,23 @@ class TableResync:
         table = error.table
         if table is None:
             raise error
-        self._failures[table] += 1
-        count, limit = self._failures[table], self._settings.apply.table_failures
-        tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
-        if isinstance(error, RefusedInWindow):
-            limit = REFUSALS_LIMIT
+        action = self._action_for(error)
+        if not isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
+            raise error
         log(
-            logger, logging.ERROR, tag, "%d/%d %s", count, limit, error.message.removeprefix(f"{table}: "),
+            logger, logging.ERROR, Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE, "%d/%d %s", action.count,
+            action.limit, error.message.removeprefix(f"{table}: "),
             instance=self._server.name, schema=table.schema, table=table.table,
         )  # fmt: skip
-        if isinstance(error, RefusedInWindow) and count < limit:
-            self._request_copy((table,), error.message)
-            return
-        if count < limit and not isinstance(error, Drift | Panic):
-            self._end.wait(delay_after(count, self._settings.retry))
-            return
-        self._raise_if_fatal(ApplyRefused(error.message, hint=error.hint))
-        self._quarantine(store, [table], error.message)
+        match action:
+            case CopyAgain():
+                self._request_copy((table,), error.message)
+            case RetryTable():
+                self._end.wait(delay_after(action.count, self._settings.retry))
+            case Quarantine():
+                self._quarantine(store, [table], error.message)
+            case Stop():
+                raise ApplyRefused(error.message, hint=error.hint)
 
     def _quarantine(
         self,

@@ -10,11 +10,10 @@ from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted, LockHeld, PrimaryError, ReplicaError, SecondaryError
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
+from replica_cli.error_policy import ChunkHistory, Limits, Stop, copy_action_for
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.errnos import (
-    CR_CONN_HOST_ERROR,
-    CR_CONNECTION_ERROR,
     DUPLICATES,
     Remedy,
     ServerError,
@@ -55,8 +54,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RESTARTS_LIMIT = 5
-_LOSSES_LIMIT = 10
-_UNREACHABLE = frozenset({CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR})
 
 
 class Worker:
@@ -155,7 +152,8 @@ class Worker:
 
     def _with_retries(self, work: Callable[[], None]) -> None:
         """Do the work; repeat it after an error that may go away."""
-        attempt = losses = 0
+        history = ChunkHistory()
+        limits = Limits(self._retry.reconnect_attempts, 0, self._retry.attempts)
         while True:
             before = self._commits
             try:
@@ -168,21 +166,11 @@ class Worker:
             except ServerError as error:
                 # An open transaction is rolled back with its connection. The progress row says what was committed.
                 self._connections.close()
-                if error.remedy is Remedy.FATAL:
-                    raise
-                attempt = 1 if self._commits > before else attempt + 1
-                # The worker waits for a server that cannot be reached. But it gives up on a server that hangs up on the
-                # same chunk again and again, for example because something between them does not pass a packet:
-                # otherwise it would try for ever.
-                was_lost = error.is_connection_lost and error.errno not in _UNREACHABLE and self._commits == before
-                losses = losses + 1 if was_lost else 0
-                if losses >= _LOSSES_LIMIT:
-                    raise
-                limit = self._retry.attempts if error.remedy is Remedy.RETRY else self._retry.reconnect_attempts
-                if limit and attempt >= limit:
+                history = history.with_error(error, has_committed=self._commits > before)
+                if isinstance(copy_action_for(error, history, limits), Stop):
                     raise
                 self._log(logging.WARNING, "trying again after: %s", error.message)
-                if self._stop.wait(delay_after(attempt, self._retry)):
+                if self._stop.wait(delay_after(history.attempts, self._retry)):
                     raise Interrupted("asked to stop while waiting to try again") from error
 
     def _begin(self, run: TableRun) -> None:
@@ -445,7 +433,7 @@ class Worker:
             raise error
         if not isinstance(error, ServerError) or error.remedy is Remedy.RETRY or is_of_table(error):
             return
-        if not error.is_connection_lost or error.errno in _UNREACHABLE:
+        if not error.is_connection_lost or error.is_unreachable:
             raise error
         self._connections.close()
         for session in (self._connections.primary, self._connections.secondary):

@@ -11,9 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.differences import Aspect, Difference, Severity
-from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift, LockWait
+from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift, LockWait, TableChangedInWindow
 from replica_cli.core.status import TableState
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.logs import Tag, log

@@ -9,16 +9,11 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.catchup_ddl import PreparedTransactionOverlap
-from replica_cli.applier.failures import NeedsDiagnosis
 from replica_cli.applier.lock_waits import LockPatience
-from replica_cli.applier.side_questions import UNKNOWN_ATTEMPTS
-from replica_cli.applier.window import REFUSALS_LIMIT, RefusedInWindow, StatementInDoubt, TableChangedInWindow
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter
@@ -39,7 +34,8 @@ from replica_cli.core.errors import (
     Panic,
     PositionMissing,
     ReplicaError,
-    ServerIdTaken,
+    StatementInDoubt,
+    TableChangedInWindow,
     UnfinishedTransfer,
 )
 from replica_cli.core.quarantine import copy_advice, with_failure, with_refusal
@@ -49,8 +45,20 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import UNFINISHED, Phase, TableState
 from replica_cli.core.wording import counted, rolled_back_text
+from replica_cli.error_policy import (
+    Action,
+    CopyAgain,
+    History,
+    Limits,
+    Quarantine,
+    Reconnect,
+    Repeat,
+    RetryTable,
+    Stop,
+    WaitForLock,
+    action_for,
+)
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.resync.copying import (
     ask_for_copies,
     can_be_resynced,
@@ -81,15 +89,6 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
-
-# The number of attempts to connect with short waits, before the waits follow the settings.
-_QUICK_ATTEMPTS = 5
-_CORRUPT_ATTEMPTS = 2
-_PANICS_LIMIT = 2
-# Two replicas with one server id end each other's dump connection in turns. A worker whose connection was ended this
-# often, within this time, ends.
-_KICKS_LIMIT = 4
-_KICK_SECONDS = 300.0
 
 
 class Worker:
@@ -125,10 +124,7 @@ class Worker:
         self._advice = ""
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
-        self._lost = self._unknown = 0
-        self._kicks: list[float] = []
-        self._last_error_position: object = None
-        self._failures: Counter[TableName | None] = Counter()
+        self._history = History()
         self._asked_by: dict[TableName, Position | None] = {}  # the transactions that caused copies
 
     def run(self) -> WorkerReport:
@@ -388,103 +384,147 @@ class Worker:
                 transaction_position=transaction_position,
             )
 
-    def _handle(  # noqa: PLR0911 - one return for each kind of error
-        self, error: ReplicaError
-    ) -> ReplicaError | None:
+    def _handle(self, error: ReplicaError) -> ReplicaError | None:
         """Do what an error needs before the next attempt. Return the error if it ends the worker, else None."""
-        position = self._board.status.position
-        if position != self._last_error_position:
-            # Something was applied since the last error: count the attempts from zero.
-            self._last_error_position, self._lost, self._unknown = position, 0, 0
-            self._failures.clear()
-        self._must_be_exact = isinstance(error, NeedsDiagnosis)
-        # Another standby was faster and holds the lock.
-        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice) and self._must_stand_by()
-        # A lost lock is requested again. If another process has it, that request fails with another error.
-        if isinstance(error, LockLost):
-            log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=self._server.name)
-        if is_beaten or isinstance(error, NeedsDiagnosis | LockLost):
-            return None
-        if isinstance(error, TableChangedInWindow):
-            return self._ask_for_copies(error)
-        if isinstance(error, PreparedTransactionOverlap):
-            self._must_copy_first = True
-            return None
-        if isinstance(error, ServerIdTaken):
-            return self._server_id_taken(error)
-        if isinstance(error, ServerError):
-            return self._reconnect(error)
-        if isinstance(error, CorruptEvent):
-            self._failures[None] += 1
-            return self._reconnect(error) if self._failures[None] < _CORRUPT_ATTEMPTS else error
-        return self._refused(error) if isinstance(error, ApplyRefused) else error
+        self._must_be_exact = False
+        while True:
+            try:
+                return self._do(self._action_for(error), error)
+            except ReplicaError as next_error:
+                # What the error needs failed itself, for example because the secondary cannot be reached.
+                error = next_error
 
-    def _refused(self, error: ApplyRefused) -> ReplicaError | None:
-        if isinstance(error, LockWait) and self._waits_for_lock(error):
-            return None
-        if error.table is not None:
-            return self._table_failed(error, error.table)
-        return self._panicked(error) if isinstance(error, Panic) else error
+    def _action_for(self, error: ReplicaError) -> Action:
+        # A standby that was slower than another one waits again.
+        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice | LockLost)
+        if is_beaten and self._must_stand_by():
+            return Repeat()
+        is_waiting = isinstance(error, LockWait) and not error.is_over
+        if isinstance(error, ApplyRefused) and not isinstance(error, CorruptEvent) and not is_waiting:
+            self._check_existence(error)
+        self._history = self._history.at(self._board.status.position).with_error(error, time.monotonic())
+        retry, apply = self._settings.retry, self._settings.apply
+        return action_for(
+            error,
+            self._history,
+            Limits(retry.reconnect_attempts, apply.table_failures, retry.attempts),
+            may_copy=self._request.may_transfer,
+            stops_for_tables=self._must_stop_for_tables,
+        )
 
-    def _waits_for_lock(self, error: LockWait) -> bool:
-        """Wait and return True if a statement may be tried again; False if it has waited as long as it may."""
-        if error.is_over:
-            return False
+    def _check_existence(self, error: ApplyRefused) -> None:
+        """Raise TableChangedInWindow if the table of an error exists on neither server.
+
+        Such a table was made just before the copy's start position and renamed or dropped before the copy read it: the
+        log holds its end and not its beginning. If it exists under another name, the table of that name is copied.
+        """
+        table = error.table
+        if table is None or not self._request.may_transfer:
+            return
+        if is_on_neither_side(self._settings, self._server, table):
+            raise TableChangedInWindow((table,), "is on neither server any more")
+
+    def _do(self, action: Action, error: ReplicaError) -> ReplicaError | None:
+        """Do what the policy says; return the error if the worker ends. Raises what fails meanwhile."""
+        if isinstance(error, ApplyRefused) and isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
+            self._log_attempt(error, action.count, action.limit)
+        match action:
+            case Repeat():
+                if isinstance(error, LockLost):
+                    log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=self._server.name)
+                self._must_be_exact = action.diagnoses
+                self._must_copy_first = self._must_copy_first or action.copies_first
+            case Reconnect():
+                self._reconnect(error, action)
+            case WaitForLock():
+                self._wait_for_lock(error)
+            case RetryTable():
+                if isinstance(error, ApplyRefused) and error.table is not None:
+                    self._stop.wait(delay_after(action.count, self._settings.retry))
+            case CopyAgain() | Quarantine():
+                self._give_tables_up(error, action)
+            case Stop():
+                return self._final(error)
+        return None
+
+    def _log_attempt(self, error: ApplyRefused, count: int, limit: int) -> None:
+        """Log a failed attempt. An error that ends the worker at once is logged by the report of its end alone."""
+        if not limit:
+            return
+        level, tag, where = logging.ERROR, Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE, ""
+        if isinstance(error, Panic):
+            tag, where = Tag.PANIC, f"; raised in {error.where}"
+            level = logging.ERROR if error.table is not None else logging.CRITICAL
+            logger.debug("the trace of the error", exc_info=error)
         table = error.table
         log(
+            logger, level, tag, "%d/%d %s%s", count, limit, error.message.removeprefix(f"{table}: "), where,
+            instance=self._server.name, schema=table.schema if table else None, table=table.table if table else None,
+            position=self._board.status.position,
+        )  # fmt: skip
+
+    def _final(self, error: ReplicaError) -> ReplicaError:
+        if isinstance(error, TableChangedInWindow):
+            tables = self._altered.renames.with_new_names(error.tables)
+            return ApplyRefused(error.message, hint=copy_advice(tables))
+        return error
+
+    def _wait_for_lock(self, error: ReplicaError) -> None:
+        """Wait before a statement is tried again that another connection of the secondary keeps from running."""
+        table = error.table if isinstance(error, LockWait) else None
+        position = error.position if isinstance(error, LockWait) else None
+        log(
             logger, logging.WARNING, Tag.RETRY, "attempt %d failed, waited %.0f s so far: %s", self._patience.attempts,
-            self._patience.waited_seconds, error.message, instance=self._server.name, position=error.position,
+            self._patience.waited_seconds, error.message, instance=self._server.name, position=position,
             schema=table.schema if table else None, table=table.table if table else None,
         )  # fmt: skip
         # The connection works, only the batch waits.
         self._board.set(phase=Phase.STREAMING, message=error.message)
         self._stop.wait(delay_after(self._patience.attempts, self._settings.retry))
         self._board.set(message="")
-        return True
 
-    def _panicked(self, error: Panic) -> ReplicaError | None:
-        """Return None for one more attempt from the saved position, then the error: no table to quarantine is known."""
-        self._failures[None] += 1
-        log(
-            logger, logging.CRITICAL, Tag.PANIC, "%d/%d %s; raised in %s", self._failures[None], _PANICS_LIMIT,
-            error.message, error.where, instance=self._server.name, position=self._board.status.position,
-        )  # fmt: skip
-        logger.debug("the trace of the error", exc_info=error)
-        return error if self._failures[None] >= _PANICS_LIMIT else None
-
-    def _ask_for_copies(self, error: TableChangedInWindow) -> ReplicaError | None:
-        tables = self._altered.renames.with_new_names(error.tables)
-        may_copy = self._request.may_transfer
-        if not may_copy and self._must_stop_for_tables:
-            return ApplyRefused(error.message, hint=copy_advice(tables))
-        if may_copy:
-            log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", error.message, instance=self._server.name)
-        try:
+    def _give_tables_up(self, error: ReplicaError, action: CopyAgain | Quarantine) -> None:
+        """Record that tables are copied again, or quarantine them, so that the stream goes on with the others."""
+        if isinstance(error, ApplyRefused) and isinstance(action, Quarantine):
             with self._open() as sessions:
-                if may_copy:
-                    ask_for_copies(self._settings, sessions.stores.tables, tables, error.message)
-                else:
-                    self._quarantine_all(sessions, tables, error)
-                for name in tables:
-                    self._asked_by[name] = error.place
-                    self._altered.forget(name)
-                    self._altered.renames.forget(name)
-                if isinstance(error, StatementInDoubt):
-                    # The intent is forgotten only after the copies are recorded: without both, the statement would run
-                    # a second time after a kill.
-                    sessions.stores.intents.forget()
-        except ReplicaError as lost:
-            return self._handle(lost)
-        return None
+                saved = sessions.stores.positions.load()
+                # Only the hint of a drift is used: other hints are for a stream that stops at the table.
+                advice = error.hint if isinstance(error, Drift) else None
+                start = error.position or (saved.position if saved else None)
+                for table in action.tables:
+                    self._quarantine(
+                        sessions, table, error.message, start, advice or "", transaction_position=error.place
+                    )
+                    self._history = self._history.without(table)
+            return
+        position = error.place if isinstance(error, TableChangedInWindow) else None
+        tables = self._altered.renames.with_new_names(action.tables)
+        named = isinstance(error, TableChangedInWindow) or error.message.startswith(f"{action.tables[0]}: ")
+        message = error.message if named else f"{action.tables[0]}: {error.message}"
+        if isinstance(action, CopyAgain):
+            log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again", message, instance=self._server.name)
+        with self._open() as sessions:
+            if isinstance(action, CopyAgain):
+                ask_for_copies(self._settings, sessions.stores.tables, tables, message)
+            else:
+                self._quarantine_all(sessions, tables, message, position)
+            for name in tables:
+                self._asked_by[name] = position
+                self._altered.forget(name)
+                self._altered.renames.forget(name)
+            if isinstance(error, StatementInDoubt):
+                # The intent is forgotten only after the copies are recorded: without both, the statement would run a
+                # second time after a kill.
+                sessions.stores.intents.forget()
 
     def _quarantine_all(
-        self, sessions: SecondarySessions, tables: Sequence[TableName], error: TableChangedInWindow
+        self, sessions: SecondarySessions, tables: Sequence[TableName], reason: str, position: Position | None
     ) -> None:
         """Quarantine the tables that only a copy can make equal, as the user allows no copies. The others stream on."""
         saved = sessions.stores.positions.load()
-        start = error.place or (saved.position if saved else None)
+        start = position or (saved.position if saved else None)
         for name in tables:
-            self._quarantine(sessions, name, error.message, start, transaction_position=error.place)
+            self._quarantine(sessions, name, reason, start, transaction_position=position)
 
     def _quarantine(
         self,
@@ -513,26 +553,17 @@ class Worker:
         else:
             quarantine(sessions.stores.tables, [record], instance=self._server.name)
 
-    def _reconnect(self, error: ReplicaError) -> ReplicaError | None:
-        if isinstance(error, ServerError) and not error.may_clear:
-            return error
+    def _reconnect(self, error: ReplicaError, action: Reconnect) -> None:
+        """Wait before the worker connects again; a stop waits for nothing."""
         if self._stop.is_set:
             self._log_rolled_back(error)
-            return None
-        self._lost += 1
-        limit = self._settings.retry.reconnect_attempts
-        # Unknown errors are counted apart: a server that was away for long may answer with one at first.
-        self._unknown += isinstance(error, ServerError) and error.is_unknown
-        if (limit and self._lost >= limit) or self._unknown >= UNKNOWN_ATTEMPTS:
-            return error
-        quick = float(min(self._lost, _QUICK_ATTEMPTS))
-        seconds = quick if self._lost <= _QUICK_ATTEMPTS else delay_after(self._lost, self._settings.retry)
+            return
+        seconds = float(action.attempt) if action.is_quick else delay_after(action.attempt, self._settings.retry)
         seconds = max(1.0, min(seconds, self._settings.retry.delay_limit))
-        is_waiting = isinstance(error, ServerError) and error.remedy is Remedy.WAIT
         log(
-            logger, logging.WARNING, Tag.RETRY if is_waiting else Tag.RECONNECT,
-            "waits until the error clears, attempt %d in %.0f s: %s" if is_waiting else "attempt %d in %.0f s: %s",
-            self._lost, seconds, error.message,
+            logger, logging.WARNING, Tag.RETRY if action.clears else Tag.RECONNECT,
+            "waits until the error clears, attempt %d in %.0f s: %s" if action.clears else "attempt %d in %.0f s: %s",
+            action.attempt, seconds, error.message,
             instance=self._server.name, position=self._board.status.position, subject=error.message,
         )  # fmt: skip
         self._board.set(
@@ -541,7 +572,6 @@ class Worker:
         )  # fmt: skip
         self._stop.wait(seconds)
         self._board.set(message="")
-        return None
 
     def _log_rolled_back(self, error: ReplicaError) -> None:
         """Log what a stop rolled back: if a batch takes too long, the stop ends the connections."""
@@ -551,61 +581,6 @@ class Worker:
             logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
             instance=self._server.name, position=status.position,
         )  # fmt: skip
-
-    def _server_id_taken(self, error: ServerIdTaken) -> ReplicaError | None:
-        """Connect again a few times: the other connection may be this worker's former one, or a standby's."""
-        now = time.monotonic()
-        self._kicks = [k for k in self._kicks if now - k < _KICK_SECONDS] + [now]
-        return error if len(self._kicks) >= _KICKS_LIMIT else self._reconnect(error)
-
-    def _table_failed(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
-        """Try again from the saved position after a table failed. Quarantine the table if it keeps failing."""
-        try:
-            is_gone = self._request.may_transfer and is_on_neither_side(self._settings, self._server, table)
-        except ReplicaError as lost:
-            return self._handle(lost)
-        if is_gone:
-            # The table was made just before the copy's start position and renamed or dropped before the copy read it:
-            # the log holds its end and not its beginning. If it exists under another name, the table of that name is
-            # copied.
-            return self._ask_for_copies(TableChangedInWindow((table,), "is on neither server any more"))
-        self._failures[table] += 1
-        count, limit = self._failures[table], self._settings.apply.table_failures
-        tag = Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE
-        where = ""
-        if isinstance(error, Panic):
-            # The same bug meets the same event again: one more attempt is enough.
-            tag, limit, where = Tag.PANIC, _PANICS_LIMIT, f"; raised in {error.where}"
-            logger.debug("the trace of the error", exc_info=error)
-        if isinstance(error, RefusedInWindow):
-            limit = REFUSALS_LIMIT
-        log(
-            logger, logging.ERROR, tag, "%d/%d %s%s", count, limit, error.message.removeprefix(f"{table}: "), where,
-            instance=self._server.name, schema=table.schema, table=table.table, position=self._board.status.position,
-        )  # fmt: skip
-        if isinstance(error, RefusedInWindow) and count < limit:
-            return self._ask_for_copies(TableChangedInWindow((table,), error.message.removeprefix(f"{table}: ")))
-        # Another attempt does not remove drift, and a lock was waited for as long as that may last.
-        if count < limit and not isinstance(error, Drift | LockWait):
-            self._stop.wait(delay_after(count, self._settings.retry))
-            return None
-        return self._give_up(error, table)
-
-    def _give_up(self, error: ApplyRefused, table: TableName) -> ReplicaError | None:
-        """Quarantine a table that keeps failing. Return the error if the user wants the stream to end instead."""
-        if self._must_stop_for_tables:
-            return error
-        try:
-            with self._open() as sessions:
-                saved = sessions.stores.positions.load()
-                # Only the hint of a drift is used: other hints are for a stream that stops at the table.
-                advice = error.hint if isinstance(error, Drift) else None
-                start = error.position or (saved.position if saved else None)
-                self._quarantine(sessions, table, error.message, start, advice or "", transaction_position=error.place)
-        except ReplicaError as lost:
-            return self._handle(lost)
-        del self._failures[table]
-        return None
 
     def _report(self, failure: ReplicaError | None, elapsed_seconds: float) -> WorkerReport:
         is_finished = failure is None and self._request.until_caught_up and not self._stop.is_set

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from compare import assert_equal
 
 from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.failures import NeedsDiagnosis
 from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.errors import NeedsDiagnosis
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Batching, Network, Retry, Settings

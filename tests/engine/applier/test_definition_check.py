@@ -9,8 +9,7 @@ import pytest
 from engine.applier.killer import KilledError, Killer, die_behind
 
 from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ReplicaError
+from replica_cli.core.errors import ReplicaError, TableChangedInWindow
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.worker import worker as worker_module

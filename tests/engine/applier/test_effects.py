@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ApplyRefused, RowMissing
+from replica_cli.core.errors import ApplyRefused, RowMissing, TableChangedInWindow
 from replica_cli.core.settings import Apply, DdlPolicy
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.applier.bench import wait_until
 
-from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ApplyRefused, ReplicaError, UnsupportedEvent
+from replica_cli.core.errors import ApplyRefused, ReplicaError, TableChangedInWindow, UnsupportedEvent
 from replica_cli.core.gtid import MysqlGtids, parse_gtids
 from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.mysql.errnos import ServerError

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 from replica_cli.core.settings import Apply
 from replica_cli.mysql.errnos import ServerError
 

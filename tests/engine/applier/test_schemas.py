@@ -9,9 +9,8 @@ import pytest
 from compare import assert_equal
 
 from replica_cli.applier import applier as applier_module
-from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.checkpoint.tables import TableRecord
-from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.core.errors import ApplyRefused, ReplicaError, TableChangedInWindow
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.core.status import TableState
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 
 if TYPE_CHECKING:
     from engine.applier.bench import Bench

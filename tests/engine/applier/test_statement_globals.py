@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.window import TableChangedInWindow
-from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 from replica_cli.runtime.sessions import SecondarySessions
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.core.errors import TableChangedInWindow
 from replica_cli.core.settings import Apply
 
 if TYPE_CHECKING:

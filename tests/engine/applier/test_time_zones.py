@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.applier.bench import Bench
 
-from replica_cli.applier.window import TableChangedInWindow
+from replica_cli.core.errors import TableChangedInWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
