@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import TransferSettings
     from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 
 # A smaller table is one range, because finding the cuts costs queries on the index.
@@ -124,6 +125,19 @@ class CopyPlan:
         return self.is_full and self.mode is not TransferMode.RESUME
 
 
+def _origin(primary: Session, selection: Selection, facts: ServerFacts, target_facts: ServerFacts) -> Origin:
+    is_crossing = facts.is_mariadb and not target_facts.is_mariadb
+    return Origin(
+        selection,
+        facts.is_mariadb,
+        target_facts.is_mariadb,
+        facts.logs_cascades,
+        to_version=target_facts.version,
+        from_version=facts.version,
+        shared_checks=_shared_checks(primary, selection) if is_crossing else _NO_NAMES,
+    )
+
+
 def plan_copy(
     primary: Session,
     secondary: Session,
@@ -148,17 +162,7 @@ def plan_copy(
         UsageError: one of `tables` is not selected.
     """
     facts, target_facts = known_facts(primary), known_facts(secondary)
-    origin = Origin(
-        selection,
-        facts.is_mariadb,
-        target_facts.is_mariadb,
-        facts.logs_cascades,
-        to_version=target_facts.version,
-        from_version=facts.version,
-        shared_checks=_shared_checks(primary, selection)
-        if facts.is_mariadb and not target_facts.is_mariadb
-        else _NO_NAMES,
-    )
+    origin = _origin(primary, selection, facts, target_facts)
     existing = existing_state_tables(secondary, state_schema)
     records, progress = _load_state(secondary, state_schema, instance, existing)
     unfinished = {name for name, record in records.items() if record.state in UNFINISHED}

@@ -23,17 +23,24 @@ def test_a_file_longer_than_400_lines_is_named() -> None:
             warnings.warn(f"{path.relative_to(ROOT)} has {count} lines: does it hold one idea?", stacklevel=1)
 
 
-def test_no_function_is_longer_than_80_lines() -> None:
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return how many lines a function has besides its docstring."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    return lines - ((first.end_lineno or 0) - first.lineno + 1 if ast.get_docstring(function) else 0)
+
+
+def test_no_function_is_longer_than_75_lines() -> None:
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 80
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines_of(node) > 75
     ]
     assert not long
 
 
-@pytest.mark.parametrize("package", ["applier", "transfer", "service"])
+@pytest.mark.parametrize("package", ["applier", "transfer", "runtime", "resync", "worker", "supervisor", "service"])
 def test_what_works_for_one_secondary_says_which_in_its_log(package: str) -> None:
     # `log` takes the instance; a record without one tells nothing where two secondaries are copied side by side.
     bare = [

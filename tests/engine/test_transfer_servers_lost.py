@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.test_transfer import SIMPLE, Copier, numbers
 
+from replica_cli import error_policy
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.core.status import TableState
@@ -35,7 +36,7 @@ def test_which_errors_are_of_the_table(
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "begin_table", fail)
-        patch.setattr(worker, "_LOSSES_LIMIT", 2)
+        patch.setattr(error_policy, "CHUNK_LOSSES_LIMIT", 2)
         plan = copier.plan()
         servers = {"primary": copier.primary.address(name="primary"), "secondary": copier.secondary.address(name="db2")}
         retry = Retry(attempts=2, delay=0.01, delay_limit=0.01, reconnect_attempts=3)

@@ -99,7 +99,7 @@ def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
     failure = run(bench).failure
     assert failure is not None
     assert (failure.code, failure.exit_code) == ("panic", 14)
-    assert "IndexError while a statement at" in failure.message
+    assert "IndexError while the statement at" in failure.message
     assert sum(getattr(r, "tag", "") == "PANIC" for r in caplog.records) == 2
     assert "secret" not in caplog.text
 
