@@ -13,6 +13,8 @@ from replica_cli.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
 RUNBOOK = ROOT / "examples" / "runbook.md"
 _PLACEHOLDER = re.compile(r"%s|\{[^}]*\}|…|\"|'")
 

@@ -45,11 +45,8 @@ def test_the_example_file_takes_the_least_that_the_readme_asks_for(tmp_path: Pat
     assert [s.name for s in settings.secondaries] == ["db2", "db3"]
 
 
-def test_the_readme_holds_the_table() -> None:
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README")
-    assert variables_table() in readme.read_text()
+def test_the_page_holds_the_table() -> None:
+    assert variables_table() in (ROOT / "docs" / "configuration.md").read_text()
 
 
 def test_names_are_unique_and_meanings_fit_one_cell() -> None:
