@@ -69,7 +69,7 @@ def test_every_state_table_is_told() -> None:
     schema = (ROOT / "replica_cli" / "checkpoint" / "schema.py").read_text()
     tables = re.findall(r'^    "(\w+)": _', schema, re.MULTILINE)
     assert tables
-    assert re.findall(r"^\| `(\w+)` \|", README.read_text().partition("## Architecture")[0], re.MULTILINE) == tables
+    assert re.findall(r"^\| `(\w+)` \|", (DOCS / "how-it-works" / "state.md").read_text(), re.MULTILINE) == tables
 
 
 def test_every_part_of_the_package_stands_in_the_architecture() -> None:
@@ -78,10 +78,11 @@ def test_every_part_of_the_package_stands_in_the_architecture() -> None:
         for path in (ROOT / "replica_cli").iterdir()
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    text = README.read_text()
+    text = (DOCS / "development.md").read_text()
     assert sorted(p for p in parts if not p.startswith("__") and not re.search(rf"\b{p}\b", text)) == []
 
 
-def test_the_readme_names_every_command() -> None:
+def test_the_readme_is_short_and_names_every_command() -> None:
     text = README.read_text()
+    assert len(text.splitlines()) <= 200
     assert [name for name in commands() if f"replica {name}" not in text] == []
