@@ -108,6 +108,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     changed = list(events.differences(events.merged(cell for cell in _cells if cell[:2] not in _failed)))
     if changed:
-        terminalreporter.section("the README's coverage table", red=True)
+        terminalreporter.section("the coverage table of docs/compatibility.md", red=True)
         terminalreporter.write_line("REPLICA_TEST_WRITE_COVERAGE=1 keeps what is now")
         terminalreporter.write_line("\n".join(changed))

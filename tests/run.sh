@@ -9,8 +9,9 @@ usage() {
 tests/run.sh                     checks, then all tests, with this machine's MariaDB
 tests/run.sh --servers all       with MariaDB 11.8 and MySQL 9.7 too (root; fetched once into the cache folder)
 tests/run.sh --servers mysql     with servers named as in tests/fix_servers.py
-tests/run.sh checks              ruff, mypy and import-linter only
+tests/run.sh checks              ruff, mypy, import-linter and the build of docs/ only
 tests/run.sh unit                tests that need no server, in seconds
+tests/run.sh docs                write the generated parts of docs/, then build docs/ into site/
 tests/run.sh tests/flow/test_x.py -k word      a part; other options go to pytest too
 TEXT
 }
@@ -83,7 +84,7 @@ while [ $# -gt 0 ]; do
         export REPLICA_TEST_SERVERS=$2
         shift
         ;;
-    checks | unit) part=$1 ;;
+    checks | unit | docs) part=$1 ;;
     -h | --help) usage && exit 0 ;;
     *)
         part=${part:-some}
@@ -102,13 +103,24 @@ step() {
     }
 }
 
+# Fails if a page links to a page or a heading that does not exist. Takes a second.
+build_docs() {
+    step .venv/bin/zensical build --strict --clean
+}
+
 usage
-make_venv dev
+make_venv dev,docs
+if [ "$part" = docs ]; then
+    step env PYTHONPATH=.:tests .venv/bin/python tests/docs/generate.py
+    build_docs
+    exit 0
+fi
 if [ -z "$part" ] || [ "$part" = checks ]; then
     step .venv/bin/ruff check .
     step .venv/bin/ruff format --check .
     step .venv/bin/mypy
     step .venv/bin/lint-imports
+    build_docs
 fi
 [ "$part" != checks ] || exit 0
 if [ "$part" = unit ]; then

@@ -1,4 +1,4 @@
-"""The list of all variables. Tests compare the code, example.env and the table of the README with it."""
+"""The list of all variables. Tests compare the code, example.env and docs/configuration.md with it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ NAMES = frozenset(v.name for v in VARIABLES)
 
 
 def variables_table() -> str:
-    """Return the table of variables for the README as Markdown."""
+    """Return the table of variables for docs/configuration.md as Markdown."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for variable in VARIABLES:
         default = f"`{variable.default}`" if variable.default else ""

@@ -1,4 +1,4 @@
-"""The report: tables for people and for the README, or one JSON document."""
+"""The report: tables for people and for docs/performance.md, or one JSON document."""
 
 from __future__ import annotations
 

@@ -13,14 +13,18 @@ from replica_cli.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-RUNBOOK = ROOT / "examples" / "runbook.md"
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
 _PLACEHOLDER = re.compile(r"%s|\{[^}]*\}|…|\"|'")
 
 
 def shell_lines(document: Path) -> list[str]:
-    """Return the `replica …` lines of a document's shell blocks, without comments and redirections."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    """Return the `replica …` lines of a document's shell blocks, without comments and redirections.
+
+    Also of blocks that are indented, because they belong to a step of a list.
+    """
+    blocks = re.findall(r"^( *)```sh\n(.*?)^\1```", document.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for _, block in blocks for line in block.splitlines()]
     return [line.partition(">")[0].strip() for line in lines if line.startswith("replica ")]
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from documents import README, ROOT, RUNBOOK, fault, mentions, shell_lines, words_of
+from documents import PAGES, README, ROOT, fault, mentions, shell_lines, words_of
 from typer.testing import CliRunner
 
 from replica_cli.cli.app import app
 
-LINES = sorted({line for document in (README, RUNBOOK) for line in shell_lines(document)})
-TEXTS = [README, RUNBOOK, *sorted((ROOT / "examples").rglob("*.*")), *sorted((ROOT / "replica_cli").rglob("*.py"))]
+LINES = sorted({line for document in (README, *PAGES) for line in shell_lines(document)})
+TEXTS = [
+    README, *PAGES,
+    *sorted((ROOT / "examples").rglob("*.*")), *sorted((ROOT / "replica_cli").rglob("*.py")),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", LINES)

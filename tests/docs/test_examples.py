@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from documents import README, ROOT, fault
+from documents import DOCS, ROOT, fault
 
 from replica_cli.config import VARIABLES, load_settings
 from replica_cli.core.errors import ExitCode
@@ -53,6 +53,12 @@ def test_systemd_understands_the_unit(unit: Path, tmp_path: Path) -> None:
     words = ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.suffix == ".service"], ids=lambda path: path.name)
+def test_the_document_that_a_unit_names_exists(unit: Path) -> None:
+    (name,) = re.findall(r"^Documentation=file:///opt/replica/(.+)$", unit.read_text(), re.MULTILINE)
+    assert (ROOT / name).is_file()
 
 
 def test_units_and_cron_run_commands_that_are_there() -> None:
@@ -116,9 +122,9 @@ def test_the_image_is_built_from_files_that_are_there() -> None:
     assert [w for w in copied if f"!{w}" not in allowed] == []
 
 
-def test_the_grants_of_the_image_are_those_of_the_readme() -> None:
-    readme = README.read_text()
+def test_the_grants_of_the_image_are_those_of_the_page() -> None:
+    page = (DOCS / "accounts.md").read_text()
     for name in ("primary.sql", "secondary.sql"):
         grants = [s for s in (EXAMPLES / "docker" / name).read_text().splitlines() if s.startswith("GRANT")]
         assert grants
-        assert [g for g in grants if g not in readme] == []
+        assert [g for g in grants if g not in page] == []

@@ -1,4 +1,4 @@
-"""The README's grants are enough: copy, streaming, DDL and health with accounts that have them and nothing else."""
+"""The grants of docs/accounts.md are enough for copy, streaming, DDL and health: the accounts have nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from documents import README
+from documents import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,8 @@ PASSWORD = "change-me"
 
 
 def statements(flavour: str, side: str) -> list[str]:
-    text = re.search(rf"^On a {flavour} {side}.*?^```sql\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    page = (DOCS / "accounts.md").read_text()
+    text = re.search(rf"^On a {flavour} {side}.*?^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert text, f"no grants for a {flavour} {side}"
     return [s for s in text[1].splitlines() if s]
 
@@ -46,7 +47,7 @@ def account(replica: Replica) -> Iterator[str]:
             session.execute(f"DROP USER '{name}'@'%'")
 
 
-def test_copy_stream_and_health_with_the_grants_of_the_readme(replica: Replica, account: str) -> None:
+def test_copy_stream_and_health_with_the_grants_of_the_page(replica: Replica, account: str) -> None:
     replica.on_primary(
         "CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(20))",
         "CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES parent (id))",

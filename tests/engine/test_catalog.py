@@ -167,7 +167,7 @@ def test_mysqls_own_kinds(primary: SandboxServer, schema: str) -> None:
 
 
 def test_an_account_that_may_only_read_is_told_the_same(primary: SandboxServer, schema: str) -> None:
-    # The README's grants on a primary. What is not seen of a foreign key is not copied as it must be.
+    # The grants of docs/accounts.md on a primary. What is not seen of a foreign key is not copied as it must be.
     account = f"'{schema}'@'%'"
     with primary.session() as session:
         make(session, schema)

@@ -242,7 +242,7 @@ def test_a_table_asked_for_while_another_joins_is_copied_too(replica: Replica) -
 @pytest.mark.servers("mysql")
 @pytest.mark.parametrize("is_busy", [False, True])
 def test_a_copy_whose_place_is_known_by_its_gtid_set_alone_joins(replica: Replica, *, is_busy: bool) -> None:
-    # Without BACKUP_ADMIN, as the README's grants are, MySQL does not tell which place of its log is visible.
+    # The grants of docs/accounts.md have no BACKUP_ADMIN: MySQL does not tell which place of its log is visible.
     password = "a-Long-enough-1"  # a throw-away server on the loopback interface
     for server in (replica.primary, *replica.secondaries.values()):
         with server.session() as session:

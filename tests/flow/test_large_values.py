@@ -50,5 +50,5 @@ def test_values_of_64_megabytes_pass_in_bounded_memory(roomy: Replica) -> None:
     with replica.primary.session(replica.schema) as session:
         assert replica.on_secondary(_DIGEST) == session.rows(_DIGEST)
     assert peak is not None
-    # The README's words: eight times the largest value, and 60 MB.
+    # As docs/compatibility.md says: eight times the largest value, and 60 MB.
     assert int(peak[1]) < (8 * 64 + 60) * 1024

@@ -1,6 +1,6 @@
-"""The README's coverage table, from the outcomes of the last full run.
+"""The coverage tables of docs/compatibility.md, from the outcomes of the last full run.
 
-`PYTHONPATH=.:tests python -m matrix.coverage` writes the table into README.md.
+`bash tests/run.sh docs` writes the tables into the page, with its other generated parts.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from matrix.running import Outcome
 
 RECORD = Path(__file__).with_name("outcomes.json")
-README = Path(__file__).parents[2] / "README.md"
-_BEGIN, _END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
+DOCUMENT, PART = Path(__file__).parents[2] / "docs" / "compatibility.md", "coverage"
 
 Outcomes = dict[str, dict[str, str]]
 """By run, by table: `equal`, or `refused at the copy: why`, `refused in the stream: why`."""
@@ -95,21 +94,9 @@ def _general(words: str) -> str:
     return re.sub(r"(column )?\b(c\d|k|b|u|m|f|valid): ", "", words)
 
 
-def in_readme() -> str:
-    """Return the tables that the README has."""
-    return README.read_text().partition(_BEGIN)[2].partition(_END)[0].strip() + "\n"
-
-
 def tables() -> str:
     """Return both halves: values and events."""
     return f"{table(load())}\n{events.table(events.kept_outcomes(), heads())}"
-
-
-def write_readme() -> None:
-    """Put the table of the kept outcomes into the README."""
-    before, _, rest = README.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    README.write_text(f"{before}{_BEGIN}\n{tables()}{_END}{after}")
 
 
 def differences(found: Outcomes) -> Iterator[str]:
@@ -120,7 +107,3 @@ def differences(found: Outcomes) -> Iterator[str]:
             now, then = tables.get(name), kept.get(run, {}).get(name)
             if now != then:
                 yield f"{run} {name}: {now}, and was {then}"
-
-
-if __name__ == "__main__":
-    write_readme()

@@ -1,4 +1,4 @@
-"""What a binlog can hold, and what came of it: the events' half of the README's coverage table.
+"""What a binlog can hold, and what came of it: the events' half of the coverage tables of docs/compatibility.md.
 
 A test says what it covers: `@pytest.mark.covers("LOAD DATA in row format")`. Where the event is refused, it asks for
 it by the fixture `refused`. A run with REPLICA_TEST_WRITE_COVERAGE=1 keeps the outcomes, any other compares its own.

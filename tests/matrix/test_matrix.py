@@ -1,7 +1,7 @@
 """Every hard value through copy and stream, for every pair of servers and every engine: equal or refused by name.
 
-REPLICA_TEST_WRITE_COVERAGE=1 keeps the outcomes; `PYTHONPATH=.:tests python -m matrix.coverage` makes the README's
-table of them.
+REPLICA_TEST_WRITE_COVERAGE=1 keeps the outcomes; `bash tests/run.sh docs` makes the table of docs/compatibility.md
+of them.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def _pattern(schema: str) -> str:
 
 
 _PATTERNS = tuple(map(_pattern, SCHEMAS))
-# As the README tells them, and nothing more: what needs more shall be seen here.
+# As docs/accounts.md tells them, and nothing more: what needs more shall be seen here.
 _ON_SECONDARY = (
     *(
         f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER ON {name}.* TO {{0}}"

@@ -209,7 +209,7 @@ def test_a_default_by_its_word_is_not_guessed(bench: Bench, statement: str) -> N
         bench.stream()
 
 
-# As the README grants them; what the secondary is set to, and what a statement then needs a privilege for.
+# As docs/accounts.md grants them; what the secondary is set to, and what a statement then needs a privilege for.
 GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER ON `{schema}%`.* TO {user}",
     "GRANT {replay} ON *.* TO {user}",
@@ -222,7 +222,7 @@ PRIVILEGED = {
 
 @pytest.fixture
 def plain_user(bench: Bench) -> Iterator[Server]:
-    """Give the secondary by a user with the privileges that the README names, and no other."""
+    """Give the secondary by a user with the privileges that docs/accounts.md names, and no other."""
     _, replay = PRIVILEGED[bench.secondary.binary.flavour]
     user = f"u_{bench.schema}"
     with bench.secondary.session() as session:

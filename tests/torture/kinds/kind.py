@@ -36,7 +36,7 @@ class Kind:
     `define` yields statements for a session that is used for nothing else; `change` returns statements that another
     session runs in a transaction at the same time, whatever the definition is at that moment. `setup` makes the tables
     before the first copy. `tables` is a pattern of their names. `refusals` are patterns of the reasons with which
-    `replica` may set such a table aside, as the README documents it: then a copy by the advised command must bring it
+    `replica` may set such a table aside, as docs/ documents it: then a copy by the advised command must bring it
     back. A kind that is not `is_on` runs only if it is asked for by name.
     """
 

@@ -30,9 +30,9 @@ def test_the_example_lists_every_variable_with_its_default_under_a_comment() -> 
 
 
 @pytest.mark.parametrize("is_edited", [True, False], ids=["edited", "appended"])
-def test_the_example_file_takes_the_least_that_the_readme_asks_for(tmp_path: Path, *, is_edited: bool) -> None:
-    readme = (ROOT / "README.md").read_text()
-    least = re.search(r"at least:\n\n```sh\n(.*?)```", readme, re.DOTALL)
+def test_the_example_file_takes_the_least_that_the_tutorial_asks_for(tmp_path: Path, *, is_edited: bool) -> None:
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text()
+    least = re.search(r"at least:\n\n```sh\n(.*?)```", tutorial, re.DOTALL)
     assert least is not None
     example = (ROOT / "example.env").read_text()
     if is_edited:
@@ -45,11 +45,8 @@ def test_the_example_file_takes_the_least_that_the_readme_asks_for(tmp_path: Pat
     assert [s.name for s in settings.secondaries] == ["db2", "db3"]
 
 
-def test_the_readme_holds_the_table() -> None:
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README")
-    assert variables_table() in readme.read_text()
+def test_the_page_holds_the_table() -> None:
+    assert variables_table() in (ROOT / "docs" / "configuration.md").read_text()
 
 
 def test_names_are_unique_and_meanings_fit_one_cell() -> None:

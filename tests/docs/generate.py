@@ -1,0 +1,53 @@
+"""Writes the generated parts of docs/: `bash tests/run.sh docs`, or `PYTHONPATH=.:tests python tests/docs/generate.py`.
+
+The test of `test_generated.py` compares the documents with the same parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+from documents import DOCS, commands
+from generated import write_part
+from matrix import coverage
+
+from replica_cli.config import variables_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Part(NamedTuple):
+    """A part of a document, with the text that it must have."""
+
+    document: Path
+    name: str
+    text: str
+
+
+def parts() -> Iterator[Part]:
+    """Yield all generated parts with their current text."""
+    yield Part(DOCS / "configuration.md", "variables", f"\n{variables_table()}\n")
+    for name, command in commands().items():
+        yield Part(DOCS / "commands.md", f"help of replica {name}", f"\n```text\n{_help(name, command)}\n```\n\n")
+    yield Part(coverage.DOCUMENT, coverage.PART, f"\n{coverage.tables()}\n")
+
+
+def _help(name: str, command: Any) -> str:
+    """Return what `replica NAME --help` prints into a pipe, also if this program runs on a terminal."""
+    command.rich_markup_mode = None
+    names = ["-h", "--help"]
+    context = typer.Context(command, info_name=f"replica {name}", terminal_width=100, help_option_names=names)
+    return str(command.get_help(context)).rstrip()
+
+
+def main() -> None:
+    """Write all parts."""
+    for part in parts():
+        write_part(part.document, part.name, part.text)
+
+
+if __name__ == "__main__":
+    main()
