@@ -118,7 +118,9 @@ def _flat(record: logging.LogRecord, project: str) -> logging.LogRecord:
     flat.exc_text = printable_lines(redact(trace_of(record))) or None
     for name, value in fields_of(record).items():
         setattr(flat, name, printable(redact(value)) if isinstance(value, str) else value)
-    flat.__dict__.pop("stack_info", None)  # otherwise graypy sends it as a field with null
+    # Otherwise graypy sends them as fields with null. Records have `taskName` from Python 3.12 on.
+    for name in ("stack_info", "taskName"):
+        flat.__dict__.pop(name, None)
     flat.tag = tag_of(record)
     flat.project = project
     return flat

@@ -1,0 +1,60 @@
+# Folders with servers of other releases, for `tests/run.sh --servers all`: sourced, not run. Needs examples/setup.sh.
+
+# What is missing is said and left out: the tests' first lines name the servers that are covered.
+prepare_roots() {
+    prepare_root trixie mariadb-server-core usr/sbin/mariadbd
+    prepare_root sid mysql-server-core usr/sbin/mysqld
+}
+
+# prepare_root suite package program
+prepare_root() {
+    local suite=$1 package=$2 program=$3 mirror root building
+    root="${XDG_CACHE_HOME:-$HOME/.cache}/replica-servers/$suite"
+    if [ "$(id -u)" != 0 ]; then
+        say "without root $package of $suite is not covered"
+        return
+    fi
+    [ ! -x "$root/$program" ] || return 0
+    command -v debootstrap >/dev/null || install_debootstrap || true
+    mirror=$(debian_mirror)
+    if ! command -v debootstrap >/dev/null || [ -z "$mirror" ]; then
+        say "without debootstrap and a Debian mirror in apt's sources $package of $suite is not covered"
+        return
+    fi
+    say "fetching $package of $suite into $root (once, a few minutes)"
+    # Built beside its place: a run that is cut short leaves nothing that looks finished.
+    building="$root.new"
+    rm -rf "$building"
+    mkdir -p "${root%/*}"
+    if use_apt_proxy && build_root "$suite" "$package" "$mirror" "$building" >"$root.log" 2>&1; then
+        rm -rf "$root"
+        mv "$building" "$root"
+        rm -f "$root.log"
+    else
+        rm -rf "$building"
+        say "$package of $suite could not be fetched and is not covered; see $root.log"
+    fi
+}
+
+build_root() {
+    debootstrap --variant=minbase "$1" "$4" "$3" &&
+        chroot "$4" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$2" &&
+        chroot "$4" apt-get clean
+}
+
+install_debootstrap() {
+    command -v apt-get >/dev/null || return 1
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null 2>&1
+}
+
+# The mirror that this machine uses; empty where its packages are not Debian's.
+debian_mirror() {
+    command -v apt-get >/dev/null || return 0
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | head -n 1
+}
+
+use_apt_proxy() {
+    local proxy=""
+    eval "$(apt-config shell proxy Acquire::http::Proxy)"
+    [ -z "$proxy" ] || export http_proxy="$proxy"
+}
