@@ -128,7 +128,7 @@ def compile_each(
 
     In the statements, `key_b` is the row's key, `row_b` the bytes of its image, and `more_b` the tuple of the columns
     of `more`, if there are any. For an UPDATE these are of the before image, and `key_a`, `row_a` and `more_a` are of
-    the after image. A key is a number, bytes, or a tuple of these. Raises as `compile_rows`.
+    the after image. A key is a number, bytes, None, or a tuple of these. Raises as `compile_rows`.
 
     Args:
         event: the head of the events.

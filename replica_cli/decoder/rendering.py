@@ -44,7 +44,7 @@ class Rendering:
     """The source of a literal: statements that run first, the expression, and the global names that both use.
 
     `pattern` and `values` are for formatting many literals with one `%`: `pattern % (values)` gives the same bytes. If
-    `values` is empty, the value is the expression.
+    `values` is empty, the value is the expression. `null` is the source of what the column gives if it is NULL.
     """
 
     expression: str
@@ -52,6 +52,7 @@ class Rendering:
     names: dict[str, object] = field(default_factory=dict)
     pattern: str = "%b"
     values: str = ""
+    null: str = "NULL"
 
 
 _NUMBER = Rendering("b'%d' % {v}", pattern="%d", values="{v}")
@@ -68,7 +69,8 @@ def rendering_of(cell: Cell, form: Form) -> Rendering:
 
 def raw_of(storage: Storage) -> Rendering:
     """Return the source of a column in the form RAW: what the event holds, without a conversion to a literal."""
-    return Rendering("{v}" if storage.is_sized or len(storage.codes) == 1 else "({v}, {w})")
+    # The literal NULL would be equal to the text 'NULL'.
+    return Rendering("{v}" if storage.is_sized or len(storage.codes) == 1 else "({v}, {w})", null="None")
 
 
 def _tiny(cell: Cell) -> Rendering:
