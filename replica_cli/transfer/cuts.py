@@ -11,8 +11,8 @@ import itertools
 import string
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import INTEGERS, SHORT_BYTES, SHORT_TEXTS
 from replica_cli.sqlbuilder.chunks import (
-    WHOLE_NUMBERS,
     first_key_query,
     key_text,
     keys_query,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.session import Row, Session
-    from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
 
 _PARTS = 64
 # In the order that nearly all collations have. If a collation has another order, the sum of the estimates does not
@@ -54,7 +54,7 @@ def find_cuts(reader: Session, definition: TableDefinition, key: PagingKey, coun
         return None
     sizes = _estimates(reader, definition, key, values)
     limit = sum(sizes) / count
-    if column.data_type not in WHOLE_NUMBERS and any(size > limit for size in sizes):
+    if column.data_type not in INTEGERS and any(size > limit for size in sizes):
         values = _finer(column, values, sizes, limit)
         sizes = _estimates(reader, definition, key, values)
     total = sum(sizes)
@@ -73,16 +73,16 @@ def _values(column: Column, row: Row) -> list[str] | None:
     least, greatest = row
     if least is None or greatest is None:
         return None
-    if column.data_type in WHOLE_NUMBERS:
+    if column.data_type in INTEGERS:
         first, distance = int(least), int(greatest) - int(least)
         return [str(first + distance * part // _PARTS) for part in range(1, _PARTS)] if distance >= _PARTS else None
     low, high = bytes.fromhex(bytes(least).decode()), bytes.fromhex(bytes(greatest).decode())
     shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))))
     prefix = low[:shared]
-    if column.data_type in ("binary", "varbinary"):
+    if column.data_type in SHORT_BYTES:
         start, end = (value[shared] if len(value) > shared else 0 for value in (low, high))
         return [key_text(column, prefix + bytes([byte])) for byte in range(start + 1, end + 1)] or None
-    if column.data_type in ("char", "varchar") and column.charset in _ASCII_CHARSETS and prefix.isascii():
+    if column.data_type in SHORT_TEXTS and column.charset in _ASCII_CHARSETS and prefix.isascii():
         return [key_text(column, prefix + letter.encode()) for letter in _alphabet(column)]
     return None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.applier.folding import EventTemplate, Folding, folding_body
+from replica_cli.core.column_types import TypeCode
 from replica_cli.core.events import RowHead, RowKind, TableMap
 from replica_cli.core.table import Column, TableName
 from replica_cli.decoder.compile import compile_each
-from replica_cli.decoder.types import TypeCode
 
 # id INT NOT NULL PRIMARY KEY, name VARCHAR(20) NULL UNIQUE
 TABLE = TableMap(1, TableName("s", "t"), b"", bytes((TypeCode.LONG, TypeCode.VARCHAR)), (0, 20), (False, True))
