@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.charsets import UTF8_CHARSETS, canonical_charset, charset_of
 from replica_cli.core.column_types import (
     BYTES,
     FIXED_BINARIES,
@@ -19,7 +20,6 @@ from replica_cli.core.column_types import (
     real_string,
     type_name,
 )
-from replica_cli.decoder.charsets import canonical_charset, charset_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +150,7 @@ def _members(table: TableMap, ordinal: int, column: Column) -> str | None:
     secondary_members = column.members
     if len(secondary_members) != len(primary_members):
         return f"the primary's has {len(primary_members)} members, the secondary's {len(secondary_members)}"
-    if canonical_charset(column.charset or "") not in ("utf8mb3", "utf8mb4", "ascii"):
+    if canonical_charset(column.charset or "") not in UTF8_CHARSETS:
         # In other charsets the bytes do not follow from the catalog's text. But ASCII text has the same bytes in all
         # except the wide charsets, whose bytes contain NUL.
         pairs = [

@@ -11,6 +11,7 @@ import itertools
 import string
 from typing import TYPE_CHECKING
 
+from replica_cli.core.charsets import UTF8_CHARSETS, canonical_charset
 from replica_cli.core.column_types import INTEGERS, SHORT_BYTES, SHORT_TEXTS
 from replica_cli.sqlbuilder.chunks import (
     first_key_query,
@@ -32,7 +33,8 @@ _PARTS = 64
 # match the size of the table.
 _FOLDED = string.digits + string.ascii_lowercase
 _BINARY = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_ASCII_CHARSETS = frozenset({"ascii", "latin1", "utf8", "utf8mb3", "utf8mb4"})
+# In these, letters and digits have the bytes of ASCII, and every byte above them belongs to a later character.
+_ASCII_CHARSETS = UTF8_CHARSETS | {"latin1"}
 _ROWS_COLUMN = {True: 8, False: 9}  # its index in an answer to EXPLAIN; True is MariaDB
 # If the largest part has more than this many times its even share of the rows, the cuts are not used.
 _LARGEST_SHARE = 3.0
@@ -82,7 +84,7 @@ def _values(column: Column, row: Row) -> list[str] | None:
     if column.data_type in SHORT_BYTES:
         start, end = (value[shared] if len(value) > shared else 0 for value in (low, high))
         return [key_text(column, prefix + bytes([byte])) for byte in range(start + 1, end + 1)] or None
-    if column.data_type in SHORT_TEXTS and column.charset in _ASCII_CHARSETS and prefix.isascii():
+    if column.data_type in SHORT_TEXTS and _has_ascii(column) and prefix.isascii():
         return [key_text(column, prefix + letter.encode()) for letter in _alphabet(column)]
     return None
 
@@ -90,7 +92,7 @@ def _values(column: Column, row: Row) -> list[str] | None:
 def _finer(column: Column, values: Sequence[str], sizes: Sequence[int], limit: float) -> list[str]:
     """Return the values, with more of them between two that have more than `limit` rows between them."""
     suffixes = [bytes([byte]) for byte in range(0, 256, 16)]
-    if column.charset in _ASCII_CHARSETS:
+    if _has_ascii(column):
         suffixes = [letter.encode() for letter in _alphabet(column)]
     finer_values: list[str] = []
     for number, size in enumerate(sizes):
@@ -101,6 +103,10 @@ def _finer(column: Column, values: Sequence[str], sizes: Sequence[int], limit: f
                 text = bytes.fromhex(value.rpartition("x'")[2][:-1])
                 finer_values += [key_text(column, text + suffix) for suffix in suffixes]
     return finer_values
+
+
+def _has_ascii(column: Column) -> bool:
+    return canonical_charset(column.charset or "") in _ASCII_CHARSETS
 
 
 def _alphabet(column: Column) -> str:
