@@ -14,7 +14,7 @@ from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ER_SPECIFIC_ACCESS_DE
 from replica_cli.mysql.gtids import with_gtids
 from replica_cli.mysql.mariadb_snapshots import open_snapshot
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.stop import StopToken
+from replica_cli.stop import sleep_briefly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ def _settle(session: Session, seconds: float) -> tuple[Snapshot, Snapshot]:
     first = last = open_snapshot(session)
     deadline = time.monotonic() + seconds
     while not last.is_settled and time.monotonic() < deadline:
-        StopToken().wait(_PAUSE_SECONDS)
+        sleep_briefly(_PAUSE_SECONDS)
         last = open_snapshot(session)
     return first, last
 
