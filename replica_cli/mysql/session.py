@@ -23,7 +23,6 @@ from replica_cli.mysql.translation import server_error, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
     from replica_cli.mysql.driver import DriverConnection
     from replica_cli.mysql.lines import Lines
@@ -289,9 +288,7 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextlib.contextmanager
@@ -330,8 +327,8 @@ def connect(
     session = Session(connection, server)
     session.may_load = may_load
     _note(session, is_open=True)
-    _set_keepalive(connection)
-    try:
+    with closing_on_error(session):
+        _set_keepalive(connection)
         _check_encryption(connection, server)
         if inherits:
             session.execute(introduction(tuple(VALUES.items())))
@@ -339,10 +336,17 @@ def connect(
             apply_settings(session)
         if init:
             session.execute(init)
-    except BaseException:
-        session.close()
-        raise
     return session
+
+
+@contextlib.contextmanager
+def closing_on_error(*sessions: Session) -> Iterator[None]:
+    """Close the sessions if what the context encloses fails: then the caller does not get them."""
+    with contextlib.ExitStack() as stack:
+        for session in sessions:
+            stack.callback(session.close)
+        yield
+        stack.pop_all()
 
 
 def _connected(server: Server, network: Network, database: str | None, flags: int) -> ServerConnection:

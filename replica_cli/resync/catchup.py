@@ -24,7 +24,7 @@ from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.core.errors import CorruptEvent, Fenced
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.session import connect
+from replica_cli.mysql.session import closing_on_error, connect
 from replica_cli.reader.reader import Reader
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.runtime.factory import make_applier
@@ -160,20 +160,13 @@ class TableCatchup:
         settings, key = self._settings, (self._settings.state_schema, self._server.name)
         writer = connect(self._server, settings.network)
         self._sessions = [writer]
-        try:
+        with closing_on_error(writer):
             catalog = connect(self._server, settings.network)
-            self._sessions.append(catalog)
-        except BaseException:
-            writer.close()
-            raise
-        try:
+        self._sessions.append(catalog)
+        with closing_on_error(writer, catalog):
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
             saved = self._saved(PositionStore(catalog, *key))
-        except BaseException:
-            writer.close()
-            catalog.close()
-            raise
         positions = JoinPositions(catalog, *key, self._names, start)
         stores = Stores(positions, TableStore(catalog, *key), NoIntents(catalog, *key), UncomparedStore(catalog, *key))
         return replace(saved, position=start), SecondarySessions(
