@@ -82,8 +82,9 @@ UTF8_CHARSETS = frozenset({"ascii", "utf8mb3", "utf8mb4"})
 UCA1400_CHARSETS = tuple(each.name for each in _CHARSETS if each.uca1400)
 # MySQL's two choices of default_collation_for_utf8mb4, by id.
 MYSQL_UTF8MB4_COLLATIONS = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
-# The collations without a language, by how they compare. Those of languages have higher ids.
+# How the uca1400 collations without a language compare, in the order of their ids. Those of languages have higher ids.
 _STRENGTHS = ("ai_ci", "ai_cs", "as_ci", "as_cs", "nopad_ai_ci", "nopad_ai_cs", "nopad_as_ci", "nopad_as_cs")
+# MariaDB's names of these collations, by id.
 UCA1400_COLLATIONS = {
     each.uca1400 + number: f"{each.name}_uca1400_{strength}"
     for each in _CHARSETS

@@ -9,10 +9,11 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pymysql
-from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE
+from pymysql.constants import CLIENT, COMMAND
 from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 
+from replica_cli.core.column_types import INTEGERS, TypeCode
 from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError
@@ -40,7 +41,7 @@ Row = tuple[Value, ...]
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 # Whole numbers become int. Everything else stays text (or bytes), so that nothing is rounded or refused.
-_WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
+_WHOLE = [int(code) for code in TypeCode if code.data_types & INTEGERS]
 _CONVERSIONS: dict[Any, Any] = {**encoders, **dict.fromkeys(_WHOLE, int)}
 _COM_SET_OPTION = 0x1B
 _MULTI_STATEMENTS_ON, _MULTI_STATEMENTS_OFF = b"\0\0", b"\1\0"
