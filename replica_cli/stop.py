@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ class _Asked:
             wakes = tuple(self.wakes)
         for wake in wakes:
             wake()
+
+
+def sleep_briefly(seconds: float) -> None:
+    """Wait without listening for a stop.
+
+    Only between two attempts that are a second apart at most, in code that no stop reaches. All else waits with
+    `StopToken.wait`.
+    """
+    time.sleep(seconds)  # noqa: TID251 - the one place that may
 
 
 class StopToken:

@@ -169,8 +169,22 @@ def is_whole(event: RowEvent) -> bool:
     )
 
 
-def with_counts(works: Iterator[ApplyStep], parts: tuple[RowCount, ...]) -> Iterator[ApplyStep]:
-    """Yield the steps of compacted events. The first one also carries the corrections of the row counts."""
-    for work in works:
-        yield replace(work, parts=(*work.parts, *parts)) if parts else work
+def compacted_steps(
+    compaction: Compaction | None,
+    events: Sequence[RowEvent],
+    steps_for: Callable[[Sequence[RowEvent]], Iterator[ApplyStep]],
+) -> Iterator[ApplyStep]:
+    """Return an engine's steps for events, after their compaction if there is one.
+
+    The first step of compacted events also carries the corrections of the row counts. Raises CorruptEvent.
+    """
+    if compaction is None:
+        return steps_for(events)
+    compacted = compaction.compact(events)
+    return _with_counts(steps_for(compacted.events), compacted.parts)
+
+
+def _with_counts(steps: Iterator[ApplyStep], parts: tuple[RowCount, ...]) -> Iterator[ApplyStep]:
+    for step in steps:
+        yield replace(step, parts=(*step.parts, *parts)) if parts else step
         parts = ()

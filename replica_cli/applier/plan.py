@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import BYTES, INTEGERS, REALS, SHORT_TEXTS, TEMPORALS, TEXTS
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
@@ -24,13 +25,8 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.rows import Literals
 
 
-_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-# Not the longer types: an index holds only the beginning of such a text, and the statement would hold the text twice.
-_SHORT_TEXTS = frozenset({"char", "varchar"})
-_PLAIN = _INTEGERS | {
-    "decimal", "float", "double", "date", "time", "datetime", "timestamp", "year", "enum", "char", "varchar",
-    "tinytext", "text", "mediumtext", "longtext", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob",
-}  # fmt: skip
+# Of these types a derived table of literals gives a value as an INSERT does.
+_JOINED = INTEGERS | REALS | TEMPORALS | TEXTS | BYTES | {"decimal", "year", "enum"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +70,8 @@ def can_join(definition: TableDefinition) -> bool:
     by_name = definition.columns_by_name
     return (
         key is not None
-        and all(part.name in by_name and by_name[part.name].data_type in _INTEGERS for part in key.columns)
-        and all(c.data_type in _PLAIN for c in definition.written_columns)
+        and all(part.name in by_name and by_name[part.name].data_type in INTEGERS for part in key.columns)
+        and all(c.data_type in _JOINED for c in definition.written_columns)
         and len(key.columns) < len(definition.written_columns)
     )
 
@@ -223,7 +219,8 @@ def _whole_row(columns: Sequence[Column], event: RowEvent) -> tuple[str, ...]:
 def _indexed_texts(definition: TableDefinition, compared: Sequence[Column]) -> tuple[str, ...]:
     """Return those of the compared columns that have an index, but are compared by their bytes, which no index does."""
     names = {part.name for index in definition.indexes if index.kind == "BTREE" for part in index.columns}
-    return tuple(c.name for c in compared if c.data_type in _SHORT_TEXTS and c.name in names)
+    # Not the longer texts: an index holds only their beginning, and the statement would hold the whole text twice.
+    return tuple(c.name for c in compared if c.data_type in SHORT_TEXTS and c.name in names)
 
 
 def enum_places(columns: Sequence[Column], written: Sequence[str]) -> tuple[int, ...]:

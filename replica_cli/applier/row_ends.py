@@ -32,7 +32,6 @@ _WIDTH = 7
 _BEYOND_2038 = 0x80
 _HASH_WIDTH = 8
 _LENGTH = slice(9, 13)
-_NULL = b"NULL"
 
 
 class RowEnds:
@@ -101,13 +100,14 @@ class RowEnds:
             table=event.table.name,
         )
 
-    def _fix(self, table: TableName, row: bytes, values: tuple[bytes, ...]) -> bytes:
+    def _fix(self, table: TableName, row: bytes, values: tuple[bytes, bytes, *tuple[bytes | None, ...]]) -> bytes:
         """Return a row image with the secondary's end of current rows.
 
         Args:
             table: the table's name, for the error.
             row: the row image.
-            values: the start and the end of the row version, then the hashes of long unique keys, as in the image.
+            values: the start and the end of the row version, then the hashes of long unique keys, as in the image:
+                None for a NULL.
 
         """
         begins, ends, *hashes = values
@@ -120,5 +120,5 @@ class RowEnds:
             )
         if not is_current:
             return row
-        offset = len(row) - _HASH_WIDTH * sum(value != _NULL for value in hashes) - _WIDTH
+        offset = len(row) - _HASH_WIDTH * sum(value is not None for value in hashes) - _WIDTH
         return row[:offset] + self._new + row[offset + _WIDTH :]

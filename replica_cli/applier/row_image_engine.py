@@ -14,7 +14,7 @@ import struct
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.compaction import with_counts
+from replica_cli.applier.compaction import compacted_steps
 from replica_cli.applier.steps import ApplyStep
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import target_of
@@ -83,10 +83,7 @@ class RowImageEngine:
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield BINLOG statements for consecutive row events."""
-        if self._compaction is None:
-            return self._steps(events)
-        compacted = self._compaction.compact(events)
-        return with_counts(self._steps(compacted.events), compacted.parts)
+        return compacted_steps(self._compaction, events, self._steps)
 
     def _steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         first = size = 0

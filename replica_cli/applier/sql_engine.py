@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.compaction import with_counts
+from replica_cli.applier.compaction import compacted_steps
 from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_looks, plan_rows
 from replica_cli.applier.steps import DELETE_ROWS, ApplyStep, RowCount, cuts, portions, value_lists
 from replica_cli.applier.table_cache import TableCache
@@ -79,10 +79,7 @@ class SqlEngine:
 
     def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps for consecutive row events; neighbouring events with the same plan share statements."""
-        if self._compaction is None:
-            return self._steps(events)
-        compacted = self._compaction.compact(events)
-        return with_counts(self._steps(compacted.events), compacted.parts)
+        return compacted_steps(self._compaction, events, self._steps)
 
     def _steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         if self._compares:

@@ -11,20 +11,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.time_zones import TimeZones
+from replica_cli.core.charsets import (
+    MYSQL_UTF8MB4_COLLATIONS,
+    UCA1400_CHARSETS,
+    UCA1400_COLLATIONS,
+    codec_of,
+    has_one_byte,
+    is_ambiguous,
+)
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
-from replica_cli.mysql.collations import codec_of, has_one_byte, is_ambiguous
 from replica_cli.sqlbuilder.alteration import doubts
-from replica_cli.sqlbuilder.charsets import (
-    asks_for_default_charset,
-    bare_charsets,
-    named_collations,
-    names_table_charset,
-    with_collations,
-    with_names,
-    with_table_collation,
-    with_utf8_as_utf8mb4,
-)
 from replica_cli.sqlbuilder.context import (
     ANSI_QUOTES,
     APPLY_SESSION,
@@ -38,6 +35,16 @@ from replica_cli.sqlbuilder.context import (
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.sqlbuilder.definition_crossing import Crossing, bytewise_default
 from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.named_charsets import (
+    asks_for_default_charset,
+    bare_charsets,
+    named_collations,
+    names_table_charset,
+    with_collations,
+    with_names,
+    with_table_collation,
+    with_utf8_as_utf8mb4,
+)
 from replica_cli.sqlbuilder.session_variables import UNLOGGED_VARIABLES, assignment, wanted_value
 from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Dialect
@@ -52,9 +59,8 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.alteration import Doubt
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
-# Charsets whose default collation is a uca1400 one since MariaDB 11.5. Events log a session's defaults only if they
-# differ from the server's.
-_UNICODE = ("utf8mb3", "ucs2", "utf8mb4", "utf16", "utf32")
+# Since this release the default collation of the charsets that have a uca1400 one is that one. Events log a session's
+# defaults only if they differ from the server's.
 _UCA1400_SINCE = (11, 5, 0)
 # Before this version explicit_defaults_for_timestamp was no session variable and was not in the log.
 _LOGS_TIMESTAMP_DEFAULTS = (10, 10, 0)
@@ -64,17 +70,7 @@ _MAP = "character_set_collations"
 _STEPS = ("auto_increment_increment", "auto_increment_offset")
 _EXPLICIT = "explicit_defaults_for_timestamp"
 _UTF8MB4 = "default_collation_for_utf8mb4"
-_MYSQLS_CHOICE = ("utf8mb4_0900_ai_ci", "utf8mb4_general_ci")
 _MYSQLS_DEFAULT = 255
-# MariaDB's ids: by charset, and within a charset by strength. The collations of languages have higher ids.
-_UCA1400 = {
-    2048 + 256 * number + strength: f"{charset}_uca1400_{name}"
-    for number, charset in enumerate(("utf8mb3", "utf8mb4", "ucs2", "utf16", "utf32"))
-    for strength, name in enumerate(
-        ("ai_ci", "ai_cs", "as_ci", "as_cs", "nopad_ai_ci", "nopad_ai_cs", "nopad_as_ci", "nopad_as_cs")
-    )
-}
-_MYSQLS_NAMES = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
 _PLAIN = "utf8mb3_general_ci"
 _SCHEMA_DEFAULT = "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s"
 _SCHEMA = (
@@ -236,7 +232,7 @@ class StatementSession:
         defaults = self._defaults(context)
         if _MAP in self._own:
             variables[_MAP] = ",".join(f"{charset}={collation}" for charset, collation in defaults.items() if collation)
-        elif is_same and _UTF8MB4 in self._own and defaults["utf8mb4"] in _MYSQLS_CHOICE:
+        elif is_same and _UTF8MB4 in self._own and defaults["utf8mb4"] in MYSQL_UTF8MB4_COLLATIONS.values():
             variables[_UTF8MB4] = defaults["utf8mb4"]
         else:
             parsed = _collated(parsed, defaults, self._utf8)
@@ -314,11 +310,11 @@ class StatementSession:
         They have the secondary's names, "" for a collation that the secondary does not have.
         """
         if not self._primary.is_mariadb:
-            name = _MYSQLS_NAMES.get(context.default_collation_for_utf8mb4 or _MYSQLS_DEFAULT, "")
+            name = MYSQL_UTF8MB4_COLLATIONS.get(context.default_collation_for_utf8mb4 or _MYSQLS_DEFAULT, "")
             return {"utf8mb4": self._secondary_collation(name)}
         if context.charset_collations is None and self._primary.version >= _UCA1400_SINCE:
-            return {charset: self._secondary_collation(f"{charset}_uca1400_ai_ci") for charset in _UNICODE}
-        defaults = {charset: f"{charset}_general_ci" for charset in _UNICODE}
+            return {charset: self._secondary_collation(f"{charset}_uca1400_ai_ci") for charset in UCA1400_CHARSETS}
+        defaults = {charset: f"{charset}_general_ci" for charset in UCA1400_CHARSETS}
         for default_id, collation_id in context.charset_collations or ():
             charset = self._collations.get(default_id, ("", ""))[1]
             defaults[charset] = self._name(collation_id)
@@ -347,7 +343,7 @@ class StatementSession:
     def _name(self, collation_id: int) -> str:
         # Both flavours have the same ids for their common collations. MariaDB's newer collations have ids of their own.
         return self._collations.get(collation_id, ("", ""))[0] or self._secondary_collation(
-            _UCA1400.get(collation_id, "")
+            UCA1400_COLLATIONS.get(collation_id, "")
         )
 
 

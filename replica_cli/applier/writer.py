@@ -24,7 +24,7 @@ from replica_cli.mysql.errnos import (
     ServerError,
     is_of_table,
 )
-from replica_cli.mysql.session_settings import SQL_MODE
+from replica_cli.sqlbuilder.sql_modes import LENIENT_MODE, SQL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,7 +40,6 @@ _PACKETS_AHEAD = 6
 # bytes below, only as long as results of that batch are still to come.
 _BUILT_AHEAD = 2
 _AHEAD_BYTES = 4 * 1024 * 1024
-_LENIENT_MODE = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
 _Entry = tuple[bytes, "ApplyStep | None"]
 _KEY_NAME = re.compile(r"for key '([^']*)'")
 _COMMIT: _Entry = (b"COMMIT", None)
@@ -285,7 +284,7 @@ class Writer:
             self._add(b"SET SESSION foreign_key_checks=%d" % self._checks, None)
         if step.is_lenient != self._is_lenient:
             self._is_lenient = step.is_lenient
-            mode = _LENIENT_MODE if step.is_lenient else SQL_MODE
+            mode = LENIENT_MODE if step.is_lenient else SQL_MODE
             self._add(f"SET SESSION sql_mode='{mode}'".encode(), None)
 
 

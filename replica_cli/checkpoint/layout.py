@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.positions import IS_AN_INSTANCE
+from replica_cli.core.column_types import SHORT_TEXTS
 from replica_cli.core.errors import StateBroken
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.identifiers import quote
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _COLUMN = re.compile(r"[,\n]\s*(?P<name>[a-z_]+) (?P<type>[A-Z]+)(?:\((?P<length>\d+)\))?(?P<rest>[^,\n]*)")
 _KEY = re.compile(r"PRIMARY KEY \((?P<names>[^)]*)\)")
-_CHARACTERS = frozenset({"char", "varchar"})
 _COLUMNS_QUERY = """SELECT t.table_name, t.engine, c.column_name, c.data_type, c.character_maximum_length, c.column_key,
  c.is_nullable = 'NO' AND c.column_default IS NULL AND c.extra = ''
  FROM information_schema.tables t JOIN information_schema.columns c
@@ -113,7 +113,7 @@ def _wanted_columns(definition: str) -> dict[str, _Column]:
     columns = {}
     for match in _COLUMN.finditer(definition):
         kind = match["type"].lower()
-        length = int(match["length"]) if kind in _CHARACTERS else 0
+        length = int(match["length"]) if kind in SHORT_TEXTS else 0
         columns[match["name"]] = _Column(kind, length, match["name"] in keys or "PRIMARY KEY" in match["rest"])
     return columns
 
@@ -122,7 +122,7 @@ def _existing_columns(rows: list[Row]) -> dict[str, _Column]:
     return {
         str(name): _Column(
             str(kind).lower(),
-            int(length) if str(kind).lower() in _CHARACTERS else 0,
+            int(length) if str(kind).lower() in SHORT_TEXTS else 0,
             str(key) == "PRI",
             bool(must_be_given),
         )

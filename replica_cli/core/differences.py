@@ -113,8 +113,3 @@ class DriftReport:
     statements: tuple[str, ...]
     accepted: tuple[Difference, ...] = ()
     failure: Failure | None = None
-
-    @property
-    def breaks(self) -> bool:
-        """Return True if a difference stops the stream or changes values."""
-        return any(d.severity is Severity.BREAKS for d in self.differences)

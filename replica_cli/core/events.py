@@ -193,8 +193,3 @@ class Transaction(NamedTuple):
     is_end: bool = True
     is_rolled_back: bool = False
     xa: XaStep | None = None
-
-    @property
-    def is_ddl(self) -> bool:
-        """Return True if the only change is a statement, which commits by itself."""
-        return len(self.changes) == 1 and isinstance(self.changes[0], Statement)

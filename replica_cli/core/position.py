@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from replica_cli.core.errors import PositionsIncomparable
 from replica_cli.core.gtid import covers
 
+# The offset of the first event in each file of the log.
+FIRST_EVENT = 4
 _FILE = re.compile(r"^(?P<base>.+)\.(?P<number>\d+)$")
 
 

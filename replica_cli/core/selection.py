@@ -49,11 +49,6 @@ class Selection:
     def _unwanted(self) -> re.Pattern[str] | None:
         return _any_of(self.excluded_tables) if self.excluded_tables else None
 
-    @property
-    def routes(self) -> bool:
-        """Return True if a schema has another name on the secondary."""
-        return any(source != target for source, target in self.schemas)
-
     def schema_target(self, schema: str) -> str | None:
         """Return the name on the secondary of a schema of the primary, None if it is not replicated.
 

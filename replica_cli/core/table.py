@@ -54,11 +54,6 @@ class Column:
         return self.generation_expression.upper() in _PERIOD
 
     @property
-    def is_invisible(self) -> bool:
-        """Return True if `SELECT *` does not return the column."""
-        return "INVISIBLE" in self.extra.upper()
-
-    @property
     def members(self) -> tuple[str, ...]:
         """Return the members of an ENUM or SET, in order."""
         inner = self.column_type.partition("(")[2].rpartition(")")[0]

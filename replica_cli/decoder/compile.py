@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from replica_cli.core.column_types import TypeCode
 from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.counting import can_count, counting_source
@@ -67,7 +68,6 @@ class EachBody:
     names: dict[str, object]
 
 
-_JSON = 245
 # What the compiled code and the functions that it calls raise for bytes that are no valid row.
 _FAULTS = (IndexError, KeyError, ValueError, OverflowError, struct.error, zlib.error)
 
@@ -128,7 +128,7 @@ def compile_each(
 
     In the statements, `key_b` is the row's key, `row_b` the bytes of its image, and `more_b` the tuple of the columns
     of `more`, if there are any. For an UPDATE these are of the before image, and `key_a`, `row_a` and `more_a` are of
-    the after image. A key is a number, bytes, or a tuple of these. Raises as `compile_rows`.
+    the after image. A key is a number, bytes, None, or a tuple of these. Raises as `compile_rows`.
 
     Args:
         event: the head of the events.
@@ -154,7 +154,7 @@ def compile_count(event: RowHead, columns: Sequence[Column]) -> CountFunction:
     if event.present_after:
         images.append(_image("a", table, columns, (), event.present_after))
     if event.is_partial_json:
-        images[-1].partial_bytes = (table.types.count(_JSON) + 7) // 8
+        images[-1].partial_bytes = (table.types.count(TypeCode.JSON) + 7) // 8
     source = counting_source(images) if can_count(images) else each_source(images, "", (), ())
     return cast("CountFunction", _compile(table, images, source))
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.decoder.charsets import canonical_charset, charset_of
-from replica_cli.decoder.rendering import FIXED_BINARY
-from replica_cli.decoder.types import TypeCode, bit_count, real_string, type_name
+from replica_cli.core.charsets import UTF8_CHARSETS, canonical_charset, charset_of
+from replica_cli.core.column_types import (
+    BYTES,
+    FIXED_BINARIES,
+    LISTS,
+    LONG_BYTES,
+    LONG_TEXTS,
+    SIZES,
+    TEXTS,
+    Logged,
+    TypeCode,
+    bit_count,
+    codes_with,
+    real_string,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,64 +27,12 @@ if TYPE_CHECKING:
     from replica_cli.core.events import TableMap
     from replica_cli.core.table import Column
 
-_GEOMETRIES = frozenset(
-    {
-        "geometry",
-        "point",
-        "linestring",
-        "polygon",
-        "multipoint",
-        "multilinestring",
-        "multipolygon",
-        "geometrycollection",
-        "geomcollection",
-    }
-)
-_BLOBS = {
-    1: frozenset({"tinyblob", "tinytext"}),
-    2: frozenset({"blob", "text"}),
-    3: frozenset({"mediumblob", "mediumtext"}),
-    # MariaDB's JSON is LONGTEXT. JSON and LONGTEXT columns accept each other's text.
-    4: frozenset({"longblob", "longtext", "json"}),
-}
-_INTEGERS: dict[int, str] = {
-    TypeCode.TINY: "tinyint",
-    TypeCode.SHORT: "smallint",
-    TypeCode.INT24: "mediumint",
-    TypeCode.LONG: "int",
-    TypeCode.LONGLONG: "bigint",
-}
-_SIGNED: dict[int, str] = {
-    **_INTEGERS,
-    TypeCode.FLOAT: "float",
-    TypeCode.DOUBLE: "double",
-    TypeCode.NEWDECIMAL: "decimal",
-}
-_TEMPORALS: dict[int, str] = {
-    TypeCode.DATE: "date",
-    TypeCode.NEWDATE: "date",
-    TypeCode.TIMESTAMP: "timestamp",
-    TypeCode.DATETIME: "datetime",
-    TypeCode.TIME: "time",
-    TypeCode.TIMESTAMP2: "timestamp",
-    TypeCode.DATETIME2: "datetime",
-    TypeCode.TIME2: "time",
-}
-_SIMPLE: dict[int, frozenset[str]] = {
-    **{code: frozenset({name}) for code, name in (_SIGNED | _TEMPORALS).items()},
-    TypeCode.YEAR: frozenset({"year"}),
-    TypeCode.BIT: frozenset({"bit"}),
-    TypeCode.GEOMETRY: _GEOMETRIES,
-    TypeCode.JSON: frozenset({"json", "longtext"}),
-    TypeCode.VECTOR: frozenset({"vector"}),
-    TypeCode.VARCHAR: frozenset({"varchar", "varbinary", "vector"}),
-    TypeCode.VARCHAR_COMPRESSED: frozenset({"varchar", "varbinary"}),
-    TypeCode.ENUM: frozenset({"enum"}),
-    TypeCode.SET: frozenset({"set"}),
-    TypeCode.STRING: frozenset({"char", "binary", *FIXED_BINARY}),
-}
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
-_BINARIES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_DATA_TYPES: dict[int, frozenset[str]] = {code: code.data_types for code in TypeCode}
+# MariaDB's JSON is LONGTEXT.
+_BLOBS = LONG_TEXTS | LONG_BYTES | {"json"}
+# The types whose sign decides how values are read. Servers also log a sign of YEAR, which decides nothing and is not in
+# the catalog.
+_SIGNED = codes_with(Logged.SIGN) - {TypeCode.YEAR}
 
 
 def contradiction(table: TableMap, columns: Sequence[Column]) -> str | None:
@@ -106,13 +67,15 @@ def _name(table: TableMap, ordinal: int, column: Column) -> str | None:
 
 
 def _type(code: int, metadata: int, column: Column) -> str | None:
-    if code in (TypeCode.BLOB, TypeCode.BLOB_COMPRESSED):
-        expected = _BLOBS.get(metadata, frozenset())
-    else:
-        expected = _SIMPLE.get(code, frozenset())
-    if column.data_type in expected:
+    if _is_read_as(code, metadata, column.data_type):
         return None
     return f"the primary sends {type_name(code)}" + (f" with metadata {metadata}" if metadata else "")
+
+
+def _is_read_as(code: int, metadata: int, data_type: str) -> bool:
+    if code in (TypeCode.BLOB, TypeCode.BLOB_COMPRESSED):
+        return data_type in _BLOBS and metadata == SIZES[data_type]
+    return code in _DATA_TYPES and data_type in _DATA_TYPES[code]
 
 
 def _size(code: int, metadata: int, column: Column) -> str | None:
@@ -146,7 +109,9 @@ _SIZES: dict[int, Callable[[Column], int | None]] = {
     TypeCode.DATETIME2: lambda column: column.fraction_digits,
     TypeCode.TIME2: lambda column: column.fraction_digits,
     TypeCode.BIT: lambda column: column.precision,
-    TypeCode.STRING: lambda column: FIXED_BINARY.get(column.data_type, column.octet_length),
+    TypeCode.STRING: lambda column: (
+        SIZES[column.data_type] if column.data_type in FIXED_BINARIES else column.octet_length
+    ),
     TypeCode.VARCHAR: lambda column: column.octet_length,
     # One byte more, for the compression method.
     TypeCode.VARCHAR_COMPRESSED: lambda column: None if column.octet_length is None else column.octet_length + 1,
@@ -165,7 +130,7 @@ def _sign(table: TableMap, ordinal: int, column: Column) -> str | None:
 
 def _charset(table: TableMap, ordinal: int, column: Column) -> str | None:
     number = table.collation_ids[ordinal] if table.collation_ids is not None else None
-    if number is None or column.data_type not in _TEXTS | _BINARIES:
+    if number is None or column.data_type not in TEXTS | BYTES | LISTS:
         return None
     primary_charset = charset_of(number)
     if primary_charset is None:
@@ -185,7 +150,7 @@ def _members(table: TableMap, ordinal: int, column: Column) -> str | None:
     secondary_members = column.members
     if len(secondary_members) != len(primary_members):
         return f"the primary's has {len(primary_members)} members, the secondary's {len(secondary_members)}"
-    if canonical_charset(column.charset or "") not in ("utf8mb3", "utf8mb4", "ascii"):
+    if canonical_charset(column.charset or "") not in UTF8_CHARSETS:
         # In other charsets the bytes do not follow from the catalog's text. But ASCII text has the same bytes in all
         # except the wide charsets, whose bytes contain NUL.
         pairs = [

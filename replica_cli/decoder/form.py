@@ -9,7 +9,8 @@ from enum import Enum
 class Form(Enum):
     """The purpose of a literal: a VALUE is written into the column, a KEY is compared with the column through an index.
 
-    RAW is not a literal. It is what the event holds, a number or bytes, and serves to tell the rows of a table apart.
+    RAW is not a literal. It is what the event holds: a number, bytes, or None for NULL. It serves to tell the rows of a
+    table apart.
     """
 
     VALUE = "value"

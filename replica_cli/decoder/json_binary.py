@@ -11,6 +11,7 @@ import math
 import struct
 from enum import IntEnum
 
+from replica_cli.core.column_types import TypeCode, type_name
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 from replica_cli.decoder.json_sql import (
     BYTES_LIMIT,
@@ -24,7 +25,6 @@ from replica_cli.decoder.json_sql import (
 )
 from replica_cli.decoder.numbers import decimal_text
 from replica_cli.decoder.temporal import clock_text, date_text, fraction_text
-from replica_cli.decoder.types import TypeCode, type_name
 
 _MAX_DEPTH = 100
 _LITERALS = {0: b"null", 1: b"true", 2: b"false"}

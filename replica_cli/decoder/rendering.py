@@ -23,11 +23,11 @@ from binascii import hexlify
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import FIXED_BINARIES, TypeCode
 from replica_cli.decoder import numbers, strings, temporal
 from replica_cli.decoder.form import Form
 from replica_cli.decoder.json_binary import json_key, json_text, json_value
 from replica_cli.decoder.json_documents import text_key, text_value
-from replica_cli.decoder.types import TypeCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,16 +35,13 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column
     from replica_cli.decoder.storage import Cell, Storage
 
-# MariaDB types that are logged as fixed-length strings, without trailing zero bytes. The values are sizes in bytes.
-FIXED_BINARY = {"uuid": 16, "inet6": 16, "inet4": 4}
-
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """The source of a literal: statements that run first, the expression, and the global names that both use.
 
     `pattern` and `values` are for formatting many literals with one `%`: `pattern % (values)` gives the same bytes. If
-    `values` is empty, the value is the expression.
+    `values` is empty, the value is the expression. `null` is the source of what the column gives if it is NULL.
     """
 
     expression: str
@@ -52,6 +49,7 @@ class Rendering:
     names: dict[str, object] = field(default_factory=dict)
     pattern: str = "%b"
     values: str = ""
+    null: str = "NULL"
 
 
 _NUMBER = Rendering("b'%d' % {v}", pattern="%d", values="{v}")
@@ -68,7 +66,8 @@ def rendering_of(cell: Cell, form: Form) -> Rendering:
 
 def raw_of(storage: Storage) -> Rendering:
     """Return the source of a column in the form RAW: what the event holds, without a conversion to a literal."""
-    return Rendering("{v}" if storage.is_sized or len(storage.codes) == 1 else "({v}, {w})")
+    # The literal NULL would be equal to the text 'NULL'.
+    return Rendering("{v}" if storage.is_sized or len(storage.codes) == 1 else "({v}, {w})", null="None")
 
 
 def _tiny(cell: Cell) -> Rendering:
@@ -206,14 +205,14 @@ def _json(cell: Cell, form: Form) -> Rendering:
 
 
 def _fixed(cell: Cell, form: Form) -> Rendering:
-    """Return the source for the types that the log has as STRING: CHAR, BINARY, ENUM, SET and those of FIXED_BINARY."""
+    """Return the source for the types that the log has as STRING: CHAR, BINARY, ENUM, SET and FIXED_BINARIES."""
     column, (real, length) = cell.column, cell.string
     if real == TypeCode.SET and length == 8 and form is Form.KEY:
         # The server compares a SET as a signed number, although it accepts its value as an unsigned one.
         return Rendering("b'%d' % ({v} - (({v} >> 63) << 64))")
     if real != TypeCode.STRING:
         return _NUMBER_OF_THREE if length == 3 else _NUMBER
-    if column.data_type == "binary" or column.data_type in FIXED_BINARY:
+    if column.data_type == "binary" or column.data_type in FIXED_BINARIES:
         # The event leaves out trailing zero bytes, but the server finds no row by a key without them.
         return _literal("full{i}", column, form, (f"full{{i}} = {{v}}.ljust({length}, ZERO)",), {"ZERO": b"\0"})
     return _literal("{v}", column, form)

@@ -150,8 +150,8 @@ class ImageSource:
                 f"{self._variable(column, form)} = {self._expression(column, form)}" for form in column.renderings
             ]
             if column.renderings:
-                targets = " = ".join(self._variable(column, form) for form in column.renderings)
-                lines += [f"if nulls & {1 << bit}: {targets} = NULL", "else:", *_indented(reading)]
+                nulls = "; ".join(f"{self._variable(column, f)} = {r.null}" for f, r in column.renderings.items())
+                lines += [f"if nulls & {1 << bit}: {nulls}", "else:", *_indented(reading)]
             else:
                 lines += [f"if not nulls & {1 << bit}:", *_indented(reading)]
         lines += run.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import TypeCode, bit_count, real_string, type_name
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.decoder.numbers import decimal_size
 from replica_cli.decoder.temporal import OLD_DATETIME_SIZES, OLD_FRACTION_SIZES, OLD_TIME_SIZES
-from replica_cli.decoder.types import TypeCode, bit_count, real_string, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -55,13 +55,6 @@ def compare_catalogs(
     return tuple(differences)
 
 
-def is_same_foreign_key(on_primary: ForeignKey, on_secondary: ForeignKey, selection: Selection) -> bool:
-    """Return True if a key of the primary and a key of the secondary do the same, whatever their names are."""
-    return _comparable_foreign_key(on_primary, selection.target(on_primary.parent)) == _comparable_foreign_key(
-        on_secondary, on_secondary.parent
-    )
-
-
 def _compare_tables(pair: Pair, selection: Selection) -> Iterator[Difference]:
     primary, secondary = pair.primary, pair.secondary
     if primary.kind != secondary.kind:
@@ -137,7 +130,7 @@ def _compare_foreign_keys(pair: Pair, selection: Selection) -> Iterator[Differen
     existing = list(pair.secondary.foreign_keys)
     missing = []
     for key in wanted:
-        equal = next((k for k in existing if is_same_foreign_key(key, k, selection)), None)
+        equal = next((k for k in existing if _is_same_foreign_key(key, k, selection)), None)
         if equal is None:
             missing.append(key)
         else:
@@ -149,6 +142,13 @@ def _compare_foreign_keys(pair: Pair, selection: Selection) -> Iterator[Differen
         yield pair.difference(Aspect.FOREIGN_KEY, key.name, describe_foreign_key(key), None, severity)
     for key in existing:
         yield pair.difference(Aspect.FOREIGN_KEY, key.name, None, describe_foreign_key(key), Severity.BREAKS)
+
+
+def _is_same_foreign_key(on_primary: ForeignKey, on_secondary: ForeignKey, selection: Selection) -> bool:
+    """Return True if a key of the primary and a key of the secondary do the same, whatever their names are."""
+    return _comparable_foreign_key(on_primary, selection.target(on_primary.parent)) == _comparable_foreign_key(
+        on_secondary, on_secondary.parent
+    )
 
 
 def _comparable_foreign_key(key: ForeignKey, parent: TableName | None) -> tuple[object, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES
+from replica_cli.core.charsets import canonical_charset
+from replica_cli.sqlbuilder.definition_crossing import FIXED_BINARIES_ON_MYSQL
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, join, solid, string_literal, string_value, tokenise
 
@@ -45,8 +46,8 @@ def column_type(column: Column, table: TableDefinition, *, is_same_flavour: bool
 
     Between two flavours, UUID and INET types are returned as the binary types that they become.
     """
-    if not is_same_flavour and column.data_type in BINARY_TYPES:
-        return BINARY_TYPES[column.data_type]
+    if not is_same_flavour and column.data_type in FIXED_BINARIES_ON_MYSQL:
+        return FIXED_BINARIES_ON_MYSQL[column.data_type]
     if is_json(column, table):
         return "json"
     text = _OLD_TEMPORAL.sub("", column.column_type)
@@ -60,7 +61,7 @@ def column_type(column: Column, table: TableDefinition, *, is_same_flavour: bool
 
 def charset(name: str | None) -> str | None:
     """Return a charset or collation under its new name: utf8 is utf8mb3."""
-    return re.sub(r"^utf8(?=_|$)", "utf8mb3", name) if name else name
+    return canonical_charset(name) if name else name
 
 
 def rule(name: str) -> str:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import re
 
+from replica_cli.core.column_types import INTEGERS, LISTS, LONG_BYTES, LONG_TEXTS, REALS, SIZES
+
 _TYPE = re.compile(r"(?P<kind>[a-z]+)(?:\((?P<arguments>.*)\))?(?P<rest>[^()]*)", re.IGNORECASE | re.DOTALL)
-_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
-_ORDERED = (
-    ("tinytext", "text", "mediumtext", "longtext"),
-    ("tinyblob", "blob", "mediumblob", "longblob"),
-    ("float", "double"),
-)
+# In each of these families a type of a larger size holds every value of a smaller one.
+_ORDERED = (LONG_TEXTS, LONG_BYTES, REALS)
 # The number is a length or a precision: a larger one holds every value of a smaller one.
 _TYPES_WITH_SIZE = frozenset({"varchar", "varbinary", "bit", "datetime", "timestamp", "time"})
-_LISTS = frozenset({"enum", "set"})
 
 
 def is_widening(before: str, after: str) -> bool:
@@ -30,7 +27,7 @@ def is_widening(before: str, after: str) -> bool:
         return False
     kinds = old["kind"].lower(), new["kind"].lower()
     rests = old["rest"].strip().lower(), new["rest"].strip().lower()
-    if kinds[0] in _INTEGER_BITS and kinds[1] in _INTEGER_BITS:
+    if INTEGERS.issuperset(kinds):
         return _is_wider_number(kinds, rests)
     arguments = old["arguments"] or "", new["arguments"] or ""
     return rests[0] == rests[1] and _is_wider(kinds, arguments)
@@ -39,14 +36,14 @@ def is_widening(before: str, after: str) -> bool:
 def _is_wider(kinds: tuple[str, str], arguments: tuple[str, str]) -> bool:
     kind = kinds[0]
     if kind != kinds[1]:
-        ordered = next((each for each in _ORDERED if set(kinds) <= set(each)), None)
-        return ordered is not None and arguments == ("", "") and ordered.index(kind) < ordered.index(kinds[1])
+        are_ordered = any(family.issuperset(kinds) for family in _ORDERED)
+        return are_ordered and arguments == ("", "") and SIZES[kind] < SIZES[kinds[1]]
     if kind in _TYPES_WITH_SIZE:
         return int(arguments[0] or 0) <= int(arguments[1] or 0)
     if kind == "decimal":
         return _is_wider_decimal(*arguments)
     # Each value has a number. Values that are added at the end do not change the numbers of the others.
-    return kind in _LISTS and arguments[1].startswith(f"{arguments[0]},")
+    return kind in LISTS and arguments[1].startswith(f"{arguments[0]},")
 
 
 def _is_wider_number(kinds: tuple[str, str], rests: tuple[str, str]) -> bool:
@@ -54,8 +51,8 @@ def _is_wider_number(kinds: tuple[str, str], rests: tuple[str, str]) -> bool:
         return False
     was_unsigned, is_unsigned = ("unsigned" in rest for rest in rests)
     if was_unsigned is is_unsigned:
-        return _INTEGER_BITS[kinds[0]] <= _INTEGER_BITS[kinds[1]]
-    return was_unsigned and _INTEGER_BITS[kinds[0]] < _INTEGER_BITS[kinds[1]]
+        return SIZES[kinds[0]] <= SIZES[kinds[1]]
+    return was_unsigned and SIZES[kinds[0]] < SIZES[kinds[1]]
 
 
 def _is_wider_decimal(before: str, after: str) -> bool:

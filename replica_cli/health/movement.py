@@ -8,7 +8,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import CopyStep, Phase
 from replica_cli.core.wording import duration, holder_text, short_reason, step_text, uncommitted_text
-from replica_cli.stop import StopToken
+from replica_cli.stop import sleep_briefly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,10 +89,10 @@ def _check_steps(steps: Sequence[TableProgress], age: float, instance: str) -> H
 
 def _moves(session: Session, state_schema: str, state: InstanceState, instance: str) -> bool:
     """Return True if the saved position changes within `CONFIRM_SECONDS`."""
-    store, stop = PositionStore(session, state_schema, instance), StopToken()
+    store = PositionStore(session, state_schema, instance)
     before = state.saved.position if state.saved else None
     for _ in range(int(CONFIRM_SECONDS / _CONFIRM_STEP_SECONDS)):
-        stop.wait(_CONFIRM_STEP_SECONDS)
+        sleep_briefly(_CONFIRM_STEP_SECONDS)
         saved = store.load()
         if saved is not None and saved.position != before:
             return True

@@ -2,7 +2,6 @@
 
 from replica_cli.logs.records import Tag, log
 from replica_cli.logs.redaction import install_redactor, redact
-from replica_cli.logs.repeats import once_per
 from replica_cli.logs.setup import close_logging, set_level, setup_logging
 
-__all__ = ["Tag", "close_logging", "install_redactor", "log", "once_per", "redact", "set_level", "setup_logging"]
+__all__ = ["Tag", "close_logging", "install_redactor", "log", "redact", "set_level", "setup_logging"]

@@ -1,4 +1,7 @@
-"""Limits repeated log records: one in a time, with the number of records that were suppressed."""
+"""Limits repeated log records: one in a time, with the number of records that were suppressed.
+
+logs/display.py uses it for the records above a live display.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +41,3 @@ class RepeatLimit:
                 del self._seen[next(iter(self._seen))]  # the key that was admitted longest ago
             self._seen[key] = (now, 0)
             return suppressed
-
-
-_limit = RepeatLimit()
-
-
-def once_per(seconds: float, key: Hashable) -> int | None:
-    """Return how many repeats of the key were suppressed since it was last admitted, None if this one is too.
-
-    All callers in the process share one limit. Log the record only if the result is not None:
-    `if (held := once_per(30, ("reconnect", instance))) is not None: log(..., "… (%d more)", held)`
-    """
-    return _limit.admit(seconds, key)

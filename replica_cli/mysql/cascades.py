@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.names import TableName
-from replica_cli.core.reports.health import HealthLevel
-from replica_cli.mysql.findings import Finding
+from replica_cli.core.reports.health import Finding, HealthLevel
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection

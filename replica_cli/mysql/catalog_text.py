@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 
+from replica_cli.core.column_types import BYTES, INTEGERS, REALS
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, join, solid, string_literal, string_value, tokenise
 
-NUMERIC_TYPES = frozenset(
-    {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year"},
-)
-BINARY_TYPES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_NUMBERS = INTEGERS | REALS | {"decimal", "year", "bit"}
 _NOW = re.compile(r"^(?:current_timestamp|now|localtime|localtimestamp)(?:\(\s*(\d*)\s*\))?$", re.IGNORECASE)
 _NUMBER = re.compile(r"^-?[\d.]+(?:e[+-]?\d+)?$", re.IGNORECASE)
 
@@ -28,10 +26,10 @@ def mariadb_default(text: str | None, data_type: str) -> str | None:
     shape = [t.kind for t in tokens]
     if shape == [Kind.STRING]:
         value = string_value(text)
-        return binary_default(value.encode(), data_type) if data_type in BINARY_TYPES else string_literal(value)
+        return binary_default(value.encode(), data_type) if data_type in BYTES else string_literal(value)
     if shape == [Kind.WORD, Kind.STRING] and tokens[0].is_word("X", "B"):
         digits = string_value(tokens[1].text)
-        is_binary = tokens[0].is_word("X") and data_type in BINARY_TYPES
+        is_binary = tokens[0].is_word("X") and data_type in BYTES
         return binary_default(bytes.fromhex(digits), data_type) if is_binary else text.lower()
     if _NUMBER.match(text):
         return text
@@ -49,9 +47,9 @@ def mysql_default(text: str | None, data_type: str, extra: str, *, is_nullable: 
     # MySQL before 8.0.13 does not show DEFAULT_GENERATED. Only temporal columns may have the function as default then.
     if data_type in ("timestamp", "datetime") and (now := _now(text)):
         return now
-    if data_type in NUMERIC_TYPES or data_type == "bit":
+    if data_type in _NUMBERS:
         return text
-    if data_type in BINARY_TYPES:
+    if data_type in BYTES:
         value = bytes.fromhex(text[2:]) if text.lower().startswith("0x") else text.encode()
         return binary_default(value, data_type)
     return string_literal(text)

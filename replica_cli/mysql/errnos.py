@@ -101,6 +101,8 @@ ER_OPTION_PREVENTS_STATEMENT = 1290
 ER_OPEN_AS_READONLY = 1036
 ER_TABLE_DEF_CHANGED = 1412
 ER_ACCESS_DENIED = 1045
+ER_TABLEACCESS_DENIED = 1142
+ER_KEY_DOES_NOT_EXIST = 1176
 ER_LOCK_WAIT_TIMEOUT = 1205
 # LOAD DATA LOCAL is forbidden: MariaDB's number, MySQL's number, and an old number of both.
 LOADING_IS_OFF = frozenset({4166, 3948, 1148})
@@ -127,7 +129,7 @@ OF_DEFINITIONS = frozenset({
 # MySQL allows a name only once in a schema.
 CANNOT_DROP = frozenset({1091, 3821, 3940})
 # Our account has no privilege for it. A copy has none either.
-RIGHTS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410})
+RIGHTS = frozenset({1044, ER_ACCESS_DENIED, ER_TABLEACCESS_DENIED, 1143, ER_SPECIFIC_ACCESS_DENIED, 1370, 1410})
 
 # Errors that another attempt at a query meets again: an operator has to act, or a statement of this program is wrong.
 _CERTAIN = DUPLICATES | OF_DEFINITIONS | CANNOT_DROP | RIGHTS | LOADING_IS_OFF | {

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.gtid import MariadbGtids
-from replica_cli.core.position import Position
-from replica_cli.stop import StopToken
+from replica_cli.core.position import FIRST_EVENT, Position
+from replica_cli.stop import sleep_briefly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 
-FIRST_EVENT = 4
 # The format description event, and after it the event with the set.
 _HEAD_EVENTS = 2
 _ATTEMPTS = 200
@@ -83,7 +82,7 @@ def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[],
         position, gtid = take(), executed_gtids(session)
         if end().is_same(position):
             return replace(position, gtid=gtid)
-        StopToken().wait(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - not in step with a program that writes
+        sleep_briefly(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - not in step with a program that writes
     raise gtids_unknown(session, position)
 
 

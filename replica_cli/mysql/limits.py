@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from replica_cli.core.reports.health import HealthLevel
+from replica_cli.core.reports.health import Finding, HealthLevel
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.mysql.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

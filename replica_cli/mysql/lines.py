@@ -9,16 +9,15 @@ Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quer
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pymysql.constants import COMMAND
 from pymysql.err import MySQLError, OperationalError, raise_mysql_exception  # the number and text of an error packet
 from pymysql.protocol import OKPacketWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pymysql.connections import Connection
+    from replica_cli.mysql.driver import DriverConnection
 
 _READ_BYTES = 256 * 1024
 _SEND_BYTES = 1024 * 1024
@@ -41,14 +40,13 @@ class Lines:
     is_flagged: bool = False
 
 
-def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
+def read_lines(connection: DriverConnection, sql: bytes) -> Iterator[Lines]:
     """Run a query of two columns, a text and a flag of 0 or 1, and yield the rows of each read.
 
     Raises what the driver raises. If the caller stops reading before the end, the connection is closed.
     """
-    source: Any = connection
-    _start_query(source, sql)
-    stream, rest, is_over = source._rfile, b"", False  # noqa: SLF001
+    _start_query(connection, sql)
+    stream, rest, is_over = connection.stream, b"", False
     try:
         while not is_over:
             missing = _missing(rest)
@@ -66,17 +64,17 @@ def read_lines(connection: Connection[Any], sql: bytes) -> Iterator[Lines]:
         raise
     finally:
         if not is_over:
-            source._force_close()  # noqa: SLF001
+            connection.drop()
 
 
-def read_texts(connection: Connection[Any], sql: bytes) -> list[list[str | None]]:
+def read_texts(connection: DriverConnection, sql: bytes) -> list[list[str | None]]:
     """Run a query and return its rows, each value as text, None for NULL. Each row must be below 16 MB.
 
     Raises what the driver raises. If reading stops before the end, the connection is closed.
     """
-    source: Any = connection
-    _start_query(source, sql)
-    read, rows, is_over = source._rfile.read, [], False  # noqa: SLF001
+    _start_query(connection, sql)
+    read, is_over = connection.stream.read, False
+    rows: list[list[str | None]] = []
     try:
         while not is_over:
             head = read(4)
@@ -91,19 +89,18 @@ def read_texts(connection: Connection[Any], sql: bytes) -> list[list[str | None]
                 rows.append(_texts(row))
     finally:
         if not is_over:
-            source._force_close()  # noqa: SLF001
+            connection.drop()
     return rows
 
 
-def _start_query(source: Any, sql: bytes) -> None:
+def _start_query(connection: DriverConnection, sql: bytes) -> None:
     """Send a query, and read its answer up to the first row."""
-    source._execute_command(COMMAND.COM_QUERY, sql)  # noqa: SLF001 - the driver gives no access to bytes
-    first = source._read_packet()  # noqa: SLF001
+    first = connection.start_query(sql)
     if first.is_load_local_packet():
         raise RuntimeError("LOAD_LOCAL")  # the driver raises the same
-    columns = first.read_length_encoded_integer()
+    columns = first.read_length_encoded_integer() or 0  # None is a NULL, which no server sends here
     for _ in range(columns + 1):  # and the packet that ends the columns
-        source._read_packet()  # noqa: SLF001
+        connection.read_packet()
 
 
 def _texts(row: bytes) -> list[str | None]:
@@ -124,18 +121,19 @@ def _texts(row: bytes) -> list[str | None]:
     return texts
 
 
-def give_text(connection: Connection[Any], text: bytes) -> tuple[int, int]:
+def give_text(connection: DriverConnection, text: bytes) -> tuple[int, int]:
     """Send the text that a LOAD DATA LOCAL asks for; return the number of rows and the number of warnings.
 
     Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
     """
-    source: Any = connection
-    if not source._read_packet().is_load_local_packet():  # noqa: SLF001 - the driver would open the file
+    connection.forget_result()
+    # The driver would open the file that the server asks for.
+    if not connection.read_packet().is_load_local_packet():
         raise OperationalError(0, "the server did not ask for the rows of a LOAD DATA LOCAL")
     for begin in range(0, len(text), _SEND_BYTES):
-        source.write_packet(text[begin : begin + _SEND_BYTES])
-    source.write_packet(b"")
-    answer = OKPacketWrapper(source._read_packet())  # noqa: SLF001
+        connection.write_packet(text[begin : begin + _SEND_BYTES])
+    connection.write_packet(b"")
+    answer = OKPacketWrapper(connection.read_packet())
     return answer.affected_rows, answer.warning_count
 
 

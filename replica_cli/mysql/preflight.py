@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.reports.health import HealthLevel
+from replica_cli.core.reports.health import Finding, HealthLevel
 from replica_cli.core.wording import counted, size
 from replica_cli.mysql.binlog import log_status
 from replica_cli.mysql.cascades import check_cascades
@@ -17,7 +17,6 @@ from replica_cli.mysql.errnos import (
     ER_SPECIFIC_ACCESS_DENIED,
     ServerError,
 )
-from replica_cli.mysql.findings import Finding
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.history import check_history
 from replica_cli.mysql.limits import check_limits

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.names import TableName
-from replica_cli.core.reports.health import HealthLevel
+from replica_cli.core.reports.health import Finding, HealthLevel
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.wording import counted
-from replica_cli.mysql.findings import Finding
 from replica_cli.mysql.grants import read_grants
 
 if TYPE_CHECKING:

@@ -9,25 +9,23 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pymysql
-from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE
+from pymysql.constants import CLIENT, COMMAND
 from pymysql.converters import encoders
-from pymysql.cursors import Cursor, SSCursor
+from pymysql.cursors import SSCursor
 
+from replica_cli.core.column_types import INTEGERS, TypeCode
 from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError
-from replica_cli.mysql.lines import read_lines, read_texts
-from replica_cli.mysql.pipeline import PipelinedConnection
+from replica_cli.mysql.lines import give_text, read_lines, read_texts
 from replica_cli.mysql.session_settings import VALUES, apply_settings, introduction
-from replica_cli.mysql.tls import is_encrypted, tls_context
+from replica_cli.mysql.tls import ServerConnection, tls_context
 from replica_cli.mysql.translation import server_error, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
-    from pymysql.connections import Connection
-
+    from replica_cli.mysql.driver import DriverConnection
     from replica_cli.mysql.lines import Lines
 
 
@@ -43,7 +41,7 @@ Row = tuple[Value, ...]
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 # Whole numbers become int. Everything else stays text (or bytes), so that nothing is rounded or refused.
-_WHOLE = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
+_WHOLE = [int(code) for code in TypeCode if code.data_types & INTEGERS]
 _CONVERSIONS: dict[Any, Any] = {**encoders, **dict.fromkeys(_WHOLE, int)}
 _COM_SET_OPTION = 0x1B
 _MULTI_STATEMENTS_ON, _MULTI_STATEMENTS_OFF = b"\0\0", b"\1\0"
@@ -62,7 +60,7 @@ class Session:
     called, as far as is known.
     """
 
-    def __init__(self, connection: PipelinedConnection, server: Server) -> None:
+    def __init__(self, connection: ServerConnection, server: Server) -> None:
         self._connection = connection
         self.server = server
         self.may_load = False
@@ -134,7 +132,7 @@ class Session:
         with self._translated():
             if args:
                 with self._connection.cursor() as cursor:
-                    return int(cursor.execute(sql, args))  # type: ignore[arg-type]
+                    return int(cursor.execute(sql, args))
             # Bytes are sent as they are; pymysql would encode a str.
             return int(self._connection.query(sql))
 
@@ -223,7 +221,7 @@ class Session:
         with self._translated():
             if not first:
                 self._connection.begin_answer()
-            loaded = Loaded(*self._connection.give_text(text if is_wanted else b""))
+            loaded = Loaded(*give_text(self._connection, text if is_wanted else b""))
         return loaded if is_wanted else None
 
     def post(self, statement: str) -> None:
@@ -260,20 +258,7 @@ class Session:
     @property
     def is_answered(self) -> bool:
         """Return True if `receive` would return or raise at once."""
-        sock = self._connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
-        if sock is None:
-            return True
-        try:
-            # The driver reads ahead into a buffer, so the socket is not enough to know. A read that does not wait looks
-            # at both.
-            sock.setblocking(False)
-            return bool(self._connection._rfile.peek(1))  # type: ignore[attr-defined]  # noqa: SLF001
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
-        finally:
-            sock.settimeout(self._connection._read_timeout)  # type: ignore[attr-defined]  # noqa: SLF001
+        return self._connection.has_answer
 
     def begin(self) -> None:
         """Open a transaction, together with its first statement."""
@@ -299,17 +284,12 @@ class Session:
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a call that waits on it ends at once with an error."""
-        sock = self._connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(2)
+        self._connection.shut_down()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextlib.contextmanager
@@ -320,7 +300,7 @@ class Session:
         except ServerError as error:
             if error.errno == CR_MALFORMED_PACKET:
                 # It is not known where the next packet begins.
-                self._connection._force_close()  # noqa: SLF001
+                self._connection.drop()
             raise
 
 
@@ -348,8 +328,8 @@ def connect(
     session = Session(connection, server)
     session.may_load = may_load
     _note(session, is_open=True)
-    _set_keepalive(connection)
-    try:
+    with closing_on_error(session):
+        _set_keepalive(connection)
         _check_encryption(connection, server)
         if inherits:
             session.execute(introduction(tuple(VALUES.items())))
@@ -357,13 +337,20 @@ def connect(
             apply_settings(session)
         if init:
             session.execute(init)
-    except BaseException:
-        session.close()
-        raise
     return session
 
 
-def _connected(server: Server, network: Network, database: str | None, flags: int) -> PipelinedConnection:
+@contextlib.contextmanager
+def closing_on_error(*sessions: Session) -> Iterator[None]:
+    """Close the sessions if what the context encloses fails: then the caller does not get them."""
+    with contextlib.ExitStack() as stack:
+        for session in sessions:
+            stack.callback(session.close)
+        yield
+        stack.pop_all()
+
+
+def _connected(server: Server, network: Network, database: str | None, flags: int) -> ServerConnection:
     side = PrimaryError if server.is_primary else SecondaryError
     try:
         with translated(server):
@@ -372,8 +359,8 @@ def _connected(server: Server, network: Network, database: str | None, flags: in
             # What accepts the connection may never send anything. A greeting does not take as long as a statement, so
             # its timeout is shorter.
             settings["read_timeout"] = settings["write_timeout"] = network.connect_timeout
-            connection = PipelinedConnection(**settings, database=database, sets_names=False)
-            connection._read_timeout = connection._write_timeout = network.query_timeout  # type: ignore[attr-defined]  # noqa: SLF001
+            connection = ServerConnection(**settings, database=database, sets_names=False)
+            connection.set_timeout(network.query_timeout)
             return connection
     except ServerError as error:
         reason = getattr(error.__cause__, "original_exception", error.__cause__)
@@ -439,16 +426,16 @@ def connection_settings(server: Server, network: Network) -> dict[str, Any]:
     }
 
 
-def _set_keepalive(connection: Connection[Cursor]) -> None:
+def _set_keepalive(connection: DriverConnection) -> None:
     # A statement may take an hour, but a peer that is gone must be noticed within half a minute.
-    sock = connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
+    sock = connection.sock
     for option, value in _KEEPALIVE.items():
-        if hasattr(socket, option):
+        if sock is not None and hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def _check_encryption(connection: Connection[Cursor], server: Server) -> None:
-    if server.tls.mode not in (TlsMode.OFF, TlsMode.PREFERRED) and not is_encrypted(connection):
+def _check_encryption(connection: DriverConnection, server: Server) -> None:
+    if server.tls.mode not in (TlsMode.OFF, TlsMode.PREFERRED) and not connection.is_encrypted:
         side = PrimaryError if server.is_primary else SecondaryError
         raise side(
             f"{server}: the server does not offer TLS",

@@ -17,13 +17,12 @@ from replica_cli.mysql.errnos import (
     ER_UNKNOWN_SYSTEM_VARIABLE,
     ServerError,
 )
+from replica_cli.sqlbuilder.sql_modes import SQL_MODE
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
-# With these settings a value is the same on both servers: no silent truncation, zero dates and ids of 0 as they are,
-# UTC.
-SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO"
+# With these settings a value is the same on both servers.
 VALUES = {"sql_mode": f"'{SQL_MODE}'", "time_zone": "'+00:00'"}
 
 # How long a statement waits for a lock of a table and of a row, in seconds. A DDL statement has its own limits

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
 from replica_cli.mysql.binlog import current_position, log_end
-from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ER_SPECIFIC_ACCESS_DENIED, RIGHTS, ServerError
+from replica_cli.mysql.errnos import (
+    ER_LOCK_WAIT_TIMEOUT,
+    ER_SPECIFIC_ACCESS_DENIED,
+    ER_TABLEACCESS_DENIED,
+    RIGHTS,
+    ServerError,
+)
 from replica_cli.mysql.gtids import with_gtids
 from replica_cli.mysql.mariadb_snapshots import open_snapshot
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.stop import StopToken
+from replica_cli.stop import sleep_briefly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +30,6 @@ if TYPE_CHECKING:
     from replica_cli.mysql.mariadb_snapshots import Snapshot
     from replica_cli.mysql.session import Session
 
-_ER_TABLEACCESS_DENIED = 1142
 _REPEATABLE_READ = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _START = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
 # How long other snapshots are opened after one that is not settled. MariaDB needs milliseconds to begin a log file.
@@ -72,7 +77,7 @@ def _settle(session: Session, seconds: float) -> tuple[Snapshot, Snapshot]:
     first = last = open_snapshot(session)
     deadline = time.monotonic() + seconds
     while not last.is_settled and time.monotonic() < deadline:
-        StopToken().wait(_PAUSE_SECONDS)
+        sleep_briefly(_PAUSE_SECONDS)
         last = open_snapshot(session)
     return first, last
 
@@ -82,7 +87,7 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
         row = session.row("SELECT LOCAL FROM performance_schema.log_status")
     except ServerError as error:
         # The query needs BACKUP_ADMIN, and also SELECT on the table.
-        if error.errno not in (ER_SPECIFIC_ACCESS_DENIED, _ER_TABLEACCESS_DENIED):
+        if error.errno not in (ER_SPECIFIC_ACCESS_DENIED, ER_TABLEACCESS_DENIED):
             raise
         row = None
     if row is not None:

@@ -6,10 +6,10 @@ import ssl
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
 from replica_cli.core.settings import TlsMode
+from replica_cli.mysql.driver import DriverConnection
 
 if TYPE_CHECKING:
     from replica_cli.core.settings import Tls
@@ -29,8 +29,8 @@ class LoginRefused(Exception):
         self.hint = hint
 
 
-class ServerConnection(Connection):
-    """The driver's connection, for sessions and for the dump connection. It refuses logins that show the password.
+class ServerConnection(DriverConnection):
+    """The connection for sessions and for the dump connection. It refuses logins that show the password.
 
     It does not send the password in clear text without TLS, and does not use a public key that came without TLS unless
     TLS is off. If nothing is verified, it uses one shared TLS context: the driver's own context costs 30 ms of CPU for
@@ -51,31 +51,33 @@ class ServerConnection(Connection):
         if self._sets_names:
             super().set_character_set(charset, collation)
 
-    def _create_ssl_ctx(self, sslp: ssl.SSLContext | dict[str, Any]) -> ssl.SSLContext:
-        return sslp if isinstance(sslp, ssl.SSLContext) else _unverified()
+    def make_tls_context(self, settings: ssl.SSLContext | dict[str, Any]) -> ssl.SSLContext:
+        """Return the context of the settings, else the shared one that verifies nothing."""
+        return settings if isinstance(settings, ssl.SSLContext) else _unverified()
 
-    def _request_authentication(self) -> None:
+    def log_in(self) -> None:
+        """Log in, unless TLS is required and not offered."""
         # This check comes before the user's name is sent, and does not depend on the driver's version.
-        capabilities: int = self.server_capabilities  # type: ignore[attr-defined]
-        if self._tls_mode not in _TLS_OPTIONAL and not capabilities & CLIENT.SSL:
+        if self._tls_mode not in _TLS_OPTIONAL and not self.server_capabilities & CLIENT.SSL:
             raise LoginRefused(
                 "the server does not offer TLS", "set MARIA_PRIMARY_TLS or MARIA_SECONDARY_TLS to a lower mode"
             )
-        super()._request_authentication()  # type: ignore[misc]
+        super().log_in()
 
-    def _process_auth(self, plugin_name: bytes, *args: Any) -> Any:
-        name = plugin_name.decode(errors="replace")
-        if plugin_name in _CLEAR and not is_encrypted(self):
+    def authenticate(self, plugin: bytes, *args: Any) -> Any:
+        """Answer a request for another plugin, unless the answer would show the password."""
+        name = plugin.decode(errors="replace")
+        if plugin in _CLEAR and not self.is_encrypted:
             raise LoginRefused(
                 f"the server asks for the password in clear text (plugin {name}) without TLS",
                 "set the TLS mode of this server to verify-identity or required, or give the user another plugin",
             )
-        if plugin_name not in _CLEAR | _HASHED:
+        if plugin not in _CLEAR | _HASHED:
             raise LoginRefused(
                 f"the server asks for the authentication plugin {name}, which is not supported",
                 "give the user caching_sha2_password, mysql_native_password or ed25519",
             )
-        return super()._process_auth(plugin_name, *args)  # type: ignore[misc]
+        return super().authenticate(plugin, *args)
 
     @property
     def server_public_key(self) -> bytes | None:
@@ -85,7 +87,7 @@ class ServerConnection(Connection):
     @server_public_key.setter
     def server_public_key(self, key: bytes | None) -> None:
         # An attacker who removed TLS can send a key as well, and can read what is encrypted with it.
-        if key is not None and self._tls_mode is not TlsMode.OFF and not is_encrypted(self):
+        if key is not None and self._tls_mode is not TlsMode.OFF and not self.is_encrypted:
             raise LoginRefused(
                 "the server asks for the password without TLS, encrypted with a key that it sent",
                 "set up TLS on the server; on a trusted network, set the TLS mode of this server to off",
@@ -96,7 +98,7 @@ class ServerConnection(Connection):
 def tls_context(tls: Tls) -> ssl.SSLContext | None:
     """Return the TLS context for the settings of one side, None if the driver's default is enough.
 
-    The driver encrypts if the server can, but verifies only if it is given all settings (library-traps F10). So this
+    The driver encrypts if the server can, but verifies only if it is given all settings. So this
     module makes the context.
     """
     if tls.mode in (TlsMode.OFF, TlsMode.PREFERRED) and not tls.ca and not tls.cert:
@@ -112,11 +114,6 @@ def tls_context(tls: Tls) -> ssl.SSLContext | None:
     if tls.cert:
         context.load_cert_chain(tls.cert, tls.key)
     return context
-
-
-def is_encrypted(connection: Connection[Any]) -> bool:
-    """Return True if the connection's socket uses TLS."""
-    return isinstance(connection._sock, ssl.SSLSocket)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @lru_cache(maxsize=1)

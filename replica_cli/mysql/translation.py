@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pymysql.err import MySQLError
 
 from replica_cli.core.errors import MEMORY_HINT, ExitCode, PrimaryError, SecondaryError
-from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError, remedy_of
+from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ER_ACCESS_DENIED, ServerError, remedy_of
 from replica_cli.mysql.tls import LoginRefused
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.settings import Server
 
-_LOGIN = frozenset({1045, 1044, 1698})
+_LOGIN = frozenset({ER_ACCESS_DENIED, 1044, 1698})
 _UNREACHABLE = frozenset({2002, 2003, 2005})
 _NO_ROOM = frozenset({1040, 1203})
 # In these files packets are parsed, and the lengths in them are trusted.

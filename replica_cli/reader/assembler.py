@@ -19,6 +19,7 @@ from replica_cli.reader.codes import (
     ARTIFICIAL,
     BETWEEN_GROUPS,
     HEADER,
+    HEARTBEATS,
     IGNORABLE,
     MARIADB_STANDALONE,
     WITHOUT_EFFECT,
@@ -313,7 +314,7 @@ class Assembler:
     def _take_rare(  # noqa: C901 - one case for each event type
         self, event: bytes, code: int, timestamp: int, flags: int
     ) -> Iterator[Transaction]:
-        if code in (EventType.HEARTBEAT, EventType.HEARTBEAT_V2):
+        if code in HEARTBEATS:
             if not self._is_open:
                 yield self._position_only()
         elif code == EventType.ROTATE:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PositionLost, UsageError
 from replica_cli.core.gtid import parse_gtids
-from replica_cli.core.position import Position
+from replica_cli.core.position import FIRST_EVENT, Position
 from replica_cli.mysql.binlog import binlog_files
-from replica_cli.mysql.gtids import FIRST_EVENT, gtids_at_head
+from replica_cli.mysql.gtids import gtids_at_head
 from replica_cli.reader.codes import EventType
 from replica_cli.reader.format import parse_format
 from replica_cli.reader.log_cursor import LogCursor

@@ -9,6 +9,8 @@ from enum import IntEnum
 
 # The size of an event's header in bytes.
 HEADER = 19
+# The header of an event gives the lower 32 bits of the offset at its end.
+LOW_32_BITS = 0xFFFFFFFF
 
 
 class EventType(IntEnum):
@@ -82,6 +84,8 @@ WITHOUT_EFFECT = frozenset(
         EventType.APPEND_BLOCK,
     }
 )
+# What a primary sends on an idle connection. MySQL sends the second type for an offset above 32 bits.
+HEARTBEATS = frozenset({EventType.HEARTBEAT, EventType.HEARTBEAT_V2})
 
 # What servers write between transactions, apart from the ROTATE at the end of a file.
 BETWEEN_GROUPS = frozenset(

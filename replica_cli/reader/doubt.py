@@ -13,15 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, EventType
+from replica_cli.core.position import FIRST_EVENT
+from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, HEARTBEATS, LOW_32_BITS, EventType
 
 if TYPE_CHECKING:
     from replica_cli.core.errors import UnsupportedEvent
     from replica_cli.core.position import Position
-
-_HEARTBEATS = frozenset({EventType.HEARTBEAT, EventType.HEARTBEAT_V2})
-_FIRST_EVENT = 4
-_LOW_32_BITS = 0xFFFFFFFF
 
 
 class DoubtfulEvent:
@@ -33,7 +30,7 @@ class DoubtfulEvent:
     def __init__(self, error: UnsupportedEvent, position: Position) -> None:
         self.error = error
         self.position = position
-        self._end = position.pos & _LOW_32_BITS
+        self._end = position.pos & LOW_32_BITS
 
     def comes_after_set(self, code: int, log_pos: int, size: int, flags: int) -> bool | None:
         """Return True if the event in doubt comes after the GTID set, by the header of the next event.
@@ -42,15 +39,15 @@ class DoubtfulEvent:
             True if it comes after the set, False if it comes before the last transaction of the set, None if this
             header does not decide it.
         """
-        if code in _HEARTBEATS:
+        if code in HEARTBEATS:
             # A heartbeat names the end of the log. If nothing was left out up to it, the event comes after the set.
             return log_pos == self._end
         if code == EventType.ROTATE and flags & ARTIFICIAL:
-            self._end = _FIRST_EVENT
+            self._end = FIRST_EVENT
             return None
         if flags & ARTIFICIAL or not log_pos:
             return None
-        if (log_pos - size) & _LOW_32_BITS != self._end:
+        if (log_pos - size) & LOW_32_BITS != self._end:
             return False
         if code in BETWEEN_GROUPS or code in (EventType.ROTATE, EventType.INCIDENT):
             self._end = log_pos

@@ -26,8 +26,6 @@ from replica_cli.mysql.tls import ServerConnection
 from replica_cli.mysql.translation import translated
 
 if TYPE_CHECKING:
-    from pymysql.connections import Connection
-
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Server
 
@@ -55,13 +53,15 @@ class _DumpConnection(ServerConnection):
         self._variables = variables
         super().__init__(*args, **settings)
 
-    def _request_authentication(self) -> None:
-        super()._request_authentication()
+    def log_in(self) -> None:
+        """Log in, and let the driver set all variables with the statement that it sends next."""
+        super().log_in()
         # The driver sends this statement next. The library would need one round trip for each variable.
         version = str(self.get_server_info())  # type: ignore[no-untyped-call]
         self.init_command = f"{assignments(settings_for(version))}, {self._variables}"
 
-    def _write_bytes(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """Write a packet; correct a dump request, and leave the library after it."""
         if len(data) > 4 and data[4] in (_COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID):
             # The library's GTID request for MariaDB is one byte longer than its length field says. MariaDB does not
             # read the extra byte, and then answers the close with a TCP reset that destroys data in transit.
@@ -69,9 +69,9 @@ class _DumpConnection(ServerConnection):
             request = data[4 : 4 + declared]
             if data[4] == _COM_BINLOG_DUMP_GTID:
                 request = _with_gtids(request, self._gtids)
-            super()._write_bytes(len(request).to_bytes(3, "little") + data[3:4] + request)  # type: ignore[misc]
+            super().write(len(request).to_bytes(3, "little") + data[3:4] + request)
             raise _DumpStarted(self)
-        super()._write_bytes(data)  # type: ignore[misc]
+        super().write(data)
 
 
 def _with_gtids(request: bytes, gtids: bytes) -> bytes:
@@ -88,12 +88,12 @@ class DumpStream:
     One thread reads; any thread may call `abort`.
     """
 
-    def __init__(self, connection: Connection[Any], server: Server, read_timeout: float) -> None:
+    def __init__(self, connection: ServerConnection, server: Server, read_timeout: float) -> None:
         self._connection = connection
         self._server = server
-        self._socket: socket.socket = connection._sock  # type: ignore[attr-defined]  # noqa: SLF001
-        self._file = connection._rfile  # type: ignore[attr-defined]  # noqa: SLF001
-        self._socket.settimeout(read_timeout)
+        self._socket = connection.sock
+        self._file = connection.stream
+        connection.set_timeout(read_timeout)
 
     def read(self) -> bytes:
         """Wait for at least one byte and return the bytes that have arrived; b"" if the primary closed the connection.
@@ -115,13 +115,12 @@ class DumpStream:
 
     def abort(self) -> None:
         """Shut the connection down, from any thread; a waiting `read` returns."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._connection.shut_down()
 
     def close(self) -> None:
         """Close the socket. The primary notices it at its next write."""
         with contextlib.suppress(OSError):
-            self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001
+            self._connection.drop()
 
 
 def _is_readable(sock: ssl.SSLSocket) -> bool:
@@ -176,7 +175,7 @@ def open_dump(
     return DumpStream(connection, server, network.read_timeout)
 
 
-def _request_dump(reader: BinLogStreamReader, server: Server) -> Connection[Any]:
+def _request_dump(reader: BinLogStreamReader, server: Server) -> ServerConnection:
     """Let the library connect and send the dump request; return the connection. Raises PrimaryError if it did not."""
     try:
         reader.fetchone()

@@ -15,7 +15,6 @@ from replica_cli.core.errors import UnsupportedEvent
 class Format:
     """The content of the first event of one binary log file. `raw` is the event without its own checksum."""
 
-    server_version: str
     has_checksum: bool
     raw: bytes
 
@@ -28,12 +27,12 @@ def parse_format(event: bytes) -> Format:
     """
     version = event[21:71].rstrip(b"\0").decode("ascii", "replace")
     if not _knows_checksums(version):
-        return Format(version, has_checksum=False, raw=event)
+        return Format(has_checksum=False, raw=event)
     # This event always has four checksum bytes after the algorithm's byte, even if the algorithm is "none".
     algorithm = event[-5]
     if algorithm not in (0, 1):
         raise UnsupportedEvent(f"the binary log uses checksum algorithm {algorithm}", hint="set binlog_checksum=CRC32")
-    return Format(version, has_checksum=algorithm == 1, raw=event[:-4])
+    return Format(has_checksum=algorithm == 1, raw=event[:-4])
 
 
 def _knows_checksums(version: str) -> bool:

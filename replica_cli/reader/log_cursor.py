@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from replica_cli.core.position import Position
-from replica_cli.reader.codes import EventType
-
-_HEARTBEATS = frozenset({EventType.HEARTBEAT, EventType.HEARTBEAT_V2})
-_LOW_32_BITS = 0xFFFFFFFF
+from replica_cli.core.position import FIRST_EVENT, Position
+from replica_cli.reader.codes import HEARTBEATS, LOW_32_BITS, EventType
 
 
 class LogCursor:
@@ -42,13 +39,13 @@ class LogCursor:
         self._deferred_bytes = 0
         if code == EventType.FORMAT_DESCRIPTION:
             # The primary sends it again at each connect. It counts only if reading began at the start of the file.
-            pos = 4 + size if pos <= 4 else pos
-        elif code not in _HEARTBEATS:
+            pos = FIRST_EVENT + size if pos <= FIRST_EVENT else pos
+        elif code not in HEARTBEATS:
             if log_pos:
-                full = (pos & ~_LOW_32_BITS) | log_pos
+                full = (pos & ~LOW_32_BITS) | log_pos
                 # Far below the last offset: the 32 bits of the header have wrapped around.
                 if full < pos - 0x80000000:
-                    full += _LOW_32_BITS + 1
+                    full += LOW_32_BITS + 1
                 pos = max(pos, full)
             elif is_inside:
                 # MariaDB 11.4 and later write 0 inside a transaction.

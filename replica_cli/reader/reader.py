@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Server
     from replica_cli.core.table import TableName
-    from replica_cli.reader.format import Format
 
 PIECE_BYTES = 4 * 1024 * 1024
 _SMALL_BYTES = 64 * 1024
@@ -107,10 +106,16 @@ class Reader:
         """Return True if the primary has sent a part of a transaction, or of an event, and not yet its end."""
         return self._assembler.is_inside or (self._framer is not None and self._framer.is_inside)
 
-    @property
-    def format(self) -> Format | None:
-        """Return the format description of the file that is being read, None before the first one."""
-        return self._assembler.format
+    def format_event(self) -> bytes:
+        """Return the format description event of the file that is being read, without its checksum.
+
+        Raises:
+            CorruptEvent: no format description has come yet.
+        """
+        description = self._assembler.format
+        if description is None:
+            raise CorruptEvent("rows came before the log's format description")
+        return description.raw
 
     def stop(self) -> None:
         """End the thread and close the connection."""

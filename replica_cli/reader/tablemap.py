@@ -9,19 +9,19 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from replica_cli.core.column_types import Logged, Metadata, TypeCode, codes_with
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import TableMap
 from replica_cli.core.names import TableName
 from replica_cli.reader.lenenc import read_lenenc
 
-_ONE_BYTE = frozenset({4, 5, 17, 18, 19, 140, 242, 244, 245, 249, 250, 251, 252, 255})
-_LOW_FIRST = frozenset({15, 16, 141})
-_HIGH_FIRST = frozenset({246, 247, 248, 253, 254})
-_WITHOUT_METADATA = frozenset({0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14})
-_NUMERIC = frozenset({1, 2, 3, 4, 5, 8, 9, 13, 246})
-_CHARACTER = frozenset({15, 252, 253, 254, 249, 250, 251, 140, 141})
-# MariaDB counts GEOMETRY as a column with a charset, because it is a BLOB with the charset binary in MariaDB.
-_CHARACTER_OF_MARIADB = _CHARACTER | {255}
+_ONE_BYTE = codes_with(Metadata.ONE_BYTE)
+_LOW_FIRST = codes_with(Metadata.LOW_FIRST)
+_HIGH_FIRST = codes_with(Metadata.HIGH_FIRST)
+_WITHOUT_METADATA = codes_with(Metadata.NONE)
+_NUMERIC = codes_with(Logged.SIGN)
+_CHARACTER = codes_with(Logged.CHARSET)
+_CHARACTER_OF_MARIADB = codes_with(Logged.CHARSET, Logged.CHARSET_BY_MARIADB)
 
 _SIGNEDNESS, _DEFAULT_CHARSET, _COLUMN_CHARSET, _COLUMN_NAME = 1, 2, 3, 4
 _SET_MEMBERS, _ENUM_MEMBERS, _SIMPLE_KEY, _PREFIX_KEY = 5, 6, 8, 9
@@ -140,7 +140,7 @@ def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...]
         elif kind in (_DEFAULT_CHARSET, _COLUMN_CHARSET):
             optional.collations = _collations(kind, value, real_types, optional.character)
         elif kind in (_SET_MEMBERS, _ENUM_MEMBERS):
-            _members(value, real_types, 248 if kind == _SET_MEMBERS else 247, optional)
+            _members(value, real_types, TypeCode.SET if kind == _SET_MEMBERS else TypeCode.ENUM, optional)
         elif kind == _SIMPLE_KEY:
             optional.primary_key = tuple(_numbers(value))
         elif kind == _PREFIX_KEY:
@@ -151,7 +151,7 @@ def _read_optional(body: bytes, at: int, types: bytes, metadata: tuple[int, ...]
 
 def _real_type(code: int, number: int) -> int:
     # ENUM and SET are logged as STRING, with their own type code in the first metadata byte.
-    if code == 254 and number >> 8 in (247, 248):
+    if code == TypeCode.STRING and number >> 8 in (TypeCode.ENUM, TypeCode.SET):
         return number >> 8
     return code
 

@@ -12,7 +12,6 @@ from functools import lru_cache
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 
 _VERSION = 1
-_FLAGS, _UUID, _NUMBER, _TAG = range(4)
 # The fields up to the tag are read. The known fields after it say when and how the transaction was committed.
 _LAST_KNOWN = 11
 
@@ -46,14 +45,14 @@ def _parse(body: bytes) -> str:
     while at < len(body):
         field, at = _number(body, at)
         match field:
-            case 0:
+            case 0:  # flags
                 _, at = _number(body, at)
-            case 1:
+            case 1:  # UUID
                 uuid, at = _bytes(body, at)
-            case 2:
+            case 2:  # number
                 number, at = _number(body, at)
                 number >>= 1  # a signed number: its lowest bit is the sign
-            case 3:
+            case 3:  # tag
                 length, at = _number(body, at)
                 tag, at = body[at : at + length].decode("ascii"), at + length
             case _:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced, UsageError
 from replica_cli.core.gtid import MariadbGtids, MysqlGtids, covers, parse_gtids
-from replica_cli.core.position import Position, file_number
+from replica_cli.core.position import FIRST_EVENT, Position, file_number
 from replica_cli.mysql.binlog import binlog_files, next_event
 from replica_cli.mysql.errnos import (
     ER_ERROR_WHEN_EXECUTING_COMMAND,
@@ -27,7 +27,7 @@ from replica_cli.mysql.errnos import (
     ServerError,
 )
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.gtids import FIRST_EVENT, gtids_at_head, gtids_before
+from replica_cli.mysql.gtids import gtids_at_head, gtids_before
 from replica_cli.mysql.purged import logged_gtids, purged_gtids, unknown_gtids
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.codes import HEADER, EventType

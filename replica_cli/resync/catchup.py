@@ -7,7 +7,7 @@ the primary.
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,10 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.checkpoint.uncompared import UncomparedStore
-from replica_cli.core.errors import CorruptEvent, Fenced, TableChangedInWindow
+from replica_cli.core.errors import Fenced, TableChangedInWindow
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.session import connect
+from replica_cli.mysql.session import closing_on_error, connect
 from replica_cli.reader.reader import Reader
 from replica_cli.reader.truth import PositionCheck
 from replica_cli.runtime.factory import make_applier
@@ -114,7 +114,8 @@ class TableCatchup:
         with sessions:
             reader = self._reader(start)
             applier = self._applier(sessions, saved, reader, primary)
-            with closing(_Stopping(reader)):
+            with ExitStack() as stack:
+                stack.callback(reader.stop)
                 reader.start()
                 self._approach(reader, applier)
 
@@ -160,20 +161,13 @@ class TableCatchup:
         settings, key = self._settings, (self._settings.state_schema, self._server.name)
         writer = connect(self._server, settings.network)
         self._sessions = [writer]
-        try:
+        with closing_on_error(writer):
             catalog = connect(self._server, settings.network)
-            self._sessions.append(catalog)
-        except BaseException:
-            writer.close()
-            raise
-        try:
+        self._sessions.append(catalog)
+        with closing_on_error(writer, catalog):
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
             saved = self._saved(PositionStore(catalog, *key))
-        except BaseException:
-            writer.close()
-            catalog.close()
-            raise
         positions = JoinPositions(catalog, *key, self._names, start)
         stores = Stores(positions, TableStore(catalog, *key), NoIntents(catalog, *key), UncomparedStore(catalog, *key))
         return replace(saved, position=start), SecondarySessions(
@@ -203,11 +197,6 @@ class TableCatchup:
     def _applier(
         self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader, primary: PrimarySession
     ) -> Applier:
-        def format_event() -> bytes:
-            if reader.format is None:
-                raise CorruptEvent("rows came before the log's format description")
-            return reader.format.raw
-
         return make_applier(
             self._settings,
             sessions,
@@ -219,19 +208,9 @@ class TableCatchup:
             # A catch-up runs no DDL statements.
             altered=AlteredTables(),
             patience=LockPatience(0.0, 1.0),
-            format_event=format_event,
+            format_event=reader.format_event,
             stop=self._end,
             decisions_class=CatchupDdlPolicy,
             # One engine that names the row that fails, without measuring if another engine is faster.
             prefers_sql=True,
         )
-
-
-class _Stopping:
-    """Gives a reader a `close` method, for `contextlib.closing`."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    def close(self) -> None:
-        self._reader.stop()

@@ -27,7 +27,6 @@ from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.session import Session
@@ -107,9 +106,7 @@ class Heartbeat:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end.request()
         self._thread.join(timeout=5)
         self._context.close()

@@ -23,8 +23,8 @@ from replica_cli.side_by_side import side_by_side
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from replica_cli.core.reports.health import Finding
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.mysql.findings import Finding
     from replica_cli.mysql.session import Session
 
 logger = logging.getLogger(__name__)

@@ -14,13 +14,11 @@ from replica_cli.checkpoint.tables import TableStore
 from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.session import connect
+from replica_cli.mysql.session import closing_on_error, connect
 from replica_cli.sqlbuilder.context import APPLY_SESSION
 from replica_cli.sqlbuilder.session_variables import allowing_statements
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from replica_cli.checkpoint.lock import FormerWriter
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.facts import ServerFacts
@@ -55,13 +53,10 @@ def open_ahead(settings: Settings, server: Server) -> Session:
     Raises ServerError.
     """
     session = connect(server, settings.network, init="SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
-    try:
+    with closing_on_error(session):
         # A query that the server executes as a full scan is of no use.
         limit = "max_statement_time = 5" if session.is_mariadb else "max_execution_time = 5000"
         session.execute(f"SET SESSION {limit}")
-    except BaseException:
-        session.close()
-        raise
     return session
 
 
@@ -98,12 +93,9 @@ class SecondarySessions:
 
         """
         writer = connect(server, settings.network)
-        try:
+        with closing_on_error(writer):
             catalog = connect(server, settings.network)
-        except BaseException:
-            writer.close()
-            raise
-        try:
+        with closing_on_error(writer, catalog):
             create_state_schema(catalog, settings.state_schema)
             work = work_of(settings.primary, settings.selection)
             lock = WriterLock(writer, settings.state_schema, server.name, work=work)
@@ -111,10 +103,6 @@ class SecondarySessions:
             lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
-        except BaseException:
-            writer.close()
-            catalog.close()
-            raise
         key = (settings.state_schema, server.name)
         # The position is written on the writer's session, with a statement that the store returns. All else uses the
         # catalog session.
@@ -138,7 +126,5 @@ class SecondarySessions:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -6,18 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import BYTES, FIXED_BINARIES, GEOMETRIES, LISTS, TEXTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from replica_cli.mysql.session import Session
 
-_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
-_BYTES = frozenset(
-    {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector", "geometry", "point", "linestring",
-     "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection"}
-)  # fmt: skip
-_ADDRESSES = frozenset({"uuid", "inet4", "inet6"})
-_LISTS = frozenset({"enum", "set"})
+_BYTES = BYTES | GEOMETRIES | {"vector"}
 # The end of a row version. For a current row it is the last moment that the server's release knows.
 _END = "row end"
 _LAST_MOMENTS = ("2038-01-19 03:14:07.999999", "2106-02-07 06:28:15.999999")
@@ -124,13 +120,13 @@ def _unsigned_zero(text: str, own: ColumnFacts, other: ColumnFacts) -> str:
 
 
 def _value(column: str, own: ColumnFacts, other: ColumnFacts) -> str:
-    if own.data_type in _LISTS:
+    if own.data_type in LISTS:
         # The number too, because an invalid value reads like the empty string. CAST, because on MySQL plus zero makes a
         # DOUBLE of a wide SET.
         return f"CAST(CONCAT(CAST({column} AS UNSIGNED), ':', CONVERT({column} USING utf8mb4)) AS BINARY)"
     # The bytes of a text. Its characters only if the charsets differ, which is drift and is detected elsewhere.
-    is_text = own.data_type in _TEXT and own.charset == other.charset
-    is_address = own.data_type in _ADDRESSES and other.data_type == "binary"
+    is_text = own.data_type in TEXTS and own.charset == other.charset
+    is_address = own.data_type in FIXED_BINARIES and other.data_type == "binary"
     if own.data_type in _BYTES or is_text or is_address:
         return f"CAST({column} AS BINARY)"
     if own.data_type == "float":

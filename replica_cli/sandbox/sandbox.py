@@ -16,7 +16,6 @@ from replica_cli.sandbox.server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
 _PREFIX = "replica-sandbox-"
 _LOCK = "lock"
@@ -96,9 +95,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _own_folder(self, base: Path) -> Path:

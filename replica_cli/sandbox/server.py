@@ -14,7 +14,7 @@ from replica_cli.mysql.session import Session, connect
 from replica_cli.sandbox.options import Options, command_words, default_options, merged, path_options
 from replica_cli.sandbox.process import ServerProcess, free_port
 from replica_cli.sandbox.template import PASSWORD, USER, copy_template, tail
-from replica_cli.stop import StopToken
+from replica_cli.stop import sleep_briefly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,5 +180,5 @@ class SandboxServer:
                 row = session.row("SELECT @@datadir")
                 return row is not None and str(row[0]).rstrip("/") == self.binary.inside(self.data_path)
         except ServerError:
-            StopToken().wait(0.02)
+            sleep_briefly(0.02)
             return False

@@ -32,10 +32,10 @@ from replica_cli.runtime.primary_session import PrimarySession
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from replica_cli.core.reports.health import Finding
     from replica_cli.core.requests.health import HealthRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.findings import Finding
     from replica_cli.mysql.selected import Selected
     from replica_cli.mysql.session import Session
 

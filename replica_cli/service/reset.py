@@ -32,6 +32,7 @@ from replica_cli.core.reports.reset import ResetPlan
 from replica_cli.core.requests.reset import ResetKind
 from replica_cli.core.wording import counted, holder_text
 from replica_cli.health.secondary import InstanceState, read_state
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
@@ -237,7 +238,8 @@ def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str)
         key = (session, settings.state_schema, plan.instance)
         stores = Stores(positions, TableStore(*key), IntentStore(*key), UncomparedStore(*key))
         for name in accept_filters(stores, settings.selection):
-            _log(logging.INFO, plan.instance, "%s is left out by the filters: its record is deleted", name)
+            text = "%s is left out by the filters: its record is deleted"
+            log(logger, logging.INFO, Tag.INFO, text, name, instance=plan.instance)
         return
     kinds = (TableStore, ProgressStore)
     session.execute_each([s(session, settings.state_schema, plan.instance).forget_all_statement() for s in kinds])
@@ -263,8 +265,3 @@ def _raising_as(side: type[ReplicaError]) -> Iterator[None]:
         yield
     except ServerError as error:
         raise side(error.message, hint=error.hint) from error
-
-
-def _log(level: int, instance: str, message: str, what: object) -> None:
-    tag = {logging.ERROR: "ERROR", logging.INFO: "INFO"}.get(level, "WARN")
-    logger.log(level, message, what, extra={"tag": tag, "instance": instance})

@@ -43,9 +43,9 @@ from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 
 if TYPE_CHECKING:
     from replica_cli.core.reporter import Reporter
+    from replica_cli.core.reports.health import Finding
     from replica_cli.core.requests.transfer import TransferRequest
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.mysql.findings import Finding
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import BYTES, INTEGERS, SYNONYMS, TEMPORALS, TEXTS
 from replica_cli.core.names import TableName
 from replica_cli.sqlbuilder.determinism import Setting, why_value_differs
 from replica_cli.sqlbuilder.identifiers import quote
@@ -41,15 +42,7 @@ _ATTRIBUTES = frozenset(
      "REFERENCES", "REF_SYSTEM_ID", "REMOVE", "SECONDARY_ENGINE_ATTRIBUTE", "STORAGE", "UNIQUE", "VISIBLE", "WITH",
      "WITHOUT"}
 )  # fmt: skip
-_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
-_TEMPORALS = ("date", "datetime", "time", "timestamp", "year")
-_TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
-_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
-_SYNONYMS = {
-    "bool": "tinyint", "boolean": "tinyint", "int1": "tinyint", "int2": "smallint", "int3": "mediumint", "int4": "int",
-    "int8": "bigint", "integer": "int", "middleint": "mediumint", "dec": "decimal", "numeric": "decimal",
-    "fixed": "decimal", "character": "char",
-}  # fmt: skip
+_TEMPORALS = TEMPORALS | {"year"}
 _NOW = ("CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP")
 
 
@@ -324,7 +317,7 @@ def _is_constant(default: Sequence[Token]) -> bool:
 
 def _data_type(definition: Sequence[Token]) -> str:
     word = definition[0].text.lower()
-    return _SYNONYMS.get(word, word)
+    return SYNONYMS.get(word, word)
 
 
 def _fraction_digits(definition: Sequence[Token]) -> int:
@@ -336,9 +329,9 @@ def _is_converted_alike(before: Column, definition: Sequence[Token]) -> bool:
     old, new = before.data_type, _data_type(definition)
     if old in _TEMPORALS:
         return old == new and _fraction_digits(definition) >= before.fraction_digits
-    if old in _INTEGERS and new in ("decimal", *_INTEGERS):
+    if old in INTEGERS and new in INTEGERS | {"decimal"}:
         return True
-    return old == new or any(old in family and new in family for family in (_TEXTS, _BYTES))
+    return old == new or any(old in family and new in family for family in (TEXTS, BYTES))
 
 
 def _text(tokens: Sequence[Token]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import BYTES, FIXED_BINARIES, GEOMETRIES, INTEGERS, LISTS, REALS, TEMPORALS, TEXTS
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.sqlbuilder.history import LAST_MOMENTS
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
@@ -18,20 +19,11 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import Column, TableDefinition, TableName
 
-WHOLE_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
-_PLAIN = WHOLE_NUMBERS | {"decimal", "numeric"}
-_AS_NUMBER = frozenset({"bit", "enum", "set"})
+_PLAIN = INTEGERS | {"decimal"}
+_AS_NUMBER = LISTS | {"bit"}
 _NUMBERS = _PLAIN | _AS_NUMBER | {"year"}
-FLOATING = frozenset({"float", "double", "real"})
-_TEMPORAL = frozenset({"date", "datetime", "timestamp", "time"})
-STRINGS = frozenset(
-    {"char", "varchar", "binary", "varbinary", "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob"}
-) | {"mediumblob", "longblob"}
-# Read and written as text. The server would take bytes for its own packed form, which has one of two byte orders.
-_WORDED = frozenset({"uuid", "inet4", "inet6"})
-_RAW = frozenset(
-    {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "vector"}
-) | {"geometrycollection", "geomcollection"}
+_STRINGS = TEXTS | BYTES
+_RAW = GEOMETRIES | {"vector"}
 # Wider than all numbers that a server writes, also than DOUBLE(255,30) and the widest ZEROFILL. In a session of binary
 # strings the charset must be named, because otherwise the text is padded with zero bytes.
 _WIDE = "CHAR(400) CHARACTER SET latin1"
@@ -87,8 +79,8 @@ def paging_key(definition: TableDefinition) -> PagingKey | None:
 def _can_be_key(column: Column) -> bool:
     # A FLOAT(M,D) is printed with fewer digits than it is compared with.
     kind = column.data_type
-    exact_kinds = _NUMBERS | _TEMPORAL | STRINGS | _WORDED
-    return kind in exact_kinds or (kind in FLOATING and "(" not in column.column_type)
+    exact_kinds = _NUMBERS | TEMPORALS | _STRINGS | FIXED_BINARIES
+    return kind in exact_kinds or (kind in REALS and "(" not in column.column_type)
 
 
 def takes_digits(column: Column) -> bool:
@@ -98,7 +90,7 @@ def takes_digits(column: Column) -> bool:
 
 def takes_quoted(column: Column) -> bool:
     """Return True if the literal is text between quotes, or digits that mean the same as text."""
-    return column.data_type in _PLAIN | FLOATING | _TEMPORAL | STRINGS
+    return column.data_type in _PLAIN | REALS | TEMPORALS | _STRINGS
 
 
 def value_expression(column: Column) -> str:
@@ -110,16 +102,17 @@ def value_expression(column: Column) -> str:
     name, kind = quote(column.name), column.data_type
     if kind in _NUMBERS:
         text = _number(column)
-    elif kind in FLOATING and "(" not in column.column_type:
+    elif kind in REALS and "(" not in column.column_type:
         text = f"QUOTE({_double(column)})"
-    elif kind in FLOATING:
+    elif kind in REALS:
         # The secondary rounds a FLOAT(M,D) again. Only the digits that the primary shows stay the same.
         text = f"QUOTE(CAST({name} AS {_WIDE}))"
-    elif kind in _TEMPORAL:
+    elif kind in TEMPORALS:
         text = f"QUOTE({name})"
-    elif kind in STRINGS:
+    elif kind in _STRINGS:
         text = f"QUOTE(CAST({name} AS BINARY))"
-    elif kind in _WORDED:
+    elif kind in FIXED_BINARIES:
+        # As text: the server would take bytes for its own packed form, which has one of two byte orders.
         text = f"IFNULL(CONCAT('_latin1''',{name},''''),'NULL')"
     elif kind in _RAW:
         text = f"IFNULL(CONCAT('x''',HEX({name}),''''),'NULL')"
@@ -145,7 +138,7 @@ def _double(column: Column) -> str:
 
 
 def _number(column: Column) -> str:
-    if column.data_type in WHOLE_NUMBERS and not column.is_nullable:
+    if column.data_type in INTEGERS and not column.is_nullable:
         return quote(column.name)
     return f"IFNULL({_digits(column)},'NULL')" if column.is_nullable else _digits(column)
 
@@ -164,9 +157,9 @@ def key_expression(column: Column) -> str:
     name, kind = quote(column.name), column.data_type
     if kind in _NUMBERS:
         return _digits(column)
-    if kind in FLOATING:
+    if kind in REALS:
         return f"CONCAT('(''',{_double(column)},'''+0e0)')"
-    if kind in STRINGS:
+    if kind in _STRINGS:
         # With hexadecimal digits in the column's charset, the column's collation decides and the index is used.
         return f"CONCAT('{_introducer(column)}x''',HEX({name}),'''')"
     return value_expression(column)
@@ -223,7 +216,7 @@ def least_and_greatest_query(definition: TableDefinition, key: PagingKey) -> str
     """Return the query for the least and the greatest value of the key's first column: numbers, or hexadecimal text."""
     column = key.parts[0].column
     name, table = quote(column.name), _forced_index(definition.name, key)
-    text = name if column.data_type in WHOLE_NUMBERS else f"HEX({name})"
+    text = name if column.data_type in INTEGERS else f"HEX({name})"
     # Not MIN and MAX, which read a whole index if it is descending.
     least, greatest = (f"(SELECT {text} FROM {table} ORDER BY {name}{way} LIMIT 1)" for way in ("", " DESC"))
     return f"SELECT {least}, {greatest}"

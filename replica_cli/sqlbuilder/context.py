@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.sqlbuilder.sql_modes import SQL_MODE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -29,7 +31,7 @@ _MYSQL_CUTS, _MARIADB_ROUNDS = 1 << 32, 1 << 34
 # The settings of the applier's sessions. Literals go as bytes into columns of any charset; nothing commits by itself.
 APPLY_SESSION = (
     "SET SESSION autocommit=0, "
-    "sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', "
+    f"sql_mode='{SQL_MODE}', time_zone='+00:00', "
     "timestamp=DEFAULT, lc_time_names=0, foreign_key_checks=1, unique_checks=1, sql_auto_is_null=0, "
     "character_set_client=binary, collation_connection=binary, character_set_results=utf8mb4, collation_server=DEFAULT"
 )

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import FIXED_BINARIES, SIZES
 from replica_cli.sqlbuilder.definition_parts import Item, TableText, options
 from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths, join, solid, tokenise
@@ -39,7 +40,7 @@ _FOREIGN_TO_MARIADB = ("0900", "gb18030")
 _UNNAMED_CHECK = re.compile(r"CONSTRAINT_\d+", re.IGNORECASE)
 _MARIADB_TYPES = ("VECTOR", "XMLTYPE")
 # The types on MySQL. They hold the bytes that BIN_TO_UUID() and INET6_NTOA() read, which are those of the row image.
-BINARY_TYPES = {"uuid": "binary(16)", "inet6": "binary(16)", "inet4": "binary(4)"}
+FIXED_BINARIES_ON_MYSQL = {name: f"binary({SIZES[name]})" for name in FIXED_BINARIES}
 # Functions that give the same on both flavours, whatever their arguments.
 _SAME_FUNCTIONS = frozenset(
     {"ABS", "CEIL", "CEILING", "CHAR_LENGTH", "COALESCE", "CONCAT", "CONCAT_WS", "CURDATE", "CURRENT_TIMESTAMP",
@@ -133,7 +134,7 @@ def cross(table: TableText, source: TableName, crossing: Crossing, notes: list[s
 
 def _check_expressions(table: TableText, source: TableName) -> None:
     """Refuse expressions that use a column that is text on MariaDB and becomes bytes on MySQL."""
-    byte_columns = {i.name for i in table.columns if solid(i.tokens)[1].text.lower() in BINARY_TYPES}
+    byte_columns = {i.name for i in table.columns if solid(i.tokens)[1].text.lower() in FIXED_BINARIES}
     for item in table.items:
         words = solid(item.tokens)
         start = next((p for p, t in enumerate(words) if t.is_word("AS", "CHECK", "DEFAULT") and not item.is_key), None)
@@ -274,7 +275,7 @@ class _Crossed:
         return (*tokens[:at], *longtext, *tokens[at + 1 :], *tokenise(f" CHECK (json_valid({name}))", CATALOG))
 
     def _to_mysql(self, tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
-        if binary := BINARY_TYPES.get(tokens[at].text.lower()):
+        if binary := FIXED_BINARIES_ON_MYSQL.get(tokens[at].text.lower()):
             tokens = (*tokens[:at], *tokenise(binary, CATALOG), *tokens[at + 1 :])
         check = "".join(t.text for t in solid(tokenise(f"CHECK(json_valid({tokens[0].text}))", CATALOG)))
         start = next((p for p, (d, t) in enumerate(depths(tokens)) if d == 0 and t.is_word("CHECK")), None)

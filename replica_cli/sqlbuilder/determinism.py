@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import INTEGERS, LISTS, REALS, TEMPORALS, TEXTS
 from replica_cli.sqlbuilder.tokens import (
     CATALOG,
     Kind,
@@ -75,10 +76,10 @@ _LITERALS = frozenset({"B", "DATE", "N", "TIME", "TIMESTAMP", "X"})
 _OPERATORS = frozenset({"AND", "AS", "IN", "NOT", "OR", "WHEN", "XOR"})
 _MEETS = ("=", "<", ">")
 _COMPARES = ("LIKE", "IN", "BETWEEN", "WHEN")
-_APPROXIMATE = ("float", "double")
-_TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
-_TEMPORALS = ("date", "datetime", "time", "timestamp", "year")
-_WHOLE = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
+# ENUM, SET and JSON have a charset too.
+_TEXTS = TEXTS | LISTS | {"json"}
+_TEMPORALS = TEMPORALS | {"year"}
+_WHOLE = INTEGERS | {"year"}
 # Functions that take a part of a value as it is written, and round nothing.
 _PARTS_OF_DATE = frozenset(
     {"CAST AS DATE", "DATE", "DATEDIFF", "DATE_FORMAT", "DAY", "DAYOFMONTH", "DAYOFWEEK", "DAYOFYEAR", "EXTRACT",
@@ -267,7 +268,7 @@ class _Reading:
         inside, result = set(self._functions[place]), self._setting.result
         if inside & _ROUNDS:
             return False
-        if inside & (_PARTS_OF_DATE | _PARTS_OF_TIME) or result not in (*_TEMPORALS, *_WHOLE):
+        if inside & (_PARTS_OF_DATE | _PARTS_OF_TIME) or result not in _TEMPORALS | _WHOLE:
             return True
         is_same = result == column.data_type and self._setting.fraction_digits >= column.fraction_digits
         return is_same or self._is_compared(place)
@@ -278,7 +279,7 @@ class _Reading:
             return "names of days and months depend on lc_time_names"
         if not self._setting.is_mariadb and _OFFSET.search(value) and not self._setting.is_logged:
             return f"{self._tokens[place].text} is another moment in another time_zone"
-        if self._is_compared(place) and not any(c.data_type in (*_TEXTS, *_TEMPORALS) for c in self._used):
+        if self._is_compared(place) and not any(c.data_type in _TEXTS | _TEMPORALS for c in self._used):
             return "texts are compared by collation_connection"
         return None
 
@@ -296,7 +297,7 @@ class _Reading:
             return f"{token.text} is not understood"
         if token.is_symbol("/"):
             neighbours = (self._column(p) for p in (place - 1, place + 1) if 0 <= p < len(self._tokens))
-            if not any(c is not None and c.data_type in _APPROXIMATE for c in neighbours):
+            if not any(c is not None and c.data_type in REALS for c in neighbours):
                 return "the digits of a division depend on div_precision_increment"
         return None
 
@@ -350,7 +351,7 @@ class _Reading:
         )
         for place in range(len(self._tokens)):
             column = self._column(place)
-            if column is None or column.data_type in (*_TEMPORALS, *_WHOLE):
+            if column is None or column.data_type in _TEMPORALS | _WHOLE:
                 continue
             if "STR_TO_DATE" in self._functions[place]:  # it reads the text only by its format
                 continue

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.chunks import WHOLE_NUMBERS
+from replica_cli.core.column_types import (
+    INTEGERS,
+    LISTS,
+    LONG_BYTES,
+    LONG_TEXTS,
+    REALS,
+    SHORT_BYTES,
+    SHORT_TEXTS,
+    TEMPORALS,
+)
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
@@ -22,12 +31,8 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableName
     from replica_cli.sqlbuilder.rows import Literals
 
-_NUMBERED = frozenset({"year", "enum", "set", "bit"})
-_REALS = frozenset({"float", "double"})
-_AS_WRITTEN = frozenset({"decimal", "date", "time", "datetime", "timestamp", "binary", "varbinary"})
-_TEXTS = frozenset({"char", "varchar"})
-_LONG_TEXTS = frozenset({"tinytext", "text", "mediumtext", "longtext"})
-_LONG_BYTES = frozenset({"tinyblob", "blob", "mediumblob", "longblob"})
+_NUMBERED = LISTS | {"year", "bit"}
+_AS_WRITTEN = TEMPORALS | SHORT_BYTES | {"decimal"}
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 # A literal in a list, with its quotes and a comma.
 DIGEST_BYTES = hashlib.sha256().digest_size * 2 + 3
@@ -104,24 +109,24 @@ def _form_of(column: Column, *, is_mariadb: bool) -> tuple[str, Callable[[bytes]
     """Return SQL for the text of a column's value, and the function that makes the same text from its literal."""
     name, kind = quote(column.name), column.data_type
     form: tuple[str, Callable[[bytes], bytes]] | None = None
-    if kind in WHOLE_NUMBERS:
+    if kind in INTEGERS:
         # Without the CAST a number with ZEROFILL has leading zeros.
         form = f"CAST({name} AS {'UN' if column.is_unsigned else ''}SIGNED)", _unchanged
     elif kind in _NUMBERED:
         form = f"CAST({name} AS UNSIGNED)", _unchanged
-    elif kind in _REALS:
+    elif kind in REALS:
         # As text, a FLOAT has fewer digits than as a double. MySQL cuts the last digits of a computed double, but not
         # in a JSON document.
         real = f"({name}*1e0)"
         form = (real, _real_text) if is_mariadb else (f"CAST(CAST({real} AS JSON) AS CHAR)", _real_of_document)
     elif kind in _AS_WRITTEN and "zerofill" not in column.column_type:
         form = name, _unquoted
-    elif kind in _TEXTS:
+    elif kind in SHORT_TEXTS:
         form = f"CAST({name} AS BINARY)", _unquoted
-    elif kind in _LONG_TEXTS:
+    elif kind in LONG_TEXTS:
         # Without the inner digest the whole row must fit into max_allowed_packet.
         form = f"SHA2(CAST({name} AS BINARY),256)", _hashed
-    elif kind in _LONG_BYTES:
+    elif kind in LONG_BYTES:
         form = f"SHA2({name},256)", _hashed
     return form
 

@@ -15,11 +15,11 @@ class EngineKind(Enum):
 
 _KEPT = frozenset({"INNODB", "XTRADB", "ROCKSDB", "TOKUDB"})
 _CONVERTED = frozenset({"MYISAM", "ARIA", "MEMORY", "HEAP", "CSV", "ARCHIVE"})
-_MERGING = frozenset({"MERGE", "MRG_MYISAM"})
 # These throw rows away, or keep them in other tables, files or servers: a copy of such a table would not be the same.
-_ELSEWHERE = _MERGING | {
-    "BLACKHOLE", "CONNECT", "FEDERATED", "FEDERATEDX", "OQGRAPH", "S3", "SEQUENCE", "SPHINX", "SPIDER",
-}  # fmt: skip
+_ELSEWHERE = frozenset(
+    {"BLACKHOLE", "CONNECT", "FEDERATED", "FEDERATEDX", "MERGE", "MRG_MYISAM", "OQGRAPH", "S3", "SEQUENCE", "SPHINX",
+     "SPIDER"}
+)  # fmt: skip
 
 
 def kind_of(engine: str) -> EngineKind:
@@ -33,11 +33,6 @@ def kind_of(engine: str) -> EngineKind:
 def is_known_to_keep_nothing(engine: str) -> bool:
     """Return True if the engine is known to keep no rows of its own. For an unknown engine return False."""
     return engine.upper() in _ELSEWHERE
-
-
-def merges_others(engine: str) -> bool:
-    """Return True if a change of rows in a table of the engine changes another table of the same server."""
-    return engine.upper() in _MERGING
 
 
 def why_refused(engine: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import GEOMETRIES
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.rows import Literals
 
 # No literal of these types finds an entry of an index.
-_NOT_COMPARED = frozenset({"json", "geometry", "vector"})
+_NOT_COMPARED = GEOMETRIES | {"json", "vector"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.chunks import FLOATING, STRINGS, key_text
+from replica_cli.core.column_types import BYTES, REALS, TEXTS
+from replica_cli.sqlbuilder.chunks import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +53,8 @@ def key_of_literals(literals: Sequence[bytes], definition: TableDefinition, key:
 
 
 def _key_literal(literal: bytes, column: Column) -> str:
-    if column.data_type in FLOATING:
+    if column.data_type in REALS:
         return f"({literal.decode()}+0e0)"
-    if column.data_type in STRINGS:
+    if column.data_type in TEXTS | BYTES:
         return key_text(column, _ESCAPED.sub(lambda m: _SPECIAL.get(m[1], m[1]), literal[1:-1]))
     return literal.decode()

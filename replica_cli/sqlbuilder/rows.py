@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import TEXTS
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import Column, TableName
 
 Literals = tuple[bytes, ...]
-_BY_BYTES = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "vector"})
+_BY_BYTES = TEXTS | {"vector"}
 
 
 def insert_head(target: TableName, columns: Sequence[str], *, replaces: bool = False) -> bytes:

@@ -13,7 +13,7 @@ import time
 from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Protocol
 
-from replica_cli.stop import StopToken
+from replica_cli.stop import sleep_briefly
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -64,7 +64,7 @@ class _Forked:
             elif timeout is not None and time.monotonic() - started > timeout:
                 raise subprocess.TimeoutExpired(_WORKER, timeout)
             else:
-                StopToken().wait(_POLL_SECONDS)
+                sleep_briefly(_POLL_SECONDS)
         return self.returncode
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.mysql.errnos import ER_UNKNOWN_SYSTEM_VARIABLE, ServerError
-from replica_cli.mysql.session import connect
+from replica_cli.mysql.session import closing_on_error, connect
 from replica_cli.mysql.session_settings import prepare_to_make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from replica_cli.core.settings import Network, Server
     from replica_cli.mysql.session import Session
@@ -98,11 +97,8 @@ class Endpoints:
         return session
 
     def _guarded(self, session: Session) -> Session:
-        try:
+        with closing_on_error(session):
             self.guard(session)
-        except BaseException:
-            session.close()
-            raise
         return session
 
 
@@ -191,7 +187,5 @@ class Connections:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -11,8 +11,9 @@ import itertools
 import string
 from typing import TYPE_CHECKING
 
+from replica_cli.core.charsets import UTF8_CHARSETS, canonical_charset
+from replica_cli.core.column_types import INTEGERS, SHORT_BYTES, SHORT_TEXTS
 from replica_cli.sqlbuilder.chunks import (
-    WHOLE_NUMBERS,
     first_key_query,
     key_text,
     keys_query,
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.session import Row, Session
-    from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
 
 _PARTS = 64
 # In the order that nearly all collations have. If a collation has another order, the sum of the estimates does not
 # match the size of the table.
 _FOLDED = string.digits + string.ascii_lowercase
 _BINARY = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_ASCII_CHARSETS = frozenset({"ascii", "latin1", "utf8", "utf8mb3", "utf8mb4"})
+# In these, letters and digits have the bytes of ASCII, and every byte above them belongs to a later character.
+_ASCII_CHARSETS = UTF8_CHARSETS | {"latin1"}
 _ROWS_COLUMN = {True: 8, False: 9}  # its index in an answer to EXPLAIN; True is MariaDB
 # If the largest part has more than this many times its even share of the rows, the cuts are not used.
 _LARGEST_SHARE = 3.0
@@ -54,7 +56,7 @@ def find_cuts(reader: Session, definition: TableDefinition, key: PagingKey, coun
         return None
     sizes = _estimates(reader, definition, key, values)
     limit = sum(sizes) / count
-    if column.data_type not in WHOLE_NUMBERS and any(size > limit for size in sizes):
+    if column.data_type not in INTEGERS and any(size > limit for size in sizes):
         values = _finer(column, values, sizes, limit)
         sizes = _estimates(reader, definition, key, values)
     total = sum(sizes)
@@ -73,16 +75,16 @@ def _values(column: Column, row: Row) -> list[str] | None:
     least, greatest = row
     if least is None or greatest is None:
         return None
-    if column.data_type in WHOLE_NUMBERS:
+    if column.data_type in INTEGERS:
         first, distance = int(least), int(greatest) - int(least)
         return [str(first + distance * part // _PARTS) for part in range(1, _PARTS)] if distance >= _PARTS else None
     low, high = bytes.fromhex(bytes(least).decode()), bytes.fromhex(bytes(greatest).decode())
     shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))))
     prefix = low[:shared]
-    if column.data_type in ("binary", "varbinary"):
+    if column.data_type in SHORT_BYTES:
         start, end = (value[shared] if len(value) > shared else 0 for value in (low, high))
         return [key_text(column, prefix + bytes([byte])) for byte in range(start + 1, end + 1)] or None
-    if column.data_type in ("char", "varchar") and column.charset in _ASCII_CHARSETS and prefix.isascii():
+    if column.data_type in SHORT_TEXTS and _has_ascii(column) and prefix.isascii():
         return [key_text(column, prefix + letter.encode()) for letter in _alphabet(column)]
     return None
 
@@ -90,7 +92,7 @@ def _values(column: Column, row: Row) -> list[str] | None:
 def _finer(column: Column, values: Sequence[str], sizes: Sequence[int], limit: float) -> list[str]:
     """Return the values, with more of them between two that have more than `limit` rows between them."""
     suffixes = [bytes([byte]) for byte in range(0, 256, 16)]
-    if column.charset in _ASCII_CHARSETS:
+    if _has_ascii(column):
         suffixes = [letter.encode() for letter in _alphabet(column)]
     finer_values: list[str] = []
     for number, size in enumerate(sizes):
@@ -101,6 +103,10 @@ def _finer(column: Column, values: Sequence[str], sizes: Sequence[int], limit: f
                 text = bytes.fromhex(value.rpartition("x'")[2][:-1])
                 finer_values += [key_text(column, text + suffix) for suffix in suffixes]
     return finer_values
+
+
+def _has_ascii(column: Column) -> bool:
+    return canonical_charset(column.charset or "") in _ASCII_CHARSETS
 
 
 def _alphabet(column: Column) -> str:

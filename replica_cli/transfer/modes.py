@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_CANT_CREATE_TABLE, ER_SPECIFIC_ACCESS_DENIED, ServerError
-from replica_cli.mysql.session_settings import SQL_MODE
+from replica_cli.sqlbuilder.sql_modes import LENIENT_MODE, SQL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,7 @@ logger = logging.getLogger(__name__)
 _SIGNED = "NO_UNSIGNED_SUBTRACTION"
 # Index 0 of an ENUM is the error value that a server stores in place of a refused value. Only a session in a lenient
 # mode can write it.
-LENIENT = SQL_MODE.replace("STRICT_ALL_TABLES,", "")
-ROW_MODES = (SQL_MODE, f"{SQL_MODE},{_SIGNED}", LENIENT, f"{LENIENT},{_SIGNED}")
+ROW_MODES = (SQL_MODE, f"{SQL_MODE},{_SIGNED}", LENIENT_MODE, f"{LENIENT_MODE},{_SIGNED}")
 
 # No definition is made in a lenient mode: the server would change it silently.
 _DDL_SETTINGS = ("innodb_strict_mode = 0", f"sql_mode = '{SQL_MODE},{_SIGNED}'")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from replica_cli.mysql.session import Session
     from replica_cli.transfer.chunk import Chunk
@@ -41,9 +40,7 @@ class Prefetch:
                 raise item
             yield item
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._is_cancelled.set()
         if self._thread.is_alive() and not self._has_ended():
             self.is_cut = True

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, cast
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.wording import counted
-from replica_cli.mysql.errnos import ER_BAD_DB, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_TABLE_DEF_CHANGED, ServerError
+from replica_cli.mysql.errnos import (
+    ER_BAD_DB,
+    ER_BAD_FIELD,
+    ER_KEY_DOES_NOT_EXIST,
+    ER_NO_SUCH_TABLE,
+    ER_TABLE_DEF_CHANGED,
+    ServerError,
+)
 from replica_cli.mysql.lines import Lines
 from replica_cli.sqlbuilder.chunks import (
     END_OF_LINES,
@@ -46,8 +53,7 @@ _TYPICAL_ROWS = 1000
 _CHUNK_BYTES = 8 * TARGET_BYTES
 # How often a chunk is read if the number of its rows differs from the primary's count: rows may come or go in between.
 _COUNTS_LIMIT = 3
-_ER_KEY_DOES_NOT_EXIST = 1176
-_ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_BAD_DB, _ER_KEY_DOES_NOT_EXIST})
+_ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_BAD_DB, ER_KEY_DOES_NOT_EXIST})
 
 
 @contextmanager

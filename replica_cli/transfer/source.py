@@ -6,12 +6,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.column_types import FIXED_BINARIES, MARIADB_SINCE, MYSQL_SINCE
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.catalog import read_table, show_create, show_create_sequence, show_creates
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
 from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements, without_counter
-from replica_cli.sqlbuilder.definition_crossing import BINARY_TYPES, Crossing
+from replica_cli.sqlbuilder.definition_crossing import Crossing
 from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.history import INSERTS_HISTORY_SINCE, LAST_MOMENTS, last_year, why_history_differs
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 
 # How often a table is read that is altered between each two reads.
 _READS_LIMIT = 20
-# The first release that has a type. The key is the type and if the server is MariaDB.
-_TYPES_SINCE = {
-    ("inet6", True): (10, 5, 0),
-    ("uuid", True): (10, 7, 0),
-    ("inet4", True): (10, 10, 0),
-    ("vector", True): (11, 7, 0),
-    ("vector", False): (9, 0, 0),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +95,7 @@ def read_source(
     _check_kind(origin, definition)
     for column in definition.written_columns:
         value_expression(column)
-        since = _TYPES_SINCE.get((column.data_type, origin.to_mariadb))
+        since = (MARIADB_SINCE if origin.to_mariadb else MYSQL_SINCE).get(column.data_type)
         if since is not None and since > origin.to_version and origin.from_mariadb == origin.to_mariadb:
             raise ApplyRefused(f"column {column.name}: the secondary's release has no type {column.column_type}")
     if difference := why_computed_values_differ(
@@ -164,7 +157,7 @@ def _as_made(definition: TableDefinition, statements: CreateStatements) -> Table
     MariaDB's JSON is text, and MySQL takes it only from a literal that says so. UUID and INET types become their bytes.
     """
     kinds = column_kinds(statements.create)
-    types_to_write = {("longtext", "json"): "json"} | {(kind, "binary"): "binary" for kind in BINARY_TYPES}
+    types_to_write = {("longtext", "json"): "json"} | {(kind, "binary"): "binary" for kind in FIXED_BINARIES}
     columns = tuple(
         replace(c, data_type=types_to_write.get((c.data_type, kinds.get(c.name, "")), c.data_type))
         for c in definition.columns

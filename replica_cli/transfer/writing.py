@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Fenced, ReplicaError
 from replica_cli.mysql.errnos import LOADING_IS_OFF, ServerError
-from replica_cli.mysql.session_settings import SQL_MODE
 from replica_cli.sqlbuilder.chunks import digest_query, join_literals
 from replica_cli.sqlbuilder.loading import ROW_END, load_statement
 from replica_cli.sqlbuilder.rows import insert_head
+from replica_cli.sqlbuilder.sql_modes import LENIENT_MODE, SQL_MODE
 from replica_cli.transfer.errors import ChunkBroken
-from replica_cli.transfer.modes import LENIENT, ROW_MODES
+from replica_cli.transfer.modes import ROW_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class ChunkWriter:
             byte_count=before.byte_count + chunk.byte_count,
             is_done=chunk.is_last,
         )
-        sql_mode = LENIENT if chunk.holds_enum_zero and not self.mode else ROW_MODES[self.mode]
+        sql_mode = LENIENT_MODE if chunk.holds_enum_zero and not self.mode else ROW_MODES[self.mode]
         if sql_mode != SQL_MODE:
             self._session.execute(f"SET SESSION sql_mode = '{sql_mode}'")
         try:

@@ -22,7 +22,6 @@ from replica_cli.worker.messages import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
@@ -91,9 +90,7 @@ class HealthMonitor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end.request()
         self._thread.join(timeout=_LEAVE_SECONDS)
 

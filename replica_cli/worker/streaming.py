@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Windows
-from replica_cli.core.errors import ApplyRefused, CorruptEvent
+from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
@@ -175,7 +175,7 @@ class Streaming:
             primary_facts=self._primary_facts,
             read_primary=self._primary.read,
             ask_primary=self._primary.ask,
-            format_event=self._format_event,
+            format_event=self._reader.format_event,
             stop=self._stop,
             altered=altered,
             patience=patience,
@@ -334,12 +334,6 @@ class Streaming:
         # The hand-over offers the applied position. During a re-sync the applier therefore commits everything that it
         # has taken.
         return self._resync is None and self._reader.has_more
-
-    def _format_event(self) -> bytes:
-        description = self._reader.format
-        if description is None:
-            raise CorruptEvent("rows came before the log's format description")
-        return description.raw
 
     def _start_position(self, saved: SavedPosition) -> Position:
         """Return the position to read from: by file on the same primary, by GTID on another server."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fix_servers import ServerFactory
 
-    from replica_cli.mysql.findings import Finding
+    from replica_cli.core.reports.health import Finding
     from replica_cli.sandbox.server import SandboxServer
 
 SELECTION = Selection((("shop", "shop"),))

@@ -21,7 +21,7 @@ from replica_cli.mysql.session import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from replica_cli.mysql.findings import Finding
+    from replica_cli.core.reports.health import Finding
     from replica_cli.sandbox.server import SandboxServer
 
 MARIADB = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fix_servers import ServerFactory
 
-    from replica_cli.mysql.findings import Finding
+    from replica_cli.core.reports.health import Finding
     from replica_cli.sandbox.server import SandboxServer
 
 NEED = SessionNeed(is_primary=False, least=4, most=20, workers=4, per_worker=3)

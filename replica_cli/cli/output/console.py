@@ -50,10 +50,6 @@ class Painter:
         """Return the text in bold, for headings."""
         return typer.style(text, bold=True) if self.is_on else text
 
-    def dim(self, text: str) -> str:
-        """Return the text in a dim style, for less important texts."""
-        return typer.style(text, dim=True) if self.is_on else text
-
     def good(self, text: str) -> str:
         """Return the text in green, for good states."""
         return typer.style(text, fg="green") if self.is_on else text

@@ -16,7 +16,6 @@ from replica_cli.cli.output.above import Above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
 # The seconds between two drawings while the block changes, and while only the shown time changes.
 _SECONDS_BETWEEN, _SECONDS_IDLE = 0.25, 1.0
@@ -52,9 +51,7 @@ class Frame:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self.note()
         self._thread.join()

@@ -29,8 +29,12 @@ def worst(levels: Iterable[HealthLevel]) -> HealthLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """One check of `replica health`; `instance` is empty for checks of the primary, `value` is in `unit`."""
+class Finding:
+    """The result of one check of a server.
+
+    `name` is stable and in kebab-case. `hint` is what to type, such as the SQL that corrects the fault. `value` is a
+    number in `unit`.
+    """
 
     name: str
     level: HealthLevel
@@ -38,6 +42,12 @@ class HealthCheck:
     hint: str = ""
     value: float | None = None
     unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck(Finding):
+    """One check of `replica health`; `instance` is empty for checks of the primary."""
+
     instance: str = ""
 
 

@@ -106,6 +106,23 @@ def test_many_changes_become_few(bench: Bench, *, compacts: bool) -> None:
     assert (_rows_updated(bench) - begin < 70) is compacts
 
 
+def test_null_and_the_text_of_that_name_change_places(bench: Bench) -> None:
+    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) UNIQUE, w INT)")
+    bench.on_both("INSERT INTO t VALUES (1, NULL, 0), (2, 'NULL', 0), (3, 'c', 0)")
+    bench.begin_here()
+    bench.source.begin()
+    # The row that takes the value is changed first, so its folded update comes before the one that gives the value up.
+    bench.on_primary("UPDATE t SET w = 1 WHERE id = 1", "UPDATE t SET v = NULL WHERE id = 2")
+    bench.on_primary("UPDATE t SET v = 'NULL' WHERE id = 1")
+    bench.on_primary(*("UPDATE t SET w = w + 1 WHERE id = 3" for _ in range(LEAST_EVENTS)))
+    bench.source.commit()
+    rolled_back = _counter(bench, "Handler_rollback")
+    bench.stream()
+    bench.assert_equal()
+    # Nor was the batch refused first, and then applied change by change.
+    assert _counter(bench, "Handler_rollback") == rolled_back
+
+
 PLAIN = {
     "bigint unsigned": ["0", "18446744073709551615", "9223372036854775808"],
     "bigint": ["-9223372036854775808", "9223372036854775807"],

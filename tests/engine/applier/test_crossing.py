@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine.applier.bench import Bench
 
-from replica_cli.applier.statement_session import _UCA1400
+from replica_cli.core.charsets import UCA1400_COLLATIONS
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import TableState
@@ -80,7 +80,7 @@ def test_what_has_no_equal_here_is_refused_by_name(server_factory: ServerFactory
 def test_the_numbers_of_collations_that_one_flavour_has(primary: SandboxServer) -> None:
     with primary.session() as session:
         known = {number: name for number, (name, _) in read_collations(session).items()}
-    assert {number: known[number] for number in _UCA1400} == _UCA1400
+    assert {number: known[number] for number in UCA1400_COLLATIONS} == UCA1400_COLLATIONS
 
 
 ESCAPES = (r"CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'a\', w VARCHAR(9) DEFAULT '\n')",

@@ -20,8 +20,6 @@ def targets(selection: Selection, *names: str) -> list[str | None]:
 def test_schemas_and_routes() -> None:
     selection = Selection((("a", "a"), ("b", "c")))
     assert targets(selection, "a.t", "b.t", "c.t", "A.t") == ["a.t", "c.t", None, None]
-    assert selection.routes
-    assert not Selection((("a", "a"),)).routes
 
 
 def test_all_schemas_but_the_servers_own_and_ours() -> None:

@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from captures import Capture, read_captures
 
+from replica_cli.core.column_types import TypeCode
 from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
 from replica_cli.decoder.compile import Form, Output, RowsFunction, compile_rows, compile_updates
 from replica_cli.decoder.errors import ColumnAbsent
 from replica_cli.decoder.json_binary import json_key, json_text, json_value
 from replica_cli.decoder.strings import unpack
-from replica_cli.decoder.types import TypeCode
 
 CAPTURES = [c for c in read_captures() if len(c.events[0].rows) < 20_000]
 _BY_NAME = {str(c): c for c in CAPTURES}

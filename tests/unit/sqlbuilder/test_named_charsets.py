@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.charsets import (
+from replica_cli.sqlbuilder.named_charsets import (
     bare_charsets,
     names_table_charset,
     with_collations,
