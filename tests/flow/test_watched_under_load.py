@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fix_replica import Load, wait_until
-from replica_cli.service.health_monitor import HealthMonitor
 
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
@@ -25,6 +24,7 @@ from replica_cli.service.health import check_health
 from replica_cli.service.position import show_positions
 from replica_cli.stop import StopToken
 from replica_cli.worker import health_monitor
+from replica_cli.worker.health_monitor import HealthMonitor
 from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
