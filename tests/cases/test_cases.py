@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-
     from replica_cli.sandbox.binaries import ServerBinary
+    from tests.support.command import Replica
 
 _FOLDERS = sorted(path.parent for path in Path(__file__).parent.glob("*/expect"))
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from documents import README, ROOT, RUNBOOK, fault, mentions, shell_lines, words_of
 from typer.testing import CliRunner
 
 from replica_cli.cli.app import app
+from tests.docs.documents import README, ROOT, RUNBOOK, fault, mentions, shell_lines, words_of
 
 LINES = sorted({line for document in (README, RUNBOOK) for line in shell_lines(document)})
 TEXTS = [README, RUNBOOK, *sorted((ROOT / "examples").rglob("*.*")), *sorted((ROOT / "replica_cli").rglob("*.py"))]

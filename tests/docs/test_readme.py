@@ -4,11 +4,11 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from documents import README, ROOT, commands, shell_lines
 
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.logs import Tag
+from tests.docs.documents import README, ROOT, commands, shell_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

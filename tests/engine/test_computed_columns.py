@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from engine.test_transfer import Copier
 
 from replica_cli.core.errors import Drift
 from replica_cli.transfer.errors import TablesRefused
+from tests.engine.applier.harness import Bench
+from tests.engine.test_transfer import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

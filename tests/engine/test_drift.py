@@ -14,9 +14,8 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.service.drift import check_drift
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 PARENT = "CREATE TABLE {s}.parent (id INT UNSIGNED NOT NULL PRIMARY KEY, n VARCHAR(30) NOT NULL)"
 PLAIN = "CREATE TABLE {s}.plain (id INT PRIMARY KEY, v VARCHAR(10), w INT, KEY kw (w))"

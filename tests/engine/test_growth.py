@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from engine.test_transfer import SIMPLE, Copier
 
 from replica_cli.core.settings import Apply, Batching, EngineChoice, TransferSettings
 from tests.bench.growth.counters import Counters
 from tests.bench.growth.series import growth
+from tests.engine.applier.harness import Bench
+from tests.engine.test_transfer import SIMPLE, Copier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
 
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
@@ -27,6 +26,7 @@ from replica_cli.transfer.making import make_table
 from replica_cli.transfer.plan import CopyPlan, plan_copy
 from replica_cli.transfer.run import CopyResult, run_copy
 from replica_cli.transfer.source import read_source
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

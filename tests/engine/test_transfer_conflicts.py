@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import Fenced
 from replica_cli.core.requests.transfer import TransferMode
@@ -13,6 +12,7 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
+from tests.engine.test_transfer import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
+from tests.engine.test_transfer import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = textwrap.dedent("""

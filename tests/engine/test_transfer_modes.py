@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier, numbers
+
+from tests.engine.test_transfer import Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted
@@ -15,6 +14,7 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from replica_cli.transfer.errors import TableAltered, TablesOccupied
+from tests.engine.test_transfer import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from typing import Any

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import Interrupted
 from replica_cli.core.requests.transfer import TransferMode
@@ -15,6 +14,7 @@ from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.stop import StopToken
 from replica_cli.transfer import making
 from replica_cli.transfer.errors import TablesRefused
+from tests.engine.test_transfer import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
@@ -14,6 +13,7 @@ from replica_cli.mysql.errnos import ServerError, remedy_of
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from replica_cli.transfer.run import run_copy
+from tests.engine.test_transfer import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer

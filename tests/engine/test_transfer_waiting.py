@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
-from fix_replica import wait_until
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.stop import StopToken
 from replica_cli.transfer import waiting, worker
 from replica_cli.transfer.run import CopyResult, run_copy
+from tests.engine.test_transfer import SIMPLE, Copier, numbers
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from replica_cli.core.status import TransferProgress

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_health import Watched, watched
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
@@ -25,6 +24,7 @@ from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker import health_monitor
+from tests.engine.test_health import Watched, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import _COMMAND
 
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
+from tests.support.command import _COMMAND
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 OPTIONS = "--secondary db1 --env-file 'my settings/replica.env'"
 

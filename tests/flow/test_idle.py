@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
 
 from replica_cli.checkpoint.looks import Looks
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica, Running
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica, Running
 
 # Long enough for a few looks and beats; what the watch asks every half minute may fall into it.
 _IDLE_SECONDS = 20.0

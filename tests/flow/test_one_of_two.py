@@ -7,12 +7,11 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from fix_replica import wait_until
-
 from replica_cli.sandbox.process import free_port
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 def test_a_secondary_that_failed_is_an_error_in_log_health_and_exit_code(two_secondaries: Replica) -> None:

@@ -9,10 +9,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import _COMMAND, wait_until
+
+from tests.support.command import _COMMAND, wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 def health(replica: Replica, ending: str) -> int:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.command import Replica
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import termios
 import threading
 from typing import TYPE_CHECKING
 
-from fix_replica import _COMMAND, wait_until
-from fix_terminal import Screen
+from tests.support.command import _COMMAND, wait_until
+from tests.support.terminal import Screen
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 class OnTerminal:

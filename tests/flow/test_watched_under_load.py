@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, wait_until
 
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
@@ -26,17 +25,17 @@ from replica_cli.stop import StopToken
 from replica_cli.worker import health_monitor
 from replica_cli.worker.health_monitor import HealthMonitor
 from replica_cli.worker.worker import Worker
+from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from fix_servers import ServerFactory
 
     from replica_cli.core.reports.health import HealthReport
     from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.core.status import WorkerStatus
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 pytestmark = pytest.mark.every_server
 _LOOKS = 25

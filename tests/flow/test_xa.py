@@ -7,14 +7,14 @@ import random
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from fix_replica import Load, wait_until
+
+from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica
 
 KEYS = 40
 

@@ -1,6 +1,6 @@
 """The README's coverage table, from the outcomes of the last full run.
 
-`PYTHONPATH=.:tests python -m matrix.coverage` writes the table into README.md.
+`python -m tests.matrix.coverage` writes the table into README.md.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matrix import events
-from matrix.families import FAMILIES
-from matrix.pairs import PAIRS, RUNS, heads
+from tests.matrix import events
+from tests.matrix.families import FAMILIES
+from tests.matrix.pairs import PAIRS, RUNS, heads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from matrix.pairs import Run
-    from matrix.running import Outcome
+    from tests.matrix.pairs import Run
+    from tests.matrix.running import Outcome
 
 RECORD = Path(__file__).with_name("outcomes.json")
 README = Path(__file__).parents[2] / "README.md"

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matrix.pairs import PAIRS, RUNS, engines
+from tests.matrix.pairs import PAIRS, RUNS, engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix import binary, documents, geometry, keys, lists, native, numbers, shapes, temporals, text
+from tests.matrix import binary, documents, geometry, keys, lists, native, numbers, shapes, temporals, text
 
 FAMILIES = (
     *numbers.FAMILIES,

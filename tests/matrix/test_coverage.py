@@ -6,8 +6,9 @@ import ast
 from pathlib import Path
 
 import pytest
-from matrix import coverage, events
-from matrix.pairs import RUNS
+
+from tests.matrix import coverage, events
+from tests.matrix.pairs import RUNS
 
 _ROOT = Path(__file__).parents[2]
 

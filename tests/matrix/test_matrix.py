@@ -1,7 +1,6 @@
 """Every hard value through copy and stream, for every pair of servers and every engine: equal or refused by name.
 
-REPLICA_TEST_WRITE_COVERAGE=1 keeps the outcomes; `PYTHONPATH=.:tests python -m matrix.coverage` makes the README's
-table of them.
+REPLICA_TEST_WRITE_COVERAGE=1 keeps the outcomes; `python -m tests.matrix.coverage` makes the README's table of them.
 """
 
 from __future__ import annotations
@@ -13,19 +12,18 @@ import secrets
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_servers import ServerPool, covered_binaries
-from matrix import coverage
-from matrix.pairs import RUNS, Run, label
-from matrix.running import Matrix, Outcome, tables_of
 
 from replica_cli.core.errors import ReplicaError
+from tests.matrix import coverage
+from tests.matrix.pairs import RUNS, Run, label
+from tests.matrix.running import Matrix, Outcome, tables_of
+from tests.support.servers import ServerPool, covered_binaries
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from matrix.hard import Table
-
     from replica_cli.sandbox.binaries import ServerBinary
+    from tests.matrix.hard import Table
 
 # A whole primary's runs are one test's preparation.
 pytestmark = pytest.mark.timeout(900)

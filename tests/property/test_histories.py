@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from fix_servers import covered_binaries
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import booleans
-from property.histories import History, histories
 
 from replica_cli.applier import compaction
 from replica_cli.core.settings import Apply, EngineChoice
+from tests.engine.applier.harness import Bench
+from tests.property.histories import History, histories
+from tests.support.servers import covered_binaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from property.statements import Catalog, Written
 
 from replica_cli.core.table import TableName
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import Dialect
+from tests.engine.applier.harness import Bench
+from tests.property.statements import Catalog, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
+
+from tests.engine.applier.harness import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

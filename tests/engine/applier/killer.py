@@ -10,9 +10,9 @@ from replica_cli.core.errors import ReplicaError
 
 if TYPE_CHECKING:
     import pytest
-    from engine.applier.bench import Bench
 
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Bench
 
 ORIGINAL = execution_module.DdlExecution._run
 

@@ -10,9 +10,8 @@ import pytest
 from replica_cli.core.settings import Apply
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
+    from tests.engine.applier.harness import Bench
 
 PARENT = "CREATE TABLE parent (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, v INT)"
 CHILD = """CREATE TABLE child (id INT PRIMARY KEY, code INT, v INT,

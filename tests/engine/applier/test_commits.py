@@ -19,9 +19,8 @@ from replica_cli.runtime.sessions import SecondarySessions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.position import Position
+    from tests.engine.applier.harness import Bench
 
 ROWS = 20
 

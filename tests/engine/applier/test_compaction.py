@@ -15,7 +15,7 @@ from replica_cli.core.settings import Apply, Batching, EngineChoice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 TABLES = {
     "plain": "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)",

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from fix_servers import covered_binaries
 
 from replica_cli.core.errors import ApplyRefused
+from tests.engine.applier.harness import Bench
+from tests.support.servers import covered_binaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerPool
+    from tests.support.servers import ServerPool
 
 # What the session is set to, and a statement whose outcome depends on it; then rows that show more of it.
 EFFECTS = {

@@ -6,20 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
 
 from replica_cli.applier.statement_session import _UCA1400
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import TableState
 from replica_cli.mysql.collations import read_collations
+from tests.engine.applier.harness import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 STATEMENTS = {
     "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) CHARACTER SET utf8mb4, b TEXT CHARACTER SET latin1)": "bare",

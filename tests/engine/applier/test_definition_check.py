@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.applier.killer import KilledError, Killer, die_behind
 
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.window import TableChangedInWindow
@@ -14,9 +13,10 @@ from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.worker import worker as worker_module
+from tests.engine.applier.killer import KilledError, Killer, die_behind
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 # A setting of one session that is not in the log, and a statement that it changes.
 UNTOLD = {

@@ -16,9 +16,8 @@ from replica_cli.worker import streaming
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.applier.bench import Bench
-
     from replica_cli.mysql.session import Row
+    from tests.engine.applier.harness import Bench
 
 HARMFUL = {
     "renamed": ("CHANGE v w INT", "column v is gone"),

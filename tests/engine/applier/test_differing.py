@@ -13,7 +13,7 @@ from replica_cli.applier import sql_engine
 from replica_cli.core.settings import EngineChoice
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 TABLES = (
     "CREATE TABLE t (id INT PRIMARY KEY, n INT, word VARCHAR(9), x FLOAT, doc JSON)",

@@ -13,7 +13,7 @@ from replica_cli.core.errors import ApplyRefused, RowMissing
 from replica_cli.core.settings import Apply, DdlPolicy
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 
 @pytest.fixture

@@ -7,22 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import wait_until
 
 from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused, ReplicaError, UnsupportedEvent
 from replica_cli.core.gtid import MysqlGtids, parse_gtids
 from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.mysql.errnos import ServerError
+from tests.engine.applier.harness import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from engine.applier.bench import Bench
-    from fix_coverage import Refused
-
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Bench
+    from tests.support.coverage import Refused
 
 
 @pytest.fixture(autouse=True)

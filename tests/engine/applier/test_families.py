@@ -10,7 +10,7 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.transfer.plan import plan_copy
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 TABLES = (
     "CREATE TABLE a (id INT PRIMARY KEY)",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
 
 from replica_cli.applier import ddl_execution as execution_module
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.session import Session
+from tests.engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 STATEMENTS = {
     "add": ("ALTER TABLE a ADD COLUMN w INT DEFAULT 4",),

@@ -14,7 +14,7 @@ from replica_cli.core.errors import ReplicaError, RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 ROWS = 500
 WHOLE = Batching(transactions=10_000)

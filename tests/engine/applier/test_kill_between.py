@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.applier.bench import wait_until
-from engine.applier.killer import KilledError
 
 from replica_cli.applier import commit_tracker
 from replica_cli.applier.applier import Applier
@@ -26,11 +24,12 @@ from replica_cli.transfer import run as run_module
 from replica_cli.transfer import worker as transfer_worker
 from replica_cli.transfer.work import WorkQueue
 from replica_cli.worker.worker import Worker
+from tests.engine.applier.harness import wait_until
+from tests.engine.applier.killer import KilledError
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Bench
 
 
 def killed(*_: object) -> None:

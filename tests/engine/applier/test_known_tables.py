@@ -11,9 +11,8 @@ from replica_cli.applier import row_counts, sql_engine
 from replica_cli.core.settings import Apply, EngineChoice
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.events import RowEvent
+    from tests.engine.applier.harness import Bench
 
 # By row images t1 is learnt once: before its ALTER the two sides differ, and the other engine takes it.
 COUNTED = {

@@ -12,7 +12,7 @@ from replica_cli.core.settings import Apply, EngineChoice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 # 17 MB, of bytes that a literal has to escape, so that its text is larger than it is.
 _LARGE = f"REPEAT(x'00275CFF', {17 * 2**18})"

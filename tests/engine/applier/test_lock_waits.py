@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import wait_until
 
 from replica_cli.applier.running import StatementRunner
 from replica_cli.core.settings import TableFailurePolicy
@@ -15,14 +14,14 @@ from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from tests.engine.applier.harness import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Bench
 
 _PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
 AFTER_ROWS = (

@@ -13,7 +13,7 @@ from replica_cli.core.settings import DdlPolicy
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 _NEW = "CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(9))"
 # What made the name free on the primary, and what takes it again; {s} is the schema.

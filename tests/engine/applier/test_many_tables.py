@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from packets import sent_to
 
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import RowExists
@@ -14,22 +13,21 @@ from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
+    from tests.support.packets import SentPackets
 
 TABLES = 120
 
 
 @pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
-def test_definitions_of_a_batch_are_read_together(
-    bench: Bench, choice: EngineChoice, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_definitions_of_a_batch_are_read_together(bench: Bench, choice: EngineChoice, sent: SentPackets) -> None:
     bench.settings = replace(bench.settings, apply=Apply(engine=choice))
     bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
     bench.begin_here()
     bench.source.begin()
     bench.on_primary(*(f"INSERT INTO t{n} VALUES (1)" for n in range(TABLES)))
     bench.source.commit()
-    sent = sent_to(monkeypatch)
+    sent.forget()
     bench.stream()
     # What a stream begins and ends with takes about fifty.
     assert sent.of(bench.primary) < TABLES
@@ -37,7 +35,7 @@ def test_definitions_of_a_batch_are_read_together(
     bench.assert_equal()
 
 
-def test_windows_that_end_together_are_forgotten_together(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_that_end_together_are_forgotten_together(bench: Bench, sent: SentPackets) -> None:
     bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
     start = bench.begin_here()
     bench.source.begin()
@@ -47,7 +45,7 @@ def test_windows_that_end_together_are_forgotten_together(bench: Bench, monkeypa
         bench.copy(f"t{n}")
     records = (TableRecord(bench.name(f"t{n}"), TableState.COPIED, start, bench.here()) for n in range(TABLES))
     bench.tables.save_and_commit(list(records))
-    sent = sent_to(monkeypatch)
+    sent.forget()
     bench.stream()
     assert sent.of(bench.secondary) < TABLES
     assert bench.tables.load() == {}

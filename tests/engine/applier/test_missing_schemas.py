@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
+
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 STATEMENTS = {
     "create": ("USE {empty}", "CREATE TABLE made (id INT PRIMARY KEY, word VARCHAR(9))"),

@@ -20,11 +20,10 @@ from replica_cli.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench import Bench
-
     from replica_cli.applier.steps import ApplyStep
     from replica_cli.core.events import RowEvent
     from replica_cli.core.reports.stream import WorkerReport
+    from tests.engine.applier.harness import Bench
 
 
 @pytest.fixture

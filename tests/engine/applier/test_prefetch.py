@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import INSTANCE, wait_until
 
 from replica_cli.applier import prefetch, worth
 from replica_cli.applier.prefetch import LEAST_EVENTS, Prefetch
@@ -16,16 +15,16 @@ from replica_cli.core.settings import Batching
 from replica_cli.mysql.session import open_connection_ids
 from replica_cli.runtime.sessions import open_ahead
 from replica_cli.worker import streaming
+from tests.engine.applier.harness import INSTANCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from engine.applier.bench import Bench
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.session import Row, Session
+    from tests.engine.applier.harness import Bench
 
 ROWS = 400
 

@@ -13,7 +13,7 @@ from replica_cli.core.status import TableState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 
 @pytest.fixture

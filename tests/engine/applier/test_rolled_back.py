@@ -15,10 +15,9 @@ from replica_cli.mysql.errnos import ServerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Bench
 
 pytestmark = pytest.mark.servers("mariadb")
 # It fails at its last row: by then the table that it replaces is gone.

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
 
 from replica_cli.applier import applier as applier_module
 from replica_cli.applier.window import TableChangedInWindow
@@ -14,9 +13,10 @@ from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.core.status import TableState
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 TABLES = (
     "CREATE TABLE parent (id INT PRIMARY KEY)",

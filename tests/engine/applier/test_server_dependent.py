@@ -11,9 +11,8 @@ from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ApplyRefused
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
+    from tests.engine.applier.harness import Bench
 
 COLUMNS = "(id INT PRIMARY KEY, a INT, v VARCHAR(40), d DATETIME(6), ts TIMESTAMP NULL, f DOUBLE)"
 ROWS = (

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pymysql.connections
 import pytest
-from engine.applier.bench import INSTANCE, wait_until
 
 from replica_cli.applier.side_questions import UNKNOWN_ATTEMPTS
 from replica_cli.checkpoint.tables import TableRecord
@@ -21,9 +20,10 @@ from replica_cli.runtime import heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker import streaming
+from tests.engine.applier.harness import INSTANCE, wait_until
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 GONE = (6, "Error on delete of '/tmp/#sql-temptable-1' (Errcode: 2 \"No such file or directory\")")
 

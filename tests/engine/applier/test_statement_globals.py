@@ -18,11 +18,10 @@ from replica_cli.runtime.sessions import SecondarySessions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import Server
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.engine.applier.harness import Bench
 
 UTF8 = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8, w TEXT CHARSET utf8)"
 WIDE = f"CREATE TABLE t ({', '.join(f'c{n} CHAR(255) CHARACTER SET latin1' for n in range(40))}) ROW_FORMAT=FIXED"

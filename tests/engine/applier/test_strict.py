@@ -7,16 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import wait_until
 
 from replica_cli.core.errors import ApplyRefused, Drift, Fenced, RowExists, RowMissing
 from replica_cli.core.settings import Apply, Batching, DdlPolicy, EngineChoice
 from replica_cli.reader import reader
+from tests.engine.applier.harness import wait_until
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.position import Position
+    from tests.engine.applier.harness import Bench
 
     Conflict = tuple[str, str, type[ApplyRefused], str, str]
 

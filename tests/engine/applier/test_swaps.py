@@ -11,7 +11,7 @@ from replica_cli.applier.window import StatementInDoubt
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 _PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
 SWAPS = {

@@ -13,10 +13,9 @@ from replica_cli.core.settings import Apply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Bench
 
 
 @pytest.fixture

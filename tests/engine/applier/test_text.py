@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from fix_servers import covered_binaries
 
 from replica_cli.applier import ddl_decisions
 from replica_cli.core.errors import ApplyRefused
@@ -20,14 +18,15 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader import assembler
 from replica_cli.reader.query import parse_query
 from replica_cli.sqlbuilder.context import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from tests.engine.applier.harness import Bench
+from tests.support.servers import covered_binaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory, ServerPool
-
     from replica_cli.core.events import Statement
     from replica_cli.mysql.session import Session
+    from tests.support.servers import ServerFactory, ServerPool
 
 ER_SYNTAX = 1064
 # {a} and {b} are schemas of the filters. Those behind @two are run with {b} as the default schema, others with {a}.

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
 
 from replica_cli.applier.window import TableChangedInWindow
+from tests.engine.applier.harness import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.binaries import ServerBinary
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 # As POSIX writes them: the servers need no files of zones.
 TOKYO, SUMMER_TIME = "JST-9", "CET-1CEST,M3.5.0,M10.5.0/3"

@@ -10,7 +10,7 @@ import pytest
 from replica_cli.core.settings import Apply, EngineChoice
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Bench
 
 ODD = "o`dd 'na\"me' %s %% \n\\n é"
 

@@ -17,9 +17,8 @@ from replica_cli.mysql.errnos import ServerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.position import Position
+    from tests.engine.applier.harness import Bench
 
 IDS = range(1, 9)
 HISTORIES = 12

@@ -6,18 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
 
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import Apply, Batching, EngineChoice
+from tests.engine.applier.harness import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_coverage import Refused
-    from fix_servers import ServerFactory
-
     from replica_cli.mysql.session import Session
+    from tests.support.coverage import Refused
+    from tests.support.servers import ServerFactory
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from compare import assert_equal
+
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

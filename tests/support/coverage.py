@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from matrix import events
-from matrix.pairs import engines, label
 
 from replica_cli.core.settings import EngineChoice
+from tests.matrix import events
+from tests.matrix.pairs import engines, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for event in _covered(item):
             if event not in events.EVENTS:
-                message = f"{item.nodeid} covers {event!r}, which matrix/events.py does not list"
+                message = f"{item.nodeid} covers {event!r}, which tests/matrix/events.py does not list"
                 raise pytest.UsageError(message)
 
 

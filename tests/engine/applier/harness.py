@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from compare import assert_equal
-
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.failures import NeedsDiagnosis
 from replica_cli.applier.lock_waits import LockPatience
@@ -28,6 +26,7 @@ from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker.streaming import Streaming
 from replica_cli.worker.worker import Worker
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
