@@ -13,7 +13,7 @@ import pytest
 
 from replica_cli.core.errors import Drift
 from replica_cli.transfer.errors import TablesRefused
-from tests.engine.applier.harness import Bench
+from tests.engine.applier.harness import Harness
 from tests.engine.test_transfer import Copier
 
 if TYPE_CHECKING:
@@ -148,33 +148,33 @@ def test_a_copy_takes_what_is_the_same_in_any_session_and_refuses_the_rest_by_na
     copier.compare()
 
 
-def test_a_stream_takes_what_is_the_same_in_any_session(bench: Bench, engine_choice: EngineChoice) -> None:
-    bench.settings = replace(bench.settings, apply=replace(bench.settings.apply, engine=engine_choice))
-    same = _same(is_mariadb=bench.is_mariadb)
-    bench.begin_here()
-    bench.on_primary(*_create(same))
-    with bench.primary.session(bench.schema) as session:
+def test_a_stream_takes_what_is_the_same_in_any_session(harness: Harness, engine_choice: EngineChoice) -> None:
+    harness.settings = replace(harness.settings, apply=replace(harness.settings.apply, engine=engine_choice))
+    same = _same(is_mariadb=harness.is_mariadb)
+    harness.begin_here()
+    harness.on_primary(*_create(same))
+    with harness.primary.session(harness.schema) as session:
         for number in ("1", "2"):
             row = ROW.replace("{id}", number)
             _write(session, *(f"INSERT INTO {t} {NAMES} VALUES {row}" for t in same))
             _write(session, *(f"UPDATE {t} SET i = NULL WHERE id = {number}" for t in same))
         _write(session, *(f"DELETE FROM {t} WHERE id = 1" for t in same))
-    bench.stream()
-    bench.assert_equal()
+    harness.stream()
+    harness.assert_equal()
 
 
-def test_a_stream_refuses_rows_of_what_another_session_computes_otherwise(bench: Bench) -> None:
-    others = dict(list(_others(is_mariadb=bench.is_mariadb).items())[::5])
+def test_a_stream_refuses_rows_of_what_another_session_computes_otherwise(harness: Harness) -> None:
+    others = dict(list(_others(is_mariadb=harness.is_mariadb).items())[::5])
     for table, statement in zip(others, _create(others), strict=True):
-        bench.begin_here()
-        bench.on_primary(statement, f"INSERT INTO {table} (id, i) VALUES (1, 5)")
+        harness.begin_here()
+        harness.on_primary(statement, f"INSERT INTO {table} (id, i) VALUES (1, 5)")
         with pytest.raises(Drift, match="is computed when a row is written") as refused:
-            bench.stream()
-        assert refused.value.table == bench.name(table)
+            harness.stream()
+        assert refused.value.table == harness.name(table)
 
 
 @pytest.fixture
-def bench(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Bench]:
-    made = Bench(primary, secondary, schema)
+def harness(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Harness]:
+    made = Harness(primary, secondary, schema)
     yield made
     made.close()

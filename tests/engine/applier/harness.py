@@ -51,7 +51,7 @@ def wait_until(holds: Callable[[], bool], patience_seconds: float = 20.0, pause:
 
 
 @dataclass
-class Bench:
+class Harness:
     """One schema on both servers, and a state schema; `settings` may be replaced before streaming."""
 
     primary: SandboxServer
