@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.sandbox.compare import compare
-from tests.matrix.families import FAMILIES
+from tests.matrix.families import tables_of
 from tests.matrix.hard import quoted
 from tests.matrix.pairs import RUNS
 from tests.support.command import Ended, Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container
     from pathlib import Path
 
     from replica_cli.mysql.session import Session
@@ -35,12 +35,6 @@ class Outcome:
 
     kind: str
     how: str = ""
-
-
-def tables_of(server: str) -> Iterator[Table]:
-    """Yield every table that a primary of this kind can hold."""
-    for family in FAMILIES:
-        yield from family.tables(server)
 
 
 @dataclass

@@ -15,8 +15,9 @@ import pytest
 
 from replica_cli.core.errors import ReplicaError
 from tests.matrix import coverage
+from tests.matrix.families import tables_of
 from tests.matrix.pairs import RUNS, Run, label
-from tests.matrix.running import Matrix, Outcome, tables_of
+from tests.matrix.running import Matrix, Outcome
 from tests.support.servers import ServerPool, covered_binaries
 
 if TYPE_CHECKING:
