@@ -33,7 +33,7 @@ def test_no_function_is_longer_than_80_lines() -> None:
     assert not long
 
 
-@pytest.mark.parametrize("package", ["applier", "transfer", "service"])
+@pytest.mark.parametrize("package", ["applier", "transfer", "service", "supervisor", "worker", "resync", "runtime"])
 def test_what_works_for_one_secondary_says_which_in_its_log(package: str) -> None:
     # `log` takes the instance; a record without one tells nothing where two secondaries are copied side by side.
     bare = [

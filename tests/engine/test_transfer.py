@@ -405,7 +405,7 @@ def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
         f"CREATE TABLE t (id INT NOT NULL {key}, a INT, b INT)", numbers("t", 100, "n, n, n"),
         f"CREATE TABLE other {SIMPLE}", numbers("other", 100, "n, n, n"),
     )  # fmt: skip
-    changed = []
+    changed: list[str] = []
 
     def make_late(secondary: Session, run: TableRun, owner: str) -> None:
         if run.name.table == "t" and not changed:
@@ -475,7 +475,7 @@ def test_families_are_copied_again_if_their_cascades_are_no_longer_logged(copier
     )
     plan = copier.plan()
     # As a MySQL that logged cascades when the plan was made, and was restarted with innodb_native_foreign_keys.
-    plan = replace(plan, origin=replace(plan.origin, cascades_are_logged=True), families=())
+    plan = replace(plan, origin=replace(plan.origin, cascades_are_logged=True), cascade_groups=())
     assert copier.run(plan).must_repeat
     pending = {name for name, record in copier.records().items() if record.state is TableState.PENDING}
     assert pending == {"parent", "child", "tree"}

@@ -17,8 +17,6 @@ from replica_cli.transfer.errors import TablesRefused
 from tests.engine.test_transfer import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.source import SourceTable
@@ -79,12 +77,12 @@ def test_every_shape_of_table_is_copied_again_over_itself(copier: Copier, monkey
 @pytest.fixture
 def refusing(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> Copier:
     """Let the secondary refuse each definition with the word `refused` in it."""
-    real: Callable[..., None] = making._make
+    real = making._make
 
-    def make(session: Session, source: SourceTable, name: TableName, create: str) -> None:
+    def make(session: Session, source: SourceTable, name: TableName, create: str) -> bool:
         if "refused" in create:
             session.execute("CREATE TABLE nonsense (a NONSENSE)")
-        real(session, source, name, create)
+        return real(session, source, name, create)
 
     monkeypatch.setattr(making, "_make", make)
     return copier

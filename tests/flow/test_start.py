@@ -37,7 +37,8 @@ def flavour_of(replica: Replica) -> str:
 NOT_FOR_A_LOOK = (
     "asyncio", "concurrent", "email", "multiprocessing", "pydantic", "rich", "tenacity", "zstandard",
     "replica_cli.applier", "replica_cli.decoder", "replica_cli.drift", "replica_cli.transfer",
-    "replica_cli.core.events", "replica_cli.service.stream",
+    "replica_cli.core.events", "replica_cli.service.stream", "replica_cli.supervisor", "replica_cli.worker",
+    "replica_cli.resync",
 )  # fmt: skip
 # What follows the saved position in the log of a MySQL is asked on a dump connection.
 FOR_A_DUMP = ("pymysqlreplication", "packaging", "replica_cli.reader.dump")
@@ -56,7 +57,7 @@ def test_the_first_worker_loads_nothing_that_its_supervisor_had_loaded_before_th
     loaded = imports_of(streamed.run("stream", "--until-caught-up").stderr)
     both = ("logging", "multiprocessing.connection", *(f"replica_cli.{name}" for name in (
         "core.errors", "core.settings", "core.selection", "core.status", "core.reports.stream", "logs.setup",
-        "service.worker",
+        "worker.worker",
     )))  # fmt: skip
     assert {name: loaded[name] for name in both} == dict.fromkeys(both, 1)
 
