@@ -60,7 +60,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], Terminal]:
     def made(width: int, height: int) -> Terminal:
         found = Terminal(width, height)
         monkeypatch.setattr(sys, "stderr", found)
-        monkeypatch.setattr(frame.os, "get_terminal_size", found.size)
+        monkeypatch.setattr(os, "get_terminal_size", found.size)
         return found
 
     return made

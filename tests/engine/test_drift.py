@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -58,7 +58,7 @@ class Pair:
                 for statement in tables:
                     session.execute(statement.format(s=schema))
 
-    def check(self, *accepted: AcceptedDrift, **selection: tuple[str, ...]) -> DriftReport:
+    def check(self, *accepted: AcceptedDrift, **selection: Any) -> DriftReport:
         there = self.secondary.address(name="there")
         chosen = Selection(((self.schema, self.target),), **selection)
         return check_drift(Settings(self.primary.address(), (there,), chosen, accepted_drift=accepted), there)

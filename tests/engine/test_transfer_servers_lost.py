@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,14 +38,21 @@ def test_which_errors_are_of_the_table(
         patch.setattr(worker, "begin_table", fail)
         patch.setattr(worker, "_LOSSES_LIMIT", 2)
         plan = copier.plan()
-        servers = {"primary": copier.primary.address(name="primary"), "secondary": copier.secondary.address(name="db2")}
-        retry = Retry(attempts=2, delay=0.01, delay_limit=0.01, reconnect_attempts=3)
+        run = partial(
+            run_copy,
+            plan,
+            primary=copier.primary.address(name="primary"),
+            secondary=copier.secondary.address(name="db2"),
+            network=Network(),
+            retry=Retry(attempts=2, delay=0.01, delay_limit=0.01, reconnect_attempts=3),
+            stop=StopToken(),
+        )
         if fails_table:
-            result = run_copy(plan, **servers, network=Network(), retry=retry, stop=StopToken())
+            result = run()
             assert [table for table, _ in result.errors] == [f"{copier.schema}.t"]
         else:
             with pytest.raises(ServerError) as raised:
-                run_copy(plan, **servers, network=Network(), retry=retry, stop=StopToken())
+                run()
             assert raised.value.errno == errno
     assert copier.records()["t"].state is TableState.COPYING
     copier.copy(TransferMode.RESUME)

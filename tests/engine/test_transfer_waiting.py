@@ -114,7 +114,8 @@ def test_a_wait_on_the_secondary_keeps_no_writer_of_the_primary_waiting(copier: 
 def test_a_table_that_begins_again_waits_for_no_lock_of_its_own_refused_chunk(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_range, altered = worker.Worker._copy_range, []
+    copy_range = worker.Worker._copy_range
+    altered: list[TableRun] = []
 
     def copy_altered(self: worker.Worker, run: TableRun, number: int) -> None:
         if not altered:

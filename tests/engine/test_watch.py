@@ -161,8 +161,9 @@ def test_a_kept_session_that_was_lost_is_opened_again_and_no_finding(watched: Wa
     try:
         for kept in ("_secondary", "_primary"):
             assert {c.name for c in watch._look() if c} == {"position", "retention-left", "quarantined-tables"}
-            one = watch._secondary if kept == "_secondary" else watch._primary and watch._primary.session
-            assert one is not None
+            assert watch._secondary is not None
+            assert watch._primary is not None
+            one = watch._secondary if kept == "_secondary" else watch._primary.session
             one.abort()
         found = [c for c in watch._look() if c]
         assert [c for c in found if c.level is not HealthLevel.OK] == []

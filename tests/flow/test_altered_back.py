@@ -17,6 +17,7 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from replica_cli.transfer.plan import plan_copy
 from replica_cli.transfer.run import run_copy
+from replica_cli.transfer.tables import split
 from tests.support.command import wait_until
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monke
             state_schema=replica.state_schema, settings=TransferSettings(), mode=TransferMode.NEW,
         )  # fmt: skip
     replica.on_primary(*before)
-    split, is_first = worker.split, True
+    is_first = True
 
     def split_and_alter(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
         nonlocal is_first

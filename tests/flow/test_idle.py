@@ -49,7 +49,7 @@ def wakeups(stream: Running) -> int:
 
 def counters(session: Session) -> tuple[int, int, int]:
     """Return statements and connections that a server has counted, and the bytes of its binary log."""
-    found = dict(session.rows("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Connections')"))
+    found: dict[str, str] = dict(session.rows("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Connections')"))
     log = session.row("SHOW MASTER STATUS" if session.is_mariadb else "SHOW BINARY LOG STATUS")
     assert log is not None
     return int(found["Questions"]), int(found["Connections"]), int(log[1])

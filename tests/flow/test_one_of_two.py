@@ -82,8 +82,8 @@ def test_one_that_is_down_does_not_hide_what_the_other_has(two_secondaries: Repl
         assert ("connect" in one["failure"], two["failure"]) == (True, None)
     # Nothing is begun while one cannot be planned.
     before = replica.state("SELECT updated_at FROM binlog_position", "db2")
-    for words in (("transfer", "--restart"), ("position", "reset", "--to-current")):
-        assert "error: db1: " in replica.run(*words, "--all", "--yes", code=13).stderr
+    for command in (("transfer", "--restart"), ("position", "reset", "--to-current")):
+        assert "error: db1: " in replica.run(*command, "--all", "--yes", code=13).stderr
     assert replica.state("SELECT updated_at FROM binlog_position", "db2") == before
     # What is common to all is one error, and what is accepted is no drift.
     del replica.settings["MARIA_SECONDARY_PORTS"]

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,10 @@ def health(replica: Replica, ending: str) -> int:
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     return done.returncode
+
+
+def _has_rows(replica: Replica, count: int) -> bool:
+    return len(replica.on_secondary("SELECT id FROM t")) == count
 
 
 def test_health_keeps_its_code_where_its_answer_gets_lost(replica: Replica) -> None:
@@ -55,7 +60,7 @@ def test_a_stream_goes_on_without_its_outputs_and_ends_as_asked(replica: Replica
     try:
         for number in range(3):
             replica.on_primary(f"INSERT INTO t VALUES ({number})")
-            wait_until(lambda n=number: len(replica.on_secondary("SELECT id FROM t")) == n + 1, "the row to arrive")
+            wait_until(partial(_has_rows, replica, number + 1), "the row to arrive")
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     finally:

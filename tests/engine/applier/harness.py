@@ -127,8 +127,10 @@ class Harness:
                 session.execute(statement)
 
     def close(self) -> None:
-        for each in (*self._sessions.values(), *self._primaries):
-            each.close()
+        for session in self._sessions.values():
+            session.close()
+        for primary in self._primaries:
+            primary.close()
 
     def _session(self, server: SandboxServer, role: str) -> Session:
         if role not in self._sessions:

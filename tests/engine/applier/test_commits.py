@@ -181,7 +181,7 @@ def test_nothing_that_has_come_yet_is_not_caught_up(harness: Harness) -> None:
             return False
 
         # What the primary has comes late twice, for this one reader.
-        streaming._reader.take = lambda seconds: () if next(is_late, False) else take(seconds)  # type: ignore[method-assign]
+        streaming._reader.take = lambda timeout: [] if next(is_late, False) else take(timeout)  # type: ignore[method-assign]
         streaming.run(until_caught_up=True, is_interrupted=look)
         seen.append((streaming._board.status.phase, streaming._board.status.position))
     assert (Phase.STREAMING, start) in seen

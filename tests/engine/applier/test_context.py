@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.servers import ServerPool
 
 # What the session is set to, and a statement whose outcome depends on it; then rows that show more of it.
-EFFECTS = {
+EFFECTS: dict[str, tuple[str, str | bytes]] = {
     "sql_mode ANSI_QUOTES": ("sql_mode = 'ANSI_QUOTES'", 'CREATE TABLE "q ""t" ("a b" INT DEFAULT 3)'),
     "sql_mode NO_BACKSLASH_ESCAPES": (
         "sql_mode = 'NO_BACKSLASH_ESCAPES'", r"CREATE TABLE t (v VARCHAR(20) DEFAULT 'a\', w VARCHAR(9) DEFAULT '\n')",

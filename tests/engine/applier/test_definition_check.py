@@ -12,6 +12,7 @@ from replica_cli.applier.window import TableChangedInWindow
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.resync.copying import ask_for_copies
 from replica_cli.worker import worker as worker_module
 from tests.engine.applier.killer import KilledError, Killer, die_behind
 
@@ -104,13 +105,12 @@ def test_a_copy_that_could_not_be_asked_for_is_asked_for_again(
     harness.begin_here()
     in_session(harness, setting, statement)
     asked: list[object] = []
-    ask = worker_module.ask_for_copies
 
     def failing(*args: Any) -> None:
         asked.append(args)
         if len(asked) == 1:
             raise ServerError(2013, "lost", "primary", remedy=Remedy.RECONNECT)
-        ask(*args)
+        ask_for_copies(*args)
 
     monkeypatch.setattr(worker_module, "ask_for_copies", failing)
     assert harness.work().failure is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,10 @@ def equal(harness: Harness) -> None:
     harness.assert_equal()
     gtids = (harness.saved().position.gtid, harness.here().gtid)
     assert len({str(parse_gtids(text, is_mariadb=harness.is_mariadb)) for text in gtids}) == 1
+
+
+def _has_rows(harness: Harness, sql: str, *args: object) -> bool:
+    return bool(harness.source.rows(sql, *args))
 
 
 @pytest.mark.covers("compressed events (MariaDB)", "TRANSACTION_PAYLOAD (MySQL)")
@@ -361,6 +366,7 @@ def test_rows_that_a_check_would_refuse(table: Harness, session: Session, refuse
         return
     with refused(UnsupportedEvent, "MySQL cannot store a JSON document unchanged: it is not valid JSON") as raised:
         table.stream()
+    assert isinstance(raised.value, UnsupportedEvent)
     assert raised.value.table == table.name("checked")
 
 
@@ -474,6 +480,7 @@ def test_partial_json(harness: Harness, size: int, refused: Refused) -> None:
         return
     with refused(UnsupportedEvent, "a partial JSON update") as raised:
         harness.stream()
+    assert isinstance(raised.value, UnsupportedEvent)
     assert raised.value.table == harness.name("j")
     assert "binlog_row_value_options" in str(raised.value.hint)
     assert harness.saved().position.order == before.order
@@ -531,7 +538,7 @@ def test_gh_ost_swaps_under_locks_while_rows_come(table: Harness) -> None:
         # As gh-ost does: writers wait already, and the swap goes before them.
         for thread, words in ((write, "INSERT INTO t %"), (swap, "RENAME TABLE %")):
             thread.start()
-            wait_until(lambda words=words: bool(table.source.rows(waiting, words)))
+            wait_until(partial(_has_rows, table, waiting, words))
         locker.execute("DROP TABLE _t_del")
         locker.execute("UNLOCK TABLES")
         for thread in (swap, write):

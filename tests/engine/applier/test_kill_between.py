@@ -22,6 +22,7 @@ from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.transfer import run as run_module
 from replica_cli.transfer import worker as transfer_worker
+from replica_cli.transfer.tables import close_tables
 from replica_cli.transfer.work import WorkQueue
 from replica_cli.worker.worker import Worker
 from tests.engine.applier.harness import wait_until
@@ -244,7 +245,7 @@ def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
 ) -> None:
     # Without a key: its copy begins behind the position, at a moment of its own.
     harness.on_primary("CREATE TABLE k (v INT)", "CREATE TABLE live (id INT PRIMARY KEY)")
-    fill, close = transfer_worker.Worker._fill_whole, run_module.close_tables
+    fill = transfer_worker.Worker._fill_whole
     calls: list[object] = []
 
     def dropped(worker: transfer_worker.Worker, *args: Any) -> None:
@@ -253,7 +254,7 @@ def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
         fill(worker, *args)
 
     def made_again(*args: Any, **named: Any) -> None:
-        close(*args, **named)
+        close_tables(*args, **named)
         harness.on_primary(*(() if len(calls) > 1 else ("CREATE TABLE k (v INT)", "INSERT INTO k VALUES (2)")))
         calls.append(args)
 

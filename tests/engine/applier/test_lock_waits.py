@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.applier.running import StatementRunner
-from replica_cli.core.settings import TableFailurePolicy
+from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.runtime.status_publisher import StatusPublisher
@@ -66,8 +66,8 @@ def work(harness: Harness, seconds: float) -> WorkerReport:
     return harness.work(apply=replace(harness.settings.apply, ddl_lock_wait=seconds))
 
 
-@pytest.mark.parametrize("engine", ["auto", "sql"])
-def test_no_statement_waits_for_a_lock_that_we_hold(harness: Harness, engine: str) -> None:
+@pytest.mark.parametrize("engine", [EngineChoice.AUTO, EngineChoice.SQL])
+def test_no_statement_waits_for_a_lock_that_we_hold(harness: Harness, engine: EngineChoice) -> None:
     harness.begin_here()
     apply = replace(harness.settings.apply, engine=engine, ddl_lock_wait=1.0)
     harness.on_primary(
@@ -159,7 +159,7 @@ def test_a_counter_that_moves_meanwhile_is_no_sign_that_the_statement_ran(table:
         writer.execute("INSERT INTO parts VALUES (NULL)")
         thread = threading.Thread(target=lambda: reports.append(table.work(apply=apply)), daemon=True)
         thread.start()
-        wait_until(lambda: table.rows(intents))
+        wait_until(lambda: bool(table.rows(intents)))
         writer.execute("INSERT INTO parts VALUES (NULL)")
         thread.join(30)
         assert [r.failure and r.failure.code for r in reports] == ["lock_wait"]

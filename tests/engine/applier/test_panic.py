@@ -18,7 +18,7 @@ from replica_cli.stop import StopToken
 from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.applier.steps import ApplyStep
     from replica_cli.core.events import RowEvent
@@ -33,7 +33,7 @@ def broken(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Harness:
     harness.begin_here()
     works = SqlEngine.works
 
-    def failing(self: SqlEngine, events: Sequence[RowEvent]) -> list[ApplyStep]:
+    def failing(self: SqlEngine, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         if any(e.table.name.table == "bad" for e in events):
             raise ZeroDivisionError("a secret value")
         return works(self, events)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -259,8 +259,9 @@ def test_the_other_flavour_reads_what_the_primary_read(across: Harness) -> None:
 def test_names_mean_the_same_in_any_case_where_the_primary_folds_them(
     server_factory: ServerFactory, on_secondary: int
 ) -> None:
-    folding, other = ({"lower-case-table-names": value} for value in (1, on_secondary))
-    harness = Harness(server_factory(**folding), server_factory(**other), "shop")
+    options: list[dict[str, Any]] = [{"lower-case-table-names": value} for value in (1, on_secondary)]
+    folding, other = (server_factory(**each) for each in options)
+    harness = Harness(folding, other, "shop")
     harness.begin_here()
     harness.on_primary(
         "CREATE TABLE Orders (id INT PRIMARY KEY)",

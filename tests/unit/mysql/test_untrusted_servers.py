@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from replica_cli.mysql.session import Session
+
 PASSWORD = b"the-Secret-password-1"
 SALT = b"12345678901234567890"
 NETWORK = Network(connect_timeout=5.0, query_timeout=5.0, read_timeout=5.0)
@@ -256,6 +258,11 @@ ANSWERS = {
 }
 
 
+def answer_of(session: Session, command: bytes) -> object:
+    session.send([command])
+    return session.receive(is_first=True)
+
+
 WAYS = ("rows", "execute", "lines", "load", "receive")
 # A LOAD DATA LOCAL is rightly answered with the wish for a file.
 MET = [(answer, way) for answer in ANSWERS for way in WAYS if (answer, way) != ("a local file", "load")]
@@ -279,7 +286,7 @@ def test_what_is_no_answer_is_an_error_of_that_server_and_ends_the_session(answe
             "execute": lambda: session.execute("DO 1"),
             "lines": lambda: list(session.lines("SELECT 'a', 0")),
             "load": lambda: session.load(b"LOAD DATA LOCAL INFILE 'x' INTO TABLE t", b"secret"),
-            "receive": lambda: (session.send([b"DO 1"]), session.receive(is_first=True)),
+            "receive": lambda: answer_of(session, b"DO 1"),
         }
         with pytest.raises(ReplicaError) as met:
             ways[way]()
