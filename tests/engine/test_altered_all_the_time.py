@@ -17,7 +17,7 @@ from replica_cli.service.drift import check_drift
 from replica_cli.stop import StopToken
 from replica_cli.transfer import schema_changes
 from replica_cli.transfer.schema_changes import SchemaChanges, find_schema_changes
-from tests.engine.test_transfer import Copier
+from tests.engine.copier import Copier
 from tests.support.command import Load
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ import pytest
 from replica_cli.core.errors import Drift
 from replica_cli.transfer.errors import TablesRefused
 from tests.engine.applier.harness import Harness
-from tests.engine.test_transfer import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.engine.copier import Copier
 
 COLUMNS = (
     "id INT PRIMARY KEY, i INT, n DECIMAL(20, 6), g DOUBLE, c CHAR(10), v VARCHAR(60), d DATE, dt DATETIME, "
@@ -116,11 +116,6 @@ def _write(session: Session, *statements: str) -> None:
     session.execute(f"SET SESSION {SETTINGS}, sql_mode = '{MODES}{rounding}'")
     for statement in statements:
         session.execute(statement)
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
 
 
 @pytest.fixture

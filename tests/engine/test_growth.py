@@ -15,7 +15,7 @@ from replica_cli.core.settings import Apply, Batching, EngineChoice, TransferSet
 from tests.bench.growth.counters import Counters
 from tests.bench.growth.series import growth
 from tests.engine.applier.harness import Harness
-from tests.engine.test_transfer import SIMPLE, Copier
+from tests.engine.copier import SIMPLE, Copier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

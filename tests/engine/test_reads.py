@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.settings import TransferSettings
-from tests.engine.test_transfer import Copier, numbers
+from tests.engine.copier import Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer

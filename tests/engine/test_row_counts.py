@@ -16,7 +16,7 @@ from replica_cli.sqlbuilder.chunks import paging_key
 from replica_cli.transfer.connections import Endpoints
 from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.reading import RangeReader, whole_table
-from tests.engine.test_transfer import Copier
+from tests.engine.copier import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

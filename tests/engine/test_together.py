@@ -11,7 +11,7 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.transfer import together
 from replica_cli.transfer.together import Together
-from tests.engine.test_transfer import SIMPLE, Copier, numbers
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ from replica_cli.core.status import TableState
 from replica_cli.mysql.snapshots import visible_position
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
-from tests.engine.test_transfer import SIMPLE, Copier, numbers
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.test_transfer import Copier
+from tests.engine.copier import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer import making
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.plan import plan_copy
-from tests.engine.test_transfer import SIMPLE, Copier, numbers
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer

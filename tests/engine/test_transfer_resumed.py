@@ -16,18 +16,12 @@ from replica_cli.transfer import worker
 from replica_cli.transfer.errors import TableAltered, TablesOccupied
 from replica_cli.transfer.reading import RangeReader
 from replica_cli.transfer.writing import ChunkWriter
-from tests.engine.test_transfer import SIMPLE, Copier, numbers
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.tables import TableRun
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
 
 
 def test_a_resumed_plan_tells_which_rows_are_copied_again(copier: Copier) -> None:

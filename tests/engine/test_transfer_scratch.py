@@ -14,11 +14,10 @@ from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.stop import StopToken
 from replica_cli.transfer import making
 from replica_cli.transfer.errors import TablesRefused
-from tests.engine.test_transfer import SIMPLE, Copier, numbers
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
-    from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.source import SourceTable
 
 LONG = "n" * 64
@@ -38,11 +37,6 @@ ON_MARIADB = (
     "CREATE SEQUENCE counter START WITH 5",
     "CREATE TABLE counted (id INT PRIMARY KEY DEFAULT NEXTVAL(counter), a UUID) WITH SYSTEM VERSIONING",
 )
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
 
 
 def _scratch_tables(copier: Copier) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,15 +13,7 @@ from replica_cli.mysql.errnos import ServerError, remedy_of
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from replica_cli.transfer.run import run_copy
-from tests.engine.test_transfer import SIMPLE, Copier, numbers
-
-if TYPE_CHECKING:
-    from replica_cli.sandbox.server import SandboxServer
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 
 @pytest.mark.parametrize(("errno", "fails_table"), [(2003, False), (1114, False), (2013, True), (1205, True)])

@@ -8,7 +8,7 @@ import pytest
 
 from replica_cli.core.settings import TransferSettings
 from replica_cli.transfer.errors import RowTooLarge
-from tests.engine.test_transfer import Copier, numbers
+from tests.engine.copier import Copier, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from replica_cli.core.settings import Network, Retry
 from replica_cli.stop import StopToken
 from replica_cli.transfer import waiting, worker
 from replica_cli.transfer.run import CopyResult, run_copy
-from tests.engine.test_transfer import SIMPLE, Copier, numbers
+from tests.engine.copier import SIMPLE, Copier, numbers
 from tests.support.command import wait_until
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker import health_monitor
-from tests.engine.test_health import Watched, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from replica_cli.core.status import WorkerStatus
     from replica_cli.runtime.judgement import Judgement
     from replica_cli.sandbox.server import SandboxServer
-
-__all__ = ["watched"]
+    from tests.engine.watched import Watched
 
 
 @pytest.fixture(autouse=True)

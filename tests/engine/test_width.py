@@ -12,7 +12,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
 from replica_cli.transfer.run import run_copy
 from replica_cli.transfer.width import worker_count
-from tests.engine.test_transfer import Copier, numbers
+from tests.engine.copier import Copier, numbers
 from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:

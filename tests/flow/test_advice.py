@@ -14,7 +14,7 @@ import pytest
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
-from tests.support.command import _COMMAND
+from tests.support.command import COMMAND
 
 if TYPE_CHECKING:
     from tests.support.command import Replica
@@ -50,7 +50,7 @@ class Shell:
         self.file.chmod(0o600)
 
     def type(self, command: str, code: int = 0) -> Said:
-        path = f"{Path(_COMMAND).parent}:/usr/bin:/bin"
+        path = f"{Path(COMMAND).parent}:/usr/bin:/bin"
         done = subprocess.run(
             ["bash", "-c", command], check=False, capture_output=True, text=True, cwd=self.replica.folder,
             env={"PATH": path}, stdin=subprocess.DEVNULL,
