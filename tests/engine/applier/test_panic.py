@@ -86,7 +86,6 @@ def test_where_a_failing_table_is_to_stop_the_stream_it_does(broken: Harness) ->
 def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-
     harness.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
     harness.begin_here()
 
@@ -98,7 +97,7 @@ def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
     failure = run(harness).failure
     assert failure is not None
     assert (failure.code, failure.exit_code) == ("panic", 14)
-    assert "IndexError while a statement at" in failure.message
+    assert "IndexError while the statement at" in failure.message
     assert sum(getattr(r, "tag", "") == "PANIC" for r in caplog.records) == 2
     assert "secret" not in caplog.text
 
