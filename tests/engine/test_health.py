@@ -98,7 +98,7 @@ def test_position_that_was_purged(watched: Watched) -> None:
     watched.age("beat_at", 3600)
     check = watched.check("position")
     assert check.level is CRITICAL
-    assert "is missing" in check.message
+    assert "are missing" in check.message
 
 
 def test_position_past_the_end_of_its_file(watched: Watched) -> None:

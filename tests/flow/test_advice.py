@@ -106,7 +106,7 @@ def test_what_a_reset_promises_comes_true(shell: Shell) -> None:
     assert "refuses from now on (exit code 14)" in warned.text
     refused = shell.ask("stream --until-caught-up", 14)
     assert "no position is saved, and these tables hold rows" in refused.text
-    assert "under a former name" not in refused.text
+    assert "a former name of this secondary" not in refused.text
     assert f"replica transfer --restart --dry-run {OPTIONS}" in refused.commands
     for command in refused.commands:
         if "--dry-run" in command:
