@@ -1,4 +1,1 @@
-"""A package for `python -m tests.bench` and `python -m tests.torture` alone.
-
-Without this file any installed package named `tests` would win.
-"""
+"""Tests, the benchmark (`python -m tests.bench`) and torture (`python -m tests.torture`)."""

@@ -1,9 +1,7 @@
-"""Fixtures for every test: servers (fix_servers), a TCP proxy (fix_proxy), packets (fix_asked), coverage of events."""
+"""Fixtures and hooks of every test are plugins in `tests.support`; what a folder alone needs is in its own conftest."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +13,13 @@ from replica_cli.logs import install_redactor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Test folders are no packages: this is how a test imports `compare`, `fix_servers` and the others.
-sys.path.insert(0, str(Path(__file__).parent))
-
-pytest_plugins = ["fix_servers", "fix_proxy", "fix_coverage", "fix_asked"]
+pytest_plugins = [
+    "tests.support.servers",
+    "tests.support.proxy",
+    "tests.support.command",
+    "tests.support.packets",
+    "tests.support.coverage",
+]
 
 # A busy machine is no error of the code.
 settings.register_profile("patient", deadline=None)

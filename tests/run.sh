@@ -9,7 +9,7 @@ usage() {
     cat >&2 <<'TEXT'
 tests/run.sh                     checks, then all tests, with this machine's MariaDB
 tests/run.sh --servers all       with MariaDB 11.8 and MySQL 9.7 too (root; fetched once into the cache folder)
-tests/run.sh --servers mysql     with servers named as in tests/fix_servers.py
+tests/run.sh --servers mysql     with servers named as in tests/support/servers.py
 tests/run.sh checks              ruff, mypy, import-linter and the build of docs/ only
 tests/run.sh unit                tests that need no server, in seconds
 tests/run.sh docs                write the generated parts of docs/, then build docs/ into site/
@@ -22,7 +22,7 @@ arguments=()
 while [ $# -gt 0 ]; do
     case $1 in
     --servers)
-        [ $# -ge 2 ] || fail "--servers needs a value: all, or names as in tests/fix_servers.py"
+        [ $# -ge 2 ] || fail "--servers needs a value: all, or names as in tests/support/servers.py"
         export REPLICA_TEST_SERVERS=$2
         shift
         ;;

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tests.bench import ours
 from tests.bench.native import Native
-from tests.fix_proxy import Proxy
+from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

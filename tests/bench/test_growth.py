@@ -18,7 +18,7 @@ from tests.bench.growth.pair import Plan, cost_of_run, rig_with
 from tests.bench.growth.record import Record
 from tests.bench.growth.report import as_json, as_text
 from tests.bench.growth.series import Limit, Sample, Series, growth, judged
-from tests.fix_proxy import Proxy
+from tests.support.proxy import Proxy
 
 needs_server = pytest.mark.skipif(select_binary(Flavour.MARIADB) is None, reason="no MariaDB server on this machine")
 

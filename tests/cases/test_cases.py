@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-
     from replica_cli.sandbox.binaries import ServerBinary
+    from tests.support.command import Replica
 
+KEYS = frozenset({"servers", "check", "equal", "refused"})
 _FOLDERS = sorted(path.parent for path in Path(__file__).parent.glob("*/expect"))
 
 
@@ -25,7 +25,9 @@ def _statements(path: Path) -> list[str]:
 
 def _expected(folder: Path) -> dict[str, str]:
     lines = [line for line in (folder / "expect").read_text().splitlines() if line and not line.startswith("#")]
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    expected = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    assert expected.keys() <= KEYS, f"{folder.name}/expect has a line that means nothing"
+    return expected
 
 
 @pytest.mark.parametrize("engine", ["auto", "sql"])

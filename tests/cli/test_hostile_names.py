@@ -155,5 +155,6 @@ def test_sql_of_drift_is_raw_in_a_file_and_safe_on_a_terminal() -> None:
 
 def test_documents_complete_the_commands_of_their_instance() -> None:
     check = HealthCheck("x", HealthLevel.CRITICAL, "m", "`replica stream`", instance="db 2")
-    (found,) = documents.health_document(HealthReport((check,)))["checks"]  # type: ignore[misc, attr-defined]
+    document: Any = documents.health_document(HealthReport((check,)))
+    (found,) = document["checks"]
     assert found["hint"] == "`replica stream --secondary 'db 2'`"

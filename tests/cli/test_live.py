@@ -11,7 +11,6 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_terminal import Screen
 from rich.console import Console
 
 from replica_cli.cli.output import above, frame
@@ -21,6 +20,7 @@ from replica_cli.core.position import Position
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.logs.display import DisplayFilter
+from tests.support.terminal import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], Terminal]:
     def made(width: int, height: int) -> Terminal:
         found = Terminal(width, height)
         monkeypatch.setattr(sys, "stderr", found)
-        monkeypatch.setattr(frame.os, "get_terminal_size", found.size)
+        monkeypatch.setattr(os, "get_terminal_size", found.size)
         return found
 
     return made

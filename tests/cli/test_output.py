@@ -5,6 +5,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,8 @@ def test_a_lost_position_is_named_and_no_distance_is_told() -> None:
     report = PositionReport("db2", PLACE, primary=PLACE, lost=Failure("position_lost", "the log was reset"))
     text = tables.positions_text([report], PLAIN)
     assert "lost     the log was reset" in text
-    assert documents.positions_document([report])["secondaries"][0]["lost"] == "the log was reset"
+    document: Any = documents.positions_document([report])
+    assert document["secondaries"][0]["lost"] == "the log was reset"
 
 
 def test_positions_in_json_have_null_for_unknown() -> None:

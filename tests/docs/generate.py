@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
-from documents import DOCS, commands
-from generated import write_part
-from matrix import coverage
 
 from replica_cli.config import variables_table
+from tests.docs.documents import DOCS, commands
+from tests.matrix import coverage
+from tests.support.generated import write_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

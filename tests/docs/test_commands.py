@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from documents import PAGES, README, ROOT, fault, mentions, shell_lines, words_of
 from typer.testing import CliRunner
 
 from replica_cli.cli.app import app
+from tests.docs.documents import PAGES, README, ROOT, fault, mentions, shell_lines, words_of
 
 LINES = sorted({line for document in (README, *PAGES) for line in shell_lines(document)})
 TEXTS = [

@@ -7,10 +7,10 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from documents import DOCS, ROOT, fault
 
 from replica_cli.config import VARIABLES, load_settings
 from replica_cli.core.errors import ExitCode
+from tests.docs.documents import DOCS, ROOT, fault
 
 if TYPE_CHECKING:
     from pathlib import Path

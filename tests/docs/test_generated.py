@@ -4,9 +4,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from documents import PAGES
-from generate import Part, parts
-from generated import read_part, write_part
+
+from tests.docs.documents import PAGES
+from tests.docs.generate import Part, parts
+from tests.support.generated import read_part, write_part
 
 if TYPE_CHECKING:
     from pathlib import Path

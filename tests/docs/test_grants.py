@@ -8,14 +8,14 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from documents import DOCS
+
+from tests.docs.documents import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica
 
 PASSWORD = "change-me"
 

@@ -7,7 +7,8 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from documents import DOCS, PAGES, README, ROOT
+
+from tests.docs.documents import DOCS, PAGES, README, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

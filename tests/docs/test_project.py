@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from documents import README, ROOT, fault, mentions
+
+from tests.docs.documents import README, ROOT, fault, mentions
 
 DOCUMENTS = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/release.md")]
 _LINK = re.compile(r"\]\((?!http)([^)#]+)\)")

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from documents import DOCS, README, ROOT, commands, shell_lines
-from generated import without_parts
 
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.logs import Tag
+from tests.docs.documents import DOCS, README, ROOT, commands, shell_lines
+from tests.support.generated import without_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

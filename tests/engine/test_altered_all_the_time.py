@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier
-from fix_replica import Load
 
 from replica_cli.core.differences import Aspect
 from replica_cli.core.selection import Selection
@@ -19,6 +17,8 @@ from replica_cli.service.drift import check_drift
 from replica_cli.stop import StopToken
 from replica_cli.transfer import schema_changes
 from replica_cli.transfer.schema_changes import SchemaChanges, find_schema_changes
+from tests.engine.copier import Copier
+from tests.support.command import Load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

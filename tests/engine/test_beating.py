@@ -6,8 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
-from replica_cli.service.heartbeat import Heartbeat
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
@@ -20,8 +18,10 @@ from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.mysql.session import connect, open_connection_ids, watching_connections
 from replica_cli.runtime import heartbeat
+from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

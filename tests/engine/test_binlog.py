@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load
 
 from replica_cli.core.errors import UsageError
 from replica_cli.core.position import Position
@@ -17,12 +16,12 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.snapshots import visible_position
 from replica_cli.reader.boundary import locate
+from tests.support.command import Load
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 NETWORK = Network()
 

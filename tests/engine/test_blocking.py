@@ -6,15 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
 
 from replica_cli.mysql.blocking import what_blocks
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.binaries import ServerBinary
+    from tests.support.servers import ServerFactory
 
 
 @pytest.mark.parametrize("tells_all", [True, False])

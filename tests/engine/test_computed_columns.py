@@ -10,11 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from engine.test_transfer import Copier
 
 from replica_cli.core.errors import Drift
 from replica_cli.transfer.errors import TablesRefused
+from tests.engine.applier.harness import Harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.engine.copier import Copier
 
 COLUMNS = (
     "id INT PRIMARY KEY, i INT, n DECIMAL(20, 6), g DOUBLE, c CHAR(10), v VARCHAR(60), d DATE, dt DATETIME, "
@@ -119,11 +119,6 @@ def _write(session: Session, *statements: str) -> None:
 
 
 @pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
-
-
-@pytest.fixture
 def other_session(primary: SandboxServer) -> Iterator[Session]:
     with primary.session() as session:
         yield session
@@ -148,33 +143,33 @@ def test_a_copy_takes_what_is_the_same_in_any_session_and_refuses_the_rest_by_na
     copier.compare()
 
 
-def test_a_stream_takes_what_is_the_same_in_any_session(bench: Bench, engine_choice: EngineChoice) -> None:
-    bench.settings = replace(bench.settings, apply=replace(bench.settings.apply, engine=engine_choice))
-    same = _same(is_mariadb=bench.is_mariadb)
-    bench.begin_here()
-    bench.on_primary(*_create(same))
-    with bench.primary.session(bench.schema) as session:
+def test_a_stream_takes_what_is_the_same_in_any_session(harness: Harness, engine_choice: EngineChoice) -> None:
+    harness.settings = replace(harness.settings, apply=replace(harness.settings.apply, engine=engine_choice))
+    same = _same(is_mariadb=harness.is_mariadb)
+    harness.begin_here()
+    harness.on_primary(*_create(same))
+    with harness.primary.session(harness.schema) as session:
         for number in ("1", "2"):
             row = ROW.replace("{id}", number)
             _write(session, *(f"INSERT INTO {t} {NAMES} VALUES {row}" for t in same))
             _write(session, *(f"UPDATE {t} SET i = NULL WHERE id = {number}" for t in same))
         _write(session, *(f"DELETE FROM {t} WHERE id = 1" for t in same))
-    bench.stream()
-    bench.assert_equal()
+    harness.stream()
+    harness.assert_equal()
 
 
-def test_a_stream_refuses_rows_of_what_another_session_computes_otherwise(bench: Bench) -> None:
-    others = dict(list(_others(is_mariadb=bench.is_mariadb).items())[::5])
+def test_a_stream_refuses_rows_of_what_another_session_computes_otherwise(harness: Harness) -> None:
+    others = dict(list(_others(is_mariadb=harness.is_mariadb).items())[::5])
     for table, statement in zip(others, _create(others), strict=True):
-        bench.begin_here()
-        bench.on_primary(statement, f"INSERT INTO {table} (id, i) VALUES (1, 5)")
+        harness.begin_here()
+        harness.on_primary(statement, f"INSERT INTO {table} (id, i) VALUES (1, 5)")
         with pytest.raises(Drift, match="is computed when a row is written") as refused:
-            bench.stream()
-        assert refused.value.table == bench.name(table)
+            harness.stream()
+        assert refused.value.table == harness.name(table)
 
 
 @pytest.fixture
-def bench(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Bench]:
-    made = Bench(primary, secondary, schema)
+def harness(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Harness]:
+    made = Harness(primary, secondary, schema)
     yield made
     made.close()

@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import wait_until
-from engine.test_transfer import Copier, numbers
 
 from replica_cli.core.errors import Interrupted
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.stop import StopToken
 from replica_cli.transfer import deferred_keys, making, worker
+from tests.engine.applier.harness import wait_until
+from tests.engine.copier import Copier, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

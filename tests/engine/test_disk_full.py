@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from torture.disk import make_small_disk
 
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.sandbox.binaries import Flavour, ServerBinary
 from replica_cli.sandbox.sandbox import Sandbox
+from tests.torture.disk import make_small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torture.disk import SmallDisk
-
     from replica_cli.mysql.session import Session
+    from tests.torture.disk import SmallDisk
 
 TABLES = (
     "CREATE DATABASE d",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,9 +14,8 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.service.drift import check_drift
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 PARENT = "CREATE TABLE {s}.parent (id INT UNSIGNED NOT NULL PRIMARY KEY, n VARCHAR(30) NOT NULL)"
 PLAIN = "CREATE TABLE {s}.plain (id INT PRIMARY KEY, v VARCHAR(10), w INT, KEY kw (w))"
@@ -59,7 +58,7 @@ class Pair:
                 for statement in tables:
                     session.execute(statement.format(s=schema))
 
-    def check(self, *accepted: AcceptedDrift, **selection: tuple[str, ...]) -> DriftReport:
+    def check(self, *accepted: AcceptedDrift, **selection: Any) -> DriftReport:
         there = self.secondary.address(name="there")
         chosen = Selection(((self.schema, self.target),), **selection)
         return check_drift(Settings(self.primary.address(), (there,), chosen, accepted_drift=accepted), there)

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from engine.test_transfer import SIMPLE, Copier
 
 from replica_cli.core.settings import Apply, Batching, EngineChoice, TransferSettings
 from tests.bench.growth.counters import Counters
 from tests.bench.growth.series import growth
+from tests.engine.applier.harness import Harness
+from tests.engine.copier import SIMPLE, Copier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,16 +49,16 @@ def pair(primary: SandboxServer, secondary: SandboxServer) -> Pair:
 
 
 @pytest.fixture
-def new_bench(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Callable[[int], Bench]]:
-    """Give a function that makes a bench with so many equal tables, from which the stream begins."""
-    made: list[Bench] = []
+def new_harness(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Callable[[int], Harness]]:
+    """Give a function that makes a harness with so many equal tables, from which the stream begins."""
+    made: list[Harness] = []
 
-    def make(count: int) -> Bench:
-        bench = Bench(primary, secondary, f"{schema}_{len(made)}")
-        made.append(bench)
-        bench.on_both(*(f"CREATE TABLE t{n} {SIMPLE}" for n in range(count)))
-        bench.begin_here()
-        return bench
+    def make(count: int) -> Harness:
+        harness = Harness(primary, secondary, f"{schema}_{len(made)}")
+        made.append(harness)
+        harness.on_both(*(f"CREATE TABLE t{n} {SIMPLE}" for n in range(count)))
+        harness.begin_here()
+        return harness
 
     yield make
     for each in made:
@@ -74,9 +75,9 @@ def assert_linear(costs: dict[int, dict[str, float]], *names: str) -> None:
         assert times <= 1.2, f"{name} grows {times:.2f} times as fast as the tables: {points}"
 
 
-def touch_all(bench: Bench, count: int, key: int) -> None:
+def touch_all(harness: Harness, count: int, key: int) -> None:
     """Change every table in one transaction."""
-    bench.on_primary("BEGIN", *(f"INSERT INTO t{n} VALUES ({key}, 1, 'x')" for n in range(count)), "COMMIT")
+    harness.on_primary("BEGIN", *(f"INSERT INTO t{n} VALUES ({key}, 1, 'x')" for n in range(count)), "COMMIT")
 
 
 def test_each_table_of_a_copy_costs_the_same(pair: Pair, schema: str) -> None:
@@ -95,32 +96,32 @@ def test_each_table_of_a_copy_costs_the_same(pair: Pair, schema: str) -> None:
 
 @pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
 def test_each_table_of_a_batch_costs_the_same(
-    pair: Pair, new_bench: Callable[[int], Bench], choice: EngineChoice
+    pair: Pair, new_harness: Callable[[int], Harness], choice: EngineChoice
 ) -> None:
     costs: dict[int, dict[str, float]] = {}
     for size in SIZES:
-        bench = new_bench(size)
-        touch_all(bench, size, 1)
-        costs[size] = pair.cost(lambda bench=bench: bench.stream(apply=Apply(engine=choice)))
-        bench.assert_equal()
+        harness = new_harness(size)
+        touch_all(harness, size, 1)
+        costs[size] = pair.cost(partial(harness.stream, apply=Apply(engine=choice)))
+        harness.assert_equal()
     assert_linear(costs, "primary_statements", "secondary_statements", "secondary_sent", "secondary_received")
 
 
 @pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
 def test_a_statement_of_definition_costs_the_same_whatever_is_known(
-    pair: Pair, new_bench: Callable[[int], Bench], choice: EngineChoice
+    pair: Pair, new_harness: Callable[[int], Harness], choice: EngineChoice
 ) -> None:
     def cost(size: int, *, has_ddl: bool) -> dict[str, float]:
-        bench = new_bench(size)
+        harness = new_harness(size)
         # As a statement of definition does, so that only what it makes the stream ask again is compared.
-        bench.settings = replace(bench.settings, batching=Batching(transactions=1))
-        touch_all(bench, size, 0)
+        harness.settings = replace(harness.settings, batching=Batching(transactions=1))
+        touch_all(harness, size, 0)
         for number in range(DDL):
             if has_ddl:
-                bench.on_primary(f"CREATE TABLE other{number} (id INT PRIMARY KEY)")
-            touch_all(bench, size, number + 1)
-        found = pair.cost(lambda: bench.stream(apply=Apply(engine=choice)))
-        bench.assert_equal()
+                harness.on_primary(f"CREATE TABLE other{number} (id INT PRIMARY KEY)")
+            touch_all(harness, size, number + 1)
+        found = pair.cost(lambda: harness.stream(apply=Apply(engine=choice)))
+        harness.assert_equal()
         return found
 
     names = ("primary_statements", "secondary_statements")

@@ -3,105 +3,27 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import pytest
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.positions import Advance, PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.tables import positions_text
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
-from replica_cli.core.requests.health import HealthRequest
 from replica_cli.core.selection import Selection
-from replica_cli.core.settings import Network, Secret, Settings
+from replica_cli.core.settings import Secret
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
 from replica_cli.core.table import TableName
-from replica_cli.mysql.binlog import current_position
-from replica_cli.mysql.facts import read_facts
 from replica_cli.sandbox.process import free_port
-from replica_cli.service.health import check_health
 from replica_cli.service.position import show_positions
-
-if TYPE_CHECKING:
-    from replica_cli.core.reports.health import HealthCheck, HealthReport
-    from replica_cli.sandbox.server import SandboxServer
+from tests.engine.watched import NAME, Watched
 
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
-NAME = TableName("shop", "orders")
-
-
-@dataclass
-class Watched:
-    """A pair with a saved position and a live heartbeat, and ways to spoil each."""
-
-    primary: SandboxServer
-    secondary: SandboxServer
-    settings: Settings
-    schema: str
-
-    def report(self, max_lag_seconds: float = 60.0) -> HealthReport:
-        return check_health(self.settings, HealthRequest(self.settings.secondaries, max_lag_seconds))
-
-    def check(self, name: str) -> HealthCheck:
-        return next(c for c in self.report().checks if c.name == name)
-
-    def end(self) -> Position:
-        with self.primary.session() as session:
-            return current_position(session, read_facts(session))
-
-    def on_primary(self, *statements: str) -> None:
-        with self.primary.session() as session:
-            for statement in statements:
-                session.execute(statement)
-
-    def on_state(self, statement: str, *args: object) -> None:
-        with self.secondary.session(self.settings.state_schema) as session:
-            session.execute(statement, *args)
-
-    def save(self, position: Position) -> None:
-        with self.primary.session() as session:
-            identity = read_facts(session).identity
-        with self.secondary.session() as session:
-            store = PositionStore(session, self.settings.state_schema, "db1")
-            store.start(position, source_identity=identity, selection=self.settings.selection)
-
-    def beat(self, phase: Phase = Phase.CAUGHT_UP, **fields: object) -> None:
-        status = replace(WorkerStatus("db1", phase), **fields)  # type: ignore[arg-type]
-        with self.secondary.session() as session:
-            BeatStore(session, self.settings.state_schema, "db1").beat(status)
-
-    def age(self, column: str, seconds: int) -> None:
-        self.on_state(f"UPDATE stream_status SET {column} = UTC_TIMESTAMP(6) - INTERVAL {seconds} SECOND")
-
-    def save_table(self, state: TableState, **fields: object) -> None:
-        with self.secondary.session() as session:
-            record = replace(TableRecord(NAME, state), **fields)  # type: ignore[arg-type]
-            TableStore(session, self.settings.state_schema, "db1").save(record)
-
-    def write(self) -> None:
-        self.on_primary(f"CREATE TABLE {self.schema}.t_{time.monotonic_ns()} (id INT PRIMARY KEY)")
-
-
-@pytest.fixture
-def watched(primary: SandboxServer, secondary: SandboxServer, schema: str, state_schema: str) -> Watched:
-    selection = Selection(((schema, schema),), state_schema=state_schema)
-    settings = Settings(
-        primary.address(), (secondary.address(name="db1"),), selection,
-        state_schema=state_schema, network=Network(connect_timeout=2.0),
-    )  # fmt: skip
-    made = Watched(primary, secondary, settings, schema)
-    made.on_primary(f"CREATE DATABASE {schema}", f"CREATE TABLE {schema}.t (id INT PRIMARY KEY)")
-    with secondary.session() as session:
-        create_state_schema(session, state_schema)
-    made.save(made.end())
-    made.beat()
-    return made
 
 
 def test_all_is_well(watched: Watched) -> None:
@@ -176,7 +98,7 @@ def test_position_that_was_purged(watched: Watched) -> None:
     watched.age("beat_at", 3600)
     check = watched.check("position")
     assert check.level is CRITICAL
-    assert "is missing" in check.message
+    assert "are missing" in check.message
 
 
 def test_position_past_the_end_of_its_file(watched: Watched) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
-from fix_replica import wait_until
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock
@@ -17,6 +16,7 @@ from replica_cli.core.errors import Interrupted, LockHeld, LockLost, SecondaryEr
 from replica_cli.core.status import WorkerStatus
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.stop import StopToken
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier
 
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.reporter import SilentReporter
@@ -17,6 +16,7 @@ from replica_cli.core.table import TableName
 from replica_cli.resync import copying
 from replica_cli.service import transfer
 from replica_cli.service.transfer import MadePlan, plan_transfer, run_transfer
+from tests.engine.copier import SIMPLE, Copier
 
 if TYPE_CHECKING:
     from collections.abc import Callable

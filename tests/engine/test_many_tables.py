@@ -6,18 +6,17 @@ import logging
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from engine.test_transfer import SIMPLE, Copier
-from fix_replica import wait_until
-
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Settings, TransferSettings
 from replica_cli.resync import copying
+from tests.engine.copier import SIMPLE, Copier
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     import pytest
-    from fix_asked import Asked
 
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.packets import SentPackets
 
 TABLES = 150
 
@@ -26,7 +25,7 @@ def test_many_workers_copy_many_small_tables_without_a_deadlock(
     primary: SandboxServer,
     secondary: SandboxServer,
     schema: str,
-    asked: Asked,
+    sent: SentPackets,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     copier = Copier(primary, secondary, schema, settings=TransferSettings(workers=16))
@@ -38,12 +37,12 @@ def test_many_workers_copy_many_small_tables_without_a_deadlock(
         )
     )
     for mode in (TransferMode.NEW, TransferMode.RESTART):
-        asked.counts.clear()
+        sent.forget()
         with caplog.at_level(logging.WARNING, "replica_cli"):
             plan = copier.plan(mode)
             # The second time the tables are there, and each is looked at for rows.
-            assert asked.of(primary) < 50
-            assert asked.of(secondary) < 50
+            assert sent.of(primary) < 50
+            assert sent.of(secondary) < 50
             assert copier.run(plan).is_complete
         assert caplog.messages == []
     copier.compare()

@@ -10,7 +10,7 @@ import pytest
 from replica_cli.core.settings import Network
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.session import connect
-from tests.fix_proxy import Proxy
+from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,9 @@ from replica_cli.mysql.preflight import check_primary, check_secondary, expiry_s
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fix_servers import ServerFactory
-
     from replica_cli.core.reports.health import Finding
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 SELECTION = Selection((("shop", "shop"),))
 

@@ -19,10 +19,9 @@ from replica_cli.runtime.preflight import check_before_start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory
-
     from replica_cli.core.reports.health import Finding
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 NEED = SessionNeed(is_primary=False, least=4, most=20, workers=4, per_worker=3)
 OK, WARNING, CRITICAL = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier, numbers
 
 from replica_cli.core.settings import TransferSettings
+from tests.engine.copier import Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer

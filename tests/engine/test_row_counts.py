@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier
 
 from replica_cli.checkpoint.progress import RangeProgress
 from replica_cli.core.settings import Network
@@ -17,6 +16,7 @@ from replica_cli.sqlbuilder.chunks import paging_key
 from replica_cli.transfer.connections import Endpoints
 from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.reading import RangeReader, whole_table
+from tests.engine.copier import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

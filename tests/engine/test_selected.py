@@ -49,10 +49,10 @@ def test_each_mistake_is_said_with_the_nearest_name_and_no_other(primary: Sandbo
         (Selection(((sakila, sakila),), tables=(f"{sakila}.F*",)), "no table matches", f"{sakila}.film"),
         (Selection(((sakila, sakila),), tables=(f"{sakila}.films",)), "no table matches", f"{sakila}.film"),
         (Selection(((sakila, sakila),), tables=(f"{sakila}.f*", f"{sakila}.x*")), "1 table selected", "check"),
-        (Selection(((sakila, sakila),), (), (), (f"{sakila}.Actor",)), "no table matches", f"{sakila}.actor"),
-        (Selection(((sakila, sakila),), (), (), (f"{sakila}.ACT*",)), "no table matches", f"{sakila}.actor"),
-        (Selection(((sakila, sakila),), (), (), ("*.tmp_*",)), None, ""),
-        (Selection(((sakila, sakila),), (), (), ("*",)), "the filters select no table", "check"),
+        (Selection(((sakila, sakila),), excluded_tables=(f"{sakila}.Actor",)), "no table matches", f"{sakila}.actor"),
+        (Selection(((sakila, sakila),), excluded_tables=(f"{sakila}.ACT*",)), "no table matches", f"{sakila}.actor"),
+        (Selection(((sakila, sakila),), excluded_tables=("*.tmp_*",)), None, ""),
+        (Selection(((sakila, sakila),), excluded_tables=("*",)), "the filters select no table", "check"),
         (Selection((), takes_all_schemas=True, tables=("nowhere.*",)), "the filters select no table", "check"),
     ]  # fmt: skip
     with primary.session() as session:

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.settings import Network
@@ -19,13 +18,13 @@ from replica_cli.mysql.mariadb_snapshots import open_snapshot
 from replica_cli.mysql.session import connect
 from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.stop import StopToken
+from tests.support.command import Load
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.core.position import Position
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 BOTH = pytest.mark.parametrize("version", ["10.11", "11.8"])
 XA_DOMAIN = 5

@@ -6,20 +6,19 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.transfer import together
 from replica_cli.transfer.together import Together
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fix_asked import Asked
-
     from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.tables import TableRun
+    from tests.support.packets import SentPackets
 
 NAMES = [f"t{n}" for n in range(12)]
 
@@ -51,17 +50,17 @@ def filled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_their_questions_do_not_grow_with_their_number(
-    primary: SandboxServer, secondary: SandboxServer, schema: str, asked: Asked
+    primary: SandboxServer, secondary: SandboxServer, schema: str, sent: SentPackets
 ) -> None:
     packets = []
     for count in (10, 20):
         copier = Copier(primary, secondary, f"{schema}_{count}", settings=TransferSettings(workers=1))
         fill(copier, [f"t{n}" for n in range(count)])
         plan = copier.plan()
-        asked.counts.clear()
+        sent.forget()
         result = copier.run(plan)
         assert (result.is_complete, result.rows) == (True, 3 * count)
-        packets.append((asked.of(primary), asked.of(secondary)))
+        packets.append((sent.of(primary), sent.of(secondary)))
         copier.compare()
     (primary_10, secondary_10), (primary_20, secondary_20) = packets
     assert primary_20 == primary_10

@@ -1,131 +1,36 @@
-"""What a copy does, seen from outside; `Copier` is shared with the other transfer tests."""
+"""What a copy does, seen from outside."""
 
 from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
 
 from replica_cli.checkpoint.positions import PositionStore
-from replica_cli.checkpoint.progress import ProgressStore
-from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import UnfinishedTransfer
 from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.requests.transfer import TransferMode
-from replica_cli.core.selection import Selection
-from replica_cli.core.settings import Network, Retry, TransferSettings
+from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
-from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import show_creates
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.making import make_table
-from replica_cli.transfer.plan import CopyPlan, plan_copy
-from replica_cli.transfer.run import CopyResult, run_copy
 from replica_cli.transfer.source import read_source
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from replica_cli.core.status import TransferProgress
-    from replica_cli.core.table import TableDefinition
+    from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.source import Origin, SourceTable
     from replica_cli.transfer.tables import TableRun
-
-
-@dataclass
-class Copier:
-    primary: SandboxServer
-    secondary: SandboxServer
-    schema: str
-    target: str = ""
-    settings: TransferSettings = field(default_factory=lambda: TransferSettings(chunk_rows=20, workers=2))
-
-    @property
-    def selection(self) -> Selection:
-        return Selection(((self.schema, self.target or self.schema),))
-
-    def on_primary(self, *statements: str) -> None:
-        with self.primary.session() as session:
-            session.execute("SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
-            session.execute(f"CREATE DATABASE IF NOT EXISTS {self.schema}")
-            session.execute(f"USE {self.schema}")
-            for statement in statements:
-                session.execute(statement)
-
-    def count(self, server: SandboxServer, table: str) -> int:
-        with server.session() as session:
-            (row,) = session.rows(f"SELECT COUNT(*) FROM {self.target or self.schema}.{table}")
-            return int(row[0])
-
-    def plan(self, mode: TransferMode = TransferMode.NEW, *tables: str) -> CopyPlan:
-        with self.primary.session() as primary, self.secondary.session() as secondary:
-            return plan_copy(
-                primary, secondary, self.selection, instance="db2", state_schema=f"{self.schema}_state",
-                settings=self.settings, mode=mode, tables=[TableName(self.schema, t) for t in tables],
-            )  # fmt: skip
-
-    def run(
-        self,
-        plan: CopyPlan,
-        *,
-        stop: StopToken | None = None,
-        report: Callable[[TransferProgress], None] | None = None,
-        folder: Path | None = None,
-    ) -> CopyResult:
-        """Carry out a plan; `report` hears of it from the first row that is committed."""
-
-        def from_the_first_row(progress: TransferProgress) -> None:
-            if report is not None and progress.rows_copied:
-                report(progress)
-
-        return run_copy(
-            plan, primary=self.primary.address(name="primary"), secondary=self.secondary.address(name="db2"),
-            network=Network(), retry=Retry(), stop=stop or StopToken(), report=from_the_first_row,
-            progress_folder=folder,
-        )  # fmt: skip
-
-    def copy(self, mode: TransferMode = TransferMode.NEW, *tables: str) -> CopyResult:
-        result = self.run(self.plan(mode, *tables))
-        assert not result.errors
-        assert result.is_complete
-        return result
-
-    def compare(self) -> None:
-        assert_equal(self.primary, self.secondary, self.schema, self.target or None)
-
-    def records(self) -> dict[str, TableRecord]:
-        with self.secondary.session() as session:
-            found = TableStore(session, f"{self.schema}_state", "db2").load()
-            assert not [n for n in ProgressStore(session, f"{self.schema}_state", "db2").load() if found[n].end]
-            return {name.table: record for name, record in found.items()}
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
-
-
-def numbers(table: str, count: int, row: str = "n, n * 7, CONCAT('row ', n)") -> str:
-    """Return SQL that fills a table on both flavours."""
-    digits = "(SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6"
-    digits += " UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)"
-    places = " CROSS JOIN ".join(f"{digits} t{p}" for p in range(6))
-    number = " + ".join(f"t{p}.d * {10**p}" for p in range(6))
-    inner = f"SELECT {number} AS n FROM {places}"
-    if count < 100_000:
-        inner = inner.replace(f" CROSS JOIN {digits} t5", "").replace(" + t5.d * 100000", "")
-    return f"INSERT INTO {table} SELECT {row} FROM ({inner}) numbered WHERE n < {count}"
-
-
-SIMPLE = "(id INT PRIMARY KEY, a INT, b VARCHAR(50))"
 
 
 def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_path: Path) -> None:
@@ -405,7 +310,7 @@ def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
         f"CREATE TABLE t (id INT NOT NULL {key}, a INT, b INT)", numbers("t", 100, "n, n, n"),
         f"CREATE TABLE other {SIMPLE}", numbers("other", 100, "n, n, n"),
     )  # fmt: skip
-    changed = []
+    changed: list[str] = []
 
     def make_late(secondary: Session, run: TableRun, owner: str) -> None:
         if run.name.table == "t" and not changed:
@@ -475,7 +380,7 @@ def test_families_are_copied_again_if_their_cascades_are_no_longer_logged(copier
     )
     plan = copier.plan()
     # As a MySQL that logged cascades when the plan was made, and was restarted with innodb_native_foreign_keys.
-    plan = replace(plan, origin=replace(plan.origin, cascades_are_logged=True), families=())
+    plan = replace(plan, origin=replace(plan.origin, cascades_are_logged=True), cascade_groups=())
     assert copier.run(plan).must_repeat
     pending = {name for name, record in copier.records().items() if record.state is TableState.PENDING}
     assert pending == {"parent", "child", "tree"}

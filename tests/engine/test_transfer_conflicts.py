@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import Fenced
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
+from replica_cli.mysql.snapshots import visible_position
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
@@ -112,12 +113,12 @@ def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_t
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 50))
     copier.copy()
-    plan, look = copier.plan(TransferMode.NEW, "t"), worker.visible_position
+    plan = copier.plan(TransferMode.NEW, "t")
     copier.on_primary("ALTER TABLE t MODIFY COLUMN b VARCHAR(60)")
 
     def dropped_before(session: Session, facts: ServerFacts) -> Position:
         copier.on_primary("DROP TABLE t")
-        return look(session, facts)
+        return visible_position(session, facts)
 
     monkeypatch.setattr(worker, "visible_position", dropped_before)
     result = copier.run(plan)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier
+
+from tests.engine.copier import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
-    from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = textwrap.dedent("""
@@ -45,11 +43,6 @@ PROGRAM = textwrap.dedent("""
     result = run_copy(plan, primary=primary, secondary=secondary, network=Network(), retry=Retry(), stop=StopToken())
     sys.exit(0 if result.is_complete else 3)
 """)
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
 
 
 def launch(copier: Copier, mode: TransferMode) -> subprocess.Popen[str]:

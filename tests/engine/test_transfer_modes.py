@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-from engine.test_transfer import Copier, numbers
 
-if TYPE_CHECKING:
-    from replica_cli.sandbox.server import SandboxServer
-
+from tests.engine.copier import Copier, numbers
 
 WIDE = ", ".join(f"c{number} CHAR(250)" for number in range(34))
 # What the session sets, the table, and what is inserted; {t} is its name.
@@ -52,11 +47,6 @@ ON_MYSQL = {
         "(id, a) VALUES (1, 1), (2, 9)",
     ),
 }
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
 
 
 def test_what_another_mode_let_in_is_copied(copier: Copier) -> None:

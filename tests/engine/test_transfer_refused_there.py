@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.requests.transfer import TransferMode
@@ -15,11 +14,11 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer import making
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.plan import plan_copy
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 
 def test_names_of_checks_and_keys_that_mysql_is_stricter_about_are_carried(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.errors import Interrupted
@@ -15,17 +14,14 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from replica_cli.transfer.errors import TableAltered, TablesOccupied
+from replica_cli.transfer.reading import RangeReader
+from replica_cli.transfer.writing import ChunkWriter
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.tables import TableRun
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
 
 
 def test_a_resumed_plan_tells_which_rows_are_copied_again(copier: Copier) -> None:
@@ -65,7 +61,7 @@ def test_a_sequence_that_was_never_used_does_not_occupy_a_prepared_schema(copier
 def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
     copier.settings = TransferSettings(chunk_rows=20, workers=1)
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
-    reader, writer, copy = worker.RangeReader, worker.ChunkWriter, worker.Worker._copy_range
+    copy = worker.Worker._copy_range
     runs: list[TableRun] = []
     seen: list[tuple[bool, int]] = []
 
@@ -76,11 +72,11 @@ def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, mo
     def read(*given: Any, with_digest: bool, **more: Any) -> Any:
         seen.append((with_digest, 0))
         runs[-1].mode = 2  # as another worker does that met a refused row
-        return reader(*given, with_digest=with_digest, **more)
+        return RangeReader(*given, with_digest=with_digest, **more)
 
     def write(*given: Any) -> Any:
         seen[-1] = (seen[-1][0], given[-1])
-        return writer(*given)
+        return ChunkWriter(*given)
 
     monkeypatch.setattr(worker.Worker, "_copy_range", copy_range)
     monkeypatch.setattr(worker, "RangeReader", read)
@@ -100,14 +96,14 @@ def test_a_resumed_table_that_is_altered_meanwhile_begins_again_with_all_its_row
     assert 0 < copier.count(copier.secondary, "t") < 200
     plan = copier.plan(TransferMode.RESUME)
     assert [t.planned.action for t in plan.tables] == [TableAction.CONTINUE]
-    read, altered = worker.RangeReader.chunks, [True]
+    read, altered = RangeReader.chunks, [True]
 
     def chunks(self: Any, progress: RangeProgress) -> Any:
         if altered.pop() if altered else False:
             raise TableAltered("t: renamed, and named back")
         return read(self, progress)
 
-    monkeypatch.setattr(worker.RangeReader, "chunks", chunks)
+    monkeypatch.setattr(RangeReader, "chunks", chunks)
     result = copier.run(plan)
     assert (result.errors, result.is_complete, altered) == ((), True, [])
     copier.compare()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli.core.errors import Interrupted
 from replica_cli.core.requests.transfer import TransferMode
@@ -15,12 +14,10 @@ from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.stop import StopToken
 from replica_cli.transfer import making
 from replica_cli.transfer.errors import TablesRefused
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from replica_cli.mysql.session import Session
-    from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.source import SourceTable
 
 LONG = "n" * 64
@@ -40,11 +37,6 @@ ON_MARIADB = (
     "CREATE SEQUENCE counter START WITH 5",
     "CREATE TABLE counted (id INT PRIMARY KEY DEFAULT NEXTVAL(counter), a UUID) WITH SYSTEM VERSIONING",
 )
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
 
 
 def _scratch_tables(copier: Copier) -> list[str]:
@@ -79,12 +71,12 @@ def test_every_shape_of_table_is_copied_again_over_itself(copier: Copier, monkey
 @pytest.fixture
 def refusing(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> Copier:
     """Let the secondary refuse each definition with the word `refused` in it."""
-    real: Callable[..., None] = making._make
+    real = making._make
 
-    def make(session: Session, source: SourceTable, name: TableName, create: str) -> None:
+    def make(session: Session, source: SourceTable, name: TableName, create: str) -> bool:
         if "refused" in create:
             session.execute("CREATE TABLE nonsense (a NONSENSE)")
-        real(session, source, name, create)
+        return real(session, source, name, create)
 
     monkeypatch.setattr(making, "_make", make)
     return copier

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
 
 from replica_cli import error_policy
 from replica_cli.core.requests.transfer import TransferMode
@@ -15,14 +14,7 @@ from replica_cli.mysql.errnos import ServerError, remedy_of
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from replica_cli.transfer.run import run_copy
-
-if TYPE_CHECKING:
-    from replica_cli.sandbox.server import SandboxServer
-
-
-@pytest.fixture
-def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
-    return Copier(primary, secondary, schema)
+from tests.engine.copier import SIMPLE, Copier, numbers
 
 
 @pytest.mark.parametrize(("errno", "fails_table"), [(2003, False), (1114, False), (2013, True), (1205, True)])
@@ -38,14 +30,21 @@ def test_which_errors_are_of_the_table(
         patch.setattr(worker, "begin_table", fail)
         patch.setattr(error_policy, "CHUNK_LOSSES_LIMIT", 2)
         plan = copier.plan()
-        servers = {"primary": copier.primary.address(name="primary"), "secondary": copier.secondary.address(name="db2")}
-        retry = Retry(attempts=2, delay=0.01, delay_limit=0.01, reconnect_attempts=3)
+        run = partial(
+            run_copy,
+            plan,
+            primary=copier.primary.address(name="primary"),
+            secondary=copier.secondary.address(name="db2"),
+            network=Network(),
+            retry=Retry(attempts=2, delay=0.01, delay_limit=0.01, reconnect_attempts=3),
+            stop=StopToken(),
+        )
         if fails_table:
-            result = run_copy(plan, **servers, network=Network(), retry=retry, stop=StopToken())
+            result = run()
             assert [table for table, _ in result.errors] == [f"{copier.schema}.t"]
         else:
             with pytest.raises(ServerError) as raised:
-                run_copy(plan, **servers, network=Network(), retry=retry, stop=StopToken())
+                run()
             assert raised.value.errno == errno
     assert copier.records()["t"].state is TableState.COPYING
     copier.copy(TransferMode.RESUME)

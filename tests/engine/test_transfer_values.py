@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier, numbers
 
 from replica_cli.core.settings import TransferSettings
 from replica_cli.transfer.errors import RowTooLarge
+from tests.engine.copier import Copier, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

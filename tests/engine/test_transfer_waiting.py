@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import SIMPLE, Copier, numbers
-from fix_replica import wait_until
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.stop import StopToken
 from replica_cli.transfer import waiting, worker
 from replica_cli.transfer.run import CopyResult, run_copy
+from tests.engine.copier import SIMPLE, Copier, numbers
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from replica_cli.core.status import TransferProgress
@@ -114,7 +114,8 @@ def test_a_wait_on_the_secondary_keeps_no_writer_of_the_primary_waiting(copier: 
 def test_a_table_that_begins_again_waits_for_no_lock_of_its_own_refused_chunk(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_range, altered = worker.Worker._copy_range, []
+    copy_range = worker.Worker._copy_range
+    altered: list[TableRun] = []
 
     def copy_altered(self: worker.Worker, run: TableRun, number: int) -> None:
         if not altered:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_health import Watched, watched
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from replica_cli.core.status import WorkerStatus
     from replica_cli.runtime.judgement import Judgement
     from replica_cli.sandbox.server import SandboxServer
-
-__all__ = ["watched"]
+    from tests.engine.watched import Watched
 
 
 @pytest.fixture(autouse=True)
@@ -161,8 +159,9 @@ def test_a_kept_session_that_was_lost_is_opened_again_and_no_finding(watched: Wa
     try:
         for kept in ("_secondary", "_primary"):
             assert {c.name for c in watch._look() if c} == {"position", "retention-left", "quarantined-tables"}
-            one = watch._secondary if kept == "_secondary" else watch._primary and watch._primary.session
-            assert one is not None
+            assert watch._secondary is not None
+            assert watch._primary is not None
+            one = watch._secondary if kept == "_secondary" else watch._primary.session
             one.abort()
         found = [c for c in watch._look() if c]
         assert [c for c in found if c.level is not HealthLevel.OK] == []

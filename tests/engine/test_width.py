@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.test_transfer import Copier, numbers
 
 from replica_cli.core.settings import Network, Retry, Secret, TransferSettings
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
 from replica_cli.transfer.run import run_copy
 from replica_cli.transfer.width import worker_count
-from tests.fix_proxy import Proxy
+from tests.engine.copier import Copier, numbers
+from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import _COMMAND
 
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
+from tests.support.command import COMMAND
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 OPTIONS = "--secondary db1 --env-file 'my settings/replica.env'"
 
@@ -50,7 +50,7 @@ class Shell:
         self.file.chmod(0o600)
 
     def type(self, command: str, code: int = 0) -> Said:
-        path = f"{Path(_COMMAND).parent}:/usr/bin:/bin"
+        path = f"{Path(COMMAND).parent}:/usr/bin:/bin"
         done = subprocess.run(
             ["bash", "-c", command], check=False, capture_output=True, text=True, cwd=self.replica.folder,
             env={"PATH": path}, stdin=subprocess.DEVNULL,
@@ -106,7 +106,7 @@ def test_what_a_reset_promises_comes_true(shell: Shell) -> None:
     assert "refuses from now on (exit code 14)" in warned.text
     refused = shell.ask("stream --until-caught-up", 14)
     assert "no position is saved, and these tables hold rows" in refused.text
-    assert "under a former name" not in refused.text
+    assert "a former name of this secondary" not in refused.text
     assert f"replica transfer --restart --dry-run {OPTIONS}" in refused.commands
     for command in refused.commands:
         if "--dry-run" in command:

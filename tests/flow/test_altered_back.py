@@ -9,7 +9,6 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import Selection
@@ -18,14 +17,15 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from replica_cli.transfer.plan import plan_copy
 from replica_cli.transfer.run import run_copy
+from replica_cli.transfer.tables import split
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-
     from replica_cli.checkpoint.progress import RangeProgress
     from replica_cli.mysql.session import Session
     from replica_cli.transfer.plan import CopyPlan
     from replica_cli.transfer.tables import TableRun
+    from tests.support.command import Replica
 
 _ONE_PART = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (100))"
 # By name: the table; statements that alter it; rows that fit only then; statements that alter it back.
@@ -80,7 +80,7 @@ def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monke
             state_schema=replica.state_schema, settings=TransferSettings(), mode=TransferMode.NEW,
         )  # fmt: skip
     replica.on_primary(*before)
-    split, is_first = worker.split, True
+    is_first = True
 
     def split_and_alter(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
         nonlocal is_first

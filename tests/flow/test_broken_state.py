@@ -15,7 +15,7 @@ from replica_cli.service.transfer import plan_transfer, run_transfer
 from replica_cli.transfer import plan
 
 if TYPE_CHECKING:
-    from fix_replica import Ended, Replica
+    from tests.support.command import Ended, Replica
 
 # Statements in the state schema, and what the error names.
 BROKEN = {

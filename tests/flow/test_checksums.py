@@ -9,8 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fix_proxy import Proxy
-    from fix_replica import Replica
+    from tests.support.command import Replica
+    from tests.support.proxy import Proxy
 
 
 @pytest.fixture

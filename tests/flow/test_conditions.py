@@ -8,20 +8,19 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, Replica, wait_until, wait_until_locked_out
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import Network
 from replica_cli.mysql.session import connect
+from tests.support.command import Load, Replica, wait_until, wait_until_locked_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fix_proxy import Proxy
-    from fix_replica import Running
-
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.command import Running
+    from tests.support.proxy import Proxy
 
 _RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER"
 

@@ -6,13 +6,14 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Replica
+
+from tests.support.command import Replica
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fix_servers import ServerFactory
+    from tests.support.servers import ServerFactory
 
 REFUSED = ("CHECK (json_schema_valid('{}', doc))", "COLUMN c VARCHAR(50) DEFAULT (format_pico_time(1))")
 

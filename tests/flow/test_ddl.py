@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 SHAPES = (
     "CREATE TABLE created (id INT PRIMARY KEY, word VARCHAR(20) DEFAULT 'x') COMMENT 'drop; -- nothing'",

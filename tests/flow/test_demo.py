@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fix_replica import Running, wait_until
 
 from replica_cli.config import load_settings
 from replica_cli.sandbox.binaries import select_binary
 from replica_cli.sandbox.compare import compare
+from tests.support.command import Running, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

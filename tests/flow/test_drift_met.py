@@ -6,10 +6,11 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
+
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 DRIFTED = {
     "missing": ("DROP TABLE bad", "missing"),

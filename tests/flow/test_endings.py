@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 @pytest.fixture

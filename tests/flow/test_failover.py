@@ -6,13 +6,13 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
+
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.command import Replica
+    from tests.support.servers import ServerFactory
 
 NAMES = {
     True: ("CHANGE MASTER TO", "MASTER", "START SLAVE"),

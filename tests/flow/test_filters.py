@@ -7,10 +7,11 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
+
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 def tables(replica: Replica, schema: str) -> set[str]:

@@ -6,16 +6,15 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, wait_until
 
 from replica_cli.core.settings import EngineChoice
+from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fix_replica import Replica
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica
 
 MADE = (
     "CREATE TABLE plain (id INT PRIMARY KEY, a VARCHAR(10), UNIQUE (a), KEY by_a (a, id)) WITH SYSTEM VERSIONING",

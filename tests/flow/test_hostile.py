@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
+
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 NAMES = (
     "`; DROP TABLE `canary",

@@ -7,16 +7,16 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Replica, wait_until
+
+from tests.support.command import Replica, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.binaries import ServerBinary
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 PASSWORD = "A-long-enough-1"
 BOTH = {

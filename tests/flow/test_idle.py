@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
 
 from replica_cli.checkpoint.looks import Looks
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica, Running
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica, Running
 
 # Long enough for a few looks and beats; what the watch asks every half minute may fall into it.
 _IDLE_SECONDS = 20.0
@@ -50,7 +49,7 @@ def wakeups(stream: Running) -> int:
 
 def counters(session: Session) -> tuple[int, int, int]:
     """Return statements and connections that a server has counted, and the bytes of its binary log."""
-    found = dict(session.rows("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Connections')"))
+    found: dict[str, str] = dict(session.rows("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Connections')"))
     log = session.row("SHOW MASTER STATUS" if session.is_mariadb else "SHOW BINARY LOG STATUS")
     assert log is not None
     return int(found["Questions"]), int(found["Connections"]), int(log[1])

@@ -8,14 +8,14 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load
+
+from tests.support.command import Load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica
 
 ROWS = 3000
 _numbers = itertools.count(2 * ROWS)

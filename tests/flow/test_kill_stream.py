@@ -14,14 +14,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, wait_until
+
+from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica, Running
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica, Running
 
 KILLS = 30
 ACCOUNTS = 50

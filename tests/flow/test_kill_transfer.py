@@ -6,15 +6,15 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
 
 from replica_cli.sandbox.shop import TABLES, load_shop
 from replica_cli.sandbox.writer import ShopWriter
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fix_replica import wait_until
+
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 pytestmark = pytest.mark.every_server
 # What somebody does on the secondary, what the primary changes then, and what is waited for.

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 _HARD = f"REPEAT(x'00275CFF', {16 * 2**20})"
 _DIGEST = "SELECT id, LENGTH(v), SHA2(v, 256) FROM big ORDER BY id"

@@ -6,11 +6,12 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
-from fix_replica import wait_until
+
+from tests.support.command import wait_until
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (5000), PARTITION p1 VALUES LESS THAN (20000))"
 BEFORE = (

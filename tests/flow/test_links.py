@@ -7,18 +7,18 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
 
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Network
 from replica_cli.reader.dump import open_dump
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fix_proxy import Proxy
-    from fix_replica import Replica
-    from fix_servers import ServerFactory
+    from tests.support.command import Replica
+    from tests.support.proxy import Proxy
+    from tests.support.servers import ServerFactory
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until_locked_out
 
 from replica_cli.sandbox.shop import load_shop
 from replica_cli.sandbox.writer import ShopWriter
+from tests.support.command import wait_until_locked_out
 
 if TYPE_CHECKING:
-    from fix_replica import Replica, Running
+    from tests.support.command import Replica, Running
 
 BIG = "CREATE TABLE big (id INT PRIMARY KEY, a VARCHAR(200) NOT NULL, b DOUBLE)"
 # One transaction: 60 MB in the binary log, and more as statements.

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-    from fix_servers import ServerFactory
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica
+    from tests.support.servers import ServerFactory
 
 pytestmark = pytest.mark.every_server
 _TABLE = "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(8000) NOT NULL)"

@@ -20,10 +20,9 @@ from replica_cli.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fix_replica import Replica
-
     from replica_cli.core.events import Transaction
     from replica_cli.core.reports.stream import WorkerReport
+    from tests.support.command import Replica
 
 
 @pytest.fixture

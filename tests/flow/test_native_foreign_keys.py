@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Replica
+
+from tests.support.command import Replica
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fix_servers import ServerFactory
+    from tests.support.servers import ServerFactory
 
 TABLES = (
     "CREATE TABLE p (id INT PRIMARY KEY, v INT)",

@@ -7,12 +7,11 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from fix_replica import wait_until
-
 from replica_cli.sandbox.process import free_port
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 def test_a_secondary_that_failed_is_an_error_in_log_health_and_exit_code(two_secondaries: Replica) -> None:
@@ -83,8 +82,8 @@ def test_one_that_is_down_does_not_hide_what_the_other_has(two_secondaries: Repl
         assert ("connect" in one["failure"], two["failure"]) == (True, None)
     # Nothing is begun while one cannot be planned.
     before = replica.state("SELECT updated_at FROM binlog_position", "db2")
-    for words in (("transfer", "--restart"), ("position", "reset", "--to-current")):
-        assert "error: db1: " in replica.run(*words, "--all", "--yes", code=13).stderr
+    for command in (("transfer", "--restart"), ("position", "reset", "--to-current")):
+        assert "error: db1: " in replica.run(*command, "--all", "--yes", code=13).stderr
     assert replica.state("SELECT updated_at FROM binlog_position", "db2") == before
     # What is common to all is one error, and what is accepted is no drift.
     del replica.settings["MARIA_SECONDARY_PORTS"]

@@ -6,23 +6,29 @@ import os
 import re
 import signal
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import _COMMAND, wait_until
+
+from tests.support.command import COMMAND, wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 def health(replica: Replica, ending: str) -> int:
-    script = f"set -o pipefail; {_COMMAND} health {ending}"
+    script = f"set -o pipefail; {COMMAND} health {ending}"
     done = subprocess.run(
         ["bash", "-c", script], check=False, capture_output=True, text=True, env=replica.environment(),
         cwd=replica.folder,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     return done.returncode
+
+
+def _has_rows(replica: Replica, count: int) -> bool:
+    return len(replica.on_secondary("SELECT id FROM t")) == count
 
 
 def test_health_keeps_its_code_where_its_answer_gets_lost(replica: Replica) -> None:
@@ -45,7 +51,7 @@ def test_a_stream_goes_on_without_its_outputs_and_ends_as_asked(replica: Replica
     reader, writer = os.pipe()
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         process = subprocess.Popen(
-            [str(_COMMAND), "stream", "--json"], env=replica.environment(), cwd=replica.folder, stdout=writer,
+            [str(COMMAND), "stream", "--json"], env=replica.environment(), cwd=replica.folder, stdout=writer,
             stderr=full, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     os.close(writer)
@@ -54,7 +60,7 @@ def test_a_stream_goes_on_without_its_outputs_and_ends_as_asked(replica: Replica
     try:
         for number in range(3):
             replica.on_primary(f"INSERT INTO t VALUES ({number})")
-            wait_until(lambda n=number: len(replica.on_secondary("SELECT id FROM t")) == n + 1, "the row to arrive")
+            wait_until(partial(_has_rows, replica, number + 1), "the row to arrive")
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     finally:
@@ -81,7 +87,7 @@ def test_a_hostile_name_is_safe_in_every_output_and_its_advice_works(replica: Re
         assert not raw.search(ended.stdout + ended.stderr), ended
     advice = re.search(r"`(replica transfer --table .*)` copies", found.stdout)
     assert advice is not None, found.stdout
-    script = f"PATH={_COMMAND.parent}:$PATH; {advice[1]} --yes"
+    script = f"PATH={COMMAND.parent}:$PATH; {advice[1]} --yes"
     subprocess.run(["bash", "-c", script], check=True, env=replica.environment(), cwd=replica.folder)
     replica.assert_equal()
     # The script for a file names the table itself: run as it is, it ends the drift.

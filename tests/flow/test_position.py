@@ -10,7 +10,7 @@ import pytest
 from replica_cli.sandbox.process import free_port
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 YES = ("--secondary", "db1", "--yes")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
+
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 _LISTENING = "0A"
 _TEXTS = ("Annotate_rows", "Rows_query")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until, wait_until_locked_out, wait_until_written
+
+from tests.support.command import wait_until, wait_until_locked_out, wait_until_written
 
 if TYPE_CHECKING:
-    from fix_replica import Replica, Running
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica, Running
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import Load, wait_until, wait_until_locked_out
+
+from tests.support.command import Load, wait_until, wait_until_locked_out
 
 if TYPE_CHECKING:
-    from fix_replica import Replica, Running
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica, Running
 
 
 @pytest.fixture

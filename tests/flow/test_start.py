@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.command import Replica
 
 
 @pytest.fixture
@@ -38,7 +37,8 @@ def flavour_of(replica: Replica) -> str:
 NOT_FOR_A_LOOK = (
     "asyncio", "concurrent", "email", "multiprocessing", "pydantic", "rich", "tenacity", "zstandard",
     "replica_cli.applier", "replica_cli.decoder", "replica_cli.drift", "replica_cli.transfer",
-    "replica_cli.core.events", "replica_cli.service.stream",
+    "replica_cli.core.events", "replica_cli.service.stream", "replica_cli.supervisor", "replica_cli.worker",
+    "replica_cli.resync",
 )  # fmt: skip
 # What follows the saved position in the log of a MySQL is asked on a dump connection.
 FOR_A_DUMP = ("pymysqlreplication", "packaging", "replica_cli.reader.dump")

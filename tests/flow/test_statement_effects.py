@@ -9,7 +9,7 @@ import pytest
 from replica_cli.mysql.errnos import ServerError
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 @pytest.mark.every_server

@@ -6,14 +6,14 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_replica import wait_until
+
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.binaries import ServerBinary
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.command import Replica
+    from tests.support.servers import ServerFactory
 
 BASE = (
     "CREATE TABLE t (id INT PRIMARY KEY, moment TIMESTAMP NULL)",

@@ -12,11 +12,11 @@ import termios
 import threading
 from typing import TYPE_CHECKING
 
-from fix_replica import _COMMAND, wait_until
-from fix_terminal import Screen
+from tests.support.command import COMMAND, wait_until
+from tests.support.terminal import Screen
 
 if TYPE_CHECKING:
-    from fix_replica import Replica
+    from tests.support.command import Replica
 
 
 class OnTerminal:
@@ -27,7 +27,7 @@ class OnTerminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         environment = {**replica.environment(), "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
-            [str(_COMMAND), *words], env=environment, cwd=replica.folder, stdin=slave, stdout=slave, stderr=slave,
+            [str(COMMAND), *words], env=environment, cwd=replica.folder, stdin=slave, stdout=slave, stderr=slave,
             start_new_session=True,
         )  # fmt: skip
         os.close(slave)

@@ -17,10 +17,9 @@ from replica_cli.core.errors import ReplicaError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.command import Replica
+    from tests.support.servers import ServerFactory
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 SIDES = ("PRIMARY", "SECONDARY")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import random
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from fix_replica import Load, wait_until
+
+from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_replica import Replica
-
     from replica_cli.mysql.session import Session
+    from tests.support.command import Replica
 
 KEYS = 40
 
@@ -78,6 +79,10 @@ def _rows() -> str:
     return ", ".join(f"({key}, 0)" for key in range(0, KEYS, 2))
 
 
+def _has_gone_on(replica: Replica, branches: Branches, saved: tuple[str, int], completed: int) -> bool:
+    return branches.completed > completed + 2 and replica.saved() > saved
+
+
 @pytest.fixture
 def branches(replica: Replica) -> Iterator[Branches]:
     made = Branches(replica)
@@ -92,10 +97,8 @@ def test_killed_between_prepare_and_commit_nothing_is_lost(replica: Replica, bra
     try:
         for number in range(5):
             running = replica.stream()
-            place, completed = replica.saved(), branches.completed
-            wait_until(
-                lambda c=completed, p=place: branches.completed > c + 2 and replica.saved() > p, f"round {number}"
-            )
+            has_gone_on = partial(_has_gone_on, replica, branches, replica.saved(), branches.completed)
+            wait_until(has_gone_on, f"round {number}")
             running.kill_all()
     finally:
         load.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import Family, Values, each
+from tests.matrix.hard import Family, Values, each
 
 _COLUMNS = (
     "BINARY(4)",

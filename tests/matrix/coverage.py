@@ -1,5 +1,7 @@
 """The coverage tables of docs/compatibility.md, from the outcomes of the last full run.
 
+`outcomes.json` keeps the exceptions alone: a table that it does not name came out equal.
+
 `bash tests/run.sh docs` writes the tables into the page, with its other generated parts.
 """
 
@@ -11,18 +13,20 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matrix import events
-from matrix.families import FAMILIES
-from matrix.pairs import PAIRS, RUNS, heads
+from tests.matrix import events
+from tests.matrix.families import FAMILIES, tables_of
+from tests.matrix.pairs import PAIRS, RUNS, heads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from matrix.pairs import Run
-    from matrix.running import Outcome
+    from tests.matrix.pairs import Run
+    from tests.matrix.running import Outcome
 
-RECORD = Path(__file__).with_name("outcomes.json")
+EXCEPTIONS = Path(__file__).with_name("outcomes.json")
 DOCUMENT, PART = Path(__file__).parents[2] / "docs" / "compatibility.md", "coverage"
+
+_EQUAL = "equal"
 
 Outcomes = dict[str, dict[str, str]]
 """By run, by table: `equal`, or `refused at the copy: why`, `refused in the stream: why`."""
@@ -43,21 +47,34 @@ def _words(outcome: Outcome) -> str:
     return f"refused {'at the copy' if step == 'copy' else 'in the stream'}: {reason}"
 
 
+def load_exceptions() -> Outcomes:
+    """Return what did not come out equal in the last full run, by every run that it had."""
+    exceptions: Outcomes = json.loads(EXCEPTIONS.read_text()) if EXCEPTIONS.exists() else {}
+    return exceptions
+
+
 def load() -> Outcomes:
-    """Return the outcomes of the last full run."""
-    found: Outcomes = json.loads(RECORD.read_text())
-    return found
+    """Return the outcome of every table of every kept run."""
+    kept = load_exceptions()
+    return {
+        str(run): dict.fromkeys((t.name for t in tables_of(run.primary)), _EQUAL) | kept[str(run)]
+        for run in RUNS
+        if str(run) in kept
+    }
 
 
 def save(found: Outcomes) -> None:
-    """Keep the outcomes of some runs beside those of the others."""
-    with RECORD.open("a+") as record:
+    """Keep the exceptions of some runs beside those of the others."""
+    exceptions = {
+        run: {name: words for name, words in tables.items() if words != _EQUAL} for run, tables in found.items()
+    }
+    with EXCEPTIONS.open("a+") as record:
         # Several test processes keep theirs.
         fcntl.flock(record, fcntl.LOCK_EX)
         record.seek(0)
         kept = json.loads(record.read() or "{}")
         record.truncate(0)
-        record.write(json.dumps(kept | found, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+        record.write(json.dumps(kept | exceptions, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
 
 
 def table(outcomes: Outcomes) -> str:
@@ -83,11 +100,11 @@ def _cell(outcomes: Outcomes, pair: tuple[str, str], names: set[str], reasons: d
 
 
 def _said(found: Collection[str], reasons: dict[str, int]) -> str:
-    refused = sorted({_general(words) for words in found if words != "equal"})
+    refused = sorted({_general(words) for words in found if words != _EQUAL})
     if not refused:
-        return "equal"
+        return _EQUAL
     numbers = ", ".join(str(reasons.setdefault(words, len(reasons) + 1)) for words in refused)
-    return f"{'equal or ' if 'equal' in found else ''}refused ({numbers})"
+    return f"{'equal or ' if _EQUAL in found else ''}refused ({numbers})"
 
 
 def _general(words: str) -> str:
@@ -101,7 +118,7 @@ def tables() -> str:
 
 def differences(found: Outcomes) -> Iterator[str]:
     """Yield where runs came out otherwise than the kept ones."""
-    kept = load() if RECORD.exists() else {}
+    kept = load()
     for run, tables in found.items():
         for name in sorted(tables.keys() | kept.get(run, {}).keys()):
             now, then = tables.get(name), kept.get(run, {}).get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import MARIADB, MYSQL, Family, Values
+from tests.matrix.hard import MARIADB, MYSQL, Family, Values
 
 _PLAIN = (
     "'null'", "'true'", "'[]'", "'{}'", "'0'", "'-32769'", "'4294967295'", "'-9223372036854775808'",

@@ -2,15 +2,17 @@
 
 A test says what it covers: `@pytest.mark.covers("LOAD DATA in row format")`. Where the event is refused, it asks for
 it by the fixture `refused`. A run with REPLICA_TEST_WRITE_COVERAGE=1 keeps the outcomes, any other compares its own.
+
+`events.json` keeps for each event the tests and the exceptions alone: a run that it does not name applied the event.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from matrix.pairs import PAIRS, RUNS, engines
+from tests.matrix.pairs import PAIRS, RUNS, engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,24 +66,52 @@ EVENTS = (
     "encrypted and truncated events",
 )
 
+_APPLIED = "applied"
+
 Outcomes = dict[str, dict[str, str]]
 """By event, by run: `applied`, or `refused: why`."""
 
 
-def load() -> dict[str, dict[str, object]]:
-    """Return what is kept: of each event the tests that cover it, and its outcomes."""
-    found: dict[str, dict[str, object]] = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    return found
+class _Kept(TypedDict):
+    """What is kept of an event: the tests that cover it, by run why it was refused, and the runs without a test."""
+
+    tests: list[str]
+    refused: NotRequired[dict[str, str]]
+    untried: NotRequired[list[str]]
+
+
+def _load() -> dict[str, _Kept]:
+    kept: dict[str, _Kept] = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    return kept
 
 
 def kept_outcomes() -> Outcomes:
     """Return the outcomes of the last full run."""
-    return {event: dict(kept["outcomes"]) for event, kept in load().items()}  # type: ignore[call-overload]
+    return {event: _outcomes(event, kept) for event, kept in _load().items()}
+
+
+def _outcomes(event: str, kept: _Kept) -> dict[str, str]:
+    refused, untried = kept.get("refused", {}), kept.get("untried", [])
+    tried = [run for run in _logging_runs(event) if run not in untried]
+    return {run: f"refused: {refused[run]}" if run in refused else _APPLIED for run in tried}
+
+
+def _exceptions(event: str, tests: list[str], outcomes: Mapping[str, str]) -> _Kept:
+    kept = _Kept(tests=tests)
+    if refused := {run: words.removeprefix("refused: ") for run, words in outcomes.items() if words != _APPLIED}:
+        kept["refused"] = dict(sorted(refused.items()))
+    if untried := sorted(run for run in _logging_runs(event) if run not in outcomes):
+        kept["untried"] = untried
+    return kept
 
 
 def kept_tests() -> dict[str, list[str]]:
     """Return the tests that cover each event, as `path::name`."""
-    return {event: list(kept["tests"]) for event, kept in load().items()}  # type: ignore[call-overload]
+    return {event: kept["tests"] for event, kept in _load().items()}
+
+
+def _logging_runs(event: str) -> list[str]:
+    return [str(run) for run in RUNS if is_logged_by(event, run.primary)]
 
 
 def runs_of(event: str, primary: str | None, secondary: str | None, engine: str | None) -> Iterator[str]:
@@ -107,7 +137,7 @@ def merged(cells: Iterable[tuple[str, str, str]]) -> Outcomes:
     found: Outcomes = {}
     for event, run, words in cells:
         of_event = found.setdefault(event, {})
-        if of_event.get(run, "applied") == "applied":
+        if of_event.get(run, _APPLIED) == _APPLIED:
             of_event[run] = words
     return found
 
@@ -116,10 +146,11 @@ def save(found: Outcomes, tests: Mapping[str, Iterable[str]]) -> None:
     """Keep the outcomes of this run beside those of the servers that it did not cover."""
     kept, covering = kept_outcomes(), kept_tests()
     record = {
-        event: {
-            "tests": sorted({*covering.get(event, ()), *tests.get(event, ())}),
-            "outcomes": dict(sorted((kept.get(event, {}) | found.get(event, {})).items())),
-        }
+        event: _exceptions(
+            event,
+            sorted({*covering.get(event, ()), *tests.get(event, ())}),
+            kept.get(event, {}) | found.get(event, {}),
+        )
         for event in EVENTS
         if event in kept or event in found
     }

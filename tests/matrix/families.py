@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from matrix import binary, documents, geometry, keys, lists, native, numbers, shapes, temporals, text
+from typing import TYPE_CHECKING
+
+from tests.matrix import binary, documents, geometry, keys, lists, native, numbers, shapes, temporals, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.matrix.hard import Table
 
 FAMILIES = (
     *numbers.FAMILIES,
@@ -16,3 +23,9 @@ FAMILIES = (
     *shapes.FAMILIES,
     *keys.FAMILIES,
 )
+
+
+def tables_of(server: str) -> Iterator[Table]:
+    """Yield every table that a primary of this kind can hold."""
+    for family in FAMILIES:
+        yield from family.tables(server)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import MYSQL, Family, Values
+from tests.matrix.hard import MYSQL, Family, Values
 
 _TEXTS = {
     "POINT": "POINT(1 2)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import MARIADB, MYSQL, Family, Table
+from tests.matrix.hard import MARIADB, MYSQL, Family, Table
 
 _CHANGES = (
     "UPDATE {t} SET v = v + 1 WHERE n BETWEEN {p} AND {p} + 99",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import Family, Values
+from tests.matrix.hard import Family, Values
 
 
 def _members(count: int, prefix: str = "m") -> str:

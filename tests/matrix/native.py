@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import MARIADB, Family, Values
+from tests.matrix.hard import MARIADB, Family, Values
 
 _VERSIONS = [(version, variant) for version in range(16) for variant in range(0, 16, 3)]
 _UUIDS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import Family, Values
+from tests.matrix.hard import Family, Values
 
 _WIDTHS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24, "INT": 32, "BIGINT": 64}
 _SIGNED = tuple(_WIDTHS)

@@ -7,22 +7,20 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fix_replica import Ended, Replica
-from matrix.families import FAMILIES
-from matrix.hard import quoted
-from matrix.pairs import RUNS
-
 from replica_cli.sandbox.compare import compare
+from tests.matrix.families import tables_of
+from tests.matrix.hard import quoted
+from tests.matrix.pairs import RUNS
+from tests.support.command import Ended, Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container
     from pathlib import Path
-
-    from matrix.hard import Table
-    from matrix.pairs import Run
 
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.matrix.hard import Table
+    from tests.matrix.pairs import Run
 
 # MySQL has no NO_LOG.
 METADATA = {"mariadb": ("NO_LOG", "MINIMAL", "FULL"), "mysql": ("MINIMAL", "FULL")}
@@ -37,12 +35,6 @@ class Outcome:
 
     kind: str
     how: str = ""
-
-
-def tables_of(server: str) -> Iterator[Table]:
-    """Yield every table that a primary of this kind can hold."""
-    for family in FAMILIES:
-        yield from family.tables(server)
 
 
 @dataclass

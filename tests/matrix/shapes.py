@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import MARIADB, MYSQL, Family, Table
+from tests.matrix.hard import MARIADB, MYSQL, Family, Table
 
 # The server makes file names of table names, five bytes for a character like this one.
 _LONG = "漢" * 45

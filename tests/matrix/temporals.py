@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import MARIADB, Family, Values, each
+from tests.matrix.hard import MARIADB, Family, Values, each
 
 _DATES = ("DATE", "DATETIME", "DATETIME(6)")
 _FRACTIONS = tuple(f"{kind}({n}) NULL" for kind in ("TIME", "DATETIME", "TIMESTAMP") for n in (0, 1, 2, 3, 4, 5, 6))

@@ -13,19 +13,19 @@ import secrets
 from typing import TYPE_CHECKING
 
 import pytest
-from fix_servers import ServerPool, covered_binaries
-from matrix import coverage
-from matrix.pairs import RUNS, Run, label
-from matrix.running import Matrix, Outcome, tables_of
 
 from replica_cli.core.errors import ReplicaError
+from tests.matrix import coverage
+from tests.matrix.families import tables_of
+from tests.matrix.pairs import RUNS, Run, label
+from tests.matrix.running import Matrix, Outcome
+from tests.support.servers import ServerPool, covered_binaries
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from matrix.hard import Table
-
     from replica_cli.sandbox.binaries import ServerBinary
+    from tests.matrix.hard import Table
 
 # A whole primary's runs are one test's preparation.
 pytestmark = pytest.mark.timeout(900)

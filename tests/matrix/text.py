@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.hard import MYSQL, Family, Values, each
+from tests.matrix.hard import MYSQL, Family, Values, each
 
 # A charset's hardest bytes: lead bytes, a trailing 0x5C, what no character has.
 _BYTES = {

@@ -9,13 +9,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from property.statements import Catalog, Written
 
 from replica_cli.core.table import TableName
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import Dialect
+from tests.engine.applier.harness import Harness
+from tests.property.statements import Catalog, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ ALONE = 3000
 
 
 @pytest.fixture
-def bench(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Bench]:
-    made = Bench(primary, secondary, schema)
+def harness(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Harness]:
+    made = Harness(primary, secondary, schema)
     yield made
     made.close()
 
@@ -77,19 +77,19 @@ def contents(session: Session, schemas: tuple[str, ...]) -> dict[tuple[int, str]
 
 
 @pytest.mark.parametrize("ending", ["", "_r"], ids=["same", "routed"])
-def test_both_sides_are_equal(bench: Bench, ending: str) -> None:
-    schemas = tuple(f"{bench.schema}{more}" for more in ("", "_two", "_2three"))
+def test_both_sides_are_equal(harness: Harness, ending: str) -> None:
+    schemas = tuple(f"{harness.schema}{more}" for more in ("", "_two", "_2three"))
     here = tuple(schema + ending for schema in schemas)
-    for session, names in ((bench.source, schemas), (bench.other, here)):
+    for session, names in ((harness.source, schemas), (harness.other, here)):
         for name in names:
             session.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
-    selection = replace(bench.settings.selection, schemas=tuple(zip(schemas, here, strict=True)))
-    bench.settings = replace(bench.settings, selection=selection)
-    bench.begin_here()
-    catalog = Catalog(seeded(ending), schemas, bench.is_mariadb)
+    selection = replace(harness.settings.selection, schemas=tuple(zip(schemas, here, strict=True)))
+    harness.settings = replace(harness.settings, selection=selection)
+    harness.begin_here()
+    catalog = Catalog(seeded(ending), schemas, harness.is_mariadb)
     refused: Counter[int] = Counter()
-    before = contents(bench.source, schemas)
-    with bench.primary.session() as session:
+    before = contents(harness.source, schemas)
+    with harness.primary.session() as session:
         for _ in range(ON_SERVERS):
             written = catalog.write()
             session.execute(f"SET SESSION sql_mode = '{written.mode}'")
@@ -99,15 +99,15 @@ def test_both_sides_are_equal(bench: Bench, ending: str) -> None:
             except ServerError as error:
                 print(error.errno, written)
                 refused[error.errno] += 1
-            after = contents(bench.source, schemas)
+            after = contents(harness.source, schemas)
             changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
             assert changed <= {(schemas.index(t.schema), t.table) for t in written.tables}, written
-            if bench.is_mariadb and written.text.lstrip("/*!05 ").upper().startswith("RENAME"):
+            if harness.is_mariadb and written.text.lstrip("/*!05 ").upper().startswith("RENAME"):
                 # MariaDB's may be about a temporary table: the stream asks the primary, which must not have gone on.
-                bench.stream()
+                harness.stream()
             before = after
             catalog.tables = {TableName(schemas[number], name) for number, name in after}
     assert refused.total() < ON_SERVERS / 10, refused
     assert 1064 not in refused, "the grammar is the servers'"
-    bench.stream()
-    assert contents(bench.other, here) == contents(bench.source, schemas)
+    harness.stream()
+    assert contents(harness.other, here) == contents(harness.source, schemas)

@@ -3,15 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
 
 from replica_cli.sandbox.binaries import find_binaries
 from replica_cli.sandbox.compare import compare
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 _TABLE = """
     CREATE TABLE t (

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fix_proxy import Proxy
+    from tests.support.proxy import Proxy
 
     MakeProxy = Callable[[int], Proxy]
 

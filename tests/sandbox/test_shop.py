@@ -4,19 +4,18 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
 
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sandbox.compare import compare
 from replica_cli.sandbox.purchases import WEIGHTS
 from replica_cli.sandbox.shop import TABLES, create_shop, load_shop
 from replica_cli.sandbox.writer import ShopWriter
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.binaries import ServerBinary
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 
 def test_the_shop_loads_in_seconds_and_alike_and_its_writer_sees_no_error(

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from tests.torture.kinds import Kind
 
 _ENGINES = {"db1": "sql", "db2": "row-image"}
-_PRIMARY = {"max-binlog-size": "4M", "innodb-lock-wait-timeout": 3, "lock-wait-timeout": 10}
+_PRIMARY: dict[str, str | int | None] = {
+    "max-binlog-size": "4M",
+    "innodb-lock-wait-timeout": 3,
+    "lock-wait-timeout": 10,
+}
 # No binary log of their own: with a full one MariaDB waits a minute before it looks again.
-_SECONDARY = {"skip-log-bin": None, "innodb-lock-wait-timeout": 3, "lock-wait-timeout": 10}
+_SECONDARY: dict[str, str | int | None] = {"skip-log-bin": None, "innodb-lock-wait-timeout": 3, "lock-wait-timeout": 10}
 _KEPT_LOGS = 12  # of 4 MB
 _DISK_MEBIBYTES = {Flavour.MARIADB: 320, Flavour.MYSQL: 512}
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from tests.torture.faults import FAULTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.torture.rounds import Round
 
 
@@ -59,7 +61,7 @@ def line_of(done: Round, server: str) -> str:
 
 def table_of(totals: list[Totals]) -> str:
     """Return the table at the end, one column a server."""
-    rows: list[tuple[str, list[object]]] = [
+    rows: list[tuple[str, Sequence[object]]] = [
         ("", [t.server for t in totals]),
         *((name, [getattr(t, name) for t in totals]) for name in (
             "rounds", "failures", "lost", "doubled", "transactions", "rows", "definitions", "rollbacks",

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from replica_cli.mysql.errnos import ServerError
-from tests.fix_proxy import Proxy
+from tests.support.proxy import Proxy
 from tests.torture.command import Command, tail
 from tests.torture.tables import PASSWORD, SCHEMA, SCHEMAS, STATE_SCHEMA, USER
 from tests.torture.waiting import Failed, pause, wait_until

@@ -44,8 +44,15 @@ def _health(*checks: dict[str, Any]) -> dict[str, Any]:
 
 
 def _positions(**changes: Any) -> dict[str, Any]:
-    report = {"instance": "db1", "phase": "caught_up", "failure": None, "saved": _PLACE, "primary": _PLACE,
-              "distance_bytes": 0, "tables": []}  # fmt: skip
+    report: dict[str, Any] = {
+        "instance": "db1",
+        "phase": "caught_up",
+        "failure": None,
+        "saved": _PLACE,
+        "primary": _PLACE,
+        "distance_bytes": 0,
+        "tables": [],
+    }
     return {"secondaries": [{**report, **changes}]}
 
 

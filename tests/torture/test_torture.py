@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fix_servers import covered_binaries
+
+from tests.support.servers import covered_binaries
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.growth.pair import cost_of_run, numbers, rig_with
 from tests.bench.growth.series import Limit, Series
-from tests.fix_proxy import Proxy
+from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session

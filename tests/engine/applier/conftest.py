@@ -1,11 +1,12 @@
-"""The bench: made on the covered servers, one schema a test."""
+"""The harness of a test: on the covered servers, with a schema of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
+
+from tests.engine.applier.harness import Harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def bench(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Bench]:
-    made = Bench(primary, secondary, schema)
+def harness(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Harness]:
+    made = Harness(primary, secondary, schema)
     yield made
     made.close()

@@ -10,9 +10,9 @@ from replica_cli.core.errors import ReplicaError
 
 if TYPE_CHECKING:
     import pytest
-    from engine.applier.bench import Bench
 
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Harness
 
 ORIGINAL = execution_module.DdlExecution._run
 
@@ -43,13 +43,13 @@ class Killer:
             raise KilledError("killed behind")
 
 
-def die_behind(session: Session, bench: Bench, statement: str, *, before_its_answer: bool = False) -> None:
+def die_behind(session: Session, harness: Harness, statement: str, *, before_its_answer: bool = False) -> None:
     """Let a session's connection be killed as soon as a statement with this text has run in it."""
     execute, execute_one = session.execute, session.execute_one
 
     def die(sql: str | bytes) -> None:
         if statement.encode() in (sql if isinstance(sql, bytes) else sql.encode()):
-            bench.other.execute(f"KILL {session.connection_id}")
+            harness.other.execute(f"KILL {session.connection_id}")
             if before_its_answer:
                 execute("DO 0")
 

@@ -10,9 +10,8 @@ import pytest
 from replica_cli.core.settings import Apply
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
+    from tests.engine.applier.harness import Harness
 
 PARENT = "CREATE TABLE parent (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, v INT)"
 CHILD = """CREATE TABLE child (id INT PRIMARY KEY, code INT, v INT,
@@ -25,25 +24,25 @@ CHANGES = {
 }
 
 
-def _copy_at_one_moment(bench: Bench, *tables: str) -> None:
+def _copy_at_one_moment(harness: Harness, *tables: str) -> None:
     # What the copy does with a family on a primary that does not log cascades: one snapshot, no window.
-    here = bench.here()
+    here = harness.here()
     for table in tables:
-        bench.copy(table)
-        bench.save_window(table, here, here)
+        harness.copy(table)
+        harness.save_window(table, here, here)
 
 
 @pytest.fixture(params=["CASCADE", "SET NULL"])
-def family(bench: Bench, request: pytest.FixtureRequest) -> Bench:
-    bench.on_both(PARENT, CHILD.format(rule=request.param))
-    bench.on_primary("INSERT INTO parent VALUES (1, 10, 0), (2, 20, 0)")
-    bench.on_primary("INSERT INTO child VALUES (1, 10, 0), (2, 10, 0), (3, 20, 0)")
-    return bench
+def family(harness: Harness, request: pytest.FixtureRequest) -> Harness:
+    harness.on_both(PARENT, CHILD.format(rule=request.param))
+    harness.on_primary("INSERT INTO parent VALUES (1, 10, 0), (2, 20, 0)")
+    harness.on_primary("INSERT INTO child VALUES (1, 10, 0), (2, 10, 0), (3, 20, 0)")
+    return harness
 
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("is_before", [True, False], ids=["before the copy", "behind it"])
-def test_a_cascade_and_the_copy_of_a_family(family: Bench, change: str, *, is_before: bool) -> None:
+def test_a_cascade_and_the_copy_of_a_family(family: Harness, change: str, *, is_before: bool) -> None:
     family.begin_here()
     if is_before:
         family.on_primary(CHANGES[change])
@@ -56,26 +55,26 @@ def test_a_cascade_and_the_copy_of_a_family(family: Bench, change: str, *, is_be
 
 
 @pytest.mark.parametrize("is_before", [True, False], ids=["before the copy", "behind it"])
-def test_a_cascade_over_two_levels(bench: Bench, *, is_before: bool) -> None:
-    bench.on_both(
+def test_a_cascade_over_two_levels(harness: Harness, *, is_before: bool) -> None:
+    harness.on_both(
         "CREATE TABLE a (id INT PRIMARY KEY)",
         "CREATE TABLE b (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES a (id) ON DELETE CASCADE)",
         "CREATE TABLE c (id INT PRIMARY KEY, b INT, FOREIGN KEY (b) REFERENCES b (id) ON DELETE CASCADE)",
     )
-    bench.on_primary(
+    harness.on_primary(
         "INSERT INTO a VALUES (1), (4)", "INSERT INTO b VALUES (2, 1), (5, 4)", "INSERT INTO c VALUES (3, 2), (6, 5)"
     )
-    bench.begin_here()
+    harness.begin_here()
     if is_before:
-        bench.on_primary("DELETE FROM a WHERE id = 1")
-    _copy_at_one_moment(bench, *"abc")
+        harness.on_primary("DELETE FROM a WHERE id = 1")
+    _copy_at_one_moment(harness, *"abc")
     if not is_before:
-        bench.on_primary("DELETE FROM a WHERE id = 1")
-    bench.stream()
-    bench.assert_equal()
+        harness.on_primary("DELETE FROM a WHERE id = 1")
+    harness.stream()
+    harness.assert_equal()
 
 
-def test_a_parent_that_is_deleted_and_another_that_takes_its_key(family: Bench) -> None:
+def test_a_parent_that_is_deleted_and_another_that_takes_its_key(family: Harness) -> None:
     family.begin_here()
     family.on_primary("DELETE FROM parent WHERE id = 1", "UPDATE parent SET code = 10 WHERE id = 2")
     _copy_at_one_moment(family, "parent", "child")
@@ -84,7 +83,7 @@ def test_a_parent_that_is_deleted_and_another_that_takes_its_key(family: Bench) 
     family.assert_equal()
 
 
-def test_a_family_copied_anew_while_the_stream_is_behind(family: Bench) -> None:
+def test_a_family_copied_anew_while_the_stream_is_behind(family: Harness) -> None:
     family.begin_here()
     # All of this is older than the copy: it is skipped for both, and cascades to neither.
     family.on_primary(
@@ -100,22 +99,22 @@ def test_a_family_copied_anew_while_the_stream_is_behind(family: Bench) -> None:
     family.assert_equal()
 
 
-def test_a_tree_copied_at_one_moment(bench: Bench) -> None:
-    bench.on_both(
+def test_a_tree_copied_at_one_moment(harness: Harness) -> None:
+    harness.on_both(
         "CREATE TABLE tree (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES tree (id) ON DELETE CASCADE)"
     )
-    bench.on_primary("INSERT INTO tree VALUES (8, NULL), (9, 8)", "INSERT INTO tree VALUES (1, 9), (2, 8), (3, NULL)")
-    bench.begin_here()
-    bench.on_primary("INSERT INTO tree VALUES (4, 3)")
-    _copy_at_one_moment(bench, "tree")
-    bench.on_primary("DELETE FROM tree WHERE id = 8", "INSERT INTO tree VALUES (5, 3)")
-    bench.on_primary("DELETE FROM tree WHERE id = 3")
-    bench.stream()
-    bench.assert_equal()
+    harness.on_primary("INSERT INTO tree VALUES (8, NULL), (9, 8)", "INSERT INTO tree VALUES (1, 9), (2, 8), (3, NULL)")
+    harness.begin_here()
+    harness.on_primary("INSERT INTO tree VALUES (4, 3)")
+    _copy_at_one_moment(harness, "tree")
+    harness.on_primary("DELETE FROM tree WHERE id = 8", "INSERT INTO tree VALUES (5, 3)")
+    harness.on_primary("DELETE FROM tree WHERE id = 3")
+    harness.stream()
+    harness.assert_equal()
 
 
 @pytest.mark.covers("foreign keys that cascade")
-def test_cascades_outside_of_any_window(family: Bench, engine_choice: EngineChoice) -> None:
+def test_cascades_outside_of_any_window(family: Harness, engine_choice: EngineChoice) -> None:
     family.settings = replace(family.settings, apply=Apply(engine=engine_choice))
     family.copy("parent")
     family.copy("child")
@@ -126,7 +125,7 @@ def test_cascades_outside_of_any_window(family: Bench, engine_choice: EngineChoi
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_nothing_cascades_from_a_session_without_checks(family: Bench, change: str) -> None:
+def test_nothing_cascades_from_a_session_without_checks(family: Harness, change: str) -> None:
     family.begin_here()
     _copy_at_one_moment(family, "parent", "child")
     family.on_primary("SET SESSION foreign_key_checks=0", CHANGES[change])
@@ -152,7 +151,7 @@ TOGETHER = {
 
 
 @pytest.mark.parametrize("changes", TOGETHER)
-def test_a_cascade_beside_changes_of_the_child_in_one_transaction(family: Bench, changes: str) -> None:
+def test_a_cascade_beside_changes_of_the_child_in_one_transaction(family: Harness, changes: str) -> None:
     family.begin_here()
     _copy_at_one_moment(family, "parent", "child")
     family.on_primary("START TRANSACTION", *TOGETHER[changes], "COMMIT")

@@ -19,22 +19,21 @@ from replica_cli.runtime.sessions import SecondarySessions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.position import Position
+    from tests.engine.applier.harness import Harness
 
 ROWS = 20
 
 
 @pytest.fixture(params=["auto", "sql"])
-def each_alone(bench: Bench, request: pytest.FixtureRequest) -> Bench:
-    """Give a bench on which each of twenty transactions has a commit of its own."""
+def each_alone(harness: Harness, request: pytest.FixtureRequest) -> Harness:
+    """Give a harness on which each of twenty transactions has a commit of its own."""
     apply = Apply(engine=EngineChoice(request.param))
-    bench.settings = replace(bench.settings, apply=apply, batching=Batching(transactions=1))
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1000, 0)")
-    bench.begin_here()
-    bench.on_primary(*(f"INSERT INTO t VALUES ({n}, {n})" for n in range(ROWS)))
-    return bench
+    harness.settings = replace(harness.settings, apply=apply, batching=Batching(transactions=1))
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1000, 0)")
+    harness.begin_here()
+    harness.on_primary(*(f"INSERT INTO t VALUES ({n}, {n})" for n in range(ROWS)))
+    return harness
 
 
 class Watched:
@@ -61,17 +60,19 @@ class Watched:
             self._act()
 
 
-def _interrupted(bench: Bench, act: Callable[[SecondarySessions], None], *, is_before: bool) -> tuple[Watched, Remedy]:
-    with bench.open() as sessions:
+def _interrupted(
+    harness: Harness, act: Callable[[SecondarySessions], None], *, is_before: bool
+) -> tuple[Watched, Remedy]:
+    with harness.open() as sessions:
         sessions.writer.execute("SET SESSION lock_wait_timeout = 1")
         watched = Watched(sessions, 5, lambda: act(sessions), is_before=is_before)
         with pytest.raises(ServerError) as raised:
-            bench.streaming(sessions).run(until_caught_up=True)
+            harness.streaming(sessions).run(until_caught_up=True)
     return watched, raised.value.remedy
 
 
 @pytest.mark.parametrize("is_before", [True, False], ids=["before", "behind"])
-def test_a_connection_that_dies_at_commit(each_alone: Bench, *, is_before: bool) -> None:
+def test_a_connection_that_dies_at_commit(each_alone: Harness, *, is_before: bool) -> None:
     def kill(sessions: SecondarySessions) -> None:
         each_alone.other.execute(f"KILL {sessions.writer.connection_id}")
 
@@ -86,7 +87,7 @@ def test_a_connection_that_dies_at_commit(each_alone: Bench, *, is_before: bool)
     assert each_alone.saved().transaction_count == ROWS
 
 
-def test_a_commit_that_is_refused_takes_along_what_came_behind_it(each_alone: Bench) -> None:
+def test_a_commit_that_is_refused_takes_along_what_came_behind_it(each_alone: Harness) -> None:
     def forbid(_: SecondarySessions) -> None:
         each_alone.other.execute("FLUSH TABLES WITH READ LOCK")
 
@@ -105,28 +106,28 @@ def test_a_commit_that_is_refused_takes_along_what_came_behind_it(each_alone: Be
     assert each_alone.saved().transaction_count == ROWS
 
 
-def test_a_commit_that_is_refused_takes_along_a_query_behind_it(bench: Bench) -> None:
-    bench.settings = replace(bench.settings, batching=Batching(transactions=1))
-    bench.on_both("CREATE TABLE t (id INT, v INT)")
-    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, {m})' for n in range(ROWS) for m in range(LEAST_ROWS))}")
-    bench.begin_here()
-    bench.on_primary(*(f"DELETE FROM t WHERE id = {n}" for n in range(ROWS)))
+def test_a_commit_that_is_refused_takes_along_a_query_behind_it(harness: Harness) -> None:
+    harness.settings = replace(harness.settings, batching=Batching(transactions=1))
+    harness.on_both("CREATE TABLE t (id INT, v INT)")
+    harness.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, {m})' for n in range(ROWS) for m in range(LEAST_ROWS))}")
+    harness.begin_here()
+    harness.on_primary(*(f"DELETE FROM t WHERE id = {n}" for n in range(ROWS)))
 
     def forbid(_: SecondarySessions) -> None:
-        bench.other.execute("FLUSH TABLES WITH READ LOCK")
+        harness.other.execute("FLUSH TABLES WITH READ LOCK")
 
     try:
-        _, remedy = _interrupted(bench, forbid, is_before=True)
+        _, remedy = _interrupted(harness, forbid, is_before=True)
     finally:
-        bench.other.execute("UNLOCK TABLES")
+        harness.other.execute("UNLOCK TABLES")
     assert remedy is Remedy.RECONNECT
-    assert bench.saved().transaction_count == 4
-    assert bench.rows("SELECT COUNT(*) FROM t") == [((ROWS - 4) * LEAST_ROWS,)]
-    bench.stream()
-    bench.assert_equal()
+    assert harness.saved().transaction_count == 4
+    assert harness.rows("SELECT COUNT(*) FROM t") == [((ROWS - 4) * LEAST_ROWS,)]
+    harness.stream()
+    harness.assert_equal()
 
 
-def test_a_failure_behind_a_commit_leaves_it_standing(each_alone: Bench) -> None:
+def test_a_failure_behind_a_commit_leaves_it_standing(each_alone: Harness) -> None:
     each_alone.on_primary("UPDATE t SET v = 1 WHERE id = 1000", "INSERT INTO t VALUES (2000, 0)")
     each_alone.on_secondary("DELETE FROM t WHERE id = 1000")
     with pytest.raises(RowMissing, match="1 row not found"):
@@ -135,44 +136,44 @@ def test_a_failure_behind_a_commit_leaves_it_standing(each_alone: Bench) -> None
     assert each_alone.saved().transaction_count == ROWS
 
 
-def test_nothing_is_sent_behind_a_preparation_that_failed(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
-    insert = f"INSERT INTO `{bench.schema}`.t VALUES (1)".encode()
-    with bench.open() as sessions:
+def test_nothing_is_sent_behind_a_preparation_that_failed(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
+    insert = f"INSERT INTO `{harness.schema}`.t VALUES (1)".encode()
+    with harness.open() as sessions:
         writer = Writer(sessions.writer, max_packet=1 << 20)
         writer.prepare([[b"SET SESSION autocommit=1"], [b"SET SESSION no_such_variable=1"]])
         with pytest.raises(ServerError, match="no_such_variable"):
             writer.send(insert)
         with pytest.raises(ServerError, match="no_such_variable"):
             writer.forget()  # nobody goes on in such a session
-    assert bench.rows("SELECT * FROM t") == []
+    assert harness.rows("SELECT * FROM t") == []
 
 
 @pytest.mark.servers("mysql")
-def test_the_right_to_binlog_statements_alone_is_not_enough(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
-    user, grants = f"r_{bench.schema}", (bench.schema, bench.settings.state_schema)
-    bench.other.execute(f"CREATE USER {user} IDENTIFIED BY 'x'")
+def test_the_right_to_binlog_statements_alone_is_not_enough(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
+    user, grants = f"r_{harness.schema}", (harness.schema, harness.settings.state_schema)
+    harness.other.execute(f"CREATE USER {user} IDENTIFIED BY 'x'")
     for schema in grants:
-        bench.other.execute(f"GRANT ALL ON `{schema}`.* TO {user}")
-    bench.other.execute(f"GRANT BINLOG_ADMIN ON *.* TO {user}")
-    server = replace(bench.target, user=user, password=Secret("x"))
-    with SecondarySessions.open(bench.settings, server) as sessions:
+        harness.other.execute(f"GRANT ALL ON `{schema}`.* TO {user}")
+    harness.other.execute(f"GRANT BINLOG_ADMIN ON *.* TO {user}")
+    server = replace(harness.target, user=user, password=Secret("x"))
+    with SecondarySessions.open(harness.settings, server) as sessions:
         # What follows the format description, a SET of gtid_next, takes another one.
         assert not can_replay(sessions)
-    bench.other.execute(f"GRANT REPLICATION_APPLIER ON *.* TO {user}")
-    with SecondarySessions.open(bench.settings, server) as sessions:
+    harness.other.execute(f"GRANT REPLICATION_APPLIER ON *.* TO {user}")
+    with SecondarySessions.open(harness.settings, server) as sessions:
         assert can_replay(sessions)
-    bench.other.execute(f"DROP USER {user}")
+    harness.other.execute(f"DROP USER {user}")
 
 
-def test_nothing_that_has_come_yet_is_not_caught_up(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
-    start = bench.begin_here()
-    bench.on_primary("INSERT INTO t VALUES (1)")
+def test_nothing_that_has_come_yet_is_not_caught_up(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
+    start = harness.begin_here()
+    harness.on_primary("INSERT INTO t VALUES (1)")
     seen: list[tuple[Phase, Position | None]] = []
-    with bench.open() as sessions:
-        streaming = bench.streaming(sessions)
+    with harness.open() as sessions:
+        streaming = harness.streaming(sessions)
         take, is_late = streaming._reader.take, iter((True, True))
 
         def look() -> bool:
@@ -180,7 +181,7 @@ def test_nothing_that_has_come_yet_is_not_caught_up(bench: Bench) -> None:
             return False
 
         # What the primary has comes late twice, for this one reader.
-        streaming._reader.take = lambda seconds: () if next(is_late, False) else take(seconds)  # type: ignore[method-assign]
+        streaming._reader.take = lambda timeout: [] if next(is_late, False) else take(timeout)  # type: ignore[method-assign]
         streaming.run(until_caught_up=True, is_interrupted=look)
         seen.append((streaming._board.status.phase, streaming._board.status.position))
     assert (Phase.STREAMING, start) in seen

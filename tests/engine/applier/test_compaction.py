@@ -15,7 +15,7 @@ from replica_cli.core.settings import Apply, Batching, EngineChoice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 TABLES = {
     "plain": "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)",
@@ -40,8 +40,8 @@ WHOLE = Batching(transactions=10_000)
 
 
 @pytest.fixture(params=["auto", "sql"], autouse=True)
-def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
-    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)), batching=WHOLE)
+def _engine(harness: Harness, request: pytest.FixtureRequest) -> None:
+    harness.settings = replace(harness.settings, apply=Apply(engine=EngineChoice(request.param)), batching=WHOLE)
 
 
 def _changes(dice: random.Random, table: str) -> Iterator[str]:
@@ -65,62 +65,62 @@ def _changes(dice: random.Random, table: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_same_rows_are_left(bench: Bench, table: str) -> None:
-    bench.on_both(TABLES[table], *([CHILD] if table == "parent" else ()))
-    start = bench.begin_here()
+def test_the_same_rows_are_left(harness: Harness, table: str) -> None:
+    harness.on_both(TABLES[table], *([CHILD] if table == "parent" else ()))
+    start = harness.begin_here()
     dice = random.Random(table)
     changes = _changes(dice, table)
     for _ in range(200):
-        bench.source.begin()
+        harness.source.begin()
         for _ in range(dice.randrange(1, 6)):
             try:
-                bench.source.execute(next(changes))
+                harness.source.execute(next(changes))
             except ReplicaError:
                 continue
-        bench.source.rollback() if dice.randrange(8) == 0 else bench.source.commit()
-    bench.stream()
-    bench.assert_equal()
-    folded = bench.saved().row_count
+        harness.source.rollback() if dice.randrange(8) == 0 else harness.source.commit()
+    harness.stream()
+    harness.assert_equal()
+    folded = harness.saved().row_count
     # Each change counts, however few statements it took: one transaction at a time makes as many.
-    bench.begin_here(start)
-    bench.on_secondary("DELETE FROM t", *(["DELETE FROM child"] if table == "parent" else ()))
-    bench.stream(batching=Batching(transactions=1))
-    assert bench.saved().row_count == folded > 200
+    harness.begin_here(start)
+    harness.on_secondary("DELETE FROM t", *(["DELETE FROM child"] if table == "parent" else ()))
+    harness.stream(batching=Batching(transactions=1))
+    assert harness.saved().row_count == folded > 200
 
 
 @pytest.mark.parametrize("compacts", [True, False])
-def test_many_changes_become_few(bench: Bench, *, compacts: bool) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
-    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, 0)' for n in range(1, 51))}")
-    bench.begin_here()
+def test_many_changes_become_few(harness: Harness, *, compacts: bool) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+    harness.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, 0)' for n in range(1, 51))}")
+    harness.begin_here()
     # One transaction is in one batch for certain.
-    bench.source.begin()
+    harness.source.begin()
     for number in range(1, 51):
-        bench.on_primary(f"UPDATE t SET v = v + 1 WHERE id = {number}", f"UPDATE t SET v = v + 1 WHERE id = {number}")
-    bench.source.commit()
-    begin = _rows_updated(bench)
-    bench.stream(apply=replace(bench.settings.apply, compacts=compacts))
-    bench.assert_equal()
-    assert bench.saved().row_count == 100
+        harness.on_primary(f"UPDATE t SET v = v + 1 WHERE id = {number}", f"UPDATE t SET v = v + 1 WHERE id = {number}")
+    harness.source.commit()
+    begin = _rows_updated(harness)
+    harness.stream(apply=replace(harness.settings.apply, compacts=compacts))
+    harness.assert_equal()
+    assert harness.saved().row_count == 100
     # Each row once, or as a delete and an insert; our own tables take a few.
-    assert (_rows_updated(bench) - begin < 70) is compacts
+    assert (_rows_updated(harness) - begin < 70) is compacts
 
 
-def test_null_and_the_text_of_that_name_change_places(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) UNIQUE, w INT)")
-    bench.on_both("INSERT INTO t VALUES (1, NULL, 0), (2, 'NULL', 0), (3, 'c', 0)")
-    bench.begin_here()
-    bench.source.begin()
+def test_null_and_the_text_of_that_name_change_places(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) UNIQUE, w INT)")
+    harness.on_both("INSERT INTO t VALUES (1, NULL, 0), (2, 'NULL', 0), (3, 'c', 0)")
+    harness.begin_here()
+    harness.source.begin()
     # The row that takes the value is changed first, so its folded update comes before the one that gives the value up.
-    bench.on_primary("UPDATE t SET w = 1 WHERE id = 1", "UPDATE t SET v = NULL WHERE id = 2")
-    bench.on_primary("UPDATE t SET v = 'NULL' WHERE id = 1")
-    bench.on_primary(*("UPDATE t SET w = w + 1 WHERE id = 3" for _ in range(LEAST_EVENTS)))
-    bench.source.commit()
-    rolled_back = _counter(bench, "Handler_rollback")
-    bench.stream()
-    bench.assert_equal()
+    harness.on_primary("UPDATE t SET w = 1 WHERE id = 1", "UPDATE t SET v = NULL WHERE id = 2")
+    harness.on_primary("UPDATE t SET v = 'NULL' WHERE id = 1")
+    harness.on_primary(*("UPDATE t SET w = w + 1 WHERE id = 3" for _ in range(LEAST_EVENTS)))
+    harness.source.commit()
+    rolled_back = _counter(harness, "Handler_rollback")
+    harness.stream()
+    harness.assert_equal()
     # Nor was the batch refused first, and then applied change by change.
-    assert _counter(bench, "Handler_rollback") == rolled_back
+    assert _counter(harness, "Handler_rollback") == rolled_back
 
 
 PLAIN = {
@@ -149,40 +149,40 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "a BIGINT UNSIGNED DEFAULT 7, id INT, PRIMARY KEY (id, a)"])
-def test_values_come_out_of_one_statement_as_they_went_in(bench: Bench, key: str) -> None:
-    bench.on_primary("SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'")
+def test_values_come_out_of_one_statement_as_they_went_in(harness: Harness, key: str) -> None:
+    harness.on_primary("SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'")
     names = {f"c{n}": kind for n, kind in enumerate(PLAIN)}
-    bench.on_both(f"CREATE TABLE t ({key}, {', '.join(f'{name} {kind} NULL' for name, kind in names.items())})")
-    bench.on_both(f"INSERT INTO t (id) VALUES {', '.join(f'({n})' for n in range(80))}")
-    bench.begin_here()
-    bench.source.begin()
+    harness.on_both(f"CREATE TABLE t ({key}, {', '.join(f'{name} {kind} NULL' for name, kind in names.items())})")
+    harness.on_both(f"INSERT INTO t (id) VALUES {', '.join(f'({n})' for n in range(80))}")
+    harness.begin_here()
+    harness.source.begin()
     for number in range(80):
         chosen = {name: PLAIN[kind][number % len(PLAIN[kind])] for name, kind in names.items()}
         if number % 7 == 0:
             chosen[f"c{number % len(names)}"] = "NULL"
         assigned = ", ".join(f"{name} = {value}" for name, value in chosen.items())
-        bench.on_primary(f"UPDATE t SET {assigned} WHERE id = {number}")
+        harness.on_primary(f"UPDATE t SET {assigned} WHERE id = {number}")
     # As it was before: found all the same.
-    bench.on_primary(f"UPDATE t SET {', '.join(f'{name} = NULL' for name in names)} WHERE id = 79")
-    bench.source.commit()
-    before = _counter(bench, "Com_update_multi")
-    bench.stream()
-    bench.assert_equal()
-    is_sql = bench.settings.apply.engine is EngineChoice.SQL
-    assert (_counter(bench, "Com_update_multi") > before) is is_sql
+    harness.on_primary(f"UPDATE t SET {', '.join(f'{name} = NULL' for name in names)} WHERE id = 79")
+    harness.source.commit()
+    before = _counter(harness, "Com_update_multi")
+    harness.stream()
+    harness.assert_equal()
+    is_sql = harness.settings.apply.engine is EngineChoice.SQL
+    assert (_counter(harness, "Com_update_multi") > before) is is_sql
 
 
-def _rows_updated(bench: Bench) -> int:
-    return _counter(bench, "Handler_update")
+def _rows_updated(harness: Harness) -> int:
+    return _counter(harness, "Handler_update")
 
 
-def _counter(bench: Bench, name: str) -> int:
-    return int(str(bench.other.rows(f"SHOW GLOBAL STATUS LIKE '{name}'")[0][1]))
+def _counter(harness: Harness, name: str) -> int:
+    return int(str(harness.other.rows(f"SHOW GLOBAL STATUS LIKE '{name}'")[0][1]))
 
 
-def _fill(bench: Bench, first: int) -> None:
+def _fill(harness: Harness, first: int) -> None:
     """Make one batch of more than a few changes, none of which is in the way of anything."""
-    bench.on_primary(*(f"INSERT INTO t VALUES ({n}, 'filled', {n})" for n in range(first, first + LEAST_EVENTS)))
+    harness.on_primary(*(f"INSERT INTO t VALUES ({n}, 'filled', {n})" for n in range(first, first + LEAST_EVENTS)))
 
 
 CONFLICTS = {
@@ -205,69 +205,71 @@ CONFLICTS = {
 
 
 @pytest.mark.parametrize("name", CONFLICTS)
-def test_no_conflict_is_overlooked(bench: Bench, name: str) -> None:
+def test_no_conflict_is_overlooked(harness: Harness, name: str) -> None:
     changes, alone, error = CONFLICTS[name]
-    bench.on_both(TABLES["plain"], "INSERT INTO t VALUES (1, 'hidden', 1)")
-    bench.begin_here()
-    _fill(bench, 100)
-    before = bench.here()
-    bench.source.begin()
-    bench.on_primary(*changes)
-    bench.source.commit()
-    _fill(bench, 300)
-    bench.on_secondary(alone)
+    harness.on_both(TABLES["plain"], "INSERT INTO t VALUES (1, 'hidden', 1)")
+    harness.begin_here()
+    _fill(harness, 100)
+    before = harness.here()
+    harness.source.begin()
+    harness.on_primary(*changes)
+    harness.source.commit()
+    _fill(harness, 300)
+    harness.on_secondary(alone)
     with pytest.raises(error) as raised:
-        bench.stream()
-    assert raised.value.table == bench.name("t")
+        harness.stream()
+    assert raised.value.table == harness.name("t")
     assert str(before) in raised.value.message
     assert "hidden" not in raised.value.message
-    assert (bench.saved().position.file, bench.saved().position.pos) == (before.file, before.pos)
-    assert bench.rows("SELECT COUNT(*) FROM t WHERE id >= 100") == [(LEAST_EVENTS,)]
+    assert (harness.saved().position.file, harness.saved().position.pos) == (before.file, before.pos)
+    assert harness.rows("SELECT COUNT(*) FROM t WHERE id >= 100") == [(LEAST_EVENTS,)]
 
 
 @pytest.fixture
-def _names(bench: Bench) -> Iterator[None]:
-    bench.on_primary("SET GLOBAL binlog_row_metadata = FULL")
+def _names(harness: Harness) -> Iterator[None]:
+    harness.on_primary("SET GLOBAL binlog_row_metadata = FULL")
     yield
-    bench.on_primary("SET GLOBAL binlog_row_metadata = DEFAULT")
+    harness.on_primary("SET GLOBAL binlog_row_metadata = DEFAULT")
 
 
 @pytest.mark.usefixtures("_names")
-def test_a_column_of_its_own_keeps_what_it_holds(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)")
-    bench.on_secondary("ALTER TABLE t ADD own VARCHAR(20) DEFAULT 'default'")
-    bench.begin_here()
-    _fill(bench, 100)
-    bench.stream(batching=Batching(transactions=1))
-    bench.on_secondary("UPDATE t SET own = 'kept'")
-    bench.on_primary(*(f"UPDATE t SET w = 0 WHERE id = {n}" for n in range(100, 100 + LEAST_EVENTS)))
-    bench.stream()
-    assert bench.rows("SELECT own, w, COUNT(*) FROM t GROUP BY 1, 2") == [("kept", 0, LEAST_EVENTS)]
+def test_a_column_of_its_own_keeps_what_it_holds(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)")
+    harness.on_secondary("ALTER TABLE t ADD own VARCHAR(20) DEFAULT 'default'")
+    harness.begin_here()
+    _fill(harness, 100)
+    harness.stream(batching=Batching(transactions=1))
+    harness.on_secondary("UPDATE t SET own = 'kept'")
+    harness.on_primary(*(f"UPDATE t SET w = 0 WHERE id = {n}" for n in range(100, 100 + LEAST_EVENTS)))
+    harness.stream()
+    assert harness.rows("SELECT own, w, COUNT(*) FROM t GROUP BY 1, 2") == [("kept", 0, LEAST_EVENTS)]
 
 
 @pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
-def test_images_that_are_not_whole_among_whole_ones(bench: Bench, image: str) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v TEXT, w INT)")
-    bench.begin_here()
-    _fill(bench, 100)
+def test_images_that_are_not_whole_among_whole_ones(harness: Harness, image: str) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v TEXT, w INT)")
+    harness.begin_here()
+    _fill(harness, 100)
     for number in range(100, 100 + LEAST_EVENTS):
         wanted = image if number % 2 else "FULL"
-        bench.on_primary(f"SET SESSION binlog_row_image = {wanted}", f"UPDATE t SET w = -w WHERE id = {number}")
-        bench.on_primary(f"DELETE FROM t WHERE id = {number}" if number % 3 else f"UPDATE t SET v = 'x', w = {number}")
-    bench.on_primary("SET SESSION binlog_row_image = FULL")
-    bench.stream()
-    bench.assert_equal()
+        harness.on_primary(f"SET SESSION binlog_row_image = {wanted}", f"UPDATE t SET w = -w WHERE id = {number}")
+        harness.on_primary(
+            f"DELETE FROM t WHERE id = {number}" if number % 3 else f"UPDATE t SET v = 'x', w = {number}"
+        )
+    harness.on_primary("SET SESSION binlog_row_image = FULL")
+    harness.stream()
+    harness.assert_equal()
 
 
-def test_a_table_that_becomes_a_parent(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)")
-    bench.begin_here()
-    _fill(bench, 100)
-    bench.on_primary(CHILD)
+def test_a_table_that_becomes_a_parent(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT)")
+    harness.begin_here()
+    _fill(harness, 100)
+    harness.on_primary(CHILD)
     for number in range(100, 100 + LEAST_EVENTS):
-        bench.on_primary(f"INSERT INTO t VALUES ({number + 100}, 'x', 0)")
-        bench.on_primary(f"INSERT INTO child VALUES ({number}, {number + 100})")
-        bench.on_primary(f"UPDATE t SET w = 1 WHERE id = {number + 100}")
-    bench.stream()
-    bench.assert_equal()
-    assert bench.rows("SELECT COUNT(*) FROM child") == [(LEAST_EVENTS,)]
+        harness.on_primary(f"INSERT INTO t VALUES ({number + 100}, 'x', 0)")
+        harness.on_primary(f"INSERT INTO child VALUES ({number}, {number + 100})")
+        harness.on_primary(f"UPDATE t SET w = 1 WHERE id = {number + 100}")
+    harness.stream()
+    harness.assert_equal()
+    assert harness.rows("SELECT COUNT(*) FROM child") == [(LEAST_EVENTS,)]

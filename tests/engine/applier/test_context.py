@@ -6,18 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
-from fix_servers import covered_binaries
 
 from replica_cli.core.errors import ApplyRefused
+from tests.engine.applier.harness import Harness
+from tests.support.servers import covered_binaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerPool
+    from tests.support.servers import ServerPool
 
 # What the session is set to, and a statement whose outcome depends on it; then rows that show more of it.
-EFFECTS = {
+EFFECTS: dict[str, tuple[str, str | bytes]] = {
     "sql_mode ANSI_QUOTES": ("sql_mode = 'ANSI_QUOTES'", 'CREATE TABLE "q ""t" ("a b" INT DEFAULT 3)'),
     "sql_mode NO_BACKSLASH_ESCAPES": (
         "sql_mode = 'NO_BACKSLASH_ESCAPES'", r"CREATE TABLE t (v VARCHAR(20) DEFAULT 'a\', w VARCHAR(9) DEFAULT '\n')",
@@ -67,38 +67,40 @@ BEFORE = (
 )
 
 
-def tables(bench: Bench, *, on_primary: bool) -> list[tuple[str, str]]:
+def tables(harness: Harness, *, on_primary: bool) -> list[tuple[str, str]]:
     """Return every table's definition as its server writes it, and the schemas' defaults."""
-    session = bench.source if on_primary else bench.other
-    names = session.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", bench.schema)
+    session = harness.source if on_primary else harness.other
+    names = session.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", harness.schema)
     found = [(str(n), str(session.rows(f"SHOW CREATE TABLE `{n.replace('`', '``')}`")[0][1])) for (n,) in names]
     schemas = (
         "SELECT schema_name, default_collation_name FROM information_schema.schemata WHERE LEFT(schema_name, %s) = %s"
     )
-    found += [(str(s), str(c)) for s, c in session.rows(schemas, len(bench.schema), bench.schema) if "_state" not in s]
+    found += [
+        (str(s), str(c)) for s, c in session.rows(schemas, len(harness.schema), harness.schema) if "_state" not in s
+    ]
     return sorted(found)
 
 
-def run(bench: Bench, setting: str, statement: str | bytes) -> None:
-    with bench.primary.session(bench.schema) as session:
+def run(harness: Harness, setting: str, statement: str | bytes) -> None:
+    with harness.primary.session(harness.schema) as session:
         session.execute("SET SESSION sql_mode = DEFAULT")
         session.execute(f"SET SESSION {setting}")
-        text = statement.replace("{schema}", bench.schema) if isinstance(statement, str) else statement
+        text = statement.replace("{schema}", harness.schema) if isinstance(statement, str) else statement
         session.execute(text)
 
 
 @pytest.fixture
-def old(bench: Bench) -> Bench:
-    bench.on_both(*BEFORE)
-    schemas = ((bench.schema, bench.schema), (f"{bench.schema}_two", f"{bench.schema}_two"))
-    bench.settings = replace(bench.settings, selection=replace(bench.settings.selection, schemas=schemas))
-    bench.begin_here()
-    return bench
+def old(harness: Harness) -> Harness:
+    harness.on_both(*BEFORE)
+    schemas = ((harness.schema, harness.schema), (f"{harness.schema}_two", f"{harness.schema}_two"))
+    harness.settings = replace(harness.settings, selection=replace(harness.settings.selection, schemas=schemas))
+    harness.begin_here()
+    return harness
 
 
 @pytest.mark.covers("the session's context of a DDL", has_no_rows=True)
 @pytest.mark.parametrize("name", EFFECTS)
-def test_a_definition_is_the_same_on_both(old: Bench, name: str) -> None:
+def test_a_definition_is_the_same_on_both(old: Harness, name: str) -> None:
     run(old, *EFFECTS[name])
     # Behind it, one of a session that is as any: nothing of the first may be left.
     run(old, "timestamp = DEFAULT", "CREATE TABLE behind (v TIMESTAMP, w VARCHAR(3) CHARACTER SET utf8mb4, x DATE)")
@@ -110,7 +112,7 @@ def test_a_definition_is_the_same_on_both(old: Bench, name: str) -> None:
 
 @pytest.mark.parametrize("statement", CHARSETS)
 @pytest.mark.parametrize("collation", ["", "utf8mb4_bin", "DEFAULT"])
-def test_a_charset_without_its_collation(old: Bench, statement: str, collation: str) -> None:
+def test_a_charset_without_its_collation(old: Harness, statement: str, collation: str) -> None:
     has_map = bool(old.source.rows("SHOW VARIABLES LIKE 'character_set_collations'"))
     setting = "timestamp = DEFAULT"
     if has_map and collation != "DEFAULT":
@@ -124,13 +126,13 @@ def test_a_charset_without_its_collation(old: Bench, statement: str, collation: 
 
 
 @pytest.fixture
-def other_version(server_pool: ServerPool, bench: Bench) -> Iterator[Bench]:
+def other_version(server_pool: ServerPool, harness: Harness) -> Iterator[Harness]:
     """The same flavour, another version on the secondary."""
-    mine = bench.primary.binary
+    mine = harness.primary.binary
     other = next((b for b in covered_binaries() if b.flavour == mine.flavour and b != mine), None)
     if other is None:
         pytest.skip("one version alone is covered")
-    made = Bench(bench.primary, server_pool.get(other, "secondary"), bench.schema)
+    made = Harness(harness.primary, server_pool.get(other, "secondary"), harness.schema)
     yield made
     made.close()
 
@@ -138,39 +140,39 @@ def other_version(server_pool: ServerPool, bench: Bench) -> Iterator[Bench]:
 @pytest.mark.parametrize("statement", [CHARSETS[0], *CHARSETS[3:5]])
 @pytest.mark.parametrize("collation", [None, "utf8mb4_bin", ""])
 def test_a_charset_without_its_collation_on_another_version(
-    other_version: Bench, statement: str, collation: str | None
+    other_version: Harness, statement: str, collation: str | None
 ) -> None:
-    bench = other_version
-    has_map = bool(bench.source.rows("SHOW VARIABLES LIKE 'character_set_collations'"))
+    harness = other_version
+    has_map = bool(harness.source.rows("SHOW VARIABLES LIKE 'character_set_collations'"))
     if collation is not None and not has_map:
         pytest.skip("sessions of this version have no such map")
-    bench.on_both(*BEFORE[:1])
-    for session in (bench.source, bench.other):
-        session.execute(f"ALTER DATABASE `{bench.schema}` COLLATE utf8mb4_general_ci")
-    bench.begin_here()
+    harness.on_both(*BEFORE[:1])
+    for session in (harness.source, harness.other):
+        session.execute(f"ALTER DATABASE `{harness.schema}` COLLATE utf8mb4_general_ci")
+    harness.begin_here()
     setting = (
         f"character_set_collations = '{collation and 'utf8mb4=' + collation}'"
         if collation is not None
         else "timestamp = DEFAULT"
     )
-    run(bench, setting, statement)
-    bench.stream()
-    assert collations(bench, on_primary=False) == collations(bench, on_primary=True)
+    run(harness, setting, statement)
+    harness.stream()
+    assert collations(harness, on_primary=False) == collations(harness, on_primary=True)
 
 
 @pytest.mark.servers("mariadb", "11.8")
-def test_a_collation_that_cannot_be_said_is_refused(other_version: Bench) -> None:
-    bench = other_version
-    bench.begin_here()
-    bench.on_primary("CREATE TABLE t (v NCHAR(3))")
+def test_a_collation_that_cannot_be_said_is_refused(other_version: Harness) -> None:
+    harness = other_version
+    harness.begin_here()
+    harness.on_primary("CREATE TABLE t (v NCHAR(3))")
     with pytest.raises(ApplyRefused, match="CHARACTER SET utf8mb3"):
-        bench.stream()
+        harness.stream()
 
 
-def collations(bench: Bench, *, on_primary: bool) -> list[tuple[object, ...]]:
-    session = bench.source if on_primary else bench.other
+def collations(harness: Harness, *, on_primary: bool) -> list[tuple[object, ...]]:
+    session = harness.source if on_primary else harness.other
     return session.rows(
         "SELECT table_name, column_name, collation_name FROM information_schema.columns WHERE table_schema = %s "
         "ORDER BY 1, 2",
-        bench.schema,
+        harness.schema,
     )

@@ -6,20 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
 
 from replica_cli.core.charsets import UCA1400_COLLATIONS
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import TableState
 from replica_cli.mysql.collations import read_collations
+from tests.engine.applier.harness import Harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 STATEMENTS = {
     "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) CHARACTER SET utf8mb4, b TEXT CHARACTER SET latin1)": "bare",
@@ -42,38 +41,38 @@ CROSSINGS = {
 
 
 @pytest.fixture(params=CROSSINGS)
-def crossing(request: pytest.FixtureRequest, server_factory: ServerFactory) -> Iterator[tuple[Bench, str, str, str]]:
+def crossing(request: pytest.FixtureRequest, server_factory: ServerFactory) -> Iterator[tuple[Harness, str, str, str]]:
     source, target, bare, (own, there) = CROSSINGS[request.param]
-    bench = Bench(server_factory(*source), server_factory(*target), "crossed")
-    yield bench, bare, own, there
-    bench.close()
+    harness = Harness(server_factory(*source), server_factory(*target), "crossed")
+    yield harness, bare, own, there
+    harness.close()
 
 
-def test_collations_go_by_the_name_that_they_have_here(crossing: tuple[Bench, str, str, str]) -> None:
-    bench, bare, own, there = crossing
+def test_collations_go_by_the_name_that_they_have_here(crossing: tuple[Harness, str, str, str]) -> None:
+    harness, bare, own, there = crossing
     for statement, meant in STATEMENTS.items():
-        bench.on_primary("DROP TABLE IF EXISTS t")
-        bench.on_secondary("DROP TABLE IF EXISTS t")
-        bench.begin_here()
-        bench.on_primary(statement.format(own=own), "INSERT INTO t (id, a) VALUES (1, 'é')")
-        bench.stream()
+        harness.on_primary("DROP TABLE IF EXISTS t")
+        harness.on_secondary("DROP TABLE IF EXISTS t")
+        harness.begin_here()
+        harness.on_primary(statement.format(own=own), "INSERT INTO t (id, a) VALUES (1, 'é')")
+        harness.stream()
         asked = "SELECT collation_name FROM information_schema.columns WHERE table_schema = 'crossed' "
-        found = bench.rows(asked + "AND table_name = 't' AND column_name = 'a'")
+        found = harness.rows(asked + "AND table_name = 't' AND column_name = 'a'")
         assert found == [({"bare": bare, "own": there}.get(meant, meant),)], statement
-        assert bench.rows("SELECT a FROM t") == [("é",)]
-        default = bench.rows("SELECT column_default FROM information_schema.columns WHERE table_schema = 'crossed' "
+        assert harness.rows("SELECT a FROM t") == [("é",)]
+        default = harness.rows("SELECT column_default FROM information_schema.columns WHERE table_schema = 'crossed' "
                              "AND table_name = 't' AND column_name = 'a'")  # fmt: skip
         assert ("COLLATE" in str(default[0][0])) is ("DEFAULT 'COLLATE" in statement)
 
 
 def test_what_has_no_equal_here_is_refused_by_name(server_factory: ServerFactory) -> None:
-    bench = Bench(server_factory("mariadb", "11.8"), server_factory("mysql"), "crossed")
+    harness = Harness(server_factory("mariadb", "11.8"), server_factory("mysql"), "crossed")
     for charset in ("utf8mb3", "ucs2"):
-        bench.begin_here()
-        bench.on_primary(f"CREATE TABLE {charset} (id INT PRIMARY KEY, a VARCHAR(9) CHARACTER SET {charset})")
+        harness.begin_here()
+        harness.on_primary(f"CREATE TABLE {charset} (id INT PRIMARY KEY, a VARCHAR(9) CHARACTER SET {charset})")
         with pytest.raises(ApplyRefused, match=f"CHARACTER SET {charset}"):
-            bench.stream()
-    bench.close()
+            harness.stream()
+    harness.close()
 
 
 @pytest.mark.servers("mariadb", version=">=10.10")
@@ -96,34 +95,34 @@ MODES = (
 @pytest.mark.parametrize("name", CROSSINGS)
 def test_a_statement_means_what_it_meant_in_its_mode(server_factory: ServerFactory, name: str) -> None:
     source, target, *_ = CROSSINGS[name]
-    bench = Bench(server_factory(*source), server_factory(*target), "crossed")
+    harness = Harness(server_factory(*source), server_factory(*target), "crossed")
     for mode, statements in MODES:
-        bench.begin_here()
-        with bench.primary.session("crossed") as session:
+        harness.begin_here()
+        with harness.primary.session("crossed") as session:
             session.execute(f"SET SESSION sql_mode = '{mode}'")
             for statement in statements:
                 session.execute(statement)
-        bench.stream()
-        bench.assert_equal()
-        bench.on_primary("DROP TABLE t")
-        bench.stream()
-    bench.close()
+        harness.stream()
+        harness.assert_equal()
+        harness.on_primary("DROP TABLE t")
+        harness.stream()
+    harness.close()
 
 
 def test_utf8_is_what_it_is_on_the_primary(server_factory: ServerFactory) -> None:
-    bench = Bench(server_factory("mariadb", "11.8", old_mode=""), server_factory("mysql"), "crossed")
-    bench.begin_here()
-    bench.on_primary(
+    harness = Harness(server_factory("mariadb", "11.8", old_mode=""), server_factory("mysql"), "crossed")
+    harness.begin_here()
+    harness.on_primary(
         "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8 COLLATE utf8_bin, w TEXT CHARSET utf8)",
         "INSERT INTO t VALUES (1, '🙂', '🙂')",
     )
-    bench.stream()
+    harness.stream()
     asked = (
         "SELECT character_set_name FROM information_schema.columns WHERE table_schema = 'crossed' AND table_name = 't'"
     )
-    assert bench.rows(f"{asked} AND character_set_name IS NOT NULL") == [("utf8mb4",), ("utf8mb4",)]
-    assert bench.rows("SELECT v, w FROM t") == [("🙂", "🙂")]
-    bench.close()
+    assert harness.rows(f"{asked} AND character_set_name IS NOT NULL") == [("utf8mb4",), ("utf8mb4",)]
+    assert harness.rows("SELECT v, w FROM t") == [("🙂", "🙂")]
+    harness.close()
 
 
 @pytest.mark.parametrize("engine", EngineChoice)
@@ -131,16 +130,16 @@ def test_a_value_that_an_older_release_cannot_hold_fails_its_table(
     server_factory: ServerFactory, engine: EngineChoice
 ) -> None:
     """The older server says of a row image with a TIMESTAMP after 2038 that its engine failed, as of a full disk."""
-    bench = Bench(server_factory("mariadb", "11.8"), server_factory("mariadb", "10.11"), "crossed")
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, at TIMESTAMP NULL)", "CREATE TABLE u (id INT PRIMARY KEY)")
-    bench.begin_here()
-    bench.on_primary("INSERT INTO t VALUES (1, '2038-01-01')", "INSERT INTO t VALUES (2, '2050-01-01')")
-    bench.on_primary("INSERT INTO u VALUES (1)")
-    bench.follow(apply=replace(bench.settings.apply, engine=engine, table_failures=2))
-    assert bench.tables.load()[bench.name("t")].state is TableState.QUARANTINED
-    assert bench.rows("SELECT id FROM t") == [(1,)]
-    assert bench.rows("SELECT id FROM u") == [(1,)]
-    bench.close()
+    harness = Harness(server_factory("mariadb", "11.8"), server_factory("mariadb", "10.11"), "crossed")
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, at TIMESTAMP NULL)", "CREATE TABLE u (id INT PRIMARY KEY)")
+    harness.begin_here()
+    harness.on_primary("INSERT INTO t VALUES (1, '2038-01-01')", "INSERT INTO t VALUES (2, '2050-01-01')")
+    harness.on_primary("INSERT INTO u VALUES (1)")
+    harness.follow(apply=replace(harness.settings.apply, engine=engine, table_failures=2))
+    assert harness.tables.load()[harness.name("t")].state is TableState.QUARANTINED
+    assert harness.rows("SELECT id FROM t") == [(1,)]
+    assert harness.rows("SELECT id FROM u") == [(1,)]
+    harness.close()
 
 
 # What the other flavour does not know of a schema.
@@ -155,22 +154,22 @@ def test_an_option_of_a_schema_that_this_flavour_lacks_does_not_stop_the_stream(
     server_factory: ServerFactory, crossing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, target, option = OPTIONS[crossing]
-    bench = Bench(server_factory(*source), server_factory(*target), "crossed")
-    schemas = (*bench.settings.selection.schemas, ("made", "made"))
-    bench.settings = replace(bench.settings, selection=replace(bench.settings.selection, schemas=schemas))
-    bench.begin_here()
-    bench.on_primary(f"CREATE DATABASE made CHARACTER SET latin1 {option}")
-    bench.stream()
+    harness = Harness(server_factory(*source), server_factory(*target), "crossed")
+    schemas = (*harness.settings.selection.schemas, ("made", "made"))
+    harness.settings = replace(harness.settings, selection=replace(harness.settings.selection, schemas=schemas))
+    harness.begin_here()
+    harness.on_primary(f"CREATE DATABASE made CHARACTER SET latin1 {option}")
+    harness.stream()
     assert "nothing else of the statement, and the stream goes on" in caplog.text
-    assert _charset(bench) == [("latin1",)]
-    bench.on_primary(f"ALTER DATABASE made CHARACTER SET ascii {option}", "CREATE TABLE made.t (word CHAR(5))")
-    bench.stream()
-    assert _charset(bench) == [("ascii",)]
-    bench.close()
+    assert _charset(harness) == [("latin1",)]
+    harness.on_primary(f"ALTER DATABASE made CHARACTER SET ascii {option}", "CREATE TABLE made.t (word CHAR(5))")
+    harness.stream()
+    assert _charset(harness) == [("ascii",)]
+    harness.close()
 
 
-def _charset(bench: Bench) -> list[tuple[object, ...]]:
-    return bench.rows("SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = 'made'")
+def _charset(harness: Harness) -> list[tuple[object, ...]]:
+    return harness.rows("SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = 'made'")
 
 
 # Defaults of schemas that the other flavour lacks: a collation, or the charset itself; and what comes in their place.
@@ -185,26 +184,26 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("way", ["create", "replace", "alter", "copy"])
-def test_a_schema_whose_default_is_not_there_has_one_that_is(crossing: tuple[Bench, str, str, str], way: str) -> None:
-    bench = crossing[0]
-    defaults = DEFAULTS["mariadb" if bench.is_mariadb else "mysql"]
+def test_a_schema_whose_default_is_not_there_has_one_that_is(crossing: tuple[Harness, str, str, str], way: str) -> None:
+    harness = crossing[0]
+    defaults = DEFAULTS["mariadb" if harness.is_mariadb else "mysql"]
     names = {f"crossed_{number}": text for number, text in enumerate(defaults)}
-    selection = replace(bench.settings.selection, schemas=tuple((n, n) for n in ("crossed", *names)))
-    bench.settings = replace(bench.settings, selection=selection)
-    bench.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
-    if way == "replace" and not bench.is_mariadb:
+    selection = replace(harness.settings.selection, schemas=tuple((n, n) for n in ("crossed", *names)))
+    harness.settings = replace(harness.settings, selection=selection)
+    harness.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    if way == "replace" and not harness.is_mariadb:
         pytest.skip("MySQL has no CREATE OR REPLACE DATABASE")
     if way in ("alter", "replace"):
-        bench.on_both(*(f"CREATE DATABASE {name}" for name in names))
+        harness.on_both(*(f"CREATE DATABASE {name}" for name in names))
     if way != "copy":
-        bench.on_secondary("CREATE TABLE t (id INT PRIMARY KEY)")
-        bench.begin_here()
+        harness.on_secondary("CREATE TABLE t (id INT PRIMARY KEY)")
+        harness.begin_here()
     verb = {"alter": "ALTER", "replace": "CREATE OR REPLACE"}.get(way, "CREATE")
-    bench.on_primary(*(f"{verb} DATABASE {name} CHARACTER SET {text}" for name, text in names.items()))
-    bench.on_primary("INSERT INTO t VALUES (1)")
-    bench.follow()
-    assert bench.rows("SELECT id FROM t") == [(1,)]
-    made = bench.rows(
+    harness.on_primary(*(f"{verb} DATABASE {name} CHARACTER SET {text}" for name, text in names.items()))
+    harness.on_primary("INSERT INTO t VALUES (1)")
+    harness.follow()
+    assert harness.rows("SELECT id FROM t") == [(1,)]
+    made = harness.rows(
         "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name IN "
         f"({', '.join(map(repr, names))}) ORDER BY schema_name"
     )

@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.applier.killer import KilledError, Killer, die_behind
 
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.core.errors import ReplicaError, TableChangedInWindow
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.resync.copying import ask_for_copies
 from replica_cli.worker import worker as worker_module
+from tests.engine.applier.killer import KilledError, Killer, die_behind
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 # A setting of one session that is not in the log, and a statement that it changes.
 UNTOLD = {
@@ -28,156 +29,157 @@ UNTOLD = {
 }
 
 
-def in_session(bench: Bench, setting: str, *statements: str) -> None:
-    with bench.primary.session(bench.schema) as session:
+def in_session(harness: Harness, setting: str, *statements: str) -> None:
+    with harness.primary.session(harness.schema) as session:
         session.execute(f"SET SESSION {setting}")
         for statement in statements:
             session.execute(statement)
 
 
-def test_a_table_that_became_another_is_copied_again_and_once(bench: Bench) -> None:
-    setting, statement, difference = UNTOLD[bench.primary.binary.flavour]
-    bench.begin_here()
-    in_session(bench, setting, statement)
+def test_a_table_that_became_another_is_copied_again_and_once(harness: Harness) -> None:
+    setting, statement, difference = UNTOLD[harness.primary.binary.flavour]
+    harness.begin_here()
+    in_session(harness, setting, statement)
     with pytest.raises(TableChangedInWindow, match=f"{difference}: .* on the primary, .* on the secondary") as met:
-        bench.stream()
-    assert met.value.tables == (bench.name("t"),)
+        harness.stream()
+    assert met.value.tables == (harness.name("t"),)
     # As long as nobody alters it again: a copy that comes out the same is not made for ever.
-    bench.altered.forget(bench.name("t"))
-    bench.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
-    bench.stream()
-    assert bench.altered.before == {}
+    harness.altered.forget(harness.name("t"))
+    harness.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
+    harness.stream()
+    assert harness.altered.before == {}
 
 
-def test_a_table_that_was_renamed_meanwhile(bench: Bench) -> None:
-    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
-    bench.begin_here()
-    in_session(bench, setting, statement, "ALTER TABLE t RENAME TO u, ADD x INT", "ALTER TABLE u RENAME TO w")
+def test_a_table_that_was_renamed_meanwhile(harness: Harness) -> None:
+    setting, statement, _ = UNTOLD[harness.primary.binary.flavour]
+    harness.begin_here()
+    in_session(harness, setting, statement, "ALTER TABLE t RENAME TO u, ADD x INT", "ALTER TABLE u RENAME TO w")
     with pytest.raises(TableChangedInWindow) as met:
-        bench.stream()
-    assert met.value.tables == (bench.name("w"),)
+        harness.stream()
+    assert met.value.tables == (harness.name("w"),)
 
 
 @pytest.mark.parametrize("place", ["before", "behind", "renamed"])
 def test_a_process_that_was_killed_leaves_it_to_the_next_one(
-    bench: Bench, place: str, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
-    bench.begin_here()
-    in_session(bench, setting, statement, "RENAME TABLE t TO u")
+    setting, statement, _ = UNTOLD[harness.primary.binary.flavour]
+    harness.begin_here()
+    in_session(harness, setting, statement, "RENAME TABLE t TO u")
     killer = Killer("before" if place == "before" else "behind", left=2 if place == "renamed" else 1)
     with monkeypatch.context() as patched:
         killer.arm(patched)
         with pytest.raises(KilledError):
-            bench.stream()
-    bench.altered = AlteredTables()
+            harness.stream()
+    harness.altered = AlteredTables()
     with pytest.raises(TableChangedInWindow) as met:
-        bench.stream()
-    assert met.value.tables == (bench.name("u"),)
-    bench.altered.forget(bench.name("u"))
-    bench.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
-    bench.stream()
-    assert bench.rows(f"SELECT table_name FROM `{bench.settings.state_schema}`.uncompared_table") == []
+        harness.stream()
+    assert met.value.tables == (harness.name("u"),)
+    harness.altered.forget(harness.name("u"))
+    harness.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
+    harness.stream()
+    assert harness.rows(f"SELECT table_name FROM `{harness.settings.state_schema}`.uncompared_table") == []
 
 
 @pytest.mark.parametrize("place", ["CREATE TABLE", "RENAME TABLE"])
-def test_a_connection_that_was_lost_behind_the_statement(bench: Bench, place: str) -> None:
-    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
-    bench.begin_here()
-    in_session(bench, setting, statement, "RENAME TABLE t TO u")
-    with bench.open() as sessions:
-        streaming = bench.streaming(sessions)
-        die_behind(sessions.writer, bench, place, before_its_answer=True)
+def test_a_connection_that_was_lost_behind_the_statement(harness: Harness, place: str) -> None:
+    setting, statement, _ = UNTOLD[harness.primary.binary.flavour]
+    harness.begin_here()
+    in_session(harness, setting, statement, "RENAME TABLE t TO u")
+    with harness.open() as sessions:
+        streaming = harness.streaming(sessions)
+        die_behind(sessions.writer, harness, place, before_its_answer=True)
         with pytest.raises(ReplicaError):
             streaming.run(until_caught_up=True)
     with pytest.raises(TableChangedInWindow) as met:
-        bench.stream()
-    assert met.value.tables == (bench.name("u"),)
+        harness.stream()
+    assert met.value.tables == (harness.name("u"),)
 
 
-def test_a_copy_that_could_not_be_asked_for_is_asked_for_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting, statement, _ = UNTOLD[bench.primary.binary.flavour]
-    bench.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
-    bench.begin_here()
-    in_session(bench, setting, statement)
+def test_a_copy_that_could_not_be_asked_for_is_asked_for_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, statement, _ = UNTOLD[harness.primary.binary.flavour]
+    harness.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
+    harness.begin_here()
+    in_session(harness, setting, statement)
     asked: list[object] = []
-    ask = worker_module.ask_for_copies
 
     def failing(*args: Any) -> None:
         asked.append(args)
         if len(asked) == 1:
             raise ServerError(2013, "lost", "primary", remedy=Remedy.RECONNECT)
-        ask(*args)
+        ask_for_copies(*args)
 
     monkeypatch.setattr(worker_module, "ask_for_copies", failing)
-    assert bench.work().failure is None
+    assert harness.work().failure is None
     assert len(asked) == 2
-    bench.assert_equal()
+    harness.assert_equal()
 
 
 @pytest.mark.servers("mariadb")
 @pytest.mark.parametrize("engine", ["auto", "sql"])
-def test_rows_that_do_not_fit_what_a_statement_made_are_no_drift(bench: Bench, engine: str) -> None:
-    bench.begin_here()
+def test_rows_that_do_not_fit_what_a_statement_made_are_no_drift(harness: Harness, engine: str) -> None:
+    harness.begin_here()
     in_session(
-        bench, "old_mode = ''", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8)",
+        harness, "old_mode = ''", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8)",
         "INSERT INTO t VALUES (1, 'x')", "CREATE TABLE u (id INT PRIMARY KEY)", "INSERT INTO u VALUES (1)",
     )  # fmt: skip
     with pytest.raises(TableChangedInWindow, match="after a statement of the stream") as met:
-        bench.stream(apply=replace(bench.settings.apply, engine=EngineChoice(engine)))
-    assert met.value.tables == (bench.name("t"),)
+        harness.stream(apply=replace(harness.settings.apply, engine=EngineChoice(engine)))
+    assert met.value.tables == (harness.name("t"),)
 
 
-def test_what_somebody_changed_on_the_secondary_is_left_alone(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL, w VARCHAR(9))")
-    bench.on_secondary("ALTER TABLE t MODIFY v BIGINT NULL, ADD KEY mine (v)")
-    bench.begin_here()
-    bench.on_primary("ALTER TABLE t ADD x VARCHAR(9) NOT NULL DEFAULT 'é'", "CREATE INDEX by_w ON t (w)")
-    bench.stream()
-    assert bench.altered.before == {}
+def test_what_somebody_changed_on_the_secondary_is_left_alone(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL, w VARCHAR(9))")
+    harness.on_secondary("ALTER TABLE t MODIFY v BIGINT NULL, ADD KEY mine (v)")
+    harness.begin_here()
+    harness.on_primary("ALTER TABLE t ADD x VARCHAR(9) NOT NULL DEFAULT 'é'", "CREATE INDEX by_w ON t (w)")
+    harness.stream()
+    assert harness.altered.before == {}
 
 
-def test_statements_that_are_on_their_way_are_no_difference(bench: Bench) -> None:
-    bench.begin_here()
+def test_statements_that_are_on_their_way_are_no_difference(harness: Harness) -> None:
+    harness.begin_here()
     for number in range(12):
-        bench.on_primary(
+        harness.on_primary(
             f"CREATE TABLE t{number} (id INT PRIMARY KEY, v VARCHAR(9))",
             f"ALTER TABLE t{number} MODIFY v TEXT NOT NULL",
             f"ALTER TABLE t{number} ADD UNIQUE KEY (id), ADD w INT",
             f"ALTER TABLE t{number} DROP w, DROP PRIMARY KEY",
         )
-    bench.on_primary("DROP TABLE t1", "RENAME TABLE t2 TO moved")
-    bench.stream()
-    assert bench.altered.before == {}
-    bench.assert_equal()
+    harness.on_primary("DROP TABLE t1", "RENAME TABLE t2 TO moved")
+    harness.stream()
+    assert harness.altered.before == {}
+    harness.assert_equal()
 
 
-def test_a_schemas_default_that_a_later_statement_changed(bench: Bench) -> None:
+def test_a_schemas_default_that_a_later_statement_changed(harness: Harness) -> None:
     # Of a default of then the primary tells nothing: the wrong guess is noticed.
-    bench.begin_here()
-    bench.on_primary(
-        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))", f"ALTER DATABASE `{bench.schema}` CHARACTER SET latin1"
+    harness.begin_here()
+    harness.on_primary(
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))", f"ALTER DATABASE `{harness.schema}` CHARACTER SET latin1"
     )
     with pytest.raises(TableChangedInWindow, match="t: table collation"):
-        bench.stream()
+        harness.stream()
 
 
 @pytest.mark.servers("mariadb", "10.11")
-def test_a_statement_that_changed_nothing_here(bench: Bench) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v TEXT CHARACTER SET utf8mb3)")
-    bench.begin_here()
-    in_session(bench, "old_mode = ''", "ALTER TABLE t MODIFY v TEXT CHARACTER SET utf8")
+def test_a_statement_that_changed_nothing_here(harness: Harness) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v TEXT CHARACTER SET utf8mb3)")
+    harness.begin_here()
+    in_session(harness, "old_mode = ''", "ALTER TABLE t MODIFY v TEXT CHARACTER SET utf8")
     with pytest.raises(TableChangedInWindow, match="t: charset v: utf8mb4 on the primary"):
-        bench.stream()
+        harness.stream()
 
 
 @pytest.mark.servers("mariadb")
 def test_row_versions_that_are_written_in_doubt_are_compared_after_a_kill(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING")
-    bench.begin_here()
-    bench.on_primary(
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING")
+    harness.begin_here()
+    harness.on_primary(
         "INSERT INTO t VALUES (1)",
         "SET SESSION system_versioning_alter_history = 'KEEP'",
         "ALTER TABLE t ADD n INT DEFAULT 5",
@@ -189,10 +191,10 @@ def test_row_versions_that_are_written_in_doubt_are_compared_after_a_kill(
     with monkeypatch.context() as patch:
         patch.setattr("replica_cli.applier.ddl_decisions.DdlDecisions.decide", die)
         with pytest.raises(KilledError):
-            bench.stream()
-    assert bench.rows("SELECT id FROM t") == [(1,)]
-    assert bench.rows(f"SELECT table_name FROM {bench.settings.state_schema}.uncompared_table") == [("t",)]
-    bench.altered = AlteredTables()
-    bench.stream()
-    assert bench.altered.before == {}
-    assert bench.rows(f"SELECT table_name FROM {bench.settings.state_schema}.uncompared_table") == []
+            harness.stream()
+    assert harness.rows("SELECT id FROM t") == [(1,)]
+    assert harness.rows(f"SELECT table_name FROM {harness.settings.state_schema}.uncompared_table") == [("t",)]
+    harness.altered = AlteredTables()
+    harness.stream()
+    assert harness.altered.before == {}
+    assert harness.rows(f"SELECT table_name FROM {harness.settings.state_schema}.uncompared_table") == []

@@ -16,9 +16,8 @@ from replica_cli.worker import streaming
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.applier.bench import Bench
-
     from replica_cli.mysql.session import Row
+    from tests.engine.applier.harness import Harness
 
 HARMFUL = {
     "renamed": ("CHANGE v w INT", "column v is gone"),
@@ -29,18 +28,18 @@ HARMFUL = {
 
 
 @pytest.fixture(params=["auto", "sql"])
-def live(bench: Bench, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
+def live(harness: Harness, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Harness:
+    harness.settings = replace(harness.settings, apply=Apply(engine=EngineChoice(request.param)))
     monkeypatch.setattr(streaming, "WATCH_SECONDS", 0.0)
     monkeypatch.setattr(streaming, "_REST_SECONDS", 0.0)
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(10), v INT)")
-    bench.begin_here()
-    bench.on_primary("INSERT INTO t VALUES (1, 'a', 1)")
-    return bench
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(10), v INT)")
+    harness.begin_here()
+    harness.on_primary("INSERT INTO t VALUES (1, 'a', 1)")
+    return harness
 
 
 @pytest.mark.parametrize("name", HARMFUL)
-def test_a_column_that_is_in_use_changes(live: Bench, name: str) -> None:
+def test_a_column_that_is_in_use_changes(live: Harness, name: str) -> None:
     alter, said = HARMFUL[name]
     rounds = iter(range(1000))
 
@@ -56,7 +55,7 @@ def test_a_column_that_is_in_use_changes(live: Bench, name: str) -> None:
     assert "transfer --table" in (drift.value.hint or "")
 
 
-def test_an_index_of_its_own_is_no_harm(live: Bench) -> None:
+def test_an_index_of_its_own_is_no_harm(live: Harness) -> None:
     ids = [1]
 
     def work() -> bool:
@@ -76,16 +75,16 @@ def test_an_index_of_its_own_is_no_harm(live: Bench) -> None:
     assert live.rows("SELECT COUNT(*) FROM t") == [(6,)]
 
 
-def test_columns_are_asked_for_only_of_tables_that_differ(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_are_asked_for_only_of_tables_that_differ(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = (
         "INT UNSIGNED, b DECIMAL(9,2), c DATETIME(3)",
         "ENUM('ä', 'it''s', 'x,y') COLLATE utf8mb4_bin, b TEXT CHARACTER SET latin1, c LONGBLOB, d JSON",
         "INT, `größe` INT AS (a + 1) STORED, c VARCHAR(9) CHARACTER SET utf8mb3",
     )
-    names = [bench.name(f"t{number}") for number in range(len(kinds))]
+    names = [harness.name(f"t{number}") for number in range(len(kinds))]
     for name, kind in zip(names, kinds, strict=True):
-        bench.other.execute(f"CREATE TABLE {name.table} (id INT PRIMARY KEY, a {kind})")
-    definitions = Definitions(bench.other, bench.settings.selection, from_mariadb=bench.is_mariadb)
+        harness.other.execute(f"CREATE TABLE {name.table} (id INT PRIMARY KEY, a {kind})")
+    definitions = Definitions(harness.other, harness.settings.selection, from_mariadb=harness.is_mariadb)
     for name in names:
         definitions.get(name)
     asked: list[int] = []
@@ -99,9 +98,9 @@ def test_columns_are_asked_for_only_of_tables_that_differ(bench: Bench, monkeypa
     assert definitions.check() == []
     assert asked == [1]
     # A column that comes is no harm, but the table is not as it was.
-    bench.other.execute(f"ALTER TABLE {names[1].table} ADD COLUMN e INT")
+    harness.other.execute(f"ALTER TABLE {names[1].table} ADD COLUMN e INT")
     assert definitions.check() == [names[1]]
     assert asked == [1, 1, 1]
-    bench.other.execute(f"ALTER TABLE {names[2].table} MODIFY c VARCHAR(9) CHARACTER SET utf8mb4")
+    harness.other.execute(f"ALTER TABLE {names[2].table} MODIFY c VARCHAR(9) CHARACTER SET utf8mb4")
     with pytest.raises(Drift, match="column c is"):
         definitions.check()

@@ -13,7 +13,7 @@ from replica_cli.applier import sql_engine
 from replica_cli.core.settings import EngineChoice
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 TABLES = (
     "CREATE TABLE t (id INT PRIMARY KEY, n INT, word VARCHAR(9), x FLOAT, doc JSON)",
@@ -31,12 +31,12 @@ CHANGES = (
 
 
 @pytest.fixture(params=[True, False], ids=["compact", "single"])
-def table(bench: Bench, request: pytest.FixtureRequest) -> Bench:
-    apply = replace(bench.settings.apply, engine=EngineChoice.SQL, compacts=request.param)
-    bench.settings = replace(bench.settings, apply=apply)
-    bench.on_both(*TABLES)
-    bench.begin_here()
-    return bench
+def table(harness: Harness, request: pytest.FixtureRequest) -> Harness:
+    apply = replace(harness.settings.apply, engine=EngineChoice.SQL, compacts=request.param)
+    harness.settings = replace(harness.settings, apply=apply)
+    harness.on_both(*TABLES)
+    harness.begin_here()
+    return harness
 
 
 def differing(text: str) -> dict[str, int]:
@@ -47,7 +47,7 @@ def differing(text: str) -> dict[str, int]:
     return found
 
 
-def test_rows_that_differ_are_counted_by_table(table: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_rows_that_differ_are_counted_by_table(table: Harness, caplog: pytest.LogCaptureFixture) -> None:
     table.on_secondary("UPDATE t SET word = 'ONE' WHERE id = 1", "UPDATE t SET n = 0 WHERE id = 3")
     table.on_secondary("UPDATE pair SET n = n + 5")
     place = table.here()
@@ -64,7 +64,7 @@ def test_rows_that_differ_are_counted_by_table(table: Bench, caplog: pytest.LogC
     table.assert_equal()
 
 
-def test_rows_that_are_equal_are_not(table: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_rows_that_are_equal_are_not(table: Harness, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "replica_cli"):
         table.on_primary(*CHANGES)
         table.stream()
@@ -72,7 +72,7 @@ def test_rows_that_are_equal_are_not(table: Bench, caplog: pytest.LogCaptureFixt
     table.assert_equal()
 
 
-def test_nothing_is_looked_for_unless_the_log_tells_it(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_looked_for_unless_the_log_tells_it(table: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> None:
         pytest.fail("the rows were looked at")
 

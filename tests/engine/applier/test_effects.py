@@ -12,20 +12,20 @@ from replica_cli.core.errors import ApplyRefused, RowMissing, TableChangedInWind
 from replica_cli.core.settings import Apply, DdlPolicy
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 
 @pytest.fixture
-def table(bench: Bench) -> Bench:
+def table(harness: Harness) -> Harness:
     for name in ("t", "u"):
-        bench.on_both(f"CREATE TABLE {name} (id INT PRIMARY KEY, n INT)")
-        bench.on_primary(f"INSERT INTO {name} VALUES (1, 1), (2, 2)")
-        bench.copy(name)
-    bench.begin_here()
-    return bench
+        harness.on_both(f"CREATE TABLE {name} (id INT PRIMARY KEY, n INT)")
+        harness.on_primary(f"INSERT INTO {name} VALUES (1, 1), (2, 2)")
+        harness.copy(name)
+    harness.begin_here()
+    return harness
 
 
-def test_a_table_whose_file_was_imported_asks_for_a_copy(table: Bench) -> None:
+def test_a_table_whose_file_was_imported_asks_for_a_copy(table: Harness) -> None:
     folder = table.primary.data_path / table.schema
     table.on_primary("FLUSH TABLES t FOR EXPORT")
     for end in ("ibd", "cfg"):
@@ -46,7 +46,7 @@ def test_a_table_whose_file_was_imported_asks_for_a_copy(table: Bench) -> None:
 
 
 @pytest.mark.servers("mariadb")
-def test_a_replacement_that_the_secondary_refuses_is_never_taken_for_done(table: Bench) -> None:
+def test_a_replacement_that_the_secondary_refuses_is_never_taken_for_done(table: Harness) -> None:
     table.on_primary("CREATE TABLE parent (id INT PRIMARY KEY)")
     table.stream()
     table.on_secondary("DROP TABLE parent")
@@ -62,7 +62,7 @@ def test_a_replacement_that_the_secondary_refuses_is_never_taken_for_done(table:
 
 
 @pytest.mark.servers("mariadb")
-def test_a_table_that_was_replaced_while_it_was_copied_is_copied_again(table: Bench) -> None:
+def test_a_table_that_was_replaced_while_it_was_copied_is_copied_again(table: Harness) -> None:
     start = table.here()
     table.on_primary("CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, n INT)")
     table.save_window("t", start, table.here())
@@ -84,7 +84,7 @@ def test_a_table_that_was_replaced_while_it_was_copied_is_copied_again(table: Be
         "DROP DATABASE {schema}",
     ],
 )
-def test_ddl_stop_stops_at_every_kind_and_names_no_table(table: Bench, statement: str) -> None:
+def test_ddl_stop_stops_at_every_kind_and_names_no_table(table: Harness, statement: str) -> None:
     table.settings = replace(table.settings, apply=Apply(ddl=DdlPolicy.STOP))
     table.on_primary("INSERT INTO t VALUES (3, 3)", f"CREATE DATABASE IF NOT EXISTS {table.schema}")
     place = table.here()
@@ -100,7 +100,7 @@ def test_ddl_stop_stops_at_every_kind_and_names_no_table(table: Bench, statement
     assert table.rows("SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
 
 
-def test_what_fails_behind_a_statement_that_is_ignored_is_named_exactly(table: Bench) -> None:
+def test_what_fails_behind_a_statement_that_is_ignored_is_named_exactly(table: Harness) -> None:
     table.stream()
     table.on_secondary("DELETE FROM t WHERE id = 2")
     with table.primary.session(table.schema) as session:

@@ -10,7 +10,7 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.transfer.plan import plan_copy
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 TABLES = (
     "CREATE TABLE a (id INT PRIMARY KEY)",
@@ -26,15 +26,15 @@ TABLES = (
 @pytest.mark.parametrize(
     ("named", "planned"), [("a", "abc"), ("b", "abc"), ("c", "abc"), ("d", "d"), ("e", "e"), ("f", "f"), ("de", "de")]
 )
-def test_relatives_come_along(bench: Bench, named: str, planned: str) -> None:
-    bench.on_primary(*TABLES)
+def test_relatives_come_along(harness: Harness, named: str, planned: str) -> None:
+    harness.on_primary(*TABLES)
     plan = plan_copy(
-        bench.source,
-        bench.other,
-        bench.settings.selection,
+        harness.source,
+        harness.other,
+        harness.settings.selection,
         instance="db1",
-        state_schema=bench.settings.state_schema,
+        state_schema=harness.settings.state_schema,
         settings=TransferSettings(),
-        tables=[bench.name(table) for table in named],
+        tables=[harness.name(table) for table in named],
     )
     assert sorted(t.planned.name.table for t in plan.tables) == list(planned)

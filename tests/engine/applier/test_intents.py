@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
 
 from replica_cli.applier import ddl_execution as execution_module
 from replica_cli.core.errors import ApplyRefused, ReplicaError
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.session import Session
+from tests.engine.applier.killer import ORIGINAL, KilledError, Killer, die_behind
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 STATEMENTS = {
     "add": ("ALTER TABLE a ADD COLUMN w INT DEFAULT 4",),
@@ -35,15 +35,15 @@ TABLES = tuple(f"CREATE TABLE {t} (id INT PRIMARY KEY, v INT{more})" for t, more
 
 
 @pytest.fixture
-def altered(bench: Bench) -> Bench:
-    bench.on_both(*TABLES, "INSERT INTO a VALUES (1, 10), (2, 20)", "INSERT INTO b VALUES (1, 1, 1)")
-    bench.begin_here()
-    return bench
+def altered(harness: Harness) -> Harness:
+    harness.on_both(*TABLES, "INSERT INTO a VALUES (1, 10), (2, 20)", "INSERT INTO b VALUES (1, 1, 1)")
+    harness.begin_here()
+    return harness
 
 
 @pytest.mark.parametrize("place", ["before", "behind"])
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_killed_around_a_statement(altered: Bench, name: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_around_a_statement(altered: Harness, name: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = altered.here()
     altered.on_primary(*STATEMENTS[name], "CREATE TABLE rest (id INT PRIMARY KEY)", "INSERT INTO rest VALUES (1)")
     killer = Killer(place)
@@ -63,7 +63,7 @@ def test_killed_around_a_statement(altered: Bench, name: str, place: str, monkey
 @pytest.mark.parametrize("place", ["before", "behind"])
 @pytest.mark.parametrize("passed_over", ["CREATE DATABASE IF NOT EXISTS `{}`", "ANALYZE TABLE a"])
 def test_killed_around_a_statement_behind_one_that_is_passed_over(
-    altered: Bench, passed_over: str, place: str, monkeypatch: pytest.MonkeyPatch
+    altered: Harness, passed_over: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     altered.on_primary(passed_over.format(altered.schema), "ALTER TABLE a ADD COLUMN w INT DEFAULT 4")
     before = altered.saved().position.order
@@ -81,7 +81,9 @@ def test_killed_around_a_statement_behind_one_that_is_passed_over(
 
 
 @pytest.mark.parametrize("gone", [("a",), ("b",), ("a", "b"), ("a", "b", "c")], ids=" ".join)
-def test_killed_half_way_through_a_drop(altered: Bench, gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_half_way_through_a_drop(
+    altered: Harness, gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     altered.on_primary("DROP TABLE a, b, c", "CREATE TABLE rest (id INT PRIMARY KEY)")
     killer = Killer("before")
     killer.arm(monkeypatch)
@@ -94,7 +96,7 @@ def test_killed_half_way_through_a_drop(altered: Bench, gone: tuple[str, ...], m
     altered.assert_equal()
 
 
-def test_half_of_a_drop_with_foreign_keys(altered: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_of_a_drop_with_foreign_keys(altered: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     altered.on_both("CREATE TABLE kid (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES a (id))")
     altered.begin_here()
     altered.on_primary("DROP TABLE kid, a", "INSERT INTO c VALUES (1, 1)")
@@ -108,7 +110,7 @@ def test_half_of_a_drop_with_foreign_keys(altered: Bench, monkeypatch: pytest.Mo
     altered.assert_equal()
 
 
-def test_the_connection_dies_between_the_statement_and_the_position(altered: Bench) -> None:
+def test_the_connection_dies_between_the_statement_and_the_position(altered: Harness) -> None:
     altered.on_primary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4", "INSERT INTO a VALUES (3, 30, 300)")
     with altered.open() as sessions:
         streaming = altered.streaming(sessions)
@@ -119,7 +121,7 @@ def test_the_connection_dies_between_the_statement_and_the_position(altered: Ben
     altered.assert_equal()
 
 
-def test_what_was_done_so_that_a_refused_statement_can_run_is_not_its_outcome(altered: Bench) -> None:
+def test_what_was_done_so_that_a_refused_statement_can_run_is_not_its_outcome(altered: Harness) -> None:
     altered.on_secondary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4")
     altered.on_primary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4", "INSERT INTO a VALUES (3, 30, 300)")
     with pytest.raises(ApplyRefused):
@@ -130,7 +132,7 @@ def test_what_was_done_so_that_a_refused_statement_can_run_is_not_its_outcome(al
 
 
 def test_a_statement_that_was_carried_out_in_spite_of_an_error_is_not_repeated(
-    altered: Bench, monkeypatch: pytest.MonkeyPatch
+    altered: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     altered.on_primary("ALTER TABLE a ADD COLUMN w INT DEFAULT 4", "INSERT INTO a VALUES (3, 30, 300)")
     execute = Session.execute_one
@@ -149,7 +151,7 @@ def test_a_statement_that_was_carried_out_in_spite_of_an_error_is_not_repeated(
 
 
 def test_a_truncate_runs_whatever_somebody_did_to_the_table_meanwhile(
-    altered: Bench, monkeypatch: pytest.MonkeyPatch
+    altered: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     altered.on_primary("TRUNCATE TABLE a", "INSERT INTO a VALUES (3, 30)")
     with monkeypatch.context() as patched:
@@ -161,7 +163,7 @@ def test_a_truncate_runs_whatever_somebody_did_to_the_table_meanwhile(
     assert altered.rows("SELECT id FROM a") == [(3,)]
 
 
-def test_ddl_and_rows_in_turn(altered: Bench) -> None:
+def test_ddl_and_rows_in_turn(altered: Harness) -> None:
     altered.on_primary(
         "INSERT INTO a VALUES (3, 30)",
         "ALTER TABLE a ADD COLUMN w VARCHAR(9) DEFAULT 'é' FIRST",
@@ -182,8 +184,8 @@ def test_ddl_and_rows_in_turn(altered: Bench) -> None:
     assert not altered.tables.load()
 
 
-def _intents(bench: Bench) -> str:
-    return f"SELECT pos FROM `{bench.settings.state_schema}`.ddl_intent"
+def _intents(harness: Harness) -> str:
+    return f"SELECT pos FROM `{harness.settings.state_schema}`.ddl_intent"
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:

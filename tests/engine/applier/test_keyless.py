@@ -14,7 +14,7 @@ from replica_cli.core.errors import ReplicaError, RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 ROWS = 500
 WHOLE = Batching(transactions=10_000)
@@ -29,62 +29,62 @@ CHANGES = {
 
 
 @pytest.fixture(params=["auto", "sql"], autouse=True)
-def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
-    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)), batching=WHOLE)
+def _engine(harness: Harness, request: pytest.FixtureRequest) -> None:
+    harness.settings = replace(harness.settings, apply=Apply(engine=EngineChoice(request.param)), batching=WHOLE)
 
 
-def _fill(bench: Bench, rows: int = ROWS) -> None:
-    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, NULL, {n / 7!r})' for n in range(rows))}")
+def _fill(harness: Harness, rows: int = ROWS) -> None:
+    harness.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, NULL, {n / 7!r})' for n in range(rows))}")
 
 
-def _looked_at(bench: Bench) -> int:
+def _looked_at(harness: Harness) -> int:
     """Stream, and return how many rows that looked at in scans."""
-    before = _count(bench)
-    bench.stream()
-    return _count(bench) - before
+    before = _count(harness)
+    harness.stream()
+    return _count(harness) - before
 
 
-def _begin(bench: Bench) -> int:
+def _begin(harness: Harness) -> int:
     """Begin to stream, and return how many rows a stream looks at anyway, as the catalog's."""
-    bench.on_both("CREATE TABLE other (id INT PRIMARY KEY)")
-    bench.begin_here()
-    bench.on_primary("INSERT INTO other VALUES (1)")
-    return _looked_at(bench)
+    harness.on_both("CREATE TABLE other (id INT PRIMARY KEY)")
+    harness.begin_here()
+    harness.on_primary("INSERT INTO other VALUES (1)")
+    return _looked_at(harness)
 
 
-def _count(bench: Bench) -> int:
-    schema = "information_schema" if bench.other.is_mariadb else "performance_schema"
+def _count(harness: Harness) -> int:
+    schema = "information_schema" if harness.other.is_mariadb else "performance_schema"
     query = f"SELECT variable_value FROM {schema}.global_status WHERE variable_name = 'Handler_read_rnd_next'"
-    return int(str(bench.rows(query)[0][0]))
+    return int(str(harness.rows(query)[0][0]))
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_changes_of_many_rows_take_a_few_looks_at_the_table(bench: Bench, change: str) -> None:
-    bench.on_both(TABLE)
-    _fill(bench)
-    anyway = _begin(bench)
-    bench.source.begin()
-    bench.on_primary(*CHANGES[change])
-    bench.source.commit()
+def test_changes_of_many_rows_take_a_few_looks_at_the_table(harness: Harness, change: str) -> None:
+    harness.on_both(TABLE)
+    _fill(harness)
+    anyway = _begin(harness)
+    harness.source.begin()
+    harness.on_primary(*CHANGES[change])
+    harness.source.commit()
     # Each row for itself takes looks at half of them.
-    assert _looked_at(bench) - anyway < 6 * ROWS
-    bench.assert_equal()
-    assert bench.saved().row_count == ROWS + 1
+    assert _looked_at(harness) - anyway < 6 * ROWS
+    harness.assert_equal()
+    assert harness.saved().row_count == ROWS + 1
 
 
 @pytest.mark.parametrize("column", ["a", "b"])
 @pytest.mark.parametrize("change", ["UPDATE t SET c = 0", "DELETE FROM t ORDER BY a DESC"])
-def test_an_index_that_is_not_unique_is_used(bench: Bench, column: str, change: str) -> None:
-    bench.on_both(f"CREATE TABLE t (a INT, b VARCHAR(20) COLLATE utf8mb4_general_ci, c DOUBLE, KEY ({column}))")
+def test_an_index_that_is_not_unique_is_used(harness: Harness, column: str, change: str) -> None:
+    harness.on_both(f"CREATE TABLE t (a INT, b VARCHAR(20) COLLATE utf8mb4_general_ci, c DOUBLE, KEY ({column}))")
     values = ((n, f"{'aA'[n % 2]}{n // 4}") for n in range(ROWS))
-    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n // 2}, {b!r}, {n})' for n, b in values)}")
-    bench.on_both("INSERT INTO t VALUES (NULL, NULL, NULL)", "ANALYZE TABLE t")
-    anyway = _begin(bench)
-    bench.source.begin()
-    bench.on_primary(change)
-    bench.source.commit()
-    assert _looked_at(bench) - anyway < 6 * ROWS
-    bench.assert_equal()
+    harness.on_both(f"INSERT INTO t VALUES {', '.join(f'({n // 2}, {b!r}, {n})' for n, b in values)}")
+    harness.on_both("INSERT INTO t VALUES (NULL, NULL, NULL)", "ANALYZE TABLE t")
+    anyway = _begin(harness)
+    harness.source.begin()
+    harness.on_primary(change)
+    harness.source.commit()
+    assert _looked_at(harness) - anyway < 6 * ROWS
+    harness.assert_equal()
 
 
 ALIKE = ("(1, 'x', 0.5)", "(1, 'X', 0.5)", "(1, 'x ', 0.5)", "(1, NULL, 0.5)", "(NULL, NULL, NULL)", "(1, '1', 1)",
@@ -93,17 +93,17 @@ ALIKE = ("(1, 'x', 0.5)", "(1, 'X', 0.5)", "(1, 'x ', 0.5)", "(1, NULL, 0.5)", "
 
 @pytest.mark.parametrize("again_bytes", [1 << 20, 40, -1], ids=["again", "some again", "by number"])
 def test_of_equal_rows_as_many_go_as_on_the_primary(
-    bench: Bench, again_bytes: int, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, again_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keyless, "_AGAIN_BYTES", again_bytes)
-    bench.on_both(TABLE)
-    bench.on_both(*(f"INSERT INTO t VALUES {', '.join(ALIKE * 3)}" for _ in range(4)))
-    bench.begin_here()
+    harness.on_both(TABLE)
+    harness.on_both(*(f"INSERT INTO t VALUES {', '.join(ALIKE * 3)}" for _ in range(4)))
+    harness.begin_here()
     dice = random.Random(again_bytes)
-    bench.source.begin()
+    harness.source.begin()
     for _ in range(150):
         a, b = dice.choice(("1", "NULL", "2", "11")), dice.choice(("'x'", "'X'", "'x '", "NULL", "''", "'\\\\'"))
-        bench.on_primary(
+        harness.on_primary(
             dice.choice(
                 (
                     f"DELETE FROM t WHERE a <=> {a} AND CAST(b AS BINARY) <=> {b} LIMIT {dice.randrange(1, 4)}",
@@ -113,58 +113,58 @@ def test_of_equal_rows_as_many_go_as_on_the_primary(
                 )
             )
         )
-    bench.source.commit()
-    bench.stream()
-    bench.assert_equal()
+    harness.source.commit()
+    harness.stream()
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM t WHERE a = 77", "UPDATE t SET a = -1 WHERE a = 77"])
 @pytest.mark.parametrize("there", ["DELETE FROM t WHERE a = 77", "UPDATE t SET b = 'A' WHERE a = 77"])
-def test_a_row_that_is_missing_is_named_and_what_was_before_is_kept(bench: Bench, change: str, there: str) -> None:
-    bench.on_both(TABLE)
-    _fill(bench)
-    bench.on_both("UPDATE t SET b = 'a'")
-    bench.begin_here()
-    bench.on_primary(*CHANGES["delete"][:LEAST_ROWS])
-    place = bench.here()
-    bench.on_primary(change, *CHANGES["delete"][100 : 100 + LEAST_ROWS])
-    bench.on_secondary(there)
-    count = bench.rows("SELECT COUNT(*) FROM t")[0][0]
+def test_a_row_that_is_missing_is_named_and_what_was_before_is_kept(harness: Harness, change: str, there: str) -> None:
+    harness.on_both(TABLE)
+    _fill(harness)
+    harness.on_both("UPDATE t SET b = 'a'")
+    harness.begin_here()
+    harness.on_primary(*CHANGES["delete"][:LEAST_ROWS])
+    place = harness.here()
+    harness.on_primary(change, *CHANGES["delete"][100 : 100 + LEAST_ROWS])
+    harness.on_secondary(there)
+    count = harness.rows("SELECT COUNT(*) FROM t")[0][0]
     with pytest.raises(RowMissing, match=r"1 row not found.*all columns") as raised:
-        bench.stream()
-    assert raised.value.table == bench.name("t")
+        harness.stream()
+    assert raised.value.table == harness.name("t")
     assert str(place) in raised.value.message
-    saved = bench.saved()
+    saved = harness.saved()
     assert (saved.position.file, saved.position.pos, saved.row_count) == (place.file, place.pos, LEAST_ROWS)
-    assert bench.rows("SELECT COUNT(*) FROM t") == [(int(str(count)) - LEAST_ROWS,)]
+    assert harness.rows("SELECT COUNT(*) FROM t") == [(int(str(count)) - LEAST_ROWS,)]
 
 
-def test_a_row_that_goes_and_comes_back_must_have_been_there(bench: Bench) -> None:
-    bench.on_both(TABLE)
-    _fill(bench)
-    bench.begin_here()
-    bench.source.begin()
-    bench.on_primary(*CHANGES["delete"][:LEAST_ROWS], f"INSERT INTO t VALUES (495, NULL, {495 / 7!r})")
-    bench.source.commit()
-    bench.on_secondary("DELETE FROM t WHERE a = 495")
+def test_a_row_that_goes_and_comes_back_must_have_been_there(harness: Harness) -> None:
+    harness.on_both(TABLE)
+    _fill(harness)
+    harness.begin_here()
+    harness.source.begin()
+    harness.on_primary(*CHANGES["delete"][:LEAST_ROWS], f"INSERT INTO t VALUES (495, NULL, {495 / 7!r})")
+    harness.source.commit()
+    harness.on_secondary("DELETE FROM t WHERE a = 495")
     with pytest.raises(RowMissing, match="t: DELETE: 1 row not found"):
-        bench.stream()
+        harness.stream()
 
 
-def test_a_row_that_comes_and_goes_need_not_have_been_there(bench: Bench) -> None:
-    bench.on_both(TABLE)
-    _fill(bench)
-    bench.begin_here()
-    bench.source.begin()
+def test_a_row_that_comes_and_goes_need_not_have_been_there(harness: Harness) -> None:
+    harness.on_both(TABLE)
+    _fill(harness)
+    harness.begin_here()
+    harness.source.begin()
     for number in range(LEAST_ROWS):
-        bench.on_primary(
+        harness.on_primary(
             f"INSERT INTO t VALUES ({number}, 'new', 2.5)", f"DELETE FROM t WHERE a = {number} AND c = 2.5"
         )
-    bench.on_primary(*CHANGES["delete"][:5])
-    bench.source.commit()
-    bench.stream()
-    bench.assert_equal()
-    assert bench.saved().row_count == 2 * LEAST_ROWS + 5
+    harness.on_primary(*CHANGES["delete"][:5])
+    harness.source.commit()
+    harness.stream()
+    harness.assert_equal()
+    assert harness.saved().row_count == 2 * LEAST_ROWS + 5
 
 
 TYPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -192,18 +192,18 @@ TYPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("types", TYPES)
-def test_values_of_all_types_are_found(bench: Bench, types: str) -> None:
+def test_values_of_all_types_are_found(harness: Harness, types: str) -> None:
     kinds, rows = TYPES[types]
-    bench.on_both(f"CREATE TABLE t (id INT, {', '.join(f'c{n} {kind}' for n, kind in enumerate(kinds))})")
+    harness.on_both(f"CREATE TABLE t (id INT, {', '.join(f'c{n} {kind}' for n, kind in enumerate(kinds))})")
     nulls = ", ".join("NULL" for _ in kinds)
     values = [f"({n}, {row})" for n in range(LEAST_ROWS) for row in (*rows, nulls)]
-    bench.on_both("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'", f"INSERT INTO t VALUES {', '.join(values)}")
-    anyway = _begin(bench)
-    bench.source.begin()
-    bench.on_primary("UPDATE t SET id = id + 1", f"DELETE FROM t WHERE id > {LEAST_ROWS // 2}")
-    bench.source.commit()
-    assert _looked_at(bench) - anyway < 6 * len(values)
-    bench.assert_equal()
+    harness.on_both("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'", f"INSERT INTO t VALUES {', '.join(values)}")
+    anyway = _begin(harness)
+    harness.source.begin()
+    harness.on_primary("UPDATE t SET id = id + 1", f"DELETE FROM t WHERE id > {LEAST_ROWS // 2}")
+    harness.source.commit()
+    assert _looked_at(harness) - anyway < 6 * len(values)
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("table", [
@@ -212,26 +212,26 @@ def test_values_of_all_types_are_found(bench: Bench, types: str) -> None:
     "CREATE TABLE t (a INT, b VARCHAR(20), c DOUBLE, g INT AS (a + 1) STORED)",
     "CREATE TABLE t (a INT, b VARCHAR(20), c DOUBLE) ENGINE=MyISAM",
 ])  # fmt: skip
-def test_a_table_with_more_than_its_values_goes_the_way_of_all_others(bench: Bench, table: str) -> None:
-    bench.on_both(table)
-    bench.on_both("INSERT INTO t (a, b, c) VALUES " + ", ".join(f"({n}, 'x', 1)" for n in range(100)))
-    bench.begin_here()
-    bench.source.begin()
-    bench.on_primary(*(f"DELETE FROM t WHERE a = {n}" for n in range(0, 80, 2)), "UPDATE t SET c = 2 WHERE a > 80")
-    bench.source.commit()
-    bench.stream()
-    bench.assert_equal()
+def test_a_table_with_more_than_its_values_goes_the_way_of_all_others(harness: Harness, table: str) -> None:
+    harness.on_both(table)
+    harness.on_both("INSERT INTO t (a, b, c) VALUES " + ", ".join(f"({n}, 'x', 1)" for n in range(100)))
+    harness.begin_here()
+    harness.source.begin()
+    harness.on_primary(*(f"DELETE FROM t WHERE a = {n}" for n in range(0, 80, 2)), "UPDATE t SET c = 2 WHERE a > 80")
+    harness.source.commit()
+    harness.stream()
+    harness.assert_equal()
 
 
-def test_among_other_tables_in_the_order_of_each(bench: Bench) -> None:
-    bench.on_both(TABLE, "CREATE TABLE k (id INT PRIMARY KEY, v INT)", "CREATE TABLE u (a INT, b JSON)")
-    _fill(bench)
-    bench.begin_here()
+def test_among_other_tables_in_the_order_of_each(harness: Harness) -> None:
+    harness.on_both(TABLE, "CREATE TABLE k (id INT PRIMARY KEY, v INT)", "CREATE TABLE u (a INT, b JSON)")
+    _fill(harness)
+    harness.begin_here()
     dice = random.Random(5)
     for number in range(200):
         one, other = dice.randrange(ROWS), dice.randrange(50)
         try:
-            bench.on_primary(
+            harness.on_primary(
                 f"REPLACE INTO k VALUES ({other}, {number})",
                 f"UPDATE t SET c = c + 1 WHERE a = {one}",
                 f"INSERT INTO u VALUES ({other}, '[{number}]')",
@@ -241,5 +241,5 @@ def test_among_other_tables_in_the_order_of_each(bench: Bench) -> None:
             )
         except ReplicaError:
             continue
-    bench.stream()
-    bench.assert_equal()
+    harness.stream()
+    harness.assert_equal()

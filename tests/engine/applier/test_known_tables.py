@@ -11,9 +11,8 @@ from replica_cli.applier import row_counts, sql_engine
 from replica_cli.core.settings import Apply, EngineChoice
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.events import RowEvent
+    from tests.engine.applier.harness import Harness
 
 # By row images t1 is learnt once: before its ALTER the two sides differ, and the other engine takes it.
 COUNTED = {
@@ -24,9 +23,9 @@ COUNTED = {
 
 @pytest.mark.parametrize("choice", COUNTED)
 def test_only_the_table_of_a_statement_is_learnt_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, choice: EngineChoice
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, choice: EngineChoice
 ) -> None:
-    bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(3)))
+    harness.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(3)))
     learnt: list[str] = []
     owner, name, expected = COUNTED[choice]
     real = getattr(owner, name)
@@ -40,34 +39,34 @@ def test_only_the_table_of_a_statement_is_learnt_again(
         "CREATE TABLE other (id INT)",
         "ALTER TABLE t1 ADD COLUMN v INT",
         "TRUNCATE t2",
-        f"CREATE DATABASE {bench.schema}_tenant",
-        f"ALTER DATABASE {bench.schema}_tenant CHARACTER SET latin1",
-        f"DROP DATABASE {bench.schema}_tenant",
+        f"CREATE DATABASE {harness.schema}_tenant",
+        f"ALTER DATABASE {harness.schema}_tenant CHARACTER SET latin1",
+        f"DROP DATABASE {harness.schema}_tenant",
     )
-    schemas = tuple((name, name) for name in (bench.schema, f"{bench.schema}_tenant"))
-    bench.settings = replace(bench.settings, selection=replace(bench.settings.selection, schemas=schemas))
-    bench.begin_here()
+    schemas = tuple((name, name) for name in (harness.schema, f"{harness.schema}_tenant"))
+    harness.settings = replace(harness.settings, selection=replace(harness.settings.selection, schemas=schemas))
+    harness.begin_here()
     for key, statement in enumerate(statements):
-        bench.on_primary(*(f"INSERT INTO t{n} (id) VALUES ({key})" for n in range(3)))
-        bench.on_primary(statement)
-    bench.on_primary(*(f"INSERT INTO t{n} (id) VALUES (9)" for n in range(3)))
-    bench.stream(apply=Apply(engine=choice))
-    bench.assert_equal()
+        harness.on_primary(*(f"INSERT INTO t{n} (id) VALUES ({key})" for n in range(3)))
+        harness.on_primary(statement)
+    harness.on_primary(*(f"INSERT INTO t{n} (id) VALUES (9)" for n in range(3)))
+    harness.stream(apply=Apply(engine=choice))
+    harness.assert_equal()
     assert sorted(learnt) == expected
 
 
-def test_a_table_that_becomes_a_parent_is_no_longer_folded(bench: Bench) -> None:
+def test_a_table_that_becomes_a_parent_is_no_longer_folded(harness: Harness) -> None:
     numbers = range(1, 41)
-    bench.on_both("CREATE TABLE p (id INT PRIMARY KEY, v INT)")
-    bench.begin_here()
+    harness.on_both("CREATE TABLE p (id INT PRIMARY KEY, v INT)")
+    harness.begin_here()
     renewed = [s for n in numbers for s in (f"DELETE FROM p WHERE id = {n}", f"INSERT INTO p VALUES ({n}, 7)")]
-    bench.on_primary(*(f"INSERT INTO p VALUES ({n}, 0)" for n in numbers), *renewed)
-    bench.on_primary(
+    harness.on_primary(*(f"INSERT INTO p VALUES ({n}, 0)" for n in numbers), *renewed)
+    harness.on_primary(
         "CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)",
         "INSERT INTO c SELECT id, id FROM p",
     )
     # A row that goes and comes back takes its children along: folded it would only be changed.
-    bench.on_primary(*renewed)
-    bench.stream()
-    bench.assert_equal()
-    assert bench.rows("SELECT COUNT(*) FROM c") == [(0,)]
+    harness.on_primary(*renewed)
+    harness.stream()
+    harness.assert_equal()
+    assert harness.rows("SELECT COUNT(*) FROM c") == [(0,)]

@@ -12,27 +12,27 @@ from replica_cli.core.settings import Apply, EngineChoice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 # 17 MB, of bytes that a literal has to escape, so that its text is larger than it is.
 _LARGE = f"REPEAT(x'00275CFF', {17 * 2**18})"
 
 
 @pytest.fixture
-def roomy(bench: Bench, engine_choice: EngineChoice) -> Iterator[Bench]:
+def roomy(harness: Harness, engine_choice: EngineChoice) -> Iterator[Harness]:
     """Both servers take packets of any size, in sessions that begin now."""
-    bench.settings = replace(bench.settings, apply=Apply(engine=engine_choice))
-    sessions = (bench.source, bench.other)
+    harness.settings = replace(harness.settings, apply=Apply(engine=engine_choice))
+    sessions = (harness.source, harness.other)
     before = [session.rows("SELECT @@GLOBAL.max_allowed_packet")[0][0] for session in sessions]
     for session in sessions:
         session.execute(f"SET GLOBAL max_allowed_packet = {2**30}")
-    yield bench
+    yield harness
     for session, limit in zip(sessions, before, strict=True):
         session.execute(f"SET GLOBAL max_allowed_packet = {limit}")
 
 
 @pytest.mark.covers("rows above 16 MB, values of 64 MB")
-def test_rows_above_16_megabytes(roomy: Bench) -> None:
+def test_rows_above_16_megabytes(roomy: Harness) -> None:
     roomy.on_both("CREATE TABLE big (id INT PRIMARY KEY, v LONGBLOB, n INT)")
     roomy.begin_here()
     with roomy.primary.session(roomy.schema) as session:

@@ -7,22 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import wait_until
 
 from replica_cli.applier.running import StatementRunner
-from replica_cli.core.settings import TableFailurePolicy
+from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from tests.engine.applier.harness import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Harness
 
 _PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
 AFTER_ROWS = (
@@ -45,17 +44,17 @@ AFTER_ROWS = (
 
 
 @pytest.fixture
-def table(bench: Bench) -> Bench:
+def table(harness: Harness) -> Harness:
     """Give a table with a row on both sides, and a place to stream from."""
-    bench.on_both(
+    harness.on_both(
         "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "CREATE TABLE last (id INT PRIMARY KEY)"
     )
-    bench.begin_here()
-    return bench
+    harness.begin_here()
+    return harness
 
 
 @pytest.fixture
-def reader(table: Bench) -> Iterator[Session]:
+def reader(table: Harness) -> Iterator[Session]:
     """Give somebody's session on the secondary that has read the table in a transaction which is still open."""
     with table.secondary.session(database=table.schema) as session:
         session.begin()
@@ -63,15 +62,15 @@ def reader(table: Bench) -> Iterator[Session]:
         yield session
 
 
-def work(bench: Bench, seconds: float) -> WorkerReport:
-    return bench.work(apply=replace(bench.settings.apply, ddl_lock_wait=seconds))
+def work(harness: Harness, seconds: float) -> WorkerReport:
+    return harness.work(apply=replace(harness.settings.apply, ddl_lock_wait=seconds))
 
 
-@pytest.mark.parametrize("engine", ["auto", "sql"])
-def test_no_statement_waits_for_a_lock_that_we_hold(bench: Bench, engine: str) -> None:
-    bench.begin_here()
-    apply = replace(bench.settings.apply, engine=engine, ddl_lock_wait=1.0)
-    bench.on_primary(
+@pytest.mark.parametrize("engine", [EngineChoice.AUTO, EngineChoice.SQL])
+def test_no_statement_waits_for_a_lock_that_we_hold(harness: Harness, engine: EngineChoice) -> None:
+    harness.begin_here()
+    apply = replace(harness.settings.apply, engine=engine, ddl_lock_wait=1.0)
+    harness.on_primary(
         f"CREATE TABLE parts (id INT PRIMARY KEY) {_PARTS}",
         "CREATE TABLE part (id INT PRIMARY KEY)",
         "CREATE TABLE t (id INT PRIMARY KEY, up INT)",
@@ -80,15 +79,15 @@ def test_no_statement_waits_for_a_lock_that_we_hold(bench: Bench, engine: str) -
         # Rows of all tables are written right before it, in one batch.
         rows = [f"INSERT IGNORE INTO {name} (id) VALUES ({number})" for name in ("parts", "part", "t")]
         has_tables = not statement.startswith("DROP DATABASE")
-        bench.on_primary(*(rows if has_tables else rows[:2]), statement.replace("{schema}", bench.schema))
-    bench.stream(apply=apply)
-    assert bench.tables.load() == {}
+        harness.on_primary(*(rows if has_tables else rows[:2]), statement.replace("{schema}", harness.schema))
+    harness.stream(apply=apply)
+    assert harness.tables.load() == {}
 
 
 @pytest.mark.parametrize(
     "statement", ["ALTER TABLE t ADD n INT", "DROP TABLE t, other", "RENAME TABLE t TO u", "TRUNCATE TABLE t"]
 )
-def test_a_lock_that_is_never_given_back_sets_the_table_aside(table: Bench, reader: Session, statement: str) -> None:
+def test_a_lock_that_is_never_given_back_sets_the_table_aside(table: Harness, reader: Session, statement: str) -> None:
     assert not reader.is_answered  # its transaction is open
     table.on_both("CREATE TABLE other (id INT PRIMARY KEY)")
     table.begin_here()
@@ -106,7 +105,7 @@ def test_a_lock_that_is_never_given_back_sets_the_table_aside(table: Bench, read
 
 
 def test_a_connection_that_ends_in_each_attempt_sets_the_table_aside(
-    table: Bench, monkeypatch: pytest.MonkeyPatch
+    table: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut(*_: object) -> None:
         StopToken().wait(0.6)
@@ -123,7 +122,7 @@ def test_a_connection_that_ends_in_each_attempt_sets_the_table_aside(
 
 
 def test_a_lock_that_is_given_back_lets_the_statement_run(
-    table: Bench, reader: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    table: Harness, reader: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phases: list[object] = []
     change = StatusPublisher.set
@@ -146,7 +145,7 @@ def test_a_lock_that_is_given_back_lets_the_statement_run(
     table.assert_equal()
 
 
-def test_a_counter_that_moves_meanwhile_is_no_sign_that_the_statement_ran(table: Bench) -> None:
+def test_a_counter_that_moves_meanwhile_is_no_sign_that_the_statement_ran(table: Harness) -> None:
     table.on_both(
         f"CREATE TABLE parts (id INT AUTO_INCREMENT PRIMARY KEY) {_PARTS}", "INSERT INTO parts VALUES (1), (2)"
     )
@@ -160,7 +159,7 @@ def test_a_counter_that_moves_meanwhile_is_no_sign_that_the_statement_ran(table:
         writer.execute("INSERT INTO parts VALUES (NULL)")
         thread = threading.Thread(target=lambda: reports.append(table.work(apply=apply)), daemon=True)
         thread.start()
-        wait_until(lambda: table.rows(intents))
+        wait_until(lambda: bool(table.rows(intents)))
         writer.execute("INSERT INTO parts VALUES (NULL)")
         thread.join(30)
         assert [r.failure and r.failure.code for r in reports] == ["lock_wait"]
@@ -169,7 +168,7 @@ def test_a_counter_that_moves_meanwhile_is_no_sign_that_the_statement_ran(table:
     assert table.rows("SELECT id FROM parts") == []
 
 
-def test_a_schema_whose_tables_are_locked_has_them_set_aside(table: Bench, reader: Session) -> None:
+def test_a_schema_whose_tables_are_locked_has_them_set_aside(table: Harness, reader: Session) -> None:
     assert not reader.is_answered
     place = table.here()
     table.on_primary(f"DROP DATABASE {table.schema}")

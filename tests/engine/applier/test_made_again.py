@@ -13,7 +13,7 @@ from replica_cli.core.settings import DdlPolicy
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 _NEW = "CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(9))"
 # What made the name free on the primary, and what takes it again; {s} is the schema.
@@ -28,25 +28,25 @@ AGAIN = {
 
 
 @pytest.fixture
-def table(bench: Bench) -> Bench:
+def table(harness: Harness) -> Harness:
     """Give a table that is quarantined since a row differed, and another one."""
-    bench.on_both(
-        f"CREATE DATABASE IF NOT EXISTS {bench.schema}_x",
+    harness.on_both(
+        f"CREATE DATABASE IF NOT EXISTS {harness.schema}_x",
         "CREATE TABLE t (id INT PRIMARY KEY, former INT)",
         "INSERT INTO t VALUES (1, 1), (2, 2)",
         "CREATE TABLE model (id INT PRIMARY KEY, word VARCHAR(9))",
         "INSERT INTO model VALUES (5, 'five')",
     )
-    bench.on_secondary("DELETE FROM t WHERE id = 1")
-    bench.begin_here()
-    bench.on_primary("UPDATE t SET former = 9 WHERE id = 1")
-    bench.follow(apply=replace(bench.settings.apply, table_failures=1))
-    assert bench.tables.load()[bench.name("t")].state is TableState.QUARANTINED
-    return bench
+    harness.on_secondary("DELETE FROM t WHERE id = 1")
+    harness.begin_here()
+    harness.on_primary("UPDATE t SET former = 9 WHERE id = 1")
+    harness.follow(apply=replace(harness.settings.apply, table_failures=1))
+    assert harness.tables.load()[harness.name("t")].state is TableState.QUARANTINED
+    return harness
 
 
 @pytest.mark.parametrize("case", AGAIN)
-def test_it_is_followed_from_there(table: Bench, case: str) -> None:
+def test_it_is_followed_from_there(table: Harness, case: str) -> None:
     before, create = AGAIN[case]
     if case == "replaced" and not table.is_mariadb:
         pytest.skip("MySQL has no CREATE OR REPLACE TABLE")
@@ -59,7 +59,7 @@ def test_it_is_followed_from_there(table: Bench, case: str) -> None:
     table.assert_equal()
 
 
-def test_it_is_followed_after_a_kill_at_any_step(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_followed_after_a_kill_at_any_step(table: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     table.on_primary(f"RENAME TABLE t TO {table.schema}_x.old", _NEW, "INSERT INTO t VALUES (1, 'one')")
 
     def die(*_: object, **__: object) -> None:
@@ -79,7 +79,7 @@ def test_it_is_followed_after_a_kill_at_any_step(table: Bench, monkeypatch: pyte
     table.assert_equal()
 
 
-def test_the_former_table_is_never_taken_for_the_new_one(table: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_former_table_is_never_taken_for_the_new_one(table: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     table.on_primary(f"RENAME TABLE t TO {table.schema}_x.old", "CREATE TABLE t (id INT PRIMARY KEY, former INT)")
 
     def die(*_: object, **__: object) -> None:
@@ -95,7 +95,7 @@ def test_the_former_table_is_never_taken_for_the_new_one(table: Bench, monkeypat
     table.assert_equal()
 
 
-def test_a_table_that_is_there_is_left_alone(table: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_table_that_is_there_is_left_alone(table: Harness, caplog: pytest.LogCaptureFixture) -> None:
     table.on_primary(
         f"CREATE TABLE {table.schema}_x.outside (id INT PRIMARY KEY)",
         "CREATE TABLE IF NOT EXISTS model (id INT PRIMARY KEY, word VARCHAR(9),"
@@ -107,14 +107,14 @@ def test_a_table_that_is_there_is_left_alone(table: Bench, caplog: pytest.LogCap
     assert table.rows("SELECT id FROM model ORDER BY id") == [(5,), (6,)]
 
 
-def test_one_that_may_be_the_former_table_stays_quarantined(table: Bench) -> None:
+def test_one_that_may_be_the_former_table_stays_quarantined(table: Harness) -> None:
     table.on_primary(_NEW.replace("TABLE", "TABLE IF NOT EXISTS"), "UPDATE t SET former = 3 WHERE id = 2")
     table.follow()
     assert table.tables.load()[table.name("t")].state is TableState.QUARANTINED
     assert table.rows("SELECT former FROM t") == [(2,)]
 
 
-def test_what_failed_itself_is_not_tried_again_and_again(table: Bench) -> None:
+def test_what_failed_itself_is_not_tried_again_and_again(table: Harness) -> None:
     # Neither the statement nor a copy can make the table: a view has its name.
     table.on_secondary("DROP TABLE t", "CREATE VIEW t AS SELECT 1 AS id")
     table.on_primary("DROP TABLE t")
@@ -127,7 +127,7 @@ def test_what_failed_itself_is_not_tried_again_and_again(table: Bench) -> None:
 
 
 @pytest.mark.servers("mariadb")
-def test_a_sequence_that_is_made_again_is_followed(table: Bench) -> None:
+def test_a_sequence_that_is_made_again_is_followed(table: Harness) -> None:
     table.on_both("CREATE SEQUENCE numbers")
     for name, statement in {
         "numbers": "CREATE OR REPLACE SEQUENCE numbers START WITH 50",
@@ -143,19 +143,21 @@ def test_a_sequence_that_is_made_again_is_followed(table: Bench) -> None:
 
 
 def test_tables_that_the_primary_has_no_longer_are_not_advised_to_be_copied(
-    table: Bench, caplog: pytest.LogCaptureFixture
+    table: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     table.on_primary(f"RENAME TABLE t TO away, model TO {table.schema}_x.model")
     caplog.clear()
     table.follow()
     told = {
-        r.table: r.getMessage() for r in caplog.records if getattr(r, "table", "") and "is quarantined" in r.message
+        r.__dict__["table"]: r.getMessage()
+        for r in caplog.records
+        if r.__dict__.get("table") and "is quarantined" in r.message
     }
     assert "copies it again" in told["away"]
     assert "copies it again" not in told["model"]
 
 
-def test_one_that_is_missing_at_the_position_goes_with_its_drop(table: Bench) -> None:
+def test_one_that_is_missing_at_the_position_goes_with_its_drop(table: Harness) -> None:
     table.on_secondary("DROP TABLE model")
     table.follow()
     record = table.tables.load()[table.name("model")]
@@ -165,7 +167,7 @@ def test_one_that_is_missing_at_the_position_goes_with_its_drop(table: Bench) ->
     assert table.name("model") not in table.tables.load()
 
 
-def test_one_set_aside_at_the_position_ends_there_with_a_new_table(table: Bench) -> None:
+def test_one_set_aside_at_the_position_ends_there_with_a_new_table(table: Harness) -> None:
     table.tables.save(TableRecord(table.name("t"), TableState.QUARANTINED, table.saved().position, reason="a test"))
     if table.is_mariadb:
         table.on_primary(_NEW.replace("CREATE", "CREATE OR REPLACE"))
@@ -179,7 +181,7 @@ def test_one_set_aside_at_the_position_ends_there_with_a_new_table(table: Bench)
     table.assert_equal()
 
 
-def test_with_quarantine_as_the_rule_for_statements_it_stays(table: Bench) -> None:
+def test_with_quarantine_as_the_rule_for_statements_it_stays(table: Harness) -> None:
     table.on_primary("DROP TABLE t", _NEW)
     table.follow(apply=replace(table.settings.apply, ddl=DdlPolicy.QUARANTINE))
     assert table.tables.load()[table.name("t")].state is TableState.QUARANTINED

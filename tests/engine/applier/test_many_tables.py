@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from packets import sent_to
 
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import RowExists
@@ -14,44 +13,43 @@ from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
+    from tests.support.packets import SentPackets
 
 TABLES = 120
 
 
 @pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
-def test_definitions_of_a_batch_are_read_together(
-    bench: Bench, choice: EngineChoice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.settings = replace(bench.settings, apply=Apply(engine=choice))
-    bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
-    bench.begin_here()
-    bench.source.begin()
-    bench.on_primary(*(f"INSERT INTO t{n} VALUES (1)" for n in range(TABLES)))
-    bench.source.commit()
-    sent = sent_to(monkeypatch)
-    bench.stream()
+def test_definitions_of_a_batch_are_read_together(harness: Harness, choice: EngineChoice, sent: SentPackets) -> None:
+    harness.settings = replace(harness.settings, apply=Apply(engine=choice))
+    harness.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
+    harness.begin_here()
+    harness.source.begin()
+    harness.on_primary(*(f"INSERT INTO t{n} VALUES (1)" for n in range(TABLES)))
+    harness.source.commit()
+    sent.forget()
+    harness.stream()
     # What a stream begins and ends with takes about fifty.
-    assert sent.of(bench.primary) < TABLES
-    assert sent.of(bench.secondary) < TABLES
-    bench.assert_equal()
+    assert sent.of(harness.primary) < TABLES
+    assert sent.of(harness.secondary) < TABLES
+    harness.assert_equal()
 
 
-def test_windows_that_end_together_are_forgotten_together(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
-    start = bench.begin_here()
-    bench.source.begin()
-    bench.on_primary(*(f"INSERT INTO t{n} VALUES (1)" for n in range(TABLES)))
-    bench.source.commit()
+def test_windows_that_end_together_are_forgotten_together(harness: Harness, sent: SentPackets) -> None:
+    harness.on_both(*(f"CREATE TABLE t{n} (id INT PRIMARY KEY)" for n in range(TABLES)))
+    start = harness.begin_here()
+    harness.source.begin()
+    harness.on_primary(*(f"INSERT INTO t{n} VALUES (1)" for n in range(TABLES)))
+    harness.source.commit()
     for n in range(TABLES):
-        bench.copy(f"t{n}")
-    records = (TableRecord(bench.name(f"t{n}"), TableState.COPIED, start, bench.here()) for n in range(TABLES))
-    bench.tables.save_and_commit(list(records))
-    sent = sent_to(monkeypatch)
-    bench.stream()
-    assert sent.of(bench.secondary) < TABLES
-    assert bench.tables.load() == {}
+        harness.copy(f"t{n}")
+    records = (TableRecord(harness.name(f"t{n}"), TableState.COPIED, start, harness.here()) for n in range(TABLES))
+    harness.tables.save_and_commit(list(records))
+    sent.forget()
+    harness.stream()
+    assert sent.of(harness.secondary) < TABLES
+    assert harness.tables.load() == {}
     # From there on they are strict.
-    bench.on_both("INSERT INTO t5 VALUES (2)")
+    harness.on_both("INSERT INTO t5 VALUES (2)")
     with pytest.raises(RowExists):
-        bench.stream()
+        harness.stream()

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
+
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 STATEMENTS = {
     "create": ("USE {empty}", "CREATE TABLE made (id INT PRIMARY KEY, word VARCHAR(9))"),
@@ -22,36 +23,36 @@ STATEMENTS = {
 
 
 @pytest.fixture
-def empty(bench: Bench) -> str:
+def empty(harness: Harness) -> str:
     """Give a schema that only the primary has, without a table, and that the filters route into one of another name."""
-    name = f"{bench.schema}_e"
-    bench.on_primary(
+    name = f"{harness.schema}_e"
+    harness.on_primary(
         f"CREATE DATABASE {name} CHARACTER SET latin1", "CREATE TABLE model (id INT PRIMARY KEY, word VARCHAR(9))"
     )
-    schemas = ((bench.schema, bench.schema), (name, f"{name}_here"))
-    bench.settings = replace(bench.settings, selection=replace(bench.settings.selection, schemas=schemas))
+    schemas = ((harness.schema, harness.schema), (name, f"{name}_here"))
+    harness.settings = replace(harness.settings, selection=replace(harness.settings.selection, schemas=schemas))
     return name
 
 
-def charset(bench: Bench, schema: str) -> list[tuple[object, ...]]:
-    return bench.rows(
+def charset(harness: Harness, schema: str) -> list[tuple[object, ...]]:
+    return harness.rows(
         f"SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = '{schema}'"
     )
 
 
-def test_a_copy_makes_it(bench: Bench, empty: str) -> None:
-    bench.on_primary("INSERT INTO model VALUES (1, 'x')")
-    bench.follow()
-    assert charset(bench, f"{empty}_here") == [("latin1",)]
+def test_a_copy_makes_it(harness: Harness, empty: str) -> None:
+    harness.on_primary("INSERT INTO model VALUES (1, 'x')")
+    harness.follow()
+    assert charset(harness, f"{empty}_here") == [("latin1",)]
 
 
 @pytest.mark.parametrize("kind", STATEMENTS)
-def test_the_stream_makes_it_before_the_first_table_in_it(bench: Bench, empty: str, kind: str) -> None:
-    bench.on_secondary("CREATE TABLE model (id INT PRIMARY KEY, word VARCHAR(9))")
-    bench.begin_here()
-    bench.on_primary(*(statement.replace("{empty}", empty) for statement in STATEMENTS[kind]))
-    bench.on_primary(f"INSERT INTO {empty}.made VALUES (1, 'x')")
-    bench.follow()
-    assert bench.tables.load() == {}
-    assert_equal(bench.primary, bench.secondary, empty, f"{empty}_here")
-    assert charset(bench, f"{empty}_here") == [("utf8mb3" if kind == "alter schema" else "latin1",)]
+def test_the_stream_makes_it_before_the_first_table_in_it(harness: Harness, empty: str, kind: str) -> None:
+    harness.on_secondary("CREATE TABLE model (id INT PRIMARY KEY, word VARCHAR(9))")
+    harness.begin_here()
+    harness.on_primary(*(statement.replace("{empty}", empty) for statement in STATEMENTS[kind]))
+    harness.on_primary(f"INSERT INTO {empty}.made VALUES (1, 'x')")
+    harness.follow()
+    assert harness.tables.load() == {}
+    assert_equal(harness.primary, harness.secondary, empty, f"{empty}_here")
+    assert charset(harness, f"{empty}_here") == [("utf8mb3" if kind == "alter schema" else "latin1",)]

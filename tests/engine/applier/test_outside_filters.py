@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from compare import assert_equal
 
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 _PARTS = "(id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10)"
 FILLED = (
@@ -68,25 +68,25 @@ CONVERTED = (
 
 
 @pytest.fixture
-def filtered(bench: Bench) -> Bench:
-    """Give a bench whose stream has followed the tables that are filled; those called out_… are left out."""
-    selection = replace(bench.settings.selection, excluded_tables=(f"{bench.schema}.out_*",))
-    bench.settings = replace(bench.settings, selection=selection)
-    bench.begin_here()
-    bench.on_primary(*FILLED)
-    bench.follow()
-    return bench
+def filtered(harness: Harness) -> Harness:
+    """Give a harness whose stream has followed the tables that are filled; those called out_… are left out."""
+    selection = replace(harness.settings.selection, excluded_tables=(f"{harness.schema}.out_*",))
+    harness.settings = replace(harness.settings, selection=selection)
+    harness.begin_here()
+    harness.on_primary(*FILLED)
+    harness.follow()
+    return harness
 
 
-def drop_outside(bench: Bench) -> None:
-    names = bench.source.rows(
+def drop_outside(harness: Harness) -> None:
+    names = harness.source.rows(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE 'out%%'",
-        bench.schema,
+        harness.schema,
     )
-    bench.on_primary("SET foreign_key_checks = 0", *(f"DROP TABLE {name}" for (name,) in names))
+    harness.on_primary("SET foreign_key_checks = 0", *(f"DROP TABLE {name}" for (name,) in names))
 
 
-def test_what_is_there_after_the_statement_is_copied_again(filtered: Bench) -> None:
+def test_what_is_there_after_the_statement_is_copied_again(filtered: Harness) -> None:
     filtered.on_primary(*OUTSIDE, *(CONVERTED if filtered.is_mariadb else ()))
     filtered.follow()
     assert filtered.tables.load() == {}
@@ -96,7 +96,7 @@ def test_what_is_there_after_the_statement_is_copied_again(filtered: Bench) -> N
 
 @pytest.mark.parametrize("policy", TableFailurePolicy)
 def test_without_copies_such_a_table_is_set_aside_and_the_others_stream_on(
-    filtered: Bench, policy: TableFailurePolicy
+    filtered: Harness, policy: TableFailurePolicy
 ) -> None:
     filtered.on_primary("CREATE TABLE alike LIKE out_model", "INSERT INTO alike VALUES (1, 1)")
     filtered.on_primary("ALTER TABLE tied ADD FOREIGN KEY (up) REFERENCES out_model (id)")
@@ -118,7 +118,7 @@ def test_without_copies_such_a_table_is_set_aside_and_the_others_stream_on(
     assert filtered.rows("SELECT id FROM changed ORDER BY id") == [(5,), (9,)]
 
 
-def test_what_leaves_the_filters_is_set_aside_and_keeps_its_rows(filtered: Bench) -> None:
+def test_what_leaves_the_filters_is_set_aside_and_keeps_its_rows(filtered: Harness) -> None:
     filtered.on_primary("RENAME TABLE leaving TO out_left, out_rows TO arrived", "INSERT INTO arrived VALUES (9)")
     filtered.follow()
     assert {(n.table, r.state) for n, r in filtered.tables.load().items()} == {("leaving", TableState.QUARANTINED)}
@@ -128,7 +128,7 @@ def test_what_leaves_the_filters_is_set_aside_and_keeps_its_rows(filtered: Bench
     filtered.assert_equal()
 
 
-def test_what_leaves_the_filters_and_is_there_again_is_copied(filtered: Bench) -> None:
+def test_what_leaves_the_filters_and_is_there_again_is_copied(filtered: Harness) -> None:
     filtered.on_primary("RENAME TABLE leaving TO out_left", "CREATE TABLE leaving (id INT PRIMARY KEY, n INT)")
     filtered.on_primary("INSERT INTO leaving VALUES (1, 1)")
     if filtered.is_mariadb:
@@ -142,7 +142,7 @@ def test_what_leaves_the_filters_and_is_there_again_is_copied(filtered: Bench) -
 
 
 def test_a_foreign_key_that_the_copy_left_out_is_dropped_without_another_copy(
-    filtered: Bench, caplog: pytest.LogCaptureFixture
+    filtered: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("tied", "freed"):
         filtered.on_primary(f"ALTER TABLE {name} ADD CONSTRAINT {name}_up FOREIGN KEY (up) REFERENCES out_model (id)")
@@ -161,7 +161,7 @@ def test_a_foreign_key_that_the_copy_left_out_is_dropped_without_another_copy(
     filtered.assert_equal()
 
 
-def test_a_foreign_key_of_another_name_is_not_left_behind(filtered: Bench) -> None:
+def test_a_foreign_key_of_another_name_is_not_left_behind(filtered: Harness) -> None:
     filtered.on_primary(
         "CREATE TABLE up (id INT PRIMARY KEY)",
         "CREATE TABLE child (id INT PRIMARY KEY, up INT, CONSTRAINT of_primary FOREIGN KEY (up) REFERENCES up (id))",
@@ -178,12 +178,12 @@ def test_a_foreign_key_of_another_name_is_not_left_behind(filtered: Bench) -> No
     filtered.assert_equal()
 
 
-def test_a_foreign_key_that_the_copy_finds_is_left_out_too(filtered: Bench) -> None:
+def test_a_foreign_key_that_the_copy_finds_is_left_out_too(filtered: Harness) -> None:
     # With it the secondary would refuse each row that the stream brings.
     filtered.on_primary("ALTER TABLE tied ADD FOREIGN KEY (up) REFERENCES out_model (id)")
     filtered.follow()
     filtered.on_primary("INSERT INTO tied VALUES (3, 1)")
     filtered.follow()
-    assert "FOREIGN KEY" not in filtered.rows("SHOW CREATE TABLE tied")[0][1]
+    assert "FOREIGN KEY" not in str(filtered.rows("SHOW CREATE TABLE tied")[0][1])
     drop_outside(filtered)
     assert_equal(filtered.primary, filtered.secondary, filtered.schema)

@@ -18,40 +18,39 @@ from replica_cli.stop import StopToken
 from replica_cli.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench import Bench
+    from collections.abc import Iterator, Sequence
 
     from replica_cli.applier.steps import ApplyStep
     from replica_cli.core.events import RowEvent
     from replica_cli.core.reports.stream import WorkerReport
+    from tests.engine.applier.harness import Harness
 
 
 @pytest.fixture
-def broken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def broken(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Harness:
     """Give two tables, of which one meets a bug with every event."""
-    bench.on_both("CREATE TABLE good (id INT PRIMARY KEY)", "CREATE TABLE bad (id INT PRIMARY KEY, word TEXT)")
-    bench.begin_here()
+    harness.on_both("CREATE TABLE good (id INT PRIMARY KEY)", "CREATE TABLE bad (id INT PRIMARY KEY, word TEXT)")
+    harness.begin_here()
     works = SqlEngine.works
 
-    def failing(self: SqlEngine, events: Sequence[RowEvent]) -> list[ApplyStep]:
+    def failing(self: SqlEngine, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         if any(e.table.name.table == "bad" for e in events):
             raise ZeroDivisionError("a secret value")
         return works(self, events)
 
     monkeypatch.setattr(SqlEngine, "works", failing)
-    return bench
+    return harness
 
 
-def run(bench: Bench, policy: TableFailurePolicy = TableFailurePolicy.QUARANTINE) -> WorkerReport:
+def run(harness: Harness, policy: TableFailurePolicy = TableFailurePolicy.QUARANTINE) -> WorkerReport:
 
-    settings = replace(bench.settings, apply=Apply(engine=EngineChoice.SQL, on_table_failure=policy))
-    request = StreamRequest((bench.target,), may_transfer=False, until_caught_up=True)
+    settings = replace(harness.settings, apply=Apply(engine=EngineChoice.SQL, on_table_failure=policy))
+    request = StreamRequest((harness.target,), may_transfer=False, until_caught_up=True)
     board = StatusPublisher("db1", lambda _: None)
-    return Worker(settings, request, bench.target, server_id=4000, board=board, stop=StopToken()).run()
+    return Worker(settings, request, harness.target, server_id=4000, board=board, stop=StopToken()).run()
 
 
-def test_its_table_is_set_aside_and_the_others_go_on(broken: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_its_table_is_set_aside_and_the_others_go_on(broken: Harness, caplog: pytest.LogCaptureFixture) -> None:
     broken.on_primary("INSERT INTO good VALUES (1)", "INSERT INTO bad VALUES (1, 'x')", "INSERT INTO good VALUES (2)")
     with caplog.at_level(logging.INFO):
         report = run(broken)
@@ -69,7 +68,7 @@ def test_its_table_is_set_aside_and_the_others_go_on(broken: Bench, caplog: pyte
     assert record.name == broken.name("bad")
 
 
-def test_a_transaction_of_both_is_rolled_back_whole_before_it_goes_on_without_it(broken: Bench) -> None:
+def test_a_transaction_of_both_is_rolled_back_whole_before_it_goes_on_without_it(broken: Harness) -> None:
     broken.on_primary("BEGIN", "INSERT INTO good VALUES (1)", "INSERT INTO bad VALUES (1, 'x')", "COMMIT")
     failure = run(broken).failure
     assert failure is not None
@@ -77,7 +76,7 @@ def test_a_transaction_of_both_is_rolled_back_whole_before_it_goes_on_without_it
     assert broken.other.rows("SELECT id FROM good") == [(1,)]
 
 
-def test_where_a_failing_table_is_to_stop_the_stream_it_does(broken: Bench) -> None:
+def test_where_a_failing_table_is_to_stop_the_stream_it_does(broken: Harness) -> None:
     broken.on_primary("INSERT INTO bad VALUES (1, 'x')")
     failure = run(broken, TableFailurePolicy.STOP).failure
     assert failure is not None
@@ -85,18 +84,17 @@ def test_where_a_failing_table_is_to_stop_the_stream_it_does(broken: Bench) -> N
 
 
 def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-
-    bench.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
-    bench.begin_here()
+    harness.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
+    harness.begin_here()
 
     def failing(*_: object) -> None:
         raise IndexError("a secret value")
 
     monkeypatch.setattr(DdlDecisions, "parse", failing)
-    bench.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
-    failure = run(bench).failure
+    harness.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    failure = run(harness).failure
     assert failure is not None
     assert (failure.code, failure.exit_code) == ("panic", 14)
     assert "IndexError while the statement at" in failure.message
@@ -104,7 +102,9 @@ def test_a_bug_outside_of_any_table_is_tried_once_more_and_ends_the_stream(
     assert "secret" not in caplog.text
 
 
-def test_the_trace_that_the_hint_speaks_of_is_logged_at_debug(broken: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_trace_that_the_hint_speaks_of_is_logged_at_debug(
+    broken: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
     broken.on_primary("INSERT INTO bad VALUES (1, 'x')")
     with caplog.at_level(logging.DEBUG, "replica_cli"):
         failure = run(broken, TableFailurePolicy.STOP).failure

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import INSTANCE, wait_until
 
 from replica_cli.applier import prefetch, worth
 from replica_cli.applier.prefetch import LEAST_EVENTS, Prefetch
@@ -16,16 +15,16 @@ from replica_cli.core.settings import Batching
 from replica_cli.mysql.session import open_connection_ids
 from replica_cli.runtime.sessions import open_ahead
 from replica_cli.worker import streaming
+from tests.engine.applier.harness import INSTANCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from engine.applier.bench import Bench
 
     from replica_cli.applier.definitions import Definitions
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.session import Row, Session
+    from tests.engine.applier.harness import Harness
 
 ROWS = 400
 
@@ -50,13 +49,13 @@ class Given:
 class Watched:
     """A session for reading ahead, and what it was asked."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, harness: Harness) -> None:
+        self._harness = harness
         self.asked: list[str] = []
         self.sessions: list[Session] = []
 
     def __call__(self) -> Session:
-        session = open_ahead(self._bench.settings, self._bench.target)
+        session = open_ahead(self._harness.settings, self._harness.target)
         ask = session.rows_of_each
 
         def asked(queries: Sequence[str]) -> list[list[Row]]:
@@ -69,27 +68,27 @@ class Watched:
 
 
 @pytest.fixture
-def filled(bench: Bench) -> Bench:
-    bench.settings = replace(bench.settings, batching=Batching(transactions=10_000))
+def filled(harness: Harness) -> Harness:
+    harness.settings = replace(harness.settings, batching=Batching(transactions=10_000))
     # Of three values of `few` each index entry is found with the key alone.
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, few INT, many INT, v INT, KEY few (few), KEY many (many))")
-    bench.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, {n % 3}, {n}, 0)' for n in range(ROWS))}")
-    bench.begin_here()
-    return bench
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, few INT, many INT, v INT, KEY few (few), KEY many (many))")
+    harness.on_both(f"INSERT INTO t VALUES {', '.join(f'({n}, {n % 3}, {n}, 0)' for n in range(ROWS))}")
+    harness.begin_here()
+    return harness
 
 
-def _change(bench: Bench, rows: int) -> None:
-    bench.source.begin()
+def _change(harness: Harness, rows: int) -> None:
+    harness.source.begin()
     for number in range(rows):
-        bench.on_primary(f"UPDATE t SET few = few + 1, many = many + 1000 WHERE id = {number}")
-    bench.source.commit()
+        harness.on_primary(f"UPDATE t SET few = few + 1, many = many + 1000 WHERE id = {number}")
+    harness.source.commit()
 
 
-def _reads(bench: Bench, name: str) -> int:
-    return int(str(bench.rows(f"SHOW GLOBAL STATUS LIKE 'Handler_read_{name}'")[0][1]))
+def _reads(harness: Harness, name: str) -> int:
+    return int(str(harness.rows(f"SHOW GLOBAL STATUS LIKE 'Handler_read_{name}'")[0][1]))
 
 
-def test_what_a_batch_changes_is_read_and_nothing_else(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_batch_changes_is_read_and_nothing_else(filled: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     given = Given(monkeypatch)
     _change(filled, ROWS)
     filled.stream()
@@ -116,7 +115,7 @@ def test_what_a_batch_changes_is_read_and_nothing_else(filled: Bench, monkeypatc
     assert not {session.connection_id for session in watched.sessions} & set(ids)
 
 
-def test_nothing_is_read_ahead_of_what_is_in_memory(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_read_ahead_of_what_is_in_memory(filled: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     given = Given(monkeypatch, goes_on=True)
     _change(filled, ROWS)
     filled.stream()
@@ -125,7 +124,7 @@ def test_nothing_is_read_ahead_of_what_is_in_memory(filled: Bench, monkeypatch: 
     assert all(made.rows == 0 for made in given.made)
 
 
-def test_small_batches_open_no_session(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_batches_open_no_session(filled: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Settings, __: Server) -> Session:
         raise AssertionError("a session was opened")
 
@@ -136,7 +135,7 @@ def test_small_batches_open_no_session(filled: Bench, monkeypatch: pytest.Monkey
 
 
 def test_a_session_that_fails_ends_nothing(
-    filled: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    filled: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(_: Settings, __: Server) -> Session:
         raise SecondaryError("too many connections")
@@ -151,7 +150,7 @@ def test_a_session_that_fails_ends_nothing(
     ]
 
 
-def test_a_query_that_fails_ends_nothing(filled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_fails_ends_nothing(filled: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     given = Given(monkeypatch)
     _change(filled, ROWS)
     filled.stream()

@@ -13,35 +13,35 @@ from replica_cli.core.status import TableState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 
 @pytest.fixture
-def followed(bench: Bench) -> Iterator[Bench]:
-    """Give a bench whose stream has followed two tables; afterwards it must have followed `last` to its end."""
-    bench.settings = replace(bench.settings, apply=replace(bench.settings.apply, table_failures=2))
-    bench.begin_here()
-    bench.on_primary(
+def followed(harness: Harness) -> Iterator[Harness]:
+    """Give a harness whose stream has followed two tables; afterwards it must have followed `last` to its end."""
+    harness.settings = replace(harness.settings, apply=replace(harness.settings.apply, table_failures=2))
+    harness.begin_here()
+    harness.on_primary(
         "CREATE TABLE t (a INT, b INT, PRIMARY KEY (a, b)) ENGINE=MyISAM",
         "INSERT INTO t VALUES (1, 1)",
         "CREATE TABLE last (id INT PRIMARY KEY)",
     )
-    bench.follow()
-    yield bench
-    bench.on_primary("INSERT INTO last VALUES (1)")
-    bench.follow()
-    assert bench.rows("SELECT id FROM last") == [(1,)]
+    harness.follow()
+    yield harness
+    harness.on_primary("INSERT INTO last VALUES (1)")
+    harness.follow()
+    assert harness.rows("SELECT id FROM last") == [(1,)]
 
 
-def set_aside(bench: Bench) -> dict[str, str]:
+def set_aside(harness: Harness) -> dict[str, str]:
     """Return the reasons of the tables that are set aside; there must be no other record."""
-    records = bench.tables.load().values()
+    records = harness.tables.load().values()
     assert {r.state for r in records} <= {TableState.QUARANTINED}
     return {r.name.table: r.reason for r in records}
 
 
 @pytest.mark.parametrize("made", ["create", "alter"])
-def test_a_counter_that_innodb_cannot_keep_sets_its_table_aside(followed: Bench, made: str) -> None:
+def test_a_counter_that_innodb_cannot_keep_sets_its_table_aside(followed: Harness, made: str) -> None:
     table = "(a INT, b INT AUTO_INCREMENT, PRIMARY KEY (a, b)) ENGINE=MyISAM"
     statement = f"CREATE TABLE c {table}" if made == "create" else "ALTER TABLE t MODIFY b INT AUTO_INCREMENT"
     followed.on_primary(statement, f"INSERT INTO {'c' if made == 'create' else 't'} VALUES (1, 2)")
@@ -58,7 +58,7 @@ WIDE = [f"c{n} CHAR(255) CHARACTER SET latin1 NOT NULL" for n in range(40)]
 NARROW = ["id INT PRIMARY KEY", "c CHAR(9)"]
 
 
-def stream_odd(bench: Bench, columns: list[str], engine: str, form: str, made: str) -> None:
+def stream_odd(harness: Harness, columns: list[str], engine: str, form: str, made: str) -> None:
     """Let the primary make or alter a table of another engine, and stream it; it must be kept if InnoDB can have it."""
     if made == "create":
         statements = [f"CREATE TABLE odd ({', '.join(columns)}) ENGINE={engine} {form}"]
@@ -66,18 +66,18 @@ def stream_odd(bench: Bench, columns: list[str], engine: str, form: str, made: s
         changes = [f"ADD COLUMN {column}" for column in columns[1:]]
         changes += [form] if form else []
         statements = [f"CREATE TABLE odd ({columns[0]}) ENGINE={engine}", f"ALTER TABLE odd {', '.join(changes)}"]
-    bench.on_primary(*statements, f"INSERT INTO odd VALUES ({', '.join(['1'] * len(columns))})")
-    bench.follow()
+    harness.on_primary(*statements, f"INSERT INTO odd VALUES ({', '.join(['1'] * len(columns))})")
+    harness.follow()
     can_be_kept = columns == NARROW
-    assert set_aside(bench).keys() == (set() if can_be_kept else {"odd"})
+    assert set_aside(harness).keys() == (set() if can_be_kept else {"odd"})
     if can_be_kept:
-        bench.assert_equal()
+        harness.assert_equal()
 
 
 @pytest.mark.parametrize("made", ["create", "alter"])
 @pytest.mark.parametrize(("columns", "form"), [(NARROW, "ROW_FORMAT=FIXED"), (WIDE, "")], ids=["fixed", "wide"])
 def test_what_only_myisam_takes_is_a_matter_of_its_table(
-    followed: Bench, columns: list[str], form: str, made: str
+    followed: Harness, columns: list[str], form: str, made: str
 ) -> None:
     stream_odd(followed, columns, "MyISAM", form, made)
 
@@ -86,14 +86,14 @@ def test_what_only_myisam_takes_is_a_matter_of_its_table(
 @pytest.mark.parametrize("made", ["create", "alter"])
 @pytest.mark.parametrize(("columns", "form"), [(NARROW, "ROW_FORMAT=PAGE"), (WIDE, "")], ids=["page", "wide"])
 def test_what_only_aria_takes_is_a_matter_of_its_table(
-    followed: Bench, columns: list[str], form: str, made: str
+    followed: Harness, columns: list[str], form: str, made: str
 ) -> None:
     stream_odd(followed, columns, "Aria", form, made)
 
 
 @pytest.mark.servers("mariadb", "11.8")
 @pytest.mark.parametrize("statement", ["CREATE VECTOR INDEX by_v ON made (v)", "ALTER TABLE made ADD VECTOR INDEX (v)"])
-def test_a_vector_index_of_the_primary_is_made(followed: Bench, statement: str) -> None:
+def test_a_vector_index_of_the_primary_is_made(followed: Harness, statement: str) -> None:
     followed.on_primary(
         "CREATE TABLE made (id INT PRIMARY KEY, v VECTOR(2) NOT NULL)",
         "INSERT INTO made VALUES (1, VEC_FromText('[1, 2]'))",
@@ -107,7 +107,7 @@ def test_a_vector_index_of_the_primary_is_made(followed: Bench, statement: str) 
 
 
 @pytest.mark.servers("mysql")
-def test_a_tablespace_of_the_primary_is_left_out(followed: Bench) -> None:
+def test_a_tablespace_of_the_primary_is_left_out(followed: Harness) -> None:
     space = f"{followed.schema}_s"
     followed.on_primary(f"CREATE TABLESPACE {space} ADD DATAFILE '{space}.ibd'")
     try:
@@ -124,7 +124,7 @@ def test_a_tablespace_of_the_primary_is_left_out(followed: Bench) -> None:
         followed.on_primary(f"DROP TABLESPACE {space}")
 
 
-def test_a_table_that_only_the_secondary_has_is_never_replaced(followed: Bench) -> None:
+def test_a_table_that_only_the_secondary_has_is_never_replaced(followed: Harness) -> None:
     followed.on_secondary("CREATE TABLE stranger (id INT PRIMARY KEY)", "INSERT INTO stranger VALUES (77)")
     followed.on_primary("CREATE TABLE stranger (id INT PRIMARY KEY)", "INSERT INTO stranger VALUES (1)")
     followed.follow()
@@ -140,7 +140,7 @@ def test_a_table_that_only_the_secondary_has_is_never_replaced(followed: Bench) 
 
 
 @pytest.mark.parametrize("rename", ["RENAME TABLE t TO stranger", "ALTER TABLE t RENAME TO stranger"])
-def test_a_table_of_the_secondary_that_a_rename_meets_is_never_replaced(followed: Bench, rename: str) -> None:
+def test_a_table_of_the_secondary_that_a_rename_meets_is_never_replaced(followed: Harness, rename: str) -> None:
     followed.on_secondary("CREATE TABLE stranger (id INT PRIMARY KEY)", "INSERT INTO stranger VALUES (77)")
     followed.on_primary(rename)
     followed.follow()
@@ -166,7 +166,7 @@ TAMPERED = {
 }
 
 
-def test_tables_that_somebody_altered_are_set_aside_and_not_copied(followed: Bench) -> None:
+def test_tables_that_somebody_altered_are_set_aside_and_not_copied(followed: Harness) -> None:
     for number, name in enumerate(TAMPERED):
         # Neither a counter nor a column that is dropped may be checked.
         checked, key = ("b", ", KEY (a)") if name == "t4" else ("a", "")
@@ -182,7 +182,7 @@ def test_tables_that_somebody_altered_are_set_aside_and_not_copied(followed: Ben
         assert f"error {errno}" in reasons[name]
 
 
-def test_how_the_primary_altered_a_table_does_not_matter(followed: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_how_the_primary_altered_a_table_does_not_matter(followed: Harness, caplog: pytest.LogCaptureFixture) -> None:
     followed.on_primary("CREATE TABLE wide (id INT PRIMARY KEY, s VARCHAR(100))")
     followed.follow()
     # A table of this format takes no column at once.
@@ -200,7 +200,7 @@ def test_how_the_primary_altered_a_table_does_not_matter(followed: Bench, caplog
     assert followed.rows("SELECT id, n FROM wide") == [(1, 1)]
 
 
-def test_a_copy_that_is_refused_as_well_sets_the_table_aside(followed: Bench) -> None:
+def test_a_copy_that_is_refused_as_well_sets_the_table_aside(followed: Harness) -> None:
     # The name of a foreign key is taken, by a table that the filters leave out. Tables with foreign keys are copied
     # while the stream waits: that copy must not end it.
     selection = replace(followed.settings.selection, excluded_tables=(f"{followed.schema}.out_*",))

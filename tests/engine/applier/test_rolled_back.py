@@ -14,10 +14,9 @@ from replica_cli.mysql.errnos import ServerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Harness
 
 pytestmark = pytest.mark.servers("mariadb")
 # It fails at its last row: by then the table that it replaces is gone.
@@ -25,17 +24,17 @@ FAILS = "SELECT 1 AS id UNION ALL SELECT 2 UNION ALL SELECT 1"
 
 
 @pytest.fixture
-def table(bench: Bench) -> Bench:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, n INT)", "CREATE TABLE gone (id INT PRIMARY KEY)")
-    bench.on_primary("INSERT INTO t VALUES (1, 1)", "INSERT INTO gone VALUES (1)")
-    bench.copy("t")
-    bench.copy("gone")
-    bench.begin_here()
-    return bench
+def table(harness: Harness) -> Harness:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, n INT)", "CREATE TABLE gone (id INT PRIMARY KEY)")
+    harness.on_primary("INSERT INTO t VALUES (1, 1)", "INSERT INTO gone VALUES (1)")
+    harness.copy("t")
+    harness.copy("gone")
+    harness.begin_here()
+    return harness
 
 
 @pytest.fixture
-def session(table: Bench) -> Iterator[Session]:
+def session(table: Harness) -> Iterator[Session]:
     """An application's session whose settings go with it."""
     with table.primary.session(table.schema) as made:
         yield made
@@ -43,7 +42,7 @@ def session(table: Bench) -> Iterator[Session]:
 
 @pytest.mark.covers("DDL in a rolled-back group (MariaDB)")
 def test_a_table_that_a_failed_replacement_dropped_is_dropped(
-    table: Bench, session: Session, engine_choice: EngineChoice
+    table: Harness, session: Session, engine_choice: EngineChoice
 ) -> None:
     table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
     for number, engine in enumerate(("InnoDB", "MyISAM"), 2):
@@ -59,7 +58,7 @@ def test_a_table_that_a_failed_replacement_dropped_is_dropped(
     table.assert_equal()
 
 
-def test_rows_before_and_after_a_dropped_table_in_one_transaction_are_undone(table: Bench, session: Session) -> None:
+def test_rows_before_and_after_a_dropped_table_in_one_transaction_are_undone(table: Harness, session: Session) -> None:
     session.execute("CREATE TABLE my (id INT PRIMARY KEY) ENGINE=MyISAM")
     session.begin()
     session.execute("INSERT INTO t VALUES (5, 5)")
@@ -75,7 +74,9 @@ def test_rows_before_and_after_a_dropped_table_in_one_transaction_are_undone(tab
     assert table.rows("SELECT id FROM my") == [(1,)]
 
 
-def test_rows_of_an_engine_without_transactions_in_statement_format_are_refused(table: Bench, session: Session) -> None:
+def test_rows_of_an_engine_without_transactions_in_statement_format_are_refused(
+    table: Harness, session: Session
+) -> None:
     session.execute("CREATE TABLE my (id INT PRIMARY KEY) ENGINE=MyISAM")
     session.execute("SET SESSION binlog_format = STATEMENT")
     before = table.here()
@@ -90,7 +91,7 @@ def test_rows_of_an_engine_without_transactions_in_statement_format_are_refused(
 
 @pytest.mark.parametrize("binlog_format", ["ROW", "MIXED", "STATEMENT"])
 def test_a_statement_that_failed_after_it_had_begun_asks_for_a_copy(
-    table: Bench, session: Session, binlog_format: str
+    table: Harness, session: Session, binlog_format: str
 ) -> None:
     session.execute(f"SET SESSION binlog_format = {binlog_format}")
     with pytest.raises(ServerError, match="Key column"):

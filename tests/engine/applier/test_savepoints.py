@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 # By the session's variables: names as its user writes them.
 NAMES = {
@@ -20,13 +20,13 @@ NAMES = {
 
 
 @pytest.mark.parametrize("variables", NAMES)
-def test_every_name_of_a_savepoint_is_kept(bench: Bench, variables: str) -> None:
-    bench.begin_here()
-    bench.on_primary("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)", f"SET {variables}")
+def test_every_name_of_a_savepoint_is_kept(harness: Harness, variables: str) -> None:
+    harness.begin_here()
+    harness.on_primary("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)", f"SET {variables}")
     for name in NAMES[variables]:
-        bench.on_primary(
+        harness.on_primary(
             "BEGIN", "INSERT INTO t VALUES ()", f"SAVEPOINT {name}", "INSERT INTO t VALUES ()",
             f"ROLLBACK TO {name}", "INSERT INTO t VALUES ()", f"SAVEPOINT {name}", "INSERT INTO t VALUES ()", "COMMIT",
         )  # fmt: skip
-    bench.stream()
-    bench.assert_equal()
+    harness.stream()
+    harness.assert_equal()

@@ -10,9 +10,8 @@ import pytest
 from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
+    from tests.engine.applier.harness import Harness
 
 COLUMNS = "(id INT PRIMARY KEY, a INT, v VARCHAR(40), d DATETIME(6), ts TIMESTAMP NULL, f DOUBLE)"
 ROWS = (
@@ -84,9 +83,9 @@ MYSQL = {
 SETTINGS = "sql_mode = '', div_precision_increment = 1, lc_time_names = 'de_DE', time_zone = '+05:00'"
 
 
-def run(bench: Bench, *statements: str) -> None:
+def run(harness: Harness, *statements: str) -> None:
     """Run statements in a session of their own, as MySQL logs what it refuses in row format."""
-    with bench.primary.session(bench.schema) as session:
+    with harness.primary.session(harness.schema) as session:
         session.execute(f"SET SESSION {SETTINGS}")
         session.execute("SET SESSION binlog_format = 'STATEMENT'")
         session.execute("SET @x = 5")
@@ -95,39 +94,39 @@ def run(bench: Bench, *statements: str) -> None:
 
 
 @pytest.mark.covers("DDL whose result depends on the server")
-def test_an_alteration_is_run_only_where_its_outcome_is_the_same(bench: Bench, engine_choice: EngineChoice) -> None:
-    bench.settings = replace(bench.settings, apply=replace(bench.settings.apply, engine=engine_choice))
-    found = {**BOTH, **(MARIADB if bench.is_mariadb else MYSQL)}
+def test_an_alteration_is_run_only_where_its_outcome_is_the_same(harness: Harness, engine_choice: EngineChoice) -> None:
+    harness.settings = replace(harness.settings, apply=replace(harness.settings.apply, engine=engine_choice))
+    found = {**BOTH, **(MARIADB if harness.is_mariadb else MYSQL)}
     cases = {f"t{number}": case for number, case in enumerate(found.values())}
-    bench.on_both(
+    harness.on_both(
         *(s for t in cases for s in (f"CREATE TABLE {t} {COLUMNS}", f"INSERT INTO {t} VALUES {ROWS}")),
         f"CREATE TABLE empty_one {COLUMNS}",
     )
-    bench.begin_here()
-    run(bench, "ALTER TABLE empty_one ADD k SERIAL, ADD c VARCHAR(20) DEFAULT (dayname(d))")
-    bench.on_primary("INSERT INTO empty_one (id) VALUES (1)")
-    if bench.is_one_flavour:
+    harness.begin_here()
+    run(harness, "ALTER TABLE empty_one ADD k SERIAL, ADD c VARCHAR(20) DEFAULT (dayname(d))")
+    harness.on_primary("INSERT INTO empty_one (id) VALUES (1)")
+    if harness.is_one_flavour:
         harmless = [s.replace("{t}", table) for table, (s, depends) in cases.items() if not depends]
-        run(bench, *harmless)
-        bench.stream()
-        bench.assert_equal()
+        run(harness, *harmless)
+        harness.stream()
+        harness.assert_equal()
         assert len(harmless) > 10
         cases = {table: case for table, case in cases.items() if case[1]}
     for table, (statement, depends) in cases.items():
-        run(bench, statement.replace("{t}", table))
+        run(harness, statement.replace("{t}", table))
         try:
-            bench.stream()
+            harness.stream()
         except TableChangedInWindow as error:
             # Nothing was done, and the stream would copy the table again: here both leave it out.
             names = [name.table for name in error.tables]
             assert table in names
-            assert bench.rows(f"SELECT COUNT(*) FROM {table}") == [(3,)]
+            assert harness.rows(f"SELECT COUNT(*) FROM {table}") == [(3,)]
         except ApplyRefused:
-            assert not bench.is_one_flavour, statement  # its words, or a function, are not the other flavour's
+            assert not harness.is_one_flavour, statement  # its words, or a function, are not the other flavour's
             names = [table]
         else:
             assert not depends, statement
             continue
-        bench.on_both(*(f"DROP TABLE IF EXISTS {name}" for name in names))
-        bench.begin_here()
-    bench.assert_equal()
+        harness.on_both(*(f"DROP TABLE IF EXISTS {name}" for name in names))
+        harness.begin_here()
+    harness.assert_equal()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pymysql.connections
 import pytest
-from engine.applier.bench import INSTANCE, wait_until
 
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.settings import Apply, EngineChoice
@@ -21,9 +20,10 @@ from replica_cli.runtime import heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker import streaming
+from tests.engine.applier.harness import INSTANCE, wait_until
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 GONE = (6, "Error on delete of '/tmp/#sql-temptable-1' (Errcode: 2 \"No such file or directory\")")
 
@@ -59,13 +59,13 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
 
 
 @pytest.fixture
-def table(bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Bench:
+def table(harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Harness:
     monkeypatch.setattr(streaming, "WATCH_SECONDS", 0.0)
     monkeypatch.setattr(streaming, "_REST_SECONDS", 0.0)
     caplog.set_level(logging.WARNING, logger="replica_cli")
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
-    bench.begin_here()
-    return bench
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+    harness.begin_here()
+    return harness
 
 
 SIDE = {
@@ -79,7 +79,7 @@ SIDE = {
 @pytest.mark.parametrize("error", [GONE, (1030, "Got error 168 from engine"), (1213, "Deadlock found"), (99999, "new")])
 @pytest.mark.parametrize("what", SIDE)
 def test_a_question_beside_the_rows_is_asked_again(
-    table: Bench, failing: Failing, caplog: pytest.LogCaptureFixture, what: str, error: tuple[int, str]
+    table: Harness, failing: Failing, caplog: pytest.LogCaptureFixture, what: str, error: tuple[int, str]
 ) -> None:
     start = table.here()
     if what == "comparing tables that statements altered":
@@ -106,7 +106,9 @@ def test_a_question_beside_the_rows_is_asked_again(
     table.assert_equal()
 
 
-def test_a_window_that_cannot_be_forgotten_does_not_repeat_its_committed_batch(table: Bench, failing: Failing) -> None:
+def test_a_window_that_cannot_be_forgotten_does_not_repeat_its_committed_batch(
+    table: Harness, failing: Failing
+) -> None:
     start = table.here()
     table.on_primary("INSERT INTO t (id, v) VALUES (1, 1)")
     end = table.here()
@@ -129,7 +131,7 @@ def test_a_window_that_cannot_be_forgotten_does_not_repeat_its_committed_batch(t
 
 
 def test_a_beat_that_fails_with_an_answer_is_no_dead_link(
-    table: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
+    table: Harness, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "_BEAT_SECONDS", 0.05)
     settings = replace(table.settings, network=replace(table.settings.network, read_timeout=1.0))
@@ -156,7 +158,7 @@ NEEDED = {
 @pytest.mark.parametrize("choice", [EngineChoice.AUTO, EngineChoice.SQL])
 @pytest.mark.parametrize("what", NEEDED)
 def test_the_stream_begins_again_where_rows_need_the_answer(
-    table: Bench, failing: Failing, what: str, choice: EngineChoice, monkeypatch: pytest.MonkeyPatch
+    table: Harness, failing: Failing, what: str, choice: EngineChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StopToken, "wait", lambda *_: False)
     table.on_primary("BEGIN", *(f"INSERT INTO t VALUES ({number}, 1)" for number in range(40)), "COMMIT")
@@ -169,7 +171,7 @@ def test_the_stream_begins_again_where_rows_need_the_answer(
 
 
 def test_an_error_that_stays_ends_the_stream_after_some_attempts(
-    table: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
+    table: Harness, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StopToken, "wait", lambda *_: False)
     table.on_primary("INSERT INTO t VALUES (1, 1)")
@@ -185,7 +187,7 @@ def test_an_error_that_stays_ends_the_stream_after_some_attempts(
 
 
 def test_a_server_that_was_away_for_long_may_have_one_too(
-    table: Bench, failing: Failing, monkeypatch: pytest.MonkeyPatch
+    table: Harness, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StopToken, "wait", lambda *_: False)
     table.on_primary("INSERT INTO t VALUES (1, 1)")
@@ -196,7 +198,7 @@ def test_a_server_that_was_away_for_long_may_have_one_too(
     table.assert_equal()
 
 
-def test_an_error_that_says_what_is_wrong_ends_it_at_once(table: Bench, failing: Failing) -> None:
+def test_an_error_that_says_what_is_wrong_ends_it_at_once(table: Harness, failing: Failing) -> None:
     table.on_primary("INSERT INTO t VALUES (1, 1)")
     failing.words, failing.times = NEEDED["definitions of the secondary"], 1_000
     failing.error = (1142, "SELECT command denied to user")

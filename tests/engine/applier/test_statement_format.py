@@ -14,35 +14,35 @@ from replica_cli.core.settings import Apply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-    from fix_coverage import Refused
-
     from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Harness
+    from tests.support.coverage import Refused
 
 
 @pytest.fixture
-def table(bench: Bench) -> Bench:
-    other = f"{bench.schema}_other"
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
-    bench.on_primary(
+def table(harness: Harness) -> Harness:
+    other = f"{harness.schema}_other"
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+    harness.on_primary(
         "INSERT INTO t VALUES (1, 1), (2, 2)",
         "SET GLOBAL log_bin_trust_function_creators = 1",
         f"CREATE DATABASE {other}",
         f"CREATE TABLE {other}.base (id INT)",
-        f"CREATE VIEW {other}.seen AS SELECT * FROM {bench.schema}.t",
+        f"CREATE VIEW {other}.seen AS SELECT * FROM {harness.schema}.t",
         f"CREATE TABLE {other}.told (id INT)",
         f"CREATE TRIGGER {other}.tells AFTER INSERT ON {other}.told FOR EACH ROW"
-        f" INSERT INTO {bench.schema}.t VALUES (NEW.id, 9)",
-        f"CREATE FUNCTION {other}.f(a INT) RETURNS INT BEGIN INSERT INTO {bench.schema}.t VALUES (a, 9); RETURN a; END",
+        f" INSERT INTO {harness.schema}.t VALUES (NEW.id, 9)",
+        f"CREATE FUNCTION {other}.f(a INT) RETURNS INT"
+        f" BEGIN INSERT INTO {harness.schema}.t VALUES (a, 9); RETURN a; END",
     )
-    bench.copy("t")
-    bench.begin_here()
-    return bench
+    harness.copy("t")
+    harness.begin_here()
+    return harness
 
 
 @pytest.fixture
-def session(table: Bench) -> Iterator[Session]:
+def session(table: Harness) -> Iterator[Session]:
     """An application's session in statement format, whose default schema is outside of the filters."""
     with table.primary.session(f"{table.schema}_other") as made:
         made.execute("SET SESSION binlog_format = STATEMENT")
@@ -75,7 +75,7 @@ def run(session: Session, statements: tuple[str, ...], other: str) -> None:
 
 @pytest.mark.covers("statement format: rows changed through views, triggers and functions")
 def test_rows_changed_through_another_schema_are_refused(
-    table: Bench, session: Session, refused: Refused, engine_choice: EngineChoice
+    table: Harness, session: Session, refused: Refused, engine_choice: EngineChoice
 ) -> None:
     table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
     for what in ("a view", "a trigger", "a function in a query"):
@@ -90,7 +90,7 @@ def test_rows_changed_through_another_schema_are_refused(
 
 @pytest.mark.parametrize("takes_all", [False, True], ids=["one schema", "all schemas"])
 def test_a_statement_whose_tables_are_not_all_known_is_refused(
-    table: Bench, session: Session, *, takes_all: bool
+    table: Harness, session: Session, *, takes_all: bool
 ) -> None:
     if takes_all:
         # What other tests write on these servers stays out.
@@ -112,7 +112,7 @@ def test_a_statement_whose_tables_are_not_all_known_is_refused(
     assert table.rows("SELECT * FROM t ORDER BY id") == [(1, 1), (2, 2)]
 
 
-def test_statements_on_the_servers_own_tables_pass(table: Bench, session: Session) -> None:
+def test_statements_on_the_servers_own_tables_pass(table: Harness, session: Session) -> None:
     session.execute("USE mysql")
     session.execute("INSERT INTO time_zone_leap_second VALUES (77, 1)")
     session.execute("DELETE FROM mysql.time_zone_leap_second WHERE Transition_time = 77")
@@ -122,7 +122,7 @@ def test_statements_on_the_servers_own_tables_pass(table: Bench, session: Sessio
 
 
 @pytest.mark.covers("CREATE TABLE … SELECT in statement format")
-def test_a_table_made_of_a_query_asks_for_a_copy(table: Bench, session: Session, engine_choice: EngineChoice) -> None:
+def test_a_table_made_of_a_query_asks_for_a_copy(table: Harness, session: Session, engine_choice: EngineChoice) -> None:
     table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
     session.execute(f"USE {table.schema}")
     for number, query in enumerate(("SELECT 1 AS a", "SELECT UUID() AS a", "SELECT id, n FROM t")):
@@ -134,7 +134,7 @@ def test_a_table_made_of_a_query_asks_for_a_copy(table: Bench, session: Session,
         assert table.rows(f"SHOW TABLES LIKE 'made_{number}'") == []
 
 
-def test_a_table_made_of_a_query_in_mixed_format(table: Bench, session: Session) -> None:
+def test_a_table_made_of_a_query_in_mixed_format(table: Harness, session: Session) -> None:
     session.execute(f"USE {table.schema}")
     session.execute("SET SESSION binlog_format = MIXED")
     session.execute("CREATE TABLE rows_logged SELECT UUID() AS a")
@@ -146,7 +146,7 @@ def test_a_table_made_of_a_query_in_mixed_format(table: Bench, session: Session)
 
 
 @pytest.mark.covers("engines that keep no rows of their own")
-def test_a_table_of_an_engine_without_rows_of_its_own_is_set_aside(table: Bench, engine_choice: EngineChoice) -> None:
+def test_a_table_of_an_engine_without_rows_of_its_own_is_set_aside(table: Harness, engine_choice: EngineChoice) -> None:
     table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
     table.on_primary(
         *(f"CREATE TABLE part_{n} (id INT, n INT) ENGINE=MyISAM" for n in range(3)),

@@ -17,11 +17,10 @@ from replica_cli.runtime.sessions import SecondarySessions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import Server
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
+    from tests.engine.applier.harness import Harness
 
 UTF8 = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8, w TEXT CHARSET utf8)"
 WIDE = f"CREATE TABLE t ({', '.join(f'c{n} CHAR(255) CHARACTER SET latin1' for n in range(40))}) ROW_FORMAT=FIXED"
@@ -119,12 +118,12 @@ def globals_of(server: SandboxServer, setting: str) -> Iterator[None]:
             session.execute(f"SET GLOBAL {name} = %s", before)
 
 
-def definitions(bench: Bench, *, on_primary: bool) -> dict[str, str]:
+def definitions(harness: Harness, *, on_primary: bool) -> dict[str, str]:
     """Return each table's definition as its server writes it, but for its engine: the secondary's is a safe one."""
-    session = bench.source if on_primary else bench.other
+    session = harness.source if on_primary else harness.other
     asked = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN (%s, %s)"
     found = {}
-    for schema, table in session.rows(asked, bench.schema, f"{bench.schema}_two"):
+    for schema, table in session.rows(asked, harness.schema, f"{harness.schema}_two"):
         text = str(session.rows(f"SHOW CREATE TABLE `{schema}`.`{table}`")[0][1])
         found[f"{schema}.{table}"] = text.replace("ENGINE=MyISAM", "ENGINE=InnoDB")
     return found
@@ -153,41 +152,41 @@ UNSAID = (
 
 
 @pytest.mark.parametrize("ours", ["latin1_german2_ci", "utf8mb4_general_ci"])
-def test_a_table_has_the_charset_of_the_primarys_schema(bench: Bench, ours: str) -> None:
+def test_a_table_has_the_charset_of_the_primarys_schema(harness: Harness, ours: str) -> None:
     theirs = "latin1_swedish_ci" if ours.startswith("utf8") else "utf8mb4_unicode_ci"
-    bench.source.execute(f"ALTER DATABASE `{bench.schema}` COLLATE {ours}")
-    bench.other.execute(f"ALTER DATABASE `{bench.schema}` COLLATE {theirs}")
-    bench.begin_here()
-    with bench.primary.session(bench.schema) as session:
+    harness.source.execute(f"ALTER DATABASE `{harness.schema}` COLLATE {ours}")
+    harness.other.execute(f"ALTER DATABASE `{harness.schema}` COLLATE {theirs}")
+    harness.begin_here()
+    with harness.primary.session(harness.schema) as session:
         for statement in UNSAID:
             session.execute(statement)
-    bench.stream()
-    assert collations(bench.other, bench.schema) == collations(bench.source, bench.schema)
-    bench.assert_equal()
+    harness.stream()
+    assert collations(harness.other, harness.schema) == collations(harness.source, harness.schema)
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_definition_is_the_primarys_whatever_the_servers_are_set_to(bench: Bench, name: str) -> None:
+def test_a_definition_is_the_primarys_whatever_the_servers_are_set_to(harness: Harness, name: str) -> None:
     flavour, ours, theirs, statements = CASES[name]
-    if flavour not in ("", bench.primary.binary.flavour):
+    if flavour not in ("", harness.primary.binary.flavour):
         pytest.skip(f"a variable of {flavour}")
-    two = f"{bench.schema}_two"
-    selection = replace(bench.settings.selection, schemas=((bench.schema, bench.schema), (two, two)))
-    bench.settings = replace(bench.settings, selection=selection)
+    two = f"{harness.schema}_two"
+    selection = replace(harness.settings.selection, schemas=((harness.schema, harness.schema), (two, two)))
+    harness.settings = replace(harness.settings, selection=selection)
     with ExitStack() as stack:
-        stack.enter_context(globals_of(bench.primary, ours))
-        stack.enter_context(globals_of(bench.secondary, theirs))
-        bench.begin_here()
-        with bench.primary.session(bench.schema) as session:
+        stack.enter_context(globals_of(harness.primary, ours))
+        stack.enter_context(globals_of(harness.secondary, theirs))
+        harness.begin_here()
+        with harness.primary.session(harness.schema) as session:
             session.execute("SET SESSION sql_mode = DEFAULT")
             for statement in statements:
-                session.execute(statement.replace("{schema}", bench.schema))
+                session.execute(statement.replace("{schema}", harness.schema))
             # Behind them, one of a session that is as any.
             session.execute("CREATE TABLE behind (id INT PRIMARY KEY)")
-        bench.stream()
-    assert definitions(bench, on_primary=False) == definitions(bench, on_primary=True)
-    bench.assert_equal()
-    assert all("ENGINE=InnoDB" in text for text in definitions(bench, on_primary=False).values())
+        harness.stream()
+    assert definitions(harness, on_primary=False) == definitions(harness, on_primary=True)
+    harness.assert_equal()
+    assert all("ENGINE=InnoDB" in text for text in definitions(harness, on_primary=False).values())
 
 
 @pytest.mark.servers("mariadb")
@@ -198,15 +197,15 @@ def test_a_definition_is_the_primarys_whatever_the_servers_are_set_to(bench: Ben
         "ALTER TABLE t CONVERT TO CHARACTER SET DEFAULT",
     ],
 )
-def test_a_default_by_its_word_is_not_guessed(bench: Bench, statement: str) -> None:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))")
-    bench.begin_here()
-    bench.on_primary(statement)
-    bench.stream()
-    bench.on_secondary(f"ALTER DATABASE `{bench.schema}` CHARACTER SET latin1")
-    bench.on_primary(statement.replace("TABLE u", "TABLE w"))
+def test_a_default_by_its_word_is_not_guessed(harness: Harness, statement: str) -> None:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))")
+    harness.begin_here()
+    harness.on_primary(statement)
+    harness.stream()
+    harness.on_secondary(f"ALTER DATABASE `{harness.schema}` CHARACTER SET latin1")
+    harness.on_primary(statement.replace("TABLE u", "TABLE w"))
     with pytest.raises(TableChangedInWindow, match="CHARACTER SET DEFAULT"):
-        bench.stream()
+        harness.stream()
 
 
 # As docs/accounts.md grants them; what the secondary is set to, and what a statement then needs a privilege for.
@@ -221,34 +220,34 @@ PRIVILEGED = {
 
 
 @pytest.fixture
-def plain_user(bench: Bench) -> Iterator[Server]:
+def plain_user(harness: Harness) -> Iterator[Server]:
     """Give the secondary by a user with the privileges that docs/accounts.md names, and no other."""
-    _, replay = PRIVILEGED[bench.secondary.binary.flavour]
-    user = f"u_{bench.schema}"
-    with bench.secondary.session() as session:
+    _, replay = PRIVILEGED[harness.secondary.binary.flavour]
+    user = f"u_{harness.schema}"
+    with harness.secondary.session() as session:
         session.execute(f"CREATE USER {user}@'%' IDENTIFIED BY 'a-Long-enough-1'")
         for grant in GRANTS:
-            session.execute(grant.format(schema=bench.schema, user=f"{user}@'%'", replay=replay))
-        yield bench.secondary.address(user, name=bench.target.name, password="a-Long-enough-1")
+            session.execute(grant.format(schema=harness.schema, user=f"{user}@'%'", replay=replay))
+        yield harness.secondary.address(user, name=harness.target.name, password="a-Long-enough-1")
         session.execute(f"DROP USER {user}@'%'")
 
 
-def test_a_user_who_may_set_nothing_special(bench: Bench, plain_user: Server) -> None:
-    hostile, _ = PRIVILEGED[bench.secondary.binary.flavour]
+def test_a_user_who_may_set_nothing_special(harness: Harness, plain_user: Server) -> None:
+    hostile, _ = PRIVILEGED[harness.secondary.binary.flavour]
 
     def stream() -> None:
-        with SecondarySessions.open(bench.settings, plain_user) as sessions:
-            bench.streaming(sessions, is_exact=True).run(until_caught_up=True)
+        with SecondarySessions.open(harness.settings, plain_user) as sessions:
+            harness.streaming(sessions, is_exact=True).run(until_caught_up=True)
 
-    bench.begin_here()
-    with globals_of(bench.secondary, "innodb_strict_mode = ON"):
-        bench.on_primary("CREATE TABLE t (v INT)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD w INT")
+    harness.begin_here()
+    with globals_of(harness.secondary, "innodb_strict_mode = ON"):
+        harness.on_primary("CREATE TABLE t (v INT)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD w INT")
         stream()
-        bench.assert_equal()
-    with globals_of(bench.secondary, hostile):
-        bench.on_primary("ALTER TABLE t DROP w" if bench.is_mariadb else "CREATE TABLE u (v INT)")
+        harness.assert_equal()
+    with globals_of(harness.secondary, hostile):
+        harness.on_primary("ALTER TABLE t DROP w" if harness.is_mariadb else "CREATE TABLE u (v INT)")
         with pytest.raises(ApplyRefused, match=rf"this user on db1 may not set .*\({hostile.split()[0]}\)"):
             stream()
     # Once the secondary is as the primary, nothing has to be set.
     stream()
-    bench.assert_equal()
+    harness.assert_equal()

@@ -7,16 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import wait_until
 
 from replica_cli.core.errors import ApplyRefused, Drift, Fenced, RowExists, RowMissing
 from replica_cli.core.settings import Apply, Batching, DdlPolicy, EngineChoice
 from replica_cli.reader import reader
+from tests.engine.applier.harness import wait_until
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
-
     from replica_cli.core.position import Position
+    from tests.engine.applier.harness import Harness
 
     Conflict = tuple[str, str, type[ApplyRefused], str, str]
 
@@ -53,37 +52,37 @@ FOREIGN_KEYS = {
 
 
 @pytest.fixture(params=["auto", "sql"], autouse=True)
-def _engine(bench: Bench, request: pytest.FixtureRequest) -> None:
-    bench.settings = replace(bench.settings, apply=Apply(engine=EngineChoice(request.param)))
+def _engine(harness: Harness, request: pytest.FixtureRequest) -> None:
+    harness.settings = replace(harness.settings, apply=Apply(engine=EngineChoice(request.param)))
 
 
 @pytest.fixture
-def strict(bench: Bench) -> Bench:
-    bench.on_both(
+def strict(harness: Harness) -> Harness:
+    harness.on_both(
         *TABLES,
         "INSERT INTO t VALUES (1, 'hidden value', 0), (2, NULL, 0)",
         "INSERT INTO two VALUES (1, 'k', 0)",
         "INSERT INTO heap VALUES (1, 'k', 0.1), (NULL, NULL, NULL)",
         "INSERT INTO parent VALUES (1), (2)",
     )
-    bench.begin_here()
-    return bench
+    harness.begin_here()
+    return harness
 
 
 @pytest.mark.parametrize("name", CONFLICTS)
 @pytest.mark.parametrize("batch", [1, 500], ids=["one by one", "one batch"])
-def test_a_conflict_names_table_and_key_and_keeps_what_was_before(strict: Bench, name: str, batch: int) -> None:
+def test_a_conflict_names_table_and_key_and_keeps_what_was_before(strict: Harness, name: str, batch: int) -> None:
     _check_conflict(strict, CONFLICTS[name], batch)
 
 
 @pytest.mark.servers("mariadb")
 @pytest.mark.parametrize("name", FOREIGN_KEYS)
 @pytest.mark.parametrize("batch", [1, 500], ids=["one by one", "one batch"])
-def test_a_foreign_key_that_refuses(strict: Bench, name: str, batch: int) -> None:
+def test_a_foreign_key_that_refuses(strict: Harness, name: str, batch: int) -> None:
     _check_conflict(strict, FOREIGN_KEYS[name], batch)
 
 
-def _check_conflict(strict: Bench, conflict: Conflict, batch: int) -> None:
+def _check_conflict(strict: Harness, conflict: Conflict, batch: int) -> None:
     alone, change, error, table, named = conflict
     strict.on_primary("INSERT INTO t VALUES (50, 'before', 0)", "INSERT INTO t VALUES (51, 'too', 0)")
     before = strict.here()
@@ -101,7 +100,7 @@ def _check_conflict(strict: Bench, conflict: Conflict, batch: int) -> None:
     assert strict.rows("SELECT id FROM t WHERE id BETWEEN 50 AND 60 ORDER BY id") == [(50,), (51,)]
 
 
-def test_nothing_of_the_failing_transaction_is_kept(strict: Bench) -> None:
+def test_nothing_of_the_failing_transaction_is_kept(strict: Harness) -> None:
     before = strict.here()
     strict.source.begin()
     strict.on_primary("INSERT INTO t VALUES (60, NULL, 0)", "UPDATE two SET v = 4", "DELETE FROM t WHERE id = 1")
@@ -119,7 +118,7 @@ def test_nothing_of_the_failing_transaction_is_kept(strict: Bench) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 4, 12])
-def test_a_batch_that_fails_while_the_next_is_on_its_way(strict: Bench, batch: int) -> None:
+def test_a_batch_that_fails_while_the_next_is_on_its_way(strict: Harness, batch: int) -> None:
     for number in range(100, 112):
         if number == 107:
             before = strict.here()
@@ -137,7 +136,7 @@ def test_a_batch_that_fails_while_the_next_is_on_its_way(strict: Bench, batch: i
     strict.assert_equal()
 
 
-def test_rows_position_and_counts_move_together(strict: Bench) -> None:
+def test_rows_position_and_counts_move_together(strict: Harness) -> None:
     strict.on_primary("INSERT INTO t VALUES (3, NULL, 0), (4, NULL, 0)", "UPDATE two SET v = 3", "DELETE FROM heap")
     strict.stream()
     saved = strict.saved()
@@ -147,7 +146,7 @@ def test_rows_position_and_counts_move_together(strict: Bench) -> None:
     strict.assert_equal()
 
 
-def test_a_row_larger_than_the_secondary_takes(strict: Bench) -> None:
+def test_a_row_larger_than_the_secondary_takes(strict: Harness) -> None:
     strict.on_both("CREATE TABLE big (id INT PRIMARY KEY, v LONGBLOB)")
     before = strict.begin_here()
     strict.on_primary("INSERT INTO big VALUES (1, REPEAT('x', 3000000))")
@@ -165,7 +164,7 @@ def test_a_row_larger_than_the_secondary_takes(strict: Bench) -> None:
     strict.assert_equal()
 
 
-def test_the_hint_for_a_large_row_is_large_enough(strict: Bench) -> None:
+def test_the_hint_for_a_large_row_is_large_enough(strict: Harness) -> None:
     strict.on_both("CREATE TABLE big (id INT PRIMARY KEY, v LONGBLOB)")
     strict.begin_here()
     strict.on_primary("INSERT INTO big VALUES (1, REPEAT('x', 1100000))")
@@ -182,7 +181,7 @@ def test_the_hint_for_a_large_row_is_large_enough(strict: Bench) -> None:
     strict.assert_equal()
 
 
-def test_a_lock_wait_rolls_back_all_and_does_it_again(strict: Bench) -> None:
+def test_a_lock_wait_rolls_back_all_and_does_it_again(strict: Harness) -> None:
     strict.on_primary("UPDATE t SET v = v + 1 WHERE id = 1", "UPDATE t SET v = v + 1 WHERE id = 2")
     with strict.open() as sessions, strict.secondary.session(strict.schema) as holder:
         sessions.writer.execute("SET SESSION innodb_lock_wait_timeout = 1")
@@ -204,7 +203,7 @@ def test_a_lock_wait_rolls_back_all_and_does_it_again(strict: Bench) -> None:
     assert strict.saved().transaction_count == 2
 
 
-def test_a_deadlock_is_done_again(strict: Bench) -> None:
+def test_a_deadlock_is_done_again(strict: Harness) -> None:
     # The applier takes row 1, then 2; the other one has 2 and weighs more, and wants 1 once the applier waits.
     strict.on_both("INSERT INTO two SELECT 2, id, 0 FROM parent", "INSERT INTO two VALUES (3, 'x', 0), (3, 'y', 0)")
     strict.begin_here()
@@ -240,7 +239,7 @@ def test_a_deadlock_is_done_again(strict: Bench) -> None:
     assert strict.saved().transaction_count == 2
 
 
-def test_another_writer_fences_this_one(strict: Bench) -> None:
+def test_another_writer_fences_this_one(strict: Harness) -> None:
     strict.on_primary("INSERT INTO t VALUES (70, NULL, 0)")
     before = _place(strict)
     with strict.open() as sessions:
@@ -254,7 +253,7 @@ def test_another_writer_fences_this_one(strict: Bench) -> None:
 
 
 @pytest.mark.parametrize("statement", ["ALTER TABLE t ADD COLUMN w INT", "DROP TABLE heap", "TRUNCATE TABLE two"])
-def test_a_fenced_writer_runs_no_ddl(strict: Bench, statement: str) -> None:
+def test_a_fenced_writer_runs_no_ddl(strict: Harness, statement: str) -> None:
     strict.on_primary(statement)
     before = strict.rows("CHECKSUM TABLE t, heap, two"), _columns(strict)
     with strict.open() as sessions:
@@ -265,7 +264,7 @@ def test_a_fenced_writer_runs_no_ddl(strict: Bench, statement: str) -> None:
     assert (strict.rows("CHECKSUM TABLE t, heap, two"), _columns(strict)) == before
 
 
-def test_a_row_missing_in_a_transaction_of_many_pieces(strict: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_missing_in_a_transaction_of_many_pieces(strict: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "PIECE_BYTES", 1000)
     strict.on_secondary("DELETE FROM two")
     before = _place(strict)
@@ -284,7 +283,7 @@ def test_a_row_missing_in_a_transaction_of_many_pieces(strict: Bench, monkeypatc
     assert strict.rows("SELECT COUNT(*) FROM t WHERE id >= 100") == [(0,)]
 
 
-def test_ddl_policy_stop_names_the_statement(strict: Bench) -> None:
+def test_ddl_policy_stop_names_the_statement(strict: Harness) -> None:
     before: Position = strict.here()
     strict.on_primary("ALTER TABLE t ADD COLUMN w INT")
     with pytest.raises(ApplyRefused, match="ADD COLUMN w"):
@@ -293,16 +292,16 @@ def test_ddl_policy_stop_names_the_statement(strict: Bench) -> None:
 
 
 @pytest.mark.timeout(20)
-def test_catching_up_behind_a_rotation(strict: Bench) -> None:
+def test_catching_up_behind_a_rotation(strict: Harness) -> None:
     strict.on_primary("INSERT INTO t VALUES (90, NULL, 0)", "FLUSH BINARY LOGS")
     strict.stream()
     strict.assert_equal()
 
 
-def _place(bench: Bench) -> tuple[str, int]:
-    position = bench.saved().position
+def _place(harness: Harness) -> tuple[str, int]:
+    position = harness.saved().position
     return position.file, position.pos
 
 
-def _columns(bench: Bench) -> list[tuple[object, ...]]:
-    return bench.rows(f"SELECT column_name FROM information_schema.columns WHERE table_schema = '{bench.schema}'")
+def _columns(harness: Harness) -> list[tuple[object, ...]]:
+    return harness.rows(f"SELECT column_name FROM information_schema.columns WHERE table_schema = '{harness.schema}'")

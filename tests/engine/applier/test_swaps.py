@@ -10,7 +10,7 @@ from replica_cli.applier import ddl_execution as execution_module
 from replica_cli.core.errors import ApplyRefused, ReplicaError, StatementInDoubt
 
 if TYPE_CHECKING:
-    from engine.applier.bench import Bench
+    from tests.engine.applier.harness import Harness
 
 _PARTS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
 SWAPS = {
@@ -29,20 +29,20 @@ class KilledError(ReplicaError):
 
 
 @pytest.fixture
-def equal(bench: Bench) -> Bench:
-    bench.on_both(
+def equal(harness: Harness) -> Harness:
+    harness.on_both(
         "CREATE TABLE a (id INT PRIMARY KEY, v INT)", "CREATE TABLE b LIKE a",
         f"CREATE TABLE parts (id INT PRIMARY KEY, v INT) {_PARTS}",
         "CREATE TABLE turns (id INT PRIMARY KEY, `is` INT, was INT)", "INSERT INTO turns VALUES (1, 2, 1)",
         "CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY)", "CREATE TABLE d LIKE c", "INSERT INTO d VALUES (7)",
         "INSERT INTO a VALUES (1, 10)", "INSERT INTO b VALUES (2, 20)", "INSERT INTO parts VALUES (3, 30), (13, 31)",
     )  # fmt: skip
-    bench.begin_here()
-    return bench
+    harness.begin_here()
+    return harness
 
 
 @pytest.mark.parametrize("name", SWAPS)
-def test_a_swap_is_carried_out(equal: Bench, name: str) -> None:
+def test_a_swap_is_carried_out(equal: Harness, name: str) -> None:
     equal.on_primary(SWAPS[name], "INSERT INTO a VALUES (5, 50)")
     equal.stream()
     equal.assert_equal()
@@ -51,7 +51,7 @@ def test_a_swap_is_carried_out(equal: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", SWAPS)
 @pytest.mark.parametrize("place", ["before", "behind"])
 def test_a_swap_that_a_kill_left_in_doubt_is_copied_and_not_repeated(
-    equal: Bench, name: str, place: str, monkeypatch: pytest.MonkeyPatch
+    equal: Harness, name: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     equal.on_primary(SWAPS[name])
     run = execution_module.DdlExecution._run
@@ -70,7 +70,7 @@ def test_a_swap_that_a_kill_left_in_doubt_is_copied_and_not_repeated(
     assert set(error.value.tables) == set(map(equal.name, CHANGED[name]))
 
 
-def test_a_swap_that_the_server_refused_is_not_in_doubt(equal: Bench) -> None:
+def test_a_swap_that_the_server_refused_is_not_in_doubt(equal: Harness) -> None:
     equal.on_primary(SWAPS["exchange"])
     equal.on_secondary("INSERT INTO a VALUES (50, 1)")
     with pytest.raises(ApplyRefused):

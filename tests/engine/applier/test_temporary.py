@@ -13,24 +13,23 @@ from replica_cli.core.settings import Apply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.settings import EngineChoice
     from replica_cli.mysql.session import Session
+    from tests.engine.applier.harness import Harness
 
 
 @pytest.fixture
-def table(bench: Bench) -> Bench:
+def table(harness: Harness) -> Harness:
     for name in ("t", "u"):
-        bench.on_both(f"CREATE TABLE {name} (id INT PRIMARY KEY, n INT)")
-        bench.on_primary(f"INSERT INTO {name} VALUES (1, 1), (2, 2)")
-        bench.copy(name)
-    bench.begin_here()
-    return bench
+        harness.on_both(f"CREATE TABLE {name} (id INT PRIMARY KEY, n INT)")
+        harness.on_primary(f"INSERT INTO {name} VALUES (1, 1), (2, 2)")
+        harness.copy(name)
+    harness.begin_here()
+    return harness
 
 
 @pytest.fixture
-def session(table: Bench) -> Iterator[Session]:
+def session(table: Harness) -> Iterator[Session]:
     """An application's session whose settings go with it."""
     with table.primary.session(table.schema) as made:
         yield made
@@ -45,7 +44,7 @@ HIDING = {
 }
 
 
-def hide(table: Bench, statement: str, binlog_format: str) -> None:
+def hide(table: Harness, statement: str, binlog_format: str) -> None:
     """Run a statement on the primary while a temporary table hides the real one of its name."""
     table.begin_here()
     with table.primary.session(table.schema) as session:
@@ -54,7 +53,7 @@ def hide(table: Bench, statement: str, binlog_format: str) -> None:
         session.execute(statement)
 
 
-def asks_for_a_copy(table: Bench, names: str) -> None:
+def asks_for_a_copy(table: Harness, names: str) -> None:
     with pytest.raises(TableChangedInWindow, match="a temporary table of that name") as raised:
         table.stream()
     assert " ".join(t.table for t in raised.value.tables) == names
@@ -62,7 +61,9 @@ def asks_for_a_copy(table: Bench, names: str) -> None:
 
 
 @pytest.mark.covers("temporary tables that hide others")
-def test_a_statement_that_may_mean_a_temporary_table_asks_for_a_copy(table: Bench, engine_choice: EngineChoice) -> None:
+def test_a_statement_that_may_mean_a_temporary_table_asks_for_a_copy(
+    table: Harness, engine_choice: EngineChoice
+) -> None:
     table.settings = replace(table.settings, apply=Apply(engine=engine_choice))
     for statement, names in HIDING.items():
         hide(table, statement, "STATEMENT")
@@ -74,7 +75,7 @@ def test_a_statement_that_may_mean_a_temporary_table_asks_for_a_copy(table: Benc
     table.assert_equal()
 
 
-def test_in_mixed_format_mysql_logs_no_temporary_tables_and_mariadb_does(table: Bench) -> None:
+def test_in_mixed_format_mysql_logs_no_temporary_tables_and_mariadb_does(table: Harness) -> None:
     for statement, names in HIDING.items():
         hide(table, statement, "MIXED")
         if table.is_mariadb:
@@ -85,7 +86,7 @@ def test_in_mixed_format_mysql_logs_no_temporary_tables_and_mariadb_does(table: 
 
 
 @pytest.mark.servers("mariadb")
-def test_a_rename_that_meant_a_temporary_table_asks_for_a_copy(table: Bench) -> None:
+def test_a_rename_that_meant_a_temporary_table_asks_for_a_copy(table: Harness) -> None:
     for binlog_format in ("ROW", "MIXED", "STATEMENT"):
         hide(table, "RENAME TABLE t TO v", binlog_format)
         asks_for_a_copy(table, "t v")
@@ -93,7 +94,7 @@ def test_a_rename_that_meant_a_temporary_table_asks_for_a_copy(table: Bench) -> 
 
 @pytest.mark.parametrize("binlog_format", ["ROW", "MIXED", "STATEMENT"])
 def test_statements_on_temporary_tables_that_hide_nothing_pass(
-    table: Bench, session: Session, binlog_format: str
+    table: Harness, session: Session, binlog_format: str
 ) -> None:
     session.execute(f"SET SESSION binlog_format = {binlog_format}")
     for statement in (
@@ -128,7 +129,7 @@ REAL = (
 
 @pytest.mark.parametrize("binlog_format", ["ROW", "MIXED", "STATEMENT"])
 def test_statements_on_real_tables_are_run_also_while_a_temporary_one_of_their_name_was_there(
-    table: Bench, session: Session, binlog_format: str
+    table: Harness, session: Session, binlog_format: str
 ) -> None:
     session.execute(f"SET SESSION binlog_format = {binlog_format}")
     session.execute("CREATE TEMPORARY TABLE a (id INT)")
@@ -146,7 +147,9 @@ def test_statements_on_real_tables_are_run_also_while_a_temporary_one_of_their_n
 
 @pytest.mark.servers("mariadb")
 @pytest.mark.parametrize("binlog_format", ["ROW", "STATEMENT"])
-def test_a_sequence_that_a_temporary_one_hides_is_set_aside(table: Bench, session: Session, binlog_format: str) -> None:
+def test_a_sequence_that_a_temporary_one_hides_is_set_aside(
+    table: Harness, session: Session, binlog_format: str
+) -> None:
     if not table.is_one_flavour:
         pytest.skip("MySQL has no sequences")
     session.execute("CREATE SEQUENCE hidden START 1")

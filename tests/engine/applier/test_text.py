@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.applier.bench import Bench
-from fix_servers import covered_binaries
 
 from replica_cli.applier import ddl_decisions
 from replica_cli.core.errors import ApplyRefused
@@ -20,14 +18,15 @@ from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader import assembler
 from replica_cli.reader.query import parse_query
 from replica_cli.sqlbuilder.context import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from tests.engine.applier.harness import Harness
+from tests.support.servers import covered_binaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory, ServerPool
-
     from replica_cli.core.events import Statement
     from replica_cli.mysql.session import Session
+    from tests.support.servers import ServerFactory, ServerPool
 
 ER_SYNTAX = 1064
 # {a} and {b} are schemas of the filters. Those behind @two are run with {b} as the default schema, others with {a}.
@@ -106,9 +105,9 @@ OPTIONAL = (".dotted", ".plain", ". plain", "COLUMN {a}", "ADD {a}.", "CHANGE CO
 
 @dataclass
 class Written:
-    """A bench whose schemas a and b have the names `here` on the secondary."""
+    """A harness whose schemas a and b have the names `here` on the secondary."""
 
-    bench: Bench
+    harness: Harness
     here: dict[str, str]
 
     def run(self, statement: str | bytes, *, mode: str = "", charset: str = "utf8mb4") -> bool:
@@ -117,7 +116,7 @@ class Written:
         default = b if isinstance(statement, str) and statement.startswith("@two ") else a
         if isinstance(statement, str):
             statement = statement.removeprefix("@two ").replace("{a}", a).replace("{b}", b)
-        with self.bench.primary.session(default) as session:
+        with self.harness.primary.session(default) as session:
             session.execute(f"SET NAMES {charset}")
             session.execute(f"SET SESSION sql_mode = '{mode}'")
             try:
@@ -131,7 +130,7 @@ class Written:
     def assert_equal(self) -> None:
         """Fail unless every table has the same definition and rows, and none is where it should not be."""
         for source, target in self.here.items():
-            assert _definitions(self.bench.other, target, self.here) == _definitions(self.bench.source, source, {})
+            assert _definitions(self.harness.other, target, self.here) == _definitions(self.harness.source, source, {})
 
 
 def _definitions(session: Session, schema: str, names: dict[str, str]) -> dict[str, tuple[str, int]]:
@@ -148,17 +147,17 @@ def _definitions(session: Session, schema: str, names: dict[str, str]) -> dict[s
 
 
 @pytest.fixture(params=["same", "routed"])
-def written(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Written]:
+def written(request: pytest.FixtureRequest, harness: Harness) -> Iterator[Written]:
     ending = "_r" if request.param == "routed" else ""
-    names = {name: f"{name}{ending}" for name in (bench.schema, f"{bench.schema}_two")}
+    names = {name: f"{name}{ending}" for name in (harness.schema, f"{harness.schema}_two")}
     for source, target in names.items():
-        bench.source.execute(f"CREATE DATABASE IF NOT EXISTS `{source}` {bench.default_charset}")
-        bench.other.execute(f"CREATE DATABASE IF NOT EXISTS `{target}` {bench.default_charset}")
-    selection = replace(bench.settings.selection, schemas=tuple(names.items()))
-    bench.settings = replace(bench.settings, selection=selection)
-    bench.begin_here()
-    yield Written(bench, names)
-    for session, found in ((bench.source, names.keys()), (bench.other, names.values())):
+        harness.source.execute(f"CREATE DATABASE IF NOT EXISTS `{source}` {harness.default_charset}")
+        harness.other.execute(f"CREATE DATABASE IF NOT EXISTS `{target}` {harness.default_charset}")
+    selection = replace(harness.settings.selection, schemas=tuple(names.items()))
+    harness.settings = replace(harness.settings, selection=selection)
+    harness.begin_here()
+    yield Written(harness, names)
+    for session, found in ((harness.source, names.keys()), (harness.other, names.values())):
         session.execute("SET SESSION foreign_key_checks=0")
         for schema in found:
             # A schema whose tables another one's refer to is dropped by nobody else.
@@ -168,8 +167,8 @@ def written(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Written]:
 def test_every_spelling_means_the_primarys_table(written: Written) -> None:
     unknown = [s for s in STATEMENTS if not written.run(s)]
     assert not [s for s in unknown if not any(word in s for word in OPTIONAL)]
-    assert not unknown or not written.bench.is_mariadb
-    written.bench.stream()
+    assert not unknown or not written.harness.is_mariadb
+    written.harness.stream()
     written.assert_equal()
 
 
@@ -179,7 +178,7 @@ def test_a_text_is_read_under_its_sql_mode(written: Written) -> None:
         assert written.run(statement, mode=mode)
     for charset, text in CHARSETS:
         assert written.run(text, charset=charset)
-    written.bench.stream()
+    written.harness.stream()
     written.assert_equal()
 
 
@@ -196,9 +195,11 @@ FORGED = (
 
 
 @pytest.mark.parametrize("is_noticed", [True, False], ids=["noticed", "sent"])
-def test_nothing_but_the_statement_is_run(bench: Bench, monkeypatch: pytest.MonkeyPatch, *, is_noticed: bool) -> None:
-    victim = f"{bench.schema}_victim"
-    bench.on_both(f"CREATE DATABASE {victim}", "CREATE TABLE t (a INT)")
+def test_nothing_but_the_statement_is_run(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, *, is_noticed: bool
+) -> None:
+    victim = f"{harness.schema}_victim"
+    harness.on_both(f"CREATE DATABASE {victim}", "CREATE TABLE t (a INT)")
     if not is_noticed:
         # The session alone: it takes no second statement, whatever the text was taken for.
         monkeypatch.setattr(ddl_decisions, "holds_several", lambda _: False)
@@ -209,29 +210,29 @@ def test_nothing_but_the_statement_is_run(bench: Bench, monkeypatch: pytest.Monk
             found = parse_query(body, timestamp)
             return replace(found, text=text, context=replace(found.context, sql_mode=mode))
 
-        bench.begin_here()
-        bench.on_primary("ALTER TABLE t COMMENT 'forged on its way'")
+        harness.begin_here()
+        harness.on_primary("ALTER TABLE t COMMENT 'forged on its way'")
         monkeypatch.setattr(assembler, "parse_query", parse_forged)
         with contextlib.suppress(ApplyRefused):
-            bench.stream()
-        assert (victim,) in bench.rows("SHOW DATABASES"), text
+            harness.stream()
+        assert (victim,) in harness.rows("SHOW DATABASES"), text
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
-def across(request: pytest.FixtureRequest, server_pool: ServerPool, schema: str) -> Iterator[Bench]:
+def across(request: pytest.FixtureRequest, server_pool: ServerPool, schema: str) -> Iterator[Harness]:
     """The primary of one flavour, the secondary of the other."""
     binaries = {binary.flavour.value: binary for binary in covered_binaries()}
     if len(binaries) < 2:
         pytest.skip("one flavour alone is covered")
     other = next(flavour for flavour in binaries if flavour != request.param)
-    made = Bench(
+    made = Harness(
         server_pool.get(binaries[request.param], "primary"), server_pool.get(binaries[other], "secondary"), schema
     )
     yield made
     made.close()
 
 
-def test_the_other_flavour_reads_what_the_primary_read(across: Bench) -> None:
+def test_the_other_flavour_reads_what_the_primary_read(across: Harness) -> None:
     # What is a comment for one is none for the other, by its version or by its name.
     across.begin_here()
     made = "CREATE TABLE t (id INT PRIMARY KEY) CHARACTER SET latin1"
@@ -258,10 +259,11 @@ def test_the_other_flavour_reads_what_the_primary_read(across: Bench) -> None:
 def test_names_mean_the_same_in_any_case_where_the_primary_folds_them(
     server_factory: ServerFactory, on_secondary: int
 ) -> None:
-    folding, other = ({"lower-case-table-names": value} for value in (1, on_secondary))
-    bench = Bench(server_factory(**folding), server_factory(**other), "shop")
-    bench.begin_here()
-    bench.on_primary(
+    options: list[dict[str, Any]] = [{"lower-case-table-names": value} for value in (1, on_secondary)]
+    folding, other = (server_factory(**each) for each in options)
+    harness = Harness(folding, other, "shop")
+    harness.begin_here()
+    harness.on_primary(
         "CREATE TABLE Orders (id INT PRIMARY KEY)",
         "INSERT INTO ORDERS VALUES (1)",
         "ALTER TABLE SHOP.orders ADD v INT",
@@ -274,7 +276,7 @@ def test_names_mean_the_same_in_any_case_where_the_primary_folds_them(
         "CREATE TABLE Unchecked (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES ORDERS (id))",
         "INSERT INTO UNCHECKED VALUES (1, NULL)",
     )
-    bench.stream()
-    bench.assert_equal()
-    assert bench.rows("SELECT COUNT(*) FROM orders") == [(0,)]
-    bench.close()
+    harness.stream()
+    harness.assert_equal()
+    assert harness.rows("SELECT COUNT(*) FROM orders") == [(0,)]
+    harness.close()

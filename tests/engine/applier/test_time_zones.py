@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
 
 from replica_cli.core.errors import TableChangedInWindow
+from tests.engine.applier.harness import Harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory
-
     from replica_cli.sandbox.binaries import ServerBinary
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 # As POSIX writes them: the servers need no files of zones.
 TOKYO, SUMMER_TIME = "JST-9", "CET-1CEST,M3.5.0,M10.5.0/3"
@@ -38,25 +37,25 @@ CONVERSIONS = (
 
 
 class Zoned:
-    """Makes benches whose servers have zones of their own."""
+    """Makes harnesses whose servers have zones of their own."""
 
     def __init__(self, factory: ServerFactory, binary: ServerBinary, patch: pytest.MonkeyPatch) -> None:
         self._factory, self._binary, self._patch = factory, binary, patch
-        self._benches: list[Bench] = []
+        self._harnesses: list[Harness] = []
 
     def server(self, zone: str) -> SandboxServer:
         self._patch.setenv("TZ", zone)
         return self._factory(self._binary.flavour, str(self._binary).partition(":")[2], default_time_zone="SYSTEM")
 
-    def bench(self, primary: SandboxServer, secondary: SandboxServer) -> Bench:
-        bench = Bench(primary, secondary, f"zoned_{len(self._benches)}")
-        bench.on_both("SET SESSION time_zone = '+00:00'")
-        self._benches.append(bench)
-        return bench
+    def harness(self, primary: SandboxServer, secondary: SandboxServer) -> Harness:
+        harness = Harness(primary, secondary, f"zoned_{len(self._harnesses)}")
+        harness.on_both("SET SESSION time_zone = '+00:00'")
+        self._harnesses.append(harness)
+        return harness
 
     def close(self) -> None:
-        for bench in self._benches:
-            bench.close()
+        for harness in self._harnesses:
+            harness.close()
 
 
 @pytest.fixture
@@ -68,8 +67,8 @@ def zoned(
     made.close()
 
 
-def change(bench: Bench, statements: tuple[str, ...], zone: str = "SYSTEM") -> None:
-    with bench.primary.session(bench.schema) as session:
+def change(harness: Harness, statements: tuple[str, ...], zone: str = "SYSTEM") -> None:
+    with harness.primary.session(harness.schema) as session:
         session.execute(f"SET SESSION time_zone = '{zone}', sql_mode = DEFAULT")
         for statement in statements:
             session.execute(statement)
@@ -90,39 +89,39 @@ def make_zone(server: SandboxServer, name: str, winter: int, summer: int, since:
 
 
 def test_system_is_the_primarys_own_zone(zoned: Zoned, secondary: SandboxServer) -> None:
-    bench = zoned.bench(zoned.server(TOKYO), secondary)
-    bench.begin_here()
-    change(bench, (*TABLE, *CONVERSIONS))
-    bench.stream()
-    bench.assert_equal()
-    assert bench.rows("SELECT moment FROM t WHERE id = 1") == [("2024-07-01 12:00:00",)]
+    harness = zoned.harness(zoned.server(TOKYO), secondary)
+    harness.begin_here()
+    change(harness, (*TABLE, *CONVERSIONS))
+    harness.stream()
+    harness.assert_equal()
+    assert harness.rows("SELECT moment FROM t WHERE id = 1") == [("2024-07-01 12:00:00",)]
 
 
 def test_a_zone_with_summer_time(zoned: Zoned, secondary: SandboxServer) -> None:
     primary = zoned.server(SUMMER_TIME)
     # Alike on both sides, it is what it says.
-    bench = zoned.bench(primary, zoned.server(SUMMER_TIME))
-    bench.begin_here()
-    change(bench, (*TABLE, *CONVERSIONS))
-    bench.stream()
-    bench.assert_equal()
+    harness = zoned.harness(primary, zoned.server(SUMMER_TIME))
+    harness.begin_here()
+    change(harness, (*TABLE, *CONVERSIONS))
+    harness.stream()
+    harness.assert_equal()
     # Elsewhere no statement says it: the table is copied, from behind the statement.
-    bench = zoned.bench(primary, secondary)
-    bench.begin_here()
-    change(bench, TABLE)
-    bench.stream()
-    change(bench, CONVERSIONS[1:2])
+    harness = zoned.harness(primary, secondary)
+    harness.begin_here()
+    change(harness, TABLE)
+    harness.stream()
+    change(harness, CONVERSIONS[1:2])
     with pytest.raises(TableChangedInWindow, match=r"t: alter table in the time zone SYSTEM") as met:
-        bench.stream()
-    assert met.value.tables == (bench.name("t"),)
-    bench.on_secondary("DROP TABLE t")
-    bench.begin_here()
+        harness.stream()
+    assert met.value.tables == (harness.name("t"),)
+    harness.on_secondary("DROP TABLE t")
+    harness.begin_here()
     # What does not depend on it goes on.
     change(
-        bench, ("DROP TABLE t", "CREATE TABLE u (id INT, v TIMESTAMP NULL)", "INSERT INTO u VALUES (1, '2024-07-01')")
+        harness, ("DROP TABLE t", "CREATE TABLE u (id INT, v TIMESTAMP NULL)", "INSERT INTO u VALUES (1, '2024-07-01')")
     )
-    bench.stream()
-    bench.assert_equal()
+    harness.stream()
+    harness.assert_equal()
 
 
 ZONES = {
@@ -140,14 +139,14 @@ def test_a_named_zone(zoned: Zoned) -> None:
         make_zone(primary, zone, *ours)
         if theirs is not None:
             make_zone(secondary, zone, *theirs)
-        bench = zoned.bench(primary, secondary)
-        bench.begin_here()
-        change(bench, TABLE)
-        bench.stream()
-        change(bench, CONVERSIONS[1:2], zone)
+        harness = zoned.harness(primary, secondary)
+        harness.begin_here()
+        change(harness, TABLE)
+        harness.stream()
+        change(harness, CONVERSIONS[1:2], zone)
         if is_known:
-            bench.stream()
-            bench.assert_equal()
+            harness.stream()
+            harness.assert_equal()
             continue
         with pytest.raises(TableChangedInWindow, match=f"time zone {zone}"):
-            bench.stream()
+            harness.stream()

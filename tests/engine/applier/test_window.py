@@ -17,9 +17,8 @@ from replica_cli.mysql.errnos import ServerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.applier.bench import Bench
-
     from replica_cli.core.position import Position
+    from tests.engine.applier.harness import Harness
 
 IDS = range(1, 9)
 HISTORIES = 12
@@ -40,7 +39,7 @@ REFUSED = frozenset({1062, 1451, 1452, 1761, 1762, 1217, 1216})
 class History:
     """One set of tables and what happens to them; statements that the primary refuses are part of life."""
 
-    bench: Bench
+    harness: Harness
     number: int
     chance: Random
     may_orphan: bool = True
@@ -50,11 +49,11 @@ class History:
 
     def create(self) -> None:
         names = {kind: self.table(kind) for kind in TABLES}
-        self.bench.on_both(*(f"CREATE TABLE {self.table(k)} ({t.format(**names)})" for k, t in TABLES.items()))
+        self.harness.on_both(*(f"CREATE TABLE {self.table(k)} ({t.format(**names)})" for k, t in TABLES.items()))
 
     def step(self) -> None:
         """Make one transaction."""
-        session = self.bench.source
+        session = self.harness.source
         session.begin()
         print(self.number, "START TRANSACTION")
         for _ in range(self.chance.choice((1, 1, 2, 3))):
@@ -178,10 +177,10 @@ FAMILY = "pcg"
 
 def _copy_family(h: History) -> None:
     # Where cascades are not logged, tables that they change are read in one snapshot and have no window.
-    here = h.bench.here()
+    here = h.harness.here()
     for kind in FAMILY:
-        h.bench.copy(h.table(kind))
-        h.bench.save_window(h.table(kind), here, here)
+        h.harness.copy(h.table(kind))
+        h.harness.save_window(h.table(kind), here, here)
     print(h.number, "copied", FAMILY)
 
 
@@ -197,7 +196,7 @@ def _live(h: History, tables: str, steps: int) -> None:
         if moment == family_moment:
             _copy_family(h)
         for kind, where in moments.get(moment, ()):
-            h.bench.copy(h.table(kind), where)
+            h.harness.copy(h.table(kind), where)
             print(h.number, "copied", h.table(kind), where)
         if moment < steps:
             h.step()
@@ -205,26 +204,26 @@ def _live(h: History, tables: str, steps: int) -> None:
 
 def _live_through(histories: list[History], tables: str, steps: int) -> Position:
     """Make the histories, copying each table in two parts at moments of their own; return the windows' end."""
-    bench = histories[0].bench
-    start = bench.begin_here()
-    if bench.source.is_mariadb:
+    harness = histories[0].harness
+    start = harness.begin_here()
+    if harness.source.is_mariadb:
         tables = "".join(kind for kind in tables if kind not in FAMILY)
     for h in histories:
         _live(h, tables, steps)
-    end = bench.here()
+    end = harness.here()
     for h in histories:
         for kind in tables:
-            bench.save_window(h.table(kind), start, end)
+            harness.save_window(h.table(kind), start, end)
     return end
 
 
 @pytest.mark.parametrize("may_orphan", [False, True], ids=["checked", "orphans"])
-def test_every_history_converges(bench: Bench, may_orphan: bool) -> None:  # noqa: FBT001
+def test_every_history_converges(harness: Harness, may_orphan: bool) -> None:  # noqa: FBT001
     # A seed of its own for each run; the one that is printed brings a failure back.
     seed = os.environ.get("REPLICA_TEST_SEED") or os.urandom(4).hex()  # noqa: TID251  a setting of the tests
     print(f"REPLICA_TEST_SEED={seed}")
     chance = Random(seed)
-    histories = [History(bench, n, Random(f"{seed} {n}"), may_orphan) for n in range(HISTORIES)]
+    histories = [History(harness, n, Random(f"{seed} {n}"), may_orphan) for n in range(HISTORIES)]
     for h in histories:
         h.create()
         for _ in range(8):
@@ -233,7 +232,7 @@ def test_every_history_converges(bench: Bench, may_orphan: bool) -> None:  # noq
     # What follows is strict: a single row that is not as it must be stops the stream.
     for _ in range(HISTORIES * 6):
         chance.choice(histories).step()
-    bench.stream()
-    bench.assert_equal()
-    assert bench.saved().position.order > end.order
-    assert not bench.tables.load(), "a window is still open"
+    harness.stream()
+    harness.assert_equal()
+    assert harness.saved().position.order > end.order
+    assert not harness.tables.load(), "a window is still open"

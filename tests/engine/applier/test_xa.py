@@ -6,34 +6,33 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import Bench
 
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import Apply, Batching, EngineChoice
+from tests.engine.applier.harness import Harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_coverage import Refused
-    from fix_servers import ServerFactory
-
     from replica_cli.mysql.session import Session
+    from tests.support.coverage import Refused
+    from tests.support.servers import ServerFactory
 
 
 @pytest.fixture(autouse=True)
-def _engine(bench: Bench, engine_choice: EngineChoice) -> None:
-    bench.settings = replace(bench.settings, apply=Apply(engine=engine_choice))
+def _engine(harness: Harness, engine_choice: EngineChoice) -> None:
+    harness.settings = replace(harness.settings, apply=Apply(engine=engine_choice))
 
 
 @pytest.fixture
-def table(bench: Bench) -> Bench:
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)", "CREATE TABLE u (id INT PRIMARY KEY)")
-    bench.begin_here()
-    return bench
+def table(harness: Harness) -> Harness:
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)", "CREATE TABLE u (id INT PRIMARY KEY)")
+    harness.begin_here()
+    return harness
 
 
 @pytest.fixture
-def branch(table: Bench) -> Iterator[Session]:
+def branch(table: Harness) -> Iterator[Session]:
     """Another application's session on the primary."""
     with table.primary.session(table.schema) as session:
         yield session
@@ -44,13 +43,13 @@ def prepare(session: Session, xid: str, *statements: str) -> None:
         session.execute(statement)
 
 
-def kept(bench: Bench) -> list[tuple[object, ...]]:
-    return bench.rows(f"SELECT DISTINCT xid FROM `{bench.settings.state_schema}`.xa_prepared")
+def kept(harness: Harness) -> list[tuple[object, ...]]:
+    return harness.rows(f"SELECT DISTINCT xid FROM `{harness.settings.state_schema}`.xa_prepared")
 
 
 @pytest.mark.covers("XA PREPARE, COMMIT, ROLLBACK")
 @pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of ours between", "in one go"])
-def test_rows_come_with_the_commit(table: Bench, branch: Session, *, streams_between: bool) -> None:
+def test_rows_come_with_the_commit(table: Harness, branch: Session, *, streams_between: bool) -> None:
     table.on_primary("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
     prepare(
         branch, "'g', 'b', 7", "INSERT INTO t VALUES (3, 'three')", "UPDATE t SET v = 'II' WHERE id = 2",
@@ -72,7 +71,7 @@ def test_rows_come_with_the_commit(table: Bench, branch: Session, *, streams_bet
 
 @pytest.mark.covers("XA PREPARE, COMMIT, ROLLBACK")
 @pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of ours between", "in one go"])
-def test_what_is_rolled_back_never_was(table: Bench, branch: Session, *, streams_between: bool) -> None:
+def test_what_is_rolled_back_never_was(table: Harness, branch: Session, *, streams_between: bool) -> None:
     prepare(branch, "'g'", "INSERT INTO t VALUES (3, 'three')")
     table.on_primary("INSERT INTO t VALUES (4, 'between')")
     if streams_between:
@@ -84,7 +83,7 @@ def test_what_is_rolled_back_never_was(table: Bench, branch: Session, *, streams
     assert kept(table) == []
 
 
-def test_several_at_a_time_and_an_id_used_again(table: Bench, branch: Session) -> None:
+def test_several_at_a_time_and_an_id_used_again(table: Harness, branch: Session) -> None:
     with table.primary.session(table.schema) as second:
         prepare(branch, "'a'", "INSERT INTO t VALUES (1, 'first')")
         prepare(second, "'b'", "INSERT INTO t VALUES (2, 'second')")
@@ -101,7 +100,7 @@ def test_several_at_a_time_and_an_id_used_again(table: Bench, branch: Session) -
     table.assert_equal()
 
 
-def test_one_phase_and_empty_ones(table: Bench, branch: Session) -> None:
+def test_one_phase_and_empty_ones(table: Harness, branch: Session) -> None:
     for statement in ("XA START 'o'", "INSERT INTO t VALUES (1, 'x')", "XA END 'o'", "XA COMMIT 'o' ONE PHASE"):
         branch.execute(statement)
     prepare(branch, "'e'", "SELECT * FROM t")
@@ -114,7 +113,7 @@ def test_one_phase_and_empty_ones(table: Bench, branch: Session) -> None:
 
 
 @pytest.mark.parametrize("end", ["XA COMMIT 'big'", "XA COMMIT 'big' ONE PHASE", "XA ROLLBACK 'big'"])
-def test_one_larger_than_memory_comes_in_pieces(table: Bench, branch: Session, end: str) -> None:
+def test_one_larger_than_memory_comes_in_pieces(table: Harness, branch: Session, end: str) -> None:
     branch.execute("XA START 'big'")
     for key in range(12):
         branch.execute(f"INSERT INTO t VALUES ({key}, REPEAT('{key % 10}', 1000000))")
@@ -131,7 +130,7 @@ def test_one_larger_than_memory_comes_in_pieces(table: Bench, branch: Session, e
     assert kept(table) == []
 
 
-def test_savepoints_inside(table: Bench, branch: Session) -> None:
+def test_savepoints_inside(table: Harness, branch: Session) -> None:
     prepare(
         branch, "'s'", "INSERT INTO t VALUES (1, 'stays')", "SAVEPOINT `a b`", "INSERT INTO t VALUES (2, 'goes')",
         "ROLLBACK TO `a b`", "INSERT INTO t VALUES (3, 'stays')",
@@ -143,34 +142,34 @@ def test_savepoints_inside(table: Bench, branch: Session) -> None:
     assert table.rows("SELECT id FROM t ORDER BY id") == [(1,), (3,)]
 
 
-def test_the_primary_dies_with_one_prepared(table: Bench, server_factory: ServerFactory) -> None:
+def test_the_primary_dies_with_one_prepared(table: Harness, server_factory: ServerFactory) -> None:
     flavour, version = str(table.primary.binary).split(":")
     primary = server_factory(flavour, ".".join(version.split(".")[:2]))
-    bench = Bench(primary, table.secondary, f"{table.schema}_x")
-    bench.settings = replace(bench.settings, apply=table.settings.apply)
-    bench.on_both("CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)")
-    bench.begin_here()
-    with primary.session(bench.schema) as session:
+    harness = Harness(primary, table.secondary, f"{table.schema}_x")
+    harness.settings = replace(harness.settings, apply=table.settings.apply)
+    harness.on_both("CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)")
+    harness.begin_here()
+    with primary.session(harness.schema) as session:
         prepare(session, "'p'", "INSERT INTO t VALUES (1, 'prepared')")
         prepare_other = "XA START 'q'", "INSERT INTO t VALUES (2, 'rolled back')", "XA END 'q'"
-    with primary.session(bench.schema) as session:
+    with primary.session(harness.schema) as session:
         for statement in (*prepare_other, "XA PREPARE 'q'"):
             session.execute(statement)
-    bench.close()
-    bench._sessions.clear()
+    harness.close()
+    harness._sessions.clear()
     primary.kill()
     primary.start()
-    bench.on_primary("INSERT INTO t VALUES (3, 'after the restart')")
-    bench.stream()
-    assert bench.rows("SELECT id FROM t") == [(3,)]
-    bench.on_primary("XA COMMIT 'p'", "XA ROLLBACK 'q'")
-    bench.stream()
-    bench.assert_equal()
-    assert bench.rows("SELECT id FROM t ORDER BY id") == [(1,), (3,)]
-    bench.close()
+    harness.on_primary("INSERT INTO t VALUES (3, 'after the restart')")
+    harness.stream()
+    assert harness.rows("SELECT id FROM t") == [(3,)]
+    harness.on_primary("XA COMMIT 'p'", "XA ROLLBACK 'q'")
+    harness.stream()
+    harness.assert_equal()
+    assert harness.rows("SELECT id FROM t ORDER BY id") == [(1,), (3,)]
+    harness.close()
 
 
-def test_one_that_fails_at_its_commit_is_kept(table: Bench, branch: Session) -> None:
+def test_one_that_fails_at_its_commit_is_kept(table: Harness, branch: Session) -> None:
     prepare(branch, "'f'", "INSERT INTO t VALUES (1, 'x')")
     table.stream()
     before = table.here()
@@ -187,7 +186,7 @@ def test_one_that_fails_at_its_commit_is_kept(table: Bench, branch: Session) -> 
 
 
 @pytest.mark.covers("XA prepared before the position")
-def test_one_prepared_before_the_position_is_refused_by_name(table: Bench, branch: Session, refused: Refused) -> None:
+def test_one_prepared_before_the_position_is_refused_by_name(table: Harness, branch: Session, refused: Refused) -> None:
     prepare(branch, "'k'", "INSERT INTO t VALUES (1, 'x')")
     prepare_other = table.begin_here()
     branch.execute("XA COMMIT 'k'")
@@ -202,7 +201,7 @@ def test_one_prepared_before_the_position_is_refused_by_name(table: Bench, branc
     table.stream()
 
 
-def test_a_position_set_anew_forgets_what_was_kept(table: Bench, branch: Session) -> None:
+def test_a_position_set_anew_forgets_what_was_kept(table: Harness, branch: Session) -> None:
     prepare(branch, "'n'", "INSERT INTO t VALUES (1, 'old')")
     table.stream()
     branch.execute("XA ROLLBACK 'n'")
@@ -214,7 +213,7 @@ def test_a_position_set_anew_forgets_what_was_kept(table: Bench, branch: Session
     assert table.rows("SELECT COUNT(*) FROM t") == [(0,)]
 
 
-def test_a_copy_between_prepare_and_commit(table: Bench, branch: Session) -> None:
+def test_a_copy_between_prepare_and_commit(table: Harness, branch: Session) -> None:
     table.on_primary("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
     prepare(branch, "'c'", "UPDATE t SET v = 'changed' WHERE id = 1", "INSERT INTO t VALUES (3, 'z')")
     table.stream()
@@ -229,7 +228,7 @@ def test_a_copy_between_prepare_and_commit(table: Bench, branch: Session) -> Non
     table.assert_equal()
 
 
-def test_a_table_that_was_left_out_since_is_left_out(table: Bench, branch: Session) -> None:
+def test_a_table_that_was_left_out_since_is_left_out(table: Harness, branch: Session) -> None:
     prepare(branch, "'l'", "INSERT INTO t VALUES (1, 'x')", "INSERT INTO u VALUES (1)")
     table.stream()
     branch.execute("XA COMMIT 'l'")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.reader.log import Log
+
+from tests.engine.reader.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,19 +6,18 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.reader.log import NETWORK, Log, changing, read_to, shown
 
 from replica_cli.core.errors import PrimaryError, ReplicaError
 from replica_cli.core.settings import Server
 from replica_cli.mysql.errnos import ServerError
+from tests.engine.reader.log import NETWORK, Log, changing, read_to, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fix_proxy import Proxy
-
     from replica_cli.core.events import Transaction
     from replica_cli.reader.reader import Reader
+    from tests.support.proxy import Proxy
 
 
 @pytest.fixture

@@ -6,23 +6,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.reader.log import Log, changing, read_to, rows_of, shown
 
 from replica_cli.core.errors import PositionLost, UnsupportedEvent
 from replica_cli.core.events import RowEvent, Statement
 from replica_cli.core.position import Position
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader.reader import PIECE_BYTES
+from tests.engine.reader.log import Log, changing, read_to, rows_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_coverage import Refused
-    from fix_servers import ServerFactory
-
     from replica_cli.core.events import Transaction
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.binaries import ServerBinary
+    from tests.support.coverage import Refused
+    from tests.support.servers import ServerFactory
 
 LIFE = (
     "INSERT INTO t VALUES (1, 'one'), (2, 'two')",

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.reader.log import Log, changing, shown
 
 from replica_cli.core.gtid import MysqlGtids
 from replica_cli.core.settings import Network
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.reader.boundary import locate
+from tests.engine.reader.log import Log, changing, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fix_servers import ServerFactory
+    from tests.support.servers import ServerFactory
 
 pytestmark = pytest.mark.servers("mysql")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine.applier.bench import wait_until
 
 from replica_cli.checkpoint.positions import SavedPosition
 from replica_cli.core.errors import PositionLost, PrimaryReplaced
@@ -17,15 +16,15 @@ from replica_cli.mysql.binlog import binlog_files, current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.truth import PositionCheck
+from tests.engine.applier.harness import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fix_servers import ServerFactory
-
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.binaries import ServerBinary
     from replica_cli.sandbox.server import SandboxServer
+    from tests.support.servers import ServerFactory
 
 NETWORK = Network(connect_timeout=5.0, heartbeat=0.3, read_timeout=5.0, query_timeout=30.0)
 pytestmark = pytest.mark.every_server

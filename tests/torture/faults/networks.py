@@ -10,7 +10,7 @@ from tests.torture.faults.fault import Fault, Scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fix_proxy import Proxy
+    from tests.support.proxy import Proxy
 
 
 def _cut(scene: Scene, proxy: Proxy) -> None:

@@ -80,7 +80,7 @@ def _copy_all_killed(scene: Scene) -> None:
     """Begin a whole copy anew, kill it, resume it, kill that too, and let one of them finish."""
     site = scene.site
     site.stop_stream()
-    words = ("transfer", "--restart", "--secondary", site.name, "--yes")
+    words: tuple[str, ...] = ("transfer", "--restart", "--secondary", site.name, "--yes")
     for _ in range(scene.chance.randint(1, 3)):
         copying = site.command(*words)
         if _has_begun_and_lasts(scene, copying):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from steps import steps_of
-
 from replica_cli.applier.compaction import LEAST_EVENTS, Compaction
 from replica_cli.applier.folding import EventTemplate, Kind
 from replica_cli.core.events import RowEvent, RowHead, RowKind, TableMap
 from replica_cli.core.table import TableName
+from tests.support.steps import steps_of
 
 
 class OfOneRow(Compaction):

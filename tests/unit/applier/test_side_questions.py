@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 
-from replica_cli.applier import side_questions
 from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.core.settings import Retry
 from replica_cli.error_policy import UNKNOWN_ATTEMPTS
@@ -53,7 +53,7 @@ def test_a_lost_connection_and_what_is_certain_are_raised_at_once(errno: int) ->
 
 def test_a_question_that_failed_is_not_asked_before_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(side_questions.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     side = SideQuestions("db2", Retry(attempts=1, delay=8.0, delay_limit=60.0))
     side.ask("locks", lambda: failing(6), "")
     now[0] += 3.9

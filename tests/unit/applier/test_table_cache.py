@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from steps import steps_of
-
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.core.table import TableName
+from tests.support.steps import steps_of
 
 ONE, TWO = TableName("s", "one"), TableName("s", "two")
 

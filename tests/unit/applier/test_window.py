@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from steps import steps_of
 
 from replica_cli.applier.window import Windows
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
+from tests.support.steps import steps_of
 
 
 def at(pos: int) -> Position:

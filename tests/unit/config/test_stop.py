@@ -16,10 +16,16 @@ def test_a_stop_ends_a_wait_and_a_hold_of_another_thread() -> None:
     branch = token.branch()
     branch.pause()
     ended: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: token.wait(_LONG_SECONDS) and ended.append("wait")),
-        threading.Thread(target=lambda: (branch.hold(), ended.append("hold"))),
-    ]
+
+    def wait() -> None:
+        if token.wait(_LONG_SECONDS):
+            ended.append("wait")
+
+    def hold() -> None:
+        branch.hold()
+        ended.append("hold")
+
+    threads = [threading.Thread(target=wait), threading.Thread(target=hold)]
     for thread in threads:
         thread.start()
     token.request()

@@ -1,4 +1,4 @@
-"""Rows a second of the compiled decoder: run this file.
+"""Rows a second of the compiled decoder: `python -m tests.unit.decoder.benchmark`.
 
 A table of ten columns of the common kinds, rows all different; one core.
 """

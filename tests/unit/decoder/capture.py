@@ -1,22 +1,17 @@
 """Record row events of real servers, with the servers' own words about each value, for `test_captured.py`.
 
-Run it with the repository's root in PYTHONPATH: it starts each server that it finds, runs `capture_cases.py`, checks
-that the decoded literals make the same rows again and that the keys find them, and writes captured/<server>.json.
+`python -m tests.unit.decoder.capture` starts each server that it finds, runs `capture_cases.py`, checks that the
+decoded literals make the same rows again and that the keys find them, and writes captured/<server>.json.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import sys
 import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from capture_cases import CASES, Case  # beside this file: test folders are no packages
 
 from replica_cli.core.table import Column, TableName
 from replica_cli.decoder.compile import Form, Output, compile_rows
@@ -26,6 +21,7 @@ from replica_cli.reader.rowevent import ROW_EVENTS, parse_row_event
 from replica_cli.reader.tablemap import parse_table_map
 from replica_cli.sandbox.binaries import find_binaries
 from replica_cli.sandbox.sandbox import Sandbox
+from tests.unit.decoder.capture_cases import CASES, Case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -40,8 +40,10 @@ def _integers() -> Case:
     return Case("integers", columns, (tuple(low), tuple(high), tuple(one), ("NULL",) * len(columns)))
 
 
-_DECIMALS = ("decimal(65,30)", "decimal(65,0)", "decimal(30,30)", "decimal(10,2)", "decimal(1,0)", "decimal(18,9)")
-_DECIMALS += ("decimal(19,10)", "decimal(20,1)", "decimal(9,9)", "decimal(12,4) unsigned", "decimal(5,5)")
+_DECIMALS = (
+    "decimal(65,30)", "decimal(65,0)", "decimal(30,30)", "decimal(10,2)", "decimal(1,0)", "decimal(18,9)",
+    "decimal(19,10)", "decimal(20,1)", "decimal(9,9)", "decimal(12,4) unsigned", "decimal(5,5)",
+)  # fmt: skip
 
 
 def _decimals() -> tuple[tuple[str, ...], ...]:
@@ -85,8 +87,16 @@ def _strings() -> tuple[Case, ...]:
     columns = ("char(4)", "char(255)", "varchar(255)", "varchar(256)", "tinytext", "text", "mediumtext", "longtext")
     latin = tuple(f"{c} character set latin1" for c in columns)
     unicode = tuple(f"{c} character set utf8mb4" for c in columns)
-    binaries = ("binary(4)", "binary(255)", "varbinary(255)", "varbinary(256)", "tinyblob", "blob", "mediumblob")
-    binaries += ("longblob",)
+    binaries = (
+        "binary(4)",
+        "binary(255)",
+        "varbinary(255)",
+        "varbinary(256)",
+        "tinyblob",
+        "blob",
+        "mediumblob",
+        "longblob",
+    )
     small = ("''", "'ab '", r"'\\\'a'", r"'\0\n%'")
     raw = ("''", "x'61620000'", "x'00'", r"'\\\''", "x'FF00FE'")
     long = ("'abcd'", *("repeat('x', 255)",) * 7)
@@ -126,15 +136,22 @@ _SET_SIZES = (1, 8, 9, 16, 17, 24, 25, 32, 33, 64)
 
 def _sets() -> Case:
     columns = tuple(f"set({','.join(repr(f'm{n}') for n in range(size))})" for size in _SET_SIZES)
-    rows = (("0",) * len(columns), tuple(str((1 << size) - 1) for size in _SET_SIZES))
-    rows += (tuple(str(1 << size - 1) for size in _SET_SIZES),)
+    rows = (
+        ("0",) * len(columns),
+        tuple(str((1 << size) - 1) for size in _SET_SIZES),
+        tuple(str(1 << size - 1) for size in _SET_SIZES),
+    )
     return Case("sets", columns, rows)
 
 
 def _enums() -> Case:
     wide = ",".join(f"'m{n}'" for n in range(300))
-    columns = ("enum('a','b','é') character set utf8mb4", f"enum({wide})", "enum('é','ü') character set latin1")
-    columns += ("enum('a','b') character set ucs2",)
+    columns = (
+        "enum('a','b','é') character set utf8mb4",
+        f"enum({wide})",
+        "enum('é','ü') character set latin1",
+        "enum('a','b') character set ucs2",
+    )
     return Case(
         "enums", columns, (("1",) * 4, ("3", "300", "2", "2"), ("''",) * 4, ("NULL",) * 4), before=("SET sql_mode=''",)
     )

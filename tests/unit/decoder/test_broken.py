@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from captures import Capture, read_captures
 
 from replica_cli.core.column_types import TypeCode
 from replica_cli.core.errors import CorruptEvent, Drift, UnsupportedEvent
@@ -22,6 +16,7 @@ from replica_cli.decoder.compile import Form, Output, RowsFunction, compile_rows
 from replica_cli.decoder.errors import ColumnAbsent
 from replica_cli.decoder.json_binary import json_key, json_text, json_value
 from replica_cli.decoder.strings import unpack
+from tests.unit.decoder.captures import Capture, read_captures
 
 CAPTURES = [c for c in read_captures() if len(c.events[0].rows) < 20_000]
 _BY_NAME = {str(c): c for c in CAPTURES}

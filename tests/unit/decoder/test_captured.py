@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import sys
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,14 +14,11 @@ import pytest
 if TYPE_CHECKING:
     from replica_cli.core.table import Column
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from captures import Capture, Event, Snapshot, read_captures
-
 from replica_cli.core.events import RowHead, RowKind
 from replica_cli.decoder.compile import EachBody, Form, Output, compile_each, compile_rows, compile_updates
 from replica_cli.decoder.contradiction import contradiction
 from replica_cli.decoder.json_binary import json_text
+from tests.unit.decoder.captures import Capture, Event, Snapshot, read_captures
 
 CAPTURES = read_captures()
 _NUMBERS = frozenset(["tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit", "decimal", "enum"])

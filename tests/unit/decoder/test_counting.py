@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steps import steps_of
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from captures import Capture, Event, read_captures
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import RowHead, RowKind, TableMap
@@ -27,6 +20,8 @@ from replica_cli.decoder.compile import (
     compile_rows,
     compile_updates,
 )
+from tests.support.steps import steps_of
+from tests.unit.decoder.captures import Capture, Event, read_captures
 
 CAPTURES = read_captures()
 COMPILED = "<rows of"

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steps import steps_of
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from captures import Capture, read_captures
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import TableMap
 from replica_cli.core.table import Column, TableName
 from replica_cli.decoder.compile import Form, Output, RowsFunction, compile_rows
 from replica_cli.decoder.numbers import decimal_groups, group_size
+from tests.support.steps import steps_of
+from tests.unit.decoder.captures import Capture, read_captures
 
 COMPILED = "<rows of"
 _DATETIME, _DECIMAL = 18, 246

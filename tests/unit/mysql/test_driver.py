@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
-from fake_server import NETWORK, OK, FakeServer, greeting, switch_to
 from pymysql.connections import Connection
 from pymysql.constants import COMMAND
 from pymysql.protocol import MysqlPacket, OKPacketWrapper
@@ -18,6 +17,7 @@ from pymysql.protocol import MysqlPacket, OKPacketWrapper
 import replica_cli
 from replica_cli.mysql.driver import DriverConnection
 from replica_cli.mysql.session import connection_settings
+from tests.support.fake_server import NETWORK, OK, FakeServer, greeting, switch_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from fake_server import NETWORK, OK, PASSWORD, FakeServer, greeting, switch_to
 
 from replica_cli.core.errors import ExitCode, PrimaryError, ReplicaError
 from replica_cli.core.position import Position
@@ -20,10 +19,13 @@ from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.session import connect
 from replica_cli.reader.dump import open_dump
+from tests.support.fake_server import NETWORK, OK, PASSWORD, FakeServer, greeting, switch_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from replica_cli.mysql.session import Session
 
 
 def session_of(server: Server) -> None:
@@ -170,6 +172,11 @@ ANSWERS = {
 }
 
 
+def answer_of(session: Session, command: bytes) -> object:
+    session.send([command])
+    return session.receive(is_first=True)
+
+
 WAYS = ("rows", "execute", "lines", "load", "receive")
 # A LOAD DATA LOCAL is rightly answered with the wish for a file.
 MET = [(answer, way) for answer in ANSWERS for way in WAYS if (answer, way) != ("a local file", "load")]
@@ -193,7 +200,7 @@ def test_what_is_no_answer_is_an_error_of_that_server_and_ends_the_session(answe
             "execute": lambda: session.execute("DO 1"),
             "lines": lambda: list(session.lines("SELECT 'a', 0")),
             "load": lambda: session.load(b"LOAD DATA LOCAL INFILE 'x' INTO TABLE t", b"secret"),
-            "receive": lambda: (session.send([b"DO 1"]), session.receive(is_first=True)),
+            "receive": lambda: answer_of(session, b"DO 1"),
         }
         with pytest.raises(ReplicaError) as met:
             ways[way]()

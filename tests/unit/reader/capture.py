@@ -1,6 +1,6 @@
 """Record whole binary logs of real servers, for the tests beside this file.
 
-Run it with the repository's root in PYTHONPATH: it starts the servers that it finds and writes captured/<server>.json:
+`python -m tests.unit.reader.capture` starts the servers that it finds and writes captured/<server>.json:
 scene -> files -> events in base64, header and all.
 """
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import struct
-import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from scenes import (  # beside this file: test folders are no packages
+from replica_cli.core.errors import CorruptEvent, ReplicaError, UnsupportedEvent
+from replica_cli.core.events import RowEvent, Statement, XaPhase
+from replica_cli.core.position import Position
+from tests.unit.reader.scenes import (
     SERVERS,
     assembler,
     event,
@@ -28,15 +27,10 @@ from scenes import (  # beside this file: test folders are no packages
     start_of,
 )
 
-from replica_cli.core.errors import CorruptEvent, ReplicaError, UnsupportedEvent
-from replica_cli.core.events import RowEvent, Statement, XaPhase
-from replica_cli.core.position import Position
-
 if TYPE_CHECKING:
-    from fix_coverage import Refused
-
     from replica_cli.core.events import RowHead, Transaction
     from replica_cli.reader.assembler import Assembler
+    from tests.support.coverage import Refused
 
 LIFE = [
     ["INSERT t"],
@@ -135,7 +129,8 @@ def test_compressed(server: str) -> None:
     found = [t for t in read(server, "compressed") if t.changes]
     words = [w.split()[0] for words in shown(found) for w in words]
     assert words[:3] == ["INSERT", "UPDATE", "DELETE"]
-    insert, update = (c for t in found for c in t.changes if getattr(c, "kind", None) in (0, 1))
+    rows = (c for t in found for c in t.changes if isinstance(c, RowEvent))
+    insert, update = (c for c in rows if c.kind in (0, 1))
     assert b"abc" * 300 + b"end" in insert.raw
     assert b"zabc" in update.raw
     assert len(insert.raw) == int.from_bytes(insert.raw[9:13], "little")

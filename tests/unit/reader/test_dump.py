@@ -6,12 +6,12 @@ import inspect
 import struct
 
 import pytest
-from fake_server import NETWORK, OK, FakeServer, greeting
 from pymysqlreplication import BinLogStreamReader
 
 from replica_cli.core.gtid import MysqlGtids
 from replica_cli.core.position import Position
 from replica_cli.reader.dump import open_dump, reported_name
+from tests.support.fake_server import NETWORK, OK, FakeServer, greeting
 
 ARGUMENTS = (
     "auto_position", "blocking", "connection_settings", "enable_logging", "is_mariadb", "log_file", "log_pos",

@@ -283,7 +283,7 @@ def test_what_is_no_length(first: int) -> None:
         read_lenenc(bytes([first]) + b"\0" * 9, 0)
 
 
-STATUS = {
+STATUS: dict[str, tuple[bytes, dict[str, object]]] = {
     "flags2": (b"\x00\x00\x00\x00\x04", {"flags2": 1 << 26}),
     "sql_mode": (b"\x01" + (1 << 40 | 4).to_bytes(8, "little"), {"sql_mode": 1 << 40 | 4}),
     "catalog": (b"\x06\x03std", {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from replica_cli.supervisor.spawning import spawn
 def test_ctrl_c_is_the_supervisors_from_the_first_moment() -> None:
     process, pipe = spawn()
     # It goes to every process of the terminal, and this one has not even begun to load its modules.
-    process.send_signal(signal.SIGINT)
+    os.kill(process.pid, signal.SIGINT)
     pipe.close()
     assert process.wait(30) == 0  # no orders came
 

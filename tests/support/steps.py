@@ -47,7 +47,7 @@ def _traced(work: Callable[[], object], place: str) -> int:
 
 def _monitored(work: Callable[[], object], place: str) -> int:
     count = 0
-    monitoring: Any = sys.monitoring
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # Python 3.12 and later
     tool, steps = monitoring.PROFILER_ID, monitoring.events.INSTRUCTION
 
     def step(code: CodeType, _: int) -> Any:

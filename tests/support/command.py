@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from compare import assert_equal
+
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 _SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
-_COMMAND = Path(sys.executable).with_name("replica")
+COMMAND = Path(sys.executable).with_name("replica")
 _MARKER = "CREATE TABLE IF NOT EXISTS marker (id INT PRIMARY KEY)"
 _ORDINARY = re.compile(
     r"\[(INSERT|UPDATE|DELETE)\]|image engine|(create|alter|rename|drop) table \(position "
@@ -90,7 +91,7 @@ class Running:
     def __init__(self, words: tuple[str, ...], environment: dict[str, str], folder: Path) -> None:
         # A session of its own: killing the group ends it and its workers, and nobody else.
         self.process = subprocess.Popen(
-            [str(_COMMAND), *words],
+            [str(COMMAND), *words],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,

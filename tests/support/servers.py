@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from matrix.pairs import PAIRS, engines, label
 
 from replica_cli.core.settings import EngineChoice
 from replica_cli.sandbox.binaries import ServerBinary, find_binaries, matches, root_binary, select_binary
 from replica_cli.sandbox.sandbox import Sandbox
+from tests.matrix.pairs import PAIRS, engines, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
 
 _VARIABLE = "REPLICA_TEST_SERVERS"
-_TESTS = Path(__file__).parent
+_TESTS = Path(__file__).parents[1]
 
 
 class ServerFactory(Protocol):

@@ -1,4 +1,4 @@
-"""Measure how long recovery takes: `python tests/recovery.py [--seconds 30]`. A program, not a test.
+"""Measure how long recovery takes: `python -m tests.bench.recovery [--seconds 30]`.
 
 Prints, each under a steady load on the primary: a secondary that comes back after an outage, seconds until caught up; a
 standby's takeover from a killed and from a frozen holder; a primary's restart.
@@ -9,18 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fix_replica import Load, Replica, wait_until
-
 from replica_cli.sandbox.sandbox import Sandbox
 from replica_cli.stop import StopToken
+from tests.support.command import Load, Replica, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +63,7 @@ def takeover(replica: Replica, number: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.recovery", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the secondary is away")
     seconds = parser.parse_args().seconds
     with Sandbox() as sandbox, tempfile.TemporaryDirectory() as folder:

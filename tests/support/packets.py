@@ -1,8 +1,9 @@
-"""`asked`: the packets that go to each server, counted where the driver sends them."""
+"""`sent`: the packets that go to each server, counted where the driver sends them. Each waits for its answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pymysql.connections
@@ -13,10 +14,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Asked:
+class SentPackets:
     """Packets by the servers' ports."""
 
-    counts: dict[int, int]
+    counts: Counter[int] = field(default_factory=Counter)
+
+    def forget(self) -> None:
+        """Count from here on."""
+        self.counts.clear()
 
     def of(self, server: SandboxServer) -> int:
         """Return the packets to a server since the last call, and forget them."""
@@ -24,14 +29,14 @@ class Asked:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """Count the packets of this process."""
-    counts: dict[int, int] = {}
+def sent(monkeypatch: pytest.MonkeyPatch) -> SentPackets:
+    """Count the packets of this process, from the start of the test."""
+    packets = SentPackets()
     send = pymysql.connections.Connection._execute_command  # type: ignore[attr-defined]
 
     def counted(connection: Any, *args: object) -> None:
-        counts[connection.port] = counts.get(connection.port, 0) + 1
+        packets.counts[connection.port] += 1
         send(connection, *args)
 
     monkeypatch.setattr(pymysql.connections.Connection, "_execute_command", counted)
-    return Asked(counts)
+    return packets

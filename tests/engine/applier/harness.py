@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from compare import assert_equal
-
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
@@ -28,6 +26,7 @@ from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker.streaming import Streaming
 from replica_cli.worker.worker import Worker
+from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +51,7 @@ def wait_until(holds: Callable[[], bool], patience_seconds: float = 20.0, pause:
 
 
 @dataclass
-class Bench:
+class Harness:
     """One schema on both servers, and a state schema; `settings` may be replaced before streaming."""
 
     primary: SandboxServer
@@ -128,8 +127,10 @@ class Bench:
                 session.execute(statement)
 
     def close(self) -> None:
-        for each in (*self._sessions.values(), *self._primaries):
-            each.close()
+        for session in self._sessions.values():
+            session.close()
+        for primary in self._primaries:
+            primary.close()
 
     def _session(self, server: SandboxServer, role: str) -> Session:
         if role not in self._sessions:

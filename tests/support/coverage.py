@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from matrix import events
-from matrix.pairs import engines, label
 
 from replica_cli.core.settings import EngineChoice
+from tests.matrix import events
+from tests.matrix.pairs import engines, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for event in _covered(item):
             if event not in events.EVENTS:
-                message = f"{item.nodeid} covers {event!r}, which matrix/events.py does not list"
+                message = f"{item.nodeid} covers {event!r}, which tests/matrix/events.py does not list"
                 raise pytest.UsageError(message)
 
 
@@ -83,8 +83,9 @@ def _speaks_for(request: pytest.FixtureRequest, record_property: Callable[[str, 
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    told = dict(report.user_properties)
-    cells = [tuple(cell) for cell in told.get("covers", ())]
+    # As the two fixtures above record them; a list of lists where the report comes from another process.
+    told: dict[str, Any] = dict(report.user_properties)
+    cells: list[tuple[str, str]] = [(event, run) for event, run in told.get("covers", ())]
     _failed.update(cells if report.failed else ())
     if report.when != "call" or not report.passed:
         return
