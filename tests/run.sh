@@ -53,7 +53,7 @@ build_docs() {
 usage
 make_venv dev,docs
 if [ "$part" = docs ]; then
-    step env PYTHONPATH=.:tests .venv/bin/python tests/docs/generate.py
+    step env PYTHONPATH=. .venv/bin/python -m tests.docs.generate
     build_docs
     exit 0
 fi

@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/: `bash tests/run.sh docs`, or `PYTHONPATH=.:tests python tests/docs/generate.py`.
+"""Writes the generated parts of docs/: `bash tests/run.sh docs`, or `python -m tests.docs.generate`.
 
 The test of `test_generated.py` compares the documents with the same parts.
 """
