@@ -26,6 +26,8 @@ _CONNECTIONS = (
 
 def worker_count(settings: TransferSettings, primary: Session, secondary: Session) -> int:
     """Return how many workers copy over links to these servers. Raises ServerError."""
+    if settings.far_workers <= settings.workers:
+        return settings.workers
     found = side_by_side(lambda: _look(primary), lambda: _look(secondary))
     seconds = max(took for took, _ in found)
     wanted = min(int(settings.workers * (1 + seconds / _WORK_SECONDS)), settings.far_workers)
