@@ -26,6 +26,8 @@ _CONNECTIONS = (
 
 def worker_count(settings: TransferSettings, primary: Session, secondary: Session) -> int:
     """Return how many workers copy over the links to these servers. Raises ServerError."""
+    if settings.far_workers <= settings.workers:
+        return settings.workers
     measured = side_by_side(lambda: _measure(primary), lambda: _measure(secondary))
     answer_seconds = max(seconds for seconds, _ in measured)
     wanted = min(int(settings.workers * (1 + answer_seconds / _WORK_SECONDS)), settings.far_workers)

@@ -90,18 +90,21 @@ def test_tables_altered_while_they_are_copied_are_equal_in_the_end(replica: Repl
     )
     stream = replica.start("stream")
     replica.wait_until_copied("t0")
-    replica.on_primary(
-        "ALTER TABLE t0 ADD COLUMN more INT NOT NULL DEFAULT 5 AFTER id",
-        "UPDATE t0 SET more = id WHERE id < 5000",
-        "ALTER TABLE t1 MODIFY COLUMN word TEXT",
-        "UPDATE t1 SET word = REPEAT('y', 500) WHERE id MOD 3 = 0",
-        "TRUNCATE TABLE t2",
-        "INSERT INTO t2 VALUES (1, 'only one')",
-        "CREATE TABLE t3 (id INT PRIMARY KEY)",
-        "INSERT INTO t3 VALUES (1), (2)",
-        "RENAME TABLE digits TO numbers",
-    )
-    assert "streaming from" not in stream.stderr
+    with replica.secondaries["db1"].session(database=replica.schema) as session:
+        # So that the copy cannot be over before everything is altered.
+        session.execute("LOCK TABLES t0 WRITE")
+        replica.on_primary(
+            "ALTER TABLE t0 ADD COLUMN more INT NOT NULL DEFAULT 5 AFTER id",
+            "UPDATE t0 SET more = id WHERE id < 5000",
+            "ALTER TABLE t1 MODIFY COLUMN word TEXT",
+            "UPDATE t1 SET word = REPEAT('y', 500) WHERE id MOD 3 = 0",
+            "TRUNCATE TABLE t2",
+            "INSERT INTO t2 VALUES (1, 'only one')",
+            "CREATE TABLE t3 (id INT PRIMARY KEY)",
+            "INSERT INTO t3 VALUES (1), (2)",
+            "RENAME TABLE digits TO numbers",
+        )
+        assert "streaming from" not in stream.stderr
     stream.wait_for_log("streaming from")
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0

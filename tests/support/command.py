@@ -113,6 +113,11 @@ class Running:
         return "".join(self._texts["stderr"])
 
     @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the whole JSON lines that it wrote to stdout so far."""
+        return [json.loads(line) for line in "".join(self._texts["stdout"]).splitlines(keepends=True) if "\n" in line]
+
+    @property
     def is_running(self) -> bool:
         """Say whether the supervisor lives."""
         return self.process.poll() is None
