@@ -11,7 +11,8 @@ from fix_replica import wait_until
 if TYPE_CHECKING:
     from fix_replica import Replica
 
-ROWS = 40_000
+# A copy of fewer may be over before it is looked at: its chunks grow.
+ROWS = 400_000
 
 
 @pytest.fixture
