@@ -82,11 +82,14 @@ def test_rows_before_and_behind_a_definition_read_in_one_go_fit_theirs(replica: 
 def test_tables_altered_while_they_are_copied_are_equal_in_the_end(replica: Replica) -> None:
     replica.settings |= {"TRANSFER_BATCH_SIZE": "20", "REPLICA_TRANSFER_WORKERS": "1"}
     fill = "SELECT a.id * 100 + b.id, REPEAT('x', 50) FROM digits a, digits b"
+    # The first copy of fewer may be over before it is looked at: its chunks grow.
+    large = "SELECT 10000 + a.id * 10000 + b.id * 100 + c.id, 'x' FROM digits a, digits b, digits c WHERE a.id < 20"
     replica.on_primary(
         "CREATE TABLE digits (id INT PRIMARY KEY)",
         "INSERT INTO digits VALUES " + ",".join(f"({n})" for n in range(100)),
         *(f"CREATE TABLE t{n} (id INT PRIMARY KEY, word VARCHAR(60)) " for n in range(3)),
         *(f"INSERT INTO t{n} {fill}" for n in range(3)),
+        f"INSERT INTO t0 {large}",
     )
     stream = replica.start("stream")
     replica.wait_until_copied("t0")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.support.command import Replica, Running
 
 
-def make_large(replica: Replica, rows: int = 100_000) -> None:
+def make_large(replica: Replica, rows: int = 300_000) -> None:
     replica.settings |= {"TRANSFER_BATCH_SIZE": "10", "REPLICA_TRANSFER_WORKERS": "1"}
     replica.on_primary(
         "CREATE TABLE digits (id INT PRIMARY KEY)",
