@@ -70,10 +70,14 @@ class PipelinedConnection(_Driver):
         """Expect no more answers: the connection is given up."""
         self._numbers.clear()
 
+    def drop(self) -> None:
+        """Close the connection at once, because it is not known where the next packet begins or what was run."""
+        self._force_close()
+
     def post(self, statement: str) -> None:
         """Let a statement go with the next command.
 
-        Where it fails, that command fails with its error, and the connection is closed: the command itself was run.
+        If it fails, that command fails with its error, and the connection is closed: the command itself was run.
         """
         if self._numbers:
             # Their answers come first, and would be taken for this one's.
@@ -100,6 +104,6 @@ class PipelinedConnection(_Driver):
                 self._next_seq_id = 1
                 super()._read_packet()
         except MySQLError:
-            self._force_close()
+            self.drop()
             raise
         self._next_seq_id = expected

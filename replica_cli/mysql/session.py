@@ -218,7 +218,7 @@ class Session:
     def post(self, statement: str) -> None:
         """Let a short statement that cannot fail go with the next one: it takes no round trip of its own.
 
-        Not while answers to `send` are still to come: they come first. Where it fails all the same, the next statement
+        Not while answers to `send` are still to come: they come first. If it fails, the next statement
         raises that, and the session is closed.
         """
         self._connection.post(statement)
@@ -308,7 +308,7 @@ class Session:
         except ServerError as error:
             if error.errno == CR_MALFORMED_PACKET:
                 # Where the next packet begins is not known.
-                self._connection._force_close()  # noqa: SLF001
+                self._connection.drop()
             raise
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _REPORT_SECONDS = 0.1
 _TICK_SECONDS = 1.0
-# Writing the file takes at most this part of the time, but the file is never older than this number of seconds.
+# Writing the file takes at most one fiftieth of the time, but it is written again after this number of seconds.
 _FILE_SHARE, _FILE_SECONDS = 50, 30.0
 
 

@@ -116,9 +116,9 @@ def run_copy(
         connections.close()
         meter.position = saved.position if saved else start
         _group(plan, runs)
-        # A table whose default asks a sequence can be made only when that is there.
         error: BaseException | None = None
         opened.enter_context(meter.ticking(stop))
+        # Sequences first: a table whose default uses one can be made only after it.
         for is_sequence in (True, False):
             portion = [r for r in runs if r.source.definition.is_sequence is is_sequence]
             queue = WorkQueue(stop, ahead=count // 2 if is_far else 0)
