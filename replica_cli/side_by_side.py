@@ -23,7 +23,7 @@ def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tu
     def run() -> None:
         try:
             answers.append(second())
-        except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
+        except BaseException as error:  # noqa: BLE001 - a thread cannot raise to its caller, which does it below
             errors.append(error)
 
     thread = threading.Thread(target=run, name="side by side", daemon=True)

@@ -137,7 +137,7 @@ class DriverConnection(_Driver):
                 sock.shutdown(2)
 
     def drop(self) -> None:
-        """Close the socket without a word to the server."""
+        """Close the socket at once: it is not known where the next packet begins or what was run."""
         self._force_close()
 
     # Commands and answers.
@@ -228,6 +228,6 @@ class DriverConnection(_Driver):
                 self._next_seq_id = 1
                 super()._read_packet()
         except MySQLError:
-            self._force_close()
+            self.drop()
             raise
         self._next_seq_id = expected

@@ -129,9 +129,9 @@ def run_copy(
         connections.close()
         tracker.position = saved.position if saved else start
         _set_groups(plan, runs)
-        # A table whose default uses a sequence can only be made after the sequence.
         error: BaseException | None = None
         stack.enter_context(tracker.ticking(stop))
+        # Sequences first: a table whose default uses one can only be made after it.
         for is_sequence in (True, False):
             part = [r for r in runs if r.source.definition.is_sequence is is_sequence]
             queue = WorkQueue(stop, ahead=count // 2 if is_far else 0)
