@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.tables import TableRecord
@@ -47,6 +47,17 @@ logger = logging.getLogger(__name__)
 
 # After this time the log reports that the copy is being planned.
 _PLANNING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlan:
+    """A plan that a user saw, and possibly confirmed, before the copy.
+
+    `is_new`: it was made a moment ago, so it may be carried out unless the secondary has changed.
+    """
+
+    plan: CopyPlan
+    is_new: bool
 
 
 def check_saved(settings: Settings, saved: SavedPosition) -> None:
@@ -203,7 +214,7 @@ def copy_to_the_end(
     mode: TransferMode,
     *,
     tables: tuple[TableName, ...] = (),
-    plan: CopyPlan | None = None,
+    shown: ShownPlan | None = None,
     store: TableStore,
     stop: StopToken,
     report: Callable[[TransferProgress], None],
@@ -217,7 +228,8 @@ def copy_to_the_end(
         server: the secondary.
         mode: what the first round copies; further rounds resume.
         tables: copy only these tables, empty for all.
-        plan: a plan made a moment ago; it is used if nothing has changed on the secondary since then.
+        shown: the plan that a user saw. It is carried out if it is new and nothing has changed on the secondary since
+            then. Otherwise another plan is made, and each difference is logged.
         store: the records of the tables.
         stop: ends or pauses the copy.
         report: called with the progress.
@@ -226,6 +238,7 @@ def copy_to_the_end(
             afterwards.
 
     Raises:
+        PlanChanged: rows would be deleted that the shown plan keeps. Nothing was copied.
         TablesRefused: the secondary cannot make some tables. Nothing was copied, and the refusal is added to the
             reasons of quarantined tables.
 
@@ -234,8 +247,7 @@ def copy_to_the_end(
         if mode is TransferMode.RESUME:
             forget_dropped(settings, server, store, resync_tables, stop=stop, guard=guard)
         with _noting_refusals(store):
-            if plan is None or not _is_still_valid(plan, store):
-                plan = make_plan(settings, server, mode, tables)
+            plan = _plan_to_run(settings, server, mode, tables, shown=shown, store=store)
             if resync_tables:
                 plan = replace(
                     plan, tables=tuple(t for t in plan.tables if t.planned.name in resync_tables), joins=True
@@ -243,30 +255,50 @@ def copy_to_the_end(
             result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
         if not result.must_repeat or stop.is_set:
             return result
-        mode, tables, plan = TransferMode.RESUME, (), None
+        mode, tables, shown = TransferMode.RESUME, (), None
 
 
-def _is_still_valid(plan: CopyPlan, store: TableStore) -> bool:
+def _plan_to_run(
+    settings: Settings,
+    server: Server,
+    mode: TransferMode,
+    tables: tuple[TableName, ...],
+    *,
+    shown: ShownPlan | None,
+    store: TableStore,
+) -> CopyPlan:
+    """Return the plan that was shown, or another one if it is not valid any more. Raises as `copy_to_the_end`."""
+    if shown is None:
+        return make_plan(settings, server, mode, tables)
     from replica_cli.transfer.plan import still_holds  # noqa: PLC0415 - as above
+    from replica_cli.transfer.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
 
-    return still_holds(plan, store.session)
+    if shown.is_new and still_holds(shown.plan, store.session):
+        return shown.plan
+    plan = make_plan(settings, server, mode, tables)
+    check_plan_changes(shown.plan, plan)
+    return plan
 
 
 def try_out(
-    settings: Settings, server: Server, tables: tuple[TableName, ...], store: TableStore, stop: StopToken
-) -> None:
+    settings: Settings, server: Server, tables: tuple[TableName, ...], shown: CopyPlan, *, store: TableStore,
+    stop: StopToken,
+) -> None:  # fmt: skip
     """Check if the secondary can make tables as the primary has them; needs no lock.
 
     Otherwise the stream would quarantine the tables after a requested copy was refused.
 
     Raises:
+        PlanChanged: rows would be deleted that the shown plan keeps.
         TablesRefused: it cannot.
 
     """
+    from replica_cli.transfer.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
     from replica_cli.transfer.run import try_definitions  # noqa: PLC0415 - as above
 
     with _noting_refusals(store):
         plan = make_plan(settings, server, TransferMode.NEW, tables)
+        check_plan_changes(shown, plan)
         # The name must differ from the one that the stream's own copy uses.
         try_definitions(plan, server, settings.network, owner=f"{server.name}, asked", stop=stop)
 

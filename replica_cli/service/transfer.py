@@ -25,7 +25,7 @@ from replica_cli.core.wording import COPY_DONE, counted, short_reason
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
-from replica_cli.resync.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
+from replica_cli.resync.copying import ShownPlan, ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.preflight import (
@@ -114,7 +114,7 @@ def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) 
     return TransferPlan(
         instance=plan.instance,
         mode=plan.mode,
-        tables=tuple(t.planned for t in plan.tables),
+        tables=plan.shown,
         workers=plan.settings.workers,
         chunk_rows=plan.settings.chunk_rows,
         # The check before the start and the plan may give the same warning.
@@ -160,8 +160,8 @@ def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, r
             else:
                 check_before_start(settings, server)
             if not lock.try_acquire():
-                if plan.is_partial:
-                    return _request_from_stream(settings, server, plan, session, stop=stop, reporter=reporter)
+                if plan.is_partial and made.copy is not None:
+                    return _request_from_stream(settings, server, made.copy, session, stop=stop, reporter=reporter)
                 lock.acquire(0, stop=stop)
             former = FormerWriter.of(session)
             copy = _copy_under(session, settings, server, made, stop=stop, board=board)
@@ -249,7 +249,7 @@ def _copy_as_writer(
     plan = made.shown
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
     result = copy_to_the_end(
-        settings, server, plan.mode, tables=names, plan=made.copy if made.is_new else None,
+        settings, server, plan.mode, tables=names, shown=ShownPlan(made.copy, made.is_new) if made.copy else None,
         store=TableStore(session, settings.state_schema, server.name), stop=stop, report=board.copying, guard=guard,
     )  # fmt: skip
     failure = None
@@ -270,13 +270,14 @@ def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaE
 
 
 def _request_from_stream(
-    settings: Settings, server: Server, plan: TransferPlan, session: Session, *, stop: StopToken, reporter: Reporter
+    settings: Settings, server: Server, copy: CopyPlan, session: Session, *, stop: StopToken, reporter: Reporter
 ) -> CopyReport:
     """Let the running stream copy the tables: only the stream writes, and it knows the position to go on from."""
     started = time.monotonic()
     store = TableStore(session, settings.state_schema, server.name)
-    names = frozenset(t.name for t in plan.tables)
-    try_out(settings, server, tuple(t.name for t in plan.tables), store, stop)
+    tables = tuple(t.name for t in copy.shown)
+    names = frozenset(tables)
+    try_out(settings, server, tables, copy, store=store, stop=stop)
     requested = Told(BeatStore(session, settings.state_schema, server.name), names)
     ask_for_copies(settings, store, names, "asked for by `transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)

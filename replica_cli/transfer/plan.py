@@ -113,11 +113,16 @@ class CopyPlan:
     cascade_groups: tuple[frozenset[TableName], ...]
     settings: TransferSettings
     packet_limit: int
+    seen: Seen
     vanished: frozenset[TableName] = frozenset()
     warnings: tuple[str, ...] = ()
     joins: bool = False
     is_done: bool = False
-    seen: Seen | None = None
+
+    @property
+    def shown(self) -> tuple[PlannedTable, ...]:
+        """Return the part of the plan that people see."""
+        return tuple(table.planned for table in self.tables)
 
     @property
     def starts_position(self) -> bool:
@@ -232,7 +237,7 @@ def still_holds(plan: CopyPlan, secondary: Session) -> bool:
     If a table was empty, return False, because it may have got rows since then.
     """
     seen = plan.seen
-    if seen is None or not all(seen.targets.values()):
+    if not all(seen.targets.values()):
         return False
     existing = existing_state_tables(secondary, plan.state_schema)
     if not _STATE_TABLES.issubset(existing):

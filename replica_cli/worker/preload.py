@@ -12,7 +12,7 @@ from replica_cli.mysql import catalog
 from replica_cli.reader import dump
 from replica_cli.resync import resync
 from replica_cli.runtime import factory, judgement, primary_session
-from replica_cli.transfer import cascade_groups, connections, making, plan, run, waiting
+from replica_cli.transfer import cascade_groups, connections, making, plan, plan_changes, run, waiting
 
 __all__ = [
     "cascade_groups",
@@ -25,6 +25,7 @@ __all__ = [
     "judgement",
     "making",
     "plan",
+    "plan_changes",
     "primary_session",
     "resync",
     "run",
