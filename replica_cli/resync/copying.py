@@ -96,7 +96,7 @@ def make_plan_on(
             mode=mode,
             tables=tables,
         )
-        versioned = sorted(t.planned.name for t in plan.tables if t.source.definition.is_versioned)
+        versioned = sorted(t.planned.name for t in plan.tables if t.definition.primary.is_versioned)
         if not versioned:
             return plan
         findings = check_history(

@@ -20,15 +20,15 @@ from replica_cli.sqlbuilder.definition import with_other_name
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.modes import make_each
-from replica_cli.transfer.tables import KeysMade
+from replica_cli.transfer.table_copy import KeysMade
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.source import SourceTable
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.copy_definition import CopyDefinition
+    from replica_cli.transfer.table_copy import TableCopy
     from replica_cli.transfer.waiting import LockWaits
 
 # An index that is built from sorted rows at the end costs the secondary a third of the time that it costs row by row.
@@ -38,7 +38,7 @@ _SCRATCH_TABLES = "SELECT table_schema, table_name FROM information_schema.table
 _MISSING_OBJECT = frozenset({ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES})
 
 
-def make_table(secondary: Session, run: TableRun, owner: str) -> None:
+def make_table(secondary: Session, table: TableCopy, owner: str) -> None:
     """Drop the existing table and make it again, without foreign keys and without triggers.
 
     A large table is made without the indexes that `add_deferred_keys` builds after its rows are copied. These indexes
@@ -50,15 +50,15 @@ def make_table(secondary: Session, run: TableRun, owner: str) -> None:
         ServerError: the secondary refuses the statement or does not answer.
         ApplyRefused: the server made another table than the statement says.
     """
-    if not run.is_accepted:
-        try_out(secondary, run.source, owner)
-        run.is_accepted = True
-    _drop(secondary, run.target)
-    has_all = _make(secondary, run.source, run.target, run.source.statements.create)
-    run.keys = KeysMade.ALL if has_all else KeysMade.WITHOUT_DEFERRED
+    if not table.is_accepted:
+        try_out(secondary, table.definition, owner)
+        table.accept()
+    _drop(secondary, table.target)
+    has_all = _make(secondary, table.definition, table.target, table.definition.statements.create)
+    table.note_made(KeysMade.ALL if has_all else KeysMade.WITHOUT_DEFERRED)
 
 
-def make_new_tables(secondary: Session, runs: Sequence[TableRun]) -> list[TableRun]:
+def make_new_tables(secondary: Session, copies: Sequence[TableCopy]) -> list[TableCopy]:
     """Make small tables that do not exist yet, all at once, without foreign keys and triggers.
 
     Return those that were made exactly as their statements say. The others may exist or not.
@@ -67,23 +67,23 @@ def make_new_tables(secondary: Session, runs: Sequence[TableRun]) -> list[TableR
         ServerError: the connection is lost.
     """
     statements: list[str] = []
-    numbers: dict[TableRun, int] = {}
+    numbers: dict[TableCopy, int] = {}
     schema = ""
-    for run in runs:
-        if run.target.schema != schema:
-            schema = run.target.schema
+    for table in copies:
+        if table.target.schema != schema:
+            schema = table.target.schema
             statements.append(f"USE {quote(schema)}")
-        numbers[run] = len(statements)
-        statements.append(run.source.statements.create)
+        numbers[table] = len(statements)
+        statements.append(table.definition.statements.create)
     answers = secondary.execute_ones(statements)
-    made = [run for run, number in numbers.items() if not isinstance(answers[number], ServerError)]
-    definitions = read_columns(secondary, [run.target for run in made])
-    return [run for run in made if _is_as_said(definitions.get(run.target), run.source)]
+    made = [table for table, number in numbers.items() if not isinstance(answers[number], ServerError)]
+    definitions = read_columns(secondary, [table.target for table in made])
+    return [table for table in made if _is_as_said(definitions.get(table.target), table.definition)]
 
 
-def _is_as_said(made: TableDefinition | None, source: SourceTable) -> bool:
+def _is_as_said(made: TableDefinition | None, definition: CopyDefinition) -> bool:
     try:
-        _check_made(made, source)
+        _check_made(made, definition)
     except ApplyRefused:
         return False
     return True
@@ -101,15 +101,15 @@ def _drop(secondary: Session, table: TableName) -> None:
     secondary.execute(f"DROP TABLE IF EXISTS {quote_table(table)}")
 
 
-def try_out(secondary: Session, source: SourceTable, owner: str) -> None:
+def try_out(secondary: Session, definition: CopyDefinition, owner: str) -> None:
     """Make the table as a scratch table and drop it. Raises the same errors as `make_table`."""
-    scratch = scratch_name(source.target, owner)
+    scratch = scratch_name(definition.target, owner)
     # In MySQL the name of a check is unique in a schema, and the existing table uses it.
     is_free = secondary.is_mariadb
-    create = with_other_name(source.statements.create, source.target, scratch, keeps_check_names=is_free)
+    create = with_other_name(definition.statements.create, definition.target, scratch, keeps_check_names=is_free)
     _drop(secondary, scratch)
     try:
-        _make(secondary, source, scratch, create)
+        _make(secondary, definition, scratch, create)
     finally:
         # The error of `_make` is the one to report. A lost connection shows at the next statement, and the next copy
         # drops the table.
@@ -117,12 +117,12 @@ def try_out(secondary: Session, source: SourceTable, owner: str) -> None:
             _drop(secondary, scratch)
 
 
-def may_lose(run: TableRun) -> bool:
+def may_lose(table: TableCopy) -> bool:
     """Return True if the copy would drop an existing table, and the new definition was not tried yet."""
-    return not run.is_accepted and run.planned.action in (TableAction.REPLACE, TableAction.FILL)
+    return not table.is_accepted and table.planned.action in (TableAction.REPLACE, TableAction.FILL)
 
 
-def find_refused(secondary: Session, runs: Iterable[TableRun], owner: str, waits: LockWaits) -> dict[TableName, str]:
+def find_refused(secondary: Session, copies: Iterable[TableCopy], owner: str, waits: LockWaits) -> dict[TableName, str]:
     """Try tables as scratch tables; return those that the secondary refuses, each with the reason.
 
     Errors that may go away are not returned (a full disk, a sequence that is not made yet): the worker tries these
@@ -133,22 +133,22 @@ def find_refused(secondary: Session, runs: Iterable[TableRun], owner: str, waits
         ServerError: the connection is lost.
     """
     refused = {}
-    for run in runs:
+    for table in copies:
         if waits.is_over():
             raise Interrupted("stopped before the copy began")
         try:
             # No other client uses the scratch table. It can only wait for a lock of the whole server, such as that of a
             # backup that blocks all DDL.
-            waits.run(secondary, run.name, partial(try_out, secondary, run.source, owner))
+            waits.run(secondary, table.name, partial(try_out, secondary, table.definition, owner))
         except ApplyRefused as error:
-            refused[run.name] = error.message
+            refused[table.name] = error.message
         except ServerError as error:
             if error.is_connection_lost:
                 raise
             if error.remedy is Remedy.FATAL and error.errno not in _MISSING_OBJECT:
-                refused[run.name] = error.message
+                refused[table.name] = error.message
         else:
-            run.is_accepted = True
+            table.accept()
     return refused
 
 
@@ -177,12 +177,12 @@ def _scratch_prefix(owner: str) -> str:
     return f"_replica_{hashlib.sha256(owner.encode()).hexdigest()[:8]}_"
 
 
-def _make(secondary: Session, source: SourceTable, name: TableName, create: str) -> bool:
+def _make(secondary: Session, definition: CopyDefinition, name: TableName, create: str) -> bool:
     """Make a table and check it; return True if it has all of its indexes."""
-    keys = source.statements.deferred_keys if source.definition.estimated_rows >= DEFERRED_KEYS_ROWS else ()
+    keys = definition.statements.deferred_keys if definition.primary.estimated_rows >= DEFERRED_KEYS_ROWS else ()
     # CREATE TABLE refers to other tables only in defaults. USE gives the names in them that have no schema their
     # meaning.
-    # All statements are sent together, and the ALTER runs even if the CREATE fails: if another client has just made a
+    # All statements are sent together, and the ALTER copies even if the CREATE fails: if another client has just made a
     # table of this name, that table loses the indexes.
     statements = [f"USE {quote(name.schema)}", create]
     if keys:
@@ -196,11 +196,11 @@ def _make(secondary: Session, source: SourceTable, name: TableName, create: str)
         if error.errno != ER_DROP_INDEX_FK:
             raise
         has_all = True
-    _check_made(read_table(secondary, name), source)
+    _check_made(read_table(secondary, name), definition)
     return has_all
 
 
-def _check_made(made: TableDefinition | None, source: SourceTable) -> None:
+def _check_made(made: TableDefinition | None, definition: CopyDefinition) -> None:
     """Raise ApplyRefused if settings of the server that our user may not change have made another table.
 
     They can cause an invisible primary key, an engine without transactions, and a TIMESTAMP that changes by itself.
@@ -212,7 +212,7 @@ def _check_made(made: TableDefinition | None, source: SourceTable) -> None:
             f"the secondary made it with engine {made.engine}: its rows would not commit with the position",
             hint="SET GLOBAL enforce_storage_engine = NULL on the secondary, then `replica transfer --resume`",
         )
-    wanted, made_columns = _comparable_columns(source.definition), _comparable_columns(made.with_history())
+    wanted, made_columns = _comparable_columns(definition.primary), _comparable_columns(made.with_history())
     if wanted != made_columns:
         differing = ", ".join(sorted({column for column, _ in wanted ^ made_columns}))
         raise ApplyRefused(

@@ -34,10 +34,10 @@ from replica_cli.sqlbuilder.chunks import source_of, split_literals
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.transfer.cascade_groups import cascade_group, find_cascade_groups
 from replica_cli.transfer.connections import packet_limit
+from replica_cli.transfer.copy_definition import CopyDefinition, Origin, read_definition, reread_definition
 from replica_cli.transfer.errors import TableAltered, TablesMissing, TablesOccupied, TablesRefused
 from replica_cli.transfer.merged import find_merged
 from replica_cli.transfer.orphan_tables import find_orphan_tables
-from replica_cli.transfer.source import Origin, SourceTable, read_source, reread_source
 from replica_cli.transfer.unmakeable import find_unmakeable
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ _RESUMED = (TableAction.DONE, TableAction.CONTINUE)
 class TablePlan:
     """The plan for one table.
 
-    `planned` says what is done, `source` is the table on the primary, and `start` is the position at which an
+    `planned` says what is done, `definition` what the table is, and `start` is the position at which an
     unfinished copy of the table started.
     """
 
     planned: PlannedTable
-    source: SourceTable
+    definition: CopyDefinition
     start: Position | None = None
 
 
@@ -180,11 +180,11 @@ def plan_copy(
     if mode is TransferMode.RESUME:
         definitions = {name: definition for name, definition in definitions.items() if name in unfinished}
     seen = Seen(records, progress, has_position, _find_existing(secondary, selection, definitions))
-    sources = _read_sources(primary, origin, definitions, find_unmakeable(secondary, definitions))
+    sources = _read_definitions(primary, origin, definitions, find_unmakeable(secondary, definitions))
     may_replace = mode is TransferMode.RESTART or bool(tables)
     is_resumed = mode is TransferMode.RESUME
     plans = _plan_tables(sources, seen, settings, is_resumed=is_resumed)
-    groups = () if facts.logs_cascades else find_cascade_groups({s.definition.name: s.definition for s in sources})
+    groups = () if facts.logs_cascades else find_cascade_groups({s.name: s.primary for s in sources})
     plans = _with_snapshots(plans, groups)
     occupied = [plan.planned.target for plan in plans if plan.planned.action is TableAction.REPLACE and not may_replace]
     is_done = mode is TransferMode.RESUME and not unfinished
@@ -194,7 +194,7 @@ def plan_copy(
         raise TablesOccupied(instance, occupied, others)
     if is_done:
         mode, plans = TransferMode.RESUME, ()
-    names = {source.definition.name for source in sources}
+    names = {source.name for source in sources}
     # Only a copy in mode RESTART drops these tables. A first copy names them in a warning.
     vanished = frozenset(definitions.keys() - names) if mode is TransferMode.RESTART else frozenset()
     is_whole, known = not tables and not is_resumed, names | vanished
@@ -260,11 +260,9 @@ def still_holds(plan: CopyPlan, secondary: Session) -> bool:
     )
 
 
-def _notes(sources: Sequence[SourceTable]) -> list[str]:
+def _notes(sources: Sequence[CopyDefinition]) -> list[str]:
     """Return what the copy makes otherwise than it is on the primary, one sentence each."""
-    return [
-        f"{s.definition.name}: {short_reason(note, s.definition.name)}" for s in sources for note in s.statements.notes
-    ]
+    return [f"{s.name}: {short_reason(note, s.name)}" for s in sources for note in s.statements.notes]
 
 
 def _restart_warnings(plans: Sequence[TablePlan], progress: dict[TableName, CopyProgress]) -> list[str]:
@@ -399,11 +397,11 @@ def _any_row_query(definition: TableDefinition) -> str:
     return f"SELECT 1 FROM {source_of(definition)}{is_used} LIMIT 1"
 
 
-def _read_sources(
+def _read_definitions(
     primary: Session, origin: Origin, definitions: dict[TableName, TableDefinition], refused: dict[TableName, str]
-) -> list[SourceTable]:
+) -> list[CopyDefinition]:
     """Read each table and check that it can be copied exactly. Raises TablesRefused."""
-    sources: dict[TableName, SourceTable | None] = {}
+    sources: dict[TableName, CopyDefinition | None] = {}
     refused = dict(refused)
     merged = find_merged(primary, definitions)
     texts = show_creates(primary, [n for n, d in definitions.items() if not d.is_sequence])
@@ -412,7 +410,7 @@ def _read_sources(
             refused[definition.name] = f"changes through {merge} (engine MERGE) are logged as rows of that table"
             continue
         try:
-            sources[definition.name] = read_source(primary, origin, definition, texts.get(definition.name))
+            sources[definition.name] = read_definition(primary, origin, definition, texts.get(definition.name))
         except TableAltered:
             sources[definition.name] = None
         except ServerError as error:
@@ -425,7 +423,7 @@ def _read_sources(
     current = _read_again(primary, list(sources))
     for name in [n for n in sources if sources[n] is None or current.get(n) != definitions[n]]:
         try:
-            sources[name] = reread_source(primary, origin, name)
+            sources[name] = reread_definition(primary, origin, name)
         except ApplyRefused as error:
             refused[name] = error.message
     if refused:
@@ -464,18 +462,18 @@ def _with_snapshots(plans: tuple[TablePlan, ...], groups: tuple[frozenset[TableN
 
 
 def _plan_tables(
-    sources: Sequence[SourceTable], seen: Seen, settings: TransferSettings, *, is_resumed: bool
+    sources: Sequence[CopyDefinition], seen: Seen, settings: TransferSettings, *, is_resumed: bool
 ) -> tuple[TablePlan, ...]:
     # Tables with fewer bytes than this keep the workers evenly busy without being split.
-    least_bytes = sum(s.definition.estimated_bytes for s in sources) // (settings.workers * _RANGES_PER_WORKER)
+    least_bytes = sum(s.primary.estimated_bytes for s in sources) // (settings.workers * _RANGES_PER_WORKER)
     return tuple(_plan_table(s, seen, settings, least_bytes, is_resumed=is_resumed) for s in sources)
 
 
 def _plan_table(
-    source: SourceTable, seen: Seen, settings: TransferSettings, least_bytes: int, *, is_resumed: bool
+    source: CopyDefinition, seen: Seen, settings: TransferSettings, least_bytes: int, *, is_resumed: bool
 ) -> TablePlan:
     """Plan one table. Each of its ranges has about `least_bytes` bytes or more."""
-    definition, key = source.definition, source.key
+    definition, key = source.primary, source.key
     name, target = definition.name, source.target
     record, progress = seen.records.get(name), seen.progress.get(name)
     most_ranges = min(settings.workers * 2, math.ceil(definition.estimated_bytes / max(least_bytes, 1)))
@@ -505,7 +503,7 @@ def _plan_table(
     return TablePlan(planned, source, start)
 
 
-def _fits(progress: CopyProgress, source: SourceTable) -> bool:
+def _fits(progress: CopyProgress, source: CopyDefinition) -> bool:
     """Return True if the progress is of the current definition, with keys of as many columns as the paging key."""
     keys = [key for r in progress.ranges for key in (r.last_key, r.high_key) if key is not None]
     width = len(source.key.parts) if source.key else 0

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from contextlib import contextmanager
-from dataclasses import replace
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
@@ -30,78 +26,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
-    from replica_cli.transfer.plan import CopyPlan, TablePlan
-    from replica_cli.transfer.source import SourceTable
-
-
-class KeysMade(Enum):
-    """Which indexes a table was made with; UNKNOWN if an earlier run made it."""
-
-    UNKNOWN = "unknown"
-    ALL = "all"
-    WITHOUT_DEFERRED = "without deferred"
-
-
-class TableRun:
-    """One table while it is copied. `lock` guards what several workers change.
-
-    Attributes:
-        start: the position at which the copy of the table starts, None if it is not known yet.
-        group: the tables that are read in one snapshot with this table, itself included.
-        must_repeat: another run must copy the table again, for example because a table of its group was altered.
-        mode: the index in ROW_MODES of the mode in which rows are written.
-        is_accepted: the secondary can make this definition, or no table would be lost.
-        reason: why the table is copied.
-        has_progress: `transfer_progress` may have rows of this table.
-        rows_at_once: how many rows the first chunk of the next range may have, 0 if no range was read yet.
-        ranges: ranges that this run has written to the state schema and that no worker has taken yet.
-    """
-
-    def __init__(self, plan: TablePlan) -> None:
-        self.lock = threading.Lock()
-        self.planned = plan.planned
-        self.source: SourceTable = plan.source
-        self.start: Position | None = plan.start
-        self.open_ranges = 0
-        self.is_altered = False
-        self.is_finished = False
-        self.restarts = 0
-        self.failure: str | None = None
-        self.group: tuple[TableRun, ...] = (self,)
-        self.must_repeat = False
-        self.mode = 0
-        self.is_accepted = plan.planned.action is TableAction.CREATE
-        self.reason = ""
-        self.has_progress = plan.planned.action in (TableAction.CONTINUE, TableAction.DONE)
-        self.keys = KeysMade.UNKNOWN
-        self.rows_at_once = 0
-        self.ranges: dict[int, RangeProgress] = {}
-
-    @property
-    def name(self) -> TableName:
-        """Return the name on the primary."""
-        return self.planned.name
-
-    @property
-    def target(self) -> TableName:
-        """Return the name on the secondary."""
-        return self.planned.target
-
-    @property
-    def reads_whole(self) -> bool:
-        """Return True if all rows are read at one moment. Such a copy has no replay window."""
-        return self.planned.method is CopyMethod.SNAPSHOT
-
-    def begin_again(self, source: SourceTable) -> None:
-        """Take the new definition for the next attempt. A table that now has no key is read in one snapshot."""
-        self.source, self.is_altered, self.is_accepted = source, False, False
-        if source.key is None:
-            self.planned = replace(self.planned, method=CopyMethod.SNAPSHOT, ranges=1, key=())
-
-    @property
-    def is_given_up(self) -> bool:
-        """Return True if work on the ranges of this table can end: it failed, or its copy begins again."""
-        return self.is_altered or self.must_repeat or self.failure is not None
+    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.table_copy import TableCopy
 
 
 @contextmanager
@@ -114,25 +40,25 @@ def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterat
         reader.execute("UNLOCK TABLES")
 
 
-def split(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
+def split(reader: Session, table: TableCopy, plan: CopyPlan) -> tuple[RangeProgress, ...]:
     """Return the ranges of a table, cut at keys of rows.
 
     If the server's estimates give no good cuts, the copy walks along the index in steps of equal numbers of rows.
     """
-    key, count = run.source.key, run.planned.ranges
+    key, count = table.definition.key, table.planned.ranges
     if key is None or count < 2:
         return (RangeProgress(1),)
     with noticing_ddl():
-        cuts = find_cuts(reader, run.source.definition, key, count)
+        cuts = find_cuts(reader, table.definition.primary, key, count)
         if cuts is None:
-            cuts = _cuts_by_walking(reader, run, key, plan)
+            cuts = _cuts_by_walking(reader, table, key, plan)
     keys = [None, *map(join_literals, cuts), None]
     pairs = itertools.pairwise(keys)
     return tuple(RangeProgress(n, low, high) for n, (low, high) in enumerate(pairs, start=1))
 
 
-def _cuts_by_walking(reader: Session, run: TableRun, key: PagingKey, plan: CopyPlan) -> list[KeyLiterals]:
-    definition, count = run.source.definition, run.planned.ranges
+def _cuts_by_walking(reader: Session, table: TableCopy, key: PagingKey, plan: CopyPlan) -> list[KeyLiterals]:
+    definition, count = table.definition.primary, table.planned.ranges
     ranges = RangeReader(reader, definition, key, chunk_rows=plan.settings.chunk_rows, packet_limit=plan.packet_limit)
     cuts: list[KeyLiterals] = []
     step = max(1, definition.estimated_rows // count)
@@ -144,32 +70,32 @@ def _cuts_by_walking(reader: Session, run: TableRun, key: PagingKey, plan: CopyP
     return cuts
 
 
-def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple[RangeProgress, ...]) -> None:
+def begin_table(secondary: Session, plan: CopyPlan, table: TableCopy, ranges: tuple[RangeProgress, ...]) -> None:
     """Write the table's record and its ranges in one transaction. Its former progress must be deleted before."""
-    run.has_progress = True
+    table.note_progress()
     store_arguments = (plan.state_schema, plan.instance)
-    record = TableRecord(run.name, TableState.COPYING, run.start, reason=run.reason)
+    record = TableRecord(table.name, TableState.COPYING, table.start, reason=table.reason)
     save = TableStore(secondary, *store_arguments).save_statement(record)
-    begin = ProgressStore(secondary, *store_arguments).begin_statement(run.name, run.source.fingerprint, ranges)
+    begin = ProgressStore(secondary, *store_arguments).begin_statement(table.name, table.definition.fingerprint, ranges)
     secondary.execute_as_one([save, begin])
 
 
-def add_foreign_keys(secondary: Session, run: TableRun) -> None:
+def add_foreign_keys(secondary: Session, table: TableCopy) -> None:
     """Add the foreign keys that do not exist yet. Rows are not checked, because they are of different moments."""
-    statements = run.source.statements.foreign_keys
+    statements = table.definition.statements.foreign_keys
     if not statements:
         return
-    existing = read_table(secondary, run.target)
+    existing = read_table(secondary, table.target)
     clauses = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in existing.foreign_keys] if existing else []
     for statement in statements:
         if not any(clause in statement for clause in clauses):
-            make(secondary, statement, run.target, is_foreign_key=True)
+            make(secondary, statement, table.target, is_foreign_key=True)
 
 
 def close_tables(
     secondary: Session,
     plan: CopyPlan,
-    runs: list[TableRun],
+    copies: list[TableCopy],
     *,
     end: Position,
     saved: SavedPosition | None,
@@ -183,15 +109,15 @@ def close_tables(
     tables = TableStore(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
     secondary.begin()
-    progress.forget(*(run.name for run in runs))
+    progress.forget(*(table.name for table in copies))
     records = []
-    for run in runs:
-        if run.start is None:  # gone from the primary before its copy began: another run copies it
+    for table in copies:
+        if table.start is None:  # gone from the primary before its copy began: another run copies it
             continue
         # A snapshot shows one moment, so no change in the log overlaps with it.
-        window_end = run.start if run.reads_whole else end
-        state = TableState.JOINING if plan.joins or _is_passed(run.start, saved) else TableState.COPIED
-        records.append(TableRecord(run.name, state, run.start, window_end, row_count=row_counts.get(run.name, 0)))
+        window_end = table.start if table.reads_whole else end
+        state = TableState.JOINING if plan.joins or _is_passed(table.start, saved) else TableState.COPIED
+        records.append(TableRecord(table.name, state, table.start, window_end, row_count=row_counts.get(table.name, 0)))
     tables.save_and_commit(records)
 
 

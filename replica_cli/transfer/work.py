@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
 
 _POLL_SECONDS = 0.1
 
@@ -22,9 +22,9 @@ class Task:
     `others` are small tables that are copied together with it.
     """
 
-    run: TableRun
+    table: TableCopy
     range_number: int = 0
-    others: tuple[TableRun, ...] = ()
+    others: tuple[TableCopy, ...] = ()
 
 
 class WorkQueue:
@@ -49,7 +49,7 @@ class WorkQueue:
         """Add tasks."""
         with self._changed:
             for task in tasks:
-                size = task.run.source.definition.estimated_bytes
+                size = task.table.definition.primary.estimated_bytes
                 heap = self._ranges if task.range_number else self._tables
                 heapq.heappush(heap, (-size, next(self._order), task))
             self._changed.notify_all()

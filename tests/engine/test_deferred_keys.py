@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
 
 KEYS = "KEY z (b), UNIQUE KEY u (id, a), KEY a (a, b(10)), FULLTEXT KEY f (b), KEY c (c DESC)"
 SHAPES = {
@@ -142,14 +142,14 @@ def test_one_that_a_statement_from_before_has_made_meanwhile(copier: Copier, mon
     copier.on_primary(f"CREATE TABLE t {SHAPES['several']}", numbers("t", 300, ROWS))
     all_of, look, looks = deferred_keys._deferred, deferred_keys._missing, []
 
-    def late(run: TableRun) -> list[str]:
+    def late(run: TableCopy) -> list[str]:
         # What a connection left behind that was cut comes to its end before the statement.
         with copier.secondary.session() as session:
             session.execute(f"ALTER TABLE {copier.schema}.t ADD KEY z (b)")
         looks.append(all_of(run))
         return looks[-1]
 
-    def look_again(session: Session, run: TableRun) -> list[str]:
+    def look_again(session: Session, run: TableCopy) -> list[str]:
         looks.append(look(session, run))
         return looks[-1]
 

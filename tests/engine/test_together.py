@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
     from tests.support.packets import SentPackets
 
 NAMES = [f"t{n}" for n in range(12)]
@@ -40,7 +40,7 @@ def filled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     copy = Together.copy
 
-    def noted(self: Together, runs: Sequence[TableRun]) -> tuple[TableRun, ...]:
+    def noted(self: Together, runs: Sequence[TableCopy]) -> tuple[TableCopy, ...]:
         answer = copy(self, runs)
         found.extend(run.name.table for run in answer)
         return answer
@@ -147,7 +147,7 @@ def test_a_write_that_fails_keeps_nothing_of_the_group(
     fill(copier)
     compare = together._compare
 
-    def short(expected: Sequence[tuple[TableRun, int]], found: Sequence[int]) -> None:
+    def short(expected: Sequence[tuple[TableCopy, int]], found: Sequence[int]) -> None:
         compare(expected, [*found[:-1], found[-1] - 1])
 
     monkeypatch.setattr(together, "_compare", short)

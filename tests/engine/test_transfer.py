@@ -17,9 +17,9 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.mysql.catalog import show_creates
 from replica_cli.stop import StopToken
+from replica_cli.transfer.copy_definition import read_definition
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.making import make_table
-from replica_cli.transfer.source import read_source
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from replica_cli.core.status import TransferProgress
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.source import Origin, SourceTable
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.copy_definition import CopyDefinition, Origin
+    from replica_cli.transfer.table_copy import TableCopy
 
 
 def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_path: Path) -> None:
@@ -135,12 +135,12 @@ def test_tables_of_a_schema_that_has_none_on_the_primary_are_named(copier: Copie
 def run_while_planned(copier: Copier, monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
     """Run a statement on the primary when the definition of the table `goes` is about to be read for a plan."""
 
-    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> SourceTable:
+    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> CopyDefinition:
         if definition.name.table == "goes":
             copier.on_primary(statement)
-        return read_source(session, origin, definition, text)
+        return read_definition(session, origin, definition, text)
 
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    monkeypatch.setattr("replica_cli.transfer.plan.read_definition", read_late)
 
 
 def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too(
@@ -312,7 +312,7 @@ def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
     )  # fmt: skip
     changed: list[str] = []
 
-    def make_late(secondary: Session, run: TableRun, owner: str) -> None:
+    def make_late(secondary: Session, run: TableCopy, owner: str) -> None:
         if run.name.table == "t" and not changed:
             changed.append(change)
             copier.on_primary(change, "INSERT INTO t VALUES (1000, 1, 1)")
@@ -406,8 +406,8 @@ def test_a_failing_table_does_not_stop_the_others(copier: Copier) -> None:
     plan = copier.plan()
     bad = next(t for t in plan.tables if t.planned.name.table == "bad")
     # A definition that cannot take the rows stands for any fatal refusal of the secondary.
-    broken = bad.source.statements.create.replace("varchar(100)", "varchar(1)")
-    object.__setattr__(bad.source.statements, "create", broken)
+    broken = bad.definition.statements.create.replace("varchar(100)", "varchar(1)")
+    object.__setattr__(bad.definition.statements, "create", broken)
     result = copier.run(plan)
     assert not result.is_complete
     assert [table for table, _ in result.errors] == [f"{copier.schema}.bad"]

@@ -50,7 +50,7 @@ def test_a_unique_value_that_moved_during_the_copy_goes_to_its_last_owner(copier
 def test_a_duplicate_on_a_still_primary_is_a_fault(copier: Copier) -> None:
     copier.on_primary(UNIQUE, "INSERT INTO t VALUES (1, 'a', ''), (2, 'A', '')")
     plan = copier.plan()
-    statements = plan.tables[0].source.statements
+    statements = plan.tables[0].definition.statements
     # A collation that takes for equal what the primary tells apart: replacing rows would lose one in silence.
     object.__setattr__(statements, "create", statements.create.replace("utf8mb4_bin", "utf8mb4_general_ci"))
     ((_, message),) = copier.run(plan).errors

@@ -21,7 +21,7 @@ from tests.engine.copier import SIMPLE, Copier, numbers
 if TYPE_CHECKING:
     from typing import Any
 
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
 
 
 def test_a_resumed_plan_tells_which_rows_are_copied_again(copier: Copier) -> None:
@@ -62,16 +62,16 @@ def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, mo
     copier.settings = TransferSettings(chunk_rows=20, workers=1)
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
     copy = worker.Worker._copy_range
-    runs: list[TableRun] = []
+    runs: list[TableCopy] = []
     seen: list[tuple[bool, int]] = []
 
-    def copy_range(self: worker.Worker, run: TableRun, number: int) -> None:
+    def copy_range(self: worker.Worker, run: TableCopy, number: int) -> None:
         runs.append(run)
         copy(self, run, number)
 
     def read(*given: Any, with_digest: bool, **more: Any) -> Any:
         seen.append((with_digest, 0))
-        runs[-1].mode = 2  # as another worker does that met a refused row
+        runs[-1].raise_mode(2)  # as another worker does that met a refused row
         return RangeReader(*given, with_digest=with_digest, **more)
 
     def write(*given: Any) -> Any:

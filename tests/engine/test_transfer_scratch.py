@@ -18,7 +18,7 @@ from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.source import SourceTable
+    from replica_cli.transfer.copy_definition import CopyDefinition
 
 LONG = "n" * 64
 EVERYWHERE = (
@@ -73,7 +73,7 @@ def refusing(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> Copier:
     """Let the secondary refuse each definition with the word `refused` in it."""
     real = making._make
 
-    def make(session: Session, source: SourceTable, name: TableName, create: str) -> bool:
+    def make(session: Session, source: CopyDefinition, name: TableName, create: str) -> bool:
         if "refused" in create:
             session.execute("CREATE TABLE nonsense (a NONSENSE)")
         return real(session, source, name, create)
@@ -120,7 +120,7 @@ def test_an_error_that_passes_is_left_to_the_copy(copier: Copier, monkeypatch: p
     copier.copy()
     real, tries = making.try_out, list[str]()
 
-    def full_at_first(session: Session, source: SourceTable, owner: str) -> None:
+    def full_at_first(session: Session, source: CopyDefinition, owner: str) -> None:
         tries.append(owner)
         if len(tries) == 1:
             raise ServerError(1114, "the table is full", "db2", remedy=Remedy.WAIT)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replica_cli.core.status import TransferProgress
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
 
 
 @pytest.fixture
@@ -115,9 +115,9 @@ def test_a_table_that_begins_again_waits_for_no_lock_of_its_own_refused_chunk(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy_range = worker.Worker._copy_range
-    altered: list[TableRun] = []
+    altered: list[TableCopy] = []
 
-    def copy_altered(self: worker.Worker, run: TableRun, number: int) -> None:
+    def copy_altered(self: worker.Worker, run: TableCopy, number: int) -> None:
         if not altered:
             copier.on_primary("ALTER TABLE t MODIFY COLUMN b TEXT", "UPDATE t SET b = REPEAT('y', 51)")
             altered.append(run)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.progress import RangeProgress
     from replica_cli.mysql.session import Session
     from replica_cli.transfer.plan import CopyPlan
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
     from tests.support.command import Replica
 
 _ONE_PART = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (100))"
@@ -82,7 +82,7 @@ def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monke
     replica.on_primary(*before)
     is_first = True
 
-    def split_and_alter(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
+    def split_and_alter(reader: Session, run: TableCopy, plan: CopyPlan) -> tuple[RangeProgress, ...]:
         nonlocal is_first
         if is_first:
             is_first = False

@@ -11,17 +11,17 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer.work import Task, WorkQueue
 
 if TYPE_CHECKING:
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
 
 
-def run(size: int) -> TableRun:
+def run(size: int) -> TableCopy:
     definition = SimpleNamespace(estimated_bytes=size)
-    return cast("TableRun", SimpleNamespace(source=SimpleNamespace(definition=definition)))
+    return cast("TableCopy", SimpleNamespace(definition=SimpleNamespace(primary=definition)))
 
 
 def taken(queue: WorkQueue, count: int) -> list[tuple[int, int]]:
     tasks = [queue.take() for _ in range(count)]
-    return [(t.run.source.definition.estimated_bytes, t.range_number) for t in tasks if t is not None]
+    return [(t.table.definition.primary.estimated_bytes, t.range_number) for t in tasks if t is not None]
 
 
 def test_large_tables_come_first_and_ranges_before_tables_that_are_to_begin() -> None:

@@ -61,15 +61,19 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceTable:
-    """One table of the primary, with what a copy of it needs.
+class CopyDefinition:
+    """What a table is on the primary, and what makes it on the secondary.
 
-    `target` is its name on the secondary. `key` is None if the table cannot be paged. `needs_lock`: no snapshot keeps
-    its rows unchanged while they are read, so the table is locked. `fingerprint` changes when the definition changes,
-    except for the AUTO_INCREMENT counter.
+    Attributes:
+        primary: the table as the primary has it.
+        target: its name on the secondary.
+        statements: what makes it on the secondary.
+        fingerprint: changes when the definition changes, except for the AUTO_INCREMENT counter.
+        key: the key along which the rows are read, None if the table cannot be paged.
+        needs_lock: no snapshot keeps its rows unchanged while they are read, so the table is locked.
     """
 
-    definition: TableDefinition
+    primary: TableDefinition
     target: TableName
     statements: CreateStatements
     fingerprint: str
@@ -77,10 +81,15 @@ class SourceTable:
     needs_lock: bool
     json_handling: JsonHandling = JsonHandling.NONE
 
+    @property
+    def name(self) -> TableName:
+        """Return the name on the primary."""
+        return self.primary.name
 
-def read_source(
+
+def read_definition(
     primary: Session, origin: Origin, definition: TableDefinition, create_text: str | None = None
-) -> SourceTable:
+) -> CopyDefinition:
     """Read what makes a table on the secondary.
 
     `create_text` is the result of `show_create` for it, None to read that.
@@ -117,7 +126,9 @@ def read_source(
         definition = _as_made(definition, statements)
     _check_parents(origin, definition)
     fingerprint = _fingerprint(text, origin)
-    return SourceTable(definition, target, statements, fingerprint, key, needs_lock, _json_handling(definition, origin))
+    return CopyDefinition(
+        definition, target, statements, fingerprint, key, needs_lock, _json_handling(definition, origin)
+    )
 
 
 def _check_kind(origin: Origin, definition: TableDefinition) -> None:
@@ -136,7 +147,7 @@ def _check_kind(origin: Origin, definition: TableDefinition) -> None:
         raise ApplyRefused(reason, hint=f"exclude {definition.name}")
 
 
-def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition) -> SourceTable:
+def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition) -> CopyDefinition:
     """Read what makes a sequence.
 
     No snapshot keeps its row unchanged, and none is needed: a row event sets all of it, so the stream corrects any
@@ -148,7 +159,7 @@ def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition
     text = show_create_sequence(primary, name)
     create, notes = sequence_statement(text, target, source=name, knows_types=origin.to_version >= TYPED_SINCE)
     statements = CreateStatements(create, notes=notes)
-    return SourceTable(definition, target, statements, _fingerprint(text, origin), None, needs_lock=False)
+    return CopyDefinition(definition, target, statements, _fingerprint(text, origin), None, needs_lock=False)
 
 
 def _as_made(definition: TableDefinition, statements: CreateStatements) -> TableDefinition:
@@ -184,7 +195,7 @@ def _check_parents(origin: Origin, definition: TableDefinition) -> None:
             )
 
 
-def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTable | None:
+def reread_definition(primary: Session, origin: Origin, name: TableName) -> CopyDefinition | None:
     """Read a table as it is at this moment, None if it is gone.
 
     Its columns and its CREATE statement come from two queries. If the table is altered between them, it is read again.
@@ -196,29 +207,29 @@ def reread_source(primary: Session, origin: Origin, name: TableName) -> SourceTa
     """
     for _ in range(_READS_LIMIT):
         try:
-            definition = read_table(primary, name)
-            source = read_source(primary, origin, definition) if definition else None
+            table = read_table(primary, name)
+            definition = read_definition(primary, origin, table) if table else None
         except TableAltered:
             continue
         except ServerError as error:
             if error.errno in (ER_NO_SUCH_TABLE, ER_BAD_DB):
                 return None
             raise
-        if source is None or read_table(primary, name) == definition:
-            return source
+        if definition is None or read_table(primary, name) == table:
+            return definition
     raise TableAltered(f"{name}: altered again and again on the primary", hint="copy it when its DDL is over")
 
 
-def unaltered(primary: Session, origin: Origin, sources: Sequence[SourceTable]) -> set[TableName]:
+def unaltered(primary: Session, origin: Origin, definitions: Sequence[CopyDefinition]) -> set[TableName]:
     """Return which tables still have the same definition, in few round trips. Raises ServerError.
 
     Any other table may be gone or altered, or could not be shown: `current_fingerprint` tells which.
     """
-    texts = show_creates(primary, [source.definition.name for source in sources])
+    texts = show_creates(primary, [definition.name for definition in definitions])
     return {
-        source.definition.name
-        for source in sources
-        if (text := texts.get(source.definition.name)) is not None and _fingerprint(text, origin) == source.fingerprint
+        definition.name
+        for definition in definitions
+        if (text := texts.get(definition.name)) is not None and _fingerprint(text, origin) == definition.fingerprint
     }
 
 
