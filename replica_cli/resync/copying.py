@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.run import CopyResult
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def make_plan_on(
     settings: Settings, primary: Session, secondary: Session, mode: TransferMode, tables: tuple[TableName, ...] = ()
 ) -> CopyPlan:
     """Plan a copy on two open sessions. Writes nothing."""
-    from replica_cli.transfer.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
+    from replica_cli.transfer.planning.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     server = secondary.server
     with _log_if_slow(settings, server):
@@ -250,7 +250,7 @@ def copy_to_the_end(
             plan = _plan_to_run(settings, server, mode, tables, shown=shown, store=store)
             if resync_tables:
                 plan = replace(
-                    plan, tables=tuple(t for t in plan.tables if t.planned.name in resync_tables), joins=True
+                    plan, tables=tuple(t for t in plan.tables if t.planned.name in resync_tables), needs_catch_up=True
                 )
             result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
         if not result.must_repeat or stop.is_set:
@@ -270,8 +270,8 @@ def _plan_to_run(
     """Return the plan that was shown, or another one if it is not valid any more. Raises as `copy_to_the_end`."""
     if shown is None:
         return make_plan(settings, server, mode, tables)
-    from replica_cli.transfer.plan import still_holds  # noqa: PLC0415 - as above
-    from replica_cli.transfer.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.plan import still_holds  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
 
     if shown.is_new and still_holds(shown.plan, store.session):
         return shown.plan
@@ -293,8 +293,8 @@ def try_out(
         TablesRefused: it cannot.
 
     """
-    from replica_cli.transfer.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
-    from replica_cli.transfer.run import try_definitions  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
+    from replica_cli.transfer.scratch_tables import try_definitions  # noqa: PLC0415 - as above
 
     with _noting_refusals(store):
         plan = make_plan(settings, server, TransferMode.NEW, tables)
@@ -319,7 +319,7 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[Tab
 
     The process that holds the lock copies them next, also after a restart. A part of a family is never recorded alone.
     """
-    from replica_cli.transfer.cascade_groups import cascade_group  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.cascade_groups import cascade_group  # noqa: PLC0415 - as above
 
     with connect(settings.primary, settings.network) as primary:
         definitions = read_catalog(primary, selected_schemas(primary, settings.selection), tables)
@@ -356,8 +356,8 @@ def forget_dropped(
 
     """
     from replica_cli.transfer.connections import Endpoints  # noqa: PLC0415 - as above
-    from replica_cli.transfer.making import drop_table  # noqa: PLC0415 - as above
-    from replica_cli.transfer.waiting import LockWaits  # noqa: PLC0415 - as above
+    from replica_cli.transfer.lock_waits import LockWaits  # noqa: PLC0415 - as above
+    from replica_cli.transfer.make_tables import drop_table  # noqa: PLC0415 - as above
 
     endpoints = Endpoints(settings.primary, server, settings.network, 0, guard.check, settings.apply.ddl_lock_wait)
     waits = LockWaits(endpoints, lambda: stop.is_set)

@@ -12,45 +12,36 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.positions import PositionStore
-from replica_cli.checkpoint.progress import ProgressStore
-from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.reports.transfer import TableAction
-from replica_cli.core.status import CopyStep, TableState
-from replica_cli.core.wording import counted
+from replica_cli.core.status import CopyStep
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
-from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.snapshots import visible_position
 from replica_cli.side_by_side import side_by_side
-from replica_cli.transfer.cascade_groups import find_cascade_groups
-from replica_cli.transfer.connections import ALL_SESSIONS, Connections, Endpoints
-from replica_cli.transfer.errors import TablesRefused
-from replica_cli.transfer.making import drop_scratch_tables, drop_table, find_refused, may_lose
+from replica_cli.transfer.connections import ALL_SESSIONS, Connections, Endpoints, allow_writing
+from replica_cli.transfer.copy_worker import CopyWorker
+from replica_cli.transfer.lock_waits import LockWaits
+from replica_cli.transfer.make_tables import add_foreign_keys
+from replica_cli.transfer.planning.cascade_groups import find_cascade_groups
 from replica_cli.transfer.progress_tracker import ProgressTracker
-from replica_cli.transfer.schema_changes import SchemaChanges, find_schema_changes, gone_since
+from replica_cli.transfer.replay_window import begin_copy, close_tables, reset_repeated
+from replica_cli.transfer.rows.small_tables import TABLES_AT_ONCE, is_small
+from replica_cli.transfer.scratch_tables import check_definitions
 from replica_cli.transfer.table_copy import TableCopy
-from replica_cli.transfer.tables import add_foreign_keys, close_tables
-from replica_cli.transfer.together import TABLES_AT_ONCE, is_small
-from replica_cli.transfer.waiting import LockWaits
-from replica_cli.transfer.width import worker_count
-from replica_cli.transfer.work import Task, WorkQueue
-from replica_cli.transfer.worker import Worker
+from replica_cli.transfer.work_queue import Task, WorkQueue, worker_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Retry, Server, TransferSettings
     from replica_cli.core.status import TransferProgress
-    from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +96,7 @@ def run_copy(
         ServerError: a server is lost outside of the work on one table.
         ReplicaError: any other error that is not caused by one table.
     """
-    endpoints = Endpoints(primary, secondary, network, plan.packet_limit, guard or _allow_writing, ddl_lock_wait)
+    endpoints = Endpoints(primary, secondary, network, plan.packet_limit, guard or allow_writing, ddl_lock_wait)
     tracker = ProgressTracker(plan, report=report, folder=progress_folder)
     copies = [TableCopy(t) for t in plan.tables]
     # Progress is reported only after the position is saved, because a listener may rely on that. So these first waits
@@ -116,14 +107,16 @@ def run_copy(
         connections = stack.enter_context(Connections(endpoints))
         connections.open_all("primary", "secondary")
         primary_session, secondary_session = connections.primary, connections.secondary
-        check_definitions = partial(_check_definitions, plan, copies, plan.instance, secondary_session, first_waits)
-        facts, _ = side_by_side(lambda: read_facts(primary_session), check_definitions)
+        try_tables = partial(check_definitions, plan, copies, plan.instance, secondary_session, first_waits)
+        facts, _ = side_by_side(lambda: read_facts(primary_session), try_tables)
         count = worker_count(plan.settings, primary_session, secondary_session)
         is_far = count > plan.settings.workers
         worker_connections = [stack.enter_context(Connections(endpoints)) for _ in range(count)]
         with _opening_in_background(worker_connections if is_far and copies else ()):
             # The position is read before the rows: every change that a chunk may have missed is after it in the log.
-            start, added = _begin(primary_session, secondary_session, facts, plan, copies, stop=stop, waits=first_waits)
+            start, added = begin_copy(
+                primary_session, secondary_session, facts, plan, copies, stop=stop, waits=first_waits
+            )
         saved = (
             None if plan.starts_position else PositionStore(secondary_session, plan.state_schema, plan.instance).load()
         )
@@ -137,7 +130,8 @@ def run_copy(
             part = [r for r in copies if r.definition.primary.is_sequence is is_sequence]
             queue = WorkQueue(stop, ahead=count // 2 if is_far else 0)
             workers = [
-                Worker(plan, each, queue, tracker, facts=facts, retry=retry, stop=stop) for each in worker_connections
+                CopyWorker(plan, each, queue, tracker, facts=facts, retry=retry, stop=stop)
+                for each in worker_connections
             ]
             if part and error is None:
                 _put_tasks(queue, part, plan.settings, count)
@@ -162,42 +156,7 @@ def _opening_in_background(connections: Sequence[Connections]) -> Iterator[None]
         yield
 
 
-def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owner: str, stop: StopToken) -> None:
-    """Raise TablesRefused if the secondary cannot make the tables that a plan would replace. Copy nothing.
-
-    `owner` is part of the names of the scratch tables, so that two processes can try the same table.
-    """
-    copies = [TableCopy(t) for t in plan.tables]
-    endpoints = Endpoints(secondary, secondary, network, plan.packet_limit, _allow_writing)
-    with endpoints.open_secondary() as session:
-        _check_definitions(plan, copies, owner, session, LockWaits(endpoints, lambda: stop.is_set))
-
-
-def _check_definitions(
-    plan: CopyPlan, copies: list[TableCopy], owner: str, secondary: Session, waits: LockWaits
-) -> None:
-    """Raise TablesRefused if the secondary cannot make tables that the copy would replace."""
-    drop_scratch_tables(secondary, {table.target.schema for table in copies}, owner)
-    to_try = [table for table in copies if may_lose(table)]
-    if not to_try:
-        return
-    log(
-        logger, logging.INFO, Tag.TRANSFER, "checking that the secondary can make %s",
-        counted(len(to_try), "table"), instance=plan.instance,
-    )  # fmt: skip
-
-    def find_refused_in(part: list[TableCopy]) -> dict[TableName, str]:
-        with waits.endpoints.open_secondary() as session:
-            return find_refused(session, part, owner, waits)
-
-    count = min(plan.settings.workers, len(to_try))
-    with ThreadPoolExecutor(count) as pool:
-        parts = list(pool.map(find_refused_in, (to_try[first::count] for first in range(count))))
-    if refused := {name: reason for part in parts for name, reason in sorted(part.items())}:
-        raise TablesRefused(refused, note="nothing was changed; change the secondary so that it can make them, or ")
-
-
-def _run_workers(workers: Sequence[Worker], instance: str) -> None:
+def _run_workers(workers: Sequence[CopyWorker], instance: str) -> None:
     """Run each worker in a thread of its own; return when the queue is over."""
     threads = [
         threading.Thread(target=worker.run, name=f"transfer-{instance}-{number}", daemon=True)
@@ -209,122 +168,9 @@ def _run_workers(workers: Sequence[Worker], instance: str) -> None:
         thread.join()
 
 
-def _begin(
-    primary: Session,
-    secondary: Session,
-    facts: ServerFacts,
-    plan: CopyPlan,
-    copies: list[TableCopy],
-    *,
-    stop: StopToken,
-    waits: LockWaits,
-) -> tuple[Position | None, frozenset[TableName]]:
-    """Save the start of the copy: the position and the state of each table.
-
-    Tables that were added or dropped while the copy was planned leave `copies`.
-
-    Returns:
-        The start position, None if no table is copied from its beginning, and the tables that another plan must copy.
-    """
-
-    def read_start() -> tuple[Position | None, SchemaChanges, frozenset[TableName]]:
-        start = (
-            visible_position(primary, facts)
-            if plan.starts_position or any(table.copies_from_start for table in copies)
-            else None
-        )
-        if plan.starts_position:
-            return start, find_schema_changes(primary, plan, stop), frozenset()
-        return start, SchemaChanges(), gone_since(primary, [table.name for table in copies if table.copies_from_start])
-
-    (start, changes, gone), _ = side_by_side(read_start, partial(_make_schemas, secondary, plan))
-    _apply_schema_changes(secondary, plan, copies, changes, waits)
-    fresh = [table for table in copies if table.copies_from_start]
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
-    if not plan.starts_position:
-        _keep_reasons(plan, copies, tables.load())
-    progress = ProgressStore(secondary, plan.state_schema, plan.instance)
-    secondary.begin()
-    first_statements: list[bytes] = []
-    if plan.starts_position and start is not None:
-        positions = PositionStore(secondary, plan.state_schema, plan.instance)
-        positions.make_room(plan.source_identity, plan.origin.selection)
-        start_statement = positions.start_statement(start, plan.source_identity, plan.origin.selection)
-        first_statements = [start_statement, tables.forget_all_statement(), progress.forget_all_statement()]
-    added_records = [
-        TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(changes.added)
-    ]
-    for table in fresh:
-        # A table that is read whole starts at the position of its own snapshot, which is opened later.
-        table.start_at(None if table.reads_whole else start)
-        if table.name in gone:
-            # It was dropped or renamed before the position, so no later event in the log says that. It must be planned
-            # again.
-            table.start_at(None)
-            table.repeat_later()
-    states = (TableState.COPYING if table.start else TableState.PENDING for table in fresh)
-    records = [
-        *added_records,
-        *(
-            TableRecord(table.name, state, table.start, reason=table.reason)
-            for table, state in zip(fresh, states, strict=True)
-        ),
-    ]
-    if not plan.starts_position:
-        progress.forget(*(record.name for record in records))
-    tables.save_and_commit(records, first_statements)
-    return start, changes.added
-
-
-def _make_schemas(secondary: Session, plan: CopyPlan) -> None:
-    create_state_schema(secondary, plan.state_schema)
-    for answer in secondary.execute_ones(plan.schema_statements):
-        if isinstance(answer, ServerError):
-            raise answer
-
-
-def _keep_reasons(plan: CopyPlan, copies: list[TableCopy], records: Mapping[TableName, TableRecord]) -> None:
-    """Take over from the state rows why tables are copied again: if the copy fails too, both reasons are reported.
-
-    A table without a reason belongs to a first copy.
-    """
-    for table in copies:
-        recorded = records[table.name].reason if table.name in records else ""
-        table.explain(recorded or ("" if plan.is_full else "asked for by `transfer --table`"))
-
-
-def _allow_writing(session: Session) -> None:
-    """Do nothing: the guard for callers that know that no other process writes."""
-
-
-def _apply_schema_changes(
-    secondary: Session, plan: CopyPlan, copies: list[TableCopy], changes: SchemaChanges, waits: LockWaits
-) -> None:
-    """Drop tables that the primary has dropped meanwhile, and remove them and the added ones from `copies`."""
-    for name in sorted(changes.dropped):
-        target = plan.origin.selection.target(name)
-        if target is not None:
-            # The log after the position does not have the DROP of this table.
-            drop_table(secondary, name, target, waits)
-    copies[:] = [table for table in copies if table.name not in changes.dropped | changes.added]
-
-
 def _set_groups(plan: CopyPlan, copies: list[TableCopy]) -> None:
     for names in plan.cascade_groups:
         TableCopy.join(table for table in copies if table.name in names)
-
-
-def _reset_repeated(secondary: Session, plan: CopyPlan, copies: list[TableCopy]) -> None:
-    """Reset the state and progress of tables that must be copied again."""
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
-    progress = ProgressStore(secondary, plan.state_schema, plan.instance)
-    secondary.begin()
-    repeated = [table for table in copies if table.must_repeat]
-    for table in repeated:
-        table.discard_result()
-    progress.forget(*(table.name for table in repeated))
-    altered = "altered while it was copied"
-    tables.save_and_commit([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in repeated])
 
 
 def _check_cascade_logging(plan: CopyPlan, copies: list[TableCopy], facts: ServerFacts) -> None:
@@ -407,7 +253,7 @@ def _finish(
             facts = read_facts(primary)
             _check_cascade_logging(plan, copies, facts)
             if any(r.must_repeat for r in copies):
-                _reset_repeated(secondary, plan, copies)
+                reset_repeated(secondary, plan, copies)
                 finished = [r for r in copies if r.is_finished]
             for table in finished:
                 _add_foreign_keys_of(secondary, table, tracker, waits)

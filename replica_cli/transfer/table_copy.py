@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.reports.transfer import PlannedTable
     from replica_cli.core.table import TableName
-    from replica_cli.transfer.copy_definition import CopyDefinition
-    from replica_cli.transfer.plan import TablePlan
+    from replica_cli.transfer.planning.copy_definition import CopyDefinition
+    from replica_cli.transfer.planning.plan import TablePlan
 
 
 class KeysMade(Enum):

@@ -12,7 +12,8 @@ from replica_cli.mysql import catalog
 from replica_cli.reader import dump
 from replica_cli.resync import resync
 from replica_cli.runtime import factory, judgement, primary_session
-from replica_cli.transfer import cascade_groups, connections, making, plan, plan_changes, run, waiting
+from replica_cli.transfer import connections, lock_waits, make_tables, run, scratch_tables
+from replica_cli.transfer.planning import cascade_groups, plan, plan_changes
 
 __all__ = [
     "cascade_groups",
@@ -23,12 +24,13 @@ __all__ = [
     "dump",
     "factory",
     "judgement",
-    "making",
+    "lock_waits",
+    "make_tables",
     "plan",
     "plan_changes",
     "primary_session",
     "resync",
     "run",
+    "scratch_tables",
     "secondary",
-    "waiting",
 ]

@@ -12,7 +12,7 @@ from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.core.table import TableName
 from replica_cli.stop import StopToken
-from replica_cli.transfer.plan import CopyPlan, plan_copy
+from replica_cli.transfer.planning.plan import CopyPlan, plan_copy
 from replica_cli.transfer.run import CopyResult, run_copy
 from tests.support.equality import assert_equal
 

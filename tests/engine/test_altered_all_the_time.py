@@ -15,8 +15,8 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import list_names, read_catalog
 from replica_cli.service.drift import check_drift
 from replica_cli.stop import StopToken
-from replica_cli.transfer import schema_changes
-from replica_cli.transfer.schema_changes import SchemaChanges, find_schema_changes
+from replica_cli.transfer.planning import schema_changes
+from replica_cli.transfer.planning.schema_changes import SchemaChanges, find_schema_changes
 from tests.engine.copier import Copier
 from tests.support.command import Load
 

@@ -10,7 +10,7 @@ import pytest
 from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog import read_table
 from replica_cli.sqlbuilder.chunks import after, both, paging_key, up_to
-from replica_cli.transfer.cuts import find_cuts
+from replica_cli.transfer.rows.ranges import find_cuts
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session

@@ -12,7 +12,7 @@ from replica_cli.core.errors import Interrupted
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.stop import StopToken
-from replica_cli.transfer import deferred_keys, making, worker
+from replica_cli.transfer import copy_worker, make_tables
 from tests.engine.applier.harness import wait_until
 from tests.engine.copier import Copier, numbers
 
@@ -38,7 +38,7 @@ FILLED = {"counter": ("t", "n, n + 1, n * 7 % 13, CONCAT('row ', n)"), "generate
 
 @pytest.fixture
 def copier(primary: SandboxServer, secondary: SandboxServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> Copier:
-    monkeypatch.setattr(making, "DEFERRED_KEYS_ROWS", 0)
+    monkeypatch.setattr(make_tables, "DEFERRED_KEYS_ROWS", 0)
     return Copier(primary, secondary, schema)
 
 
@@ -140,7 +140,7 @@ def test_a_stop_ends_the_making_and_a_resume_makes_them(copier: Copier, shape: s
 
 def test_one_that_a_statement_from_before_has_made_meanwhile(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
     copier.on_primary(f"CREATE TABLE t {SHAPES['several']}", numbers("t", 300, ROWS))
-    all_of, look, looks = deferred_keys._deferred, deferred_keys._missing, []
+    all_of, look, looks = make_tables._deferred_keys, make_tables._missing_keys, []
 
     def late(run: TableCopy) -> list[str]:
         # What a connection left behind that was cut comes to its end before the statement.
@@ -153,8 +153,8 @@ def test_one_that_a_statement_from_before_has_made_meanwhile(copier: Copier, mon
         looks.append(look(session, run))
         return looks[-1]
 
-    monkeypatch.setattr(deferred_keys, "_deferred", late)
-    monkeypatch.setattr(deferred_keys, "_missing", look_again)
+    monkeypatch.setattr(make_tables, "_deferred_keys", late)
+    monkeypatch.setattr(make_tables, "_missing_keys", look_again)
     copier.copy()
     assert list(map(len, looks)) == [3, 2]
     copier.compare()
@@ -170,7 +170,7 @@ def test_a_definition_that_changed_before_they_were_made_is_copied_anew(copier: 
         raise Interrupted("cut")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "add_deferred_keys", cut)
+        patch.setattr(copy_worker, "add_deferred_keys", cut)
         assert not copier.run(copier.plan(), stop=stop).is_complete
     copier.on_primary("DROP INDEX a ON t")
     plan = copier.plan(TransferMode.RESUME)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.reports.transfer import CopyReport
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
 
 
 @pytest.fixture

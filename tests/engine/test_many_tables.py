@@ -64,7 +64,7 @@ def test_a_long_plan_says_what_it_is_about(
         wait_until(lambda: caplog.messages, "a word about the plan")
         return SimpleNamespace(tables=())
 
-    monkeypatch.setattr("replica_cli.transfer.plan.plan_copy", plan_slowly)
+    monkeypatch.setattr("replica_cli.transfer.planning.plan.plan_copy", plan_slowly)
     monkeypatch.setattr(copying, "_PLANNING_SECONDS", 0.01)
     with caplog.at_level(logging.INFO, "replica_cli"):
         copying.make_plan(settings, server, TransferMode.NEW)

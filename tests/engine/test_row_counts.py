@@ -15,7 +15,7 @@ from replica_cli.mysql.session import Session, connect
 from replica_cli.sqlbuilder.chunks import paging_key
 from replica_cli.transfer.connections import Endpoints
 from replica_cli.transfer.errors import ChunkBroken
-from replica_cli.transfer.reading import RangeReader, whole_table
+from replica_cli.transfer.rows.reading import RangeReader, whole_table
 from tests.engine.copier import Copier
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Row
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.transfer.chunk import Chunk
+    from replica_cli.transfer.rows.chunk import Chunk
 
 ROWS = 50
 

@@ -17,9 +17,9 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.mysql.catalog import show_creates
 from replica_cli.stop import StopToken
-from replica_cli.transfer.copy_definition import read_definition
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
-from replica_cli.transfer.making import make_table
+from replica_cli.transfer.make_tables import make_table
+from replica_cli.transfer.planning.copy_definition import read_definition
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.core.status import TransferProgress
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.copy_definition import CopyDefinition, Origin
+    from replica_cli.transfer.planning.copy_definition import CopyDefinition, Origin
     from replica_cli.transfer.table_copy import TableCopy
 
 
@@ -140,7 +140,7 @@ def run_while_planned(copier: Copier, monkeypatch: pytest.MonkeyPatch, statement
             copier.on_primary(statement)
         return read_definition(session, origin, definition, text)
 
-    monkeypatch.setattr("replica_cli.transfer.plan.read_definition", read_late)
+    monkeypatch.setattr("replica_cli.transfer.planning.primary_tables.read_definition", read_late)
 
 
 def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too(
@@ -200,7 +200,7 @@ def test_a_table_that_is_altered_while_the_copy_is_planned_is_copied_as_it_is_th
         copier.on_primary("ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 7", "UPDATE t SET c = 8")
         return show_creates(session, names)
 
-    monkeypatch.setattr("replica_cli.transfer.plan.show_creates", shown_late)
+    monkeypatch.setattr("replica_cli.transfer.planning.primary_tables.show_creates", shown_late)
     copier.copy()
     copier.compare()
 
@@ -216,7 +216,7 @@ def test_a_table_that_is_altered_there_and_back_while_the_copy_looks_at_it_is_co
         copier.on_primary("ALTER TABLE t DROP COLUMN c")
         return texts
 
-    monkeypatch.setattr("replica_cli.transfer.plan.show_creates", altered_around)
+    monkeypatch.setattr("replica_cli.transfer.planning.primary_tables.show_creates", altered_around)
     copier.copy()
     copier.compare()
 
@@ -312,13 +312,13 @@ def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
     )  # fmt: skip
     changed: list[str] = []
 
-    def make_late(secondary: Session, run: TableCopy, owner: str) -> None:
+    def make_late(secondary: Session, run: TableCopy) -> None:
         if run.name.table == "t" and not changed:
             changed.append(change)
             copier.on_primary(change, "INSERT INTO t VALUES (1000, 1, 1)")
-        make_table(secondary, run, owner)
+        make_table(secondary, run)
 
-    monkeypatch.setattr("replica_cli.transfer.worker.make_table", make_late)
+    monkeypatch.setattr("replica_cli.transfer.copy_worker.make_table", make_late)
     copier.copy()
     copier.compare()
 

@@ -12,7 +12,7 @@ from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
 from replica_cli.mysql.snapshots import visible_position
 from replica_cli.stop import StopToken
-from replica_cli.transfer import worker
+from replica_cli.transfer import copy_worker
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_t
         copier.on_primary("DROP TABLE t")
         return visible_position(session, facts)
 
-    monkeypatch.setattr(worker, "visible_position", dropped_before)
+    monkeypatch.setattr(copy_worker, "visible_position", dropped_before)
     result = copier.run(plan)
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
     assert copier.records()["t"].state is TableState.PENDING

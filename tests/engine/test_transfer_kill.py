@@ -28,11 +28,11 @@ PROGRAM = textwrap.dedent("""
     from replica_cli.core.settings import Network, Retry, Secret, Server, TransferSettings
     from replica_cli.mysql.session import connect
     from replica_cli.stop import StopToken
-    from replica_cli.transfer import making
-    from replica_cli.transfer.plan import plan_copy
+    from replica_cli.transfer import make_tables
+    from replica_cli.transfer.planning.plan import plan_copy
     from replica_cli.transfer.run import run_copy
 
-    making.DEFERRED_KEYS_ROWS = 1000
+    make_tables.DEFERRED_KEYS_ROWS = 1000
     schema, mode, user, password, *ports = sys.argv[1:]
     primary, secondary = (Server(p, "127.0.0.1", int(p), user, Secret(password)) for p in ports)
     settings = TransferSettings(chunk_rows=50, workers=2)

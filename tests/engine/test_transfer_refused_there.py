@@ -11,9 +11,9 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
-from replica_cli.transfer import making
+from replica_cli.transfer import make_tables
 from replica_cli.transfer.errors import TablesRefused
-from replica_cli.transfer.plan import plan_copy
+from replica_cli.transfer.planning.plan import plan_copy
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_names_of_checks_and_keys_that_mysql_is_stricter_about_are_carried(
 def test_settings_of_mysql_that_our_user_may_not_change_are_named_with_their_tables(
     server_factory: ServerFactory, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "DEFERRED_KEYS_ROWS", 0)  # the indexes are made on a connection of their own
+    monkeypatch.setattr(make_tables, "DEFERRED_KEYS_ROWS", 0)  # the indexes are made on a connection of their own
     options = {"sql-require-primary-key": "ON", "sql-generate-invisible-primary-key": "ON"}
     copier = Copier(server_factory("mariadb"), server_factory("mysql", **options), schema)
     copier.on_primary(

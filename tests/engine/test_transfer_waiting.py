@@ -12,7 +12,7 @@ import pytest
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.stop import StopToken
-from replica_cli.transfer import waiting, worker
+from replica_cli.transfer import copy_worker, lock_waits
 from replica_cli.transfer.run import CopyResult, run_copy
 from tests.engine.copier import SIMPLE, Copier, numbers
 from tests.support.command import wait_until
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def copier(primary: SandboxServer, secondary: SandboxServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> Copier:
-    monkeypatch.setattr(waiting, "_TELL_SECONDS", 0.2)
+    monkeypatch.setattr(lock_waits, "_REPORT_SECONDS", 0.2)
     made = Copier(primary, secondary, schema)
     made.on_primary(f"CREATE TABLE t {SIMPLE}", f"CREATE TABLE other {SIMPLE}", numbers("t", 50), numbers("other", 50))
     made.copy()
@@ -114,16 +114,16 @@ def test_a_wait_on_the_secondary_keeps_no_writer_of_the_primary_waiting(copier: 
 def test_a_table_that_begins_again_waits_for_no_lock_of_its_own_refused_chunk(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_range = worker.Worker._copy_range
+    copy_range = copy_worker.CopyWorker._copy_range
     altered: list[TableCopy] = []
 
-    def copy_altered(self: worker.Worker, run: TableCopy, number: int) -> None:
+    def copy_altered(self: copy_worker.CopyWorker, run: TableCopy, number: int) -> None:
         if not altered:
             copier.on_primary("ALTER TABLE t MODIFY COLUMN b TEXT", "UPDATE t SET b = REPEAT('y', 51)")
             altered.append(run)
         copy_range(self, run, number)
 
-    monkeypatch.setattr(worker.Worker, "_copy_range", copy_altered)
+    monkeypatch.setattr(copy_worker.CopyWorker, "_copy_range", copy_altered)
     copier.settings = replace(copier.settings, workers=1)
     result = copier.run(copier.plan(TransferMode.NEW, "t"))
     assert result.is_complete

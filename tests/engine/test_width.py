@@ -11,7 +11,7 @@ from replica_cli.core.settings import Network, Retry, Secret, TransferSettings
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
 from replica_cli.transfer.run import run_copy
-from replica_cli.transfer.width import worker_count
+from replica_cli.transfer.work_queue import worker_count
 from tests.engine.copier import Copier, numbers
 from tests.support.proxy import Proxy
 

@@ -14,16 +14,16 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.stop import StopToken
-from replica_cli.transfer import worker
-from replica_cli.transfer.plan import plan_copy
+from replica_cli.transfer import copy_worker
+from replica_cli.transfer.planning.plan import plan_copy
+from replica_cli.transfer.rows.ranges import split
 from replica_cli.transfer.run import run_copy
-from replica_cli.transfer.tables import split
 from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.progress import RangeProgress
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.table_copy import TableCopy
     from tests.support.command import Replica
 
@@ -89,7 +89,7 @@ def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monke
             replica.on_primary(*behind)
         return split(reader, run, plan)
 
-    monkeypatch.setattr(worker, "split", split_and_alter)
+    monkeypatch.setattr(copy_worker, "split", split_and_alter)
     result = run_copy(
         plan, primary=replica.primary.address(name="primary"), secondary=replica.secondaries["db1"].address(name="db1"),
         network=Network(), retry=Retry(), stop=StopToken(),

@@ -12,7 +12,7 @@ from replica_cli.core.errors import ExitCode
 from replica_cli.core.reporter import SilentReporter
 from replica_cli.core.requests.transfer import TransferRequest
 from replica_cli.service.transfer import plan_transfer, run_transfer
-from replica_cli.transfer import plan
+from replica_cli.transfer.planning import plan
 
 if TYPE_CHECKING:
     from tests.support.command import Ended, Replica

@@ -20,10 +20,10 @@ from replica_cli.resync import copying
 from replica_cli.resync.copying import ask_for_copies
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from replica_cli.transfer import copy_worker
 from replica_cli.transfer import run as run_module
-from replica_cli.transfer import worker as transfer_worker
-from replica_cli.transfer.tables import close_tables
-from replica_cli.transfer.work import WorkQueue
+from replica_cli.transfer.replay_window import close_tables
+from replica_cli.transfer.work_queue import WorkQueue
 from replica_cli.worker.worker import Worker
 from tests.engine.applier.harness import wait_until
 from tests.engine.applier.killer import KilledError
@@ -245,10 +245,10 @@ def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
 ) -> None:
     # Without a key: its copy begins behind the position, at a moment of its own.
     harness.on_primary("CREATE TABLE k (v INT)", "CREATE TABLE live (id INT PRIMARY KEY)")
-    fill = transfer_worker.Worker._fill_whole
+    fill = copy_worker.CopyWorker._fill_whole
     calls: list[object] = []
 
-    def dropped(worker: transfer_worker.Worker, *args: Any) -> None:
+    def dropped(worker: copy_worker.CopyWorker, *args: Any) -> None:
         harness.on_primary(*(() if calls else ("INSERT INTO k VALUES (1)", "DROP TABLE k")))
         calls.append(args)
         fill(worker, *args)
@@ -258,7 +258,7 @@ def test_a_table_that_was_gone_as_its_copy_began_and_was_made_again(
         harness.on_primary(*(() if len(calls) > 1 else ("CREATE TABLE k (v INT)", "INSERT INTO k VALUES (2)")))
         calls.append(args)
 
-    monkeypatch.setattr(transfer_worker.Worker, "_fill_whole", dropped)
+    monkeypatch.setattr(copy_worker.CopyWorker, "_fill_whole", dropped)
     monkeypatch.setattr(run_module, "close_tables", made_again)
     # Its rows of before are no failure of the table.
     apply = replace(harness.settings.apply, on_table_failure=TableFailurePolicy.STOP)

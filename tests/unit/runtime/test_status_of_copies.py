@@ -17,7 +17,7 @@ from replica_cli.transfer import progress_tracker as metering
 from replica_cli.transfer.progress_tracker import ProgressTracker
 
 if TYPE_CHECKING:
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
 
 
 class Plan:

@@ -8,7 +8,7 @@ import pytest
 
 from replica_cli.core.names import TableName
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
-from replica_cli.transfer.plan_changes import compare_plans
+from replica_cli.transfer.planning.plan_changes import compare_plans
 
 
 def table(name: str, action: TableAction = TableAction.CREATE, method: CopyMethod = CopyMethod.RANGES) -> PlannedTable:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from replica_cli.core.status import TableProgress, TableState
-from replica_cli.transfer.progress_file import ProgressFile
+from replica_cli.transfer.progress_tracker import ProgressFile
 
 TABLES = {
     "a.one": TableProgress("a.one", 5, 5, state=TableState.COPIED),

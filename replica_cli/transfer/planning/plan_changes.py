@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.requests.transfer import TransferMode
-from replica_cli.core.status import UNFINISHED
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.transfer.errors import PlanChanged
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.names import TableName
     from replica_cli.core.reports.transfer import PlannedTable
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +91,7 @@ def check_plan_changes(shown: CopyPlan, current: CopyPlan) -> None:
     Raises:
         PlanChanged: rows of a table would be deleted although the shown plan did not say that.
     """
-    unfinished = {n for n, r in current.seen.records.items() if r.state in UNFINISHED}
-    changes = compare_plans(shown.shown, current.shown, unfinished)
+    changes = compare_plans(shown.shown, current.shown, current.secondary_state.unfinished)
     for line in changes.lines:
         log(logger, logging.WARNING, Tag.WARN, "since the plan was shown, %s", line, instance=current.instance)
     if changes.replaced:

@@ -1,4 +1,4 @@
-"""Find keys that cut a large table into ranges of similar size, with the help of the server's estimates.
+"""Cut a large table into ranges of similar size, with the help of the server's estimates.
 
 The values that the key's first column may have are divided evenly, and the server is asked how many rows it expects
 between each two of them. It reads only a few pages of the index for that. A wrong estimate makes ranges that differ in
@@ -11,21 +11,27 @@ import itertools
 import string
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.progress import RangeProgress
 from replica_cli.core.charsets import UTF8_CHARSETS, canonical_charset
 from replica_cli.core.column_types import INTEGERS, SHORT_BYTES, SHORT_TEXTS
 from replica_cli.sqlbuilder.chunks import (
+    after,
     first_key_query,
+    join_literals,
     key_text,
     keys_query,
     least_and_greatest_query,
     rows_between_query,
 )
+from replica_cli.transfer.rows.reading import RangeReader, noticing_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.session import Row, Session
+    from replica_cli.transfer.planning.plan import CopyPlan
+    from replica_cli.transfer.table_copy import TableCopy
 from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
 
 _PARTS = 64
@@ -38,6 +44,36 @@ _ASCII_CHARSETS = UTF8_CHARSETS | {"latin1"}
 _ROWS_COLUMN = {True: 8, False: 9}  # its index in an answer to EXPLAIN; True is MariaDB
 # If the largest part has more than this many times its even share of the rows, the cuts are not used.
 _LARGEST_SHARE = 3.0
+
+
+def split(reader: Session, table: TableCopy, plan: CopyPlan) -> tuple[RangeProgress, ...]:
+    """Return the ranges of a table, cut at keys of rows.
+
+    If the server's estimates give no good cuts, the copy walks along the index in steps of equal numbers of rows.
+    """
+    key, count = table.definition.key, table.planned.ranges
+    if key is None or count < 2:
+        return (RangeProgress(1),)
+    with noticing_ddl():
+        cuts = find_cuts(reader, table.definition.primary, key, count)
+        if cuts is None:
+            cuts = _cuts_by_walking(reader, table, key, plan)
+    keys = [None, *map(join_literals, cuts), None]
+    pairs = itertools.pairwise(keys)
+    return tuple(RangeProgress(n, low, high) for n, (low, high) in enumerate(pairs, start=1))
+
+
+def _cuts_by_walking(reader: Session, table: TableCopy, key: PagingKey, plan: CopyPlan) -> list[KeyLiterals]:
+    definition, count = table.definition.primary, table.planned.ranges
+    ranges = RangeReader(reader, definition, key, chunk_rows=plan.settings.chunk_rows, packet_limit=plan.packet_limit)
+    cuts: list[KeyLiterals] = []
+    step = max(1, definition.estimated_rows // count)
+    while len(cuts) < count - 1:
+        cut = ranges.boundary(after(key, cuts[-1]) if cuts else "", step - 1)
+        if cut is None:
+            break
+        cuts.append(cut)
+    return cuts
 
 
 def find_cuts(reader: Session, definition: TableDefinition, key: PagingKey, count: int) -> list[KeyLiterals] | None:

@@ -1,60 +1,53 @@
-"""Make a table on the secondary; if the copy replaces an existing table, try the definition as a scratch table first.
-
-So a refusal of the server is known before anything is dropped. A scratch table is empty and lives for a moment. If the
-process is killed in that moment, the next copy of the instance drops the scratch table.
-"""
+"""Make tables on the secondary: first without foreign keys and possibly without indexes, which are added at the end."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.core.errors import ApplyRefused, Interrupted
-from replica_cli.core.names import TableName
-from replica_cli.core.reports.transfer import TableAction
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_columns, read_table
-from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES, Remedy, ServerError
-from replica_cli.sqlbuilder.definition import with_other_name
+from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ER_DUP_KEYNAME, ServerError
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.transfer.modes import make_each
+from replica_cli.transfer.modes import make, make_each
 from replica_cli.transfer.table_copy import KeysMade
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from replica_cli.core.names import TableName
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.copy_definition import CopyDefinition
+    from replica_cli.transfer.connections import Connections
+    from replica_cli.transfer.lock_waits import LockWaits
+    from replica_cli.transfer.planning.copy_definition import CopyDefinition
     from replica_cli.transfer.table_copy import TableCopy
-    from replica_cli.transfer.waiting import LockWaits
+
+logger = logging.getLogger(__name__)
 
 # An index that is built from sorted rows at the end costs the secondary a third of the time that it costs row by row.
 # For this many rows that is worth a statement more.
 DEFERRED_KEYS_ROWS = 20_000
-_SCRATCH_TABLES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ({}) AND {}"
-_MISSING_OBJECT = frozenset({ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES})
+_KEYS = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = %s AND table_name = %s"
 
 
-def make_table(secondary: Session, table: TableCopy, owner: str) -> None:
+def make_table(secondary: Session, table: TableCopy) -> None:
     """Drop the existing table and make it again, without foreign keys and without triggers.
 
     A large table is made without the indexes that `add_deferred_keys` builds after its rows are copied. These indexes
     are first made and then dropped, so that a refusal is known before the first row. Foreign keys of other tables that
-    refer to this table stay, because the session does not check them. If the definition was not tried yet, it is tried
-    as a scratch table, and an error of that drops nothing.
+    refer to this table stay, because the session does not check them. The definition must be accepted: the secondary
+    has made it as a scratch table, or no table would be lost.
 
     Raises:
         ServerError: the secondary refuses the statement or does not answer.
         ApplyRefused: the server made another table than the statement says.
     """
-    if not table.is_accepted:
-        try_out(secondary, table.definition, owner)
-        table.accept()
-    _drop(secondary, table.target)
-    has_all = _make(secondary, table.definition, table.target, table.definition.statements.create)
+    drop(secondary, table.target)
+    has_all = make_as(secondary, table.definition, table.target, table.definition.statements.create)
     table.note_made(KeysMade.ALL if has_all else KeysMade.WITHOUT_DEFERRED)
 
 
@@ -94,91 +87,19 @@ def drop_table(secondary: Session, name: TableName, target: TableName, waits: Lo
 
     Raises the same errors as `LockWaits.run`.
     """
-    waits.run(secondary, name, lambda: _drop(secondary, target))
+    waits.run(secondary, name, lambda: drop(secondary, target))
 
 
-def _drop(secondary: Session, table: TableName) -> None:
+def drop(secondary: Session, table: TableName) -> None:
+    """Drop a table of the secondary, if it exists. Raises ServerError."""
     secondary.execute(f"DROP TABLE IF EXISTS {quote_table(table)}")
 
 
-def try_out(secondary: Session, definition: CopyDefinition, owner: str) -> None:
-    """Make the table as a scratch table and drop it. Raises the same errors as `make_table`."""
-    scratch = scratch_name(definition.target, owner)
-    # In MySQL the name of a check is unique in a schema, and the existing table uses it.
-    is_free = secondary.is_mariadb
-    create = with_other_name(definition.statements.create, definition.target, scratch, keeps_check_names=is_free)
-    _drop(secondary, scratch)
-    try:
-        _make(secondary, definition, scratch, create)
-    finally:
-        # The error of `_make` is the one to report. A lost connection shows at the next statement, and the next copy
-        # drops the table.
-        with contextlib.suppress(ServerError):
-            _drop(secondary, scratch)
+def make_as(secondary: Session, definition: CopyDefinition, name: TableName, create: str) -> bool:
+    """Make a table with the name `name` and check it; return True if it has all of its indexes.
 
-
-def may_lose(table: TableCopy) -> bool:
-    """Return True if the copy would drop an existing table, and the new definition was not tried yet."""
-    return not table.is_accepted and table.planned.action in (TableAction.REPLACE, TableAction.FILL)
-
-
-def find_refused(secondary: Session, copies: Iterable[TableCopy], owner: str, waits: LockWaits) -> dict[TableName, str]:
-    """Try tables as scratch tables; return those that the secondary refuses, each with the reason.
-
-    Errors that may go away are not returned (a full disk, a sequence that is not made yet): the worker tries these
-    tables again.
-
-    Raises:
-        Interrupted: a stop was asked for.
-        ServerError: the connection is lost.
+    `create` is the statement of the definition, for that name. Raises the same errors as `make_table`.
     """
-    refused = {}
-    for table in copies:
-        if waits.is_over():
-            raise Interrupted("stopped before the copy began")
-        try:
-            # No other client uses the scratch table. It can only wait for a lock of the whole server, such as that of a
-            # backup that blocks all DDL.
-            waits.run(secondary, table.name, partial(try_out, secondary, table.definition, owner))
-        except ApplyRefused as error:
-            refused[table.name] = error.message
-        except ServerError as error:
-            if error.is_connection_lost:
-                raise
-            if error.remedy is Remedy.FATAL and error.errno not in _MISSING_OBJECT:
-                refused[table.name] = error.message
-        else:
-            table.accept()
-    return refused
-
-
-def drop_scratch_tables(secondary: Session, schemas: Collection[str], owner: str) -> None:
-    """Drop the scratch tables that a killed process has left in these schemas. Raises ServerError."""
-    if not schemas:
-        return
-    prefix = _scratch_prefix(owner)
-    names = ", ".join(secondary.escape(schema) for schema in sorted(schemas))
-    condition = f"LEFT(table_name, {len(prefix)}) = '{prefix}'"
-    for schema, table in secondary.rows(_SCRATCH_TABLES.format(names, condition)):
-        _drop(secondary, TableName(str(schema), str(table)))
-
-
-def scratch_name(target: TableName, owner: str) -> TableName:
-    """Return the name of a table's scratch table.
-
-    It is in the same schema, so that our privileges in that schema are tried as well. It is at least as long as the
-    table's own name, because the server makes the names of checks from it.
-    """
-    name = f"{_scratch_prefix(owner)}{hashlib.sha256(str(target).encode()).hexdigest()[:16]}"
-    return TableName(target.schema, name.ljust(len(target.table), "_"))
-
-
-def _scratch_prefix(owner: str) -> str:
-    return f"_replica_{hashlib.sha256(owner.encode()).hexdigest()[:8]}_"
-
-
-def _make(secondary: Session, definition: CopyDefinition, name: TableName, create: str) -> bool:
-    """Make a table and check it; return True if it has all of its indexes."""
     keys = definition.statements.deferred_keys if definition.primary.estimated_rows >= DEFERRED_KEYS_ROWS else ()
     # CREATE TABLE refers to other tables only in defaults. USE gives the names in them that have no schema their
     # meaning.
@@ -232,3 +153,65 @@ def _comparable_columns(definition: TableDefinition) -> set[tuple[str, tuple[boo
 
 def _is_implicit(column: Column) -> bool:
     return column.data_type == "timestamp" and not column.is_nullable and not column.is_generated
+
+
+def add_deferred_keys(
+    connections: Connections, table: TableCopy, waits: LockWaits, *, on_begin: Callable[[], None]
+) -> None:
+    """Build the indexes that the table lacks; do nothing if it has all of them.
+
+    `on_begin` is called before the work if there are any.
+
+    Raises:
+        Interrupted: a stop was asked for.
+        LockWait: the statement waited too long for a table lock.
+        LockHeld: another process may write to the secondary by now.
+        ServerError: the secondary refuses the statement or does not answer.
+    """
+    if not table.definition.statements.deferred_keys or table.keys is KeysMade.ALL:
+        return
+    lacks_all = table.keys is KeysMade.WITHOUT_DEFERRED
+    missing = _deferred_keys(table) if lacks_all else _missing_keys(connections.secondary, table)
+    if not missing:
+        return
+    on_begin()
+    session = connections.altering
+    connections.endpoints.guard(session)
+    while missing:
+        log(
+            logger, logging.INFO, Tag.INFO, "%s: builds %d %s", table.name, len(missing),
+            "index" if len(missing) == 1 else "indexes", instance=session.server.name,
+        )  # fmt: skip
+        try:
+            added = ", ".join(f"ADD {clause}" for clause in missing)
+            statement = f"ALTER TABLE {quote_table(table.target)} {added}"
+            waits.run(session, table.name, partial(make, session, statement, table.target))
+        except ServerError as error:
+            before, missing = missing, _missing_keys(session, table) if error.errno == ER_DUP_KEYNAME else missing
+            # After a cut connection the server may still finish the statement of the earlier attempt. Then some indexes
+            # exist, and the next attempt builds only those that are still missing.
+            if missing == before:
+                raise
+        else:
+            return
+
+
+def _deferred_keys(table: TableCopy) -> list[str]:
+    return [clause for _, clause in table.definition.statements.deferred_keys]
+
+
+def _missing_keys(session: Session, table: TableCopy) -> list[str]:
+    existing = {str(row[0]).lower() for row in session.rows(_KEYS, table.target.schema, table.target.table)}
+    return [clause for name, clause in table.definition.statements.deferred_keys if name.lower() not in existing]
+
+
+def add_foreign_keys(secondary: Session, table: TableCopy) -> None:
+    """Add the foreign keys that do not exist yet. Rows are not checked, because they are of different moments."""
+    statements = table.definition.statements.foreign_keys
+    if not statements:
+        return
+    existing = read_table(secondary, table.target)
+    clauses = [f"CONSTRAINT {quote(k.name)} FOREIGN KEY" for k in existing.foreign_keys] if existing else []
+    for statement in statements:
+        if not any(clause in statement for clause in clauses):
+            make(secondary, statement, table.target, is_foreign_key=True)

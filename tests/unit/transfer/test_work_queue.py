@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from replica_cli.stop import StopToken
-from replica_cli.transfer.work import Task, WorkQueue
+from replica_cli.transfer.work_queue import Task, WorkQueue
 
 if TYPE_CHECKING:
     from replica_cli.transfer.table_copy import TableCopy

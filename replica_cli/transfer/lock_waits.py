@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
 # A shorter wait is not reported.
-_TELL_SECONDS = 3.0
+_REPORT_SECONDS = 3.0
 
 
 def _report_nothing(table: TableName, waits_for: str) -> None:
@@ -101,7 +101,7 @@ class LockWaits:
             watcher.join()
 
     def _watch(self, session: Session, table: TableName, has_ended: threading.Event) -> None:
-        due, reported = time.monotonic() + _TELL_SECONDS, ""
+        due, reported = time.monotonic() + _REPORT_SECONDS, ""
         # KILL is repeated, because the statement may not have begun the first time.
         while not has_ended.wait(_POLL_SECONDS):
             # This session is opened without the guard, which would refuse it if the writer's lock is lost. It only ends
@@ -113,7 +113,7 @@ class LockWaits:
                 elif time.monotonic() >= due:
                     with self.endpoints.open_unguarded() as observer:
                         blocker = what_blocks(observer, session.connection_id)
-                    due = time.monotonic() + _TELL_SECONDS
+                    due = time.monotonic() + _REPORT_SECONDS
                     if blocker and not reported:
                         log(
                             logger, logging.WARNING, Tag.WARN, "%s: waits for %s", table, blocker,

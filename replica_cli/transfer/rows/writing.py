@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.chunk import Chunk
+    from replica_cli.transfer.rows.chunk import Chunk
 
 
 class ChunkWriter:

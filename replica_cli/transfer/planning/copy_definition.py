@@ -17,8 +17,8 @@ from replica_cli.sqlbuilder.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.history import INSERTS_HISTORY_SINCE, LAST_MOMENTS, last_year, why_history_differs
 from replica_cli.sqlbuilder.sequences import TYPED_SINCE, is_sequence, sequence_statement
-from replica_cli.transfer.documents import JsonHandling
 from replica_cli.transfer.errors import TableAltered
+from replica_cli.transfer.rows.documents import JsonHandling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

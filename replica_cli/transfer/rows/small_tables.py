@@ -13,10 +13,10 @@ from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.sqlbuilder.chunks import lines_query, size_query
 from replica_cli.sqlbuilder.rows import insert_head
-from replica_cli.transfer.copy_definition import unaltered
-from replica_cli.transfer.documents import JsonHandling
 from replica_cli.transfer.errors import ChunkBroken
-from replica_cli.transfer.making import make_new_tables
+from replica_cli.transfer.make_tables import make_new_tables
+from replica_cli.transfer.planning.copy_definition import unaltered
+from replica_cli.transfer.rows.documents import JsonHandling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import TransferSettings
     from replica_cli.mysql.session import Session
     from replica_cli.transfer.connections import Connections
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.lock_waits import LockWaits
+    from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.progress_tracker import ProgressTracker
     from replica_cli.transfer.table_copy import TableCopy
-    from replica_cli.transfer.waiting import LockWaits
 
 # All of these tables are in memory at once, and in one transaction.
 TABLES_AT_ONCE = 25
@@ -52,7 +52,7 @@ def is_small(table: TableCopy, settings: TransferSettings) -> bool:
     )
 
 
-class Together:
+class SmallTables:
     """Copies several tables on the sessions of one copy worker."""
 
     def __init__(self, plan: CopyPlan, connections: Connections, waits: LockWaits, tracker: ProgressTracker) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
@@ -21,19 +21,21 @@ from replica_cli.mysql.errnos import (
 )
 from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.retry import delay_after
-from replica_cli.transfer.copy_definition import current_fingerprint, reread_definition
-from replica_cli.transfer.deferred_keys import add_deferred_keys
+from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
-from replica_cli.transfer.making import make_table
+from replica_cli.transfer.lock_waits import LockWaits
+from replica_cli.transfer.make_tables import add_deferred_keys, make_table
 from replica_cli.transfer.modes import ROW_MODES, may_depend_on_mode
-from replica_cli.transfer.prefetch import Prefetch
-from replica_cli.transfer.reading import RangeReader, noticing_ddl, whole_table
-from replica_cli.transfer.schema_changes import gone_since
-from replica_cli.transfer.tables import begin_table, locked_table, split
-from replica_cli.transfer.together import Together
-from replica_cli.transfer.waiting import LockWaits
-from replica_cli.transfer.work import Task
-from replica_cli.transfer.writing import ChunkWriter
+from replica_cli.transfer.planning.copy_definition import current_fingerprint, reread_definition
+from replica_cli.transfer.planning.schema_changes import gone_since
+from replica_cli.transfer.replay_window import begin_table
+from replica_cli.transfer.rows.chunk import Prefetch
+from replica_cli.transfer.rows.ranges import split
+from replica_cli.transfer.rows.reading import RangeReader, noticing_ddl, whole_table
+from replica_cli.transfer.rows.small_tables import SmallTables
+from replica_cli.transfer.rows.writing import ChunkWriter
+from replica_cli.transfer.scratch_tables import try_if_needed
+from replica_cli.transfer.work_queue import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,22 +43,23 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Retry
+    from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.chunk import Chunk
     from replica_cli.transfer.connections import Connections
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.progress_tracker import ProgressTracker
+    from replica_cli.transfer.rows.chunk import Chunk
     from replica_cli.transfer.table_copy import TableCopy
-    from replica_cli.transfer.work import WorkQueue
+    from replica_cli.transfer.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
 _RESTARTS_LIMIT = 5
 
 
-class Worker:
+class CopyWorker:
     """Does tasks until there are none. It shares its connections with no other worker."""
 
     def __init__(
@@ -124,7 +127,7 @@ class Worker:
         copies = (task.table, *task.others)
         filled: tuple[TableCopy, ...] = ()
         try:
-            filled = Together(self._plan, self._connections, self._waits, self._tracker).copy(copies)
+            filled = SmallTables(self._plan, self._connections, self._waits, self._tracker).copy(copies)
         except (LockHeld, Interrupted):
             raise
         except ReplicaError as error:
@@ -193,7 +196,8 @@ class Worker:
             # Progress is deleted before the rows: a kill between the two must not leave ranges that look done.
             if table.has_progress:
                 self._store(secondary).forget(table.name)
-            make_table(secondary, table, self._plan.instance)
+            try_if_needed(secondary, table, self._plan.instance)
+            make_table(secondary, table)
 
         self._waits.run(secondary, table.name, make)
 
@@ -449,3 +453,13 @@ class Worker:
 
     def _store(self, session: Session) -> ProgressStore:
         return ProgressStore(session, self._plan.state_schema, self._plan.instance)
+
+
+@contextmanager
+def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterator[Position]:
+    """Hold the table's read lock while the context lasts, because its engine has no snapshots."""
+    reader.execute(f"LOCK TABLES {quote_table(name)} READ")
+    try:
+        yield current_position(reader, facts)
+    finally:
+        reader.execute("UNLOCK TABLES")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.mysql.catalog import list_names, read_tables, selected_schemas
-from replica_cli.transfer.cascade_groups import cascade_group
-from replica_cli.transfer.plan import selected_definitions
+from replica_cli.transfer.planning.cascade_groups import cascade_group
+from replica_cli.transfer.planning.primary_tables import selected_definitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
 
 # MariaDB usually replaces the files of an altered table in less time.
 _BETWEEN_LISTINGS_SECONDS = 0.05

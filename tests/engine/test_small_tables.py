@@ -9,8 +9,8 @@ import pytest
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
-from replica_cli.transfer import together
-from replica_cli.transfer.together import Together
+from replica_cli.transfer.rows import small_tables
+from replica_cli.transfer.rows.small_tables import SmallTables
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ def fill(copier: Copier, names: Sequence[str] = NAMES) -> None:
 def filled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that the names of the tables come to whose rows were written together."""
     found: list[str] = []
-    copy = Together.copy
+    copy = SmallTables.copy
 
-    def noted(self: Together, runs: Sequence[TableCopy]) -> tuple[TableCopy, ...]:
+    def noted(self: SmallTables, runs: Sequence[TableCopy]) -> tuple[TableCopy, ...]:
         answer = copy(self, runs)
         found.extend(run.name.table for run in answer)
         return answer
 
-    monkeypatch.setattr(Together, "copy", noted)
+    monkeypatch.setattr(SmallTables, "copy", noted)
     return found
 
 
@@ -95,10 +95,10 @@ def test_a_table_that_changes_at_each_step(
     copier: Copier, monkeypatch: pytest.MonkeyPatch, step: str, statement: str
 ) -> None:
     fill(copier)
-    done: Callable[..., object] = getattr(Together, step)
+    done: Callable[..., object] = getattr(SmallTables, step)
     changed = threading.Event()
 
-    def late(self: Together, *args: object) -> object:
+    def late(self: SmallTables, *args: object) -> object:
         answer = done(self, *args)
         if not changed.is_set():
             changed.set()
@@ -106,7 +106,7 @@ def test_a_table_that_changes_at_each_step(
         return answer
 
     with monkeypatch.context() as patched:
-        patched.setattr(Together, step, late)
+        patched.setattr(SmallTables, step, late)
         result = copier.run(copier.plan())
     assert changed.is_set()
     assert result.errors == ()
@@ -145,12 +145,12 @@ def test_a_write_that_fails_keeps_nothing_of_the_group(
     copier: Copier, filled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(copier)
-    compare = together._compare
+    compare = small_tables._compare
 
     def short(expected: Sequence[tuple[TableCopy, int]], found: Sequence[int]) -> None:
         compare(expected, [*found[:-1], found[-1] - 1])
 
-    monkeypatch.setattr(together, "_compare", short)
+    monkeypatch.setattr(small_tables, "_compare", short)
     result = copier.run(copier.plan())
     assert (result.errors, result.is_complete, result.rows) == ((), True, 3 * len(NAMES))
     assert filled == []
@@ -161,7 +161,7 @@ def test_a_definition_that_the_secondary_makes_otherwise_is_met_as_ever(
     copier: Copier, filled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(copier)
-    monkeypatch.setattr("replica_cli.transfer.making._is_as_said", lambda *_: False)
+    monkeypatch.setattr("replica_cli.transfer.make_tables._is_as_said", lambda *_: False)
     copier.copy()
     copier.compare()
     assert filled == []

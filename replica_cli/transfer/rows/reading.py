@@ -32,9 +32,9 @@ from replica_cli.sqlbuilder.chunks import (
     whole_lines_query,
 )
 from replica_cli.sqlbuilder.row_text import key_of_literals, key_of_row
-from replica_cli.transfer.chunk import Chunk
-from replica_cli.transfer.documents import Documents, JsonHandling
 from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
+from replica_cli.transfer.rows.chunk import Chunk
+from replica_cli.transfer.rows.documents import Documents, JsonHandling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
