@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from replica_cli.core.attempts import (
+    CHUNK_LOSSES_LIMIT,
+    KICK_SECONDS,
+    KICKS_LIMIT,
+    REFUSALS_LIMIT,
+    UNKNOWN_ATTEMPTS,
+)
 from replica_cli.core.errors import (
     ApplyRefused,
     ConfigurationError,
@@ -25,11 +32,6 @@ from replica_cli.core.errors import (
 from replica_cli.core.names import TableName
 from replica_cli.core.position import Position
 from replica_cli.error_policy import (
-    CHUNK_LOSSES_LIMIT,
-    KICK_SECONDS,
-    KICKS_LIMIT,
-    REFUSALS_LIMIT,
-    UNKNOWN_ATTEMPTS,
     Action,
     ChunkHistory,
     CopyAgain,
