@@ -1,7 +1,7 @@
 """Decide what to do about an error: a pure function from an error and its history to an action.
 
 The stream's worker and the re-sync ask `action_for`, the copy workers ask `copy_action_for`. They log the action and do
-what it says. Nothing here does I/O, waits, or reads the clock. The limits are settings
+what it says; `retry` waits and repeats. Nothing here does I/O, waits, or reads the clock. The limits are settings
 (`Limits`) and those of `core.attempts`.
 """
 
@@ -16,7 +16,6 @@ from replica_cli.core.attempts import (
     KICK_SECONDS,
     KICKS_LIMIT,
     PANIC_ATTEMPTS,
-    QUICK_ATTEMPTS,
     REFUSALS_LIMIT,
     UNKNOWN_ATTEMPTS,
 )
@@ -119,11 +118,6 @@ class Reconnect:
 
     attempt: int
     clears: bool = False
-
-    @property
-    def is_quick(self) -> bool:
-        """Return True if the wait is `attempt` seconds; later waits follow the settings."""
-        return self.attempt <= QUICK_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
