@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.mariadb_snapshots import Snapshot
     from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
 
 _REPEATABLE_READ = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _START = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
@@ -45,7 +46,7 @@ class _NotSettledError(Exception):
     """No snapshot of MariaDB shows all transactions before its position."""
 
 
-def visible_position(session: Session, facts: ServerFacts) -> Position:
+def visible_position(session: Session, facts: ServerFacts, stop: StopToken | None = None) -> Position:
     """Return a position such that every transaction before it is visible to a read that starts after this call.
 
     The end of the log is not such a position: a transaction is in the log before the storage engine shows its rows.
@@ -55,29 +56,30 @@ def visible_position(session: Session, facts: ServerFacts) -> Position:
 
     Raises:
         PrimaryError: the server tells none of them.
+        Interrupted: `stop` was set.
     """
     if not facts.is_mariadb:
         return _log_status(session, facts)
 
     def take() -> Position:
         # When a later snapshot is settled, the rows before the position of the first one are visible.
-        first, _ = _settle(session, _SHOWN_SECONDS)
+        first, _ = _settle(session, _SHOWN_SECONDS, stop)
         return first.position
 
     session.post(_REPEATABLE_READ)
     try:
-        return with_gtids(session, take, lambda: log_end(session))
+        return with_gtids(session, take, lambda: log_end(session), stop)
     finally:
         # Each caller runs another statement on this session at once, and the ROLLBACK is sent together with it.
         session.post("ROLLBACK")
 
 
-def _settle(session: Session, seconds: float) -> tuple[Snapshot, Snapshot]:
+def _settle(session: Session, seconds: float, stop: StopToken | None) -> tuple[Snapshot, Snapshot]:
     """Open snapshots until one is settled, for at most `seconds`; return the first one and the last one."""
     first = last = open_snapshot(session)
     deadline = time.monotonic() + seconds
     while not last.is_settled and time.monotonic() < deadline:
-        sleep_briefly(_PAUSE_SECONDS)
+        sleep_briefly(_PAUSE_SECONDS, stop)
         last = open_snapshot(session)
     return first, last
 
@@ -105,7 +107,7 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
 
 @contextmanager
 def table_snapshot(
-    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName]
+    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName], stop: StopToken | None = None
 ) -> Iterator[Position]:
     """Open a snapshot on `session` and yield its position, which is exact for some tables; it ends with the context.
 
@@ -113,26 +115,29 @@ def table_snapshot(
     a log file, and while there are XA transactions. In this case, and on MySQL, `locker` holds the read locks of the
     tables while position and snapshot are taken: writers of these tables have committed, and the next writers come
     after the position.
+
+    Raises:
+        Interrupted: `stop` was set while the snapshot was opened.
     """
     session.execute(_REPEATABLE_READ)
     try:
-        position = _settled_position(session) if facts.is_mariadb else None
+        position = _settled_position(session, stop) if facts.is_mariadb else None
         yield _locked_position(session, locker, facts, names) if position is None else position
     finally:
         session.rollback()
 
 
-def _settled_position(session: Session) -> Position | None:
+def _settled_position(session: Session, stop: StopToken | None) -> Position | None:
     """Open a snapshot and return its exact position, None if no snapshot shows everything before its position."""
 
     def take() -> Position:
-        _, last = _settle(session, _SETTLED_SECONDS)
+        _, last = _settle(session, _SETTLED_SECONDS, stop)
         if not last.is_settled:
             raise _NotSettledError
         return last.position
 
     try:
-        return with_gtids(session, take, lambda: log_end(session))
+        return with_gtids(session, take, lambda: log_end(session), stop)
     except _NotSettledError:
         return None
 

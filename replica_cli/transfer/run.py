@@ -225,7 +225,8 @@ def _begin(
     """
 
     def read_start() -> tuple[Position | None, SchemaChanges, frozenset[TableName]]:
-        start = visible_position(primary, facts) if plan.starts_position or any(map(_copies_from_start, runs)) else None
+        needs_start = plan.starts_position or any(map(_copies_from_start, runs))
+        start = visible_position(primary, facts, stop) if needs_start else None
         if plan.starts_position:
             return start, find_schema_changes(primary, plan, stop), frozenset()
         return start, SchemaChanges(), gone_since(primary, [run.name for run in runs if _copies_from_start(run)])

@@ -248,7 +248,7 @@ class Worker:
         """Return the context in which the rows of the tables do not change for the reader."""
         if group[0].source.needs_lock:
             return locked_table(reader, self._facts, group[0].name)
-        return table_snapshot(reader, self._connections.primary, self._facts, [run.name for run in group])
+        return table_snapshot(reader, self._connections.primary, self._facts, [run.name for run in group], self._stop)
 
     def _fill_whole(self, run: TableRun, reader: Session, position: Position) -> None:
         self._check_definition(run)
@@ -404,7 +404,7 @@ class Worker:
                 f"{run.name}: altered {run.restarts} times while it was copied", hint="copy it when its DDL is over"
             )
         self._log(logging.INFO, "%s: its copy begins again, as the table was altered on the primary", run.name)
-        run.start = visible_position(self._connections.primary, self._facts)
+        run.start = visible_position(self._connections.primary, self._facts, self._stop)
         if gone_since(self._connections.primary, [run.name]):
             # It may have gone before the position, and then no later event in the log says that. It must be planned
             # again.
