@@ -30,6 +30,8 @@ RESTART_SECONDS, RESTART_LIMIT_SECONDS = 1.0, 30.0
 """The wait before a dead worker process is started again: this much longer with each death, and the longest one."""
 QUIET_SECONDS = 600.0
 """If a worker process lived longer than this, its death is not counted as one of several in a row."""
+TABLE_LOCK_ATTEMPTS, TABLE_LOCK_SECONDS = 10, 3
+"""Attempts to lock tables of the primary, and how long each may wait: the writers of the tables wait behind it."""
 GTID_ATTEMPTS = 200
 """Attempts to read a GTID set at the end of a log that grows meanwhile."""
 SNAPSHOT_ATTEMPTS = 50
@@ -44,7 +46,7 @@ _ROWS = (
     (
         "the server asks to repeat a batch or a chunk (a deadlock, a row lock that is waited for too long)",
         "`REPLICA_RETRY_ATTEMPTS`, with the waits of the settings",
-        "the stream begins again at its saved position, as after a lost server; a copy ends",
+        "the stream begins again at its saved position, as after a lost server; the copy of the table fails",
     ),
     (
         "a table fails",
@@ -74,7 +76,7 @@ _ROWS = (
     (
         "a server hangs up on the same chunk of a copy",
         f"{CHUNK_LOSSES_LIMIT}",
-        "the copy ends",
+        "the copy of the table fails",
     ),
     (
         "a definition statement waits for a lock on the secondary",
@@ -95,6 +97,11 @@ _ROWS = (
         "a worker process dies",
         f"without a limit, {RESTART_SECONDS:.0f} s later each time up to {RESTART_LIMIT_SECONDS:.0f} s",
         f"a process that lived for {QUIET_SECONDS / 60:.0f} minutes is counted as the first one again",
+    ),
+    (
+        "a table of the primary that is copied under a read lock is in use",
+        f"{TABLE_LOCK_ATTEMPTS}, each waits for {TABLE_LOCK_SECONDS} s at most; then the chunk is repeated",
+        "the copy of the table fails",
     ),
     (
         "the primary's log grows while its GTID set is read",

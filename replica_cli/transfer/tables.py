@@ -15,8 +15,9 @@ from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.snapshots import lock_tables
 from replica_cli.sqlbuilder.chunks import after, join_literals
-from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.transfer.cuts import find_cuts
 from replica_cli.transfer.modes import make
 from replica_cli.transfer.reading import RangeReader, noticing_ddl
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+    from replica_cli.stop import StopToken
     from replica_cli.transfer.plan import CopyPlan, TablePlan
     from replica_cli.transfer.source import SourceTable
 
@@ -105,9 +107,9 @@ class TableRun:
 
 
 @contextmanager
-def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterator[Position]:
+def locked_table(reader: Session, facts: ServerFacts, name: TableName, stop: StopToken) -> Iterator[Position]:
     """Hold the table's read lock while the context lasts, because its engine has no snapshots."""
-    reader.execute(f"LOCK TABLES {quote_table(name)} READ")
+    lock_tables(reader, [name], stop)
     try:
         yield current_position(reader, facts)
     finally:

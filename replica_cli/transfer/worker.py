@@ -247,7 +247,7 @@ class Worker:
     def _snapshot(self, group: tuple[TableRun, ...], reader: Session) -> AbstractContextManager[Position]:
         """Return the context in which the rows of the tables do not change for the reader."""
         if group[0].source.needs_lock:
-            return locked_table(reader, self._facts, group[0].name)
+            return locked_table(reader, self._facts, group[0].name, self._stop)
         return table_snapshot(reader, self._connections.primary, self._facts, [run.name for run in group], self._stop)
 
     def _fill_whole(self, run: TableRun, reader: Session, position: Position) -> None:
