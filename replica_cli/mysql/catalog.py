@@ -114,26 +114,28 @@ def read_table(session: Session, name: TableName) -> TableDefinition | None:
 
 def read_tables(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
     """Return the definitions of those tables that exist, by the names given, in few round trips. Raises ServerError."""
-    definitions = _read_named(session, names)
-    if definitions.keys() - set(names):
-        # The server may spell names in its own way. The caller needs the names that it gave.
-        (row,) = session.rows("SELECT @@lower_case_table_names")
-        by_lower_name = {str(n).lower(): d for n, d in definitions.items()} if row[0] else {}
-        definitions |= {
-            n: replace(by_lower_name[str(n).lower()], name=n) for n in names if str(n).lower() in by_lower_name
-        }
-    return {name: definitions[name] for name in names if name in definitions}
+    return _as_named(session, names, _read_named(session, names))
 
 
 def read_columns(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-    """Return tables without indexes, constraints and triggers, in few round trips. Raises ServerError.
-
-    Unlike in `read_tables`, a table is missing if the server spells its name in another way.
-    """
+    """Return what `read_tables` returns, but without indexes, constraints and triggers. Raises ServerError."""
     definitions: dict[TableName, TableDefinition] = {}
     for first in range(0, len(names), _TABLES_AT_ONCE):
         scopes = [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]
         definitions |= _read(session, scopes, is_whole=False).definitions
+    return _as_named(session, names, definitions)
+
+
+def _as_named(
+    session: Session, names: Sequence[TableName], definitions: dict[TableName, TableDefinition]
+) -> dict[TableName, TableDefinition]:
+    """Return definitions by the names that the caller gave. The server may spell names in its own way."""
+    if definitions.keys() - set(names):
+        (row,) = session.rows("SELECT @@lower_case_table_names")
+        by_lower_name = {str(n).lower(): d for n, d in definitions.items()} if row[0] else {}
+        definitions = definitions | {
+            n: replace(by_lower_name[str(n).lower()], name=n) for n in names if str(n).lower() in by_lower_name
+        }
     return {name: definitions[name] for name in names if name in definitions}
 
 
