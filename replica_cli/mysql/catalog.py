@@ -16,6 +16,7 @@ import itertools
 import re
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.core.table import TableDefinition, TableName
@@ -28,7 +29,7 @@ from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, string_value, tokenise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Row, Session
@@ -167,21 +168,27 @@ def show_creates(session: Session, names: Sequence[TableName]) -> dict[TableName
         except ServerError as error:
             if error.is_connection_lost:
                 raise
-            creates |= _show_each(session, group)
+            creates |= _answers({name: partial(show_create, session, name) for name in group})
         else:
-            creates |= {name: _with_keys(session, name, text) for name, text in zip(group, texts, strict=True)}
+            shown = zip(group, texts, strict=True)
+            creates |= _answers({name: partial(_with_keys, session, name, text) for name, text in shown})
     return creates
 
 
-def _show_each(session: Session, names: Sequence[TableName]) -> dict[TableName, str]:
-    creates = {}
-    for name in names:
+def _answers(questions: Mapping[TableName, Callable[[], str]]) -> dict[TableName, str]:
+    """Return the answers for those tables for which the server has one.
+
+    Raises:
+        ServerError: only if the connection is lost.
+    """
+    answers = {}
+    for name, question in questions.items():
         try:
-            creates[name] = show_create(session, name)
+            answers[name] = question()
         except ServerError as error:
             if error.is_connection_lost:
                 raise
-    return creates
+    return answers
 
 
 def show_create_sequence(session: Session, name: TableName) -> str:
