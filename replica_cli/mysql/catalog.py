@@ -52,9 +52,9 @@ _RULES = """SELECT constraint_schema, table_name, constraint_name, update_rule, 
  FROM information_schema.referential_constraints WHERE constraint_schema = %s"""
 _TRIGGERS = """SELECT event_object_schema, event_object_table, trigger_name FROM information_schema.triggers
  WHERE event_object_schema = %s"""
-_MARIADB_CHECKS = """SELECT constraint_schema, table_name, constraint_name, check_clause, 'YES'
+_MARIADB_CHECKS = """SELECT constraint_schema, table_name, constraint_name, check_clause, 'YES', {level}
  FROM information_schema.check_constraints WHERE constraint_schema = %s"""
-_MYSQL_CHECKS = """SELECT c.table_schema, c.table_name, c.constraint_name, k.check_clause, c.enforced
+_MYSQL_CHECKS = """SELECT c.table_schema, c.table_name, c.constraint_name, k.check_clause, c.enforced, 'Table'
  FROM information_schema.table_constraints c JOIN information_schema.check_constraints k
  ON k.constraint_schema = c.constraint_schema AND k.constraint_name = c.constraint_name
  WHERE c.constraint_type = 'CHECK' AND c.table_schema = %s"""
@@ -274,7 +274,7 @@ def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whol
             _statistics(session): "table_name",
             _KEY_COLUMNS: "table_name",
             _RULES: "table_name",
-            _MARIADB_CHECKS if is_mariadb else _MYSQL_CHECKS: "table_name" if is_mariadb else "c.table_name",
+            _checks(session): "table_name" if is_mariadb else "c.table_name",
             _TRIGGERS: "event_object_table",
         }
     texts = [_query_for(session, sql, col, *scope) for sql, col in queries.items() for scope in scopes]
@@ -295,8 +295,7 @@ def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whol
         parts[_name(row)].statistics[str(row[2])].append(row)
     _add_foreign_keys(session, parts, keys, rules)
     for row in checks:
-        clause = str(row[3]) if is_mariadb else unescaped(str(row[3]))
-        parts[_name(row)].checks.append((str(row[2]), clause if row[4] == "YES" else f"{clause} NOT ENFORCED"))
+        _add_check(parts[_name(row)], row, is_mariadb=is_mariadb)
     for row in triggers:
         parts[_name(row)].triggers.append(str(row[2]))
     table_rows = {_name(row): row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")}
@@ -343,6 +342,21 @@ def _statistics(session: Session) -> str:
         return _STATISTICS.format(visible="is_visible = 'YES'", expression="expression")
     knows_ignored = _version(session.version_text) >= (10, 6)
     return _STATISTICS.format(visible="ignored = 'NO'" if knows_ignored else "1", expression="NULL")
+
+
+def _checks(session: Session) -> str:
+    if not session.is_mariadb:
+        return _MYSQL_CHECKS
+    return _MARIADB_CHECKS.format(level="level" if _version(session.version_text) >= (10, 5, 10) else "NULL")
+
+
+def _add_check(parts: Parts, row: Row, *, is_mariadb: bool) -> None:
+    _, _, name, clause, enforced, level = row
+    text = str(clause) if is_mariadb else unescaped(str(clause))
+    parts.checks.append((str(name), text if enforced == "YES" else f"{text} NOT ENFORCED"))
+    # A server that does not tell the level: a check that has the name of a column is most likely part of it.
+    if level == "Column" or (level is None and any(c.name == name for _, c in parts.columns)):
+        parts.column_checks.add(str(name))
 
 
 def _version(text: str) -> tuple[int, ...]:
