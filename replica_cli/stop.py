@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from replica_cli.core.errors import Interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,13 +32,21 @@ class _Asked:
             wake()
 
 
-def sleep_briefly(seconds: float) -> None:
-    """Wait without listening for a stop.
+def sleep_briefly(seconds: float, stop: StopToken | None = None) -> None:
+    """Wait between two looks that are a second apart at most.
 
-    Only between two attempts that are a second apart at most, in code that no stop reaches. All else waits with
-    `StopToken.wait`.
+    Args:
+        seconds: how long to wait.
+        stop: ends the wait. None only in code that no stop reaches, and that ends by itself after a few seconds.
+
+    Raises:
+        Interrupted: `stop` was set.
+
     """
-    time.sleep(seconds)  # noqa: TID251 - the one place that may
+    if stop is None:
+        time.sleep(seconds)  # noqa: TID251 - the one place that may
+    elif stop.wait(seconds):
+        raise Interrupted("a stop was requested during a wait for a server")
 
 
 class StopToken:

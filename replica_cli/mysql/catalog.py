@@ -16,6 +16,7 @@ import itertools
 import re
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.core.table import TableDefinition, TableName
@@ -28,7 +29,7 @@ from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, string_value, tokenise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Row, Session
@@ -51,9 +52,9 @@ _RULES = """SELECT constraint_schema, table_name, constraint_name, update_rule, 
  FROM information_schema.referential_constraints WHERE constraint_schema = %s"""
 _TRIGGERS = """SELECT event_object_schema, event_object_table, trigger_name FROM information_schema.triggers
  WHERE event_object_schema = %s"""
-_MARIADB_CHECKS = """SELECT constraint_schema, table_name, constraint_name, check_clause, 'YES'
+_MARIADB_CHECKS = """SELECT constraint_schema, table_name, constraint_name, check_clause, 'YES', {level}
  FROM information_schema.check_constraints WHERE constraint_schema = %s"""
-_MYSQL_CHECKS = """SELECT c.table_schema, c.table_name, c.constraint_name, k.check_clause, c.enforced
+_MYSQL_CHECKS = """SELECT c.table_schema, c.table_name, c.constraint_name, k.check_clause, c.enforced, 'Table'
  FROM information_schema.table_constraints c JOIN information_schema.check_constraints k
  ON k.constraint_schema = c.constraint_schema AND k.constraint_name = c.constraint_name
  WHERE c.constraint_type = 'CHECK' AND c.table_schema = %s"""
@@ -114,26 +115,28 @@ def read_table(session: Session, name: TableName) -> TableDefinition | None:
 
 def read_tables(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
     """Return the definitions of those tables that exist, by the names given, in few round trips. Raises ServerError."""
-    definitions = _read_named(session, names)
-    if definitions.keys() - set(names):
-        # The server may spell names in its own way. The caller needs the names that it gave.
-        (row,) = session.rows("SELECT @@lower_case_table_names")
-        by_lower_name = {str(n).lower(): d for n, d in definitions.items()} if row[0] else {}
-        definitions |= {
-            n: replace(by_lower_name[str(n).lower()], name=n) for n in names if str(n).lower() in by_lower_name
-        }
-    return {name: definitions[name] for name in names if name in definitions}
+    return _as_named(session, names, _read_named(session, names))
 
 
 def read_columns(session: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-    """Return tables without indexes, constraints and triggers, in few round trips. Raises ServerError.
-
-    Unlike in `read_tables`, a table is missing if the server spells its name in another way.
-    """
+    """Return what `read_tables` returns, but without indexes, constraints and triggers. Raises ServerError."""
     definitions: dict[TableName, TableDefinition] = {}
     for first in range(0, len(names), _TABLES_AT_ONCE):
         scopes = [(n.schema, n.table) for n in names[first : first + _TABLES_AT_ONCE]]
         definitions |= _read(session, scopes, is_whole=False).definitions
+    return _as_named(session, names, definitions)
+
+
+def _as_named(
+    session: Session, names: Sequence[TableName], definitions: dict[TableName, TableDefinition]
+) -> dict[TableName, TableDefinition]:
+    """Return definitions by the names that the caller gave. The server may spell names in its own way."""
+    if definitions.keys() - set(names):
+        (row,) = session.rows("SELECT @@lower_case_table_names")
+        by_lower_name = {str(n).lower(): d for n, d in definitions.items()} if row[0] else {}
+        definitions = definitions | {
+            n: replace(by_lower_name[str(n).lower()], name=n) for n in names if str(n).lower() in by_lower_name
+        }
     return {name: definitions[name] for name in names if name in definitions}
 
 
@@ -165,21 +168,27 @@ def show_creates(session: Session, names: Sequence[TableName]) -> dict[TableName
         except ServerError as error:
             if error.is_connection_lost:
                 raise
-            creates |= _show_each(session, group)
+            creates |= _answers({name: partial(show_create, session, name) for name in group})
         else:
-            creates |= {name: _with_keys(session, name, text) for name, text in zip(group, texts, strict=True)}
+            shown = zip(group, texts, strict=True)
+            creates |= _answers({name: partial(_with_keys, session, name, text) for name, text in shown})
     return creates
 
 
-def _show_each(session: Session, names: Sequence[TableName]) -> dict[TableName, str]:
-    creates = {}
-    for name in names:
+def _answers(questions: Mapping[TableName, Callable[[], str]]) -> dict[TableName, str]:
+    """Return the answers for those tables for which the server has one.
+
+    Raises:
+        ServerError: only if the connection is lost.
+    """
+    answers = {}
+    for name, question in questions.items():
         try:
-            creates[name] = show_create(session, name)
+            answers[name] = question()
         except ServerError as error:
             if error.is_connection_lost:
                 raise
-    return creates
+    return answers
 
 
 def show_create_sequence(session: Session, name: TableName) -> str:
@@ -265,7 +274,7 @@ def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whol
             _statistics(session): "table_name",
             _KEY_COLUMNS: "table_name",
             _RULES: "table_name",
-            _MARIADB_CHECKS if is_mariadb else _MYSQL_CHECKS: "table_name" if is_mariadb else "c.table_name",
+            _checks(session): "table_name" if is_mariadb else "c.table_name",
             _TRIGGERS: "event_object_table",
         }
     texts = [_query_for(session, sql, col, *scope) for sql, col in queries.items() for scope in scopes]
@@ -286,8 +295,7 @@ def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whol
         parts[_name(row)].statistics[str(row[2])].append(row)
     _add_foreign_keys(session, parts, keys, rules)
     for row in checks:
-        clause = str(row[3]) if is_mariadb else unescaped(str(row[3]))
-        parts[_name(row)].checks.append((str(row[2]), clause if row[4] == "YES" else f"{clause} NOT ENFORCED"))
+        _add_check(parts[_name(row)], row, is_mariadb=is_mariadb)
     for row in triggers:
         parts[_name(row)].triggers.append(str(row[2]))
     table_rows = {_name(row): row for row in tables if row[2] not in ("VIEW", "SYSTEM VIEW", "TEMPORARY")}
@@ -334,6 +342,21 @@ def _statistics(session: Session) -> str:
         return _STATISTICS.format(visible="is_visible = 'YES'", expression="expression")
     knows_ignored = _version(session.version_text) >= (10, 6)
     return _STATISTICS.format(visible="ignored = 'NO'" if knows_ignored else "1", expression="NULL")
+
+
+def _checks(session: Session) -> str:
+    if not session.is_mariadb:
+        return _MYSQL_CHECKS
+    return _MARIADB_CHECKS.format(level="level" if _version(session.version_text) >= (10, 5, 10) else "NULL")
+
+
+def _add_check(parts: Parts, row: Row, *, is_mariadb: bool) -> None:
+    _, _, name, clause, enforced, level = row
+    text = str(clause) if is_mariadb else unescaped(str(clause))
+    parts.checks.append((str(name), text if enforced == "YES" else f"{text} NOT ENFORCED"))
+    # A server that does not tell the level: a check that has the name of a column is most likely part of it.
+    if level == "Column" or (level is None and any(c.name == name for _, c in parts.columns)):
+        parts.column_checks.add(str(name))
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ class Parts:
     keys: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     rules: dict[str, tuple[str, str]] = field(default_factory=dict)
     checks: list[tuple[str, str]] = field(default_factory=list)
+    column_checks: set[str] = field(default_factory=set)
     triggers: list[str] = field(default_factory=list)
 
 
@@ -75,6 +76,7 @@ def definition(name: TableName, row: Row, parts: Parts) -> TableDefinition:
         indexes=tuple(_index(n, rows) for n, rows in sorted(parts.statistics.items())),
         foreign_keys=tuple(foreign_key(n, rows, parts.rules) for n, rows in sorted(parts.keys.items())),
         checks=tuple(sorted(parts.checks)),
+        column_checks=frozenset(parts.column_checks),
         triggers=tuple(sorted(parts.triggers)),
         kind=str(kind),
         comment=str(comment or ""),

@@ -12,6 +12,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.attempts import GTID_ATTEMPTS
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.gtid import MariadbGtids
 from replica_cli.core.position import FIRST_EVENT, Position
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
 
 # The format description event, and after it the event with the set.
 _HEAD_EVENTS = 2
-_ATTEMPTS = 200
 _PAUSE_SECONDS = 0.02
 
 
@@ -64,25 +65,28 @@ def _in_order(answer: str) -> str:
     return str(MariadbGtids(answer))
 
 
-def with_gtids(session: Session, take: Callable[[], Position], end: Callable[[], Position]) -> Position:
+def with_gtids(
+    session: Session, take: Callable[[], Position], end: Callable[[], Position], stop: StopToken | None = None
+) -> Position:
     """Return the position that `take` returns, together with its GTID set. `end` returns the end of the log.
 
     If the server cannot tell the set of a position, `take` and `end` are called until the log ends at the position.
 
     Raises:
         PrimaryError: the server cannot tell the set, and in each attempt the log grows before the set is read.
+        Interrupted: `stop` was set between two attempts.
     """
     position = take()
     gtid = gtids_before(session, position)
     if gtid is not None:
         return replace(position, gtid=gtid)
-    for _ in range(_ATTEMPTS):
+    for _ in range(GTID_ATTEMPTS):
         # The order matters: if a transaction was being written at this moment, the end of the log that is read last has
         # moved.
         position, gtid = take(), executed_gtids(session)
         if end().is_same(position):
             return replace(position, gtid=gtid)
-        sleep_briefly(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - not in step with a program that writes
+        sleep_briefly(random.uniform(0, _PAUSE_SECONDS), stop)  # noqa: S311 - not in step with a program that writes
     raise gtids_unknown(session, position)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.attempts import SNAPSHOT_ATTEMPTS
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
 from replica_cli.mysql.binlog import binlog_is_off, next_event
@@ -34,7 +35,6 @@ _XA_COMMITS = "SHOW GLOBAL STATUS LIKE 'com_xa_commit'"
 # answers are taken as right.
 _READS = 5
 _POSITION_QUERIES = (*[_POSITION_QUERY] * _READS, _XA_COMMITS)
-_ROUNDS_LIMIT = 50
 _CHECKPOINT = "Binlog_checkpoint"
 # The events at the head of a file. It has two checkpoints at most: one names an earlier file, one names this file.
 _HEAD_KINDS = frozenset({"Format_desc", "Start_encryption", "Gtid_list", _CHECKPOINT})
@@ -76,7 +76,7 @@ def _snapshot_position(session: Session, results: list[list[Row]]) -> tuple[Posi
 
     `results` are the answers to _POSITION_QUERIES. These are sent again until the answers agree.
     """
-    for _ in range(_ROUNDS_LIMIT):
+    for _ in range(SNAPSHOT_ATTEMPTS):
         *answers, commits = results
         if any(answer != answers[0] for answer in answers):
             results = session.rows_of_each(_POSITION_QUERIES)

@@ -7,8 +7,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from replica_cli.core.attempts import TABLE_LOCK_ATTEMPTS, TABLE_LOCK_SECONDS
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
+from replica_cli.core.settings import Retry
 from replica_cli.mysql.binlog import current_position, log_end
 from replica_cli.mysql.errnos import (
     ER_LOCK_WAIT_TIMEOUT,
@@ -19,8 +21,10 @@ from replica_cli.mysql.errnos import (
 )
 from replica_cli.mysql.gtids import with_gtids
 from replica_cli.mysql.mariadb_snapshots import open_snapshot
+from replica_cli.mysql.session_settings import LOCK_WAITS
+from replica_cli.retry import retrying
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.stop import sleep_briefly
+from replica_cli.stop import StopToken, sleep_briefly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,14 +42,15 @@ _PAUSE_SECONDS = 0.03
 # The rows of a commit are visible as soon as it is in the log and, if the primary waits for a semi-synchronous replica,
 # that replica has answered.
 _SHOWN_SECONDS = 1.0
-_LOCK_SECONDS = 3
+# Between two attempts to lock tables the writers that waited with us go on.
+_LOCKING = Retry(attempts=TABLE_LOCK_ATTEMPTS, delay=1.0, delay_limit=3.0)
 
 
 class _NotSettledError(Exception):
     """No snapshot of MariaDB shows all transactions before its position."""
 
 
-def visible_position(session: Session, facts: ServerFacts) -> Position:
+def visible_position(session: Session, facts: ServerFacts, stop: StopToken | None = None) -> Position:
     """Return a position such that every transaction before it is visible to a read that starts after this call.
 
     The end of the log is not such a position: a transaction is in the log before the storage engine shows its rows.
@@ -55,29 +60,30 @@ def visible_position(session: Session, facts: ServerFacts) -> Position:
 
     Raises:
         PrimaryError: the server tells none of them.
+        Interrupted: `stop` was set.
     """
     if not facts.is_mariadb:
         return _log_status(session, facts)
 
     def take() -> Position:
         # When a later snapshot is settled, the rows before the position of the first one are visible.
-        first, _ = _settle(session, _SHOWN_SECONDS)
+        first, _ = _settle(session, _SHOWN_SECONDS, stop)
         return first.position
 
     session.post(_REPEATABLE_READ)
     try:
-        return with_gtids(session, take, lambda: log_end(session))
+        return with_gtids(session, take, lambda: log_end(session), stop)
     finally:
         # Each caller runs another statement on this session at once, and the ROLLBACK is sent together with it.
         session.post("ROLLBACK")
 
 
-def _settle(session: Session, seconds: float) -> tuple[Snapshot, Snapshot]:
+def _settle(session: Session, seconds: float, stop: StopToken | None) -> tuple[Snapshot, Snapshot]:
     """Open snapshots until one is settled, for at most `seconds`; return the first one and the last one."""
     first = last = open_snapshot(session)
     deadline = time.monotonic() + seconds
     while not last.is_settled and time.monotonic() < deadline:
-        sleep_briefly(_PAUSE_SECONDS)
+        sleep_briefly(_PAUSE_SECONDS, stop)
         last = open_snapshot(session)
     return first, last
 
@@ -105,7 +111,7 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
 
 @contextmanager
 def table_snapshot(
-    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName]
+    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName], stop: StopToken | None = None
 ) -> Iterator[Position]:
     """Open a snapshot on `session` and yield its position, which is exact for some tables; it ends with the context.
 
@@ -113,32 +119,37 @@ def table_snapshot(
     a log file, and while there are XA transactions. In this case, and on MySQL, `locker` holds the read locks of the
     tables while position and snapshot are taken: writers of these tables have committed, and the next writers come
     after the position.
+
+    Raises:
+        Interrupted: `stop` was set before the snapshot was open.
     """
     session.execute(_REPEATABLE_READ)
     try:
-        position = _settled_position(session) if facts.is_mariadb else None
-        yield _locked_position(session, locker, facts, names) if position is None else position
+        position = _settled_position(session, stop) if facts.is_mariadb else None
+        yield _locked_position(session, locker, facts, names, stop) if position is None else position
     finally:
         session.rollback()
 
 
-def _settled_position(session: Session) -> Position | None:
+def _settled_position(session: Session, stop: StopToken | None) -> Position | None:
     """Open a snapshot and return its exact position, None if no snapshot shows everything before its position."""
 
     def take() -> Position:
-        _, last = _settle(session, _SETTLED_SECONDS)
+        _, last = _settle(session, _SETTLED_SECONDS, stop)
         if not last.is_settled:
             raise _NotSettledError
         return last.position
 
     try:
-        return with_gtids(session, take, lambda: log_end(session))
+        return with_gtids(session, take, lambda: log_end(session), stop)
     except _NotSettledError:
         return None
 
 
-def _locked_position(session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName]) -> Position:
-    _lock_tables(locker, facts, names)
+def _locked_position(
+    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName], stop: StopToken | None
+) -> Position:
+    lock_tables(locker, names, stop)
     try:
         position = current_position(locker, facts)
         session.execute(_START)
@@ -147,21 +158,45 @@ def _locked_position(session: Session, locker: Session, facts: ServerFacts, name
     return position
 
 
-def _lock_tables(locker: Session, facts: ServerFacts, names: Sequence[TableName]) -> None:
-    # While we wait for the lock, the applications' writes wait too, and a prepared XA transaction may stay for days. So
-    # on MariaDB the wait is limited.
-    wait_clause = f" WAIT {_LOCK_SECONDS}" if facts.is_mariadb else ""
+def lock_tables(session: Session, names: Sequence[TableName], stop: StopToken | None = None) -> None:
+    """Lock tables of the primary against writes until UNLOCK TABLES.
+
+    While the session waits for the lock, the applications' writes wait behind it, and a transaction that uses a table
+    may stay open for days. So each attempt waits for `TABLE_LOCK_SECONDS` at most.
+
+    Raises:
+        PrimaryError: the account may not lock tables.
+        ServerError: a table is still in use after the last attempt, or the server does not answer.
+        Interrupted: `stop` was set between two attempts.
+    """
     try:
-        locker.execute("LOCK TABLES " + ", ".join(f"{quote_table(name)} READ" for name in names) + wait_clause)
+        retrying(_LOCKING, stop or StopToken(), is_retryable=_is_in_use)(_lock_once, session, names)
     except ServerError as error:
         problem = f"{', '.join(map(str, names))} can be copied only under a read lock now"
         if error.errno in RIGHTS:
             schemas = sorted({name.schema for name in names})
             raise PrimaryError(
-                f"{locker.server}: {problem}, and this user may not lock tables: {error.text}",
+                f"{session.server}: {problem}, and this user may not lock tables: {error.text}",
                 hint=" ".join(f"GRANT LOCK TABLES ON {quote(schema)}.* TO this user;" for schema in schemas),
             ) from error
-        if error.errno != ER_LOCK_WAIT_TIMEOUT:
+        if not _is_in_use(error):
             raise
         text = f"{problem}; end the transaction that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
         raise ServerError(error.errno, text, error.server, remedy=error.remedy, exit_code=error.exit_code) from error
+
+
+def _is_in_use(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and error.errno == ER_LOCK_WAIT_TIMEOUT
+
+
+def _lock_once(session: Session, names: Sequence[TableName]) -> None:
+    statement = "LOCK TABLES " + ", ".join(f"{quote_table(name)} READ" for name in names)
+    if session.is_mariadb:
+        session.execute(f"{statement} WAIT {TABLE_LOCK_SECONDS}")
+        return
+    # MySQL has no WAIT clause. LOCK TABLES waits for the metadata lock of each table, and then for that of InnoDB.
+    session.post("SET SESSION " + ", ".join(f"{name} = {TABLE_LOCK_SECONDS}" for name, _ in LOCK_WAITS))
+    try:
+        session.execute(statement)
+    finally:
+        session.post("SET SESSION " + ", ".join(f"{name} = {seconds}" for name, seconds in LOCK_WAITS))

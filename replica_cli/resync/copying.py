@@ -368,7 +368,7 @@ def forget_dropped(
         facts = read_facts(primary)
         for record in waiting:
             # The position is read first: a table that is created after the check below is created after this position.
-            position = visible_position(primary, facts)
+            position = visible_position(primary, facts, stop)
             if read_table(primary, record.name) is not None:
                 continue
             target = settings.selection.target(record.name)

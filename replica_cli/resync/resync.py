@@ -10,11 +10,13 @@ import logging
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.joining import JoinLost
 from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.core.attempts import CHANGED_RECORD_SECONDS
 from replica_cli.core.errors import (
     ApplyRefused,
     Drift,
@@ -46,7 +48,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.resync.catchup import TableCatchup
 from replica_cli.resync.copying import ask_for_copies, copy_to_the_end
 from replica_cli.resync.handoff import Handoff
-from replica_cli.retry import delay_after
+from replica_cli.retry import delay_after, reconnect_delay, repeating
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
@@ -197,42 +199,48 @@ class TableResync:
                 schema=name.schema, table=name.table, position=position)  # fmt: skip
 
     def _run(self) -> None:
-        while not self._end.is_set and self._error is None:
-            try:
-                self._copy_and_catch_up()
-            except Interrupted:
-                return
-            except ReplicaError as error:
-                self._handle(error)
-            except Exception as error:  # noqa: BLE001 - the outermost function of a thread: the stream raises it
-                self._error = Panic(f"{type(error).__name__} during a re-sync", error=error)
-                self._error.__cause__ = error
-            else:
-                self._has_ended.set()
-                return
-            finally:
-                self._handoff.withdraw()
+        try:
+            repeating(self._handle, self._end.wait)(self._attempt)
+        except Interrupted:
+            pass
+        except ReplicaError as error:
+            self._error = error
+        except Exception as error:  # noqa: BLE001 - the outermost function of a thread: the stream raises it
+            self._error = Panic(f"{type(error).__name__} during a re-sync", error=error)
+            self._error.__cause__ = error
+        else:
+            self._has_ended.set()
 
-    def _handle(self, error: ReplicaError) -> None:
-        """Do what an error needs before the next attempt, or leave the error to the stream."""
+    def _attempt(self) -> None:
+        try:
+            if not self._end.is_set:
+                self._copy_and_catch_up()
+        finally:
+            self._handoff.withdraw()
+
+    def _handle(self, error: Exception) -> float:
+        """Do what an error needs before the next attempt. Return the seconds to wait for it.
+
+        Raises:
+            Exception: the error that ends the re-sync, and that the stream raises.
+
+        """
         if isinstance(error, TableChangedInWindow):
-            self._request_copy(error.tables, error.message)
-        elif isinstance(error, PositionLost):
-            self._request_copy(self._catching_up, error.message)
-        elif isinstance(error, JoinLost):
+            return self._request_copy(error.tables, error.message)
+        if isinstance(error, PositionLost):
+            return self._request_copy(self._catching_up, error.message)
+        if isinstance(error, JoinLost):
             # A changed record is read again. If another process took over, the stream notices it too.
-            self._end.wait(1.0)
-        elif isinstance(error, PreparedTransactionOverlap):
+            return CHANGED_RECORD_SECONDS
+        if isinstance(error, PreparedTransactionOverlap):
             self._request_copy(self._catching_up, error.message)
-            self._error = self._error or error
         elif isinstance(error, ServerError) and isinstance(action := self._action_for(error), Reconnect):
             log(
                 logger, logging.WARNING, Tag.WARN, "the re-sync waits: %s", error.message,
                 instance=self._server.name,
             )  # fmt: skip
-            self._end.wait(max(1.0, delay_after(action.attempt, self._settings.retry)))
-        else:
-            self._error = error
+            return reconnect_delay(action.attempt, self._settings.retry)
+        raise error
 
     def _action_for(self, error: ReplicaError) -> Action:
         self._history = self._history.with_error(error, time.monotonic())
@@ -249,14 +257,14 @@ class TableResync:
             store = TableStore(session, self._settings.state_schema, self._server.name)
             if any(r.state in UNFINISHED for r in self._records(store)):
                 self._copy(store)
-            while not self._end.is_set:
-                group = _of_one_start(self._records(store))
-                if not group:
-                    return
-                try:
-                    self._catch_up(group)
-                except ApplyRefused as error:
-                    self._handle_failure(store, error)
+            repeating(partial(self._handle_failure, store), self._end.wait)(partial(self._catch_up_all, store))
+
+    def _catch_up_all(self, store: TableStore) -> None:
+        while not self._end.is_set:
+            group = _of_one_start(self._records(store))
+            if not group:
+                return
+            self._catch_up(group)
 
     def _records(self, store: TableStore) -> list[TableRecord]:
         return [r for r in store.load().values() if r.name in self._names and r.state in NOT_STREAMED]
@@ -309,12 +317,18 @@ class TableResync:
         )
         self._catchup.run()
 
-    def _handle_failure(self, store: TableStore, error: ApplyRefused) -> None:
-        """Try a table again from its saved position. Quarantine it if it keeps failing."""
-        table = error.table
-        if table is None:
+    def _handle_failure(self, store: TableStore, error: Exception) -> float:
+        """Do what the failure of a table needs before the next attempt. Return the seconds to wait for it.
+
+        The table is tried again from its saved position, and is quarantined if it keeps failing.
+
+        Raises:
+            Exception: the error, if it is not the failure of a table, or if the failure ends the stream.
+
+        """
+        if not isinstance(error, ApplyRefused) or error.table is None:
             raise error
-        action = self._action_for(error)
+        table, action = error.table, self._action_for(error)
         if not isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
             raise error
         log(
@@ -324,11 +338,12 @@ class TableResync:
         )  # fmt: skip
         match action:
             case CopyAgain():
-                self._request_copy((table,), error.message)
+                return self._request_copy((table,), error.message)
             case RetryTable():
-                self._end.wait(delay_after(action.count, self._settings.retry))
+                return delay_after(action.count, self._settings.retry)
             case Quarantine():
                 self._quarantine(store, [table], error.message)
+                return 0.0
             case Stop():
                 raise ApplyRefused(error.message, hint=error.hint)
 
@@ -365,20 +380,17 @@ class TableResync:
             instance=self._server.name,
         )
 
-    def _request_copy(self, names: Sequence[TableName], reason: str) -> None:
-        """Request a new copy of tables, then wait before the next attempt."""
+    def _request_copy(self, names: Sequence[TableName], reason: str) -> float:
+        """Request a new copy of tables. Return the seconds to wait before it."""
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again: %s", ", ".join(map(str, names)), reason,
             instance=self._server.name)  # fmt: skip
-        try:
-            with connect(self._server, self._settings.network) as session:
-                self._guard.check(session)
-                store = TableStore(session, self._settings.state_schema, self._server.name)
-                ask_for_copies(self._settings, store, names, reason)
-        except ReplicaError as error:
-            self._error = error
+        with connect(self._server, self._settings.network) as session:
+            self._guard.check(session)
+            store = TableStore(session, self._settings.state_schema, self._server.name)
+            ask_for_copies(self._settings, store, names, reason)
         # A table may be altered all the time, or the reason may not go away: wait longer each time.
         self._copies += 1
-        self._end.wait(delay_after(self._copies, self._settings.retry))
+        return delay_after(self._copies, self._settings.retry)
 
 
 def _of_one_start(records: Sequence[TableRecord]) -> list[TableRecord]:

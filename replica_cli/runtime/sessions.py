@@ -12,6 +12,7 @@ from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
 from replica_cli.checkpoint.tables import TableStore
 from replica_cli.checkpoint.uncompared import UncomparedStore
+from replica_cli.core.attempts import WRITER_LOCK_SECONDS
 from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import closing_on_error, connect
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-
-# How long a process waits for the writer's lock at its start.
-LOCK_PATIENCE_SECONDS = 10.0
 
 
 def prepare_to_apply(writer: Session, facts: ServerFacts) -> None:
@@ -100,7 +98,7 @@ class SecondarySessions:
             work = work_of(settings.primary, settings.selection)
             lock = WriterLock(writer, settings.state_schema, server.name, work=work)
             # The server notices that a process was killed when its running statement ends: wait a moment for that.
-            lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
+            lock.acquire(WRITER_LOCK_SECONDS, former=former, stop=stop)
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
         key = (settings.state_schema, server.name)

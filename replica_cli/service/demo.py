@@ -182,7 +182,7 @@ class _Demo:
         self._note("both copies are made; streaming while the customers go on")
         self._pause(stream, self._request.seconds / 2)
         with primary.session() as session:
-            self._note(f"on the primary: {add_column(session)}")
+            self._note(f"on the primary: {add_column(session, self._heard.token)}")
         self._pause(stream, self._request.seconds / 2)
         counts = writer.stop()
         self._note(

@@ -16,6 +16,7 @@ from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock, work_of
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableStore
+from replica_cli.core.attempts import WRITER_LOCK_SECONDS
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.transfer import CopyReport, TransferPlan, TransferReport
@@ -35,7 +36,6 @@ from replica_cli.runtime.preflight import (
     log_warnings,
     warnings_of,
 )
-from replica_cli.runtime.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.service.ask_each import ask_each
 from replica_cli.service.requested_copies import Told
@@ -206,7 +206,7 @@ def _resume(
     with connect(server, settings.network) as session:
         lock = _make_lock(session, settings, server)
         try:
-            lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
+            lock.acquire(WRITER_LOCK_SECONDS, former=former, stop=stop)
         except LockHeld as error:
             raise Fenced(
                 f"{error.message}: it took over while this process was frozen or cut off",

@@ -58,6 +58,7 @@ def supervise(
         if stop.is_set and stopping_since is None:
             stopping_since = time.monotonic()
             reporter.on_stopping(draining_text(heard, _ABORT_SECONDS))
+            _give_restarts_up(workers)
             _send_all(workers, STOP)
         if stopping_since is not None and not has_aborted and (stop.must_abort or _is_late(stopping_since)):
             has_aborted = True
@@ -76,9 +77,17 @@ def supervise(
         stopped.log_due(worker.report for worker in workers if worker.report is not None)
 
 
+def _give_restarts_up(workers: Sequence[WorkerHandle]) -> None:
+    """Report the workers that wait for their restart when a stop comes as stopped: there is nothing to drain."""
+    for worker in workers:
+        if worker.report is None and worker.pipe is None:
+            worker.report = _stopped(worker)
+
+
 def _start_if_due(worker: WorkerHandle, stop: StopToken) -> None:
     if worker.report is None and worker.pipe is None:
         if stop.is_set:
+            # It died after the stop, instead of draining.
             worker.report = report_of_dead_worker(worker)
         elif time.monotonic() >= worker.start_at:
             worker.start()
@@ -136,6 +145,11 @@ def _rolled_back(worker: WorkerHandle) -> WorkerReport:
         logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
         instance=status.instance, position=status.position,
     )  # fmt: skip
+    return _stopped(worker)
+
+
+def _stopped(worker: WorkerHandle) -> WorkerReport:
+    status = worker.status
     return WorkerReport(
         status.instance, Phase.STOPPED, status.position, status.rows_total, status.transactions_total,
         status.skipped_rows, status.reconnects, status.quarantined,

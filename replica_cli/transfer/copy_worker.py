@@ -19,9 +19,8 @@ from replica_cli.mysql.errnos import (
     ServerError,
     is_of_table,
 )
-from replica_cli.mysql.snapshots import table_snapshot, visible_position
+from replica_cli.mysql.snapshots import lock_tables, table_snapshot, visible_position
 from replica_cli.retry import delay_after
-from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
 from replica_cli.transfer.lock_waits import LockWaits
 from replica_cli.transfer.make_tables import add_deferred_keys, make_table
@@ -249,8 +248,10 @@ class CopyWorker:
     def _snapshot(self, group: tuple[TableCopy, ...], reader: Session) -> AbstractContextManager[Position]:
         """Return the context in which the rows of the tables do not change for the reader."""
         if group[0].definition.needs_lock:
-            return locked_table(reader, self._facts, group[0].name)
-        return table_snapshot(reader, self._connections.primary, self._facts, [table.name for table in group])
+            return locked_table(reader, self._facts, group[0].name, self._stop)
+        return table_snapshot(
+            reader, self._connections.primary, self._facts, [table.name for table in group], self._stop
+        )
 
     def _fill_whole(self, table: TableCopy, reader: Session, position: Position) -> None:
         self._check_definition(table)
@@ -408,7 +409,7 @@ class CopyWorker:
                 f"{table.name}: altered {restarts} times while it was copied", hint="copy it when its DDL is over"
             )
         self._log(logging.INFO, "%s: its copy begins again, as the table was altered on the primary", table.name)
-        table.start_at(visible_position(self._connections.primary, self._facts))
+        table.start_at(visible_position(self._connections.primary, self._facts, self._stop))
         if gone_since(self._connections.primary, [table.name]):
             # It may have gone before the position, and then no later event in the log says that. It must be planned
             # again.
@@ -456,9 +457,9 @@ class CopyWorker:
 
 
 @contextmanager
-def locked_table(reader: Session, facts: ServerFacts, name: TableName) -> Iterator[Position]:
+def locked_table(reader: Session, facts: ServerFacts, name: TableName, stop: StopToken) -> Iterator[Position]:
     """Hold the table's read lock while the context lasts, because its engine has no snapshots."""
-    reader.execute(f"LOCK TABLES {quote_table(name)} READ")
+    lock_tables(reader, [name], stop)
     try:
         yield current_position(reader, facts)
     finally:

@@ -48,11 +48,8 @@ def begin_copy(
     """
 
     def read_start() -> tuple[Position | None, SchemaChanges, frozenset[TableName]]:
-        start = (
-            visible_position(primary, facts)
-            if plan.starts_position or any(table.copies_from_start for table in copies)
-            else None
-        )
+        needs_start = plan.starts_position or any(table.copies_from_start for table in copies)
+        start = visible_position(primary, facts, stop) if needs_start else None
         if plan.starts_position:
             return start, find_schema_changes(primary, plan, stop), frozenset()
         return start, SchemaChanges(), gone_since(primary, [table.name for table in copies if table.copies_from_start])

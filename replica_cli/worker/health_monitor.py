@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.schema import state_tables
+from replica_cli.core.attempts import QUIET_SECONDS
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
@@ -18,7 +19,6 @@ from replica_cli.core.wording import copy_text, duration, phase_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
-from replica_cli.worker.messages import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -66,7 +66,7 @@ from replica_cli.resync.copying import (
     copy_what_is_missing,
     is_on_neither_side,
 )
-from replica_cli.retry import delay_after
+from replica_cli.retry import delay_after, reconnect_delay, repeating
 from replica_cli.runtime.broken_state import explained, position_row_lost
 from replica_cli.runtime.preflight import check_before_start
 from replica_cli.runtime.primary_session import PrimarySession
@@ -131,18 +131,24 @@ class Worker:
         """Copy and stream, and return how it ended. Never raises a ReplicaError: a failure is part of the report."""
         started = time.monotonic()
         failure: ReplicaError | None = None
-        while not self._stop.is_set:
-            try:
-                self._connect_and_run()
-            except Interrupted:
-                break
-            except Exception as error:  # noqa: BLE001 - after a bug one more attempt, from the saved position
-                failure = self._handle(self._explain(error))
-                if failure is not None:
-                    break
-            else:
-                break
+        try:
+            repeating(self._handle, self._rest)(self._attempt)
+        except Interrupted:
+            pass  # a stop is not a failure
+        except ReplicaError as error:
+            failure = error
         return self._report(failure, time.monotonic() - started)
+
+    def _attempt(self) -> None:
+        if not self._stop.is_set:
+            self._connect_and_run()
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait before the next attempt. Return True if a stop was requested."""
+        is_stopped = self._stop.wait(seconds)
+        if seconds:
+            self._board.set(message="")  # it said what the worker waits for
+        return is_stopped
 
     def _explain(self, error: Exception) -> ReplicaError:
         """Return an error as a ReplicaError.
@@ -384,15 +390,32 @@ class Worker:
                 transaction_position=transaction_position,
             )
 
-    def _handle(self, error: ReplicaError) -> ReplicaError | None:
-        """Do what an error needs before the next attempt. Return the error if it ends the worker, else None."""
+    def _handle(self, raised: Exception) -> float:
+        """Do what an error needs before the next attempt. Return the seconds to wait for it.
+
+        Raises:
+            ReplicaError: the error that ends the worker.
+
+        """
+        if isinstance(raised, Interrupted):
+            raise raised
+        error = self._explain(raised)
         self._must_be_exact = False
         while True:
             try:
-                return self._do(self._action_for(error), error)
+                action = self._action_for(error)
+                if isinstance(error, ApplyRefused) and isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
+                    self._log_attempt(error, action.count, action.limit)
+                if isinstance(action, Stop):
+                    break
+                return self._do(action, error)
+            except Interrupted:
+                raise
             except ReplicaError as next_error:
-                # What the error needs failed itself, for example because the secondary cannot be reached.
+                # What the error needs failed itself, for example because the secondary cannot be reached. That is not
+                # tried again here: the worker does what the new error needs.
                 error = next_error
+        raise self._final(error)
 
     def _action_for(self, error: ReplicaError) -> Action:
         # A standby that was slower than another one waits again.
@@ -424,10 +447,8 @@ class Worker:
         if is_on_neither_side(self._settings, self._server, table):
             raise TableChangedInWindow((table,), "is on neither server any more")
 
-    def _do(self, action: Action, error: ReplicaError) -> ReplicaError | None:
-        """Do what the policy says; return the error if the worker ends. Raises what fails meanwhile."""
-        if isinstance(error, ApplyRefused) and isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
-            self._log_attempt(error, action.count, action.limit)
+    def _do(self, action: Action, error: ReplicaError) -> float:
+        """Do what the policy says; return the seconds to wait before the next attempt. Raises what fails meanwhile."""
         match action:
             case Repeat():
                 if isinstance(error, LockLost):
@@ -435,17 +456,15 @@ class Worker:
                 self._must_be_exact = action.diagnoses
                 self._must_copy_first = self._must_copy_first or action.copies_first
             case Reconnect():
-                self._reconnect(error, action)
+                return self._reconnect(error, action)
             case WaitForLock():
-                self._wait_for_lock(error)
+                return self._wait_for_lock(error)
             case RetryTable():
                 if isinstance(error, ApplyRefused) and error.table is not None:
-                    self._stop.wait(delay_after(action.count, self._settings.retry))
+                    return delay_after(action.count, self._settings.retry)
             case CopyAgain() | Quarantine():
                 self._give_tables_up(error, action)
-            case Stop():
-                return self._final(error)
-        return None
+        return 0.0
 
     def _log_attempt(self, error: ApplyRefused, count: int, limit: int) -> None:
         """Log a failed attempt. An error that ends the worker at once is logged by the report of its end alone."""
@@ -469,8 +488,11 @@ class Worker:
             return ApplyRefused(error.message, hint=copy_advice(tables))
         return error
 
-    def _wait_for_lock(self, error: ReplicaError) -> None:
-        """Wait before a statement is tried again that another connection of the secondary keeps from running."""
+    def _wait_for_lock(self, error: ReplicaError) -> float:
+        """Report that another connection of the secondary keeps a statement from running.
+
+        Return the seconds to wait before the next attempt at it.
+        """
         table = error.table if isinstance(error, LockWait) else None
         position = error.position if isinstance(error, LockWait) else None
         log(
@@ -480,8 +502,7 @@ class Worker:
         )  # fmt: skip
         # The connection works, only the batch waits.
         self._board.set(phase=Phase.STREAMING, message=error.message)
-        self._stop.wait(delay_after(self._patience.attempts, self._settings.retry))
-        self._board.set(message="")
+        return delay_after(self._patience.attempts, self._settings.retry)
 
     def _give_tables_up(self, error: ReplicaError, action: CopyAgain | Quarantine) -> None:
         """Record that tables are copied again, or quarantine them, so that the stream goes on with the others."""
@@ -553,13 +574,12 @@ class Worker:
         else:
             quarantine(sessions.stores.tables, [record], instance=self._server.name)
 
-    def _reconnect(self, error: ReplicaError, action: Reconnect) -> None:
-        """Wait before the worker connects again; a stop waits for nothing."""
+    def _reconnect(self, error: ReplicaError, action: Reconnect) -> float:
+        """Report that the worker connects again. Return the seconds to wait before; a stop waits for nothing."""
         if self._stop.is_set:
             self._log_rolled_back(error)
-            return
-        seconds = float(action.attempt) if action.is_quick else delay_after(action.attempt, self._settings.retry)
-        seconds = max(1.0, min(seconds, self._settings.retry.delay_limit))
+            return 0.0
+        seconds = reconnect_delay(action.attempt, self._settings.retry)
         log(
             logger, logging.WARNING, Tag.RETRY if action.clears else Tag.RECONNECT,
             "waits until the error clears, attempt %d in %.0f s: %s" if action.clears else "attempt %d in %.0f s: %s",
@@ -570,8 +590,7 @@ class Worker:
             phase=Phase.RECONNECTING, message=error.message, reconnects=self._board.status.reconnects + 1,
             lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0,
         )  # fmt: skip
-        self._stop.wait(seconds)
-        self._board.set(message="")
+        return seconds
 
     def _log_rolled_back(self, error: ReplicaError) -> None:
         """Log what a stop rolled back: if a batch takes too long, the stop ends the connections."""

@@ -142,6 +142,21 @@ def test_each_kind_of_drift(pair: Pair, change: str, where: str, severity: str) 
     assert pair.check().differences == ()
 
 
+def test_a_check_with_the_name_of_a_column_is_replaced_where_it_belongs(pair: Pair) -> None:
+    table = "CREATE TABLE {s}.%s (id INT PRIMARY KEY, c INT%s, UNIQUE KEY c (c)%s)"
+    of_column, of_table = (" CHECK (c <> 7)", ""), ("", ", CONSTRAINT c CHECK (c > 0)")
+    none = ("", "")
+    cases = {"a": (none, of_table), "b": (none, of_column), "d": (of_column, of_table), "e": (of_table, of_column)}
+    pair.make(
+        tuple(table % (name, *ours) for name, (ours, _) in cases.items()),
+        tuple(table % (name, *theirs) for name, (_, theirs) in cases.items()),
+    )
+    pair.repair(pair.check())
+    assert pair.check().differences == ()
+    for name in cases:
+        assert lines(pair.secondary, pair.target, name) == lines(pair.primary, pair.schema, name)
+
+
 def test_an_extra_table_is_only_named(pair: Pair) -> None:
     pair.make((PLAIN,), (PLAIN, "CREATE TABLE {s}.`x``\ny` (id INT)"))
     report = pair.check()

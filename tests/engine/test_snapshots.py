@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.errors import PrimaryError
-from replica_cli.core.settings import Network
+from replica_cli.core.settings import Network, Retry
 from replica_cli.core.table import TableName
 from replica_cli.mysql import snapshots
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -90,7 +90,7 @@ def test_it_is_exact_while_files_begin_and_others_ask_for_the_status(
     server_factory: ServerFactory, version: str, monkeypatch: pytest.MonkeyPatch, *, is_locked: bool
 ) -> None:
     if is_locked:
-        monkeypatch.setattr(snapshots, "_settled_position", lambda _: None)
+        monkeypatch.setattr(snapshots, "_settled_position", lambda *_: None)
     server = server_factory("mariadb", version, max_binlog_size=16384)
     first = load_context(server)
     work = (add_row, add_row, add_row, ask_for_status, ask_for_status, XaWriter())
@@ -152,8 +152,9 @@ def prepare_xa(session: Session) -> None:
 
 @BOTH
 def test_a_prepared_transaction_that_was_left_keeps_no_other_table_from_being_read(
-    server_factory: ServerFactory, version: str
+    server_factory: ServerFactory, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(snapshots, "_LOCKING", Retry(attempts=2, delay=0.01))
     server = server_factory("mariadb", version)
     first = load_context(server)
     with server.session(database="d") as owner, server.session(database="d") as session, server.session() as locker:

@@ -116,9 +116,9 @@ def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_t
     plan = copier.plan(TransferMode.NEW, "t")
     copier.on_primary("ALTER TABLE t MODIFY COLUMN b VARCHAR(60)")
 
-    def dropped_before(session: Session, facts: ServerFacts) -> Position:
+    def dropped_before(session: Session, facts: ServerFacts, stop: StopToken) -> Position:
         copier.on_primary("DROP TABLE t")
-        return visible_position(session, facts)
+        return visible_position(session, facts, stop)
 
     monkeypatch.setattr(copy_worker, "visible_position", dropped_before)
     result = copier.run(plan)

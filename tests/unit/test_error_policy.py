@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from replica_cli.core.attempts import (
+    CHUNK_LOSSES_LIMIT,
+    KICK_SECONDS,
+    KICKS_LIMIT,
+    REFUSALS_LIMIT,
+    UNKNOWN_ATTEMPTS,
+)
 from replica_cli.core.errors import (
     ApplyRefused,
     ConfigurationError,
@@ -25,11 +32,6 @@ from replica_cli.core.errors import (
 from replica_cli.core.names import TableName
 from replica_cli.core.position import Position
 from replica_cli.error_policy import (
-    CHUNK_LOSSES_LIMIT,
-    KICK_SECONDS,
-    KICKS_LIMIT,
-    REFUSALS_LIMIT,
-    UNKNOWN_ATTEMPTS,
     Action,
     ChunkHistory,
     CopyAgain,
@@ -134,7 +136,6 @@ def test_a_server_is_waited_for_as_long_as_the_user_wants() -> None:
     assert actions(*[LOST] * 100)[-1] == Reconnect(100)
     limited = Limits(reconnects=3, table_failures=3, chunk_attempts=4)
     assert actions(LOST, LOST, LOST, limits=limited) == [Reconnect(1), Reconnect(2), Stop()]
-    assert [a.is_quick for a in actions(*[LOST] * 6) if isinstance(a, Reconnect)] == [True] * 5 + [False]
 
 
 def test_unknown_errors_are_counted_apart() -> None:

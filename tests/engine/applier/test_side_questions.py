@@ -12,9 +12,9 @@ import pymysql.connections
 import pytest
 
 from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.core.attempts import UNKNOWN_ATTEMPTS
 from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.core.status import TableState
-from replica_cli.error_policy import UNKNOWN_ATTEMPTS
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.runtime import heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
