@@ -20,7 +20,7 @@ from replica_cli.mysql.errnos import (
     is_of_table,
 )
 from replica_cli.mysql.snapshots import lock_tables, table_snapshot, visible_position
-from replica_cli.retry import delay_after
+from replica_cli.retry import delay_after, repeating
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
 from replica_cli.transfer.lock_waits import LockWaits
 from replica_cli.transfer.make_tables import add_deferred_keys, make_table
@@ -156,24 +156,31 @@ class CopyWorker:
         """Do the work; repeat it after an error that may go away."""
         history = ChunkHistory()
         limits = Limits(self._retry.reconnect_attempts, 0, self._retry.attempts)
-        while True:
-            before = self._commits
-            try:
-                self._connections.open_all()
-                return work()
-            except OtherModeNeeded as error:
-                # The reading session was cut, so the chunk is read again.
-                self._connections.close()
+        commits = self._commits
+
+        def attempt() -> None:
+            nonlocal commits
+            commits = self._commits
+            self._connections.open_all()
+            work()
+
+        def on_error(error: Exception) -> float:
+            nonlocal history
+            if not isinstance(error, OtherModeNeeded | ServerError):
+                raise error
+            # The connections are given up: an open transaction is rolled back with its connection, and the reading
+            # session was cut, so the chunk is read again. The progress row says what was committed.
+            self._connections.close()
+            if isinstance(error, OtherModeNeeded):
                 self._log(logging.INFO, "%s", error.message)
-            except ServerError as error:
-                # An open transaction is rolled back with its connection. The progress row says what was committed.
-                self._connections.close()
-                history = history.with_error(error, has_committed=self._commits > before)
-                if isinstance(copy_action_for(error, history, limits), Stop):
-                    raise
-                self._log(logging.WARNING, "trying again after: %s", error.message)
-                if self._stop.wait(delay_after(history.attempts, self._retry)):
-                    raise Interrupted("asked to stop while waiting to try again") from error
+                return 0.0
+            history = history.with_error(error, has_committed=self._commits > commits)
+            if isinstance(copy_action_for(error, history, limits), Stop):
+                raise error
+            self._log(logging.WARNING, "trying again after: %s", error.message)
+            return delay_after(history.attempts, self._retry)
+
+        repeating(on_error, self._stop.wait)(attempt)
 
     def _begin(self, table: TableCopy) -> None:
         secondary = self._connections.secondary

@@ -15,7 +15,7 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.blocking import what_blocks
 from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ServerError
 from replica_cli.mysql.session_settings import LOCK_WAITS
-from replica_cli.retry import lock_wait_slice
+from replica_cli.retry import lock_wait_slice, repeating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,33 +58,41 @@ class LockWaits:
             Interrupted: the result is not needed any more.
             ServerError: any other error of the work.
         """
-        attempts, waited, limit = 0, 0.0, self.endpoints.ddl_lock_wait
-        while True:
-            seconds = lock_wait_slice(attempts, waited, limit, self.endpoints.network.query_timeout / 2)
+        attempts, waited, seconds, began = 0, 0.0, 0, 0.0
+        limit, longest = self.endpoints.ddl_lock_wait, self.endpoints.network.query_timeout / 2
+
+        def attempt() -> None:
+            nonlocal seconds, began
+            seconds = lock_wait_slice(attempts, waited, limit, longest)
             session.post(f"SET SESSION lock_wait_timeout = {seconds}")
             began = time.monotonic()
-            try:
-                with self._watched(session, table):
-                    work()
-            except ServerError as error:
-                if self.is_over():
-                    raise Interrupted(f"{table}: stopped while a statement ran") from error
-                if error.errno != ER_LOCK_WAIT_TIMEOUT:
-                    raise
-                attempts, waited = attempts + 1, waited + min(time.monotonic() - began, seconds)
-                if limit and waited >= limit:
-                    raise LockWait(
-                        f"{table}: waited {duration(waited)} for a lock on the secondary: {error.message}",
-                        hint="`SHOW PROCESSLIST` on the secondary shows who uses the table",
-                        table=table,
-                    ) from error
-                log(
-                    logger, logging.WARNING, Tag.WARN, "%s: attempt %d got no lock after %s", table, attempts,
-                    duration(waited), instance=session.server.name,
-                )  # fmt: skip
-            else:
-                session.post(f"SET SESSION lock_wait_timeout = {dict(LOCK_WAITS)['lock_wait_timeout']}")
-                return
+            with self._watched(session, table):
+                work()
+
+        def on_error(error: Exception) -> float:
+            nonlocal attempts, waited
+            if not isinstance(error, ServerError):
+                raise error
+            if self.is_over():
+                raise Interrupted(f"{table}: stopped while a statement ran") from error
+            if error.errno != ER_LOCK_WAIT_TIMEOUT:
+                raise error
+            attempts, waited = attempts + 1, waited + min(time.monotonic() - began, seconds)
+            if limit and waited >= limit:
+                raise LockWait(
+                    f"{table}: waited {duration(waited)} for a lock on the secondary: {error.message}",
+                    hint="`SHOW PROCESSLIST` on the secondary shows who uses the table",
+                    table=table,
+                ) from error
+            log(
+                logger, logging.WARNING, Tag.WARN, "%s: attempt %d got no lock after %s", table, attempts,
+                duration(waited), instance=session.server.name,
+            )  # fmt: skip
+            return 0.0
+
+        # Each attempt waits in the server, so there is no wait between two attempts.
+        repeating(on_error, lambda _: False)(attempt)
+        session.post(f"SET SESSION lock_wait_timeout = {dict(LOCK_WAITS)['lock_wait_timeout']}")
 
     @contextlib.contextmanager
     def _watched(self, session: Session, table: TableName) -> Iterator[None]:
