@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.time_zones import Ask
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
@@ -87,6 +88,7 @@ def make_applier(
     decisions_class: type[DdlDecisions] = DdlDecisions,
     prefers_sql: bool = False,
     prefetch: Prefetch | None = None,
+    positions: CommitPosition | None = None,
 ) -> Applier:
     """Return an applier that goes on from the saved position.
 
@@ -106,6 +108,7 @@ def make_applier(
         decisions_class: decides about DDL statements.
         prefers_sql: use row images only for rows that SQL cannot write.
         prefetch: reads rows ahead; the caller stops it.
+        positions: what each commit advances, None for the position row of the stream.
 
     """
     selection = settings.selection
@@ -147,6 +150,7 @@ def make_applier(
         prepared=_prepared(settings, sessions, writer, primary_facts),
         definitions=definitions,
         stores=sessions.stores,
+        positions=positions or sessions.stores.positions,
         windows=windows,
         batching=settings.batching,
         retry=settings.retry,

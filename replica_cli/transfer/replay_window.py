@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableRecord, TableStore
-from replica_cli.core.status import TableState
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import EndedCopy, NewCopy, TableRecord
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.snapshots import visible_position
 from replica_cli.side_by_side import side_by_side
@@ -57,7 +57,7 @@ def begin_copy(
     (start, changes, gone), _ = side_by_side(read_start, partial(_make_schemas, secondary, plan))
     _apply_schema_changes(secondary, plan, copies, changes, waits)
     fresh = [table for table in copies if table.copies_from_start]
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
     if not plan.starts_position:
         _keep_reasons(plan, copies, tables.load())
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
@@ -68,9 +68,6 @@ def begin_copy(
         positions.make_room(plan.source_identity, plan.origin.selection)
         start_statement = positions.start_statement(start, plan.source_identity, plan.origin.selection)
         first_statements = [start_statement, tables.forget_all_statement(), progress.forget_all_statement()]
-    added_records = [
-        TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(changes.added)
-    ]
     for table in fresh:
         # A table that is read whole starts at the position of its own snapshot, which is opened later.
         table.start_at(None if table.reads_whole else start)
@@ -79,17 +76,11 @@ def begin_copy(
             # again.
             table.start_at(None)
             table.repeat_later()
-    states = (TableState.COPYING if table.start else TableState.PENDING for table in fresh)
-    records = [
-        *added_records,
-        *(
-            TableRecord(table.name, state, table.start, reason=table.reason)
-            for table, state in zip(fresh, states, strict=True)
-        ),
-    ]
+    new = [NewCopy(name, "made while the copy was planned") for name in sorted(changes.added)]
+    new += [NewCopy(table.name, table.reason, table.start) for table in fresh]
     if not plan.starts_position:
-        progress.forget(*(record.name for record in records))
-    tables.save_and_commit(records, first_statements)
+        progress.forget(*(copy.name for copy in new))
+    tables.begin_copies(new, first_statements)
     return start, changes.added
 
 
@@ -126,15 +117,15 @@ def begin_table(secondary: Session, plan: CopyPlan, table: TableCopy, ranges: tu
     """Write the table's record and its ranges in one transaction. Its former progress must be deleted before."""
     table.note_progress()
     store_arguments = (plan.state_schema, plan.instance)
-    record = TableRecord(table.name, TableState.COPYING, table.start, reason=table.reason)
-    save = TableStore(secondary, *store_arguments).save_statement(record)
+    copy = NewCopy(table.name, table.reason, table.start)
+    started = TableLifecycle(secondary, *store_arguments).copy_started_statement(copy)
     begin = ProgressStore(secondary, *store_arguments).begin_statement(table.name, table.definition.fingerprint, ranges)
-    secondary.execute_as_one([save, begin])
+    secondary.execute_as_one([started, begin])
 
 
 def reset_repeated(secondary: Session, plan: CopyPlan, copies: list[TableCopy]) -> None:
     """Reset the state and progress of tables that must be copied again."""
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
     secondary.begin()
     repeated = [table for table in copies if table.must_repeat]
@@ -142,7 +133,7 @@ def reset_repeated(secondary: Session, plan: CopyPlan, copies: list[TableCopy]) 
         table.discard_result()
     progress.forget(*(table.name for table in repeated))
     altered = "altered while it was copied"
-    tables.save_and_commit([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in repeated])
+    tables.begin_copies([NewCopy(table.name, table.reason or altered) for table in repeated])
 
 
 def close_tables(
@@ -159,19 +150,19 @@ def close_tables(
     If the stream has passed the start of a table meanwhile (the plan has `needs_catch_up`, or `saved` is later),
     the table still needs a catch-up.
     """
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
     secondary.begin()
     progress.forget(*(table.name for table in copies))
-    records = []
+    ended = []
     for table in copies:
         if table.start is None:  # gone from the primary before its copy began: another run copies it
             continue
         # A snapshot shows one moment, so no change in the log overlaps with it.
         window_end = table.start if table.reads_whole else end
-        state = TableState.JOINING if plan.needs_catch_up or _is_passed(table.start, saved) else TableState.COPIED
-        records.append(TableRecord(table.name, state, table.start, window_end, row_count=row_counts.get(table.name, 0)))
-    tables.save_and_commit(records)
+        must_catch_up = plan.needs_catch_up or _is_passed(table.start, saved)
+        ended.append(EndedCopy(table.name, table.start, window_end, row_counts.get(table.name, 0), must_catch_up))
+    tables.end_copies(ended)
 
 
 def _is_passed(start: Position, saved: SavedPosition | None) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reporter import SilentReporter
 from replica_cli.core.requests.transfer import TransferMode, TransferRequest
@@ -21,6 +22,7 @@ from replica_cli.service.transfer import MadePlan, plan_transfer, run_transfer
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import PlanChanged
 from tests.engine.copier import SIMPLE, Copier
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +116,7 @@ def test_a_state_that_changes_after_the_plan_is_seen(
     assert run(settings, make(settings)).failure is None
     with copier.secondary.session() as session:
         record = TableRecord(TableName(copier.schema, "a"), TableState.PENDING)
-        TableStore(session, settings.state_schema, "db2").save(record)
+        put(TableLifecycle(session, settings.state_schema, "db2"), record)
     failure = run(settings, plans).failure
     assert failure is not None
     assert failure.code == "unfinished_transfer"
@@ -148,7 +150,7 @@ def test_tables_of_an_unfinished_copy_are_replaced_without_having_been_shown(
         # The rows are those of a copy that ran until now.
         session.execute(f"INSERT INTO {copier.schema}.b VALUES (7, 7, 'old')")
         record = TableRecord(TableName(copier.schema, "b"), TableState.COPYING)
-        TableStore(session, settings.state_schema, "db2").save(record)
+        put(TableLifecycle(session, settings.state_schema, "db2"), record)
     assert run(settings, plans).failure is None
     copier.compare()
 
@@ -184,6 +186,6 @@ def test_tables_that_a_stream_copies_are_compared_too(copier: Copier, settings: 
     assert plan.copy is not None
     with copier.secondary.session() as session:
         session.execute(f"INSERT INTO {copier.schema}.b VALUES (7, 7, 'mine')")
-        store = TableStore(session, settings.state_schema, "db2")
+        store = TableLifecycle(session, settings.state_schema, "db2")
         with pytest.raises(PlanChanged, match=f"{name}"):
             copying.try_out(settings, settings.secondaries[0], (name,), plan.copy, store=store, stop=StopToken())

@@ -259,7 +259,7 @@ def _plan_table(
     action = _action(definition, state, is_resumed=is_resumed)
     start, rows_copied, ranges = None, 0, 1
     if action in _RESUMED and record is not None and progress is not None:
-        start, rows_copied, ranges = record.start, progress.row_count, len(progress.ranges)
+        start, rows_copied, ranges = record.copy_start, progress.row_count, len(progress.ranges)
     elif key:
         most_ranges = min(settings.workers * 2, math.ceil(table.estimated_bytes / max(least_bytes, 1)))
         ranges = min(most_ranges, table.estimated_rows * 2 // SPLIT_ROWS)
@@ -285,7 +285,7 @@ def _action(definition: CopyDefinition, state: SecondaryState, *, is_resumed: bo
     if target not in state.targets:
         return TableAction.CREATE
     record, progress = state.records.get(name), state.progress.get(name)
-    has_begun = is_resumed and record is not None and record.start is not None
+    has_begun = is_resumed and record is not None and record.copy_start is not None
     if has_begun and progress is not None and _fits(progress, definition):
         if progress.is_verified:
             return TableAction.DONE

@@ -9,7 +9,7 @@ from replica_cli.checkpoint.layout import instances_of
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
-from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.names import TableName
 from replica_cli.core.status import UNFINISHED, TableState
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from replica_cli.checkpoint.progress import CopyProgress
-    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
@@ -67,7 +67,7 @@ def read_secondary_state(secondary: Session, state_schema: str, instance: str, s
     existing = existing_state_tables(secondary, state_schema)
     records, progress = {}, {}
     if {"table_status", "transfer_progress"} <= existing:
-        records = TableStore(secondary, state_schema, instance).load()
+        records = TableLifecycle(secondary, state_schema, instance).load()
         progress = ProgressStore(secondary, state_schema, instance).load()
     if "binlog_position" in existing and PositionStore(secondary, state_schema, instance).load() is not None:
         return SecondaryState(records, progress, has_position=True)
@@ -88,7 +88,7 @@ def is_unchanged(
     existing = existing_state_tables(secondary, state_schema)
     if not _STATE_TABLES.issubset(existing):
         return False
-    tables = TableStore(secondary, state_schema, instance)
+    tables = TableLifecycle(secondary, state_schema, instance)
     progress = ProgressStore(secondary, state_schema, instance)
     positions = PositionStore(secondary, state_schema, instance)
     answers = secondary.rows_of_each([tables.load_query, progress.load_query, positions.load_query])

@@ -9,8 +9,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from replica_cli.checkpoint.joining import JoinLost
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.catchup_position import JoinLost
+from replica_cli.checkpoint.table_records import QuarantineCause, TableRecord
 from replica_cli.core.errors import (
     ApplyRefused,
     Drift,
@@ -46,17 +46,17 @@ class Scene:
         self, patch: pytest.MonkeyPatch, errors: Iterable[Exception], policy: TableFailurePolicy | None = None
     ) -> None:
         self.errors = iter(errors)
-        self.records = {ITEMS: TableRecord(ITEMS, TableState.JOINING, start=START)}
+        self.records = {ITEMS: TableRecord(ITEMS, TableState.CATCHING_UP, copy_start=START)}
         self.copied: list[Sequence[TableName]] = []
         self.quarantined: list[TableName] = []
         self.waits: list[float] = []
         apply = Apply(table_failures=3, on_table_failure=policy or TableFailurePolicy.QUARANTINE)
         settings = Settings(PRIMARY, (SECONDARY,), Selection((("shop", "shop"),)), retry=Retry(delay=0.0), apply=apply)
         patch.setattr(module, "connect", lambda *_: nullcontext(Mock()))
-        patch.setattr(module, "TableStore", lambda *_: Mock(load=lambda: self.records))
+        store = Mock(load=lambda: self.records, quarantine=self._quarantine)
+        patch.setattr(module, "TableLifecycle", lambda *_: store)
         patch.setattr(module, "TableCatchup", lambda *_, **__: Mock(run=self._catch_up))
         patch.setattr(module, "ask_for_copies", lambda _settings, _store, names, _reason: self.copied.append(names))
-        patch.setattr(module, "quarantine", self._quarantine)
         self.guard = Mock()
         self.resync = TableResync(
             settings, SECONDARY, names=frozenset({ITEMS}), asked_by={}, server_id=2, token=1, guard=self.guard,
@@ -81,8 +81,8 @@ class Scene:
             raise error
         self.records = {}
 
-    def _quarantine(self, _store: object, records: Sequence[TableRecord], **_: object) -> None:
-        self.quarantined += [record.name for record in records]
+    def _quarantine(self, causes: Sequence[QuarantineCause], **_: object) -> None:
+        self.quarantined += [cause.name for cause in causes]
         self.records = {}
 
 

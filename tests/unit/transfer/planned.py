@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import CopyProgress, RangeProgress
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
 from replica_cli.core.table import Column, ForeignKey, Index, IndexColumn, TableDefinition, TableName
@@ -49,7 +49,7 @@ def definition(table: TableDefinition, fingerprint: str = "as it is now") -> Cop
 
 
 def record(table: str, state: TableState = TableState.COPYING, start: Position | None = START) -> TableRecord:
-    return TableRecord(name(table), state, start)
+    return TableRecord(name(table), state, copy_start=start)
 
 
 def progress(
