@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from replica_cli.cli.invocation import CommandContext
     from replica_cli.core.reports.transfer import TransferPlan
-    from replica_cli.service.transfer import MadePlan
+    from replica_cli.service.transfer import PlannedTransfer
 
 HELP = help_text(
     "Copy the tables to the secondaries",
@@ -117,7 +117,7 @@ def transfer(
     _run(invocation, run, made)
 
 
-def _run(invocation: Invocation, run: CommandContext, plans: tuple[MadePlan, ...]) -> None:
+def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransfer, ...]) -> None:
     from replica_cli.service.transfer import run_transfer  # noqa: PLC0415 - as above
 
     paint = invocation.paint(to_stderr=True)

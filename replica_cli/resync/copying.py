@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
@@ -137,7 +137,7 @@ def carry_out(
     plan: CopyPlan,
     *,
     stop: StopToken,
-    report: Callable[[TransferProgress], None],
+    report: Callable[[CopyProgress], None],
     guard: LockGuard,
 ) -> CopyResult:
     """Make the copy that was planned. The caller holds the writer's lock.
@@ -188,7 +188,7 @@ def copy_what_is_missing(
     *,
     store: TableLifecycle,
     stop: StopToken,
-    report: Callable[[TransferProgress], None],
+    report: Callable[[CopyProgress], None],
     guard: LockGuard,
 ) -> None:
     """Make or finish the copy that a stream needs before it can go on.
@@ -216,7 +216,7 @@ def copy_to_the_end(
     shown: ShownPlan | None = None,
     store: TableLifecycle,
     stop: StopToken,
-    report: Callable[[TransferProgress], None],
+    report: Callable[[CopyProgress], None],
     guard: LockGuard,
     resync_tables: frozenset[TableName] = frozenset(),
 ) -> CopyResult:

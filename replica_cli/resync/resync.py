@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.runtime.status_publisher import StatusPublisher
@@ -285,7 +285,7 @@ class TableResync:
         if self._must_stop_for_tables:
             raise error
 
-    def _publish(self, progress: TransferProgress) -> None:
+    def _publish(self, progress: CopyProgress) -> None:
         self._board.resyncing(progress)
 
     def _catch_up(self, group: Sequence[TableRecord]) -> None:

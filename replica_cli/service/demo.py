@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.requests.demo import DemoRequest
     from replica_cli.core.settings import Settings
-    from replica_cli.core.status import TransferProgress, WorkerStatus
+    from replica_cli.core.status import CopyProgress, WorkerStatus
     from replica_cli.sandbox.compare import TableComparison
     from replica_cli.supervisor.signals import Heard
 
@@ -60,7 +60,7 @@ class _Watch:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._newest: dict[str, WorkerStatus] = {}
-        self._transfers: dict[str, TransferProgress] = {}
+        self._transfers: dict[str, CopyProgress] = {}
 
     def on_status(self, status: WorkerStatus) -> None:
         with self._lock:
@@ -80,7 +80,7 @@ class _Watch:
         with self._lock:
             return tuple(self._newest.values())
 
-    def transfers(self) -> tuple[TransferProgress, ...]:
+    def transfers(self) -> tuple[CopyProgress, ...]:
         with self._lock:
             return tuple(self._transfers.values())
 

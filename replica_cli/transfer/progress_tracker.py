@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from replica_cli.core.status import (
     LISTED_TABLES_LIMIT,
     CopiedTable,
+    CopyProgress,
     CopyStatus,
     CopyStep,
     TableProgress,
     TableState,
-    TransferProgress,
 )
 from replica_cli.logs import Tag, log
 
@@ -49,9 +49,7 @@ class ProgressTracker:
     long, and no worker waits for it.
     """
 
-    def __init__(
-        self, plan: CopyPlan, *, report: Callable[[TransferProgress], None] | None, folder: Path | None
-    ) -> None:
+    def __init__(self, plan: CopyPlan, *, report: Callable[[CopyProgress], None] | None, folder: Path | None) -> None:
         self._lock = threading.Lock()
         self._instance = plan.instance
         self._tables = {
@@ -196,7 +194,7 @@ class ProgressTracker:
             self._file.write(tables, schema)
         return began + min((time.monotonic() - began) * _FILE_SHARE, _FILE_SECONDS)
 
-    def _snapshot(self, now: float) -> TransferProgress:
+    def _snapshot(self, now: float) -> CopyProgress:
         elapsed = now - self._started
         rate = self._copied / elapsed if elapsed > 0 else 0.0
         shown = (
@@ -206,7 +204,7 @@ class ProgressTracker:
         )
         tables = tuple(t if t.is_counted else replace(t, step_seconds=now - self._since(t, now)) for t in shown)
         totals = replace(self._totals, rows_per_second=rate, steps=tuple(t for t in tables if not t.is_counted))
-        return TransferProgress(
+        return CopyProgress(
             self._instance, tables, elapsed, rate, self._errors, self.position, totals, tuple(self._ended)
         )
 

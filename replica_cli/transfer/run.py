@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Retry, Server, TransferSettings
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
@@ -77,7 +77,7 @@ def run_copy(
     network: Network,
     retry: Retry,
     stop: StopToken,
-    report: Callable[[TransferProgress], None] | None = None,
+    report: Callable[[CopyProgress], None] | None = None,
     progress_folder: Path | None = None,
     guard: Callable[[Session], None] | None = None,
     ddl_lock_wait: float = 3600.0,

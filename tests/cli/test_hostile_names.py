@@ -36,7 +36,7 @@ from replica_cli.core.reports.transfer import (
 from replica_cli.core.requests.reset import ResetKind
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import LogFormat, Logging
-from replica_cli.core.status import Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopyProgress, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, close_logging, log, setup_logging
 from replica_cli.logs.graylog import _flat
@@ -134,7 +134,7 @@ def test_the_live_display_shows_names_as_they_are_written_and_not_as_markup(monk
     reporter = live.LiveReporter("title", is_colored=False)
     screen = Console(file=io.StringIO(), width=200, height=40, force_terminal=False)
     monkeypatch.setattr(reporter, "_console", screen)
-    progress = TransferProgress("db[/]", (TableProgress(f"[/]{EVIL}", 1, 2, state=TableState.COPYING),))
+    progress = CopyProgress("db[/]", (TableProgress(f"[/]{EVIL}", 1, 2, state=TableState.COPYING),))
     status = WorkerStatus("db[/]", Phase.TRANSFERRING, PLACE, message=EVIL, quarantined=(EVIL,), transfer=progress)
     reporter.on_status(status)
     reporter.on_note("db[/]", EVIL)

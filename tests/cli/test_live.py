@@ -17,7 +17,7 @@ from replica_cli.cli.output import above, frame
 from replica_cli.cli.output.live import LiveReporter
 from replica_cli.cli.output.progress import ProgressForm, progress_form
 from replica_cli.core.position import Position
-from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopyProgress, CopyStep, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.logs.display import DisplayFilter
 from tests.support.terminal import Screen
@@ -70,7 +70,7 @@ def copying() -> WorkerStatus:
     names = (*LONG, "sakila.film")
     copied = tuple(TableProgress(name, 114_000, 199_000, state=TableState.COPYING) for name in names)
     indexes = TableProgress("sakila.orders", 9, 9, state=TableState.COPYING, step=CopyStep.CHECKING, step_seconds=3)
-    progress = TransferProgress("db2", (*copied, indexes), 4.0, 28_500.0, position=PLACE)
+    progress = CopyProgress("db2", (*copied, indexes), 4.0, 28_500.0, position=PLACE)
     return WorkerStatus("db2", Phase.TRANSFERRING, PLACE, transfer=progress)
 
 

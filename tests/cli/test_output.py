@@ -22,12 +22,12 @@ from replica_cli.core.reports.stream import StreamReport, WorkerReport
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction, TransferPlan
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.status import (
+    CopyProgress,
     CopyStatus,
     CopyStep,
     Phase,
     TableProgress,
     TableState,
-    TransferProgress,
     WorkerStatus,
 )
 from replica_cli.core.table import TableName
@@ -154,7 +154,7 @@ def test_positions_in_json_have_null_for_unknown() -> None:
 
 
 def test_status_lines_keep_their_fields() -> None:
-    line = documents.status_line(WorkerStatus("db2", Phase.STREAMING, PLACE, transfer=TransferProgress("db2")))
+    line = documents.status_line(WorkerStatus("db2", Phase.STREAMING, PLACE, transfer=CopyProgress("db2")))
     assert list(line) == [
         "type", "time", "instance", "phase", "position", "lag_seconds", "seconds_since_event", "rows_per_second",
         "transactions_per_second", "rows_total", "rows_uncommitted", "transactions_total", "skipped_rows", "reconnects",
@@ -186,7 +186,7 @@ def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> No
     caplog.set_level(logging.INFO, logger="replica_cli")
     for rows in (0, 250):
         copying = TableProgress("shop.orders", rows, 1000, 0, TableState.COPYING)
-        progress = TransferProgress("db2", (copying,), now[0], 250.0)
+        progress = CopyProgress("db2", (copying,), now[0], 250.0)
         reporter.on_status(WorkerStatus("db2", Phase.TRANSFERRING, transfer=progress))
         now[0] += 1.0
     line = next(r for r in caplog.records if "25.0%" in r.getMessage())
@@ -209,7 +209,7 @@ def test_a_copy_is_told_in_a_few_numbers_and_never_as_done_before_it_is(caplog: 
     assert copy_text(CopyStatus.of((replace(rows, rows_estimated=None),), None)) == "0 of 1 table, 250 rows"
     caplog.set_level(logging.INFO, logger="replica_cli")
     LineReporter().on_status(
-        WorkerStatus("db2", Phase.TRANSFERRING, transfer=TransferProgress("db2", (passed, indexes), 1.0, 10.0))
+        WorkerStatus("db2", Phase.TRANSFERRING, transfer=CopyProgress("db2", (passed, indexes), 1.0, 10.0))
     )
     lines = [r.getMessage() for r in caplog.records]
     assert lines[:2] == ["99.0% 1200/1000 rows 0/s eta unknown", "building indexes for 2m10s, 500 rows copied"]
@@ -226,7 +226,7 @@ def test_a_status_line_tells_what_is_known_and_no_more() -> None:
     )
     ended = WorkerStatus("db2", Phase.STOPPED, PLACE, rows_total=7)
     assert status_text(ended) == "stopped at binlog.000042:1187 total 7 rows"
-    copied = WorkerStatus("db2", Phase.FINISHED, PLACE, transfer=TransferProgress("db2", ()))
+    copied = WorkerStatus("db2", Phase.FINISHED, PLACE, transfer=CopyProgress("db2", ()))
     assert status_text(copied) == "finished at binlog.000042:1187"
 
 

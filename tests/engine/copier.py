@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replica_cli.checkpoint.table_records import TableRecord
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.sandbox.server import SandboxServer
 
 SIMPLE = "(id INT PRIMARY KEY, a INT, b VARCHAR(50))"
@@ -66,12 +66,12 @@ class Copier:
         plan: CopyPlan,
         *,
         stop: StopToken | None = None,
-        report: Callable[[TransferProgress], None] | None = None,
+        report: Callable[[CopyProgress], None] | None = None,
         folder: Path | None = None,
     ) -> CopyResult:
         """Carry out a plan; `report` hears of it from the first row that is committed."""
 
-        def from_the_first_row(progress: TransferProgress) -> None:
+        def from_the_first_row(progress: CopyProgress) -> None:
             if report is not None and progress.rows_copied:
                 report(progress)
 

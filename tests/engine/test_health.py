@@ -18,7 +18,7 @@ from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Secret
-from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopyProgress, CopyStep, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.sandbox.process import free_port
 from replica_cli.service.position import show_positions
@@ -233,13 +233,13 @@ def test_a_copy_that_builds_indexes_for_long_moves_and_no_other_step_does(watche
         (CopyStep.PREPARING, 4.0, held, WARNING), (CopyStep.INDEXES, 4.0, held, WARNING),
     ):  # fmt: skip
         table = TableProgress(str(NAME), 5, 10, 0, TableState.COPYING, step, seconds, waits_for)
-        watched.beat(Phase.TRANSFERRING, transfer=TransferProgress("db1", (table,), 400.0, 1.0))
+        watched.beat(Phase.TRANSFERRING, transfer=CopyProgress("db1", (table,), 400.0, 1.0))
         watched.age("moved_at", 400)
         check = watched.check("stream-moving")
         assert check.level is level
         if waits_for:
             # Beside a stream as well.
-            watched.beat(Phase.CAUGHT_UP, transfer=TransferProgress("db1", (table,), 400.0, 1.0))
+            watched.beat(Phase.CAUGHT_UP, transfer=CopyProgress("db1", (table,), 400.0, 1.0))
             assert watched.check("stream-moving").level is level
             assert check.message == f"waiting for a lock on {NAME} for 4.0s ({held})"
 
@@ -261,7 +261,7 @@ def test_a_copy_is_told_from_the_state_alone_while_it_runs_and_after_it_was_kill
             progress.begin(name, "f", [before])
             session.execute(progress.advance_statement(name, before, after))
         progress.verify(names[1])
-    watched.beat(Phase.TRANSFERRING, transfer=TransferProgress("db1", told, 10.0, 29.0))
+    watched.beat(Phase.TRANSFERRING, transfer=CopyProgress("db1", told, 10.0, 29.0))
     check = watched.check("unfinished-transfer")
     # What is committed counts, not what was told a moment before.
     assert "1 of 3 tables, 290 of about 1250 rows (23%), 29 rows/s, ETA 33s" in check.message

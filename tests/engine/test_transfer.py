@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
     from replica_cli.transfer.planning.copy_definition import CopyDefinition, Origin
@@ -44,7 +44,7 @@ def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_pat
         "INSERT INTO bare VALUES (1, 'x'), (1, 'x'), (NULL, NULL), (1, 'x')",
         "CREATE TRIGGER noisy BEFORE INSERT ON big FOR EACH ROW SET NEW.a = 0",
     )
-    seen: list[TransferProgress] = []
+    seen: list[CopyProgress] = []
     plan = copier.plan()
     ways = {t.planned.name.table: t.planned.method for t in plan.tables}
     assert (ways["big"], ways["bare"]) == (CopyMethod.RANGES, CopyMethod.SNAPSHOT)
@@ -333,7 +333,7 @@ def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
     )
     altered = threading.Event()
 
-    def alter(_: TransferProgress) -> None:
+    def alter(_: CopyProgress) -> None:
         if not altered.is_set():
             altered.set()
             copier.on_primary("ALTER TABLE t DROP COLUMN b, ADD COLUMN c INT NOT NULL DEFAULT 7")

@@ -17,7 +17,7 @@ from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
@@ -34,7 +34,7 @@ def test_a_unique_value_that_moved_during_the_copy_goes_to_its_last_owner(copier
     copier.on_primary(UNIQUE, numbers("t", 20_000, "n, n, 'x'"))
     moved: list[int] = []
 
-    def move(_: TransferProgress) -> None:
+    def move(_: CopyProgress) -> None:
         if not moved:
             moved.append(1)
             copier.on_primary("UPDATE t SET u = 'free' WHERE id = 0", "UPDATE t SET u = '0' WHERE id = 19999")
@@ -62,7 +62,7 @@ def test_a_duplicate_on_a_still_primary_is_a_fault(copier: Copier) -> None:
 def test_a_writer_that_was_overtaken_stops(copier: Copier) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 20_000))
 
-    def overtake(_: TransferProgress) -> None:
+    def overtake(_: CopyProgress) -> None:
         with copier.secondary.session() as session:
             session.execute(f"UPDATE {copier.schema}_state.transfer_progress SET last_key = '(19000)'")
 

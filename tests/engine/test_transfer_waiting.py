@@ -18,7 +18,7 @@ from tests.engine.copier import SIMPLE, Copier, numbers
 from tests.support.command import wait_until
 
 if TYPE_CHECKING:
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
     from replica_cli.transfer.table_copy import TableCopy
@@ -41,7 +41,7 @@ class Copying:
         holder.begin()
         holder.rows(f"SELECT COUNT(*) FROM {copier.schema}.t")
         self.stop = StopToken()
-        self.told: list[TransferProgress] = []
+        self.told: list[CopyProgress] = []
         self.results: list[CopyResult] = []
         plan = copier.plan(TransferMode.NEW, "t", "other")
         servers = (copier.primary.address(name="primary"), copier.secondary.address(name="db2"))

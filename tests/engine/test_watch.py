@@ -15,7 +15,7 @@ from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.config.drift import accepted_drift
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
-from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopyProgress, CopyStep, Phase, TableProgress, TableState
 from replica_cli.core.table import TableName
 from replica_cli.health.columns import ColumnWatch
 from replica_cli.mysql.session import connect
@@ -104,7 +104,7 @@ def test_a_look_at_a_copy_or_a_pause_tells_what_it_does(  # noqa: PLR0917 - one 
 ) -> None:
     tables = tuple(TableProgress("shop.orders", 250, 1000, 0, TableState.COPYING, step, 9.0) for step in transfer or ())
     board = StatusPublisher("db1", lambda _: None)
-    board.set(phase=phase, transfer=TransferProgress("db1", tables, 1.0, 10.0) if transfer else None)
+    board.set(phase=phase, transfer=CopyProgress("db1", tables, 1.0, 10.0) if transfer else None)
     watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board)
     for _ in range(2):
         watch._log_checks([])

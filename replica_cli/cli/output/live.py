@@ -27,7 +27,7 @@ from replica_cli.logs.redaction import redact
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from replica_cli.core.status import TableProgress, TransferProgress, WorkerStatus
+    from replica_cli.core.status import CopyProgress, TableProgress, WorkerStatus
 
 _STYLES = {
     Phase.TRANSFERRING: "cyan",
@@ -119,7 +119,7 @@ class LiveReporter:
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
-    def _bars(self, instance: str, progress: TransferProgress, lines: int) -> list[RenderableType]:
+    def _bars(self, instance: str, progress: CopyProgress, lines: int) -> list[RenderableType]:
         copy = progress.status
         eta = copy.eta_seconds
         whole = "" if copy.rows_estimated is None else f" of about {units.count(copy.rows_estimated)}"

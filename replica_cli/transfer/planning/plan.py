@@ -39,7 +39,7 @@ from replica_cli.transfer.planning.secondary_state import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from replica_cli.checkpoint.progress import CopyProgress
+    from replica_cli.checkpoint.progress import TableRanges
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import TransferSettings
@@ -294,7 +294,7 @@ def _action(definition: CopyDefinition, state: SecondaryState, *, is_resumed: bo
     return TableAction.REPLACE if state.targets[target] else TableAction.FILL
 
 
-def _fits(progress: CopyProgress, definition: CopyDefinition) -> bool:
+def _fits(progress: TableRanges, definition: CopyDefinition) -> bool:
     """Return True if the progress is of the current definition, with keys of as many columns as the paging key."""
     keys = [key for r in progress.ranges for key in (r.last_key, r.high_key) if key is not None]
     width = len(definition.key.parts) if definition.key else 0

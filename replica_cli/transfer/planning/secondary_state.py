@@ -21,7 +21,7 @@ from replica_cli.sqlbuilder.chunks import source_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from replica_cli.checkpoint.progress import CopyProgress
+    from replica_cli.checkpoint.progress import TableRanges
     from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition
@@ -46,7 +46,7 @@ class SecondaryState:
     """
 
     records: Mapping[TableName, TableRecord] = field(default_factory=dict)
-    progress: Mapping[TableName, CopyProgress] = field(default_factory=dict)
+    progress: Mapping[TableName, TableRanges] = field(default_factory=dict)
     has_position: bool = False
     other_instances: tuple[str, ...] = ()
     targets: Mapping[TableName, bool] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import pytest
 
 from replica_cli.checkpoint.beats import _transfer, _transfer_data
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
-from replica_cli.core.status import CopiedTable, CopyStatus, CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopiedTable, CopyProgress, CopyStatus, CopyStep, TableProgress, TableState
 from replica_cli.core.table import TableName
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.transfer import progress_tracker as metering
@@ -36,13 +36,13 @@ class Table:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[TransferProgress]:
+def told(monkeypatch: pytest.MonkeyPatch) -> list[CopyProgress]:
     """Return the list of all that meters tell."""
     monkeypatch.setattr(metering, "_REPORT_SECONDS", 0.0)
     return []
 
 
-def _meter(count: int, told: list[TransferProgress]) -> ProgressTracker:
+def _meter(count: int, told: list[CopyProgress]) -> ProgressTracker:
     plan: CopyPlan = Plan(count)  # type: ignore[assignment]
     return ProgressTracker(plan, report=told.append, folder=None)
 
@@ -59,7 +59,7 @@ def _work(meter: ProgressTracker, count: int) -> None:
     meter.wait("shop.t3", "a lock")
 
 
-def test_the_sums_are_those_of_all_tables(told: list[TransferProgress]) -> None:
+def test_the_sums_are_those_of_all_tables(told: list[CopyProgress]) -> None:
     for count in (100, 1000):
         meter = _meter(count, told)
         _work(meter, count)
@@ -68,7 +68,7 @@ def test_the_sums_are_those_of_all_tables(told: list[TransferProgress]) -> None:
         assert told[-1].rows_copied == meter.rows_copied
 
 
-def test_what_is_told_of_many_tables_does_not_grow_with_their_number(told: list[TransferProgress]) -> None:
+def test_what_is_told_of_many_tables_does_not_grow_with_their_number(told: list[CopyProgress]) -> None:
     sizes = []
     for count in (500, 2000):
         _work(_meter(count, told), count)
@@ -84,7 +84,7 @@ def test_what_is_told_of_many_tables_does_not_grow_with_their_number(told: list[
 def test_a_heartbeat_is_read_as_it_was_told() -> None:
     busy = TableProgress("shop.busy", 5, 9, 70, TableState.COPYING, CopyStep.INDEXES, 3.5, "a table metadata lock")
     tables = (busy, TableProgress("shop.small", 1, None, 7, TableState.COPYING), TableProgress("shop.later"))
-    few = TransferProgress("db2", tables, 12.5, 3.25, 1)
+    few = CopyProgress("db2", tables, 12.5, 3.25, 1)
     many = replace(few, totals=CopyStatus(3000, 7, 99, 100_000, 3.25, (busy,)))
     for copy in (few, many):
         assert _transfer(json.loads(json.dumps(_transfer_data(copy)))) == copy
@@ -94,5 +94,5 @@ def test_the_last_tables_that_ended_are_told_for_a_minute() -> None:
     board = StatusPublisher("db2", lambda _: None)
     ended = tuple(CopiedTable(f"shop.t{n}", n, "now") for n in range(150))
     for end in range(10, 151, 10):
-        board.copying(TransferProgress("db2", ended=ended[max(0, end - 100) : end]))
+        board.copying(CopyProgress("db2", ended=ended[max(0, end - 100) : end]))
     assert [table.rows for table in board.status.copied] == list(range(50, 150))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import CopiedTable, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopiedTable, CopyProgress, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.runtime.status_publisher import StatusPublisher
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def test_the_end_of_a_table_is_told_at_once_with_its_rows() -> None:
     for rows, state in ((1, TableState.COPYING), (2, TableState.COPYING), (3, TableState.COPIED)):
         for take in (board.copying, board.resyncing):
             ended = (CopiedTable("shop.t", rows, "now"),) if state is TableState.COPIED else ()
-            take(TransferProgress("db1", (TableProgress("shop.t", rows, 3, 0, state),), 1.0, 1.0, ended=ended))
+            take(CopyProgress("db1", (TableProgress("shop.t", rows, 3, 0, state),), 1.0, 1.0, ended=ended))
     transfer = told[-1].transfer
     assert transfer is not None
     assert (told[-1].phase, transfer.rows_copied) == (Phase.TRANSFERRING, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.progress import CopyProgress, RangeProgress
+from replica_cli.checkpoint.progress import RangeProgress, TableRanges
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
@@ -54,7 +54,7 @@ def record(table: str, state: TableState = TableState.COPYING, start: Position |
 
 def progress(
     *keys: bytes | None, fingerprint: str = "as it is now", is_verified: bool = False, rows: int = 7
-) -> CopyProgress:
+) -> TableRanges:
     """Return the progress of a copy with one range for each key that was copied last."""
     ranges = tuple(RangeProgress(n, key, row_count=rows, is_done=is_verified) for n, key in enumerate(keys, start=1))
-    return CopyProgress(fingerprint, is_verified, ranges)
+    return TableRanges(fingerprint, is_verified, ranges)

@@ -18,7 +18,7 @@ from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.resync import copying
 from replica_cli.service import transfer
-from replica_cli.service.transfer import MadePlan, plan_transfer, run_transfer
+from replica_cli.service.transfer import PlannedTransfer, plan_transfer, run_transfer
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import PlanChanged
 from tests.engine.copier import SIMPLE, Copier
@@ -61,11 +61,11 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[TransferMode]:
     return found
 
 
-def make(settings: Settings, mode: TransferMode = TransferMode.NEW, *tables: TableName) -> tuple[MadePlan, ...]:
+def make(settings: Settings, mode: TransferMode = TransferMode.NEW, *tables: TableName) -> tuple[PlannedTransfer, ...]:
     return plan_transfer(settings, TransferRequest(settings.secondaries, mode, tables))
 
 
-def run(settings: Settings, plans: tuple[MadePlan, ...]) -> CopyReport:
+def run(settings: Settings, plans: tuple[PlannedTransfer, ...]) -> CopyReport:
     (report,) = run_transfer(settings, plans, SilentReporter()).copies
     return report
 
