@@ -112,7 +112,7 @@ def _log_if_slow(settings: Settings, server: Server) -> Iterator[None]:
     """Log how many tables are planned if planning takes long: until it ends, nothing else shows that it works."""
     is_over = threading.Event()
 
-    def tell() -> None:
+    def report_count() -> None:
         with suppress(ReplicaError), connect(settings.primary, settings.network) as primary:
             count = look_at_selection(primary, settings.selection).finding.value
             if not is_over.is_set():
@@ -121,7 +121,7 @@ def _log_if_slow(settings: Settings, server: Server) -> Iterator[None]:
                     counted(int(count or 0), "table"), instance=server.name,
                 )  # fmt: skip
 
-    timer = threading.Timer(_PLANNING_SECONDS, tell)
+    timer = threading.Timer(_PLANNING_SECONDS, report_count)
     timer.daemon = True
     timer.start()
     try:
