@@ -14,6 +14,7 @@ from replica_cli.mysql.gtids import executed_gtids, with_gtids
 if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session, Value
+    from replica_cli.stop import StopToken
 
 # MariaDB since 10.5.2 and MySQL since 8.2 have their own names for the statement that all older releases know.
 _STATUS = {True: "SHOW BINLOG STATUS", False: "SHOW BINARY LOG STATUS"}
@@ -43,14 +44,15 @@ class NextEvent:
         return quoted[1].lower() if quoted else ""
 
 
-def current_position(session: Session, facts: ServerFacts) -> Position:
+def current_position(session: Session, facts: ServerFacts, stop: StopToken | None = None) -> Position:
     """Return the end of the primary's binary log, as a position to start from.
 
     Raises:
         PrimaryError: the primary writes no binary log, or cannot tell the GTID set of the position.
+        Interrupted: `stop` was set.
     """
     if facts.is_mariadb:
-        return with_gtids(session, lambda: log_end(session), lambda: log_end(session))
+        return with_gtids(session, lambda: log_end(session), lambda: log_end(session), stop)
     return log_end(session, has_gtids=facts.has_gtids)
 
 

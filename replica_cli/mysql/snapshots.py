@@ -151,7 +151,7 @@ def _locked_position(
 ) -> Position:
     lock_tables(locker, names, stop)
     try:
-        position = current_position(locker, facts)
+        position = current_position(locker, facts, stop)
         session.execute(_START)
     finally:
         locker.execute("UNLOCK TABLES")

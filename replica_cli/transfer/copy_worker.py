@@ -468,6 +468,6 @@ def locked_table(reader: Session, facts: ServerFacts, name: TableName, stop: Sto
     """Hold the table's read lock while the context lasts, because its engine has no snapshots."""
     lock_tables(reader, [name], stop)
     try:
-        yield current_position(reader, facts)
+        yield current_position(reader, facts, stop)
     finally:
         reader.execute("UNLOCK TABLES")
