@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.layout import instances_of
+from replica_cli.checkpoint.migration_3 import load_records
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
@@ -60,7 +61,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 _CHECKS = (
     "SELECT constraint_schema, constraint_name FROM information_schema.check_constraints WHERE constraint_schema = "
 )
-_STATE_TABLES = frozenset({"binlog_position", "table_status", "transfer_progress"})
+_STATE_TABLES = frozenset({"binlog_position", "table_state", "transfer_progress"})
 _RESUMED = (TableAction.DONE, TableAction.CONTINUE)
 
 
@@ -312,9 +313,9 @@ def _has_position(secondary: Session, state_schema: str, instance: str, existing
 def _load_state(
     secondary: Session, state_schema: str, instance: str, existing: frozenset[str]
 ) -> tuple[dict[TableName, TableRecord], dict[TableName, CopyProgress]]:
-    if not {"table_status", "transfer_progress"} <= existing:
+    if "transfer_progress" not in existing:
         return {}, {}
-    records = TableLifecycle(secondary, state_schema, instance).load()
+    records = load_records(secondary, state_schema, instance, existing)
     return records, ProgressStore(secondary, state_schema, instance).load()
 
 
