@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.table_records import (
+    COLUMNS,
     EndedCopy,
     NewCopy,
     begun,
@@ -21,11 +22,11 @@ from replica_cli.checkpoint.table_records import (
     of_other_primary,
     quarantined,
     record_of,
+    row_of,
 )
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.names import TableName
-from replica_cli.core.position import Position
 from replica_cli.core.quarantine import copy_advice, is_copy_refused, with_refusal
 from replica_cli.core.status import TableState
 from replica_cli.core.wording import short_reason
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from replica_cli.checkpoint.table_records import QuarantineCause, TableRecord
+    from replica_cli.core.position import Position
     from replica_cli.mysql.session import Row, Session
 
 logger = logging.getLogger(__name__)
@@ -79,7 +81,7 @@ class TableLifecycle:
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
         self._session = session
-        self._table = f"{quote(state_schema)}.table_status"
+        self._table = f"{quote(state_schema)}.table_state"
         self._positions = f"{quote(state_schema)}.binlog_position"
         self._instance = instance
 
@@ -100,14 +102,16 @@ class TableLifecycle:
     def load_query(self) -> str:
         """Return the query of `load`, for a caller that sends several queries at once."""
         return (
-            "SELECT schema_name, table_name, state, start_file, start_pos, start_gtid, end_file, end_pos, end_gtid, "
-            f"reason, row_count FROM {self._table} WHERE instance = {text_literal(self._instance)} "
+            f"SELECT {', '.join(COLUMNS)} FROM {self._table} WHERE instance = {text_literal(self._instance)} "
             "ORDER BY schema_name, table_name"
         )
 
-    def loaded(self, rows: Iterable[Row]) -> dict[TableName, TableRecord]:
-        """Return what `load` returns, from the rows of `load_query`."""
-        records = (self._record(row) for row in rows)
+    def loaded(self, rows: Iterable[Row], *, table: str = "") -> dict[TableName, TableRecord]:
+        """Return what `load` returns, from the rows of `load_query`, or of another query of the same columns.
+
+        `table` is the quoted name of the table that the other query reads, for the error.
+        """
+        records = (self._record(row, table or self._table) for row in rows)
         return {r.name: r for r in records}
 
     def request_copies(self, names: Iterable[TableName], reason: str) -> None:
@@ -137,8 +141,9 @@ class TableLifecycle:
         whatever the isolation level, nothing is applied twice.
         """
         return (
-            f"UPDATE {self._table} SET start_file = {text_literal(after.file)}, start_pos = {after.pos}, start_gtid = "
-            f"{text_literal(after.gtid)}, updated_at = UTC_TIMESTAMP(6) WHERE {self._at(names, before, token)}"
+            f"UPDATE {self._table} SET applied_to_file = {text_literal(after.file)}, applied_to_pos = {after.pos}, "
+            f"applied_to_gtid = {text_literal(after.gtid)}, updated_at = UTC_TIMESTAMP(6) "
+            f"WHERE {self._at(names, before, token)}"
         ).encode()
 
     def still_catching_up_statement(self, names: Collection[TableName], position: Position, token: int) -> bytes:
@@ -240,19 +245,11 @@ class TableLifecycle:
         self._session.execute_each([*first, *writes[-1:], b"COMMIT"])
 
     def _statement(self, records: Sequence[TableRecord]) -> bytes:
-        rows = (f"({', '.join(map(_literal, self._values(record)))}, UTC_TIMESTAMP(6))" for record in records)
+        instance = text_literal(self._instance)
+        rows = (f"({instance}, {', '.join(map(_literal, row_of(record)))}, UTC_TIMESTAMP(6))" for record in records)
         return (
-            f"REPLACE INTO {self._table} (instance, schema_name, table_name, state, start_file, start_pos, start_gtid,"
-            f" end_file, end_pos, end_gtid, reason, row_count, updated_at) VALUES {', '.join(rows)}"
+            f"REPLACE INTO {self._table} (instance, {', '.join(COLUMNS)}, updated_at) VALUES {', '.join(rows)}"
         ).encode()
-
-    def _values(self, record: TableRecord) -> tuple[str | int, ...]:
-        start = record.stopped_at or record.covered_to or Position("", 0)
-        end = record.failed_transaction or record.window_end or Position("", 0)
-        return (
-            self._instance, record.name.schema, record.name.table, str(record.state),
-            start.file, start.pos, start.gtid, end.file, end.pos, end.gtid, record.reason, record.row_count,
-        )  # fmt: skip
 
     def _delete(self, names: Iterable[TableName], state: TableState | None = None) -> None:
         """Delete records; with `state`, only those that are in this state when the statement runs."""
@@ -276,18 +273,18 @@ class TableLifecycle:
         keys = ", ".join(f"({text_literal(n.schema)}, {text_literal(n.table)})" for n in sorted(names))
         return (
             f"instance = {instance} AND state = '{TableState.CATCHING_UP}' AND (schema_name, table_name) IN ({keys}) "
-            f"AND start_file = {text_literal(position.file)} AND start_pos = {position.pos} "
+            f"AND applied_to_file = {text_literal(position.file)} AND applied_to_pos = {position.pos} "
             f"AND EXISTS (SELECT 1 FROM {self._positions} WHERE instance = {instance} AND token = {token})"
         )
 
-    def _record(self, row: Row) -> TableRecord:
+    def _record(self, row: Row, table: str) -> TableRecord:
         try:
             return record_of(row)
         except ValueError as error:
             name = TableName(str(row[0]), str(row[1]))
             raise StateBroken(
-                f"{self._session.server.name}: {self._table} has a record of {name} that cannot be read: {error}",
-                hint=f"UPDATE {self._table} SET state = '{TableState.QUARANTINED}' WHERE instance = "
+                f"{self._session.server.name}: {table} has a record of {name} that cannot be read: {error}",
+                hint=f"UPDATE {table} SET state = '{TableState.QUARANTINED}' WHERE instance = "
                 f"{text_literal(self._instance)} AND schema_name = {text_literal(name.schema)} AND table_name = "
                 f"{text_literal(name.table)};  -- on the secondary; then `replica transfer {table_options([name])}` "
                 "copies it again",

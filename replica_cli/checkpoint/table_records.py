@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 # Part of the reason of a quarantined table: it is the secondary's own table, which the primary's table must not replace
 # unless somebody requests it.
 OF_SECONDARY = "a table of its own has the name on the secondary"
+# The positions of a record. Each has three columns.
+POSITIONS = ("copy_start", "applied_to", "window_end", "stopped_at", "failed_transaction")
+# The columns of a row of `record_of`, in its order.
+COLUMNS = (
+    "schema_name",
+    "table_name",
+    "state",
+    *(f"{position}_{part}" for position in POSITIONS for part in ("file", "pos", "gtid")),
+    "reason",
+    "row_count",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +161,22 @@ def quarantined(cause: QuarantineCause) -> TableRecord:
     )
 
 
+def row_of(record: TableRecord) -> list[str | int]:
+    """Return the values of COLUMNS for a record."""
+    row: list[str | int] = [record.name.schema, record.name.table, str(record.state)]
+    for position in (
+        record.copy_start, record.applied_to, record.window_end, record.stopped_at, record.failed_transaction
+    ):  # fmt: skip
+        row += (position.file, position.pos, position.gtid) if position is not None else ("", 0, "")
+    return [*row, record.reason, record.row_count]
+
+
 def record_of(row: Row) -> TableRecord:
     """Return the record of a row. Raises ValueError if it has content that this program never writes."""
-    schema, table, state_text, start_file, start_pos, start_gtid, end_file, end_pos, end_gtid, reason, row_count = row
-    state = TableState(str(state_text))
-    start, end = _position(start_file, start_pos, start_gtid), _position(end_file, end_pos, end_gtid)
-    is_quarantined, is_catching_up = state is TableState.QUARANTINED, state is TableState.CATCHING_UP
+    schema, table, state, *parts, reason, row_count = row
+    positions = (_position(*parts[first : first + 3]) for first in range(0, len(parts), 3))
     return TableRecord(
-        TableName(str(schema), str(table)),
-        state,
-        str(reason or ""),
-        int(row_count),
-        copy_start=None if is_quarantined or is_catching_up else start,
-        applied_to=start if is_catching_up else None,
-        window_end=None if is_quarantined else end,
-        stopped_at=start if is_quarantined else None,
-        failed_transaction=end if is_quarantined else None,
+        TableName(str(schema), str(table)), TableState(str(state)), str(reason or ""), int(row_count), *positions
     )
 
 

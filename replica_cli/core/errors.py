@@ -285,6 +285,12 @@ class LockHeld(ReplicaError):
     code = "locked"
 
 
+class OlderWriter(LockHeld):
+    """A process that may be of an older release writes, and this release must first upgrade the state schema."""
+
+    code = "older_writer"
+
+
 class NamedTwice(LockHeld):
     """Another process writes the same tables into the same server, under the name of another instance."""
 

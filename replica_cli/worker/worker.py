@@ -30,6 +30,7 @@ from replica_cli.core.errors import (
     LockLost,
     LockWait,
     NamedTwice,
+    OlderWriter,
     Panic,
     PositionMissing,
     ReplicaError,
@@ -414,7 +415,7 @@ class Worker:
 
     def _action_for(self, error: ReplicaError) -> Action:
         # A standby that was slower than another one waits again.
-        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice | LockLost)
+        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice | LockLost | OlderWriter)
         if is_beaten and self._must_stand_by():
             return Repeat()
         is_waiting = isinstance(error, LockWait) and not error.is_over

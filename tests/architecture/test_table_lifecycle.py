@@ -10,7 +10,7 @@ import replica_cli
 
 ROOT = Path(replica_cli.__file__).parent
 FILES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(ROOT.rglob("*.py"))}
-WRITES = re.compile(r"(INSERT|REPLACE|UPDATE|DELETE|TRUNCATE)\b[^;]*\btable_status\b")
+WRITES = re.compile(r"(INSERT|REPLACE|UPDATE|DELETE|TRUNCATE)\b[^;]*\btable_state\b")
 
 
 def test_only_the_transitions_make_records() -> None:
@@ -23,8 +23,8 @@ def test_only_the_transitions_make_records() -> None:
     assert makers == {"checkpoint/table_records.py"}
 
 
-def test_only_the_life_cycle_names_the_table() -> None:
-    named = {path for path, text in FILES.items() if re.search(r"\.table_status\b", text)}
-    # Looks reads it together with the heartbeat.
-    assert named == {"checkpoint/table_lifecycle.py", "checkpoint/looks.py"}
+def test_only_the_life_cycle_writes_the_table() -> None:
+    named = {path for path, text in FILES.items() if re.search(r"\.table_state\b", text)}
+    # The migration fills it before any process can write, and `Looks` reads it together with the heartbeat.
+    assert named == {"checkpoint/table_lifecycle.py", "checkpoint/migration_3.py", "checkpoint/looks.py"}
     assert not WRITES.search(FILES["checkpoint/looks.py"])

@@ -187,5 +187,5 @@ def test_the_worker_is_told_that_its_lock_or_its_state_is_gone(
     session.execute(f"KILL {writer}")
     wait_until(lambda: beaten.doubts, "a lock that nobody holds to be told")
     beaten.doubts = 0
-    session.execute(f"DROP TABLE `{state_schema}`.table_status")
+    session.execute(f"DROP TABLE `{state_schema}`.table_state")
     wait_until(lambda: beaten.doubts, "a table that is gone to be told")

@@ -107,10 +107,10 @@ def test_rows_for_the_definition_in_between_have_the_table_copied_again(
     replica.on_primary(table, *(f"INSERT INTO t (id, n) VALUES ({n}, {n})" for n in range(5)))
     copy_and_alter(replica, altered, [*rows, *back], monkeypatch)
     # If a stream runs during the copy, the table joins it later: a thread of the stream applies the window.
-    replica.on_secondary(f"UPDATE table_status SET state = '{state}'", schema=replica.state_schema)
+    replica.on_secondary(f"UPDATE table_state SET state = '{state}'", schema=replica.state_schema)
     stream = replica.stream()
     replica.on_primary("UPDATE t SET n = n + 1 WHERE id = 4")
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the table to be live")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the table to be live")
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()

@@ -54,7 +54,7 @@ def test_a_definition_that_the_secondary_refuses_costs_no_table_and_no_stream(ol
     assert advice in ended.stderr
     assert "hint: after you correct that, `replica transfer" in ended.stderr
     for _ in range(2):
-        states = replica.state("SELECT table_name, state, start_file != '', reason FROM table_status ORDER BY 1")
+        states = replica.state("SELECT table_name, state, stopped_at_file != '', reason FROM table_state ORDER BY 1")
         assert [row[:3] for row in states] == [("a", "quarantined", 1), ("b", "quarantined", 1)]
         for *_, reason in states:
             before, _, refusal = reason.partition("; the copy is refused too: db1: Function or expression ")
@@ -102,7 +102,7 @@ def test_a_copy_that_fails_in_a_stream_ends_it_where_that_is_wanted(older: Repli
         ended = replica.run("stream", "--until-caught-up", code=14)
         assert f"shop.{name}: db1: Function or expression" in ended.stderr
         assert "(error 1901)" in ended.stderr
-        (state,) = replica.state("SELECT table_name, state FROM table_status WHERE reason != ''")
+        (state,) = replica.state("SELECT table_name, state FROM table_state WHERE reason != ''")
         assert state == (name, "pending")
         assert (name, 1) in _rows(replica)
         replica.on_primary(f"ALTER TABLE {name} {undo}", "INSERT INTO good SELECT MAX(id) + 1, '' FROM good")
@@ -131,7 +131,7 @@ def test_new_tables_one_after_the_other_that_the_secondary_refuses_are_each_trie
     assert ended.code == 0
     for name in names:
         assert ended.stderr.count(f"shop.{name} is quarantined: ") == 1
-    states = dict(replica.state("SELECT table_name, state FROM table_status"))
+    states = dict(replica.state("SELECT table_name, state FROM table_state"))
     assert states == dict.fromkeys(names, "quarantined")
     assert ("good", 2) in _rows(replica)
     replica.catch_up(code=3)

@@ -38,12 +38,12 @@ def test_a_table_that_no_longer_fits_is_set_aside_with_the_difference(replica: R
     replica.wait_until_applied(stream)
     # Once is enough: drift does not go away by trying again.
     assert stream.stderr.count("[DRIFT]") == 1
-    ((state, reason),) = replica.state("SELECT state, reason FROM table_status WHERE table_name = 'bad'")
+    ((state, reason),) = replica.state("SELECT state, reason FROM table_state WHERE table_name = 'bad'")
     assert state == "quarantined"
     assert difference in reason
     assert replica.on_secondary("SELECT id, n FROM good") == [(1, 1), (2, 2)]
     replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.bad", "--yes")
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the table to join")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the table to join")
     replica.on_primary("INSERT INTO bad VALUES (2, 2)")
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0

@@ -89,7 +89,7 @@ def test_no_place_of_the_former_primary_counts_on_the_next_one(replica: Replica,
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", "INSERT INTO t VALUES (1, 0), (2, 0)")
     replica.run("transfer")
     # The replay window of the copy is still open.
-    assert replica.state("SELECT start_file <> '' FROM table_status") == [(1,)]
+    assert replica.state("SELECT copy_start_file <> '' FROM table_state") == [(1,)]
     replica.on_primary("INSERT INTO t VALUES (3, 0)")
 
     def has_followed() -> bool:

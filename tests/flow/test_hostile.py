@@ -72,6 +72,6 @@ def test_hostile_names_and_values_stay_what_they_are(replica: Replica, engine: s
     stream.wait_for_log(r"\[SKIPPED\]")
     replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.{name}", "--yes")
     replica.wait_until_applied(stream)
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the table to join")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the table to join")
     replica.assert_equal()
     assert all(line.startswith("20") for line in stream.stderr.splitlines() if line)

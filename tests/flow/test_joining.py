@@ -47,7 +47,7 @@ def arrives(replica: Replica, number: int) -> None:
 
 
 def is_copying(replica: Replica) -> bool:
-    return bool(replica.state("SELECT 1 FROM table_status WHERE state IN ('pending', 'copying', 'joining')"))
+    return bool(replica.state("SELECT 1 FROM table_state WHERE state IN ('pending', 'copying', 'joining')"))
 
 
 def has_told_rows(copying: Running) -> bool:
@@ -58,7 +58,7 @@ def has_told_rows(copying: Running) -> bool:
 def finish(replica: Replica, stream: Running) -> None:
     wait_until(lambda: not is_copying(replica), "the table to join")
     replica.wait_until_applied(stream)
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the replay window to close")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the replay window to close")
     replica.on_primary("UPDATE large SET n = n + 1 WHERE id MOD 10 = 0")
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0
@@ -100,7 +100,7 @@ def test_killed_while_a_table_is_copied_beside_the_stream(replica: Replica, mome
     replica.wait_until_applied(stream)
     load = Load(replica.primary, replica.schema, work)
     copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
-    wait_until(lambda: replica.state(f"SELECT 1 FROM table_status WHERE state = '{moment}'"), moment)
+    wait_until(lambda: replica.state(f"SELECT 1 FROM table_state WHERE state = '{moment}'"), moment)
     stream.kill_all()
     replica.on_primary("UPDATE other SET n = n + 1")
     again = replica.stream()
@@ -188,7 +188,7 @@ def test_a_stop_is_heard_while_a_joining_table_is_locked(replica: Replica, state
     replica.wait_until_applied(stream)
     load = Load(replica.primary, replica.schema, work)
     copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
-    wait_until(lambda: replica.state(f"SELECT 1 FROM table_status WHERE state = '{state}'"), state)
+    wait_until(lambda: replica.state(f"SELECT 1 FROM table_state WHERE state = '{state}'"), state)
     if state == "copying":
         replica.wait_until_copied("large")
     with replica.secondaries["db1"].session(database=replica.schema) as session:
@@ -219,7 +219,7 @@ def test_a_joining_table_that_keeps_failing_is_set_aside_and_the_others_never_no
     assert copying.end().code == 1
     load.stop()
     replica.wait_until_applied(stream)
-    ((state, reason),) = replica.state("SELECT state, reason FROM table_status")
+    ((state, reason),) = replica.state("SELECT state, reason FROM table_state")
     assert state == "quarantined"
     assert "not found" in reason
     replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")

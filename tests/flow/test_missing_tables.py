@@ -66,7 +66,7 @@ def test_tables_that_were_dropped_on_the_secondary_are_named_and_not_copied_unas
     copied.on_primary("INSERT INTO one VALUES (3)")
     ended = copied.catch_up(code=3)
     assert "to copy" not in ended.stderr
-    set_aside = copied.state("SELECT table_name FROM table_status WHERE state = 'quarantined' ORDER BY table_name")
+    set_aside = copied.state("SELECT table_name FROM table_state WHERE state = 'quarantined' ORDER BY table_name")
     assert set_aside == ([("one",), ("two",)] if "DATABASE" in dropped else [("two",)])
     assert re.search(r"two.*is not on the secondary, and the primary's log did not create it", ended.stderr)
     options = [word for (name,) in set_aside for word in ("--table", f"{copied.schema}.{name}")]
@@ -121,7 +121,7 @@ def test_a_table_that_is_renamed_or_made_while_the_stream_connects_is_not_missin
     take, is_late = Reader.take, [True]
     monkeypatch.setattr(Reader, "take", lambda self, timeout: [] if is_late and is_late.pop() else take(self, timeout))
     assert _catch_up_here(copied).failure is None
-    assert copied.state("SELECT table_name, reason FROM table_status") == []
+    assert copied.state("SELECT table_name, reason FROM table_state") == []
     copied.assert_equal()
 
 
@@ -146,5 +146,5 @@ def test_a_name_that_is_made_again_beyond_the_end_is_not_missing(
 
     monkeypatch.setattr(Reader, "take", take_both)
     assert _catch_up_here(copied).failure is None
-    assert copied.state("SELECT table_name, reason FROM table_status") == []
+    assert copied.state("SELECT table_name, reason FROM table_state") == []
     copied.assert_equal()

@@ -74,7 +74,7 @@ def test_a_table_made_like_a_quarantined_one_is_copied_and_a_dropped_one_is_forg
         "DROP TABLE short_lived",
     )
     replica.catch_up(code=3)
-    assert [row[0] for row in replica.state("SELECT table_name FROM table_status")] == ["bad"]
+    assert [row[0] for row in replica.state("SELECT table_name FROM table_state")] == ["bad"]
     replica.on_primary("UPDATE like_it SET n = 5", "DROP TABLE bad")
     replica.catch_up()
     replica.assert_nothing_is_noted()
@@ -196,7 +196,7 @@ def test_a_large_live_table_is_copied_anew_under_load_with_no_gap(replica: Repli
         )
     assert copying.end().code == 0
     replica.wait_until_applied(stream)
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the replay window to close")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the replay window to close")
     replica.on_primary("UPDATE t SET n = n + 1")
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0

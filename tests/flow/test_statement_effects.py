@@ -112,7 +112,7 @@ def test_tables_of_engines_without_rows_of_their_own_are_set_aside_by_name(repli
         "INSERT INTO good VALUES (2, 2)",
     )
     replica.catch_up(code=3)
-    noted = dict(replica.state("SELECT table_name, reason FROM table_status WHERE state = 'quarantined'"))
+    noted = dict(replica.state("SELECT table_name, reason FROM table_state WHERE state = 'quarantined'"))
     assert sorted(noted) == ["lost", "lost_too", "part_0", "part_1", "thrown", "whole"]
     assert all("throws its rows away" in noted[n] for n in ("lost", "thrown"))
     assert "engine" in noted["lost_too"]

@@ -55,7 +55,7 @@ def test_a_time_zone_that_no_statement_can_say_here(replica: Replica) -> None:
     stream.wait_for_log(r"\[TRANSFER\].*later: (charset|generated).* w: .* on the primary, .*copied again")
     replica.on_primary("INSERT INTO t VALUES (3, '2025-07-01')", "INSERT INTO u VALUES (3, 3)")
     replica.wait_until_applied(stream)
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the tables to join")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the tables to join")
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()
     replica.assert_nothing_is_noted()

@@ -333,7 +333,7 @@ class Replica:
     def assert_nothing_is_noted(self, *names: str) -> None:
         """Fail where a table is set aside, waits for a copy or has a window, or a statement was left half done."""
         for name in names or tuple(self.secondaries):
-            noted = self.state("SELECT table_name, state, reason FROM table_status", name)
+            noted = self.state("SELECT table_name, state, reason FROM table_state", name)
             noted += self.state("SELECT * FROM ddl_intent", name)
             assert noted == [], f"{noted}\n{self.remarkable()}"
 
@@ -361,7 +361,7 @@ class Replica:
         return bool(found) and bool(session.row(f"SELECT 1 FROM `{self.schema}`.marker WHERE id = {number}"))
 
     def _is_copying(self, session: Session) -> bool:
-        sql = f"SELECT 1 FROM `{self.state_schema}`.table_status WHERE state IN ('pending', 'copying') LIMIT 1"
+        sql = f"SELECT 1 FROM `{self.state_schema}`.table_state WHERE state IN ('pending', 'copying') LIMIT 1"
         return session.row(sql) is not None
 
 

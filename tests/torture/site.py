@@ -217,7 +217,7 @@ class Site:
     def noted(self) -> list[tuple[str, str, str]]:
         """Return table, state and reason of every table that is not simply streamed."""
         found = self.rows(
-            f"SELECT table_name, state, reason FROM {STATE_SCHEMA}.table_status WHERE instance = '{self.name}'"
+            f"SELECT table_name, state, reason FROM {STATE_SCHEMA}.table_state WHERE instance = '{self.name}'"
         )
         return [(str(table), str(state), str(reason)) for table, state, reason in found]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.layout import instances_of
+from replica_cli.checkpoint.migration_3 import load_records
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 _TABLES_AT_ONCE = 100
-_STATE_TABLES = frozenset({"binlog_position", "table_status", "transfer_progress"})
+_STATE_TABLES = frozenset({"binlog_position", "table_state", "transfer_progress"})
 _KEY_SETTINGS = """SHOW SESSION VARIABLES WHERE variable_name IN
  ('sql_require_primary_key', 'sql_generate_invisible_primary_key') AND value IN ('ON', '1')"""
 
@@ -66,8 +67,8 @@ def read_secondary_state(secondary: Session, state_schema: str, instance: str, s
     """Read the state rows of an instance; `targets` is empty. Raises ServerError, StateBroken."""
     existing = existing_state_tables(secondary, state_schema)
     records, progress = {}, {}
-    if {"table_status", "transfer_progress"} <= existing:
-        records = TableLifecycle(secondary, state_schema, instance).load()
+    if "transfer_progress" in existing:
+        records = load_records(secondary, state_schema, instance, existing)
         progress = ProgressStore(secondary, state_schema, instance).load()
     if "binlog_position" in existing and PositionStore(secondary, state_schema, instance).load() is not None:
         return SecondaryState(records, progress, has_position=True)

@@ -68,8 +68,8 @@ def table(harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
 
 SIDE = {
     "looking for tables that somebody altered": ("SHA2(",),
-    "looking for tables to copy": ("SELECT schema_name, table_name, state", "table_status"),
-    "deleting the records of ended replay windows": ("DELETE FROM", "table_status"),
+    "looking for tables to copy": ("SELECT schema_name, table_name, state", "table_state"),
+    "deleting the records of ended replay windows": ("DELETE FROM", "table_state"),
     "comparing tables that statements altered": ("DELETE FROM", "uncompared_table"),
 }
 
@@ -148,7 +148,7 @@ def test_a_beat_that_fails_with_an_answer_is_no_dead_link(
 NEEDED = {
     "definitions of the secondary": ("FROM information_schema.columns", "column_default"),
     "foreign keys": ("SELECT DISTINCT referenced_table_schema",),
-    "states of tables": ("SELECT schema_name, table_name, state", "table_status"),
+    "states of tables": ("SELECT schema_name, table_name, state", "table_state"),
     "the writer's lock": ("GET_LOCK",),
 }
 

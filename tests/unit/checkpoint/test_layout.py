@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -135,12 +136,13 @@ def test_migrations_run_in_order_under_the_lock_and_the_version_is_written_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "VERSION", 3)
-    monkeypatch.setattr(module, "MIGRATIONS", {1: lambda s: [f"first {s}"], 2: lambda s: [f"second {s}"]})
+    monkeypatch.setattr(module, "MIGRATIONS", {1: lambda _, s: [f"first {s}"], 2: lambda _, s: [f"second {s}"]})
+    monkeypatch.setattr(module, "_no_writers", lambda *_: nullcontext())
     server = Versioned(1)
     migrate(cast("Session", server), "replica")
     steps = [text.split(" VALUES ")[0] for text in server.log]
     version = "REPLACE INTO `replica`.state_version"
-    assert steps == ["GET_LOCK", "first `replica`", version, "second `replica`", version, "RELEASE_LOCK"]
+    assert steps == ["GET_LOCK", "first replica", version, "second replica", version, "RELEASE_LOCK"]
 
 
 def test_nothing_is_done_for_a_schema_of_this_version_nor_without_the_lock() -> None:

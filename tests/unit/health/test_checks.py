@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryError, ReplicaError
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine import with_refusal
@@ -192,7 +192,9 @@ class TestWatch:
 
 
 class TestQuarantine:
-    LOST = TableRecord(ITEMS, TableState.QUARANTINED, Position("bin.000001", 9), reason="shop.items: a row is missing")
+    LOST = TableRecord(
+        ITEMS, TableState.QUARANTINED, "shop.items: a row is missing", stopped_at=Position("bin.000001", 9)
+    )
 
     def test_none_is_well(self) -> None:
         check = check_quarantine(replace(state(), tables=(TableRecord(SALES, TableState.COPIED),)), "db2")
@@ -208,7 +210,7 @@ class TestQuarantine:
 
     def test_of_many_five_are_named_and_the_first_with_its_reason(self) -> None:
         names = [replace(ITEMS, table=f"t{number}") for number in range(7)]
-        tables = tuple(replace(self.LOST, name=name, start=None, reason="why") for name in names)
+        tables = tuple(replace(self.LOST, name=name, stopped_at=None, reason="why") for name in names)
         message = check_quarantine(replace(state(), tables=tables), "db2").message
         assert message.startswith(
             "shop.t0, shop.t1, shop.t2, shop.t3, shop.t4 and 2 more; shop.t0 stopped at an unknown"
@@ -223,7 +225,7 @@ class TestQuarantine:
 
 class TestTransfer:
     PENDING = TableRecord(ITEMS, TableState.PENDING)
-    JOINING = TableRecord(SALES, TableState.JOINING)
+    JOINING = TableRecord(SALES, TableState.CATCHING_UP)
 
     def test_a_finished_one_is_well(self) -> None:
         assert check_transfer(replace(state(), tables=(TableRecord(ITEMS, TableState.COPIED),)), "db2").level is OK

@@ -9,9 +9,9 @@ import pytest
 
 from replica_cli.checkpoint.beats import Beat, _transfer_data
 from replica_cli.checkpoint.progress import TableCount
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
-from replica_cli.core.status import CopyStatus, CopyStep, Phase, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopyProgress, CopyStatus, CopyStep, Phase, TableProgress, TableState
 from replica_cli.health.copying import copy_status, read_progress
 from replica_cli.health.distance import Distance, distance_bytes, measure
 from replica_cli.health.primary import PrimaryView
@@ -91,7 +91,7 @@ class TestCopy:
     @staticmethod
     def reported(*tables: TableProgress, totals: CopyStatus | None = None) -> Beat:
         """Return a heartbeat as the process of a copy writes it."""
-        progress = TransferProgress("db2", tables, 9.0, 7.0, totals=totals)
+        progress = CopyProgress("db2", tables, 9.0, 7.0, totals=totals)
         return beat(Phase.TRANSFERRING, transfer=json.loads(json.dumps(_transfer_data(progress))))
 
     def test_a_finished_copy_has_no_progress(self) -> None:
@@ -112,7 +112,7 @@ class TestCopy:
         assert items.state is TableState.COPIED
 
     def test_a_joining_table_is_copied(self) -> None:
-        (items,) = read_progress((TableRecord(ITEMS, TableState.JOINING, row_count=10),), {}, None, is_alive=False)
+        (items,) = read_progress((TableRecord(ITEMS, TableState.CATCHING_UP, row_count=10),), {}, None, is_alive=False)
         assert (items.state, items.rows_copied) == (TableState.COPIED, 10)
 
     def test_steps_and_estimates_come_from_the_heartbeat(self) -> None:
@@ -133,7 +133,7 @@ class TestCopy:
     def test_a_heartbeat_of_another_version_is_no_error(self) -> None:
         for transfer in ({}, {"tables": 7}, "x", [1]):
             now = beat(Phase.TRANSFERRING, transfer=transfer)
-            assert now.transfer is None or isinstance(now.transfer, TransferProgress)
+            assert now.transfer is None or isinstance(now.transfer, CopyProgress)
             assert len(read_progress(self.RECORDS, self.COUNTS, now, is_alive=True)) == 2
 
     def test_the_sum_of_a_copy_of_many_tables_is_never_less_than_its_rows(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState
