@@ -14,7 +14,6 @@ from replica_cli.error_policy import ChunkHistory, Limits, Stop, copy_action_for
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.errnos import (
-    DUPLICATES,
     Remedy,
     ServerError,
     is_of_table,
@@ -24,15 +23,13 @@ from replica_cli.retry import delay_after, repeating
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
 from replica_cli.transfer.lock_waits import LockWaits
 from replica_cli.transfer.make_tables import add_deferred_keys, make_table
-from replica_cli.transfer.modes import ROW_MODES, may_depend_on_mode
 from replica_cli.transfer.planning.copy_definition import current_fingerprint, reread_definition
 from replica_cli.transfer.planning.schema_changes import gone_since
 from replica_cli.transfer.replay_window import begin_table
-from replica_cli.transfer.rows.chunk import Prefetch
 from replica_cli.transfer.rows.ranges import split
-from replica_cli.transfer.rows.reading import RangeReader, noticing_ddl, whole_table
+from replica_cli.transfer.rows.reading import noticing_ddl
+from replica_cli.transfer.rows.row_copier import RowCopier
 from replica_cli.transfer.rows.small_tables import SmallTables
-from replica_cli.transfer.rows.writing import ChunkWriter
 from replica_cli.transfer.scratch_tables import try_if_needed
 from replica_cli.transfer.work_queue import Task
 
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
     from replica_cli.transfer.connections import Connections
     from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.progress_tracker import ProgressTracker
-    from replica_cli.transfer.rows.chunk import Chunk
     from replica_cli.transfer.table_copy import TableCopy
     from replica_cli.transfer.work_queue import WorkQueue
 
@@ -79,7 +75,7 @@ class CopyWorker:
         self._facts = facts
         self._retry = retry
         self._stop = stop
-        self._commits = 0
+        self._rows = RowCopier(plan, connections, tracker, facts=facts, stop=stop, is_over=lambda: queue.is_over)
         self._waits = LockWaits(
             connections.endpoints,
             lambda: stop.is_set or queue.is_over,
@@ -146,7 +142,7 @@ class CopyWorker:
         if table.planned.action is TableAction.DONE:
             self._complete(table)
         elif task.range_number:
-            self._copy_range(table, task.range_number)
+            self._rows.copy_range(table, task.range_number)
         elif table.reads_whole:
             self._copy_whole(table.group)
         else:
@@ -156,11 +152,11 @@ class CopyWorker:
         """Do the work; repeat it after an error that may go away."""
         history = ChunkHistory()
         limits = Limits(self._retry.reconnect_attempts, 0, self._retry.attempts)
-        commits = self._commits
+        commits = self._rows.commits
 
         def attempt() -> None:
             nonlocal commits
-            commits = self._commits
+            commits = self._rows.commits
             self._connections.open_all()
             work()
 
@@ -174,7 +170,7 @@ class CopyWorker:
             if isinstance(error, OtherModeNeeded):
                 self._log(logging.INFO, "%s", error.message)
                 return 0.0
-            history = history.with_error(error, has_committed=self._commits > commits)
+            history = history.with_error(error, has_committed=self._rows.commits > commits)
             if isinstance(copy_action_for(error, history, limits), Stop):
                 raise error
             self._log(logging.WARNING, "trying again after: %s", error.message)
@@ -206,23 +202,6 @@ class CopyWorker:
             make_table(secondary, table)
 
         self._waits.run(secondary, table.name, make)
-
-    def _copy_range(self, table: TableCopy, number: int) -> None:
-        writer, store = self._connections.writer, self._store(self._connections.writer)
-        # If this run has begun the range, its progress is known. If another process moves it, the first chunk shows
-        # that.
-        progress, key = table.take_range(number) or store.load_range(table.name, number), table.definition.key
-        if progress is None or progress.is_done or key is None or table.is_given_up:
-            return
-        mode = table.mode  # read once: reader and writer need the same mode, and another worker may raise it
-        reader = RangeReader(
-            self._connections.reader, table.definition.primary, key,
-            chunk_rows=table.rows_at_once or self._plan.settings.chunk_rows, packet_limit=self._plan.packet_limit,
-            json_handling=table.definition.json_handling, with_digest=self._is_compared(table, mode),
-        )  # fmt: skip
-        chunks = ChunkWriter(writer, store, table.definition.primary, table.target, mode)
-        self._write_all(table, chunks, progress, reader.chunks(progress))
-        table.note_chunk_rows(reader.rows_at_once)
 
     def _copy_whole(self, group: tuple[TableCopy, ...]) -> None:
         if group[0].definition.needs_lock:
@@ -269,88 +248,11 @@ class CopyWorker:
         self._tracker.start_over(str(table.name))
         self._tracker.begin(str(table.name), CopyStep.ROWS)
         reader.execute("SET NAMES binary")
-        writer = self._connections.writer
-        mode = table.mode
-        chunks = ChunkWriter(writer, self._store(writer), table.definition.primary, table.target, mode)
-        limit = self._plan.packet_limit
-        if table.definition.key is None:
-            rows = whole_table(
-                reader,
-                table.definition.primary,
-                packet_limit=limit,
-                json_handling=table.definition.json_handling,
-                with_digest=self._is_compared(table, mode),
-            )
-        else:
-            paging = RangeReader(
-                reader, table.definition.primary, table.definition.key, chunk_rows=self._plan.settings.chunk_rows,
-                packet_limit=limit, json_handling=table.definition.json_handling, in_snapshot=True,
-                with_digest=self._is_compared(table, mode),
-            )  # fmt: skip
-            rows = paging.chunks(RangeProgress(1))
-        self._write_all(table, chunks, RangeProgress(1), rows)
+        self._rows.copy_whole(table, reader)
 
     def _check_definition(self, table: TableCopy) -> None:
-        if self._was_altered(table):
+        if self._rows.was_altered(table):
             raise TableAltered(f"{table.name}: the table was altered on the primary")
-
-    def _write_all(
-        self, table: TableCopy, writer: ChunkWriter, progress: RangeProgress, chunks: Iterator[Chunk]
-    ) -> None:
-        with Prefetch(chunks, self._connections.reader) as ahead:
-            for chunk in ahead:
-                if not table.reads_whole:
-                    # A pause does not stop the reading of a snapshot, because the server cuts a connection that is not
-                    # read for a minute.
-                    self._stop.hold()
-                if table.is_given_up or self._queue.is_over:
-                    break
-                progress = self._write(table, writer, progress, chunk)
-                self._commits += 1
-                self._tracker.add(str(table.name), chunk.row_count, chunk.byte_count)
-        if ahead.is_cut:
-            self._connections.drop("reader")
-
-    def _write(self, table: TableCopy, writer: ChunkWriter, progress: RangeProgress, chunk: Chunk) -> RangeProgress:
-        try:
-            return writer.write(progress, chunk)
-        except ServerError as error:
-            if error.remedy is Remedy.FATAL and error.errno not in DUPLICATES and self._was_altered(table):
-                # A longer value or another column: rows of the new definition do not fit into the table of the old one.
-                raise TableAltered(f"{table.name}: the table was altered on the primary") from error
-            if may_depend_on_mode(error, table.definition.primary) and writer.mode + 1 < len(ROW_MODES):
-                table.raise_mode(writer.mode + 1)
-                raise OtherModeNeeded(f"{table.name}: trying another sql_mode, after: {error.message}") from error
-            if error.errno not in DUPLICATES or not self._may_replace(table):
-                raise
-            # The existing row was read before the primary gave its value to the new row. The change of the existing row
-            # is in the log after `start`, and the replay window corrects it.
-            self._log(logging.INFO, "%s: rows read at different moments have the same unique key", table.name)
-            return writer.write(progress, chunk, replaces=True)
-
-    def _is_compared(self, table: TableCopy, mode: int) -> bool:
-        """Return True if rows are compared with the primary's when they are written.
-
-        That is so in every mode but the first, and for stored generated columns, whose values may come out different
-        without an error: our sessions keep a date that does not exist, and other sessions do not. Between two flavours
-        the same value may be another literal, so only rows that were refused are compared.
-        """
-        computes = any(c.is_generated and "STORED" in c.extra.upper() for c in table.definition.primary.columns)
-        return mode > 0 or (computes and not self._plan.origin.crossing.is_needed)
-
-    def _was_altered(self, table: TableCopy) -> bool:
-        return (
-            current_fingerprint(self._connections.primary, self._plan.origin, table.name)
-            != table.definition.fingerprint
-        )
-
-    def _may_replace(self, table: TableCopy) -> bool:
-        start = table.start
-        if start is None or table.reads_whole or sum(i.is_unique for i in table.definition.primary.indexes) < 2:
-            return False
-        # If nothing was written since `start`, the rows are of one moment, and the duplicate is a fault that must show.
-        current = current_position(self._connections.primary, self._facts)
-        return not current.is_same(start)
 
     def _finish_part(self, table: TableCopy, *, was_range: bool) -> None:
         """Record that a range, or the whole work on a table, has ended; finish the table after its last range."""

@@ -12,9 +12,10 @@ from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.stop import StopToken
-from replica_cli.transfer import copy_worker
 from replica_cli.transfer.errors import TableAltered, TablesOccupied
+from replica_cli.transfer.rows import row_copier
 from replica_cli.transfer.rows.reading import RangeReader
+from replica_cli.transfer.rows.row_copier import RowCopier
 from replica_cli.transfer.rows.writing import ChunkWriter
 from tests.engine.copier import SIMPLE, Copier, numbers
 
@@ -61,11 +62,11 @@ def test_a_sequence_that_was_never_used_does_not_occupy_a_prepared_schema(copier
 def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
     copier.settings = TransferSettings(chunk_rows=20, workers=1)
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
-    copy = copy_worker.CopyWorker._copy_range
+    copy = RowCopier.copy_range
     runs: list[TableCopy] = []
     seen: list[tuple[bool, int]] = []
 
-    def copy_range(self: copy_worker.CopyWorker, run: TableCopy, number: int) -> None:
+    def copy_range(self: RowCopier, run: TableCopy, number: int) -> None:
         runs.append(run)
         copy(self, run, number)
 
@@ -78,9 +79,9 @@ def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, mo
         seen[-1] = (seen[-1][0], given[-1])
         return ChunkWriter(*given)
 
-    monkeypatch.setattr(copy_worker.CopyWorker, "_copy_range", copy_range)
-    monkeypatch.setattr(copy_worker, "RangeReader", read)
-    monkeypatch.setattr(copy_worker, "ChunkWriter", write)
+    monkeypatch.setattr(RowCopier, "copy_range", copy_range)
+    monkeypatch.setattr(row_copier, "RangeReader", read)
+    monkeypatch.setattr(row_copier, "ChunkWriter", write)
     copier.copy()
     assert seen == [(False, 0)]
     copier.compare()

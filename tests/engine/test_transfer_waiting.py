@@ -12,7 +12,8 @@ import pytest
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Network, Retry
 from replica_cli.stop import StopToken
-from replica_cli.transfer import copy_worker, lock_waits
+from replica_cli.transfer import lock_waits
+from replica_cli.transfer.rows.row_copier import RowCopier
 from replica_cli.transfer.run import CopyResult, run_copy
 from tests.engine.copier import SIMPLE, Copier, numbers
 from tests.support.command import wait_until
@@ -114,16 +115,16 @@ def test_a_wait_on_the_secondary_keeps_no_writer_of_the_primary_waiting(copier: 
 def test_a_table_that_begins_again_waits_for_no_lock_of_its_own_refused_chunk(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_range = copy_worker.CopyWorker._copy_range
+    copy_range = RowCopier.copy_range
     altered: list[TableCopy] = []
 
-    def copy_altered(self: copy_worker.CopyWorker, run: TableCopy, number: int) -> None:
+    def copy_altered(self: RowCopier, run: TableCopy, number: int) -> None:
         if not altered:
             copier.on_primary("ALTER TABLE t MODIFY COLUMN b TEXT", "UPDATE t SET b = REPEAT('y', 51)")
             altered.append(run)
         copy_range(self, run, number)
 
-    monkeypatch.setattr(copy_worker.CopyWorker, "_copy_range", copy_altered)
+    monkeypatch.setattr(RowCopier, "copy_range", copy_altered)
     copier.settings = replace(copier.settings, workers=1)
     result = copier.run(copier.plan(TransferMode.NEW, "t"))
     assert result.is_complete

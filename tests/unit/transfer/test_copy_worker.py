@@ -102,7 +102,7 @@ def test_after_a_commit_the_next_error_is_the_first_one_again(worker: CopyWorker
     fail = failing(*[DEADLOCK] * 8)
 
     def work() -> None:
-        worker._commits += 1
+        worker._rows.commits += 1
         fail()
 
     worker._with_retries(work)
