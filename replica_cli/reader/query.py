@@ -70,7 +70,7 @@ def _parse_status(status: bytes) -> SessionContext:
 
 
 # Width in bytes of status variables that do not matter for how `replica` runs a statement: character_set_database (only
-# LOAD DATA uses it), table map for update, master data written, DDL-XID, default table encryption,
+# LOAD DATA uses it), table map for update, MASTER_DATA_WRITTEN, DDL-XID, default table encryption,
 # SQL_REQUIRE_PRIMARY_KEY and the like.
 _SKIPPED_WIDTHS = {8: 2, 9: 8, 10: 4, 17: 8, 19: 1, 20: 1, 21: 1, 129: 8}
 
