@@ -384,7 +384,7 @@ class Applier:
 
         `dropped` are the tables of a dropped schema. A change of a schema itself only changes defaults of later tables.
         """
-        named = (*parsed.tables, *(other.name for other in parsed.others), *(dropped if parsed.schema else ()))
+        named = (*parsed.tables, *(other.name for other in parsed.mentioned), *(dropped if parsed.schema else ()))
         if parsed.schema and not named:
             return
         self._definitions.forget([t for t in map(self._names.target, named) if t is not None])

@@ -43,7 +43,9 @@ _TABLES_PER_STATEMENT = 200
 
 def empties_schema(parsed: ParsedStatement) -> bool:
     """Return True if a statement drops every table of a schema."""
-    return parsed.kind is StatementKind.DROP_SCHEMA or (parsed.kind is StatementKind.CREATE_SCHEMA and parsed.replaces)
+    if parsed.kind is StatementKind.CREATE_SCHEMA:
+        return parsed.is_or_replace
+    return parsed.kind is StatementKind.DROP_SCHEMA
 
 
 def selected_tables(catalog: Session, selection: Selection, schema: str) -> tuple[TableName, ...]:

@@ -233,12 +233,12 @@ class _Alteration:
         return doubts
 
     def _computed(self, name: str, definition: Sequence[Token]) -> list[Doubt]:
-        place = next((p for p, (d, t) in enumerate(depths(definition)) if d == 0 and t.is_word("AS")), None)
-        if place is None:
+        index = next((p for p, (d, t) in enumerate(depths(definition)) if d == 0 and t.is_word("AS")), None)
+        if index is None:
             return []
-        if place + 1 >= len(definition) or not definition[place + 1].is_symbol("("):
+        if index + 1 >= len(definition) or not definition[index + 1].is_symbol("("):
             return [Doubt("MySQL has no row versions")] if self._is_crossing else []
-        end = closing(definition, place + 1)
+        end = closing(definition, index + 1)
         if not any(t.is_word("STORED", "PERSISTENT") for t in definition[end:]):
             return []
         setting = Setting(
@@ -248,17 +248,17 @@ class _Alteration:
             is_mariadb=self._from_mariadb,
             table=self._table,
         )
-        reason = why_value_differs(definition[place + 2 : end], setting)
+        reason = why_value_differs(definition[index + 2 : end], setting)
         return [Doubt(f"column {name} is computed and stored, and {reason}")] if reason else []
 
 
 def _sequences(default: Sequence[Token], schema: str) -> tuple[TableName, ...]:
     sequences = []
-    for place, token in enumerate(default):
+    for index, token in enumerate(default):
         is_call = token.is_word("NEXTVAL", "SETVAL")
-        if not is_call and not (token.is_word("FOR") and place and default[place - 1].is_word("VALUE")):
+        if not is_call and not (token.is_word("FOR") and index and default[index - 1].is_word("VALUE")):
             continue
-        first = place + 1 + is_call
+        first = index + 1 + is_call
         name = default[first : first + 3]
         if len(name) == 3 and name[1].is_symbol("."):
             sequences.append(TableName(name[0].name, name[2].name))

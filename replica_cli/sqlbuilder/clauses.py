@@ -31,8 +31,8 @@ def without_execution_options(parsed: ParsedStatement) -> ParsedStatement:
     noun = next(i for i, t in enumerate(parsed.tokens) if t.is_word("TABLE", "INDEX"))
     left_out = {i for i, t in enumerate(parsed.tokens[:noun]) if t.is_word("ONLINE", "OFFLINE")}
     if parsed.tokens[noun].is_word("INDEX"):
-        return _without_places(parsed, left_out.union(_options_of_index(parsed)))
-    stripped = _without_places(parsed, left_out)
+        return _without_tokens(parsed, left_out.union(_options_of_index(parsed)))
+    stripped = _without_tokens(parsed, left_out)
     return _without_clauses(
         stripped, [clause for clause in _clauses(stripped) if _is_execution_option(_solid(stripped, clause))]
     )
@@ -56,10 +56,10 @@ def without_dropped(parsed: ParsedStatement, names: Collection[str]) -> ParsedSt
 def _clauses(parsed: ParsedStatement) -> Iterator[range]:
     """Yield the token indexes of each clause after the table's name. Commas separate the clauses."""
     start = begin = parsed.references[0].last + 1
-    for place, (depth, token) in enumerate(depths(parsed.tokens[begin:]), begin):
+    for index, (depth, token) in enumerate(depths(parsed.tokens[begin:]), begin):
         if depth == 0 and token.is_symbol(","):
-            yield range(start, place)
-            start = place + 1
+            yield range(start, index)
+            start = index + 1
     yield range(start, len(parsed.tokens))
 
 
@@ -88,11 +88,11 @@ def _dropped(clause: Sequence[Token]) -> str:
 def _options_of_index(parsed: ParsedStatement) -> Iterator[int]:
     """Yield the token indexes of ALGORITHM and LOCK after an index's columns, and of their values."""
     begin = parsed.references[0].last + 1
-    places = [i for i, (depth, t) in enumerate(depths(parsed.tokens[begin:]), begin) if depth == 0 and not t.is_blank]
-    words = [i for i in places if not parsed.tokens[i].is_symbol("=")]
+    indexes = [i for i, (depth, t) in enumerate(depths(parsed.tokens[begin:]), begin) if depth == 0 and not t.is_blank]
+    words = [i for i in indexes if not parsed.tokens[i].is_symbol("=")]
     for option, value in itertools.pairwise(words):
         if _is_option_with_value(parsed.tokens[option], parsed.tokens[value]):
-            yield from (i for i in places if option <= i <= value)
+            yield from (i for i in indexes if option <= i <= value)
 
 
 def _without_clauses(parsed: ParsedStatement, left_out: Sequence[range]) -> ParsedStatement:
@@ -100,7 +100,7 @@ def _without_clauses(parsed: ParsedStatement, left_out: Sequence[range]) -> Pars
 
     The comma before a clause goes with it. A clause with no kept clause before it takes the comma after it.
     """
-    places: set[int] = set()
+    indexes: set[int] = set()
     kept = 0
     for clause in _clauses(parsed):
         if clause not in left_out:
@@ -109,12 +109,12 @@ def _without_clauses(parsed: ParsedStatement, left_out: Sequence[range]) -> Pars
         if any(parsed.tokens[i].kind in (Kind.OPEN, Kind.CLOSE) for i in clause):
             kept += 1  # without it, one end of an executable comment would be missing
             continue
-        places |= {i for i in clause if not parsed.tokens[i].is_symbol(";")}
-        places.add(clause.start - 1 if kept else clause.stop)
-    return _without_places(parsed, places)
+        indexes |= {i for i in clause if not parsed.tokens[i].is_symbol(";")}
+        indexes.add(clause.start - 1 if kept else clause.stop)
+    return _without_tokens(parsed, indexes)
 
 
-def _without_places(parsed: ParsedStatement, places: Collection[int]) -> ParsedStatement:
+def _without_tokens(parsed: ParsedStatement, indexes: Collection[int]) -> ParsedStatement:
     """Return the statement with a space in place of some tokens, so that the indexes of all others stay the same."""
     space = Token(Kind.SPACE, " ")
-    return replace(parsed, tokens=tuple(space if i in places else t for i, t in enumerate(parsed.tokens)))
+    return replace(parsed, tokens=tuple(space if i in indexes else t for i, t in enumerate(parsed.tokens)))

@@ -43,7 +43,7 @@ class Cursor:
         self._tokens = tokens
         self._folds_names = folds_names
         self._default_schema = self._folded(default_schema)
-        self._places = [i for i, t in enumerate(tokens) if not t.is_blank and t.kind not in (Kind.OPEN, Kind.CLOSE)]
+        self._indexes = [i for i, t in enumerate(tokens) if not t.is_blank and t.kind not in (Kind.OPEN, Kind.CLOSE)]
         self._at = 0
 
     def _table(self, into: list[TableReference], *, schema: str | None = None, is_kept: bool = False) -> bool:
@@ -59,7 +59,7 @@ class Cursor:
         """
         if not self._has_more:
             return False
-        first = last = self._places[self._at]
+        first = last = self._indexes[self._at]
         names = []
         if self._take_symbol("."):
             names.append(self._default_schema)
@@ -70,7 +70,7 @@ class Cursor:
             names.append(self._default_schema if schema is None else schema)
         if not self._has_more or not self._is_name():
             return False
-        last = self._places[self._at]
+        last = self._indexes[self._at]
         names.append(self._name_at(last))
         self._at += 1
         if not all(names) or any("\0" in name for name in names) or self._is_symbol("."):
@@ -84,8 +84,8 @@ class Cursor:
     def _is_name(self) -> bool:
         return self._token().kind in (Kind.NAME, Kind.WORD)
 
-    def _name_at(self, place: int) -> str:
-        return self._folded(self._tokens[place].name)
+    def _name_at(self, index: int) -> str:
+        return self._folded(self._tokens[index].name)
 
     def _folded(self, name: str) -> str:
         return name.lower() if self._folds_names else name
@@ -95,19 +95,19 @@ class Cursor:
         return self._has_token(0)
 
     def _has_token(self, ahead: int) -> bool:
-        return self._at + ahead < len(self._places)
+        return self._at + ahead < len(self._indexes)
 
     def _kind(self, ahead: int) -> Kind:
-        return self._tokens[self._places[self._at + ahead]].kind
+        return self._tokens[self._indexes[self._at + ahead]].kind
 
     def _token(self) -> Token:
-        return self._tokens[self._places[self._at]]
+        return self._tokens[self._indexes[self._at]]
 
     def _word(self, ahead: int = 0) -> str:
         """Return the key word in upper case, or an empty text if the token is no word."""
         if not self._has_token(ahead):
             return ""
-        token = self._tokens[self._places[self._at + ahead]]
+        token = self._tokens[self._indexes[self._at + ahead]]
         return token.text.upper() if token.kind is Kind.WORD else ""
 
     def _is(self, *words: str) -> bool:
@@ -132,4 +132,4 @@ class Cursor:
         return is_match
 
     def _is_symbol(self, symbol: str, ahead: int = 0) -> bool:
-        return self._has_token(ahead) and self._tokens[self._places[self._at + ahead]].is_symbol(symbol)
+        return self._has_token(ahead) and self._tokens[self._indexes[self._at + ahead]].is_symbol(symbol)

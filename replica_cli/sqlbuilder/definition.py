@@ -111,7 +111,7 @@ def with_other_name(create: str, name: TableName, other: TableName, *, keeps_che
 
 
 def _without_name(check: Item) -> Item:
-    start = next(place for place, token in enumerate(check.tokens) if token.is_word("CHECK"))
+    start = next(index for index, token in enumerate(check.tokens) if token.is_word("CHECK"))
     return Item(check.tokens[start:])
 
 
@@ -173,8 +173,8 @@ def _as_innodb(table: TableText, source: TableName, notes: list[str]) -> TableTe
 
 
 def _without_hash(item: Item) -> Item:
-    places = [p for p, t in enumerate(item.tokens) if not t.is_blank]
-    pairs = itertools.pairwise(places)
+    indexes = [p for p, t in enumerate(item.tokens) if not t.is_blank]
+    pairs = itertools.pairwise(indexes)
     ranges = [(a, b + 1) for a, b in pairs if item.tokens[a].is_word("USING") and item.tokens[b].is_word("HASH")]
     return Item(without(item.tokens, ranges))
 
@@ -193,10 +193,10 @@ def _without_locations(tail: tuple[Token, ...], notes: list[str]) -> tuple[Token
         if option.name in ("DATA DIRECTORY", "INDEX DIRECTORY"):
             dropped.append((option.start, option.end))
             notes.append(f"{option.name} is left out: it belongs to the primary's machine")
-    for place, token in enumerate(tail):
+    for index, token in enumerate(tail):
         if token.is_word("TABLESPACE"):
-            name = next(p for p in range(place + 1, len(tail)) if not tail[p].is_blank)
-            dropped.append((place, name + 1))
+            name = next(p for p in range(index + 1, len(tail)) if not tail[p].is_blank)
+            dropped.append((index, name + 1))
             notes.append(f"TABLESPACE {tail[name].text} is left out: it belongs to the primary")
     return without(tail, dropped)
 
@@ -213,10 +213,10 @@ def _routed_parent(item: Item, source: TableName, route: Route) -> str | None:
 
 def _routed_sequences(item: Item, route: Route) -> Item:
     tokens = list(item.tokens)
-    for place, token in enumerate(tokens):
-        if not token.is_word(*_SEQUENCE_FUNCTIONS) or not tokens[place + 1].is_symbol("("):
+    for index, token in enumerate(tokens):
+        if not token.is_word(*_SEQUENCE_FUNCTIONS) or not tokens[index + 1].is_symbol("("):
             continue
-        names = [p for p in range(place, closing(tokens, place + 1)) if tokens[p].kind is Kind.NAME]
+        names = [p for p in range(index, closing(tokens, index + 1)) if tokens[p].kind is Kind.NAME]
         if len(names) == 2:
             on_primary = TableName(tokens[names[0]].name, tokens[names[1]].name)
             sequence = route(on_primary) or on_primary

@@ -149,9 +149,9 @@ def _check_expressions(table: TableText, source: TableName) -> None:
 
 def _collated(tokens: tuple[Token, ...], source: TableName, column: str, crossing: Crossing) -> tuple[Token, ...]:
     renamed = list(tokens)
-    places = [p for p, t in enumerate(tokens) if not t.is_blank and not t.is_symbol("=")]
-    for place, after in itertools.pairwise(places):
-        if not tokens[place].is_word("COLLATE", "CHARSET", "SET") or tokens[after].kind is not Kind.WORD:
+    indexes = [p for p, t in enumerate(tokens) if not t.is_blank and not t.is_symbol("=")]
+    for index, after in itertools.pairwise(indexes):
+        if not tokens[index].is_word("COLLATE", "CHARSET", "SET") or tokens[after].kind is not Kind.WORD:
             continue
         name = tokens[after].text
         equal = crossing.collation(name)
@@ -213,8 +213,8 @@ class _Crossed:
         # connection's charset counts, which is the same.
         kept: list[Token] = []
         comment: list[Token] | None = None
-        for place, token in enumerate(tokens):
-            if token.is_word("_UTF8MB4", "_UTF8MB3") and tokens[place + 1].kind is Kind.STRING:
+        for index, token in enumerate(tokens):
+            if token.is_word("_UTF8MB4", "_UTF8MB3") and tokens[index + 1].kind is Kind.STRING:
                 continue
             if token.kind is Kind.OPEN:
                 comment = []
@@ -241,17 +241,17 @@ class _Crossed:
         words = solid(tokens)
         if words[0].is_word("PERIOD"):
             raise self._refused(f"periods have no equivalent on {self._crossing.target}")
-        for place, (depth, token) in enumerate(depths(words)):
-            following = words[place + 1] if place + 1 < len(words) else None
+        for index, (depth, token) in enumerate(depths(words)):
+            following = words[index + 1] if index + 1 < len(words) else None
             if token.is_word("OVERLAPS", "VERSIONING", "ARRAY") or (depth == 0 and token.is_word("ROW")):
                 raise self._refused(f"{token.text} has no equivalent on {self._crossing.target}")
             if not self._item.is_column and token.is_word("HASH"):
                 raise self._refused(f"a unique key by hash has no equivalent on {self._crossing.target}")
             if depth == 1 and self._item.is_key and token.is_symbol("("):
-                if words[place - 1].kind is not Kind.NAME:
+                if words[index - 1].kind is not Kind.NAME:
                     raise self._refused("an index on an expression has no equivalent on MariaDB")
                 continue
-            is_type = self._item.is_column and place == 1
+            is_type = self._item.is_column and index == 1
             calls = token.kind is Kind.WORD and following is not None and following.is_symbol("(") and not is_type
             if calls and token.text.upper() not in _SAME_FUNCTIONS | _GRAMMAR:
                 raise self._refused(f"{token.text}() is not known to give the same result on both servers")
@@ -311,7 +311,7 @@ class _Crossed:
 
 
 def _after_charset(tokens: tuple[Token, ...], at: int) -> int:
-    places = [p for p in range(at + 1, len(tokens)) if not tokens[p].is_blank]
-    while places and tokens[places[0]].is_word("CHARACTER", "COLLATE"):
-        places = places[3:] if tokens[places[0]].is_word("CHARACTER") else places[2:]
-    return places[0]
+    indexes = [p for p in range(at + 1, len(tokens)) if not tokens[p].is_blank]
+    while indexes and tokens[indexes[0]].is_word("CHARACTER", "COLLATE"):
+        indexes = indexes[3:] if tokens[indexes[0]].is_word("CHARACTER") else indexes[2:]
+    return indexes[0]

@@ -125,20 +125,20 @@ class Option:
 
 def options(tokens: tuple[Token, ...]) -> Iterator[Option]:
     """Yield the options in a table's tail, also those of partitions and those inside executable comments."""
-    places = [p for p, t in enumerate(tokens) if not t.is_blank]
-    for before, (equals, after) in enumerate(itertools.pairwise(places[1:])):
+    indexes = [p for p, t in enumerate(tokens) if not t.is_blank]
+    for before, (equals, after) in enumerate(itertools.pairwise(indexes[1:])):
         if not tokens[equals].is_symbol("="):
             continue
-        start, name = places[before], tokens[places[before]].text.upper()
-        previous = tokens[places[before - 1]] if before else None
+        start, name = indexes[before], tokens[indexes[before]].text.upper()
+        previous = tokens[indexes[before - 1]] if before else None
         if previous is not None and previous.is_word("DEFAULT", "DATA", "INDEX", "CHARACTER"):
-            start, name = places[before - 1], f"{previous.text.upper()} {name}"
+            start, name = indexes[before - 1], f"{previous.text.upper()} {name}"
         yield Option(name, tokens[after].text, start, after + 1)
 
 
 def without(tokens: tuple[Token, ...], dropped: list[tuple[int, int]]) -> tuple[Token, ...]:
     """Return the tokens without some ranges [start, end), and without the space before each range."""
-    removed = {place for start, end in dropped for place in range(start, end)}
+    removed = {index for start, end in dropped for index in range(start, end)}
     removed |= {start - 1 for start, _ in dropped if start and tokens[start - 1].kind is Kind.SPACE}
     return tuple(t for p, t in enumerate(tokens) if p not in removed)
 

@@ -164,25 +164,25 @@ def why_value_differs(expression: Sequence[Token], setting: Setting) -> str | No
 def _unqualified(tokens: Sequence[Token], setting: Setting) -> list[Token]:
     """Return the tokens without the table before a column's name, written as schema.table, table or .table."""
     kept: list[Token] = []
-    place = 0
-    while place < len(tokens):
-        place += _qualifier(tokens, place, setting)
-        kept.append(tokens[place])
-        place += 1
+    index = 0
+    while index < len(tokens):
+        index += _qualifier(tokens, index, setting)
+        kept.append(tokens[index])
+        index += 1
     return kept
 
 
-def _qualifier(tokens: Sequence[Token], place: int, setting: Setting) -> int:
-    """Return how many tokens from index `place` on name the table before one of its columns; 0 if none do."""
-    if setting.table is None or (place and _may_belong(tokens[place - 1], tokens[place])):
+def _qualifier(tokens: Sequence[Token], index: int, setting: Setting) -> int:
+    """Return how many tokens from `index` on name the table before one of its columns; 0 if none do."""
+    if setting.table is None or (index and _may_belong(tokens[index - 1], tokens[index])):
         return 0
     # The primary accepted the statement, so names of schemas and tables that differ only in case mean the same there.
     schema, table = setting.table.schema.lower(), setting.table.table.lower()
     for names in ((schema, ".", table, "."), (".", table, "."), (table, ".")):
-        end = place + len(names)
+        end = index + len(names)
         is_last = end + 1 >= len(tokens) or not tokens[end + 1].is_symbol(".", "(")
         if end < len(tokens) and is_last and tokens[end].name.lower() in setting.columns:
-            pairs = zip(tokens[place:end], names, strict=True)
+            pairs = zip(tokens[index:end], names, strict=True)
             if all(t.is_symbol(".") if name == "." else _is_named(t, name) for t, name in pairs):
                 return len(names)
     return 0
@@ -209,35 +209,35 @@ class _Reading:
         self._used = [c for c in map(self._column, range(len(tokens))) if c is not None]
 
     def reason(self) -> str | None:
-        for place, token in enumerate(self._tokens):
-            if (column := self._column(place)) is not None:
-                reason = self._why_column(place, column)
+        for index, token in enumerate(self._tokens):
+            if (column := self._column(index)) is not None:
+                reason = self._why_column(index, column)
             elif token.kind is Kind.STRING:
-                reason = self._why_string(place)
+                reason = self._why_string(index)
             elif token.kind is Kind.SYMBOL:
-                reason = self._why_symbol(place)
+                reason = self._why_symbol(index)
             elif token.kind is Kind.WORD:
-                reason = self._why_word(place)
+                reason = self._why_word(index)
             else:
                 reason = None if token.kind is Kind.NUMBER else f"{token.text} is not a column of its table"
             if reason:
                 return reason
         return self._why_result()
 
-    def _column(self, place: int) -> Column | None:
-        token = self._tokens[place]
-        if token.kind is Kind.NAME or (token.kind is Kind.WORD and not self._is_followed_by(place, "(")):
+    def _column(self, index: int) -> Column | None:
+        token = self._tokens[index]
+        if token.kind is Kind.NAME or (token.kind is Kind.WORD and not self._is_followed_by(index, "(")):
             return self._setting.columns.get(token.name.lower())
         return None
 
-    def _is_followed_by(self, place: int, *symbols: str) -> bool:
-        return place + 1 < len(self._tokens) and self._tokens[place + 1].is_symbol(*symbols)
+    def _is_followed_by(self, index: int, *symbols: str) -> bool:
+        return index + 1 < len(self._tokens) and self._tokens[index + 1].is_symbol(*symbols)
 
-    def _before(self, place: int) -> Token | None:
-        return self._tokens[place - 1] if place else None
+    def _before(self, index: int) -> Token | None:
+        return self._tokens[index - 1] if index else None
 
-    def _why_column(self, place: int, column: Column) -> str | None:  # noqa: PLR0911 - one return for each reason
-        name, kind, inside = column.name, column.data_type, self._functions[place]
+    def _why_column(self, index: int, column: Column) -> str | None:  # noqa: PLR0911 - one return for each reason
+        name, kind, inside = column.name, column.data_type, self._functions[index]
         parent = inside[-1] if inside else ""
         if self._setting.is_logged:
             return None
@@ -248,64 +248,64 @@ class _Reading:
         if kind == "timestamp":
             is_number = parent == "UNIX_TIMESTAMP"
             return None if is_number else f"{name} is a TIMESTAMP, which is another text in another time_zone"
-        if kind == "time" and parent not in _PARTS_OF_TIME and self._may_be_date(place):
+        if kind == "time" and parent not in _PARTS_OF_TIME and self._may_be_date(index):
             return f"{name} is a TIME, which becomes a date by the day on which the row is written"
         if self._setting.is_mariadb:
             return None
         if kind == "char" and parent not in ("TRIM", "RTRIM"):
             return f"{name} is a CHAR, whose spaces depend on sql_mode (PAD_CHAR_TO_FULL_LENGTH)"
-        if column.fraction_digits and kind in ("datetime", "time") and not self._keeps_fraction(place, column):
+        if column.fraction_digits and kind in ("datetime", "time") and not self._keeps_fraction(index, column):
             return f"{name} has fractions of a second, whose rounding depends on sql_mode (TIME_TRUNCATE_FRACTIONAL)"
         return None
 
-    def _may_be_date(self, place: int) -> bool:
+    def _may_be_date(self, index: int) -> bool:
         if self._setting.result in ("date", "datetime", "timestamp", "year"):
             return True
         reads = _READS_TEMPORAL - _PARTS_OF_TIME - _KEEPS_TIME
-        return any(c.data_type in ("date", "datetime") for c in self._used) or bool(reads & set(self._functions[place]))
+        return any(c.data_type in ("date", "datetime") for c in self._used) or bool(reads & set(self._functions[index]))
 
-    def _keeps_fraction(self, place: int, column: Column) -> bool:
-        inside, result = set(self._functions[place]), self._setting.result
+    def _keeps_fraction(self, index: int, column: Column) -> bool:
+        inside, result = set(self._functions[index]), self._setting.result
         if inside & _ROUNDS:
             return False
         if inside & (_PARTS_OF_DATE | _PARTS_OF_TIME) or result not in _TEMPORALS | _WHOLE:
             return True
         is_same = result == column.data_type and self._setting.fraction_digits >= column.fraction_digits
-        return is_same or self._is_compared(place)
+        return is_same or self._is_compared(index)
 
-    def _why_string(self, place: int) -> str | None:
-        value = string_value(self._tokens[place].text)
-        if "DATE_FORMAT" in self._functions[place] and _NAMES_OF_DAYS.search(value):
+    def _why_string(self, index: int) -> str | None:
+        value = string_value(self._tokens[index].text)
+        if "DATE_FORMAT" in self._functions[index] and _NAMES_OF_DAYS.search(value):
             return "names of days and months depend on lc_time_names"
         if not self._setting.is_mariadb and _OFFSET.search(value) and not self._setting.is_logged:
-            return f"{self._tokens[place].text} is another moment in another time_zone"
-        if self._is_compared(place) and not any(c.data_type in _TEXTS | _TEMPORALS for c in self._used):
+            return f"{self._tokens[index].text} is another moment in another time_zone"
+        if self._is_compared(index) and not any(c.data_type in _TEXTS | _TEMPORALS for c in self._used):
             return "texts are compared by collation_connection"
         return None
 
-    def _is_compared(self, place: int) -> bool:
-        first = place - 1
+    def _is_compared(self, index: int) -> bool:
+        first = index - 1
         while first >= 0 and (self._tokens[first].is_symbol("(", ",") or self._tokens[first].text.startswith("_")):
             first -= 1
-        following = self._tokens[place + 1] if place + 1 < len(self._tokens) else None
+        following = self._tokens[index + 1] if index + 1 < len(self._tokens) else None
         near = [t for t in (self._tokens[first] if first >= 0 else None, following) if t is not None]
         return any(t.is_symbol(*_MEETS) or t.is_word(*_COMPARES) for t in near)
 
-    def _why_symbol(self, place: int) -> str | None:
-        token = self._tokens[place]
+    def _why_symbol(self, index: int) -> str | None:
+        token = self._tokens[index]
         if token.text not in _SYMBOLS:
             return f"{token.text} is not understood"
         if token.is_symbol("/"):
-            neighbours = (self._column(p) for p in (place - 1, place + 1) if 0 <= p < len(self._tokens))
+            neighbours = (self._column(p) for p in (index - 1, index + 1) if 0 <= p < len(self._tokens))
             if not any(c is not None and c.data_type in REALS for c in neighbours):
                 return "the digits of a division depend on div_precision_increment"
         return None
 
-    def _why_word(self, place: int) -> str | None:
-        word, before = self._tokens[place].text.upper(), self._before(place)
-        if self._is_followed_by(place, "(") and word not in _OPERATORS:
-            return self._why_call(place, word)
-        following = self._tokens[place + 1] if place + 1 < len(self._tokens) else None
+    def _why_word(self, index: int) -> str | None:
+        word, before = self._tokens[index].text.upper(), self._before(index)
+        if self._is_followed_by(index, "(") and word not in _OPERATORS:
+            return self._why_call(index, word)
+        following = self._tokens[index + 1] if index + 1 < len(self._tokens) else None
         is_literal = following is not None and following.kind is Kind.STRING and word in _LITERALS
         # A charset (_utf8mb4) can also precede x'…'.
         is_known = is_literal or word.startswith("_") or bool(_BYTES.match(word)) or word in _UNITS or word in _WORDS
@@ -314,14 +314,14 @@ class _Reading:
             return None
         return f"{word} is not known to be the same on every server"
 
-    def _why_call(self, place: int, word: str) -> str | None:
+    def _why_call(self, index: int, word: str) -> str | None:
         if word == "UNIX_TIMESTAMP" and not self._setting.is_logged:
-            argument = self._column(place + 2)
+            argument = self._column(index + 2)
             is_moment = argument is not None and argument.data_type == "timestamp"
             return None if is_moment else "UNIX_TIMESTAMP() reads a text in the session's time_zone"
         if word in _WEEKS:
-            end = closing(self._tokens, place + 1)
-            if any(t.is_symbol(",") for t in self._tokens[place:end]):
+            end = closing(self._tokens, index + 1)
+            if any(t.is_symbol(",") for t in self._tokens[index:end]):
                 return None
             return f"{word}() without a mode depends on default_week_format"
         if word in _SAFE or (word in _WORDS and word != "TIMESTAMP"):
@@ -349,13 +349,13 @@ class _Reading:
             or (one.is_word("INTERVAL") and not other.is_symbol("("))
             for one, other in itertools.pairwise(self._tokens)
         )
-        for place in range(len(self._tokens)):
-            column = self._column(place)
+        for index in range(len(self._tokens)):
+            column = self._column(index)
             if column is None or column.data_type in _TEMPORALS | _WHOLE:
                 continue
-            if "STR_TO_DATE" in self._functions[place]:  # it reads the text only by its format
+            if "STR_TO_DATE" in self._functions[index]:  # it reads the text only by its format
                 continue
-            if is_temporal or _READS_TEMPORAL & set(self._functions[place]):
+            if is_temporal or _READS_TEMPORAL & set(self._functions[index]):
                 return f"{column.name} becomes a date or time, which depends on time_zone if it has an offset (+02:00)"
         return None
 
@@ -367,15 +367,15 @@ def _functions(tokens: Sequence[Token]) -> list[tuple[str, ...]]:
     """
     functions: list[tuple[str, ...]] = []
     inside: list[tuple[str, ...]] = [()]
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         if token.is_symbol(")") and len(inside) > 1:
             inside.pop()
         functions.append(inside[-1])
         if token.is_symbol("("):
-            before = tokens[place - 1] if place else None
+            before = tokens[index - 1] if index else None
             name = before.text.upper() if before is not None and before.kind is Kind.WORD else ""
             if name == "CAST":
-                name = _cast(tokens[place : closing(tokens, place)])
+                name = _cast(tokens[index : closing(tokens, index)])
             inside.append((*inside[-1], name) if name else inside[-1])
     return functions
 

@@ -68,7 +68,7 @@ def makes_new_table(parsed: ParsedStatement) -> bool:
     if parsed.kind not in (StatementKind.CREATE_TABLE, StatementKind.SEQUENCE) or not words[0].is_word("CREATE"):
         return False
     start = next((i for i, t in enumerate(words) if t.is_word("TABLE", "SEQUENCE")), 0) + 1
-    return parsed.replaces or not any(t.is_word("IF") for t in words[start : start + 1])
+    return parsed.is_or_replace or not any(t.is_word("IF") for t in words[start : start + 1])
 
 
 def new_names(parsed: ParsedStatement) -> tuple[TableName, ...]:
@@ -76,7 +76,7 @@ def new_names(parsed: ParsedStatement) -> tuple[TableName, ...]:
     if parsed.kind is StatementKind.RENAME_TABLE:
         before = frozenset(parsed.tables[::2])
         return tuple(name for name in parsed.tables[1::2] if name not in before)
-    is_renamed = parsed.kind is StatementKind.ALTER_TABLE and parsed.tables[0] in parsed.gone
+    is_renamed = parsed.kind is StatementKind.ALTER_TABLE and parsed.tables[0] in parsed.lost_names
     return tuple(name for name in parsed.tables[1:] if name != parsed.tables[0]) if is_renamed else ()
 
 
@@ -144,10 +144,10 @@ def _has_only_harmless_calls(words: Sequence[Token]) -> bool:
 def _values_of(parsed: ParsedStatement, option: str) -> list[str]:
     words = unwrapped(parsed.tokens)
     values = []
-    for place, token in enumerate(words):
+    for index, token in enumerate(words):
         if not token.is_word(option):
             continue
-        value = next((t for t in words[place + 1 : place + 3] if not t.is_symbol("=")), None)
+        value = next((t for t in words[index + 1 : index + 3] if not t.is_symbol("=")), None)
         if value is not None and value.kind in (Kind.NAME, Kind.WORD):
             values.append(value.name)
         elif value is not None and value.kind is Kind.STRING:

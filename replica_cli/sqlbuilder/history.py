@@ -70,10 +70,10 @@ _CASCADES = "changes rows when the parent's rows change, and each server stores 
 
 
 def _numbers_versions(tokens: Sequence[Token]) -> bool:
-    for place, (token, after) in enumerate(itertools.pairwise(tokens)):
+    for index, (token, after) in enumerate(itertools.pairwise(tokens)):
         if token.is_word("ROW") and after.is_word("START", "END"):
             # The column's type is before this token. A comma ends the column before it.
-            head = itertools.takewhile(lambda t: not t.is_symbol(","), reversed(tokens[:place]))
+            head = itertools.takewhile(lambda t: not t.is_symbol(","), reversed(tokens[:index]))
             if any(t.is_word(*_NUMBERED) for t in head):
                 return True
     return False
@@ -83,7 +83,7 @@ def _has_acting_key(tokens: Sequence[Token]) -> bool:
     words = [t.text.upper() for t in tokens if t.kind is Kind.WORD]
     return any(
         word == "ON"
-        and words[place + 1] in ("DELETE", "UPDATE")
-        and (words[place + 2] == "CASCADE" or words[place + 2 : place + 4] in (["SET", "NULL"], ["SET", "DEFAULT"]))
-        for place, word in enumerate(words[:-2])
+        and words[index + 1] in ("DELETE", "UPDATE")
+        and (words[index + 2] == "CASCADE" or words[index + 2 : index + 4] in (["SET", "NULL"], ["SET", "DEFAULT"]))
+        for index, word in enumerate(words[:-2])
     )

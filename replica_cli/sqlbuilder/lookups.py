@@ -54,7 +54,7 @@ def lookup_of(definition: TableDefinition, *, is_update: bool) -> Lookup | None:
     by_name = definition.columns_by_name
     if key is None or definition.kind != "BASE TABLE" or definition.engine.upper() != "INNODB":
         return None
-    names = {part.name: place for place, part in enumerate(key.columns)}
+    names = {part.name: column_number for column_number, part in enumerate(key.columns)}
     indexes = []
     for index in definition.indexes:
         columns = [by_name.get(part.name) for part in index.columns]
@@ -64,8 +64,8 @@ def lookup_of(definition: TableDefinition, *, is_update: bool) -> Lookup | None:
                 return None
             continue
         if index is not key:
-            places = tuple(names.setdefault(part.name, len(names)) for part in index.columns)
-            indexes.append((index.name, places))
+            column_numbers = tuple(names.setdefault(part.name, len(names)) for part in index.columns)
+            indexes.append((index.name, column_numbers))
     return Lookup(definition.name, tuple(names), len(key.columns), tuple(indexes), is_update)
 
 
@@ -79,22 +79,29 @@ def lookup_queries(lookup: Lookup, rows: Sequence[tuple[Literals, Literals]]) ->
     key = range(lookup.key_width)
     queries = [_query(lookup, "PRIMARY", key, {row[: lookup.key_width]: row for pair in rows for row in pair}.values())]
     for name, columns in lookup.indexes:
-        places = (*columns, *(place for place in key if place not in columns))
+        column_numbers = (*columns, *(column_number for column_number in key if column_number not in columns))
         entries: dict[Literals, Literals] = {}
         for after, before in rows:
-            old, new = tuple(before[place] for place in places), tuple(after[place] for place in places)
+            old, new = (
+                tuple(before[column_number] for column_number in column_numbers),
+                tuple(after[column_number] for column_number in column_numbers),
+            )
             if not lookup.is_update or old != new:
                 entries[old], entries[new] = before, after
         if entries:
-            queries.append(_query(lookup, name, places, entries.values()))
+            queries.append(_query(lookup, name, column_numbers, entries.values()))
     return queries
 
 
-def _query(lookup: Lookup, index: str, places: Sequence[int], rows: Iterable[Literals]) -> str:
+def _query(lookup: Lookup, index: str, column_numbers: Sequence[int], rows: Iterable[Literals]) -> str:
     # The primary key follows the index's own columns, so that each condition matches one entry even if many rows have
     # the same values.
     conditions = " OR ".join(
-        "(" + " AND ".join(f"{quote(lookup.names[place])}<=>{row[place].decode()}" for place in places) + ")"
+        "("
+        + " AND ".join(
+            f"{quote(lookup.names[column_number])}<=>{row[column_number].decode()}" for column_number in column_numbers
+        )
+        + ")"
         for row in rows
     )
     return f"SELECT COUNT(*) FROM {quote_table(lookup.target)} FORCE INDEX ({quote(index)}) WHERE {conditions}"

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 def bare_charsets(parsed: ParsedStatement) -> dict[int, str]:
     """Return the charset names (lower case) that have no COLLATE or BINARY in the same item, by token index."""
-    return {place: name for place, name, item in _named_charsets(parsed.tokens) if not _is_settled(item)}
+    return {index: name for index, name, item in _named_charsets(parsed.tokens) if not _is_settled(item)}
 
 
 def with_collations(parsed: ParsedStatement, collations: Mapping[int, str]) -> ParsedStatement:
     """Return the statement with a COLLATE after the charset names at these token indexes."""
     tokens = list(parsed.tokens)
-    for place, collation in collations.items():
-        tokens[place] = tokens[place]._replace(text=f"{tokens[place].text} COLLATE {collation}")
+    for index, collation in collations.items():
+        tokens[index] = tokens[index]._replace(text=f"{tokens[index].text} COLLATE {collation}")
     return replace(parsed, tokens=tuple(tokens))
 
 
 def named_collations(parsed: ParsedStatement) -> Iterator[tuple[int, str]]:
     """Yield the token index and the name (lower case) of each collation in a statement."""
     solid = [i for i, t in enumerate(parsed.tokens) if not t.is_blank]
-    for n, place in enumerate(solid):
-        if not parsed.tokens[place].is_word("COLLATE"):
+    for n, index in enumerate(solid):
+        if not parsed.tokens[index].is_word("COLLATE"):
             continue
         rest = [i for i in solid[n + 1 : n + 3] if not parsed.tokens[i].is_symbol("=")]
         if rest and parsed.tokens[rest[0]].kind in (Kind.WORD, Kind.NAME, Kind.STRING):
@@ -43,10 +43,10 @@ def named_collations(parsed: ParsedStatement) -> Iterator[tuple[int, str]]:
 
 def with_utf8_as_utf8mb4(parsed: ParsedStatement) -> ParsedStatement:
     """Return the statement with utf8mb4 instead of utf8, which is what MariaDB reads without UTF8_IS_UTF8MB3."""
-    charsets = {place: "utf8mb4" for place, name, _ in _named_charsets(parsed.tokens) if name == "utf8"}
+    charsets = {index: "utf8mb4" for index, name, _ in _named_charsets(parsed.tokens) if name == "utf8"}
     collations = {
-        place: name.replace("utf8_", "utf8mb4_", 1)
-        for place, name in named_collations(parsed)
+        index: name.replace("utf8_", "utf8mb4_", 1)
+        for index, name in named_collations(parsed)
         if name.startswith("utf8_")
     }
     return with_names(parsed, {**charsets, **collations})
@@ -54,7 +54,7 @@ def with_utf8_as_utf8mb4(parsed: ParsedStatement) -> ParsedStatement:
 
 def asks_for_default_charset(parsed: ParsedStatement) -> bool:
     """Return True if a statement asks for the schema's charset by the word DEFAULT."""
-    return any(parsed.tokens[place].is_word("DEFAULT") for place, *_ in _named_charsets(parsed.tokens))
+    return any(parsed.tokens[index].is_word("DEFAULT") for index, *_ in _named_charsets(parsed.tokens))
 
 
 def names_table_charset(parsed: ParsedStatement) -> bool:
@@ -84,13 +84,13 @@ def with_table_collation(parsed: ParsedStatement, collation: str) -> ParsedState
 def _end_of_columns(parsed: ParsedStatement) -> int | None:
     """Return the token index of the parenthesis that ends the list of columns, or None if there is no list."""
     depth = 0
-    for place in range(parsed.references[0].last + 1, len(parsed.tokens)):
-        token = parsed.tokens[place]
+    for index in range(parsed.references[0].last + 1, len(parsed.tokens)):
+        token = parsed.tokens[index]
         if not (depth or token.is_blank or token.kind is Kind.OPEN or token.is_symbol("(")):
             return None
         depth += token.is_symbol("(") - token.is_symbol(")")
         if not depth and token.is_symbol(")"):
-            return place
+            return index
     return None
 
 
@@ -108,10 +108,10 @@ def _named_charsets(tokens: tuple[Token, ...]) -> Iterator[tuple[int, str, list[
     """Yield for each charset its token index, its name and the tokens of its item, as `_items` defines it."""
     items = _items(tokens)
     solid = [i for i, t in enumerate(tokens) if not t.is_blank]
-    for n, place in enumerate(solid):
-        if tokens[place].is_word("CHARSET"):
+    for n, index in enumerate(solid):
+        if tokens[index].is_word("CHARSET"):
             at = n + 1
-        elif tokens[place].is_word("CHARACTER") and n + 1 < len(solid) and tokens[solid[n + 1]].is_word("SET"):
+        elif tokens[index].is_word("CHARACTER") and n + 1 < len(solid) and tokens[solid[n + 1]].is_word("SET"):
             at = n + 2
         else:
             continue
@@ -125,7 +125,7 @@ def _items(tokens: tuple[Token, ...]) -> dict[int, list[int]]:
     """Return by token index the indexes of its item: of all tokens between the same commas and parentheses."""
     items: dict[int, list[int]] = {}
     levels: list[list[int]] = [[]]
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         if token.is_symbol("("):
             levels.append([])
         elif token.is_symbol(")") and len(levels) > 1:
@@ -134,8 +134,8 @@ def _items(tokens: tuple[Token, ...]) -> dict[int, list[int]]:
             # Outside of all parentheses commas between options are optional, so all options are one item.
             levels[-1] = []
         else:
-            levels[-1].append(place)
-            items[place] = levels[-1]
+            levels[-1].append(index)
+            items[index] = levels[-1]
     return items
 
 

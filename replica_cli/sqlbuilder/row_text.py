@@ -48,8 +48,8 @@ def key_of_literals(literals: Sequence[bytes], definition: TableDefinition, key:
     columns = definition.written_columns
     if len(literals) != len(columns):
         raise ValueError(f"{definition.name}: {len(literals)} literals for {len(columns)} columns")
-    places = {column.name: place for place, column in enumerate(columns)}
-    return tuple(_key_literal(literals[places[part.column.name]], part.column) for part in key.parts)
+    indexes = {column.name: index for index, column in enumerate(columns)}
+    return tuple(_key_literal(literals[indexes[part.column.name]], part.column) for part in key.parts)
 
 
 def _key_literal(literal: bytes, column: Column) -> str:

@@ -53,8 +53,8 @@ def update_joined(target: TableName, columns: Sequence[str], key: Sequence[str],
         key: the columns of the key.
         rows: for each row the literals of `columns`, then those of `key`. Each key occurs once.
     """
-    places = range(len(columns) + len(key))
-    first = b"SELECT " + b",".join([b"%b AS c%d" % (literal, n) for n, literal in zip(places, rows[0], strict=True)])
+    indexes = range(len(columns) + len(key))
+    first = b"SELECT " + b",".join([b"%b AS c%d" % (literal, n) for n, literal in zip(indexes, rows[0], strict=True)])
     new = b" UNION ALL SELECT ".join([first, *(b",".join(row) for row in rows[1:])])
     key_condition = " AND ".join(f"t.{quote(name)}=n.c{len(columns) + n}" for n, name in enumerate(key))
     # Columns of the key are not assigned: the rows are found by them.

@@ -41,8 +41,8 @@ def sequence_statement(
         DefinitionRefused: the secondary's sequence would not be the same.
     """
     tokens = list(tokenise(create_text, CATALOG))
-    place = next(p for p, t in enumerate(tokens) if t.kind is Kind.NAME)
-    rest = tokens[place + 1 :]
+    index = next(p for p, t in enumerate(tokens) if t.kind is Kind.NAME)
+    rest = tokens[index + 1 :]
     first = next((t for t in rest if not t.is_blank), None)
     if first is not None and first.is_word("AS") and not knows_types:
         raise DefinitionRefused(source, "", "the secondary's release has only BIGINT sequences")

@@ -49,29 +49,29 @@ class ParsedStatement:
         kind: the kind of the statement.
         tokens: all tokens of its text.
         references: the tables that it changes. For a rename, old and new names alternate.
-        others: the tables that it only names (after LIKE, REFERENCES and the like).
+        mentioned: the tables that it only names (after LIKE, REFERENCES and the like).
         schema: the schema that a schema statement is about.
-        schema_place: the token index of the name of that schema, or None if the text does not name it.
+        schema_index: the token index of the name of that schema, or None if the text does not name it.
         object_class: what a statement without effect on tables is about, e.g. "view".
         qualifiers: the token index and the name of the schema in each name of a column (schema.table.column).
-        unplaced: the first parts of two-part names, without those that are tables of the statement.
-        replaces: it is CREATE OR REPLACE.
+        possible_schemas: the first parts of two-part names, without those that are tables of the statement.
+        is_or_replace: it is CREATE OR REPLACE.
         parts: the tables of a MERGE table, in UNION=(…).
-        gone: the tables that lose their name by a rename, or become a part of another table.
+        lost_names: the tables that lose their name by a rename, or become a part of another table.
     """
 
     kind: StatementKind
     tokens: tuple[Token, ...]
     references: tuple[TableReference, ...] = ()
-    others: tuple[TableReference, ...] = ()
+    mentioned: tuple[TableReference, ...] = ()
     schema: str = ""
-    schema_place: int | None = None
+    schema_index: int | None = None
     object_class: str = ""
     qualifiers: tuple[tuple[int, str], ...] = ()
-    unplaced: frozenset[str] = frozenset()
-    replaces: bool = False
+    possible_schemas: frozenset[str] = frozenset()
+    is_or_replace: bool = False
     parts: tuple[TableName, ...] = ()
-    gone: frozenset[TableName] = frozenset()
+    lost_names: frozenset[TableName] = frozenset()
 
     @property
     def tables(self) -> tuple[TableName, ...]:
@@ -90,7 +90,7 @@ class ParsedStatement:
 
     def _named_after(self, word: str) -> tuple[TableName, ...]:
         names = []
-        for other in self.others:
+        for other in self.mentioned:
             before = next((t for t in reversed(self.tokens[: other.first]) if not t.is_blank), None)
             if before is not None and before.is_word(word):
                 names.append(other.name)
@@ -107,15 +107,15 @@ class ParsedStatement:
             route: returns the secondary's name of a schema.
         """
         texts = [" " if t.is_blank or t.kind in (Kind.OPEN, Kind.CLOSE) else t.text for t in self.tokens]
-        for reference in (*self.references, *self.others):
+        for reference in (*self.references, *self.mentioned):
             if not reference.is_kept:
                 schema, table = route(reference.name.schema), reference.name.table
                 texts[reference.first : reference.last + 1] = [""] * (reference.last + 1 - reference.first)
                 texts[reference.first] = f"{quote(schema)}.{quote(table)}"
-        for place, schema in self.qualifiers:
-            texts[place] = quote(route(schema))
-        if self.schema_place is not None:
-            texts[self.schema_place] = quote(route(self.schema))
+        for index, schema in self.qualifiers:
+            texts[index] = quote(route(schema))
+        if self.schema_index is not None:
+            texts[self.schema_index] = quote(route(self.schema))
         return "".join(texts)
 
 
@@ -152,12 +152,12 @@ class _Parser(Cursor):
     def __init__(self, tokens: list[Token], default_schema: str, *, folds_names: bool) -> None:
         super().__init__(tokens, default_schema, folds_names=folds_names)
         self._references: list[TableReference] = []
-        self._others: list[TableReference] = []
+        self._mentioned: list[TableReference] = []
         self._qualifiers: list[tuple[int, str]] = []
         self._first_of_pairs: set[str] = set()
-        self._replaces = False
+        self._is_or_replace = False
         self._parts: list[TableName] = []
-        self._gone: set[TableName] = set()
+        self._lost_names: set[TableName] = set()
 
     def parse(self) -> ParsedStatement:
         return self._statement() if self._skip_set_statement() else self._result(StatementKind.UNKNOWN)
@@ -181,7 +181,7 @@ class _Parser(Cursor):
             return self._result(StatementKind.ROWS)
         if self._is(*_WITHOUT_EFFECT):
             return self._result(StatementKind.WITHOUT_EFFECT, object_class=self._word().lower())
-        if not self._places or not self._has_more:
+        if not self._indexes or not self._has_more:
             # The text is only a comment, e.g. "# Dummy event replacing …".
             return self._result(StatementKind.WITHOUT_EFFECT, object_class="comment")
         return self._result(StatementKind.UNKNOWN)
@@ -206,7 +206,7 @@ class _Parser(Cursor):
         return not (sets_mode and any('"' in t.text or "\\" in t.text for t in self._tokens))
 
     def _create(self) -> ParsedStatement:
-        self._replaces = self._take_all("OR", "REPLACE")
+        self._is_or_replace = self._take_all("OR", "REPLACE")
         self._skip_definer()
         is_temporary = self._take("TEMPORARY")
         if is_temporary and not self._is("SEQUENCE"):
@@ -312,7 +312,7 @@ class _Parser(Cursor):
     def _rest_of_table(self) -> None:
         self._at += self._is_symbol("(") and self._word(1) == "LIKE"
         if self._take("LIKE"):
-            self._table(self._others)
+            self._table(self._mentioned)
         self._scan_rest()
 
     def _scan_rest(self, *, is_alter: bool = False) -> None:
@@ -323,7 +323,7 @@ class _Parser(Cursor):
                 # A parent without a schema is in the child's schema on both servers, so its name is kept as written. It
                 # is not kept if the primary folds names to lower case, because the secondary may not do so.
                 child = self._references[0].name.schema
-                self._table(self._others, schema=child, is_kept=not (self._is_dotted() or self._folds_names))
+                self._table(self._mentioned, schema=child, is_kept=not (self._is_dotted() or self._folds_names))
                 continue
             is_known = depth == 0 and (self._take_union() or (is_alter and self._take_changed_table()))
             if not (is_known or self._take_sequence() or self._take_dotted_name()):
@@ -331,8 +331,8 @@ class _Parser(Cursor):
                 self._at += 1
 
     def _note_rename(self, old: TableName) -> None:
-        self._gone.add(old)
-        self._gone.discard(self._references[-1].name)
+        self._lost_names.add(old)
+        self._lost_names.discard(self._references[-1].name)
 
     def _take_changed_table(self) -> bool:
         """Take a clause of ALTER TABLE that changes or makes another table. Return False if there is none."""
@@ -351,7 +351,7 @@ class _Parser(Cursor):
             self._table(self._references)
         elif self._take_all("CONVERT", "TABLE"):
             if self._table(self._references):
-                self._gone.add(self._references[-1].name)
+                self._lost_names.add(self._references[-1].name)
         else:
             return False
         return True
@@ -363,7 +363,7 @@ class _Parser(Cursor):
         if not is_value and not (self._is("NEXTVAL", "LASTVAL", "SETVAL") and self._is_symbol("(", ahead=1)):
             return False
         self._at += 0 if is_value else 2
-        self._table(self._others)
+        self._table(self._mentioned)
         return True
 
     def _take_union(self) -> bool:
@@ -374,27 +374,27 @@ class _Parser(Cursor):
         if not self._is_symbol("(", ahead=start) or self._word(start + 1) in ("SELECT", "WITH", "VALUES", "TABLE"):
             return False
         self._at += start + 1
-        count_before = len(self._others)
-        while self._table(self._others) and self._take_symbol(","):
+        count_before = len(self._mentioned)
+        while self._table(self._mentioned) and self._take_symbol(","):
             pass
-        self._parts += [r.name for r in self._others[count_before:]]
+        self._parts += [r.name for r in self._mentioned[count_before:]]
         return True
 
     def _take_dotted_name(self) -> bool:
         """Take a name with points. The first of three parts is a schema; the first of two parts may be one."""
         if not self._has_more or not (self._is_dotted() or self._is_symbol(".")):
             return False
-        places = []
+        indexes = []
         while self._has_more and (self._is_name() or self._is_symbol(".")):
             if self._is_name():
-                places.append(self._places[self._at])
+                indexes.append(self._indexes[self._at])
                 if not self._is_symbol(".", ahead=1):
                     self._at += 1
                     break
             self._at += 1
-        names = [self._name_at(place) for place in places]
+        names = [self._name_at(index) for index in indexes]
         if len(names) == 3:
-            self._qualifiers.append((places[0], names[0]))
+            self._qualifiers.append((indexes[0], names[0]))
         elif len(names) == 2:
             self._first_of_pairs.add(names[0])
         return True
@@ -411,8 +411,8 @@ class _Parser(Cursor):
 
     def _schema(self, kind: StatementKind) -> ParsedStatement:
         if self._has_more and self._is_name() and not self._names_an_option(kind):
-            place = self._places[self._at]
-            return self._result(kind, schema=self._name_at(place), schema_place=place)
+            index = self._indexes[self._at]
+            return self._result(kind, schema=self._name_at(index), schema_index=index)
         return self._result(kind, schema=self._default_schema)
 
     def _names_an_option(self, kind: StatementKind) -> bool:
@@ -425,22 +425,22 @@ class _Parser(Cursor):
         return is_option or (self._is("READ") and self._word(1) == "ONLY")
 
     def _result(
-        self, kind: StatementKind, *, schema: str = "", schema_place: int | None = None, object_class: str = ""
+        self, kind: StatementKind, *, schema: str = "", schema_index: int | None = None, object_class: str = ""
     ) -> ParsedStatement:
-        tables = {r.name.table.lower() for r in (*self._references, *self._others)}
+        tables = {r.name.table.lower() for r in (*self._references, *self._mentioned)}
         return ParsedStatement(
             kind,
             tuple(self._tokens),
             tuple(self._references),
-            tuple(self._others),
+            tuple(self._mentioned),
             schema,
-            schema_place,
+            schema_index,
             object_class,
             tuple(self._qualifiers),
             frozenset(name for name in self._first_of_pairs if name.lower() not in tables),
-            self._replaces,
+            self._is_or_replace,
             tuple(self._parts),
-            frozenset(self._gone),
+            frozenset(self._lost_names),
         )
 
 
@@ -454,12 +454,12 @@ def holds_several(parsed: ParsedStatement) -> bool:
 
 def without_start_transaction(parsed: ParsedStatement) -> ParsedStatement:
     """Return MySQL's CREATE TABLE … START TRANSACTION without these words. Its rows follow in the log as row events."""
-    places = [i for i, t in enumerate(parsed.tokens) if not t.is_blank]
-    if len(places) < 2 or not parsed.tokens[places[-1]].is_word("TRANSACTION"):
+    indexes = [i for i, t in enumerate(parsed.tokens) if not t.is_blank]
+    if len(indexes) < 2 or not parsed.tokens[indexes[-1]].is_word("TRANSACTION"):
         return parsed
-    if not parsed.tokens[places[-2]].is_word("START"):
+    if not parsed.tokens[indexes[-2]].is_word("START"):
         return parsed
-    return replace(parsed, tokens=parsed.tokens[: places[-2]])
+    return replace(parsed, tokens=parsed.tokens[: indexes[-2]])
 
 
 def savepoint_statement(parsed: ParsedStatement) -> str:

@@ -251,11 +251,12 @@ def test_routed_text(text: str) -> None:
 
 
 def test_a_name_that_may_be_a_schema_is_told() -> None:
-    assert parse("ALTER TABLE s.t MODIFY t.v INT, ADD CHECK (other.v > 1), ADD x INT AS (s.f(v))").unplaced == {
+    assert parse("ALTER TABLE s.t MODIFY t.v INT, ADD CHECK (other.v > 1), ADD x INT AS (s.f(v))").possible_schemas == {
         "other",
         "s",
     }
-    assert not parse("CREATE TABLE s.t (a DECIMAL(9,2) DEFAULT 1.5, FOREIGN KEY (a) REFERENCES s.u (a))").unplaced
+    parsed = parse("CREATE TABLE s.t (a DECIMAL(9,2) DEFAULT 1.5, FOREIGN KEY (a) REFERENCES s.u (a))")
+    assert not parsed.possible_schemas
 
 
 def test_double_quotes_are_names_only_where_the_session_said_so() -> None:
@@ -365,7 +366,7 @@ def test_a_savepoint_without_a_name_cannot_be_placed(text: str) -> None:
 
 @pytest.mark.parametrize("text", GONE)
 def test_tables_that_no_longer_have_their_name(text: str) -> None:
-    assert " ".join(sorted(map(str, parse(text).gone))) == GONE[text]
+    assert " ".join(sorted(map(str, parse(text).lost_names))) == GONE[text]
 
 
 def test_a_parent_without_a_schema_is_of_the_child_s_and_is_folded_where_the_primary_folds_names() -> None:
