@@ -12,7 +12,7 @@ from replica_cli.checkpoint.intents import position_of
 from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import OF_SECONDARY, TableRecord
 from replica_cli.core.commands import gone_advice
-from replica_cli.core.quarantine import copy_advice, with_refusal
+from replica_cli.core.quarantine_texts import copy_advice, with_refusal
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.core.quarantine import copy_advice, is_copy_refused
+from replica_cli.core.quarantine_texts import copy_advice, is_copy_refused
 from replica_cli.core.wording import short_reason
 from replica_cli.logs import Tag, log
 

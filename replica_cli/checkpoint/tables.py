@@ -11,7 +11,7 @@ from replica_cli.core.commands import table_options
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.names import TableName
 from replica_cli.core.position import Position
-from replica_cli.core.quarantine import with_refusal
+from replica_cli.core.quarantine_texts import with_refusal
 from replica_cli.core.status import TableState
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal

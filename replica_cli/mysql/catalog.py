@@ -235,7 +235,7 @@ def _readable(text: str, *, is_string: bool) -> str:
         return f"x'{string_value(text).encode('latin1').hex()}'"
 
 
-class _Found(NamedTuple):
+class _TablesRead(NamedTuple):
     """The result of `_read`. `doubtful` are tables that one query listed and another one lacked."""
 
     definitions: dict[TableName, TableDefinition]
@@ -249,7 +249,7 @@ def _read_named(session: Session, names: Sequence[TableName]) -> dict[TableName,
     return definitions
 
 
-def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whole: bool = True) -> _Found:
+def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whole: bool = True) -> _TablesRead:
     """Read the tables of `scopes`, pairs of a schema and one of its tables, or None for all of them.
 
     If not `is_whole`, indexes, constraints and triggers are not read.
@@ -297,7 +297,7 @@ def _read(session: Session, scopes: Sequence[tuple[str, str | None]], *, is_whol
     named = {*table_rows, *parts, *map(_name, listed)} - views
     # If there are rules of a key but not its columns, the query for keys lacked the table.
     without_keys = {n for n in definitions if parts[n].rules.keys() - parts[n].keys.keys()}
-    return _Found(definitions, named - definitions.keys() | without_keys)
+    return _TablesRead(definitions, named - definitions.keys() | without_keys)
 
 
 def _query_for(session: Session, sql: str, table_column: str, schema: str, table: str | None) -> str:

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
-    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)

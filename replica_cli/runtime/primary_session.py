@@ -54,7 +54,7 @@ class PrimarySession:
     @property
     def session(self) -> Session:
         """Return the session. Opens a new one if there is none or if it was idle for too long. Raises ServerError."""
-        self.rest()
+        self.close_if_idle()
         self._used_at = time.monotonic()
         if self._session is None:
             network = self._settings.network
@@ -93,7 +93,7 @@ class PrimarySession:
                 raise
         return question(self.session)
 
-    def rest(self) -> None:
+    def close_if_idle(self) -> None:
         """Close the session if it was idle for too long."""
         if self._session is not None and time.monotonic() - self._used_at > self._idle_seconds:
             self.close()

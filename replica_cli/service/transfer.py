@@ -28,14 +28,14 @@ from replica_cli.mysql.session import connect
 from replica_cli.resync.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.heartbeat import Heartbeat
-from replica_cli.runtime.preflight import (
+from replica_cli.runtime.secondary_sessions import LOCK_PATIENCE_SECONDS
+from replica_cli.runtime.start_checks import (
     check_before_start,
     connect_both,
     find_before_start,
     log_warnings,
     warnings_of,
 )
-from replica_cli.runtime.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.service.ask_each import ask_each
 from replica_cli.service.requested_copies import Told

@@ -7,22 +7,22 @@ seconds later, if it still runs.
 
 from __future__ import annotations
 
-from replica_cli.health import checks, columns, secondary
+from replica_cli.health import checks, column_watch, secondary
 from replica_cli.mysql import catalog
 from replica_cli.reader import dump
 from replica_cli.resync import resync
-from replica_cli.runtime import factory, judgement, primary_session
+from replica_cli.runtime import factory, instance_view, primary_session
 from replica_cli.transfer import cascade_groups, connections, making, plan, run, waiting
 
 __all__ = [
     "cascade_groups",
     "catalog",
     "checks",
-    "columns",
+    "column_watch",
     "connections",
     "dump",
     "factory",
-    "judgement",
+    "instance_view",
     "making",
     "plan",
     "primary_session",

@@ -38,7 +38,7 @@ from replica_cli.core.errors import (
     TableChangedInWindow,
     UnfinishedTransfer,
 )
-from replica_cli.core.quarantine import copy_advice, with_failure, with_refusal
+from replica_cli.core.quarantine_texts import copy_advice, with_failure, with_refusal
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.transfer import TransferMode
@@ -68,9 +68,9 @@ from replica_cli.resync.copying import (
 )
 from replica_cli.retry import delay_after
 from replica_cli.runtime.broken_state import explained, position_row_lost
-from replica_cli.runtime.preflight import check_before_start
 from replica_cli.runtime.primary_session import PrimarySession
-from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.runtime.secondary_sessions import SecondarySessions
+from replica_cli.runtime.start_checks import check_before_start
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 from replica_cli.worker.pause import hold
 from replica_cli.worker.standby import stand_by
@@ -493,11 +493,16 @@ class Worker:
                 start = error.position or (saved.position if saved else None)
                 for table in action.tables:
                     self._quarantine(
-                        sessions, table, error.message, start, advice or "", transaction_position=error.place
+                        sessions,
+                        table,
+                        error.message,
+                        start,
+                        advice or "",
+                        transaction_position=error.transaction_position,
                     )
                     self._history = self._history.without(table)
             return
-        position = error.place if isinstance(error, TableChangedInWindow) else None
+        position = error.transaction_position if isinstance(error, TableChangedInWindow) else None
         tables = self._altered.renames.with_new_names(action.tables)
         named = isinstance(error, TableChangedInWindow) or error.message.startswith(f"{action.tables[0]}: ")
         message = error.message if named else f"{action.tables[0]}: {error.message}"

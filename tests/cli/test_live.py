@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from replica_cli.cli.output import above, frame
+from replica_cli.cli.output import live_block, stream_above
 from replica_cli.cli.output.live import LiveReporter
-from replica_cli.cli.output.progress import ProgressForm, progress_form
+from replica_cli.cli.output.reporters import ProgressForm, progress_form
 from replica_cli.core.position import Position
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
 from replica_cli.logs import Tag, log
@@ -172,7 +172,7 @@ def test_lines_of_the_log_go_above_as_they_are(terminal: Callable[[int, int], Te
 
 def test_a_command_says_at_once_whom_it_asks(terminal: Callable[[int, int], Terminal]) -> None:
     shown = terminal(80, 24)
-    with above.waiting_for("connecting to \x1b[2Jdb1 ..."):
+    with stream_above.waiting_for("connecting to \x1b[2Jdb1 ..."):
         assert shown.lines == [r"connecting to \x1b[2Jdb1 ..."]
         print("a warning", file=sys.stderr)
         assert shown.lines == ["a warning", r"connecting to \x1b[2Jdb1 ..."]
@@ -221,8 +221,8 @@ def test_a_dumb_terminal_gets_lines(terminal: Callable[[int, int], Terminal]) ->
 
 
 def test_what_is_new_is_drawn_soon_and_nothing_is_drawn_again_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "_SECONDS_BETWEEN", 0.001)
-    monkeypatch.setattr(frame, "_SECONDS_IDLE", 1000.0)
+    monkeypatch.setattr(live_block, "_SECONDS_BETWEEN", 0.001)
+    monkeypatch.setattr(live_block, "_SECONDS_IDLE", 1000.0)
     drawn: list[str] = []
     has_drawn = threading.Event()
 
@@ -232,7 +232,7 @@ def test_what_is_new_is_drawn_soon_and_nothing_is_drawn_again_for_nothing(monkey
         return "a line"
 
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with frame.Frame(Console(file=io.StringIO()), render) as made:
+    with live_block.LiveBlock(Console(file=io.StringIO()), render) as made:
         for count in (1, 2, 3):
             assert has_drawn.wait(60)
             has_drawn.clear()

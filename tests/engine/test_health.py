@@ -12,7 +12,7 @@ from replica_cli.checkpoint.positions import Advance, PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.cli.output.console import Painter
-from replica_cli.cli.output.tables import positions_text
+from replica_cli.cli.output.plain_text import positions_text
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection

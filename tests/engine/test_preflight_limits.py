@@ -14,7 +14,7 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.grants import read_grants
 from replica_cli.mysql.limits import check_limits
 from replica_cli.mysql.session import connect
-from replica_cli.runtime.preflight import check_before_start
+from replica_cli.runtime.start_checks import check_before_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,12 @@ import pytest
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
-from replica_cli.config.drift import accepted_drift
+from replica_cli.config.accepted_drift import accepted_drift
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress
 from replica_cli.core.table import TableName
-from replica_cli.health.columns import ColumnWatch
+from replica_cli.health.column_watch import ColumnWatch
 from replica_cli.mysql.session import connect
 from replica_cli.runtime import lock_watch
 from replica_cli.runtime.heartbeat import Heartbeat
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.health import HealthCheck
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
-    from replica_cli.runtime.judgement import Judgement
+    from replica_cli.runtime.instance_view import InstanceView
     from replica_cli.sandbox.server import SandboxServer
     from tests.engine.watched import Watched
 
@@ -136,13 +136,13 @@ def test_the_sessions_stay_open_from_look_to_look(
     watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    real = health_monitor.HealthMonitor._judge
+    real = health_monitor.HealthMonitor._read_view
 
-    def counted(watch: health_monitor.HealthMonitor) -> Judgement:
+    def counted(watch: health_monitor.HealthMonitor) -> InstanceView:
         looks.append(1)
         return real(watch)
 
-    monkeypatch.setattr(health_monitor.HealthMonitor, "_judge", counted)
+    monkeypatch.setattr(health_monitor.HealthMonitor, "_read_view", counted)
     monkeypatch.setattr(ColumnWatch, "is_due", lambda _: True)
     before = _connections(watched.primary), _connections(watched.secondary)
     _look(watched, lambda _: len(looks) > 5)
@@ -158,15 +158,15 @@ def test_a_kept_session_that_was_lost_is_opened_again_and_no_finding(watched: Wa
     watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board)
     try:
         for kept in ("_secondary", "_primary"):
-            assert {c.name for c in watch._look() if c} == {"position", "retention-left", "quarantined-tables"}
+            assert {c.name for c in watch._run_checks() if c} == {"position", "retention-left", "quarantined-tables"}
             assert watch._secondary is not None
             assert watch._primary is not None
             one = watch._secondary if kept == "_secondary" else watch._primary.session
             one.abort()
-        found = [c for c in watch._look() if c]
+        found = [c for c in watch._run_checks() if c]
         assert [c for c in found if c.level is not HealthLevel.OK] == []
     finally:
-        watch._drop()
+        watch._close_sessions()
 
 
 def test_a_secondary_that_is_down(watched: Watched) -> None:

@@ -75,5 +75,5 @@ def test_a_change_is_told_once_until_it_is_taken_and_what_stays_as_it_is_is_none
     # There may be a change that nobody took before anybody may speak for the instance.
     board.has_held_lock = True
     assert len(told) == 3
-    board.rest()
+    board.forget_lag()
     assert board.waiting_seconds == 0

@@ -31,7 +31,7 @@ _ATTEMPTS_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class InstanceView:
     """The state of one instance, the primary a moment later, and the error of the check of the saved position.
 
     `oldest` is the primary's time of the first transaction that is not applied, in Unix seconds. It is None if a live
@@ -54,13 +54,13 @@ class Judgement:
         return isinstance(self.error, PositionLost | PrimaryReplaced)
 
 
-def judge(
+def read_instance(
     read: Callable[[], InstanceState],
     primary: PrimarySession,
     network: Network,
     *,
     is_thorough: Callable[[InstanceState, PrimaryView], bool] = lambda _state, _primary: True,
-) -> Judgement:
+) -> InstanceView:
     """Read the state of an instance, then the primary, and check the saved position.
 
     Errors of the primary are part of the result. Errors of `read` are raised.
@@ -75,17 +75,17 @@ def judge(
     """
     state = read()
     for _ in range(_ATTEMPTS_LIMIT):
-        judgement = _judge_once(state, primary, network, is_thorough)
-        if judgement.error is None:
+        view = _read_once(state, primary, network, is_thorough)
+        if view.error is None:
             break
         again = read()
         if (again.saved and again.saved.position) == (state.saved and state.saved.position):
             break
         state = again
-    return judgement
+    return view
 
 
-def look_at_primary(primary: PrimarySession) -> PrimaryView:
+def try_read_primary(primary: PrimarySession) -> PrimaryView:
     """Return the end of the primary's log, or the error that says why it cannot be read. Never raises ReplicaError."""
     try:
         return primary.answer(lambda session: read_primary(session, read_facts(session)))
@@ -94,22 +94,22 @@ def look_at_primary(primary: PrimarySession) -> PrimaryView:
         return PrimaryView(error=error)
 
 
-def _judge_once(
+def _read_once(
     state: InstanceState,
     primary: PrimarySession,
     network: Network,
     is_thorough: Callable[[InstanceState, PrimaryView], bool],
-) -> Judgement:
-    primary_view = look_at_primary(primary)
+) -> InstanceView:
+    primary_view = try_read_primary(primary)
     if state.saved is None or primary_view.position is None or primary_view.facts is None:
-        return Judgement(state, primary_view)
+        return InstanceView(state, primary_view)
     try:
         check = PositionCheck(primary.session, network, facts=primary_view.facts)
         start = check.start_of(state.saved, is_thorough=is_thorough(state, primary_view))
     except ReplicaError as error:
-        return Judgement(state, primary_view, error)
+        return InstanceView(state, primary_view, error)
     is_lag_known = state.reported_lag is not None or is_reached(state.saved.position, primary_view.position)
-    return Judgement(
+    return InstanceView(
         state, primary_view, oldest=None if is_lag_known else _first_time(check, start, int(primary_view.now))
     )
 

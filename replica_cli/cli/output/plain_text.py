@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from replica_cli.cli.output import units
-from replica_cli.cli.output.completed import filled
+from replica_cli.cli.output.complete_commands import filled
 from replica_cli.cli.output.console import Painter
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import each_text, printable
@@ -234,7 +234,7 @@ def stream_text(report: StreamReport, paint: Painter) -> str:
         (
             w.instance,
             w.phase.value,
-            units.place(w.position),
+            units.position_text(w.position),
             str(w.rows_total),
             str(w.transactions_total),
             str(len(w.quarantined)),

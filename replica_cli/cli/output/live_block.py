@@ -12,7 +12,7 @@ from rich.control import Control
 from rich.segment import ControlType, Segment, SegmentLines
 from rich.text import Text
 
-from replica_cli.cli.output.above import Above
+from replica_cli.cli.output.stream_above import StreamAbove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN, _SECONDS_IDLE = 0.25, 1.0
 
 
-class Frame:
+class LiveBlock:
     """Draws what `render` returns while its context lasts. Thread-safe.
 
     It draws up to four times a second after calls of `note`, and otherwise once a second. While the context lasts,
@@ -40,13 +40,13 @@ class Frame:
         self._ended = threading.Event()
         self._changed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
-        self._above: Above | None = None
+        self._stderr_above: StreamAbove | None = None
         self._stderr: TextIO | None = None
 
     def __enter__(self) -> Self:
         self._stderr = sys.stderr
-        self._above = Above(sys.stderr, self._show_lines)
-        sys.stderr = cast("TextIO", self._above)
+        self._stderr_above = StreamAbove(sys.stderr, self._show_lines)
+        sys.stderr = cast("TextIO", self._stderr_above)
         self.show()
         self._thread.start()
         return self
@@ -55,8 +55,8 @@ class Frame:
         self._ended.set()
         self.note()
         self._thread.join()
-        if self._above is not None and self._stderr is not None:
-            self._above.end_line()
+        if self._stderr_above is not None and self._stderr is not None:
+            self._stderr_above.end_line()
             sys.stderr = self._stderr
         self.show()
 

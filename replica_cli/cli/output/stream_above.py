@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIPE = "\r\x1b[2K"
 
 
-class Above(io.TextIOBase):
+class StreamAbove(io.TextIOBase):
     """A replacement for the stream of a terminal. Whole lines go to `show`; all else is passed to the stream."""
 
     def __init__(self, stream: TextIO, show: Callable[[Sequence[str]], None]) -> None:
@@ -75,7 +75,7 @@ def waiting_for(text: str) -> Iterator[None]:
         stream.write(_WIPE + "".join(f"{line}\n" for line in lines) + shown)
         stream.flush()
 
-    above = Above(stream, show)
+    above = StreamAbove(stream, show)
     sys.stderr = cast("TextIO", above)
     show(())
     try:

@@ -123,7 +123,7 @@ def status_text(status: WorkerStatus) -> str:
     """Return a snapshot as one line; the order of its parts is always the same."""
     parts = [phase_text(status.phase)]
     if status.position is not None:  # without a position nothing has been read or applied yet
-        parts.append(f"at {units.place(status.position)}")
+        parts.append(f"at {units.position_text(status.position)}")
         parts += [f"lag {units.duration(status.lag_seconds)}"] if status.lag_seconds is not None else []
         if status.phase not in ENDED:
             parts += [f"rows {status.rows_per_second:.0f}/s", f"trx {status.transactions_per_second:.0f}/s"]

@@ -9,7 +9,7 @@ _FRAMES_LIMIT = 8
 _PACKAGE = Path(__file__).parent.parent
 
 
-def places_of(error: BaseException) -> str:
+def calls_of(error: BaseException) -> str:
     """Return the last eight calls that led to an exception, the innermost first: `sqlbuilder/x.py:12 parse < …`."""
     frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES_LIMIT:])
     return " < ".join(f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames)

@@ -56,6 +56,6 @@ def open_reporter(form: ProgressForm, title: str, *, is_colored: bool) -> Iterat
     if form is ProgressForm.SILENT:
         yield SilentReporter()
         return
-    from replica_cli.cli.output.lines import JsonReporter, LineReporter  # noqa: PLC0415 - not loaded for other forms
+    from replica_cli.cli.output.line_reporters import JsonReporter, LineReporter  # noqa: PLC0415 - not loaded for other forms
 
     yield JsonReporter() if form is ProgressForm.JSON else LineReporter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replica_cli.core.quarantine import copy_advice, is_copy_refused, with_failure, with_refusal
+from replica_cli.core.quarantine_texts import copy_advice, is_copy_refused, with_failure, with_refusal
 
 
 def test_a_refusal_takes_the_place_of_an_earlier_one() -> None:
