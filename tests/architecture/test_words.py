@@ -53,5 +53,5 @@ def test_the_project_uses_none_of_them() -> None:
 
 
 def test_an_exception_that_is_not_needed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "ALLOWED", {("README.md", "anew"): "a reason"})
+    monkeypatch.setattr(words, "ALLOWED", {**words.ALLOWED, ("README.md", "anew"): "a reason"})
     assert problems() == ["README.md: 'anew' is in ALLOWED and is not used"]

@@ -65,10 +65,15 @@ HARMLESS = (
 
 ALLOWED: dict[tuple[str, str], str] = {
     # (file, word as it is written): the reason. An entry that is not needed is reported.
+    ("tests/unit/sqlbuilder/test_statement.py", "slave"): "the text of a server's dummy event",
 }
 
-_FOLDERS = ("replica_cli", "docs")
-_FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "example.env", "tests/README.md")
+_FOLDERS = ("replica_cli", "docs", "tests")
+# These two have the words on purpose.
+_OWN_FILES = ("tests/architecture/words.py", "tests/architecture/test_words.py")
+# Not rewritten yet: these tests still have many of the words.
+_LATER = ("tests/engine/applier/", "tests/unit/applier/")
+_FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "example.env")
 _INSTEAD = {word: instead for words, instead in WORDS for word in words}
 # Between words may be the end of a line, and the sign of a comment. The whole is no part of a name.
 _SEARCHED = "|".join(sorted((*_INSTEAD, *HARMLESS), key=len, reverse=True)).replace(" ", r"[\s#]+")
@@ -127,7 +132,8 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
 def paths() -> list[Path]:
     """Return the files that are read."""
     trees = [path for folder in _FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".md"}]
-    return sorted(trees) + [ROOT / name for name in _FILES]
+    read = [path for path in trees if not path.relative_to(ROOT).as_posix().startswith((*_OWN_FILES, *_LATER))]
+    return sorted(read) + [ROOT / name for name in _FILES]
 
 
 def problems() -> list[str]:

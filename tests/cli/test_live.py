@@ -109,7 +109,7 @@ def test_what_a_terminal_has_more_goes_to_names_before_bars(terminal: Callable[[
     assert any("sakila.orders" in line and "checking the" in line for line in shown.lines)
 
 
-def test_a_copy_tells_its_rows_and_its_position_in_the_table(terminal: Callable[[int, int], Terminal]) -> None:
+def test_a_copy_shows_its_rows_and_its_position_in_the_table(terminal: Callable[[int, int], Terminal]) -> None:
     shown = terminal(80, 24)
     reporter = LiveReporter("title", is_colored=False)
     reporter.on_status(copying())
@@ -143,7 +143,7 @@ def test_a_display_higher_than_the_terminal_is_cut(terminal: Callable[[int, int]
     assert shown.lines[-1] == "… and 7 more lines"
 
 
-def test_after_a_stop_was_heard_nothing_says_that_ctrl_c_stops(terminal: Callable[[int, int], Terminal]) -> None:
+def test_after_a_stop_no_line_says_that_ctrl_c_stops(terminal: Callable[[int, int], Terminal]) -> None:
     shown = terminal(80, 24)
     with LiveReporter("replica stream from db1", is_colored=False) as reporter:
         reporter.on_status(streaming())

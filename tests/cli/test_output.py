@@ -120,7 +120,7 @@ def test_health_text_and_document() -> None:
     }  # fmt: skip
 
 
-def test_a_lost_position_is_named_and_no_distance_is_told() -> None:
+def test_a_lost_position_is_named_and_no_distance_is_shown() -> None:
     report = PositionReport("db2", PLACE, primary=PLACE, lost=Failure("position_lost", "the log was reset"))
     text = plain_text.positions_text([report], PLAIN)
     assert "lost     the log was reset" in text
@@ -194,7 +194,7 @@ def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> No
     assert (line.tag, line.instance, line.table) == ("TRANSFER", "db2", "shop.orders")  # type: ignore[attr-defined]
 
 
-def test_a_copy_is_told_in_a_few_numbers_and_never_as_done_before_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_is_shown_in_a_few_numbers_and_never_as_done_too_early(caplog: pytest.LogCaptureFixture) -> None:
     rows = TableProgress("shop.orders", 250, 1000, 0, TableState.COPYING)
     passed = TableProgress("shop.passed", 1200, 1000, 0, TableState.COPYING)
     indexes = TableProgress("shop.items", 500, 500, 0, TableState.COPYING, CopyStep.INDEXES, 130.0)
@@ -215,7 +215,7 @@ def test_a_copy_is_told_in_a_few_numbers_and_never_as_done_before_it_is(caplog: 
     assert lines[:2] == ["99.0% 1200/1000 rows 0/s eta unknown", "building indexes for 2m10s, 500 rows copied"]
 
 
-def test_a_status_line_tells_what_is_known_and_no_more() -> None:
+def test_a_status_line_has_only_what_is_known() -> None:
     assert status_text(WorkerStatus("db2")) == "starting"
     assert status_text(WorkerStatus("db2", Phase.FINISHED)) == "finished"
     failed = WorkerStatus("db2", Phase.FAILED, message="db2: the disk is full")

@@ -1,4 +1,4 @@
-"""A table that is altered again and again: a server that lists its tables in between may not name it."""
+"""A table that is altered all the time: a server that lists its tables meanwhile may leave it out."""
 
 from __future__ import annotations
 

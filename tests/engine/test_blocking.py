@@ -1,4 +1,4 @@
-"""Who holds what a connection waits for, as the servers tell it."""
+"""Which connection holds the lock that another one waits for, as the servers report it."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def test_what_a_connection_waits_for(
 
 
 def _blocks(asking: Session, number: int) -> str:
-    # The server makes its tables of locks again only where nobody has looked at them for a tenth of a second.
+    # The server refreshes its tables of locks only if no session has read them for a tenth of a second.
     asking.row("SELECT SLEEP(0.2)")
     return what_blocks(asking, number)

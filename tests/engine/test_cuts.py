@@ -1,4 +1,4 @@
-"""Cuts of large tables: at keys that are there, about evenly, and without reading the table."""
+"""Large tables are cut at existing keys, into ranges of about the same size, and without reading the table."""
 
 from __future__ import annotations
 

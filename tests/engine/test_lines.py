@@ -1,4 +1,4 @@
-"""Rows as the server wrote them, of every length that the protocol writes in a way of its own."""
+"""Rows as the server wrote them, of every length for which the protocol has a form of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
 
 _PACKET = 0xFFFFFF
-# A row holds the text, what tells its length, and two bytes of flag.
+# A row holds the text, its length, and two bytes of flags.
 LENGTHS = [0, 1, 250, 251, 252, 65_535, 65_536, 262_144, _PACKET - 7, _PACKET - 6, _PACKET - 5, _PACKET, _PACKET + 1,
            2 * _PACKET - 11, 2 * _PACKET, 40_000_000]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A copy is planned once, unless the secondary changes between the plan and the copy, or the answer takes long."""
+"""A copy is planned once, and again if the secondary changed since the plan or the confirmation took long."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Cop
 
 @pytest.fixture
 def settings(copier: Copier) -> Settings:
-    theirs = copier.secondary.address(name="db2")
-    return Settings(copier.primary.address(), (theirs,), copier.selection, 700, f"{copier.schema}_state")
+    secondary = copier.secondary.address(name="db2")
+    return Settings(copier.primary.address(), (secondary,), copier.selection, 700, f"{copier.schema}_state")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_was_planned_is_carried_out(copier: Copier, settings: Settings, pla
         planned.clear()
         plans = make(settings, mode)
         if mode is TransferMode.RESTART:
-            # An empty table of the secondary may have got rows since the plan: only another plan tells.
+            # An empty table of the secondary may have got rows since the plan: only another plan shows it.
             copier.on_primary("INSERT INTO b VALUES (1, 1, 'y')")
         assert run(settings, plans).failure is None
         assert planned == [mode] if mode is TransferMode.NEW else [mode, mode]

@@ -73,7 +73,7 @@ CHANGES = {
 
 
 def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy everything to db1, and run statements on the primary `before` the copy's position and `behind` it."""
+    """Copy everything to db1, and run statements on the primary before and after (`behind`) its position."""
     with replica.primary.session() as primary, replica.secondaries["db1"].session() as secondary:
         plan = plan_copy(
             primary, secondary, Selection(((replica.schema, replica.schema),)), instance="db1",

@@ -1,4 +1,4 @@
-"""A real reader on a real log: everything it yields until a place is reached, as data."""
+"""A real reader on a real log: everything that it yields up to a position, as data."""
 
 from __future__ import annotations
 

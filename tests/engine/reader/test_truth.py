@@ -1,4 +1,4 @@
-"""Which saved positions count on a primary: those whose transactions are the ones that its log holds before them."""
+"""A saved position is valid on a primary if the log before it holds the same transactions."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_what_is_true_stays_true(start: Callable[..., Primary]) -> None:
             assert primary.check(Position("", 0, place.gtid)) == Position("", 0, place.gtid)
 
 
-def test_large_events_before_a_place_cost_no_memory(start: Callable[..., Primary]) -> None:
+def test_large_events_before_a_position_cost_no_memory(start: Callable[..., Primary]) -> None:
     primary = start(max_allowed_packet=1 << 30)
     primary.session.execute("CREATE TABLE d.large (v LONGBLOB)")
     primary.session.execute("INSERT INTO d.large VALUES (REPEAT('x', 40000000))")
@@ -150,7 +150,7 @@ def test_large_events_before_a_place_cost_no_memory(start: Callable[..., Primary
         tracemalloc.stop()
 
 
-def test_every_other_place_with_the_same_gtid_set_is_not(start: Callable[..., Primary]) -> None:
+def test_every_other_position_with_the_same_gtid_set_is_not(start: Callable[..., Primary]) -> None:
     primary = start()
     primary.write(times=2)
     before = primary.end()
@@ -168,7 +168,7 @@ def test_every_other_place_with_the_same_gtid_set_is_not(start: Callable[..., Pr
     primary.refuses(Position(after.file, after.pos, before.gtid), after.gtid)
 
 
-def test_a_log_that_was_reset_with_a_boundary_at_the_same_place(start: Callable[..., Primary]) -> None:
+def test_a_log_that_was_reset_with_a_boundary_at_the_same_position(start: Callable[..., Primary]) -> None:
     primary = start()
     primary.reset()
     primary.write(size=400, times=10)
@@ -184,7 +184,7 @@ def test_a_log_that_was_reset_with_a_boundary_at_the_same_place(start: Callable[
         primary.refuses(saved, str(saved))
 
 
-def test_the_same_gtid_set_at_the_same_place_of_a_log_that_was_reset(start: Callable[..., Primary]) -> None:
+def test_the_same_gtid_set_at_the_same_position_of_a_log_that_was_reset(start: Callable[..., Primary]) -> None:
     primary = start()
     for time, last in ((1_700_000_000, 1_700_000_001), (1_700_000_500, 1_700_000_600)):
         primary.session.execute("SET TIMESTAMP = DEFAULT")  # the time of the file
@@ -290,7 +290,7 @@ def test_domains_of_mariadb(start: Callable[..., Primary]) -> None:
     primary.write()
     three = primary.end()
     primary.purge()
-    # A domain that the primary was told to forget is in the saved set only.
+    # A domain that was deleted on the primary is in the saved set only.
     primary.session.execute("FLUSH BINARY LOGS DELETE_DOMAIN_ID = (7)")
     primary.write()
     four = primary.end()
@@ -324,7 +324,7 @@ def test_gaps_and_tags_of_mysql(start: Callable[..., Primary]) -> None:
 
 
 @pytest.mark.servers("mysql")
-def test_without_gtids_the_place_alone_is_looked_at(start: Callable[..., Primary]) -> None:
+def test_without_gtids_only_file_and_offset_are_checked(start: Callable[..., Primary]) -> None:
     primary = start(**{"gtid-mode": "OFF"})
     primary.write(times=2)
     place = primary.end()

@@ -1,4 +1,4 @@
-"""The catalogue of types: the layout of table maps, written out once more, and every type can be read and copied."""
+"""The catalogue of types: the layout of table maps, compared with a second list; every type can be copied."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The reason of a quarantine tells one refusal, the last one, and the advice fits it."""
+"""The reason of a quarantine has one refusal, the last one, and the advice fits it."""
 
 from __future__ import annotations
 
 from replica_cli.core.quarantine_texts import copy_advice, is_copy_refused, with_failure, with_refusal
 
 
-def test_a_refusal_takes_the_place_of_an_earlier_one() -> None:
+def test_a_refusal_replaces_an_earlier_one() -> None:
     once = with_refusal("a row is missing", "no such type")
     assert once == "a row is missing; the copy is refused too: no such type"
     assert with_refusal(once, "no such function") == "a row is missing; the copy is refused too: no such function"

@@ -334,6 +334,6 @@ def test_each_status_variable_alone_and_between_others(name: str) -> None:
 def test_cut_status_variables(name: str) -> None:
     raw, _ = STATUS[name]
     for size in range(1, len(raw)):
-        # What is read behind the end would be read from the text.
+        # Bytes after the end would be read from the text.
         with pytest.raises(ReplicaError):
             parse_query(query(raw[:size]), 5)

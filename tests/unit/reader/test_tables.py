@@ -1,4 +1,4 @@
-"""Which table each id of the log means, and that ids which a table no longer has are forgotten."""
+"""The table of each table id of the log; former ids of a table are forgotten."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_ids_that_a_table_had_before_are_forgotten() -> None:
 
 def test_an_id_from_before_is_known_again_by_its_own_map() -> None:
     tables = LogTables(lambda _: True, is_mariadb=True)
-    # A transaction that was begun before the table was opened again is logged behind one that began later.
+    # A transaction that was begun before the table was opened again is logged after one that began later.
     for number in (7, 8, 7):
         tables.take_map(table_map(number, "t"))
         assert name_of(tables, number) == "t"

@@ -1,4 +1,4 @@
-"""Clauses that are left out where a statement is carried out."""
+"""Clauses that are left out before a statement runs on the secondary."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def text_of(statement: ParsedStatement) -> str:
 
 
 @pytest.mark.parametrize("text", WAYS)
-def test_the_way_in_which_the_primary_did_it_is_left_out(text: str) -> None:
+def test_algorithm_and_lock_of_the_primary_are_left_out(text: str) -> None:
     assert text_of(without_execution_options(parsed(text))) == WAYS[text]
 
 

@@ -57,7 +57,7 @@ def test_names_of_days_in_another_language() -> None:
     assert "lc_time_names=4" in made(SessionContext(lc_time_names=4))
 
 
-def test_charsets_by_their_names_here() -> None:
+def test_charsets_have_their_names_on_the_secondary() -> None:
     found = made(SessionContext(character_set_client=8, collation_connection=45, collation_server=8))
     assert {
         "character_set_client=latin1",
@@ -82,7 +82,7 @@ def test_time_to_the_microsecond_and_more() -> None:
     assert text.endswith(", a='b=c'")
 
 
-def test_the_way_back_resets_all_that_changes_rows() -> None:
+def test_the_reset_statement_covers_all_that_changes_rows() -> None:
     context = SessionContext(0, 0, 8, 45, 8, "+02:00", 4)
     reset = {part.partition("=")[0] for part in APPLY_SESSION.removeprefix("SET SESSION ").split(", ")}
     assert {part.partition("=")[0] for part in made(context)} <= reset

@@ -159,15 +159,15 @@ def test_what_has_no_exact_equal_is_refused(item: str, crossing: Crossing) -> No
         made(table("`id` int", item), crossing)
 
 
-def test_collations_of_both_flavours_stand_for_each_other() -> None:
+def test_collations_of_both_flavours_replace_each_other() -> None:
     tail = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE="
-    for ours, crossing, theirs in (
+    for collation, crossing, expected in (
         ("utf8mb4_0900_ai_ci", TO_MARIADB, "utf8mb4_uca1400_nopad_ai_ci"),
         ("utf8mb4_uca1400_nopad_as_cs", TO_MYSQL, "utf8mb4_0900_as_cs"),
         ("utf8mb4_uca1400_ai_ci", TO_MYSQL, "utf8mb4_0900_ai_ci"),
         ("utf8mb4_general_ci", TO_MYSQL, "utf8mb4_general_ci"),
     ):
-        assert made(table("`a` int", tail=tail + ours), crossing).create.endswith(f"COLLATE={theirs}")
+        assert made(table("`a` int", tail=tail + collation), crossing).create.endswith(f"COLLATE={expected}")
 
 
 def test_addresses_become_bytes_on_mysql() -> None:

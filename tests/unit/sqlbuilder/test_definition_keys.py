@@ -1,4 +1,4 @@
-"""Which indexes wait until the rows are there."""
+"""Which indexes are made after the rows are copied."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def test_plain_indexes_wait_in_their_order_and_all_else_stays() -> None:
     ],
     ids=["spatial", "expression", "unique expression", "vector"],
 )
-def test_none_waits_where_the_order_would_be_another(keys: tuple[str, ...]) -> None:
+def test_no_key_is_deferred_if_the_order_would_change(keys: tuple[str, ...]) -> None:
     assert not _statements(*keys)[1]
 
 
-def test_none_waits_where_one_holds_the_counter() -> None:
+def test_no_key_is_deferred_if_one_holds_the_counter() -> None:
     columns = "`k` int NOT NULL, `id` int NOT NULL AUTO_INCREMENT, PRIMARY KEY (`k`)"
     assert not _statements("KEY `id` (`id`)", "KEY `both` (`k`,`id`)", columns=columns)[1]
 
 
-def test_none_waits_in_another_engine() -> None:
+def test_no_key_is_deferred_in_another_engine() -> None:
     assert not _statements("KEY `a` (`a`)", tail="ENGINE=ROCKSDB")[1]
 
 

@@ -1,4 +1,4 @@
-"""The digest of a row that has no key: what this side computes. That servers compute the same, the engine tests say."""
+"""The digest of a row without a key, as Python computes it. The engine tests show that servers compute the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _digest(*types: str, is_mariadb: bool = True) -> RowDigest:
         ("text", b"'a'", hashlib.sha256(b"a").hexdigest().encode()),
     ],
 )
-def test_values_stand_behind_their_length(kind: str, literal: bytes, text: bytes) -> None:
+def test_values_follow_their_length(kind: str, literal: bytes, text: bytes) -> None:
     expected = hashlib.sha256(b"%d:%b" % (len(text), text)).hexdigest().encode()
     assert _digest(kind).of((literal,)) == expected
 

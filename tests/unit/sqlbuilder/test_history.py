@@ -1,4 +1,4 @@
-"""What a statement and a definition tell of row versions."""
+"""What statements and definitions say about row versions."""
 
 from __future__ import annotations
 

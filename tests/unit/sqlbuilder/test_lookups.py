@@ -23,7 +23,7 @@ def _lookup(*indexes: Index, is_update: bool = True, engine: str = "InnoDB") -> 
     return lookup_of(definition, is_update=is_update)
 
 
-def test_an_update_is_looked_up_where_it_changes_something() -> None:
+def test_an_update_is_looked_up_in_the_indexes_that_it_changes() -> None:
     lookup = _lookup(_index("PRIMARY", "id"), _index("x", "a`"), _index("y", "b", "a`"))
     assert lookup is not None
     assert lookup.names == ("id", "a`", "b")

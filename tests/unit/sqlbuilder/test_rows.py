@@ -1,4 +1,4 @@
-"""Statements that change rows, letter by letter."""
+"""The exact text of statements that change rows."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_row_without_a_key_is_found_by_what_it_is_not_by_what_it_compares_as()
     assert gone.endswith("FROM (SELECT CAST('1' AS JSON) AS v) AS k) LIMIT 1")
 
 
-def test_an_index_is_asked_for_what_compares_as_equal() -> None:
+def test_an_index_lookup_finds_values_that_compare_as_equal() -> None:
     columns = [_column("a%", "varchar"), _column("b")]
     gone = delete_template(ODD, columns, ["a%"]) % (b"'x'", b"2", b"'x'")
     found = "WHERE CAST(`a%` AS BINARY)<=>'x' AND `b`<=>2 AND `a%`<=>'x' LIMIT 1"

@@ -1,4 +1,4 @@
-"""Filters that select nothing, or other tables than they seem to, are said with the name that was probably meant."""
+"""Filters that select nothing, or other tables than they seem to, are reported with the most similar name."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_each_mistake_is_said_with_the_nearest_name_and_no_other(primary: Sandbo
             assert hint in finding.hint, (selection, finding)
 
 
-def test_a_schema_that_is_not_there_is_no_missing_privilege(
+def test_a_schema_that_does_not_exist_is_no_missing_privilege(
     primary: SandboxServer, secondary: SandboxServer, sakila: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     user, upper = f"u_{secrets.token_hex(4)}", sakila.upper()
@@ -78,22 +78,22 @@ def test_a_schema_that_is_not_there_is_no_missing_privilege(
         one.execute(f"GRANT REPLICATION SLAVE ON *.* TO {user}@'%'")
         one.execute(f"GRANT {'BINLOG MONITOR' if one.is_mariadb else 'REPLICATION CLIENT'} ON *.* TO {user}@'%'")
         try:
-            ours = primary.address(user, password=PASSWORD)
-            theirs = secondary.address(user, password=PASSWORD, name="db1")
-            settings = Settings(ours, (theirs,), Selection(((upper, upper),)), 700, "my_state")
-            with connect(ours, Network()) as session:
+            primary_address = primary.address(user, password=PASSWORD)
+            secondary_address = secondary.address(user, password=PASSWORD, name="db1")
+            settings = Settings(primary_address, (secondary_address,), Selection(((upper, upper),)), 700, "my_state")
+            with connect(primary_address, Network()) as session:
                 assert look_at_selection(session, settings.selection).absent == {upper}
                 hidden = look_at_selection(session, Selection((("hidden", "hidden"),)))
             assert (hidden.absent, "or this user may not see it" in hidden.finding.message) == (frozenset(), True)
-            found = {c.name: c for c in check_health(settings, HealthRequest((theirs,), 60.0)).checks}
+            found = {c.name: c for c in check_health(settings, HealthRequest((secondary_address,), 60.0)).checks}
             assert found["primary-grants"].level is not HealthLevel.CRITICAL, found["primary-grants"]
             assert upper not in found["primary-grants"].hint + found["secondary-grants"].hint
             assert (found["selected-tables"].level, found["selected-tables"].hint) == (
                 HealthLevel.WARNING, f"did you mean {sakila!r} in REPLICA_SCHEMAS?",
             )  # fmt: skip
-            check_before_start(settings, theirs)
+            check_before_start(settings, secondary_address)
             assert f"did you mean {sakila!r}" in caplog.text
-            (made,) = plan_transfer(settings, TransferRequest((theirs,)))
+            (made,) = plan_transfer(settings, TransferRequest((secondary_address,)))
             assert any(f"did you mean {sakila!r}" in w for w in made.shown.warnings)
         finally:
             for session in (one, two):

@@ -1,4 +1,4 @@
-"""What is told of a copy, while it runs, from another process, and how each ending is called."""
+"""How a copy is reported: while it runs, from another process, and at each kind of end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_copy_is_seen_from_another_process_and_its_endings_have_their_names(fi
     # Some chunks: the rows of the last one may be counted only after the next one.
     filled.wait_until_copied("large", 500)
     with filled.secondaries["db1"].session(database=filled.schema) as session:
-        # So that it cannot be done before everything is asked.
+        # So that it cannot end before all commands were run.
         session.execute("LOCK TABLES large WRITE")
         wait_until(lambda: has_rate(filled), "a heartbeat after the first rows")
         text = filled.run("position", "show").stdout
@@ -64,7 +64,7 @@ def test_a_copy_is_seen_from_another_process_and_its_endings_have_their_names(fi
     stopped = copying.end(signal.SIGINT)
     assert stopped.code == 130
     assert stopped.stdout.splitlines()[1].startswith("db1        stopped")
-    # What a killed or stopped copy has done is told without any process.
+    # The result of a killed or stopped copy is shown without any process.
     rest = filled.run("position", "show").stdout
     assert rest.startswith("db1  stopped\n")
     assert " of about " in rest

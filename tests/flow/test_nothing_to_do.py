@@ -1,4 +1,4 @@
-"""What a stream does where there is nothing to do, and what it does not do at all."""
+"""What a stream does if it has nothing to do, and what it never does."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def saves(replica: Replica) -> int:
         return int(session.rows("SHOW GLOBAL STATUS LIKE 'Com_update'")[0][1])
 
 
-def test_the_position_keeps_moving_where_nothing_concerns_us_once_a_second_at_most(replica: Replica) -> None:
-    replica.settings |= {"REPLICA_TABLES": f"{replica.schema}.ours"}
-    replica.on_primary("CREATE TABLE ours (id INT PRIMARY KEY)", "CREATE TABLE theirs (id INT PRIMARY KEY)")
+def test_the_position_moves_without_selected_changes_once_a_second_at_most(replica: Replica) -> None:
+    replica.settings |= {"REPLICA_TABLES": f"{replica.schema}.selected"}
+    replica.on_primary("CREATE TABLE selected (id INT PRIMARY KEY)", "CREATE TABLE excluded (id INT PRIMARY KEY)")
     replica.run("transfer")
     stream = replica.stream()
     begun, before = time.monotonic(), saves(replica)
@@ -36,8 +36,8 @@ def test_the_position_keeps_moving_where_nothing_concerns_us_once_a_second_at_mo
             place = replica.saved()
             while replica.saved() == place:
                 number += 1
-                session.execute(f"INSERT INTO theirs VALUES ({number})")
-    # Idle behind it: the rest is saved too.
+                session.execute(f"INSERT INTO excluded VALUES ({number})")
+    # Idle after it: the rest is saved too.
     end = replica.primary_end()
     wait_until(lambda: replica.saved() >= end, "the position to be saved")
     assert number > 4
@@ -45,7 +45,7 @@ def test_the_position_keeps_moving_where_nothing_concerns_us_once_a_second_at_mo
     assert stream.end(signal.SIGTERM).code == 0
 
 
-def test_nothing_listens_unless_it_was_asked_for(replica: Replica) -> None:
+def test_no_socket_listens(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
     replica.run("transfer")
     stream = replica.stream()
@@ -63,7 +63,7 @@ def test_nothing_listens_unless_it_was_asked_for(replica: Replica) -> None:
 
 
 @pytest.mark.parametrize("engine", ["auto", "sql"])
-def test_the_secondary_logs_rows_and_not_our_statements_beside_them(replica: Replica, engine: str) -> None:
+def test_the_secondary_logs_the_rows_and_not_their_statements(replica: Replica, engine: str) -> None:
     replica.settings["REPLICA_ENGINE"] = engine
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200))")
     replica.run("transfer")
@@ -73,6 +73,6 @@ def test_the_secondary_logs_rows_and_not_our_statements_beside_them(replica: Rep
         replica.catch_up()
         events = [(str(row[2]), str(row[5])) for row in session.rows(f"SHOW BINLOG EVENTS IN '{file}' FROM {before}")]
     assert [kind for kind, _ in events if kind.startswith("Write_rows")]
-    # What the session beside it writes is short and seldom: heartbeats, tokens.
+    # The other session writes little: heartbeats and fencing tokens.
     rows = f"`{replica.schema}`.`t`"
     assert [text for kind, text in events if kind in _TEXTS and (text.startswith("BINLOG") or rows in text)] == []

@@ -1,4 +1,4 @@
-"""A table that is copied beside the stream and joins it, while something else goes wrong."""
+"""A re-sync of a table, while another fault happens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _copy_beside(scene: Scene) -> None:
     site.to_secondary.delay(0)
     scene.detail = f"{table}, {other.name} {scene.detail}".rstrip()
     # It may have lost its own connection, or the stream, and while the table is altered all the time its copy begins
-    # anew each time; that the table joins in the end is asked of all rounds.
+    # again each time; that the table is handed over in the end is checked in all rounds.
     with contextlib.suppress(Failed):
         asking.wait(_COPY_SECONDS)
 
@@ -40,4 +40,4 @@ def _is_noted(scene: Scene, table: str) -> bool:
     return any(name == table for name, *_ in scene.site.noted())
 
 
-BESIDE_FAULTS = (Fault("copy-beside", 8, _copy_beside),)
+RESYNC_FAULTS = (Fault("copy-beside", 8, _copy_beside),)

@@ -1,4 +1,4 @@
-"""The heartbeat: one question each look, and a write only if there is something to say."""
+"""The heartbeat sends one query each time, and writes only if something changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def session(secondary: SandboxServer, state_schema: str) -> Iterator[Session]:
         yield session
 
 
-def test_one_look_tells_all_that_concerns_a_process(
+def test_one_query_reads_all_that_concerns_a_process(
     session: Session, secondary: SandboxServer, state_schema: str
 ) -> None:
     looks = Looks(session, state_schema, "db1")
@@ -91,7 +91,7 @@ def test_connections_that_open_and_close_are_noticed_once_each(secondary: Sandbo
 
 
 class Beaten:
-    """A heartbeat of a worker that holds the lock, with short waits; counts what it writes and what it is asked."""
+    """A heartbeat of a worker that holds the lock, with short waits; counts its writes and its queries."""
 
     def __init__(self, server: SandboxServer, state_schema: str, session: Session) -> None:
         self.address = server.address(name="db1")
@@ -141,12 +141,12 @@ def _wait_for_looks(session: Session, count: int) -> None:
 def test_nothing_is_written_while_nothing_changes_and_at_once_when_something_does(
     beaten: Beaten, session: Session
 ) -> None:
-    _wait_for_looks(session, 10)  # its own connection is told of first
+    _wait_for_looks(session, 10)  # its own connection is reported first
     before = beaten.beat_at()
     _wait_for_looks(session, 30)
     assert beaten.beat_at() == before
     beaten.board.set(message="waits")
-    wait_until(lambda: beaten.beat_at() != before, "a beat that tells of the change")
+    wait_until(lambda: beaten.beat_at() != before, "a heartbeat with the change")
     beat = beaten.store.load()
     assert beat is not None
     assert beat.message == "waits"
@@ -178,12 +178,12 @@ def test_a_pause_and_copies_are_passed_on(beaten: Beaten, session: Session, stat
     wait_until(lambda: not beaten.stop.is_paused, "its end to be passed on")
 
 
-def test_the_worker_is_told_that_its_lock_or_its_state_is_gone(
+def test_the_worker_learns_that_its_lock_or_its_state_is_gone(
     beaten: Beaten, session: Session, state_schema: str
 ) -> None:
     writer = Looks(session, state_schema, "db1").look().writer_id
     session.execute(f"KILL {writer}")
-    wait_until(lambda: beaten.doubts, "a lock that nobody holds to be told")
+    wait_until(lambda: beaten.doubts, "a free lock to be reported")
     beaten.doubts = 0
     session.execute(f"DROP TABLE `{state_schema}`.table_status")
-    wait_until(lambda: beaten.doubts, "a table that is gone to be told")
+    wait_until(lambda: beaten.doubts, "a missing table to be reported")

@@ -1,4 +1,4 @@
-"""Whether tables hold rows, while other transactions write to them."""
+"""The check if tables hold rows, while other transactions write to them."""
 
 from __future__ import annotations
 

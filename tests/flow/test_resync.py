@@ -1,4 +1,4 @@
-"""A table that is copied beside the stream and joins it: the others stream on, whatever happens meanwhile."""
+"""A re-sync of a table: the stream goes on with all others, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def finish(replica: Replica, stream: Running) -> None:
     replica.assert_equal()
 
 
-def test_the_other_tables_stream_on_while_one_is_copied_anew(replica: Replica) -> None:
+def test_the_other_tables_stream_on_while_one_is_copied_again(replica: Replica) -> None:
     make_large(replica)
     stream = replica.stream()
     replica.wait_until_applied(stream)
@@ -75,12 +75,12 @@ def test_the_other_tables_stream_on_while_one_is_copied_anew(replica: Replica) -
     # Some chunks: the rows of the last one may be counted only after the next one.
     replica.wait_until_copied("large", 50)
     with replica.secondaries["db1"].session(database=replica.schema) as session:
-        # The copy stands still for as long as this is held; everything else must not.
+        # The copy waits as long as this lock is held; everything else must go on.
         session.execute("LOCK TABLES large WRITE")
         for number in range(1, 4):
             arrives(replica, number)
         assert is_copying(replica)
-        # The stream makes the copy; who asked for it follows it, and tells its rows in the end.
+        # The stream makes the copy; the command that requested it follows it, and reports its rows at the end.
         wait_until(lambda: has_told_rows(copying), "rows of the copy")
         assert copying.is_running
     ended = copying.end()
@@ -94,7 +94,7 @@ def test_the_other_tables_stream_on_while_one_is_copied_anew(replica: Replica) -
 
 
 @pytest.mark.parametrize("moment", ["copying", "joining"])
-def test_killed_while_a_table_is_copied_beside_the_stream(replica: Replica, moment: str) -> None:
+def test_killed_during_a_re_sync(replica: Replica, moment: str) -> None:
     make_large(replica)
     stream = replica.stream()
     replica.wait_until_applied(stream)
@@ -109,7 +109,7 @@ def test_killed_while_a_table_is_copied_beside_the_stream(replica: Replica, mome
     finish(replica, again)
 
 
-def test_a_table_altered_while_it_is_copied_beside_the_stream(replica: Replica) -> None:
+def test_a_table_altered_during_its_re_sync(replica: Replica) -> None:
     make_large(replica)
     stream = replica.stream()
     replica.wait_until_applied(stream)
@@ -125,7 +125,7 @@ def test_a_table_altered_while_it_is_copied_beside_the_stream(replica: Replica) 
     finish(replica, stream)
 
 
-def test_tables_tied_by_a_foreign_key_are_copied_while_the_stream_stands_still(replica: Replica) -> None:
+def test_tables_tied_by_a_foreign_key_are_copied_while_the_stream_waits(replica: Replica) -> None:
     replica.on_primary(
         "CREATE TABLE large (id INT PRIMARY KEY, n INT NOT NULL)",
         "INSERT INTO large VALUES (1, 0), (2, 0)",
@@ -148,7 +148,7 @@ def test_tables_tied_by_a_foreign_key_are_copied_while_the_stream_stands_still(r
     finish(replica, stream)
 
 
-def test_a_prepared_transaction_makes_the_stream_stand_still_for_the_copy(replica: Replica) -> None:
+def test_a_prepared_transaction_makes_the_stream_wait_for_the_copy(replica: Replica) -> None:
     make_large(replica, 20_000)
     stream = replica.stream()
     replica.wait_until_applied(stream)
@@ -164,7 +164,7 @@ def test_a_prepared_transaction_makes_the_stream_stand_still_for_the_copy(replic
     finish(replica, stream)
 
 
-def test_a_pause_while_a_table_is_copied_beside_the_stream(replica: Replica) -> None:
+def test_a_pause_during_a_re_sync(replica: Replica) -> None:
     make_large(replica)
     stream = replica.stream()
     replica.wait_until_applied(stream)
@@ -182,7 +182,7 @@ def test_a_pause_while_a_table_is_copied_beside_the_stream(replica: Replica) -> 
 
 
 @pytest.mark.parametrize("state", ["copying", "joining"])
-def test_a_stop_is_heard_while_a_joining_table_is_locked(replica: Replica, state: str) -> None:
+def test_a_stop_ends_a_re_sync_whose_table_is_locked(replica: Replica, state: str) -> None:
     make_large(replica, 20_000)
     stream = replica.stream()
     replica.wait_until_applied(stream)
@@ -210,7 +210,7 @@ def test_a_joining_table_that_keeps_failing_is_set_aside_and_the_others_never_no
     load = Load(replica.primary, replica.schema, work)
     copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
     replica.wait_until_copied("large", 1000)
-    # Each change of the load meets some of these rows, behind the copy's window too.
+    # Each change of the load changes some of these rows, also after the copy's window.
     replica.on_secondary("DELETE FROM large WHERE id < 1000")
     stream.wait_for_log(r"\[FAILURE\] \[db1\] .*1/2")
     stream.wait_for_log(r"\[SKIPPED\] \[db1\] .*large")
@@ -226,7 +226,7 @@ def test_a_joining_table_that_keeps_failing_is_set_aside_and_the_others_never_no
     finish(replica, stream)
 
 
-def test_a_table_asked_for_while_another_joins_is_copied_too(replica: Replica) -> None:
+def test_a_table_requested_during_another_re_sync_is_copied_too(replica: Replica) -> None:
     make_large(replica, 20_000)
     replica.on_primary("CREATE TABLE second LIKE large", "INSERT INTO second SELECT * FROM large")
     stream = replica.stream()
@@ -247,8 +247,8 @@ def test_a_table_asked_for_while_another_joins_is_copied_too(replica: Replica) -
 
 @pytest.mark.servers("mysql")
 @pytest.mark.parametrize("is_busy", [False, True])
-def test_a_copy_whose_place_is_known_by_its_gtid_set_alone_joins(replica: Replica, *, is_busy: bool) -> None:
-    # The grants of docs/accounts.md have no BACKUP_ADMIN: MySQL does not tell which place of its log is visible.
+def test_a_copy_whose_position_is_only_a_gtid_set_is_handed_over(replica: Replica, *, is_busy: bool) -> None:
+    # The grants of docs/accounts.md have no BACKUP_ADMIN: MySQL does not say which position of its log is visible.
     password = "a-Long-enough-1"  # a throw-away server on the loopback interface
     for server in (replica.primary, *replica.secondaries.values()):
         with server.session() as session:

@@ -1,4 +1,4 @@
-"""What somebody did to the secondary's tables while nothing ran: the table is set aside before a row of it is wrong."""
+"""Tables that were altered on the secondary while no process ran: quarantined before a row of them is wrong."""
 
 from __future__ import annotations
 

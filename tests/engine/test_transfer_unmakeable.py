@@ -1,4 +1,4 @@
-"""What a secondary would refuse after the rows are there, or for its settings: seen in the plan, renamed or named."""
+"""Definitions that a secondary would refuse after the copy, or for its settings: the plan renames or names them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_settings_of_mysql_that_our_user_may_not_change_are_named_with_their_tab
 GARBAGE = ("nonsense", "(1 OR 1)", "(abc)", "('it''s')", "(SLEEP(1))", "", "(1, )")
 
 
-def test_a_place_that_no_copy_wrote_is_named_and_mended_as_the_hint_says(
+def test_progress_that_no_copy_wrote_is_named_and_repaired_as_the_hint_says(
     primary: SandboxServer, secondary: SandboxServer, schema: str
 ) -> None:
     copier = Copier(primary, secondary, schema)

@@ -134,7 +134,7 @@ def start(
 def launch(environment: Mapping[str, str], folder: Path, *words: str, profile: Path | None = None) -> Command:
     """Start a command in a folder with exactly these variables."""
     spy = ["py-spy", "record", "--subprocesses", "--format", "raw", "--output", str(profile), "--"] if profile else []
-    # A benchmark that is killed leaves nothing that looks for its servers for ever.
+    # A killed benchmark leaves no process that tries to reach its servers without end.
     guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     started = time.monotonic()
     process = subprocess.Popen(
@@ -155,7 +155,7 @@ def compile_modules() -> None:
 
 
 def begin_at_start(rig: Rig) -> None:
-    """Save the place before the log as the position to stream from."""
+    """Save the position before the log as the position to stream from."""
     start(rig, "position", "reset", "--secondary", "secondary", "--to", str(rig.start), "--yes").wait()
 
 

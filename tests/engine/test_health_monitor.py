@@ -1,4 +1,4 @@
-"""The look that a stream takes at itself and at both servers every half minute, and what `health` makes of it."""
+"""The health monitor of a stream checks both servers each half minute; what `health` does with its results."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytes
         (Phase.STANDBY, None, "standby", logging.INFO),
     ],
 )
-def test_a_look_at_a_copy_or_a_pause_tells_what_it_does(  # noqa: PLR0917 - one argument for each fixture and column
+def test_a_health_check_of_a_copy_or_a_pause_says_what_it_does(  # noqa: PLR0917 - one argument for each fixture and column
     watched: Watched,
     caplog: pytest.LogCaptureFixture,
     phase: Phase,
@@ -114,7 +114,7 @@ def test_a_look_at_a_copy_or_a_pause_tells_what_it_does(  # noqa: PLR0917 - one 
     assert caplog.records[0].levelno == logging.INFO  # nothing was seen before the first look
 
 
-def test_a_primary_that_is_down_is_told_by_health_when_the_stream_is_gone(
+def test_health_reports_a_primary_that_is_down_when_the_stream_is_gone(
     watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = replace(watched.settings.primary, port=1)
@@ -186,7 +186,7 @@ def test_a_purged_position(watched: Watched) -> None:
     assert watched.check("position").level is HealthLevel.CRITICAL
 
 
-def test_what_health_has_looked_at_itself_is_not_told_from_an_older_look(watched: Watched) -> None:
+def test_health_prefers_its_own_checks_to_older_ones_of_the_monitor(watched: Watched) -> None:
     watched.beat(
         Phase.CAUGHT_UP,
         findings=(("quarantined-tables", "CRITICAL", "s.t, and copied again since"), ("columns", "WARNING", "t (c)")),
@@ -214,7 +214,7 @@ def _other_names(watched: Watched) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_other_names")
-def test_columns_renamed_while_nothing_ran_are_told(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+def test_columns_renamed_while_no_process_ran_are_reported(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     board = StatusPublisher("db1", lambda _: None)
     board.set(phase=Phase.CAUGHT_UP, position=watched.end())
     deadline = time.monotonic() + 60
@@ -228,7 +228,7 @@ def test_columns_renamed_while_nothing_ran_are_told(watched: Watched, caplog: py
 
 @pytest.mark.usefixtures("_other_names")
 @pytest.mark.parametrize(("pattern", "is_told"), [("*.u:missing-column:b", False), ("*.u:missing-column:a", True)])
-def test_columns_that_are_missing_on_purpose_are_not_told(watched: Watched, pattern: str, *, is_told: bool) -> None:
+def test_columns_that_are_missing_on_purpose_are_not_reported(watched: Watched, pattern: str, *, is_told: bool) -> None:
     columns = ColumnWatch(watched.settings.selection, "db1", accepted_drift(pattern))
     with watched.primary.session() as primary, watched.secondary.session() as secondary:
         for _ in range(2):
@@ -237,7 +237,7 @@ def test_columns_that_are_missing_on_purpose_are_not_told(watched: Watched, patt
 
 
 @pytest.mark.usefixtures("_other_names")
-def test_a_definition_on_its_way_is_no_difference(watched: Watched) -> None:
+def test_a_definition_in_flight_is_no_difference(watched: Watched) -> None:
     behind, end = Position("binlog.000001", 4), watched.end()
     columns = ColumnWatch(watched.settings.selection, "db1")
     with watched.primary.session() as primary, watched.secondary.session() as secondary:
@@ -253,7 +253,7 @@ def test_a_definition_on_its_way_is_no_difference(watched: Watched) -> None:
         columns = ColumnWatch(watched.settings.selection, "db1")
         assert check(end) is None
         watched.on_primary(f"ALTER TABLE {watched.schema}.u CHANGE b c INT")
-        # Another difference than before: whoever made it may have logged it.
+        # Another difference than before: the statement that made it may be in the log.
         assert check(end) is None
         assert check(end) is None
         watched.on_primary(f"ALTER TABLE {watched.schema}.u CHANGE c renamed INT")
