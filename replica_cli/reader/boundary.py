@@ -17,9 +17,9 @@ from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import FIRST_EVENT, Position
 from replica_cli.mysql.binlog import binlog_files
 from replica_cli.mysql.gtids import gtids_at_head
-from replica_cli.reader.codes import EventType
-from replica_cli.reader.format import parse_format
 from replica_cli.reader.log_cursor import LogCursor
+from replica_cli.reader.parsers.event_types import EventType
+from replica_cli.reader.parsers.format_event import parse_format
 from replica_cli.reader.peek import AT_BOUNDARIES, GTID_EVENTS, gtid_of, is_artificial, peek, size_of
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from replica_cli.mysql.history import check_history
 from replica_cli.mysql.selected import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.mysql.snapshots import visible_position
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplace
 from replica_cli.health.distance import is_reached
 from replica_cli.health.primary import PrimaryView, read_primary
 from replica_cli.mysql.facts import read_facts
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -39,7 +39,7 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.session import connect
 from replica_cli.reader.boundary import locate
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.service.ask_each import ask_each
 from replica_cli.service.occupied_tables import has_rows
 

@@ -23,8 +23,8 @@ from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import end_of_log
 from replica_cli.mysql.facts import read_facts
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader
-from replica_cli.reader.truth import PositionCheck
 from replica_cli.runtime.primary_session import read_clock
 from replica_cli.runtime.secondary_sessions import open_ahead
 from replica_cli.worker.definition_check import DefinitionCheck

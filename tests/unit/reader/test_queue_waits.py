@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from replica_cli.reader.queue import TransactionQueue
+from replica_cli.reader.transaction_queue import TransactionQueue
 
 if TYPE_CHECKING:
     import pytest

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import RowEvent, RowHead, RowKind
-from replica_cli.reader.codes import HEADER, EventType
-from replica_cli.reader.lenenc import read_lenenc
+from replica_cli.reader.parsers.event_types import HEADER, EventType
+from replica_cli.reader.parsers.lenenc import read_lenenc
 
 if TYPE_CHECKING:
     from replica_cli.core.events import TableMap

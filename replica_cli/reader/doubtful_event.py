@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.position import FIRST_EVENT
-from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, HEARTBEATS, LOW_32_BITS, EventType
+from replica_cli.reader.parsers.event_types import ARTIFICIAL, BETWEEN_GROUPS, HEARTBEATS, LOW_32_BITS, EventType
 
 if TYPE_CHECKING:
     from replica_cli.core.errors import UnsupportedEvent

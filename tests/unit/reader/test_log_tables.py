@@ -8,7 +8,7 @@ import pytest
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.table import TableName
-from replica_cli.reader.tables import LogTables
+from replica_cli.reader.log_tables import LogTables
 
 HEADER = bytes(19)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import XaPhase, XaStep
-from replica_cli.reader.codes import MARIADB_COMPLETED_XA, MARIADB_GROUP_COMMIT_ID, MARIADB_PREPARED_XA
+from replica_cli.reader.parsers.event_types import MARIADB_COMPLETED_XA, MARIADB_GROUP_COMMIT_ID, MARIADB_PREPARED_XA
 
 _MARIADB_FIXED = 13
 _WORDS = {

@@ -13,7 +13,7 @@ from replica_cli.core.column_types import Logged, Metadata, TypeCode, codes_with
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import TableMap
 from replica_cli.core.names import TableName
-from replica_cli.reader.lenenc import read_lenenc
+from replica_cli.reader.parsers.lenenc import read_lenenc
 
 _ONE_BYTE = codes_with(Metadata.ONE_BYTE)
 _LOW_FIRST = codes_with(Metadata.LOW_FIRST)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
-from replica_cli.reader.codes import HEADER
-from replica_cli.reader.rowevent import ID_END, RowHeads
-from replica_cli.reader.tablemap import parse_table_map
+from replica_cli.reader.parsers.event_types import HEADER
+from replica_cli.reader.parsers.row_event import ID_END, RowHeads
+from replica_cli.reader.parsers.table_map import parse_table_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from replica_cli.core.errors import CorruptEvent, ReplicaError, UnsupportedEvent
 from replica_cli.core.events import RowKind
-from replica_cli.reader.lenenc import read_lenenc
-from replica_cli.reader.payload import unpack_payload
-from replica_cli.reader.query import parse_query
-from replica_cli.reader.rowevent import parse_row_event, unpack_mariadb
-from replica_cli.reader.tablemap import parse_table_map
+from replica_cli.reader.parsers.lenenc import read_lenenc
+from replica_cli.reader.parsers.payload_event import unpack_payload
+from replica_cli.reader.parsers.query_event import parse_query
+from replica_cli.reader.parsers.row_event import parse_row_event, unpack_mariadb
+from replica_cli.reader.parsers.table_map import parse_table_map
 
 LONG_NAME = "漢" * 43
 

@@ -30,9 +30,9 @@ from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.gtids import gtids_at_head, gtids_before
 from replica_cli.mysql.purged import logged_gtids, purged_gtids, unknown_gtids
 from replica_cli.reader.boundary import locate
-from replica_cli.reader.codes import HEADER, EventType
-from replica_cli.reader.format import parse_format
 from replica_cli.reader.log_cursor import LogCursor
+from replica_cli.reader.parsers.event_types import HEADER, EventType
+from replica_cli.reader.parsers.format_event import parse_format
 from replica_cli.reader.peek import GTID_EVENTS, gtid_of, is_artificial, peek, size_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import struct
 
-from replica_cli.reader.codes import HEADER, MARIADB_COMPLETED_XA, MARIADB_PREPARED_XA, MARIADB_STANDALONE, EventType
-from replica_cli.reader.tagged import parse_tagged_gtid, uuid_text
+from replica_cli.reader.parsers.event_types import (
+    HEADER,
+    MARIADB_COMPLETED_XA,
+    MARIADB_PREPARED_XA,
+    MARIADB_STANDALONE,
+    EventType,
+)
+from replica_cli.reader.parsers.tagged_gtid_event import parse_tagged_gtid, uuid_text
 
 # Offsets count from the start of the event, because the server id is in the header.
 _MARIADB = struct.Struct("<5xI10xQIB")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
 from replica_cli.core.events import SessionContext, Statement
-from replica_cli.reader.codes import THREAD_SPECIFIC
+from replica_cli.reader.parsers.event_types import THREAD_SPECIFIC
 
 _FIXED = 13
 START_ALTER, _COMMIT_ALTER, ROLLBACK_ALTER = 0x02, 0x04, 0x08

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import zstandard
 
 from replica_cli.core.errors import CorruptEvent, UnsupportedEvent
-from replica_cli.reader.lenenc import read_lenenc
+from replica_cli.reader.parsers.lenenc import read_lenenc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

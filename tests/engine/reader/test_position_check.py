@@ -15,7 +15,7 @@ from replica_cli.core.settings import Network
 from replica_cli.mysql.binlog import binlog_files, current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.boundary import locate
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
 from tests.engine.applier.harness import wait_until
 
 if TYPE_CHECKING:
