@@ -11,7 +11,7 @@ from replica_cli.applier.ddl_schemas import drop_tables
 from replica_cli.checkpoint.intents import Intent, digest, position_of
 from replica_cli.core.errors import ApplyRefused, StatementInDoubt, TableChangedInWindow
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.catalog import read_table, show_create
+from replica_cli.mysql.catalog.table_definitions import read_table, show_create
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.chunks import source_of
 from replica_cli.sqlbuilder.clauses import without_dropped, without_execution_options

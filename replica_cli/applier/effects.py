@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.core.errors import TableChangedInWindow
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog.table_definitions import read_table
 from replica_cli.sqlbuilder.clauses import dropped_constraints
 from replica_cli.sqlbuilder.effects import is_made_of_query, is_of_tablespace, refused_engine
 from replica_cli.sqlbuilder.engines import EngineKind, kind_of, why_refused

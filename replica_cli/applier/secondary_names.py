@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog.table_definitions import read_table
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection

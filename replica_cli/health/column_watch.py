@@ -14,7 +14,7 @@ from replica_cli.core.commands import table_options
 from replica_cli.core.differences import Aspect, Difference, Severity
 from replica_cli.core.names import TableName
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
-from replica_cli.mysql.binlog import end_of_log
+from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.facts import read_facts
 
 if TYPE_CHECKING:

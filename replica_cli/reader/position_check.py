@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced, UsageError
 from replica_cli.core.gtid import MariadbGtids, MysqlGtids, covers, parse_gtids
 from replica_cli.core.position import FIRST_EVENT, Position, file_number
-from replica_cli.mysql.binlog import binlog_files, next_event
+from replica_cli.mysql.binlog.gtid_sets import gtids_at_head, gtids_before
+from replica_cli.mysql.binlog.log_state import binlog_files, next_event
+from replica_cli.mysql.binlog.purged_gtids import logged_gtids, purged_gtids, unknown_gtids
 from replica_cli.mysql.errnos import (
     ER_ERROR_WHEN_EXECUTING_COMMAND,
     ER_MASTER_FATAL_ERROR_READING_BINLOG,
     ServerError,
 )
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.gtids import gtids_at_head, gtids_before
-from replica_cli.mysql.purged import logged_gtids, purged_gtids, unknown_gtids
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.log_cursor import LogCursor
 from replica_cli.reader.parsers.event_types import HEADER, EventType
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.settings import Network
-    from replica_cli.mysql.binlog import BinlogFile
+    from replica_cli.mysql.binlog.log_state import BinlogFile
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 

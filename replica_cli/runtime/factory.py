@@ -36,10 +36,10 @@ from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.collations import read_collations
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.history import may_replay
-from replica_cli.mysql.references import References
+from replica_cli.mysql.catalog.collations import read_collations
+from replica_cli.mysql.catalog.foreign_key_parents import References
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.versioned_tables import may_replay
 from replica_cli.reader.prepared_changes import PreparedChangesCodec
 from replica_cli.sqlbuilder.history import last_year
 

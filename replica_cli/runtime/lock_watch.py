@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
-from replica_cli.mysql.blocking import what_blocks
+from replica_cli.mysql.lock_holders import what_blocks
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ class PrimarySession:
 
     def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
         """Return the current definitions of those of the tables that exist. Raises ServerError."""
-        from replica_cli.mysql.catalog import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
+        from replica_cli.mysql.catalog.table_definitions import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
 
         return self.answer(lambda session: read_tables(session, names))
 

@@ -14,9 +14,9 @@ from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.preflight import check_primary, check_secondary
-from replica_cli.mysql.selected import look_at_selection
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.selection_check import look_at_selection
+from replica_cli.mysql.preflight.server_checks import check_primary, check_secondary
 from replica_cli.mysql.session import connect
 from replica_cli.side_by_side import side_by_side
 

@@ -16,7 +16,7 @@ from replica_cli.core.names import TableName
 from replica_cli.core.reports.demo import DemoReport, DemoTable
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.status import Phase
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sandbox.binaries import Flavour
 from replica_cli.sandbox.compare import compare

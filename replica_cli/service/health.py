@@ -23,8 +23,8 @@ from replica_cli.health.distance import measure
 from replica_cli.health.movement import check_moving
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.preflight import check_primary, check_secondary
-from replica_cli.mysql.selected import look_at_selection
+from replica_cli.mysql.preflight.selection_check import look_at_selection
+from replica_cli.mysql.preflight.server_checks import check_primary, check_secondary
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.instance_view import read_instance
 from replica_cli.runtime.primary_session import PrimarySession
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from replica_cli.core.requests.health import HealthRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.selected import Selected
+    from replica_cli.mysql.preflight.selection_check import Selected
     from replica_cli.mysql.session import Session
 
 # A server that takes longer to answer a SHOW has a problem, and cron must not wait an hour.

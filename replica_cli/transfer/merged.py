@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.names import TableName
-from replica_cli.mysql.catalog import show_create
+from replica_cli.mysql.catalog.table_definitions import show_create
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sqlbuilder.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG

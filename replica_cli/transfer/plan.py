@@ -20,7 +20,7 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.status import UNFINISHED, TableState
 from replica_cli.core.wording import counted, short_reason
-from replica_cli.mysql.catalog import (
+from replica_cli.mysql.catalog.table_definitions import (
     list_names,
     read_catalog,
     read_tables,
@@ -29,7 +29,7 @@ from replica_cli.mysql.catalog import (
 )
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import known_facts
-from replica_cli.mysql.holding import find_any
+from replica_cli.mysql.tables_with_rows import have_rows
 from replica_cli.sqlbuilder.chunks import source_of, split_literals
 from replica_cli.sqlbuilder.definition import schema_statement
 from replica_cli.transfer.cascade_groups import cascade_group, find_cascade_groups
@@ -383,7 +383,7 @@ def _find_existing(
         portion = existing[first : first + _TABLES_AT_ONCE]
         # Old row versions count too: a table with history may have no current row.
         holds_rows |= dict(
-            zip(portion, find_any(secondary, [_any_row_query(catalog[t]) for t in portion]), strict=True)
+            zip(portion, have_rows(secondary, [_any_row_query(catalog[t]) for t in portion]), strict=True)
         )
     return holds_rows
 

@@ -16,7 +16,7 @@ from replica_cli.mysql.errnos import (
     ER_TABLE_DEF_CHANGED,
     ServerError,
 )
-from replica_cli.mysql.lines import Lines
+from replica_cli.mysql.row_lines import Lines
 from replica_cli.sqlbuilder.chunks import (
     END_OF_LINES,
     after,

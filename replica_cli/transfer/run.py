@@ -20,10 +20,10 @@ from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep, TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
+from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.snapshots import visible_position
 from replica_cli.side_by_side import side_by_side
 from replica_cli.transfer.cascade_groups import find_cascade_groups
 from replica_cli.transfer.connections import ALL_SESSIONS, Connections, Endpoints

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import FIXED_BINARIES, MARIADB_SINCE, MYSQL_SINCE
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.mysql.catalog import read_table, show_create, show_create_sequence, show_creates
+from replica_cli.mysql.catalog.table_definitions import read_table, show_create, show_create_sequence, show_creates
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
 from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements, without_counter

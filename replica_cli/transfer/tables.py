@@ -13,8 +13,8 @@ from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.status import TableState
-from replica_cli.mysql.binlog import current_position
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.binlog.log_state import current_position
+from replica_cli.mysql.catalog.table_definitions import read_table
 from replica_cli.sqlbuilder.chunks import after, join_literals
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.transfer.cuts import find_cuts

@@ -12,14 +12,14 @@ from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.error_policy import ChunkHistory, Limits, Stop, copy_action_for
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
+from replica_cli.mysql.binlog.snapshots import table_snapshot, visible_position
 from replica_cli.mysql.errnos import (
     DUPLICATES,
     Remedy,
     ServerError,
     is_of_table,
 )
-from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.retry import delay_after
 from replica_cli.transfer.deferred_keys import add_deferred_keys
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered

@@ -16,8 +16,8 @@ from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift, Lock
 from replica_cli.core.status import TableState
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import end_of_log
-from replica_cli.mysql.catalog import read_tables
+from replica_cli.mysql.binlog.log_state import end_of_log
+from replica_cli.mysql.catalog.table_definitions import read_tables
 from replica_cli.sqlbuilder.definition_crossing import Crossing
 
 if TYPE_CHECKING:

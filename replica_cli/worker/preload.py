@@ -8,7 +8,7 @@ seconds later, if it still runs.
 from __future__ import annotations
 
 from replica_cli.health import checks, column_watch, secondary
-from replica_cli.mysql import catalog
+from replica_cli.mysql.catalog import table_definitions
 from replica_cli.reader import dump
 from replica_cli.resync import resync
 from replica_cli.runtime import factory, instance_view, primary_session
@@ -16,7 +16,6 @@ from replica_cli.transfer import cascade_groups, connections, making, plan, run,
 
 __all__ = [
     "cascade_groups",
-    "catalog",
     "checks",
     "column_watch",
     "connections",
@@ -29,5 +28,6 @@ __all__ = [
     "resync",
     "run",
     "secondary",
+    "table_definitions",
     "waiting",
 ]

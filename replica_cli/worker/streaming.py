@@ -21,7 +21,7 @@ from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.status import NOT_STREAMED, Phase, TableState
 from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import end_of_log
+from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader

@@ -12,7 +12,7 @@ from replica_cli.core.differences import Aspect
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Settings
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import list_names, read_catalog
+from replica_cli.mysql.catalog.table_definitions import list_names, read_catalog
 from replica_cli.service.drift import check_drift
 from replica_cli.stop import StopToken
 from replica_cli.transfer import schema_changes

@@ -11,10 +11,10 @@ import pytest
 from replica_cli.core.errors import UsageError
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Network
-from replica_cli.mysql.binlog import current_position, end_of_log
+from replica_cli.mysql.binlog.log_state import current_position, end_of_log
+from replica_cli.mysql.binlog.purged_gtids import check_gtid_set
+from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.purged import check_gtid_set
-from replica_cli.mysql.snapshots import visible_position
 from replica_cli.reader.boundary import locate
 from tests.support.command import Load
 

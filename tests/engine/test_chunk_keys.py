@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog.table_definitions import read_table
 from replica_cli.sqlbuilder.chunks import after, boundary_query, lines_query, paging_key
 from replica_cli.sqlbuilder.row_text import key_of_row
 

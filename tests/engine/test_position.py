@@ -31,7 +31,7 @@ from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
 from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.boundary import locate
 from replica_cli.sandbox.process import free_port

@@ -10,7 +10,7 @@ import pytest
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.mysql.facts import ServerFacts, read_facts
-from replica_cli.mysql.preflight import check_primary, check_secondary, expiry_seconds
+from replica_cli.mysql.preflight.server_checks import check_primary, check_secondary, expiry_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

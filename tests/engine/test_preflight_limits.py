@@ -11,8 +11,8 @@ from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, SessionNeed, Settings
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.limits import check_limits
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.limits import check_limits
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.start_checks import check_before_start
 

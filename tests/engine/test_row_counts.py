@@ -9,8 +9,8 @@ import pytest
 from replica_cli.checkpoint.progress import RangeProgress
 from replica_cli.core.settings import Network
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table
-from replica_cli.mysql.lines import Lines
+from replica_cli.mysql.catalog.table_definitions import read_table
+from replica_cli.mysql.row_lines import Lines
 from replica_cli.mysql.session import Session, connect
 from replica_cli.sqlbuilder.chunks import paging_key
 from replica_cli.transfer.connections import Endpoints

@@ -12,7 +12,7 @@ from replica_cli.core.requests.health import HealthRequest
 from replica_cli.core.requests.transfer import TransferRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
-from replica_cli.mysql.selected import look_at_selection
+from replica_cli.mysql.preflight.selection_check import look_at_selection
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.start_checks import check_before_start
 from replica_cli.service.health import check_health

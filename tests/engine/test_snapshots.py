@@ -11,12 +11,12 @@ import pytest
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.settings import Network
 from replica_cli.core.table import TableName
-from replica_cli.mysql import snapshots
+from replica_cli.mysql.binlog import snapshots
+from replica_cli.mysql.binlog.mariadb_snapshots import open_snapshot
+from replica_cli.mysql.binlog.snapshots import table_snapshot, visible_position
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.mariadb_snapshots import open_snapshot
 from replica_cli.mysql.session import connect
-from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.stop import StopToken
 from tests.support.command import Load
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.mysql.holding import find_any
+from replica_cli.mysql.tables_with_rows import have_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,8 @@ def test_rows_that_another_transaction_inserts_or_deletes_count_as_rows(primary:
         writer.begin()
         writer.execute(f"INSERT INTO {schema}.filling (n) SELECT d0.n FROM {numbers} LIMIT 20000")
         writer.execute(f"DELETE FROM {schema}.emptied")
-        assert find_any(session, queries) == [False, True, True, True]
+        assert have_rows(session, queries) == [False, True, True, True]
         # The session reads as before.
         assert session.rows(f"SELECT COUNT(*) FROM {schema}.filling") == [(0,)]
         writer.rollback()
-        assert find_any(session, queries) == [False, False, True, True]
+        assert have_rows(session, queries) == [False, False, True, True]

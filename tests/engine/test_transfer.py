@@ -15,7 +15,7 @@ from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
-from replica_cli.mysql.catalog import show_creates
+from replica_cli.mysql.catalog.table_definitions import show_creates
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.making import make_table

@@ -10,7 +10,7 @@ from replica_cli.core.errors import Fenced
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
-from replica_cli.mysql.snapshots import visible_position
+from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.stop import StopToken
 from replica_cli.transfer import worker
 from tests.engine.copier import SIMPLE, Copier, numbers

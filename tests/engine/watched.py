@@ -12,7 +12,7 @@ from replica_cli.checkpoint.tables import TableRecord, TableStore
 from replica_cli.core.requests.health import HealthRequest
 from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.service.health import check_health
 

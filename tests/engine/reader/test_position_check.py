@@ -12,7 +12,7 @@ from replica_cli.checkpoint.positions import SavedPosition
 from replica_cli.core.errors import PositionLost, PrimaryReplaced
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Network
-from replica_cli.mysql.binlog import binlog_files, current_position
+from replica_cli.mysql.binlog.log_state import binlog_files, current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.boundary import locate
 from replica_cli.reader.position_check import PositionCheck

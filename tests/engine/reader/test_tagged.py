@@ -8,8 +8,8 @@ import pytest
 
 from replica_cli.core.gtid import MysqlGtids
 from replica_cli.core.settings import Network
+from replica_cli.mysql.binlog.purged_gtids import check_gtid_set
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.reader.boundary import locate
 from tests.engine.reader.log import Log, changing, shown
 

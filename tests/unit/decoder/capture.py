@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from replica_cli.core.table import Column, TableName
 from replica_cli.decoder.compile import Form, Output, compile_rows
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog.table_definitions import read_table
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader.parsers.row_event import ROW_EVENTS, parse_row_event
 from replica_cli.reader.parsers.table_map import parse_table_map

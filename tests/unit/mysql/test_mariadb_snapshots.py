@@ -8,8 +8,8 @@ import pytest
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
+from replica_cli.mysql.binlog.mariadb_snapshots import Snapshot, open_snapshot
 from replica_cli.mysql.errnos import ER_ERROR_WHEN_EXECUTING_COMMAND, Remedy, ServerError
-from replica_cli.mysql.mariadb_snapshots import Snapshot, open_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

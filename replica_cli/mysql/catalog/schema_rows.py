@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replica_cli.core.table import Column, ForeignKey, Index, IndexColumn, TableDefinition, TableName
-from replica_cli.mysql.catalog_text import extra_text, mariadb_default, mysql_default, unescaped
+from replica_cli.mysql.catalog.expressions import extra_text, mariadb_default, mysql_default, unescaped
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Row, Value

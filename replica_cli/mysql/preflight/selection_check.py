@@ -15,13 +15,13 @@ from replica_cli.core.names import TableName
 from replica_cli.core.reports.health import Finding, HealthLevel
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.wording import counted
-from replica_cli.mysql.grants import read_grants
+from replica_cli.mysql.preflight.grants import read_grants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from replica_cli.core.selection import Selection
-    from replica_cli.mysql.grants import Grants
+    from replica_cli.mysql.preflight.grants import Grants
     from replica_cli.mysql.session import Session
 
 NAME = "selected-tables"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
+from replica_cli.mysql.binlog.gtid_sets import executed_gtids, with_gtids
 from replica_cli.mysql.errnos import ER_PARSE_ERROR, ServerError
-from replica_cli.mysql.gtids import executed_gtids, with_gtids
 
 if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts

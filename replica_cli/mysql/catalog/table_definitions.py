@@ -19,10 +19,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.core.table import TableDefinition, TableName
-from replica_cli.mysql.catalog_keys import requoted
-from replica_cli.mysql.catalog_rows import Parts, column, definition, foreign_key
-from replica_cli.mysql.catalog_rules import rules_of
-from replica_cli.mysql.catalog_text import unescaped
+from replica_cli.mysql.catalog.expressions import unescaped
+from replica_cli.mysql.catalog.foreign_key_names import requoted
+from replica_cli.mysql.catalog.foreign_key_rules import rules_of
+from replica_cli.mysql.catalog.schema_rows import Parts, column, definition, foreign_key
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, string_value, tokenise

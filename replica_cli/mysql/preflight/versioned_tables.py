@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.grants import Grants
+    from replica_cli.mysql.preflight.grants import Grants
 
 _NAMED = 3
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.reports.health import Finding, HealthLevel
 from replica_cli.core.wording import counted, size
-from replica_cli.mysql.binlog import log_status
-from replica_cli.mysql.cascades import check_cascades
+from replica_cli.mysql.binlog.log_state import log_status
 from replica_cli.mysql.errnos import (
     ER_OPTION_PREVENTS_STATEMENT,
     ER_SPECIFIC_ACCESS_DENIED,
     ServerError,
 )
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.history import check_history
-from replica_cli.mysql.limits import check_limits
-from replica_cli.mysql.privileges import check_primary_grants, check_secondary_grants
+from replica_cli.mysql.preflight.cascades import check_cascades
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.limits import check_limits
+from replica_cli.mysql.preflight.privileges import check_primary_grants, check_secondary_grants
+from replica_cli.mysql.preflight.versioned_tables import check_history
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import SessionNeed
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.grants import Grants
+    from replica_cli.mysql.preflight.grants import Grants
     from replica_cli.mysql.session import Session
 
 OLDEST_MARIADB = (10, 5, 0)

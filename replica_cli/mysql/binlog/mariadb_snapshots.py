@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
-from replica_cli.mysql.binlog import binlog_is_off, next_event
+from replica_cli.mysql.binlog.log_state import binlog_is_off, next_event
 from replica_cli.mysql.errnos import ER_ERROR_WHEN_EXECUTING_COMMAND, ServerError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.mysql.blocking import what_blocks
+from replica_cli.mysql.lock_holders import what_blocks
 from tests.support.command import wait_until
 
 if TYPE_CHECKING:

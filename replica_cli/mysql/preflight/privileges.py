@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.grants import Grants
+    from replica_cli.mysql.preflight.grants import Grants
     from replica_cli.mysql.session import Session
 
 _TARGET = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES")

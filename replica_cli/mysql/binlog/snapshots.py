@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
-from replica_cli.mysql.binlog import current_position, log_end
+from replica_cli.mysql.binlog.gtid_sets import with_gtids
+from replica_cli.mysql.binlog.log_state import current_position, log_end
+from replica_cli.mysql.binlog.mariadb_snapshots import open_snapshot
 from replica_cli.mysql.errnos import (
     ER_LOCK_WAIT_TIMEOUT,
     ER_SPECIFIC_ACCESS_DENIED,
@@ -17,8 +19,6 @@ from replica_cli.mysql.errnos import (
     RIGHTS,
     ServerError,
 )
-from replica_cli.mysql.gtids import with_gtids
-from replica_cli.mysql.mariadb_snapshots import open_snapshot
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.stop import sleep_briefly
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from replica_cli.core.table import TableName
+    from replica_cli.mysql.binlog.mariadb_snapshots import Snapshot
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.mariadb_snapshots import Snapshot
     from replica_cli.mysql.session import Session
 
 _REPEATABLE_READ = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"

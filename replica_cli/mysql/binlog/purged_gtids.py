@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import PositionLost, UsageError
 from replica_cli.core.gtid import MariadbGtids, MysqlGtids, covers, parse_gtids
 from replica_cli.core.position import Position
-from replica_cli.mysql.binlog import binlog_files
-from replica_cli.mysql.gtids import gtids_at_head
+from replica_cli.mysql.binlog.gtid_sets import gtids_at_head
+from replica_cli.mysql.binlog.log_state import binlog_files
 
 if TYPE_CHECKING:
     from replica_cli.mysql.facts import ServerFacts

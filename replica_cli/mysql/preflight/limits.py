@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.settings import SessionNeed
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.grants import Grants
+    from replica_cli.mysql.preflight.grants import Grants
     from replica_cli.mysql.session import Session
 
 # Twice what a stream needs in an hour without changes: it writes a heartbeat at most once a second, and the health

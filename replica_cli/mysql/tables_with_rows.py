@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 
-def find_any(session: Session, queries: Sequence[str]) -> list[bool]:
+def have_rows(session: Session, queries: Sequence[str]) -> list[bool]:
     """Return for each query, in order, whether it has a row. Raises ServerError.
 
     A consistent read goes through all rows that another transaction has inserted and not committed, and through their
