@@ -32,8 +32,8 @@ from replica_cli.core.status import TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.retry import retrying
-from replica_cli.sqlbuilder.effects import changes_references
-from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
+from replica_cli.sqlbuilder.statements.statement import StatementKind, savepoint_statement
+from replica_cli.sqlbuilder.statements.statement_effects import changes_references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Batching, Retry
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 
 class SecondaryNames:

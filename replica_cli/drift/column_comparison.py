@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replica_cli.core.table import Column, TableDefinition
-    from replica_cli.sqlbuilder.definition_crossing import Crossing
+    from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 
 @dataclass(frozen=True, slots=True)

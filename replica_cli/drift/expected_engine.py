@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 
 
 def expected_engine(engine: str) -> str:

@@ -41,7 +41,7 @@ from replica_cli.mysql.catalog.foreign_key_parents import References
 from replica_cli.mysql.preflight.grants import read_grants
 from replica_cli.mysql.preflight.versioned_tables import may_replay
 from replica_cli.reader.prepared_changes import PreparedChangesCodec
-from replica_cli.sqlbuilder.history import last_year
+from replica_cli.sqlbuilder.statements.system_versioning import last_year
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

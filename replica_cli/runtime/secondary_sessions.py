@@ -15,7 +15,7 @@ from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import closing_on_error, connect
-from replica_cli.sqlbuilder.context import APPLY_SESSION
+from replica_cli.sqlbuilder.session_context import APPLY_SESSION
 from replica_cli.sqlbuilder.session_variables import allowing_statements
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from replica_cli.sqlbuilder.chunks import KeyLiterals
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
 
 
 @dataclass(frozen=True, slots=True)

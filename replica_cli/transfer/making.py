@@ -16,9 +16,9 @@ from replica_cli.core.names import TableName
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.mysql.catalog.table_definitions import read_columns, read_table
 from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES, Remedy, ServerError
-from replica_cli.sqlbuilder.definition import with_other_name
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of
+from replica_cli.sqlbuilder.definitions.create_statements import with_other_name
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 from replica_cli.transfer.modes import make_each
 from replica_cli.transfer.tables import KeysMade
 

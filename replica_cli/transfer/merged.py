@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.names import TableName
 from replica_cli.mysql.catalog.table_definitions import show_create
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG
 
 if TYPE_CHECKING:

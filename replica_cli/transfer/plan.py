@@ -30,8 +30,8 @@ from replica_cli.mysql.catalog.table_definitions import (
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.mysql.facts import known_facts
 from replica_cli.mysql.tables_with_rows import have_rows
-from replica_cli.sqlbuilder.chunks import source_of, split_literals
-from replica_cli.sqlbuilder.definition import schema_statement
+from replica_cli.sqlbuilder.definitions.create_statements import schema_statement
+from replica_cli.sqlbuilder.rows.chunks import source_of, split_literals
 from replica_cli.transfer.cascade_groups import cascade_group, find_cascade_groups
 from replica_cli.transfer.connections import packet_limit
 from replica_cli.transfer.errors import TableAltered, TablesMissing, TablesOccupied, TablesRefused

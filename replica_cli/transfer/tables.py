@@ -15,8 +15,8 @@ from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.catalog.table_definitions import read_table
-from replica_cli.sqlbuilder.chunks import after, join_literals
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.rows.chunks import after, join_literals
 from replica_cli.transfer.cuts import find_cuts
 from replica_cli.transfer.modes import make
 from replica_cli.transfer.reading import RangeReader, noticing_ddl
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals, PagingKey
     from replica_cli.transfer.plan import CopyPlan, TablePlan
     from replica_cli.transfer.source import SourceTable
 

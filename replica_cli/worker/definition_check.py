@@ -18,7 +18,7 @@ from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.catalog.table_definitions import read_tables
-from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 if TYPE_CHECKING:
     from replica_cli.applier.altered import AlteredTables

@@ -11,7 +11,7 @@ from replica_cli.core.settings import Network
 from replica_cli.core.table import ForeignKey, IndexColumn, TableDefinition, TableName
 from replica_cli.mysql.catalog.table_definitions import read_catalog, read_columns, read_table, read_tables, show_create
 from replica_cli.mysql.session import connect
-from replica_cli.sqlbuilder.definition import create_statements
+from replica_cli.sqlbuilder.definitions.create_statements import create_statements
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 
 from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog.table_definitions import read_table
-from replica_cli.sqlbuilder.chunks import after, boundary_query, lines_query, paging_key
-from replica_cli.sqlbuilder.row_text import key_of_row
+from replica_cli.sqlbuilder.rows.chunks import after, boundary_query, lines_query, paging_key
+from replica_cli.sqlbuilder.rows.row_keys import key_of_row
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer

@@ -9,7 +9,7 @@ import pytest
 
 from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog.table_definitions import read_table
-from replica_cli.sqlbuilder.chunks import after, both, paging_key, up_to
+from replica_cli.sqlbuilder.rows.chunks import after, both, paging_key, up_to
 from replica_cli.transfer.cuts import find_cuts
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog.table_definitions import read_table
 from replica_cli.mysql.row_lines import Lines
 from replica_cli.mysql.session import Session, connect
-from replica_cli.sqlbuilder.chunks import paging_key
+from replica_cli.sqlbuilder.rows.chunks import paging_key
 from replica_cli.transfer.connections import Endpoints
 from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.reading import RangeReader, whole_table

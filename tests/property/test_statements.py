@@ -12,7 +12,7 @@ import pytest
 
 from replica_cli.core.table import TableName
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import Dialect
 from tests.engine.applier.harness import Harness
 from tests.property.statements import Catalog, Written

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.clauses import dropped_constraints, without_dropped, without_execution_options
-from replica_cli.sqlbuilder.statement import ParsedStatement, parse_statement
+from replica_cli.sqlbuilder.statements.clauses import dropped_constraints, without_dropped, without_execution_options
+from replica_cli.sqlbuilder.statements.statement import ParsedStatement, parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG
 
 WAYS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replica_cli.core.table import Column, Index, IndexColumn, TableDefinition, TableName
-from replica_cli.sqlbuilder.lookups import Lookup, lookup_of, lookup_queries
+from replica_cli.sqlbuilder.rows.lookups import Lookup, lookup_of, lookup_queries
 
 COLUMNS = (
     Column("id", "int", "int"),

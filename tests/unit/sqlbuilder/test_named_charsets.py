@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.named_charsets import (
+from replica_cli.sqlbuilder.statements.named_charsets import (
     bare_charsets,
     names_table_charset,
     with_collations,
     with_table_collation,
     with_utf8_as_utf8mb4,
 )
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG, join
 
 WRITTEN = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
-from replica_cli.sqlbuilder.sequences import is_sequence, sequence_statement
+from replica_cli.sqlbuilder.definitions.refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.sequences import is_sequence, sequence_statement
 
 SOURCE, TARGET = TableName("s", "a`b"), TableName("other", "a`b")
 REST = " start with 1 minvalue 1 maxvalue 9 increment by 1 cache 1000 nocycle ENGINE="

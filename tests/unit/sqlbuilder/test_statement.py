@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.statement import (
+from replica_cli.sqlbuilder.statements.statement import (
     ParsedStatement,
     parse_statement,
     savepoint_statement,
     without_start_transaction,
 )
-from replica_cli.sqlbuilder.statement import (
+from replica_cli.sqlbuilder.statements.statement import (
     StatementKind as Kind,
 )
 from replica_cli.sqlbuilder.tokens import Dialect

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from replica_cli.core.table import Column, TableName
-from replica_cli.sqlbuilder.digests import RowDigest, count_digests, delete_alike, delete_digests, digest_of
+from replica_cli.sqlbuilder.rows.row_digests import RowDigest, count_digests, delete_alike, delete_digests, digest_of
 
 
 def _digest(*types: str, is_mariadb: bool = True) -> RowDigest:

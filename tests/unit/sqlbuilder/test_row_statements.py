@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replica_cli.core.table import Column, TableName
-from replica_cli.sqlbuilder.rows import (
+from replica_cli.sqlbuilder.rows.row_statements import (
     delete_by_key,
     delete_template,
     insert_head,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.cursor import Cursor, TableReference
 from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.statements.cursor import Cursor, TableReference
 from replica_cli.sqlbuilder.tokens import Dialect, Kind, Token, solid, tokenise
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.sqlbuilder.definition import create_statements
+from replica_cli.sqlbuilder.definitions.create_statements import create_statements
 
 NAME = TableName("shop", "t")
 COLUMNS = "`id` int NOT NULL AUTO_INCREMENT, `a` varchar(99), `g` point NOT NULL, PRIMARY KEY (`id`)"

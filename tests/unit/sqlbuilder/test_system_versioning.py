@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from replica_cli.core.table import Column, ForeignKey, TableDefinition, TableName
-from replica_cli.sqlbuilder.history import last_year, why_history_differs, why_statement_refused
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
+from replica_cli.sqlbuilder.statements.system_versioning import last_year, why_history_differs, why_statement_refused
 from replica_cli.sqlbuilder.tokens import Dialect
 
 DIALECT = Dialect(is_mariadb=True, has_ansi_quotes=False, has_backslash_escapes=True)

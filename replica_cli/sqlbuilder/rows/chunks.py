@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import BYTES, FIXED_BINARIES, GEOMETRIES, INTEGERS, LISTS, REALS, TEMPORALS, TEXTS
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.sqlbuilder.history import LAST_MOMENTS
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.statements.system_versioning import LAST_MOMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

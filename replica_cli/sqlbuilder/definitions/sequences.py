@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.definition_parts import options, parse
-from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of, why_refused
+from replica_cli.sqlbuilder.definitions.refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.table_text import options, parse
 from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of, why_refused
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, join, tokenise
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.chunks import takes_digits, takes_quoted
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.rows.chunks import takes_digits, takes_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

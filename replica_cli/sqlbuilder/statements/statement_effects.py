@@ -9,14 +9,14 @@ import itertools
 from typing import TYPE_CHECKING
 
 from replica_cli.core.names import TableName
-from replica_cli.sqlbuilder.engines import is_known_to_keep_nothing
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.statements.statement import StatementKind
+from replica_cli.sqlbuilder.storage_engines import is_known_to_keep_nothing
 from replica_cli.sqlbuilder.tokens import Kind, Token, string_value, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 # The server's own tables, of all releases of both flavours. They have no triggers (the server refuses them), and none
 # of them is a view of a user's table.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from replica_cli.core.table import TableDefinition, TableName
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 # No literal of these types finds an entry of an index.
 _NOT_COMPARED = GEOMETRIES | {"json", "vector"}

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.sqlbuilder.definition import CreateStatements, create_statements, schema_statement, without_counter
-from replica_cli.sqlbuilder.definition_crossing import Crossing
-from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.create_statements import (
+    CreateStatements,
+    create_statements,
+    schema_statement,
+    without_counter,
+)
+from replica_cli.sqlbuilder.definitions.crossing import Crossing
+from replica_cli.sqlbuilder.definitions.refused import DefinitionRefused
 
 SOURCE = TableName("shop", "t")
 TO_MYSQL, TO_MARIADB = Crossing(from_mariadb=True, to_mariadb=False), Crossing(from_mariadb=False, to_mariadb=True)

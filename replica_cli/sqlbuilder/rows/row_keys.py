@@ -9,13 +9,13 @@ import re
 from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import BYTES, REALS, TEXTS
-from replica_cli.sqlbuilder.chunks import key_text
+from replica_cli.sqlbuilder.rows.chunks import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.core.table import Column, TableDefinition
-    from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals, PagingKey
 
 # One literal: text between quotes with its introducer, or digits and words. QUOTE() puts a backslash before quotes and
 # backslashes, and does not double quotes. The quantifiers are possessive (`++`): to backtrack, the regular expression

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from replica_cli.core.table import Column, TableName
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 _NUMBERED = LISTS | {"year", "bit"}
 _AS_WRITTEN = TEMPORALS | SHORT_BYTES | {"decimal"}

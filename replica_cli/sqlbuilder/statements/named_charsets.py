@@ -13,7 +13,7 @@ from replica_cli.sqlbuilder.tokens import Kind, string_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
     from replica_cli.sqlbuilder.tokens import Token
 
 

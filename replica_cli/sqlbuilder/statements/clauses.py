@@ -6,13 +6,13 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.statements.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, Token, depths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 _EXECUTION_OPTIONS = {
     "ALGORITHM": frozenset({"DEFAULT", "INSTANT", "INPLACE", "NOCOPY", "COPY"}),

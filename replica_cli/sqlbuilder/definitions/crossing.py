@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import FIXED_BINARIES, SIZES
-from replica_cli.sqlbuilder.definition_parts import Item, TableText, options
-from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.table_text import Item, TableText, options
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, depths, join, solid, tokenise
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.core.table import TableDefinition
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
     from replica_cli.sqlbuilder.tokens import Token
 
 # Since this release a TIMESTAMP is a number of 32 bits without a sign.

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from replica_cli.core.names import TableName
-from replica_cli.sqlbuilder.definition_crossing import Crossing, cross
-from replica_cli.sqlbuilder.definition_keys import deferred_keys
-from replica_cli.sqlbuilder.definition_parts import Item, TableText, options, parse, without
-from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of, why_refused
+from replica_cli.sqlbuilder.definitions.crossing import Crossing, cross
+from replica_cli.sqlbuilder.definitions.deferrable_keys import deferred_keys
+from replica_cli.sqlbuilder.definitions.refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.table_text import Item, TableText, options, parse, without
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of, why_refused
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, closing, join, solid, string_value, tokenise
 
 Route = Callable[[TableName], TableName | None]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.statements.statement import StatementKind
 
 if TYPE_CHECKING:
     from replica_cli.core.table import TableName
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 
 def renamed_in_a_circle(parsed: ParsedStatement) -> dict[TableName, TableName]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from replica_cli.sqlbuilder.tokens import Kind, depths, solid
 
 if TYPE_CHECKING:
-    from replica_cli.sqlbuilder.definition_parts import Item, TableText
+    from replica_cli.sqlbuilder.definitions.table_text import Item, TableText
 
 
 def deferred_keys(table: TableText) -> tuple[Item, ...]:

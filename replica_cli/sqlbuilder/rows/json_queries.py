@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.sqlbuilder.chunks import PagingKey, enum_zero_expression, source_of, value_expression, where
 from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.rows.chunks import PagingKey, enum_zero_expression, source_of, value_expression, where
 
 if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition

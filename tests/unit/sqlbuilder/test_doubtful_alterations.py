@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from replica_cli.core.table import Column, TableDefinition, TableName
-from replica_cli.sqlbuilder.alteration import Doubt, doubts
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.doubtful_alterations import Doubt, doubts
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import Dialect
 
 TABLE = TableDefinition(

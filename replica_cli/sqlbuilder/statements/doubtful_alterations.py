@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import BYTES, INTEGERS, SYNONYMS, TEMPORALS, TEXTS
 from replica_cli.core.names import TableName
-from replica_cli.sqlbuilder.determinism import Setting, why_value_differs
 from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.statements.determinism import Setting, why_value_differs
 from replica_cli.sqlbuilder.tokens import Kind, Token, closing, depths, solid, split, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from replica_cli.core.table import Column, TableDefinition
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 # Clauses that do not change the values of rows, whatever else they change.
 _HARMLESS = frozenset(

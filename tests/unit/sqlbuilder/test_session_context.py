@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.core.events import SessionContext
-from replica_cli.sqlbuilder.context import APPLY_SESSION, context_statement, crossed_mode
+from replica_cli.sqlbuilder.session_context import APPLY_SESSION, context_statement, crossed_mode
 
 COLLATIONS = {8: ("latin1_swedish_ci", "latin1"), 45: ("utf8mb4_general_ci", "utf8mb4")}
 

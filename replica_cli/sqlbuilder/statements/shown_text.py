@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from replica_cli.sqlbuilder.tokens import Kind
 
 if TYPE_CHECKING:
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 _SHOWN_CHARACTERS = 300
 
