@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.architecture import words
-from tests.architecture.words import WORDS, Use, problems, uses_in_python, uses_in_text
+from tests.architecture.words import NAMES, WORDS, Use, names_in_python, problems, uses_in_python, uses_in_text
 
 EXAMPLES = [(word, instead) for alike, instead in WORDS for word in alike]
 
@@ -40,6 +40,14 @@ def test_names_code_and_statements_are_not_reported(text: str) -> None:
 
 def test_names_of_python_code_are_not_reported() -> None:
     assert uses_in_python("ours = theirs('master')\nanew = 'gtid_slave_pos'\n") == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_say_nothing_are_reported(name: str) -> None:
+    expected = [Use(2, name, NAMES[name])]
+    assert names_in_python(f"# {name}\n{name} = 1\n") == expected
+    assert names_in_python(f"def f():\n    return a.{name}\n") == expected
+    assert names_in_python(f"# {name}\ndef {name}_of(): return '{name}'\n") == []
 
 
 def test_lines_are_those_of_the_file() -> None:

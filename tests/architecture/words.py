@@ -1,4 +1,4 @@
-"""Find words that the glossary does not allow, in docstrings, comments, messages and documents.
+"""Find words that the glossary does not allow in prose and messages, and names that say nothing in the program.
 
 `tests/run.sh checks` runs it (`python -m tests.architecture.words`), and `test_words.py` shows that it finds each word.
 A line of its output names the file, the line, the word, and what to write.
@@ -53,6 +53,18 @@ WORDS = (
     (("nobody",), "no program, no user; or say what is not done"),
 )
 
+NAMES = {
+    # In names of the program's code these say nothing: what to name it by.
+    "found": "what was found: rows, definitions, tables",
+    "there": "what exists, or where: existing, secondary_tables",
+    "here": "where: position, secondary",
+    "ours": "whose: primary_columns, own_lines",
+    "theirs": "whose: secondary_columns",
+    "place": "index, position, offset, folder",
+    "goal": "end, target position",
+    "mark": "position, flag",
+}
+
 HARMLESS = (
     # Phrases with one of the words that are plain English.
     "is told apart",
@@ -78,6 +90,7 @@ _INSTEAD = {word: instead for words, instead in WORDS for word in words}
 # Between words may be the end of a line, and the sign of a comment. The whole is no part of a name.
 _SEARCHED = "|".join(sorted((*_INSTEAD, *HARMLESS), key=len, reverse=True)).replace(" ", r"[\s#]+")
 _PATTERN = re.compile(rf"(?<![\w\-])({_SEARCHED})(?![\w\-\\])", re.IGNORECASE)
+_NAME = re.compile(rf"\b({'|'.join(NAMES)})\b")
 _CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
 
 
@@ -129,6 +142,14 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
         yield first, "\n".join(parts)
 
 
+def names_in_python(text: str) -> list[Use]:
+    """Return the names of a Python file that say nothing."""
+    if not _NAME.search(text):
+        return []
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [Use(t.start[0], t.string, NAMES[t.string]) for t in tokens if t.type == tokenize.NAME and t.string in NAMES]
+
+
 def paths() -> list[Path]:
     """Return the files that are read."""
     trees = [path for folder in _FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".md"}]
@@ -142,7 +163,10 @@ def problems() -> list[str]:
     for path in paths():
         name = str(path.relative_to(ROOT))
         text = path.read_text()
-        for use in uses_in_python(text) if path.suffix == ".py" else uses_in_text(text):
+        uses = uses_in_python(text) if path.suffix == ".py" else uses_in_text(text)
+        if name.startswith("replica_cli/"):
+            uses += names_in_python(text)
+        for use in uses:
             if (name, use.word) in ALLOWED:
                 needed.add((name, use.word))
             else:

@@ -21,17 +21,17 @@ PASSWORD = "A-long-enough-1"
 
 
 @pytest.fixture
-def nobody(primary: SandboxServer) -> Iterator[Server]:
+def unprivileged_user(primary: SandboxServer) -> Iterator[Server]:
     """Give the address of a user who may log in and no more."""
     with primary.session() as session:
         session.execute(f"CREATE USER unprivileged@'%' IDENTIFIED BY '{PASSWORD}'")
-    yield replace(primary.address(), user="nobody", password=Secret(PASSWORD))
+    yield replace(primary.address(), user="unprivileged", password=Secret(PASSWORD))
     with primary.session() as session:
         session.execute("DROP USER unprivileged@'%'")
 
 
-def test_every_setting_is_taken_from_a_user_without_privileges_and_holds(nobody: Server) -> None:
-    with connect(nobody, Network()) as session:
+def test_every_setting_is_taken_from_a_user_without_privileges_and_holds(unprivileged_user: Server) -> None:
+    with connect(unprivileged_user, Network()) as session:
         settings = settings_for(session.version_text)
         found = {str(n).lower(): str(v) for n, v in session.rows("SHOW SESSION VARIABLES")}
         words = {"ON": "1", "OFF": "0", "NO_CHAIN": "0"}
