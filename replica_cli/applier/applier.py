@@ -32,8 +32,8 @@ from replica_cli.core.status import TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.retry import retrying
+from replica_cli.sqlbuilder.statements.side_effects import changes_references
 from replica_cli.sqlbuilder.statements.statement import StatementKind, savepoint_statement
-from replica_cli.sqlbuilder.statements.statement_effects import changes_references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -12,8 +12,8 @@ from replica_cli.core.commands import passing_advice, table_options
 from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.sqlbuilder.statements.shown_text import masked, shown
+from replica_cli.sqlbuilder.statements.side_effects import makes_new_table, new_names, touches_only_server_tables
 from replica_cli.sqlbuilder.statements.statement import ParsedStatement, StatementKind, holds_several, parse_statement
-from replica_cli.sqlbuilder.statements.statement_effects import makes_new_table, new_names, touches_only_server_tables
 
 if TYPE_CHECKING:
     from replica_cli.applier.effects import StatementEffects

@@ -26,8 +26,8 @@ from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.core.errors import TableChangedInWindow
 from replica_cli.mysql.catalog.table_definitions import read_table
 from replica_cli.sqlbuilder.statements.clauses import dropped_constraints
+from replica_cli.sqlbuilder.statements.side_effects import is_made_of_query, is_of_tablespace, refused_engine
 from replica_cli.sqlbuilder.statements.statement import StatementKind
-from replica_cli.sqlbuilder.statements.statement_effects import is_made_of_query, is_of_tablespace, refused_engine
 from replica_cli.sqlbuilder.statements.system_versioning import why_statement_refused
 from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of, why_refused
 

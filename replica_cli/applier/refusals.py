@@ -26,8 +26,8 @@ from replica_cli.mysql.errnos import (
     is_of_table,
 )
 from replica_cli.sqlbuilder.statements.shown_text import shown
+from replica_cli.sqlbuilder.statements.side_effects import makes_new_table
 from replica_cli.sqlbuilder.statements.statement import StatementKind
-from replica_cli.sqlbuilder.statements.statement_effects import makes_new_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.statements.statement import ParsedStatement, StatementKind, parse_statement
-from replica_cli.sqlbuilder.statements.statement_effects import (
+from replica_cli.sqlbuilder.statements.side_effects import (
     is_made_of_query,
     is_of_tablespace,
     makes_new_table,
@@ -13,6 +12,7 @@ from replica_cli.sqlbuilder.statements.statement_effects import (
     refused_engine,
     touches_only_server_tables,
 )
+from replica_cli.sqlbuilder.statements.statement import ParsedStatement, StatementKind, parse_statement
 from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.tokens import CATALOG
 
