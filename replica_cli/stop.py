@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class _Asked:
+class _SharedRequests:
     """The state that a token and its branches share.
 
     The lock can be taken twice by one thread, because a signal handler may run while its thread holds the lock.
@@ -57,7 +57,7 @@ class StopToken:
     """
 
     def __init__(self) -> None:
-        self._state = _Asked()
+        self._state = _SharedRequests()
         self._is_pause_wanted = False
 
     def branch(self) -> StopToken:

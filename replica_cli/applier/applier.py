@@ -31,8 +31,8 @@ from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.retry import retrying
-from replica_cli.sqlbuilder.effects import changes_references
-from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
+from replica_cli.sqlbuilder.statements.side_effects import changes_references
+from replica_cli.sqlbuilder.statements.statement import StatementKind, savepoint_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Batching, Retry
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
@@ -383,7 +383,7 @@ class Applier:
 
         `dropped` are the tables of a dropped schema. A change of a schema itself only changes defaults of later tables.
         """
-        named = (*parsed.tables, *(other.name for other in parsed.others), *(dropped if parsed.schema else ()))
+        named = (*parsed.tables, *(other.name for other in parsed.mentioned), *(dropped if parsed.schema else ()))
         if parsed.schema and not named:
             return
         self._definitions.forget([t for t in map(self._names.target, named) if t is not None])

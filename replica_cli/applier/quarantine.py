@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.intents import position_of
 from replica_cli.checkpoint.table_records import OF_SECONDARY, QuarantineCause
 from replica_cli.core.commands import gone_advice
-from replica_cli.core.quarantine import copy_advice, with_refusal
+from replica_cli.core.quarantine_texts import copy_advice, with_refusal
 from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:

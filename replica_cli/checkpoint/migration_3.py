@@ -2,7 +2,7 @@
 
 In `table_status` the columns start and end meant something else for each state. The migration copies its rows and then
 marks them: a release that does not know `table_state` cannot read the mark as a state, so it stops and does not go on
-with records that nobody keeps. For this reason each instance gets a row with the mark, also if no table has a record.
+with records that no process keeps. So each instance gets a row with the mark, also if no table has a record.
 `replica` has no right to drop the table.
 """
 
@@ -65,19 +65,19 @@ def has_former_table(session: Session, state_schema: str) -> bool:
 def statements(state_schema: str) -> Sequence[str]:
     """Return the statements of the migration. They can be repeated from the first one after each of them."""
     schema, columns = quote(state_schema), ", ".join(("instance", *COLUMNS, "updated_at"))
-    mark, name, table = map(text_literal, (MARK, *_MARKED))
+    marked_state, name, table = map(text_literal, (MARK, *_MARKED))
     instances = " UNION ".join(
         f"SELECT instance FROM {schema}.{source}" for source in ("binlog_position", "stream_status", FORMER_TABLE)
     )
     copied = (
         f"REPLACE INTO {schema}.table_state ({columns}) SELECT instance, {_selected()}, updated_at "
-        f"FROM {schema}.{FORMER_TABLE} WHERE state <> {mark}"
+        f"FROM {schema}.{FORMER_TABLE} WHERE state <> {marked_state}"
     )
     marked = (
         f"REPLACE INTO {schema}.{FORMER_TABLE} (instance, schema_name, table_name, state, updated_at) "
-        f"SELECT instance, {name}, {table}, {mark}, UTC_TIMESTAMP(6) FROM ({instances}) AS instances"
+        f"SELECT instance, {name}, {table}, {marked_state}, UTC_TIMESTAMP(6) FROM ({instances}) AS instances"
     )
-    return copied, marked, f"UPDATE {schema}.{FORMER_TABLE} SET state = {mark} WHERE state <> {mark}"
+    return copied, marked, f"UPDATE {schema}.{FORMER_TABLE} SET state = {marked_state} WHERE state <> {marked_state}"
 
 
 def load_records(

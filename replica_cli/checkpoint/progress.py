@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # says that the definition was still the same after the last row.
 _DEFINITION = 0
 _ROWS_AT_ONCE = 200
-# A row literal as sqlbuilder/chunks.py writes it: of numbers, of text in quotes or hex with or without its charset, and
+# A row as sqlbuilder/rows/chunks.py writes it: of numbers, of text in quotes or hex with or without charset, and
 # of floating-point numbers. This program wrote no other key, and any other text would be run as SQL.
 _LITERAL = rb"(?:-?[0-9.]+(?:e[+-]?[0-9]+)?|(?:_\w+ ?)?'[^'\\]*'|(?:_\w+ ?)?x'[0-9A-Fa-f]*'|\('[-+.0-9A-Za-z]*'\+0e0\))"
 _KEY = re.compile(rb"\(" + _LITERAL + rb"(?:, " + _LITERAL + rb")*\)")

@@ -27,7 +27,7 @@ from replica_cli.checkpoint.table_records import (
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.names import TableName
-from replica_cli.core.quarantine import copy_advice, is_copy_refused, with_refusal
+from replica_cli.core.quarantine_texts import copy_advice, is_copy_refused, with_refusal
 from replica_cli.core.status import TableState
 from replica_cli.core.wording import short_reason
 from replica_cli.logs import Tag, log

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.differences import Aspect, Difference
 from replica_cli.core.printable import printable
-from replica_cli.drift.engines import expected_engine
+from replica_cli.drift.expected_engine import expected_engine
 from replica_cli.drift.widening import is_widening
-from replica_cli.sqlbuilder.definition import check_clause, column_clause, key_clause
+from replica_cli.sqlbuilder.definitions.create_statements import check_clause, column_clause, key_clause
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from replica_cli.checkpoint.beats import FRESH_SECONDS
 from replica_cli.core.commands import former_name_advice
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
-from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
+from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import copy_text, counted, duration, holder_text, short_reason, size
-from replica_cli.mysql.preflight import expiry_seconds
+from replica_cli.mysql.preflight.server_checks import expiry_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -13,7 +13,7 @@ from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.core.status import ENDED, NOT_STREAMED, Phase, TableState
-from replica_cli.health.copying import copy_status, read_progress
+from replica_cli.health.copy_status import copy_status, read_progress
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
 if TYPE_CHECKING:

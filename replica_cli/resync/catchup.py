@@ -26,11 +26,11 @@ from replica_cli.core.errors import Fenced, TableChangedInWindow
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import closing_on_error, connect
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader
-from replica_cli.reader.truth import PositionCheck
 from replica_cli.runtime.factory import make_applier
 from replica_cli.runtime.primary_session import PrimarySession
-from replica_cli.runtime.sessions import SecondarySessions, prepare_to_apply
+from replica_cli.runtime.secondary_sessions import SecondarySessions, prepare_to_apply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

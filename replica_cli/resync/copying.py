@@ -18,14 +18,14 @@ from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import UNFINISHED
 from replica_cli.core.wording import counted, duration, short_reason
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
+from replica_cli.mysql.binlog.snapshots import visible_position
+from replica_cli.mysql.catalog.table_definitions import read_catalog, read_table, selected_schemas
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.history import check_history
-from replica_cli.mysql.selected import look_at_selection
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.selection_check import look_at_selection
+from replica_cli.mysql.preflight.versioned_tables import check_history
 from replica_cli.mysql.session import connect
-from replica_cli.mysql.snapshots import visible_position
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:

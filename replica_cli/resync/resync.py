@@ -26,7 +26,7 @@ from replica_cli.core.errors import (
     ReplicaError,
     TableChangedInWindow,
 )
-from replica_cli.core.quarantine import with_failure, with_refusal
+from replica_cli.core.quarantine_texts import with_failure, with_refusal
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import NOT_STREAMED, UNFINISHED, TableState

@@ -36,12 +36,12 @@ from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.collations import read_collations
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.history import may_replay
-from replica_cli.mysql.references import References
+from replica_cli.mysql.catalog.collations import read_collations
+from replica_cli.mysql.catalog.foreign_key_parents import References
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.versioned_tables import may_replay
 from replica_cli.reader.prepared_changes import PreparedChangesCodec
-from replica_cli.sqlbuilder.history import last_year
+from replica_cli.sqlbuilder.statements.system_versioning import last_year
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
-    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)

@@ -115,7 +115,7 @@ class StatusPublisher:
         if grows:
             self._note_change()
 
-    def rest(self) -> None:
+    def forget_lag(self) -> None:
         """Record that no batch is being applied and that the lag is not known."""
         with self._lock:
             self._lag = Lag()

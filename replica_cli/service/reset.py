@@ -33,13 +33,13 @@ from replica_cli.core.requests.reset import ResetKind
 from replica_cli.core.wording import counted, holder_text
 from replica_cli.health.secondary import InstanceState, read_state
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
+from replica_cli.mysql.binlog.purged_gtids import check_gtid_set
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.mysql.session import connect
 from replica_cli.reader.boundary import locate
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.service.ask_each import ask_each
 from replica_cli.service.occupied_tables import has_rows
 

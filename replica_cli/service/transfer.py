@@ -29,7 +29,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.resync.copying import ShownPlan, ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.heartbeat import Heartbeat
-from replica_cli.runtime.preflight import (
+from replica_cli.runtime.start_checks import (
     check_before_start,
     connect_both,
     find_before_start,

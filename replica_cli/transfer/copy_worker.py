@@ -12,13 +12,13 @@ from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.error_policy import ChunkHistory, Limits, Stop, copy_action_for
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
+from replica_cli.mysql.binlog.snapshots import lock_tables, table_snapshot, visible_position
 from replica_cli.mysql.errnos import (
     Remedy,
     ServerError,
     is_of_table,
 )
-from replica_cli.mysql.snapshots import lock_tables, table_snapshot, visible_position
 from replica_cli.retry import delay_after, repeating
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
 from replica_cli.transfer.lock_waits import LockWaits

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import Interrupted, LockWait, ReplicaError
 from replica_cli.core.wording import duration
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.blocking import what_blocks
 from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ServerError
+from replica_cli.mysql.lock_holders import what_blocks
 from replica_cli.mysql.session_settings import LOCK_WAITS
 from replica_cli.retry import lock_wait_slice, repeating
 

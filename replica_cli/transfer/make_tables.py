@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.catalog import read_columns, read_table
+from replica_cli.mysql.catalog.table_definitions import read_columns, read_table
 from replica_cli.mysql.errnos import ER_DROP_INDEX_FK, ER_DUP_KEYNAME, ServerError
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 from replica_cli.transfer.modes import make, make_each
 from replica_cli.transfer.table_copy import KeysMade
 

@@ -10,8 +10,8 @@ from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.table_records import EndedCopy, NewCopy, TableRecord
+from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.mysql.snapshots import visible_position
 from replica_cli.side_by_side import side_by_side
 from replica_cli.transfer.make_tables import drop_table
 from replica_cli.transfer.planning.schema_changes import SchemaChanges, find_schema_changes, gone_since

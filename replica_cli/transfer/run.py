@@ -16,7 +16,7 @@ from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.side_by_side import side_by_side
 from replica_cli.transfer.connections import ALL_SESSIONS, Connections, Endpoints, allow_writing

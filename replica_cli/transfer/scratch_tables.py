@@ -19,7 +19,7 @@ from replica_cli.core.table import TableName
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES, Remedy, ServerError
-from replica_cli.sqlbuilder.definition import with_other_name
+from replica_cli.sqlbuilder.definitions.create_statements import with_other_name
 from replica_cli.transfer.connections import Endpoints, allow_writing
 from replica_cli.transfer.errors import TablesRefused
 from replica_cli.transfer.lock_waits import LockWaits

@@ -14,8 +14,8 @@ from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.names import TableName
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
-from replica_cli.mysql.binlog import end_of_log
-from replica_cli.mysql.catalog import read_tables
+from replica_cli.mysql.binlog.log_state import end_of_log
+from replica_cli.mysql.catalog.table_definitions import read_tables
 from replica_cli.transfer.errors import TablesMissing
 
 if TYPE_CHECKING:

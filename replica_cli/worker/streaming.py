@@ -16,16 +16,16 @@ from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
-from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
+from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.status import NOT_STREAMED, Phase, TableState
 from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import end_of_log
+from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.facts import read_facts
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader
-from replica_cli.reader.truth import PositionCheck
 from replica_cli.runtime.primary_session import read_clock
-from replica_cli.runtime.sessions import open_ahead
+from replica_cli.runtime.secondary_sessions import open_ahead
 from replica_cli.worker.definition_check import DefinitionCheck
 from replica_cli.worker.lazy_applier import LazyApplier
 from replica_cli.worker.missing_tables import MissingTables
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
     from replica_cli.resync.resync import TableResync
     from replica_cli.runtime.primary_session import PrimarySession
-    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.runtime.status_publisher import StatusPublisher
     from replica_cli.stop import StopToken
 
@@ -453,7 +453,7 @@ class Streaming:
         if now - self._worked_at < _REST_SECONDS:
             return
         self._worked_at = now
-        self._primary.rest()
+        self._primary.close_if_idle()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
             self._side.ask("looking for tables that somebody altered", self._applier.check_definitions, None)

@@ -38,7 +38,7 @@ from replica_cli.core.errors import (
     TableChangedInWindow,
     UnfinishedTransfer,
 )
-from replica_cli.core.quarantine import copy_advice, with_failure, with_refusal
+from replica_cli.core.quarantine_texts import copy_advice, with_failure, with_refusal
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.transfer import TransferMode
@@ -68,9 +68,9 @@ from replica_cli.resync.copying import (
 )
 from replica_cli.retry import delay_after, reconnect_delay, repeating
 from replica_cli.runtime.broken_state import explained, position_row_lost
-from replica_cli.runtime.preflight import check_before_start
 from replica_cli.runtime.primary_session import PrimarySession
-from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.runtime.secondary_sessions import SecondarySessions
+from replica_cli.runtime.start_checks import check_before_start
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 from replica_cli.worker.pause import hold
 from replica_cli.worker.standby import stand_by
@@ -509,12 +509,15 @@ class Worker:
                 advice = (error.hint or "") if isinstance(error, Drift) else ""
                 stopped_at = error.position or (saved.position if saved else None)
                 sessions.stores.tables.quarantine(
-                    [QuarantineCause(n, error.message, stopped_at, error.place, advice) for n in action.tables]
+                    [
+                        QuarantineCause(n, error.message, stopped_at, error.transaction_position, advice)
+                        for n in action.tables
+                    ]
                 )
                 for table in action.tables:
                     self._history = self._history.without(table)
             return
-        position = error.place if isinstance(error, TableChangedInWindow) else None
+        position = error.transaction_position if isinstance(error, TableChangedInWindow) else None
         tables = self._altered.renames.with_new_names(action.tables)
         named = isinstance(error, TableChangedInWindow) or error.message.startswith(f"{action.tables[0]}: ")
         message = error.message if named else f"{action.tables[0]}: {error.message}"

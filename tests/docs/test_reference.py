@@ -47,7 +47,7 @@ def test_every_exit_code_has_a_row_and_no_other() -> None:
     assert rows == [str(int(code)) for code in ExitCode]
 
 
-def test_every_level_of_health_is_told() -> None:
+def test_every_level_of_health_is_documented() -> None:
     for level in HealthLevel:
         assert f"{int(level)} {level.name.lower()}" in EXIT_CODES
 
@@ -66,12 +66,12 @@ def test_every_tag_of_the_page_is_logged(tag: Tag) -> None:
     assert places, f"[{tag}] is on the page and logged nowhere"
 
 
-def test_every_state_table_is_told() -> None:
-    told = re.findall(r"^\| `(\w+)` \|", (DOCS / "how-it-works" / "state.md").read_text(), re.MULTILINE)
-    assert sorted(told) == sorted(state_tables())
+def test_every_state_table_is_documented() -> None:
+    documented = re.findall(r"^\| `(\w+)` \|", (DOCS / "how-it-works" / "state.md").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(state_tables())
 
 
-def test_every_part_of_the_package_stands_in_the_architecture() -> None:
+def test_every_package_is_in_the_architecture() -> None:
     parts = {
         path.stem
         for path in (ROOT / "replica_cli").iterdir()

@@ -53,8 +53,8 @@ def test_the_table_is_the_same(copier: Copier, shape: str) -> None:
     copier.on_primary(f"CREATE TABLE t {SHAPES[shape]}", numbers(table, 500, rows))
     copier.copy()
     copier.compare()
-    ours, theirs = (_shown(s, copier.schema, "t") for s in (copier.primary, copier.secondary))
-    assert theirs == ours.replace("ENGINE=MyISAM", "ENGINE=InnoDB")
+    on_primary, on_secondary = (_shown(s, copier.schema, "t") for s in (copier.primary, copier.secondary))
+    assert on_secondary == on_primary.replace("ENGINE=MyISAM", "ENGINE=InnoDB")
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_one_that_a_statement_from_before_has_made_meanwhile(copier: Copier, mon
     all_of, look, looks = make_tables._deferred_keys, make_tables._missing_keys, []
 
     def late(run: TableCopy) -> list[str]:
-        # What a connection left behind that was cut comes to its end before the statement.
+        # A statement that a cut connection left on the server ends before the next one.
         with copier.secondary.session() as session:
             session.execute(f"ALTER TABLE {copier.schema}.t ADD KEY z (b)")
         looks.append(all_of(run))
@@ -161,7 +161,7 @@ def test_one_that_a_statement_from_before_has_made_meanwhile(copier: Copier, mon
     assert _shown(copier.secondary, copier.schema, "t") == _shown(copier.primary, copier.schema, "t")
 
 
-def test_a_definition_that_changed_before_they_were_made_is_copied_anew(copier: Copier) -> None:
+def test_a_table_altered_before_its_keys_were_made_is_copied_again(copier: Copier) -> None:
     copier.on_primary(f"CREATE TABLE t {SHAPES['no key']}", numbers("t", 300, ROWS))
     stop = StopToken()
 

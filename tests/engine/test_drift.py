@@ -185,7 +185,7 @@ def test_a_wider_column_of_the_primary_is_no_loss(pair: Pair) -> None:
     assert warnings == ["-- column c: values that do not fit int are refused, cut or changed"]
 
 
-def test_an_engine_that_the_copy_turns_into_another_is_told_as_it_is_on_the_primary(pair: Pair) -> None:
+def test_an_engine_that_the_copy_replaces_is_shown_as_it_is_on_the_primary(pair: Pair) -> None:
     table = "CREATE TABLE {s}.t (id INT PRIMARY KEY) ENGINE = MyISAM"
     pair.make((table,), (table,))
     report = pair.check()
@@ -226,9 +226,11 @@ def test_a_missing_schema_is_made(pair: Pair) -> None:
     assert pair.check().differences == ()
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("mariadb", "mysql"), ("mysql", "mariadb")])
-def test_the_other_flavour_holds_the_same_table(server_factory: ServerFactory, ours: str, theirs: str) -> None:
-    pair = Pair(server_factory(ours), server_factory(theirs), "shop")
+@pytest.mark.parametrize(("primary_flavour", "secondary_flavour"), [("mariadb", "mysql"), ("mysql", "mariadb")])
+def test_the_other_flavour_holds_the_same_table(
+    server_factory: ServerFactory, primary_flavour: str, secondary_flavour: str
+) -> None:
+    pair = Pair(server_factory(primary_flavour), server_factory(secondary_flavour), "shop")
     # utf8mb4's default collation is not the same on both sides, so this schema asks for one that is.
     tail = " CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
     tables = (PARENT + tail, RICH + tail, GONE + tail, PLAIN + tail)

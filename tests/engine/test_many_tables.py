@@ -1,4 +1,4 @@
-"""A copy of many small tables: its workers do not stand in each other's way, and its plan asks few questions."""
+"""A copy of many small tables: its workers do not wait for each other, and its plan needs few queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cuts of large tables: at keys that are there, about evenly, and without reading the table."""
+"""Large tables are cut at existing keys, into ranges of about the same size, and without reading the table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table
-from replica_cli.sqlbuilder.chunks import after, both, paging_key, up_to
+from replica_cli.mysql.catalog.table_definitions import read_table
+from replica_cli.sqlbuilder.rows.chunks import after, both, paging_key, up_to
 from replica_cli.transfer.rows.ranges import find_cuts
 
 if TYPE_CHECKING:

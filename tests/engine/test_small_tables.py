@@ -1,4 +1,4 @@
-"""Small tables that are copied together: few questions, and what is unusual is copied as any other table."""
+"""Small tables that are copied together: few queries, and an unusual table is copied like any other table."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_write_that_fails_keeps_nothing_of_the_group(
     copier.compare()
 
 
-def test_a_definition_that_the_secondary_makes_otherwise_is_met_as_ever(
+def test_a_definition_that_the_secondary_makes_differently_is_not_copied_in_a_group(
     copier: Copier, filled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(copier)

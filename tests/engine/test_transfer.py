@@ -1,4 +1,4 @@
-"""What a copy does, seen from outside."""
+"""The results of a copy, seen from outside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
-from replica_cli.mysql.catalog import show_creates
+from replica_cli.mysql.catalog.table_definitions import show_creates
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
 from replica_cli.transfer.make_tables import make_table
@@ -160,7 +160,7 @@ def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too
     plan = copier.plan(TransferMode.RESTART)
     assert ([t.planned.name.table for t in plan.tables], plan.warnings) == (["stays"], ())
     copier.on_primary(f"CREATE TABLE returns {SIMPLE}", "INSERT INTO returns VALUES (2, 2, 2)")
-    # No DROP of either is in the log behind the position.
+    # No DROP of either is in the log after the position.
     assert copier.run(plan).must_repeat
     assert {t: r.state for t, r in copier.records().items() if t != "stays"} == {"returns": TableState.PENDING}
     copier.copy(TransferMode.RESUME)
@@ -209,7 +209,7 @@ def test_a_table_that_is_altered_while_the_copy_is_planned_is_copied_as_it_is_th
     copier.compare()
 
 
-def test_a_table_that_is_altered_there_and_back_while_the_copy_looks_at_it_is_copied_as_it_is_then(
+def test_a_table_that_is_altered_and_altered_back_while_the_copy_reads_it_is_copied_as_it_is_then(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", "INSERT INTO t VALUES (1, 1, 1)")
@@ -249,7 +249,7 @@ def test_a_named_table_is_copied_again_and_the_position_stays(copier: Copier) ->
     assert saved.position == first.start
 
 
-def test_a_stop_is_heard_and_resume_finishes(copier: Copier) -> None:
+def test_a_stop_ends_the_copy_and_resume_finishes_it(copier: Copier) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 20_000), "CREATE TABLE bare (a INT)")
     copier.on_primary(numbers("bare", 5000, "n"))
     stop = StopToken()
@@ -327,7 +327,7 @@ def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
     copier.compare()
 
 
-def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
+def test_a_table_altered_during_the_copy_is_copied_from_the_beginning(copier: Copier) -> None:
     copier.on_primary(
         f"CREATE TABLE t {SIMPLE}", f"CREATE TABLE other {SIMPLE}", numbers("t", 30_000), numbers("other", 1000)
     )
@@ -348,7 +348,7 @@ def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
 
 
 def test_what_is_made_between_the_plan_and_the_position_is_copied_too(copier: Copier) -> None:
-    # Its CREATE stands before the position: the log will not bring it.
+    # Its CREATE is before the position: the stream does not make it.
     copier.on_primary(
         f"CREATE TABLE there {SIMPLE}",
         f"CREATE TABLE parent {SIMPLE}",

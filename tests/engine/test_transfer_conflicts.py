@@ -1,4 +1,4 @@
-"""Rows that meet on a unique key, two processes that meet on one table, and a table that goes."""
+"""Rows with equal values of a unique key, two processes that write one table, and a table that is dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from replica_cli.core.errors import Fenced
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
-from replica_cli.mysql.snapshots import visible_position
+from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.stop import StopToken
 from replica_cli.transfer import copy_worker
 from tests.engine.copier import SIMPLE, Copier, numbers
@@ -42,7 +42,7 @@ def test_a_unique_value_that_moved_during_the_copy_goes_to_its_last_owner(copier
     result = copier.run(copier.plan(), report=move)
     assert (result.errors, result.is_complete) == ((), True)
     with copier.secondary.session(copier.schema) as session:
-        # Row 0 comes back in the replay window: its own change is in the log behind the start position.
+        # Row 0 comes back in the replay window: its own change is in the log after the start position.
         assert session.rows("SELECT u FROM t WHERE id = 19999") == [("0",)]
         assert session.rows("SELECT COUNT(*) FROM t") == [(19_999,)]
 
@@ -80,10 +80,10 @@ def test_a_table_that_begins_to_keep_history_before_it_is_copied_begins_again(co
     assert (result.errors, result.is_complete, result.must_repeat) == ((), True, False)
     copier.compare()
     history = f"SELECT id, a, HEX(ROW_START), HEX(ROW_END) FROM {copier.schema}.t FOR SYSTEM_TIME ALL ORDER BY 1, 3"
-    with copier.primary.session() as theirs, copier.secondary.session() as ours:
-        versions = theirs.rows(history)
+    with copier.primary.session() as on_primary, copier.secondary.session() as on_secondary:
+        versions = on_primary.rows(history)
         assert len(versions) == 2020
-        assert ours.rows(history) == versions
+        assert on_secondary.rows(history) == versions
 
 
 @pytest.mark.servers("mariadb")
@@ -103,7 +103,7 @@ def test_a_table_that_goes_between_the_plan_and_the_position_is_looked_at_in_ano
     plan = copier.plan(TransferMode.NEW, "t")
     copier.on_primary("DROP TABLE t")
     result = copier.run(plan)
-    # The log behind the position does not tell that it went.
+    # The log after the position does not show that it was dropped.
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
     assert (copier.records()["t"].state, copier.records()["t"].copy_start) == (TableState.PENDING, None)
 

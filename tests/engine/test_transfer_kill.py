@@ -52,7 +52,7 @@ def launch(copier: Copier, mode: TransferMode) -> subprocess.Popen[str]:
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def test_killed_at_any_moment_and_resumed_each_row_is_there_once(copier: Copier) -> None:
+def test_killed_at_any_moment_and_resumed_each_row_is_copied_once(copier: Copier) -> None:
     copier.on_primary(
         f"CREATE TABLE t {SIMPLE}", numbers("t", 15_000),
         "CREATE TABLE words (w VARCHAR(40) PRIMARY KEY, n INT, KEY n (n), KEY wn (w(3), n))",

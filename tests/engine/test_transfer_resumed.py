@@ -1,4 +1,4 @@
-"""What a plan says of what is there already, and the mode that rows are written in."""
+"""What a plan says about existing tables, and the mode in which rows are written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from replica_cli.transfer.table_copy import TableCopy
 
 
-def test_a_resumed_plan_tells_which_rows_are_copied_again(copier: Copier) -> None:
+def test_a_resumed_plan_shows_which_rows_are_copied_again(copier: Copier) -> None:
     copier.on_primary("CREATE TABLE bare (a INT, b INT)", numbers("bare", 30, "n, n"))
     stop = StopToken()
 

@@ -1,4 +1,4 @@
-"""A table that is there is replaced only after the secondary made one of the new definition under another name."""
+"""An existing table is replaced only after the secondary has made a scratch table with the new definition."""
 
 from __future__ import annotations
 

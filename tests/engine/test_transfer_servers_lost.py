@@ -1,4 +1,4 @@
-"""A server that is away, or cannot write now, is no failure of the table that met it."""
+"""A server that is away, or cannot write now, does not count as a failure of a table."""
 
 from __future__ import annotations
 

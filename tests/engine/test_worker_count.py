@@ -1,4 +1,4 @@
-"""How many workers copy over a link: more where answers take long, if nobody chose their number."""
+"""The number of workers that copy over a link: more if answers take long, unless the settings have a number."""
 
 from __future__ import annotations
 

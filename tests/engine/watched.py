@@ -13,7 +13,7 @@ from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.requests.health import HealthRequest
 from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.service.health import check_health
 from tests.support.table_records import put

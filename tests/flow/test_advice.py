@@ -1,4 +1,4 @@
-"""What hints advise works as it is typed, has the options that were given, and destroys nothing that is well."""
+"""Commands in hints work as they are typed, have the options that were given, and destroy nothing that is in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state schema that is not as it was left: dropped, emptied or altered, at rest and under a running command."""
+"""A state schema that a user dropped, emptied or altered, between commands and while one runs."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_state_that_goes_under_a_running_stream_is_no_other_process(copied: Re
     if "table_state" not in statement:  # else the position is there, and the row commits with it
         assert copied.on_secondary("SELECT id FROM t") == [(1,)]
     if "table_state" not in statement:
-        # The position of the last commit is known, and no table was set aside.
+        # The position of the last commit is known, and no table was quarantined.
         (command,) = re.findall(r"`replica (position reset --to [^`]*)`", said)
         copied.run(*command.split(), "--yes")
         copied.catch_up()
@@ -141,7 +141,7 @@ def test_a_state_that_goes_under_a_running_copy_is_named(replica: Replica, comma
     check_is_named(running.end(), "somebody dropped or emptied it")
 
 
-def test_what_ends_a_first_copy_before_its_position_is_saved_is_told_as_it_is(
+def test_an_error_that_ends_a_first_copy_before_its_position_is_saved_is_reported_unchanged(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")

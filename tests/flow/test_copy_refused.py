@@ -1,4 +1,4 @@
-"""Tables that the secondary's release cannot make: their copy is refused, and nothing that is there is lost."""
+"""Tables that the secondary's release cannot make: their copy is refused, and no existing row is lost."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_definition_that_the_secondary_refuses_costs_no_table_and_no_stream(ol
     replica.assert_equal()
 
 
-def test_a_copy_asked_of_a_stream_is_refused_without_setting_a_live_table_aside(older: Replica) -> None:
+def test_a_copy_requested_from_a_stream_is_refused_without_quarantining_a_live_table(older: Replica) -> None:
     replica = older
     _prepare(replica)
     stream = replica.stream()
@@ -92,11 +92,11 @@ def test_a_copy_asked_of_a_stream_is_refused_without_setting_a_live_table_aside(
     replica.assert_nothing_is_noted()
 
 
-def test_a_copy_that_fails_in_a_stream_ends_it_where_that_is_wanted(older: Replica) -> None:
+def test_a_copy_that_fails_in_a_stream_ends_it_if_the_settings_say_so(older: Replica) -> None:
     replica = older
     replica.settings |= {"REPLICA_ON_TABLE_FAILURE": "stop"}
     _prepare(replica)
-    # The first copy of a table waits for the others, the next one is made beside the stream.
+    # The first copy of a table waits for the others, the next one is made while the stream runs.
     for name, undo in (("a", "DROP CONSTRAINT CONSTRAINT_1"), ("b", "DROP CONSTRAINT CONSTRAINT_1")):
         replica.on_primary(f"ALTER TABLE {name} ADD {REFUSED[0]}")
         ended = replica.run("stream", "--until-caught-up", code=14)

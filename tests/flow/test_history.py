@@ -80,7 +80,7 @@ def changes(start: int) -> tuple[str, ...]:
         f"DELETE FROM parent WHERE id = {n}",
         f"INSERT INTO big VALUES ({n}, REPEAT('{n} ', 200000))",
         f"UPDATE big SET t = REVERSE(t) WHERE id = {n}",
-        # The clock goes back: what was written in the future leaves no version behind.
+        # The clock goes back: rows that were written in the future leave no version.
         "SET @@timestamp = UNIX_TIMESTAMP() + 90000",
         f"INSERT INTO future VALUES ({n}, 1), ({n + 1}, 1)",
         f"UPDATE future SET a = 2 WHERE id = {n}",
@@ -246,7 +246,7 @@ def test_history_that_cannot_be_the_same_is_refused_by_name(replica: Replica) ->
 
 
 @pytest.mark.servers("mariadb")
-def test_a_table_that_somebody_altered_on_the_secondary_is_copied_again(replica: Replica) -> None:
+def test_a_table_that_was_altered_on_the_secondary_is_copied_again(replica: Replica) -> None:
     apply(replica, "CREATE TABLE t (id INT PRIMARY KEY, a INT UNSIGNED) WITH SYSTEM VERSIONING")
     replica.run("transfer")
     with replica.secondaries["db1"].session(replica.schema) as session:
@@ -296,7 +296,7 @@ def test_a_row_that_is_missing_is_named_with_its_table(replica: Replica) -> None
 
 
 @pytest.mark.servers("mariadb")
-def test_a_table_with_history_is_copied_beside_the_stream_while_it_changes(replica: Replica) -> None:
+def test_a_table_with_history_is_re_synced_while_it_changes(replica: Replica) -> None:
     apply(replica, MADE[0], "CREATE SEQUENCE counted CACHE 2", *changes(0)[:4])
     replica.run("transfer")
     stream = replica.stream()

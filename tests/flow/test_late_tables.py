@@ -1,4 +1,4 @@
-"""Tables that come into being while others are copied, by any statement: each arrives."""
+"""Tables that any statement makes while others are copied: each is copied or streamed."""
 
 from __future__ import annotations
 

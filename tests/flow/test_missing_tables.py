@@ -1,4 +1,4 @@
-"""A position is saved, and tables are not on the secondary: what the log brings, and what it does not."""
+"""A position is saved, and tables are missing on the secondary: the log makes some of them."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ def test_tables_of_a_primary_that_had_none_at_the_copy_come_by_the_log(replica: 
 
 
 @pytest.mark.parametrize("dropped", ["DROP DATABASE {schema}", "DROP TABLE {schema}.two"])
-def test_tables_that_were_dropped_on_the_secondary_are_named_and_not_copied_unasked(
-    copied: Replica, dropped: str
-) -> None:
+def test_tables_that_were_dropped_on_the_secondary_are_named_and_not_copied(copied: Replica, dropped: str) -> None:
     copied.catch_up()
     with copied.secondaries["db1"].session() as session:
         session.execute(dropped.format(schema=copied.schema))

@@ -95,7 +95,7 @@ def test_what_cannot_be_copied_again_is_set_aside_by_name_and_nothing_else(repli
     replica.assert_equal()
 
 
-def test_the_first_statement_behind_a_first_copy_may_set_its_table_aside(replica: Replica) -> None:
+def test_the_first_statement_after_a_first_copy_may_quarantine_its_table(replica: Replica) -> None:
     replica.on_primary(*BASE)
     replica.run("transfer")
     with replica.primary.session(replica.schema) as session:  # nothing else is in the log

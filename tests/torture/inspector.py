@@ -1,4 +1,4 @@
-"""Asks `health` and `position show` about one secondary as long as a round lasts, and holds them to the truth."""
+"""Runs `health` and `position show` for one secondary during a round, and checks their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done about each error, told by nothing but the error and what happened before."""
+"""The action for each error follows from the error and what happened before."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_server_id_that_is_taken_again_and_again() -> None:
     error = ServerIdTaken("taken")
     assert isinstance(actions(*[error] * (KICKS_LIMIT - 1))[-1], Reconnect)
     assert actions(*[error] * KICKS_LIMIT)[-1] == Stop()
-    # Between two of them the stream works; kicks count all the same, but not for ever.
+    # Between two of them the stream works; lost connections count all the same, but not without end.
     history = History(HERE)
     for position, now in ((HERE, 0.0), (LATER, 1.0), (HERE, 2.0), (LATER, 3.0)):
         history = history.at(position).with_error(error, now)

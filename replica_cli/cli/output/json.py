@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from replica_cli.cli.output.completed import with_complete_commands
+from replica_cli.cli.output.complete_commands import with_complete_commands
 from replica_cli.core.printable import printable_json
 from replica_cli.core.reports.failure import Unknown
 from replica_cli.logs.redaction import redact

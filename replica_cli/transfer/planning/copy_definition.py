@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import FIXED_BINARIES, MARIADB_SINCE, MYSQL_SINCE
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.mysql.catalog import read_table, show_create, show_create_sequence, show_creates
+from replica_cli.mysql.catalog.table_definitions import read_table, show_create, show_create_sequence, show_creates
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
-from replica_cli.sqlbuilder.chunks import PagingKey, paging_key, value_expression
-from replica_cli.sqlbuilder.definition import CreateStatements, column_kinds, create_statements, without_counter
-from replica_cli.sqlbuilder.definition_crossing import Crossing
-from replica_cli.sqlbuilder.determinism import why_computed_values_differ
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of
-from replica_cli.sqlbuilder.history import INSERTS_HISTORY_SINCE, LAST_MOMENTS, last_year, why_history_differs
-from replica_cli.sqlbuilder.sequences import TYPED_SINCE, is_sequence, sequence_statement
+from replica_cli.sqlbuilder.definitions.create_statements import (
+    CreateStatements,
+    column_kinds,
+    create_statements,
+    without_counter,
+)
+from replica_cli.sqlbuilder.definitions.crossing import Crossing
+from replica_cli.sqlbuilder.definitions.sequences import TYPED_SINCE, is_sequence, sequence_statement
+from replica_cli.sqlbuilder.rows.chunks import PagingKey, paging_key, value_expression
+from replica_cli.sqlbuilder.statements.determinism import why_computed_values_differ
+from replica_cli.sqlbuilder.statements.system_versioning import (
+    INSERTS_HISTORY_SINCE,
+    LAST_MOMENTS,
+    last_year,
+    why_history_differs,
+)
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 from replica_cli.transfer.errors import TableAltered
 from replica_cli.transfer.rows.documents import JsonHandling
 

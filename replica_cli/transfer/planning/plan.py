@@ -16,8 +16,8 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import SYSTEM_SCHEMAS
 from replica_cli.core.wording import counted, short_reason
 from replica_cli.mysql.facts import known_facts
-from replica_cli.sqlbuilder.chunks import split_literals
-from replica_cli.sqlbuilder.definition import schema_statement
+from replica_cli.sqlbuilder.definitions.create_statements import schema_statement
+from replica_cli.sqlbuilder.rows.chunks import split_literals
 from replica_cli.transfer.connections import packet_limit
 from replica_cli.transfer.errors import TablesMissing, TablesOccupied
 from replica_cli.transfer.planning.cascade_groups import find_cascade_groups

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from replica_cli.core.commands import gone_advice
 from replica_cli.core.errors import ApplyRefused, UsageError
 from replica_cli.core.names import TableName
-from replica_cli.mysql.catalog import read_catalog, read_tables, selected_schemas, show_create, show_creates
+from replica_cli.mysql.catalog.table_definitions import (
+    read_catalog,
+    read_tables,
+    selected_schemas,
+    show_create,
+    show_creates,
+)
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG
 from replica_cli.transfer.errors import TableAltered, TablesRefused
 from replica_cli.transfer.planning.cascade_groups import cascade_group

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.mysql.catalog import list_names, read_tables, selected_schemas
+from replica_cli.mysql.catalog.table_definitions import list_names, read_tables, selected_schemas
 from replica_cli.transfer.planning.cascade_groups import cascade_group
 from replica_cli.transfer.planning.primary_tables import selected_definitions
 

@@ -14,10 +14,10 @@ from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.names import TableName
 from replica_cli.core.status import UNFINISHED, TableState
-from replica_cli.mysql.catalog import list_names, read_catalog
-from replica_cli.mysql.holding import find_any
+from replica_cli.mysql.catalog.table_definitions import list_names, read_catalog
 from replica_cli.mysql.session_settings import prepare_to_make_tables
-from replica_cli.sqlbuilder.chunks import source_of
+from replica_cli.mysql.tables_with_rows import have_rows
+from replica_cli.sqlbuilder.rows.chunks import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -124,7 +124,7 @@ def find_existing(
         portion = existing[first : first + _TABLES_AT_ONCE]
         # Old row versions count too: a table with history may have no current row.
         holds_rows |= dict(
-            zip(portion, find_any(secondary, [_any_row_query(catalog[t]) for t in portion]), strict=True)
+            zip(portion, have_rows(secondary, [_any_row_query(catalog[t]) for t in portion]), strict=True)
         )
     return holds_rows
 

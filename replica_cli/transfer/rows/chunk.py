@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.chunks import KeyLiterals
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
 
 _POLL_SECONDS = 0.2
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused, UnsupportedEvent
 from replica_cli.decoder.json_documents import difference, typed_value
-from replica_cli.sqlbuilder.documents import documents_query, opaque_query, typed_rows_query
+from replica_cli.sqlbuilder.rows.json_queries import documents_query, opaque_query, typed_rows_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Row, Session
-    from replica_cli.sqlbuilder.chunks import PagingKey
+    from replica_cli.sqlbuilder.rows.chunks import PagingKey
 
 
 class JsonHandling(Enum):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.progress import RangeProgress
 from replica_cli.core.charsets import UTF8_CHARSETS, canonical_charset
 from replica_cli.core.column_types import INTEGERS, SHORT_BYTES, SHORT_TEXTS
-from replica_cli.sqlbuilder.chunks import (
+from replica_cli.sqlbuilder.rows.chunks import (
     after,
     first_key_query,
     join_literals,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Row, Session
     from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.table_copy import TableCopy
-from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+from replica_cli.sqlbuilder.rows.chunks import KeyLiterals, PagingKey
 
 _PARTS = 64
 # In the order that nearly all collations have. If a collation has another order, the sum of the estimates does not

@@ -16,8 +16,8 @@ from replica_cli.mysql.errnos import (
     ER_TABLE_DEF_CHANGED,
     ServerError,
 )
-from replica_cli.mysql.lines import Lines
-from replica_cli.sqlbuilder.chunks import (
+from replica_cli.mysql.row_lines import Lines
+from replica_cli.sqlbuilder.rows.chunks import (
     END_OF_LINES,
     after,
     both,
@@ -31,7 +31,7 @@ from replica_cli.sqlbuilder.chunks import (
     where,
     whole_lines_query,
 )
-from replica_cli.sqlbuilder.row_text import key_of_literals, key_of_row
+from replica_cli.sqlbuilder.rows.row_keys import key_of_literals, key_of_row
 from replica_cli.transfer.errors import ChunkBroken, RowTooLarge, TableAltered
 from replica_cli.transfer.rows.chunk import Chunk
 from replica_cli.transfer.rows.documents import Documents, JsonHandling
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.progress import RangeProgress
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Row, Session
-    from replica_cli.sqlbuilder.chunks import KeyLiterals, PagingKey
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals, PagingKey
 
 # A statement of this size is long enough to hide round trips and short enough to commit soon.
 TARGET_BYTES = 1_500_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.errnos import DUPLICATES, Remedy, ServerError
 from replica_cli.transfer.errors import OtherModeNeeded, TableAltered
 from replica_cli.transfer.modes import ROW_MODES, may_depend_on_mode

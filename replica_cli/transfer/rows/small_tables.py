@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
-from replica_cli.sqlbuilder.chunks import lines_query, size_query
-from replica_cli.sqlbuilder.rows import insert_head
+from replica_cli.sqlbuilder.rows.chunks import lines_query, size_query
+from replica_cli.sqlbuilder.rows.row_statements import insert_head
 from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.make_tables import make_new_tables
 from replica_cli.transfer.planning.copy_definition import unaltered

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import Fenced, ReplicaError
 from replica_cli.mysql.errnos import LOADING_IS_OFF, ServerError
-from replica_cli.sqlbuilder.chunks import digest_query, join_literals
-from replica_cli.sqlbuilder.loading import ROW_END, load_statement
-from replica_cli.sqlbuilder.rows import insert_head
+from replica_cli.sqlbuilder.rows.chunks import digest_query, join_literals
+from replica_cli.sqlbuilder.rows.load_data import ROW_END, load_statement
+from replica_cli.sqlbuilder.rows.row_statements import insert_head
 from replica_cli.sqlbuilder.sql_modes import LENIENT_MODE, SQL_MODE
 from replica_cli.transfer.errors import ChunkBroken
 from replica_cli.transfer.modes import ROW_MODES

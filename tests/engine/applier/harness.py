@@ -18,10 +18,10 @@ from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Batching, Network, Retry, Settings
 from replica_cli.core.table import TableName
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.runtime.primary_session import PrimarySession
-from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.runtime.secondary_sessions import SecondarySessions
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker.streaming import Streaming

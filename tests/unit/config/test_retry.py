@@ -56,7 +56,7 @@ def test_no_limit_of_attempts() -> None:
     assert retrying(FAST, StopToken(), is_retryable=lambda _: True, attempts=0)(fail_often) == 50
 
 
-def test_a_stop_is_heard_while_waiting() -> None:
+def test_a_stop_ends_a_wait() -> None:
     stop = StopToken()
     threading.Timer(0.1, stop.request).start()
     before = time.monotonic()

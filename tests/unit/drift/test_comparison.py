@@ -13,7 +13,7 @@ from replica_cli.core.selection import Selection
 from replica_cli.core.table import Column, ForeignKey, Index, IndexColumn, TableDefinition
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.drift.equivalence import column_type, compact, is_json, loose
-from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 BREAKS, DIFFERS = Severity.BREAKS, Severity.DIFFERS
 SELECTION = Selection((("shop", "store"),))

@@ -13,7 +13,7 @@ from replica_cli.core.selection import Selection
 from replica_cli.core.status import Phase
 from replica_cli.health.primary import PrimaryView
 from replica_cli.health.secondary import InstanceState
-from replica_cli.mysql.binlog import BinlogFile
+from replica_cli.mysql.binlog.log_state import BinlogFile
 from replica_cli.mysql.facts import ServerFacts
 
 HOUR, DAY = 3600, 86400

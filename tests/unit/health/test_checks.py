@@ -9,7 +9,7 @@ import pytest
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryError, ReplicaError
 from replica_cli.core.position import Position
-from replica_cli.core.quarantine import with_refusal
+from replica_cli.core.quarantine_texts import with_refusal
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.core.status import Phase, TableProgress, TableState
@@ -26,7 +26,7 @@ from replica_cli.health.checks import (
 from replica_cli.health.distance import Distance
 from replica_cli.health.primary import PrimaryView
 from replica_cli.health.secondary import InstanceState
-from replica_cli.mysql.binlog import BinlogFile
+from replica_cli.mysql.binlog.log_state import BinlogFile
 from tests.unit.health.states import (
     DAY,
     END,

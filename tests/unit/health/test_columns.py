@@ -10,8 +10,8 @@ import pytest
 from replica_cli.core.differences import AcceptedDrift
 from replica_cli.core.position import Position
 from replica_cli.core.selection import Selection
-from replica_cli.health import columns as module
-from replica_cli.health.columns import ColumnWatch
+from replica_cli.health import column_watch as module
+from replica_cli.health.column_watch import ColumnWatch
 from tests.unit.health.states import ITEMS
 
 if TYPE_CHECKING:

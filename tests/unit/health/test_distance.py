@@ -12,7 +12,7 @@ from replica_cli.checkpoint.progress import TableCount
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.status import CopyProgress, CopyStatus, CopyStep, Phase, TableProgress, TableState
-from replica_cli.health.copying import copy_status, read_progress
+from replica_cli.health.copy_status import copy_status, read_progress
 from replica_cli.health.distance import Distance, distance_bytes, measure
 from replica_cli.health.primary import PrimaryView
 from replica_cli.health.secondary import InstanceState

@@ -1,4 +1,4 @@
-"""Which running processes have to move, for how long they may stand, and what a copy says of its steps."""
+"""Which running processes have to move, for how long they may do nothing, and what a copy says of its steps."""
 
 from __future__ import annotations
 

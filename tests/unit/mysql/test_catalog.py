@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from replica_cli.core.names import TableName
-from replica_cli.mysql.catalog import read_columns, read_tables, show_creates
+from replica_cli.mysql.catalog.table_definitions import read_columns, read_tables, show_creates
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, Remedy, ServerError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from replica_cli.core.attempts import GTID_ATTEMPTS
 from replica_cli.core.errors import Interrupted, PrimaryError
 from replica_cli.core.position import Position
-from replica_cli.mysql import gtids as module
-from replica_cli.mysql.gtids import with_gtids
+from replica_cli.mysql.binlog import gtid_sets as module
+from replica_cli.mysql.binlog.gtid_sets import with_gtids
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from replica_cli.core.attempts import TABLE_LOCK_ATTEMPTS
 from replica_cli.core.errors import Interrupted, PrimaryError
 from replica_cli.core.names import TableName
 from replica_cli.core.settings import Retry
-from replica_cli.mysql import snapshots as module
+from replica_cli.mysql.binlog import snapshots as module
+from replica_cli.mysql.binlog.snapshots import lock_tables
 from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ER_TABLEACCESS_DENIED, Remedy, ServerError
-from replica_cli.mysql.snapshots import lock_tables
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:

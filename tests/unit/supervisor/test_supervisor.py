@@ -17,7 +17,7 @@ from replica_cli.core.settings import Secret, Server, Settings
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.stop import StopToken
 from replica_cli.supervisor import worker_handle as module
-from replica_cli.supervisor.signals import Heard
+from replica_cli.supervisor.signals import StopSignals
 from replica_cli.supervisor.supervisor import supervise
 from replica_cli.supervisor.worker_handle import WorkerHandle
 from replica_cli.worker.messages import STOP, WorkerConfig
@@ -63,7 +63,7 @@ class Scene:
     def run(self) -> None:
         with Wakeup() as wakeup, self.stop.waking(wakeup.wake):
             self.worker.start()
-            supervise([self.worker], Heard(self.stop), self.reporter, lambda: None, wakeup)
+            supervise([self.worker], StopSignals(self.stop), self.reporter, lambda: None, wakeup)
 
     def _spawn(self) -> tuple[Process, Connection]:
         self.starts += 1

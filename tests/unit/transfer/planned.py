@@ -9,8 +9,8 @@ from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
 from replica_cli.core.table import Column, ForeignKey, Index, IndexColumn, TableDefinition, TableName
-from replica_cli.sqlbuilder.chunks import paging_key
-from replica_cli.sqlbuilder.definition import CreateStatements
+from replica_cli.sqlbuilder.definitions.create_statements import CreateStatements
+from replica_cli.sqlbuilder.rows.chunks import paging_key
 from replica_cli.transfer.planning.copy_definition import CopyDefinition
 
 if TYPE_CHECKING:

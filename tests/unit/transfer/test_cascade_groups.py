@@ -1,4 +1,4 @@
-"""Which tables are tied by foreign keys that act, and what it costs to find that out."""
+"""The tables that foreign keys with actions connect, and the cost of finding them."""
 
 from __future__ import annotations
 
