@@ -1,7 +1,8 @@
 """Decide what to do about an error: a pure function from an error and its history to an action.
 
 The stream's worker and the re-sync ask `action_for`, the copy workers ask `copy_action_for`. They log the action and do
-what it says. Nothing here does I/O, waits, or reads the clock.
+what it says; `retry` waits and repeats. Nothing here does I/O, waits, or reads the clock. The limits are settings
+(`Limits`) and those of `core.attempts`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.attempts import (
+    CHUNK_LOSSES_LIMIT,
+    CORRUPT_ATTEMPTS,
+    KICK_SECONDS,
+    KICKS_LIMIT,
+    PANIC_ATTEMPTS,
+    REFUSALS_LIMIT,
+    UNKNOWN_ATTEMPTS,
+)
 from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
@@ -30,22 +40,6 @@ if TYPE_CHECKING:
 
     from replica_cli.core.names import TableName
     from replica_cli.core.position import Position
-
-# All limits in one table. An error counts as the same one for as long as nothing is applied in between.
-QUICK_ATTEMPTS = 5
-"""Attempts to connect again with short waits, one second more each time, before the waits follow the settings."""
-UNKNOWN_ATTEMPTS = 6
-"""Errors with numbers that replica does not know, of queries beside the rows: they may go away, or may not."""
-CORRUPT_ATTEMPTS = 2
-"""Broken events: the second reading of the same bytes decides."""
-PANIC_ATTEMPTS = 2
-"""Bugs: the same bug meets the same event again, so one more attempt is enough."""
-REFUSALS_LIMIT = 5
-"""Refusals of one row inside a replay window: four new copies did not help, so the window is not the cause."""
-KICKS_LIMIT, KICK_SECONDS = 4, 300.0
-"""Dump connections that another replica with the same server id ended, within this time."""
-CHUNK_LOSSES_LIMIT = 10
-"""Connections lost at one chunk of a copy: something between the servers may not pass its packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +118,6 @@ class Reconnect:
 
     attempt: int
     clears: bool = False
-
-    @property
-    def is_quick(self) -> bool:
-        """Return True if the wait is `attempt` seconds; later waits follow the settings."""
-        return self.attempt <= QUICK_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Try again after errors, with exponential delays and jitter. A stop ends a wait at once."""
+"""Try again after errors: loops of tenacity, and how long they wait between two attempts. A stop ends a wait at once.
+
+`retrying` repeats work after errors of one kind. `repeating` asks its caller after each error what to do, as the worker
+and the re-sync do with `error_policy`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import tenacity
 
+from replica_cli.core.attempts import QUICK_ATTEMPTS
 from replica_cli.core.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -51,18 +56,54 @@ def retrying(
         if on_retry is not None and error is not None:
             on_retry(state.attempt_number, float(state.upcoming_sleep), error)
 
-    def sleep(seconds: float) -> None:
-        if stop.wait(seconds):
-            raise Interrupted("a stop was requested during the wait for another attempt")
-
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_retryable),
         stop=tenacity.stop_after_attempt(limit) if limit else tenacity.stop_never,
         wait=wait,
         before_sleep=before_sleep,
-        sleep=sleep,
+        sleep=_raising_at_stop(stop.wait),
         reraise=True,
     )
+
+
+def repeating(on_error: Callable[[Exception], float], wait: Callable[[float], bool]) -> tenacity.Retrying:
+    """Return a tenacity loop whose caller decides after each error if there is another attempt.
+
+    Call it with a function.
+
+    Args:
+        on_error: called with each error. Returns the seconds to wait before the next attempt, or raises the error that
+            ends the loop.
+        wait: waits that many seconds, 0 included. Returns True if a stop was requested.
+
+    Returns:
+        The loop. It raises what `on_error` raises, and Interrupted if there is a stop instead of another attempt.
+
+    """
+    delay = 0.0
+
+    def goes_on(error: BaseException) -> bool:
+        nonlocal delay
+        if not isinstance(error, Exception):
+            return False
+        delay = on_error(error)
+        return True
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(goes_on),
+        stop=tenacity.stop_never,
+        wait=lambda _: delay,
+        sleep=_raising_at_stop(wait),
+        reraise=True,
+    )
+
+
+def _raising_at_stop(wait: Callable[[float], bool]) -> Callable[[float], None]:
+    def sleep(seconds: float) -> None:
+        if wait(seconds):
+            raise Interrupted("a stop was requested during the wait for another attempt")
+
+    return sleep
 
 
 def lock_wait_slice(attempts: int, waited: float, limit: float, longest: float) -> int:
@@ -92,3 +133,17 @@ def delay_after(attempt: int, retry: Retry) -> float:
     """
     delay = min(retry.delay_limit, retry.delay * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS))
     return delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not cryptography
+
+
+def reconnect_delay(attempt: int, retry: Retry) -> float:
+    """Return how many seconds to wait before a lost server is connected to again; a second at least.
+
+    The first waits are a second longer each time, later ones are those of `delay_after`.
+
+    Args:
+        attempt: the number of the attempt, from 1.
+        retry: the settings of the delays.
+
+    """
+    seconds = float(attempt) if attempt <= QUICK_ATTEMPTS else delay_after(attempt, retry)
+    return max(1.0, min(seconds, retry.delay_limit))

@@ -7,11 +7,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from replica_cli.core.errors import Interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class _Asked:
+class _SharedRequests:
     """The state that a token and its branches share.
 
     The lock can be taken twice by one thread, because a signal handler may run while its thread holds the lock.
@@ -30,13 +32,21 @@ class _Asked:
             wake()
 
 
-def sleep_briefly(seconds: float) -> None:
-    """Wait without listening for a stop.
+def sleep_briefly(seconds: float, stop: StopToken | None = None) -> None:
+    """Wait between two looks that are a second apart at most.
 
-    Only between two attempts that are a second apart at most, in code that no stop reaches. All else waits with
-    `StopToken.wait`.
+    Args:
+        seconds: how long to wait.
+        stop: ends the wait. None only in code that no stop reaches, and that ends by itself after a few seconds.
+
+    Raises:
+        Interrupted: `stop` was set.
+
     """
-    time.sleep(seconds)  # noqa: TID251 - the one place that may
+    if stop is None:
+        time.sleep(seconds)  # noqa: TID251 - the one place that may
+    elif stop.wait(seconds):
+        raise Interrupted("a stop was requested during a wait for a server")
 
 
 class StopToken:
@@ -47,7 +57,7 @@ class StopToken:
     """
 
     def __init__(self) -> None:
-        self._state = _Asked()
+        self._state = _SharedRequests()
         self._is_pause_wanted = False
 
     def branch(self) -> StopToken:

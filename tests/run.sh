@@ -10,7 +10,7 @@ usage() {
 tests/run.sh                     checks, then all tests, with this machine's MariaDB
 tests/run.sh --servers all       with MariaDB 11.8 and MySQL 9.7 too (root; fetched once into the cache folder)
 tests/run.sh --servers mysql     with servers named as in tests/support/servers.py
-tests/run.sh checks              ruff, mypy, import-linter and the build of docs/ only
+tests/run.sh checks              ruff, mypy, import-linter, the words, the build of docs/ only
 tests/run.sh unit                tests that need no server, in seconds
 tests/run.sh docs                write the generated parts of docs/, then build docs/ into site/
 tests/run.sh tests/flow/test_x.py -k word      a part; other options go to pytest too
@@ -62,6 +62,7 @@ if [ -z "$part" ] || [ "$part" = checks ]; then
     step .venv/bin/ruff format --check .
     step .venv/bin/mypy
     step .venv/bin/lint-imports
+    step .venv/bin/python -m tests.architecture.words
     build_docs
 fi
 [ "$part" != checks ] || exit 0

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.unproven import UnprovenRenames, renames
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.statements.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, solid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from replica_cli.core.table import TableDefinition, TableName
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 _DEFINING = (StatementKind.CREATE_TABLE, StatementKind.ALTER_TABLE)
 

@@ -22,18 +22,17 @@ from replica_cli.applier.ddl_schemas import empties_schema
 from replica_cli.applier.decision import Verdict
 from replica_cli.applier.failures import is_retryable, with_position
 from replica_cli.applier.panic import noticing_bugs
-from replica_cli.applier.quarantine import forget_dropped, quarantine_tables
+from replica_cli.applier.quarantine import end_quarantines, quarantine_tables
 from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Mode
 from replica_cli.checkpoint.intents import position_of
 from replica_cli.core.errors import ApplyRefused, NeedsDiagnosis, ReplicaError, TableChangedInWindow
 from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase
-from replica_cli.core.status import TableState
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.retry import retrying
-from replica_cli.sqlbuilder.effects import changes_references
-from replica_cli.sqlbuilder.statement import StatementKind, savepoint_statement
+from replica_cli.sqlbuilder.statements.side_effects import changes_references
+from replica_cli.sqlbuilder.statements.statement import StatementKind, savepoint_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,13 +48,13 @@ if TYPE_CHECKING:
     from replica_cli.applier.window import Windows
     from replica_cli.applier.writer import Writer
     from replica_cli.checkpoint.positions import SavedPosition
-    from replica_cli.checkpoint.stores import Stores
+    from replica_cli.checkpoint.stores import CommitPosition, Stores
     from replica_cli.core.events import XaStep
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Batching, Retry
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
@@ -80,6 +79,7 @@ class Applier:
         prepared: PreparedTransactions,
         definitions: Definitions,
         stores: Stores,
+        positions: CommitPosition,
         windows: Windows,
         batching: Batching,
         retry: Retry,
@@ -97,6 +97,7 @@ class Applier:
         self._prepared = prepared
         self._definitions = definitions
         self._stores = stores
+        self._positions = positions
         self._windows = windows
         self._side_questions = SideQuestions(session.server.name, retry)
         self._token = saved.token
@@ -105,7 +106,7 @@ class Applier:
         self._stop = stop
         self._progress = CommitTracker(saved, is_mariadb=is_mariadb)
         started_at = time.monotonic()
-        intent = stores.intents.load()
+        intent = None if windows.is_catch_up else stores.intents.load()
         self._intent_position = None if intent is None else intent.position
         self._intent_cleanup: list[bytes] = []
         self._pace = AdaptiveBatchSize(batching, time.monotonic() - started_at)
@@ -349,8 +350,7 @@ class Applier:
             tally.ignored_statements[decision.reason] += 1
             return
         if decision.verdict is Verdict.QUARANTINE:
-            instance = self._session.server.name
-            quarantine_tables(decision, transaction, self._stores.tables, self._windows, instance=instance)
+            quarantine_tables(decision, transaction, self._stores.tables, self._windows)
             return
         if self._writer.is_begun:
             raise ApplyRefused(f"{parsed.kind} after rows in one transaction", table=next(iter(parsed.tables), None))
@@ -358,10 +358,9 @@ class Applier:
         self._intent_position = position_of(transaction)
         if empties_schema(parsed):
             remaining = self._ddl.empty_schema(statement, parsed, transaction, decision.tables)
-            instance = self._session.server.name
-            quarantine_tables(remaining, transaction, self._stores.tables, self._windows, instance=instance)
+            quarantine_tables(remaining, transaction, self._stores.tables, self._windows)
             dropped = [t for t in decision.tables if t not in remaining.tables]
-            self._intent_cleanup += forget_dropped(dropped, self._stores.tables, self._windows)
+            self._intent_cleanup += end_quarantines(dropped, self._stores.tables, self._windows)
         else:
             modes = {self._windows.mode(t, transaction) for t in parsed.tables}
             is_replacing = bool(decision.replaced)
@@ -369,7 +368,7 @@ class Applier:
                 statement, parsed, transaction, in_window=Mode.IDEMPOTENT in modes, is_replacing=is_replacing
             )
         if gone := parsed.tables if parsed.kind is StatementKind.DROP_TABLE else decision.replaced:
-            self._intent_cleanup += forget_dropped(gone, self._stores.tables, self._windows)
+            self._intent_cleanup += end_quarantines(gone, self._stores.tables, self._windows)
         self._writer.forget()
         self._forget_definitions(parsed, decision.tables)
         log(
@@ -384,15 +383,15 @@ class Applier:
 
         `dropped` are the tables of a dropped schema. A change of a schema itself only changes defaults of later tables.
         """
-        named = (*parsed.tables, *(other.name for other in parsed.others), *(dropped if parsed.schema else ()))
+        named = (*parsed.tables, *(other.name for other in parsed.mentioned), *(dropped if parsed.schema else ()))
         if parsed.schema and not named:
             return
         self._definitions.forget([t for t in map(self._names.target, named) if t is not None])
         self._engines.forget(named, are_keys_new=bool(parsed.schema) or changes_references(parsed))
 
     def _check_token(self) -> None:
-        row_count = self._session.execute(self._stores.positions.touch_statement(self._token))
-        self._stores.positions.check_advanced(row_count)
+        row_count = self._session.execute(self._positions.touch_statement(self._token))
+        self._positions.check_advanced(row_count)
         self._session.commit()
 
     def _start(
@@ -424,7 +423,7 @@ class Applier:
                     for statement in (self._stores.intents.forget_statement(), *self._intent_cleanup):
                         self._writer.add(statement)
                 advance = self._progress.advance(commit_point)
-                self._writer.send(self._stores.positions.advance_statement(advance, self._token))
+                self._writer.send(self._positions.advance_statement(advance, self._token))
             except ReplicaError as error:
                 failure = error
         return Batch(transactions, commit_point, is_saved, failure, begun_at)
@@ -444,7 +443,7 @@ class Applier:
         row_count = self._writer.flush()
         self._log_differing(batch)
         if batch.is_saved:
-            self._stores.positions.check_advanced(row_count)
+            self._positions.check_advanced(row_count)
             self._writer.commit(partial(self._on_committed, batch))
             if waits:
                 # Nothing was sent after the COMMIT, so the batch can be sent again if the server asks for that (Galera,
@@ -505,7 +504,7 @@ class Applier:
         self._engines.replay.forget(names)
 
     def _forget_records(self, names: Sequence[TableName]) -> bool:
-        self._stores.tables.forget(names, TableState.COPIED)
+        self._stores.tables.end_windows(names)
         return True
 
     def _rollback(self) -> None:

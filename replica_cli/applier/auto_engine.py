@@ -10,7 +10,7 @@ from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.logs import Tag, log
-from replica_cli.sqlbuilder.history import why_history_differs
+from replica_cli.sqlbuilder.statements.system_versioning import why_history_differs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.window import Windows
     from replica_cli.core.events import Statement, Transaction
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 
 class CatchupDdlPolicy(DdlDecisions):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import Column, TableDefinition, TableName
-    from replica_cli.mysql.references import References
+    from replica_cli.mysql.catalog.foreign_key_parents import References
 
 # Fewer events cost more to compact than it saves. An event larger than this already holds many rows, or large ones.
 LEAST_EVENTS = 32

@@ -11,9 +11,9 @@ from replica_cli.applier.window import Mode
 from replica_cli.core.commands import passing_advice, table_options
 from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
 from replica_cli.core.settings import DdlPolicy
-from replica_cli.sqlbuilder.effects import makes_new_table, new_names, touches_only_server_tables
-from replica_cli.sqlbuilder.showing import masked, shown
-from replica_cli.sqlbuilder.statement import ParsedStatement, StatementKind, holds_several, parse_statement
+from replica_cli.sqlbuilder.statements.shown_text import masked, shown
+from replica_cli.sqlbuilder.statements.side_effects import makes_new_table, new_names, touches_only_server_tables
+from replica_cli.sqlbuilder.statements.statement import ParsedStatement, StatementKind, holds_several, parse_statement
 
 if TYPE_CHECKING:
     from replica_cli.applier.effects import StatementEffects
@@ -107,7 +107,7 @@ class DdlDecisions:
         # Tables whose copy began after the statement, or is not made yet, are left out: the copy has what the primary
         # has now.
         gone = tuple(name for name, mode in tables.items() if mode is not Mode.SKIPPED)
-        if parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.replaces and self._names.has_schema(target):
+        if parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.is_or_replace and self._names.has_schema(target):
             # CREATE DATABASE IF NOT EXISTS is logged each time that it runs, also if the schema exists.
             return Decision(Verdict.IGNORE, "schema that exists already")
         if self._policy is DdlPolicy.STOP:
@@ -190,7 +190,7 @@ class DdlDecisions:
             )
             return replace(decision, replaced=selected) if decision.verdict is Verdict.APPLY else decision
         merged = self._of_engine(parsed, transaction, windows) if parsed.parts else None
-        gone = frozenset(selected) if parsed.kind is StatementKind.DROP_TABLE else parsed.gone
+        gone = frozenset(selected) if parsed.kind is StatementKind.DROP_TABLE else parsed.lost_names
         # If this statement gives a name to a table of the primary, and the secondary has a table of that name already,
         # then that table is the secondary's own.
         taken = frozenset(n for n in new_names(parsed) if n not in windows.records and self._names.is_there(n))
@@ -206,7 +206,7 @@ class DdlDecisions:
         if self._policy is DdlPolicy.QUARANTINE:
             reason = f"{parsed.kind}, and REPLICA_DDL=quarantine"
             is_drop = parsed.kind is StatementKind.DROP_TABLE
-            return Decision(Verdict.QUARANTINE, reason, selected, frozenset(selected) if is_drop else parsed.gone)
+            return Decision(Verdict.QUARANTINE, reason, selected, frozenset(selected) if is_drop else parsed.lost_names)
         return None
 
     def _of_engine(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
@@ -254,7 +254,7 @@ class DdlDecisions:
         selected = dict.fromkeys(t for t in parsed.tables if self._names.target(t) is not None)
         live = [t for t in selected if windows.mode(t, transaction) is not Mode.SKIPPED]
         reason = f"{parsed.kind} with {outside}, which is outside the filters"
-        if remaining := tuple(t for t in live if t not in parsed.gone):
+        if remaining := tuple(t for t in live if t not in parsed.lost_names):
             raise TableChangedInWindow(remaining, f"{reason}, at {transaction.start}")
         if existing := self._effects.on_primary(live):
             # The table was created again, or was never gone: a RENAME TABLE may mean a temporary table of that name.
@@ -274,7 +274,7 @@ class DdlDecisions:
 
     def _check_names(self, parsed: ParsedStatement, selected: tuple[TableName, ...], transaction: Transaction) -> None:
         """Raise ApplyRefused if a statement may name a renamed schema where the parser does not look for schemas."""
-        routed = sorted(n for n in parsed.unplaced if self._selection.schema_target(n) not in (None, n))
+        routed = sorted(n for n in parsed.possible_schemas if self._selection.schema_target(n) not in (None, n))
         if routed:
             raise ApplyRefused(
                 f"{parsed.kind} at {transaction.start} names {', '.join(routed)} where replica cannot put "
@@ -288,7 +288,7 @@ class DdlDecisions:
         # A TRUNCATE may run again inside the replay window, because all later changes are in the log. A CREATE TABLE
         # has already run or runs now, and both are right. But CREATE OR REPLACE would remove rows that the copy may
         # have brought.
-        is_create = parsed.kind is StatementKind.CREATE_TABLE and not parsed.replaces
+        is_create = parsed.kind is StatementKind.CREATE_TABLE and not parsed.is_or_replace
         if parsed.kind is StatementKind.TRUNCATE or is_create:
             return
         raise TableChangedInWindow(selected, f"{parsed.kind} while it was copied")

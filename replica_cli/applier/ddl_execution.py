@@ -11,16 +11,16 @@ from replica_cli.applier.ddl_schemas import drop_tables
 from replica_cli.checkpoint.intents import Intent, digest, position_of
 from replica_cli.core.errors import ApplyRefused, StatementInDoubt, TableChangedInWindow
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.catalog import read_table, show_create
+from replica_cli.mysql.catalog.table_definitions import read_table, show_create
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.sqlbuilder.chunks import source_of
-from replica_cli.sqlbuilder.clauses import without_dropped, without_execution_options
-from replica_cli.sqlbuilder.definition import without_counter
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of
+from replica_cli.sqlbuilder.definitions.create_statements import without_counter
 from replica_cli.sqlbuilder.identifiers import quote_table
-from replica_cli.sqlbuilder.showing import shown
-from replica_cli.sqlbuilder.statement import StatementKind, without_start_transaction
-from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
+from replica_cli.sqlbuilder.rows.chunks import source_of
+from replica_cli.sqlbuilder.statements.clauses import without_dropped, without_execution_options
+from replica_cli.sqlbuilder.statements.shown_text import shown
+from replica_cli.sqlbuilder.statements.statement import StatementKind, without_start_transaction
+from replica_cli.sqlbuilder.statements.swaps import renamed_in_a_circle, swaps_in_place
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 
 if TYPE_CHECKING:
     from replica_cli.applier.altered import AlteredTables
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Statement, Transaction
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 logger = logging.getLogger(__name__)
 

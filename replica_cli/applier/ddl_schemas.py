@@ -18,7 +18,7 @@ from replica_cli.core.errors import ApplyRefused, LockWait
 from replica_cli.core.names import TableName
 from replica_cli.logs import Tag, log
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.statements.statement import StatementKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ _TABLES_PER_STATEMENT = 200
 
 def empties_schema(parsed: ParsedStatement) -> bool:
     """Return True if a statement drops every table of a schema."""
-    return parsed.kind is StatementKind.DROP_SCHEMA or (parsed.kind is StatementKind.CREATE_SCHEMA and parsed.replaces)
+    if parsed.kind is StatementKind.CREATE_SCHEMA:
+        return parsed.is_or_replace
+    return parsed.kind is StatementKind.DROP_SCHEMA
 
 
 def selected_tables(catalog: Session, selection: Selection, schema: str) -> tuple[TableName, ...]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from replica_cli.applier.table_cache import TableCache
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import Drift
-from replica_cli.mysql.catalog import read_tables
-from replica_cli.sqlbuilder.determinism import why_computed_values_differ
+from replica_cli.mysql.catalog.table_definitions import read_tables
+from replica_cli.sqlbuilder.statements.determinism import why_computed_values_differ
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

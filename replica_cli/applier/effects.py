@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
 from replica_cli.core.errors import TableChangedInWindow
-from replica_cli.mysql.catalog import read_table
-from replica_cli.sqlbuilder.clauses import dropped_constraints
-from replica_cli.sqlbuilder.effects import is_made_of_query, is_of_tablespace, refused_engine
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of, why_refused
-from replica_cli.sqlbuilder.history import why_statement_refused
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.mysql.catalog.table_definitions import read_table
+from replica_cli.sqlbuilder.statements.clauses import dropped_constraints
+from replica_cli.sqlbuilder.statements.side_effects import is_made_of_query, is_of_tablespace, refused_engine
+from replica_cli.sqlbuilder.statements.statement import StatementKind
+from replica_cli.sqlbuilder.statements.system_versioning import why_statement_refused
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of, why_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 _MAYBE_TEMPORARY = "may mean a temporary table of that name: the log does not show which"
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.steps import RowEngine
     from replica_cli.core.table import TableName
-    from replica_cli.mysql.references import References
+    from replica_cli.mysql.catalog.foreign_key_parents import References
 
 
 @dataclass(frozen=True, slots=True)

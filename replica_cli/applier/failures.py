@@ -25,5 +25,5 @@ def with_position(error: ReplicaError, transaction: Transaction) -> ReplicaError
     if isinstance(error, ApplyRefused):
         error.position = transaction.start
     if isinstance(error, ApplyRefused | TableChangedInWindow):
-        error.place = position_of(transaction)
+        error.transaction_position = position_of(transaction)
     return error

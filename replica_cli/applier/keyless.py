@@ -26,8 +26,8 @@ from replica_cli.applier.writer import missing
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_pairs
-from replica_cli.sqlbuilder.digests import DIGEST_BYTES, count_digests, delete_alike, delete_digests, digest_of
-from replica_cli.sqlbuilder.rows import insert_head
+from replica_cli.sqlbuilder.rows.row_digests import DIGEST_BYTES, count_digests, delete_alike, delete_digests, digest_of
+from replica_cli.sqlbuilder.rows.row_statements import insert_head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Row
-    from replica_cli.sqlbuilder.digests import RowDigest
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.row_digests import RowDigest
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 # Fewer rows are found faster one by one, because such a search ends where the row is.
 LEAST_ROWS = 32

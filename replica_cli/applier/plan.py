@@ -14,7 +14,7 @@ from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
 from replica_cli.decoder.contradiction import contradiction
-from replica_cli.sqlbuilder.rows import differing_template
+from replica_cli.sqlbuilder.rows.row_statements import differing_template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.table import Column, TableDefinition
     from replica_cli.decoder.compile import RowsFunction
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 
 # Of these types a derived table of literals gives a value as an INSERT does.

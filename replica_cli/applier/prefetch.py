@@ -24,7 +24,7 @@ from replica_cli.applier.worth import Worth
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError, UnsupportedEvent
 from replica_cli.core.events import RowEvent, RowKind
 from replica_cli.decoder.compile import Form, Output, compile_pairs
-from replica_cli.sqlbuilder.lookups import lookup_of, lookup_queries
+from replica_cli.sqlbuilder.rows.lookups import lookup_of, lookup_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition
     from replica_cli.decoder.compile import RowsFunction
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.lookups import Lookup
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.lookups import Lookup
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 logger = logging.getLogger(__name__)
 

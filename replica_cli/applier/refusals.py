@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.intents import position_of
-from replica_cli.checkpoint.tables import OF_SECONDARY
+from replica_cli.checkpoint.table_records import OF_SECONDARY
 from replica_cli.core.commands import passing_advice
 from replica_cli.core.errors import ApplyRefused, LockWait, TableChangedInWindow
 from replica_cli.core.wording import counted
@@ -25,9 +25,9 @@ from replica_cli.mysql.errnos import (
     ServerError,
     is_of_table,
 )
-from replica_cli.sqlbuilder.effects import makes_new_table
-from replica_cli.sqlbuilder.showing import shown
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.statements.shown_text import shown
+from replica_cli.sqlbuilder.statements.side_effects import makes_new_table
+from replica_cli.sqlbuilder.statements.statement import StatementKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import Transaction
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
-from replica_cli.sqlbuilder.rows import delete_by_key, insert_head
+from replica_cli.sqlbuilder.rows.row_statements import delete_by_key, insert_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import Column, TableDefinition, TableName
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 
 @dataclass(frozen=True, slots=True, eq=False)

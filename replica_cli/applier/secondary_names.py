@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog.table_definitions import read_table
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 
 class SecondaryNames:

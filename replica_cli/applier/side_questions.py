@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from replica_cli.error_policy import UNKNOWN_ATTEMPTS
+from replica_cli.core.attempts import UNKNOWN_ATTEMPTS
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.retry import delay_after

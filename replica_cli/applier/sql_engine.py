@@ -14,7 +14,7 @@ from replica_cli.applier.table_cache import TableCache
 from replica_cli.applier.target import definition_of, target_of
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RowKind
-from replica_cli.sqlbuilder.rows import (
+from replica_cli.sqlbuilder.rows.row_statements import (
     delete_by_key,
     delete_template,
     insert_head,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
     from replica_cli.decoder.compile import RowsFunction
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 # If the primary has logged what it cascaded, the secondary must not cascade too.
 _WITHOUT_CHECKS = NO_FOREIGN_KEY_CHECKS | CASCADES_ARE_LOGGED

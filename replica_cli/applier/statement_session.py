@@ -21,8 +21,10 @@ from replica_cli.core.charsets import (
 )
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
-from replica_cli.sqlbuilder.alteration import doubts
-from replica_cli.sqlbuilder.context import (
+from replica_cli.sqlbuilder.definitions.create_statements import schema_statement
+from replica_cli.sqlbuilder.definitions.crossing import Crossing, bytewise_default
+from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.session_context import (
     ANSI_QUOTES,
     APPLY_SESSION,
     EXPLICIT_DEFAULTS_FOR_TIMESTAMP,
@@ -32,10 +34,9 @@ from replica_cli.sqlbuilder.context import (
     context_statement,
     crossed_mode,
 )
-from replica_cli.sqlbuilder.definition import schema_statement
-from replica_cli.sqlbuilder.definition_crossing import Crossing, bytewise_default
-from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.named_charsets import (
+from replica_cli.sqlbuilder.session_variables import UNLOGGED_VARIABLES, assignment, wanted_value
+from replica_cli.sqlbuilder.statements.doubtful_alterations import doubts
+from replica_cli.sqlbuilder.statements.named_charsets import (
     asks_for_default_charset,
     bare_charsets,
     named_collations,
@@ -45,8 +46,7 @@ from replica_cli.sqlbuilder.named_charsets import (
     with_table_collation,
     with_utf8_as_utf8mb4,
 )
-from replica_cli.sqlbuilder.session_variables import UNLOGGED_VARIABLES, assignment, wanted_value
-from replica_cli.sqlbuilder.statement import StatementKind
+from replica_cli.sqlbuilder.statements.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Dialect
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from replica_cli.core.events import SessionContext, Statement
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.sqlbuilder.alteration import Doubt
-    from replica_cli.sqlbuilder.statement import ParsedStatement
+    from replica_cli.sqlbuilder.statements.doubtful_alterations import Doubt
+    from replica_cli.sqlbuilder.statements.statement import ParsedStatement
 
 # Since this release the default collation of the charsets that have a uca1400 one is that one. Events log a session's
 # defaults only if they differ from the server's.

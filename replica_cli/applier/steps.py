@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from replica_cli.sqlbuilder.rows import row_values
+from replica_cli.sqlbuilder.rows.row_statements import row_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowEvent, RowKind
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Row
-    from replica_cli.sqlbuilder.rows import Literals
+    from replica_cli.sqlbuilder.rows.row_statements import Literals
 
 STATEMENT_ROWS = 1000
 # With more keys the range optimizers of the servers run out of memory, and the servers read the whole table.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 
-# The same number as of cached table maps (reader/tables.py); a table has a few entries, of some kilobytes. If more
+# The same number as of cached table maps (reader/log_tables.py); a table has a few entries, of some kilobytes. If more
 # tables than that change in turns, their entries are computed again, and memory does not grow.
 _ENTRIES_KEPT = 10_000
 

@@ -8,7 +8,7 @@ import socket
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import CopiedTable, CopyStatus, CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopiedTable, CopyProgress, CopyStatus, CopyStep, TableProgress, TableState
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Beat:
         return count if isinstance(count, int) else 0
 
     @property
-    def transfer(self) -> TransferProgress | None:
+    def transfer(self) -> CopyProgress | None:
         """Return the copy that the process reported last, None if there is none or its form is unknown."""
         data = self.snapshot.get("transfer")
         try:
@@ -178,7 +178,7 @@ def _progress(status: WorkerStatus) -> tuple[object, ...]:
     return (status.position, status.rows_total, status.transactions_total, copied, steps)
 
 
-def _transfer_data(progress: TransferProgress) -> dict[str, Any]:
+def _transfer_data(progress: CopyProgress) -> dict[str, Any]:
     """Return a copy's progress for the heartbeat, without the fields that have their default.
 
     The status reports the copies that have ended.
@@ -190,7 +190,7 @@ def _transfer_data(progress: TransferProgress) -> dict[str, Any]:
     return data
 
 
-def _transfer(data: Any) -> TransferProgress:
+def _transfer(data: Any) -> CopyProgress:
     tables = tuple(
         TableProgress(
             str(t["table"]),
@@ -205,7 +205,7 @@ def _transfer(data: Any) -> TransferProgress:
         )
         for t in data["tables"]
     )
-    return TransferProgress(
+    return CopyProgress(
         str(data["instance"]), tables, float(data["elapsed_seconds"]), float(data["rows_per_second"]),
         int(data["errors"]), totals=_totals(data.get("totals"), tables),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.beats import FRESH_SECONDS
+from replica_cli.core.attempts import LOCK_FREE_ATTEMPTS
 from replica_cli.core.errors import Interrupted, LockHeld, LockLost, NamedTwice, SecondaryError
 from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
@@ -35,8 +36,6 @@ _ROLLING_BACK = (
     "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Killed'",
     "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s AND trx_state = 'ROLLING BACK'",
 )
-# How many times the server may answer that the lock is free and not give it.
-_FREE_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class WriterLock:
             if holder is None:
                 # The lock was freed a moment ago, or the server answers NULL, as it does for an error.
                 times_free += 1
-                if times_free >= _FREE_LIMIT:
+                if times_free >= LOCK_FREE_ATTEMPTS:
                     raise SecondaryError(f"{self._instance}: the server does not give the writer's lock, which is free")
                 continue
             if not self._is_rolling_back(holder):

@@ -54,7 +54,7 @@ class Looks:
         beat = f"FROM (SELECT 1) AS one LEFT JOIN {schema}.stream_status AS beat ON beat.instance = {name}"
         self._look_query = (
             f"SELECT IS_USED_LOCK('{lock}'), IS_USED_LOCK('{standby}') IS NOT NULL, EXISTS (SELECT 1 FROM "
-            f"{schema}.table_status WHERE instance = {name} AND state = '{TableState.PENDING}'), "
+            f"{schema}.table_state WHERE instance = {name} AND state = '{TableState.PENDING}'), "
             f"beat.is_pause_wanted, beat.holder {beat}"
         )
         self._stand_query = (

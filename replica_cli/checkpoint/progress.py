@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # says that the definition was still the same after the last row.
 _DEFINITION = 0
 _ROWS_AT_ONCE = 200
-# A row literal as sqlbuilder/chunks.py writes it: of numbers, of text in quotes or hex with or without its charset, and
+# A row as sqlbuilder/rows/chunks.py writes it: of numbers, of text in quotes or hex with or without charset, and
 # of floating-point numbers. This program wrote no other key, and any other text would be run as SQL.
 _LITERAL = rb"(?:-?[0-9.]+(?:e[+-]?[0-9]+)?|(?:_\w+ ?)?'[^'\\]*'|(?:_\w+ ?)?x'[0-9A-Fa-f]*'|\('[-+.0-9A-Za-z]*'\+0e0\))"
 _KEY = re.compile(rb"\(" + _LITERAL + rb"(?:, " + _LITERAL + rb")*\)")
@@ -44,8 +44,8 @@ class RangeProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyProgress:
-    """One table's ranges and the fingerprint of its definition.
+class TableRanges:
+    """The ranges of one table whose copy has begun, and the fingerprint of its definition.
 
     `is_verified`: after the last row the definition was still the same.
     """
@@ -77,7 +77,7 @@ class ProgressStore:
         self._table = f"{quote(state_schema)}.transfer_progress"
         self._instance = instance
 
-    def load(self) -> dict[TableName, CopyProgress]:
+    def load(self) -> dict[TableName, TableRanges]:
         """Return all tables' progress by the primary's names.
 
         Raises:
@@ -90,7 +90,7 @@ class ProgressStore:
         """Return the query of `load`, for a caller that sends several queries at once."""
         return self._query(self._where_instance)
 
-    def load_table(self, name: TableName) -> CopyProgress | None:
+    def load_table(self, name: TableName) -> TableRanges | None:
         """Return one table's progress, None if it has none. Raises as `load` does."""
         return self.loaded(self._session.rows(self._query(self._where(name)))).get(name)
 
@@ -100,7 +100,7 @@ class ProgressStore:
             f"FROM {self._table} WHERE {condition} ORDER BY range_number"
         )
 
-    def loaded(self, rows: Iterable[Row]) -> dict[TableName, CopyProgress]:
+    def loaded(self, rows: Iterable[Row]) -> dict[TableName, TableRanges]:
         """Return what `load` returns, from the rows of `load_query`."""
         tables: dict[TableName, list[Row]] = defaultdict(list)
         for schema, table, *rest in rows:
@@ -119,7 +119,7 @@ class ProgressStore:
             for schema, table, count, size, done in rows
         }
 
-    def _progress(self, name: TableName, rows: list[Row]) -> CopyProgress:
+    def _progress(self, name: TableName, rows: list[Row]) -> TableRanges:
         return self._checked(name, lambda: _progress(rows))
 
     def _checked(self, name: TableName, read: Callable[[], _Read]) -> _Read:
@@ -234,11 +234,11 @@ class ProgressStore:
         return condition if number is None else f"{condition} AND range_number = {number}"
 
 
-def _progress(rows: list[Row]) -> CopyProgress:
+def _progress(rows: list[Row]) -> TableRanges:
     definition = next((r for r in rows if int(r[0]) == _DEFINITION), None)
     fingerprint = bytes(definition[2] or b"").decode() if definition else ""
     ranges = tuple(_range(r) for r in rows if int(r[0]) != _DEFINITION)
-    return CopyProgress(fingerprint, bool(definition and definition[5]), ranges)
+    return TableRanges(fingerprint, bool(definition and definition[5]), ranges)
 
 
 def _range(row: Row) -> RangeProgress:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.layout import check_layout, instances_of, read_columns, set_aside_hint
+from replica_cli.checkpoint.migration_3 import FORMER_COLUMNS, FORMER_TABLE, check_former_table
 from replica_cli.checkpoint.versions import STATE_VERSION, VERSION, migrate, read_version, version_statement
 from replica_cli.core.errors import StateBroken
 from replica_cli.sqlbuilder.identifiers import quote
@@ -35,15 +37,18 @@ _BINLOG_POSITION = f"""
     updated_at DATETIME(6) NOT NULL
 """
 
-# One row for each table that was copied, is being copied, or is quarantined. Names are the primary's. The copy already
-# contains the events up to `start`. Events up to `end` are applied idempotently (the replay window).
-_TABLE_STATUS = f"""
+# One row for each table that was copied, is being copied, or is quarantined. Names are the primary's. The positions are
+# those of `TableRecord`.
+_TABLE_STATE = f"""
     instance {_NAME} NOT NULL,
     schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     state VARCHAR(16) NOT NULL,
-    {_POSITION_COLUMNS.format("start")},
-    {_POSITION_COLUMNS.format("end")},
+    {_POSITION_COLUMNS.format("copy_start")},
+    {_POSITION_COLUMNS.format("applied_to")},
+    {_POSITION_COLUMNS.format("window_end")},
+    {_POSITION_COLUMNS.format("stopped_at")},
+    {_POSITION_COLUMNS.format("failed_transaction")},
     reason MEDIUMTEXT NULL,
     row_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
     updated_at DATETIME(6) NOT NULL,
@@ -110,7 +115,7 @@ _STREAM_STATUS = f"""
 
 _TABLES = {
     "binlog_position": _BINLOG_POSITION,
-    "table_status": _TABLE_STATUS,
+    "table_state": _TABLE_STATE,
     "transfer_progress": _TRANSFER_PROGRESS,
     "ddl_intent": _DDL_INTENT,
     "uncompared_table": _UNCOMPARED_TABLE,
@@ -118,8 +123,18 @@ _TABLES = {
     "stream_status": _STREAM_STATUS,
     "state_version": STATE_VERSION,
 }
-# Every version makes these together. So if there is a position and one of them is missing, it was dropped.
-_FIRST_TABLES = frozenset({"binlog_position", "table_status", "transfer_progress", "ddl_intent", "stream_status"})
+# Every version makes these together with its table of the tables' states. So if there is a position and one of them is
+# missing, it was dropped.
+_FIRST_TABLES = frozenset({"binlog_position", "transfer_progress", "ddl_intent", "stream_status"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Existing:
+    """What exists of a state schema: the tables that are in use, their version, and if `table_status` is there."""
+
+    tables: frozenset[str]
+    version: int
+    has_former_table: bool
 
 
 def create_state_schema(session: Session, state_schema: str) -> None:
@@ -127,21 +142,24 @@ def create_state_schema(session: Session, state_schema: str) -> None:
 
     Raises:
         StateBroken: the schema is not as this version writes it, or a later version made it.
+        OlderWriter: the schema must be migrated, and a process that may be of an older release writes.
         ServerError: a statement failed.
     """
-    existing, version = _existing(session, state_schema)
+    existing = _existing(session, state_schema)
+    if existing.has_former_table and existing.version == VERSION:
+        check_former_table(session, state_schema)
     database = f"CREATE DATABASE IF NOT EXISTS {quote(state_schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     missing = [
         f"CREATE TABLE IF NOT EXISTS {quote(state_schema)}.{name} ({columns}) "
         "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin".encode()
         for name, columns in _TABLES.items()
-        if name not in existing
+        if name not in existing.tables
     ]
     if missing:
         session.execute_each([database.encode(), *missing])
-    if not existing:
+    if not existing.tables:
         session.execute(version_statement(state_schema))
-    elif version < VERSION:
+    elif existing.version < VERSION:
         migrate(session, state_schema)
 
 
@@ -151,7 +169,7 @@ def state_tables() -> frozenset[str]:
 
 
 def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]:
-    """Return which of the state tables exist.
+    """Return which of the state tables exist and are in use: `table_status` instead of `table_state` before version 3.
 
     Raises:
         StateTooNew: a later version made the schema.
@@ -159,24 +177,28 @@ def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]
             records the stream would go on as if no table was quarantined or partly copied.
         ServerError: a query failed.
     """
-    return _existing(session, state_schema)[0]
+    return _existing(session, state_schema).tables
 
 
-def _existing(session: Session, state_schema: str) -> tuple[frozenset[str], int]:
-    """Return which of the state tables exist, and their version."""
+def _existing(session: Session, state_schema: str) -> _Existing:
     columns = read_columns(session, state_schema)
-    existing = frozenset(columns.keys() & _TABLES.keys())
     # Before the layout: tables of a later version may have other columns.
-    version = read_version(session, state_schema) if "state_version" in existing else 1
-    check_layout(session, state_schema, columns, _TABLES)
-    missing = sorted(_FIRST_TABLES - existing)
+    version = read_version(session, state_schema) if "state_version" in columns else 1
+    has_former_table = FORMER_TABLE in columns
+    # A new schema has no version until all of its tables are made, and a migration makes the new table first.
+    uses_former_table = version < 3 and (has_former_table or "table_state" not in columns)
+    states, unused = (FORMER_TABLE, "table_state") if uses_former_table else ("table_state", FORMER_TABLE)
+    tables = {**_TABLES, FORMER_TABLE: FORMER_COLUMNS} if uses_former_table else _TABLES
+    check_layout(session, state_schema, columns, tables)
+    existing = frozenset(columns.keys() & tables.keys() - {unused})
+    missing = sorted({*_FIRST_TABLES, states} - existing)
     if missing and "binlog_position" in existing and _has_positions(session, state_schema):
         raise StateBroken(
             f"{session.server.name}: the state schema {quote(state_schema)} has saved positions and no table "
             f"{', '.join(missing)}: what it held is lost",
             hint=set_aside_hint(state_schema, existing, instances_of(session, state_schema, existing)),
         )
-    return existing, version
+    return _Existing(existing, version, has_former_table)
 
 
 def _has_positions(session: Session, state_schema: str) -> bool:

@@ -5,15 +5,22 @@ version 1. A migration changes a schema from one version to the next. It is a li
 DDL commits at once, so after a kill the whole list runs again, and the new version is written last. Migrations need no
 other privileges than those that `replica` asks for on the state schema: they create tables and copy rows, and alter or
 drop nothing.
+
+While a migration changes what a release of an older version reads or writes, no process writes to any instance of the
+schema: the migration holds the writer's lock of each of them.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import logging
+import time
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.lock import migration_lock_name
-from replica_cli.core.errors import StateBroken, StateTooNew
+from replica_cli.checkpoint import migration_3
+from replica_cli.checkpoint.lock import WriterLock, migration_lock_name
+from replica_cli.core.errors import OlderWriter, StateBroken, StateTooNew
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ServerError
 from replica_cli.sqlbuilder.identifiers import quote
 
@@ -22,7 +29,9 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Session
 
-VERSION = 2
+logger = logging.getLogger(__name__)
+
+VERSION = 3
 # In one row: which process wrote it does not matter, as all instances share the tables.
 STATE_VERSION = """
     id TINYINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -30,15 +39,23 @@ STATE_VERSION = """
     written_at DATETIME(6) NOT NULL
 """
 _LOCK_SECONDS = 60
+# How long a migration waits for the writer's locks: the server notices that a process was killed when its running
+# statement ends.
+_WRITERS_SECONDS = 10.0
 
 
-def _from_1(_: str) -> Sequence[str]:
+def _from_1(_: Session, __: str) -> Sequence[str]:
     """Return nothing: version 2 only adds `state_version`, which is created with all missing tables."""
     return ()
 
 
-# By the version that they start from. Each returns its statements for a state schema, given by its quoted name.
-MIGRATIONS: Mapping[int, Callable[[str], Sequence[str]]] = {1: _from_1}
+def _from_2(session: Session, state_schema: str) -> Sequence[str]:
+    """Return the statements that move the states of tables to `table_state`; none for a schema that is new."""
+    return migration_3.statements(state_schema) if migration_3.has_former_table(session, state_schema) else ()
+
+
+# By the version that they start from. Each returns its statements for a state schema, all of whose tables exist.
+MIGRATIONS: Mapping[int, Callable[[Session, str], Sequence[str]]] = {1: _from_1, 2: _from_2}
 
 
 def read_version(session: Session, state_schema: str) -> int:
@@ -72,6 +89,7 @@ def migrate(session: Session, state_schema: str) -> None:
     Safe if the process is killed, and if several processes start at the same time.
 
     Raises:
+        OlderWriter: a process writes that may be of an older release.
         StateBroken: another process has been migrating the schema for a minute.
         StateTooNew: a later version of replica made the schema.
         ServerError: a statement failed.
@@ -81,9 +99,16 @@ def migrate(session: Session, state_schema: str) -> None:
         return
     with _locked(session, state_schema):
         for version in range(read_version(session, state_schema), VERSION):
-            for statement in MIGRATIONS[version](quote(state_schema)):
-                session.execute(statement)
-            session.execute(version_statement(state_schema, version + 1))
+            statements = MIGRATIONS[version](session, state_schema)
+            with _no_writers(session, state_schema) if statements else nullcontext():
+                for statement in statements:
+                    session.execute(statement)
+                session.execute(version_statement(state_schema, version + 1))
+            if statements:
+                log(
+                    logger, logging.INFO, Tag.INFO, "the state schema %s is upgraded to version %d",
+                    quote(state_schema), version + 1, instance=session.server.name,
+                )  # fmt: skip
 
 
 def version_statement(state_schema: str, version: int = VERSION) -> str:
@@ -104,3 +129,27 @@ def _locked(session: Session, state_schema: str) -> Iterator[None]:
         yield
     finally:
         session.row("SELECT RELEASE_LOCK(%s)", name)
+
+
+@contextmanager
+def _no_writers(session: Session, state_schema: str) -> Iterator[None]:
+    """Hold the writer's lock of each instance of the schema. Raises OlderWriter if another process holds one."""
+    deadline = time.monotonic() + _WRITERS_SECONDS
+    with ExitStack() as stack:
+        for instance in sorted({*_instances(session, state_schema), session.server.name}):
+            lock = WriterLock(session, state_schema, instance)
+            if not lock.try_acquire(max(0.0, deadline - time.monotonic())):
+                raise OlderWriter(
+                    f"{lock.refusal().message}; it may be of an older release, and this release must first upgrade "
+                    f"the state schema {quote(state_schema)}",
+                    hint=f"stop each process that writes to {instance} (SIGTERM: it commits what it has read), then "
+                    "start it again with this release",
+                )
+            stack.callback(lock.release)
+        yield
+
+
+def _instances(session: Session, state_schema: str) -> list[str]:
+    tables = ("binlog_position", "stream_status", migration_3.FORMER_TABLE)
+    queries = (f"SELECT instance FROM {quote(state_schema)}.{table}" for table in tables)
+    return [str(name) for (name,) in session.rows(" UNION ".join(queries))]

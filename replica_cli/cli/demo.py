@@ -12,8 +12,8 @@ from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
-from replica_cli.cli.output.progress import open_reporter
-from replica_cli.cli.output.tables import demo_text
+from replica_cli.cli.output.plain_text import demo_text
+from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.requests.demo import DemoRequest

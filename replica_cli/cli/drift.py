@@ -12,9 +12,9 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.completed import failures_of
+from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer
-from replica_cli.cli.output.tables import drift_text
+from replica_cli.cli.output.plain_text import drift_text
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.commands import fill
 from replica_cli.core.errors import ExitCode

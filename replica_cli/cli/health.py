@@ -11,7 +11,7 @@ from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
-from replica_cli.cli.output.tables import health_text
+from replica_cli.cli.output.plain_text import health_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.requests.health import HealthRequest

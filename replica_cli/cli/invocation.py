@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from replica_cli.cli.output.above import waiting_for
 from replica_cli.cli.output.console import ColorChoice, Painter, painter
 from replica_cli.cli.output.failures import render_failure
-from replica_cli.cli.output.progress import ProgressForm, progress_form
+from replica_cli.cli.output.reporters import ProgressForm, progress_form
+from replica_cli.cli.output.stream_above import waiting_for
 from replica_cli.core.commands import CommandLine, install_command_line
 from replica_cli.core.errors import ConfigurationError, UsageError
 

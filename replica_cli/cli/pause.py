@@ -8,10 +8,10 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.completed import failures_of
+from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
-from replica_cli.cli.output.tables import pauses_text
+from replica_cli.cli.output.plain_text import pauses_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 
@@ -45,16 +45,16 @@ RESUME_HELP = help_text(
 @with_shared_options()
 def pause(invocation: Invocation) -> None:
     """Ask running streams and transfers to pause."""
-    _ask(invocation, is_wanted=True)
+    _request_pause(invocation, is_wanted=True)
 
 
 @with_shared_options()
 def resume(invocation: Invocation) -> None:
     """Ask paused streams and transfers to continue."""
-    _ask(invocation, is_wanted=False)
+    _request_pause(invocation, is_wanted=False)
 
 
-def _ask(invocation: Invocation, *, is_wanted: bool) -> None:
+def _request_pause(invocation: Invocation, *, is_wanted: bool) -> None:
     run = invocation.load_context()
     with invocation.waiting(run):
         from replica_cli.service.pause import ask_to_pause  # noqa: PLC0415 - not loaded if the settings are wrong

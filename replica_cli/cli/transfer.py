@@ -11,11 +11,11 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import ALL, with_shared_options
 from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.completed import failures_of
+from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
-from replica_cli.cli.output.progress import open_reporter
-from replica_cli.cli.output.tables import plans_text, transfer_text
+from replica_cli.cli.output.plain_text import plans_text, transfer_text
+from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.names import TableName
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from replica_cli.cli.invocation import CommandContext
     from replica_cli.core.reports.transfer import TransferPlan
-    from replica_cli.service.transfer import MadePlan
+    from replica_cli.service.transfer import PlannedTransfer
 
 HELP = help_text(
     "Copy the tables to the secondaries",
@@ -117,7 +117,7 @@ def transfer(
     _run(invocation, run, made)
 
 
-def _run(invocation: Invocation, run: CommandContext, plans: tuple[MadePlan, ...]) -> None:
+def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransfer, ...]) -> None:
     from replica_cli.service.transfer import run_transfer  # noqa: PLC0415 - as above
 
     paint = invocation.paint(to_stderr=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replica_cli.config import parsers
-from replica_cli.config.drift import NO_DRIFT, accepted_drift
+from replica_cli.config.accepted_drift import NO_DRIFT, accepted_drift
 from replica_cli.config.filters import read_selection
 from replica_cli.config.overrides import Overrides
 from replica_cli.config.servers import read_primary, read_secondaries, read_server_id

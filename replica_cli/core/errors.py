@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from replica_cli.core.places import places_of
+from replica_cli.core.call_sites import calls_of
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
@@ -161,7 +161,7 @@ class ApplyRefused(ReplicaError):
     Attributes:
         table: the table's name on the primary, None if it is not known.
         position: the position of the change's transaction, None if it is not known.
-        place: the same position with the transaction's own GTID (`checkpoint.intents.position_of`).
+        transaction_position: the same position with the transaction's own GTID (`checkpoint.intents.position_of`).
     """
 
     exit_code = ExitCode.REFUSED
@@ -171,7 +171,7 @@ class ApplyRefused(ReplicaError):
         super().__init__(message, hint=hint)
         self.table = table
         self.position: Position | None = None
-        self.place: Position | None = None
+        self.transaction_position: Position | None = None
 
 
 class RowMissing(ApplyRefused):
@@ -231,7 +231,8 @@ class TableChangedInWindow(ReplicaError):
     def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
         super().__init__(f"{', '.join(map(str, tables))}: {reason}")
         self.tables = tables
-        self.place: Position | None = None  # of its transaction (checkpoint.intents.position_of), if that is known
+        # Of its transaction (checkpoint.intents.position_of), if that is known.
+        self.transaction_position: Position | None = None
 
 
 class StatementInDoubt(TableChangedInWindow):
@@ -275,7 +276,7 @@ class Panic(ApplyRefused):
 
     def __init__(self, message: str, *, error: Exception, table: TableName | None = None) -> None:
         super().__init__(message, hint=MEMORY_HINT if isinstance(error, MemoryError) else BUG_HINT, table=table)
-        self.where = places_of(error)
+        self.where = calls_of(error)
 
 
 class LockHeld(ReplicaError):
@@ -283,6 +284,12 @@ class LockHeld(ReplicaError):
 
     exit_code = ExitCode.LOCKED
     code = "locked"
+
+
+class OlderWriter(LockHeld):
+    """A process that may be of an older release writes, and this release must first upgrade the state schema."""
+
+    code = "older_writer"
 
 
 class NamedTwice(LockHeld):

@@ -36,7 +36,7 @@ class TableState(StrEnum):
 
     PENDING = "pending"
     COPYING = "copying"
-    JOINING = "joining"  # copied by a re-sync, and in catch-up
+    CATCHING_UP = "joining"  # copied by a re-sync, and in catch-up
     COPIED = "copied"
     QUARANTINED = "quarantined"
 
@@ -44,7 +44,7 @@ class TableState(StrEnum):
 # States of tables whose copy is not finished.
 UNFINISHED = frozenset({TableState.PENDING, TableState.COPYING})
 # States of tables whose changes the stream does not apply yet.
-NOT_STREAMED = UNFINISHED | {TableState.JOINING}
+NOT_STREAMED = UNFINISHED | {TableState.CATCHING_UP}
 
 
 class CopyStep(StrEnum):
@@ -104,7 +104,7 @@ LISTED_TABLES_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
-class TransferProgress:
+class CopyProgress:
     """The progress of a copy to one secondary.
 
     Attributes:
@@ -222,7 +222,7 @@ class WorkerStatus:
     rows_uncommitted: int = 0
     reconnects: int = 0
     message: str = ""
-    transfer: TransferProgress | None = None
+    transfer: CopyProgress | None = None
     counters: dict[str, int] = field(default_factory=dict)
     # The number of worker processes that died one after another before this one, and how the last one ended.
     deaths: int = 0

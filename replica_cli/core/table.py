@@ -111,6 +111,9 @@ class ForeignKey:
 class TableDefinition:
     """The definition of a whole table. It has no slots, because its derived values are cached in its `__dict__`.
 
+    `checks` are pairs of a name and an expression. `column_checks` are the names of those that are part of a column's
+    definition, as MariaDB has them: they have the name of the column.
+
     `last_moment`: the end of current row versions on the secondary, empty if it is the same as on the primary.
     """
 
@@ -121,6 +124,7 @@ class TableDefinition:
     indexes: tuple[Index, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     checks: tuple[tuple[str, str], ...] = ()
+    column_checks: frozenset[str] = frozenset()
     triggers: tuple[str, ...] = ()
     kind: str = "BASE TABLE"
     comment: str = ""

@@ -28,8 +28,8 @@ from replica_cli.core.events import RowKind
 from replica_cli.decoder.counting import can_count, counting_source
 from replica_cli.decoder.errors import ColumnAbsent
 from replica_cli.decoder.form import Form, Output
+from replica_cli.decoder.image_source import ImageColumn, ImageSource, each_source, function_source
 from replica_cli.decoder.rendering import raw_of, rendering_of
-from replica_cli.decoder.source import ImageColumn, ImageSource, each_source, function_source
 from replica_cli.decoder.storage import Cell, storage_of
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.decoder.source import ImageColumn, ImageSource
+    from replica_cli.decoder.image_source import ImageColumn, ImageSource
 
 # With 8 nullable columns there are at most 256 combinations of NULLs. The sizes for each are computed once.
 _NULLABLE_LIMIT = 8

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.differences import Aspect, Difference
 from replica_cli.core.printable import printable
-from replica_cli.drift.engines import expected_engine
+from replica_cli.drift.expected_engine import expected_engine
 from replica_cli.drift.widening import is_widening
-from replica_cli.sqlbuilder.definition import check_clause, column_clause, key_clause
+from replica_cli.sqlbuilder.definitions.create_statements import check_clause, column_clause, key_clause
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
@@ -82,9 +82,8 @@ class Alteration:
     def _dropped(self, differences: list[Difference]) -> list[str]:
         indexes, _ = self._changed_indexes(differences)
         clauses = ["DROP PRIMARY KEY" if n == "PRIMARY" else f"DROP INDEX {quote(n)}" for n in indexes]
-        columns = {c.name for c in self.secondary.columns}
-        # A check that has the name of a column belongs to that column: MODIFY COLUMN replaces or removes it.
-        checks = (d.name for d in differences if _is_extra_check(d) and d.name not in columns)
+        # A check that is part of a column is replaced or removed by MODIFY COLUMN.
+        checks = (d.name for d in differences if _is_extra_check(d) and d.name not in self.secondary.column_checks)
         clauses += [f"DROP CONSTRAINT {quote(n)}" for n in checks]
         clauses += [f"DROP COLUMN {quote(n)}" for n in self._recreated_columns(differences)]
         return clauses + [f"DROP COLUMN {quote(d.name)}" for d in differences if d.aspect is Aspect.EXTRA_COLUMN]
@@ -119,7 +118,7 @@ class Alteration:
     def _is_column_check(self, difference: Difference) -> bool:
         if difference.primary is not None:
             return check_clause(self.text, difference.name) is None
-        return any(c.name == difference.name for c in self.secondary.columns)
+        return difference.name in self.secondary.column_checks
 
 
 def _warning(difference: Difference) -> str:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.differences import Aspect, Difference, Severity
 from replica_cli.core.table import ForeignKey, Index, TableDefinition, TableName
-from replica_cli.drift.columns import Pair, compare_columns
+from replica_cli.drift.column_comparison import Pair, compare_columns
 from replica_cli.drift.description import describe_foreign_key, describe_index
-from replica_cli.drift.engines import expected_engine
 from replica_cli.drift.equivalence import charset, compact, is_json, rule
-from replica_cli.sqlbuilder.engines import EngineKind, kind_of
+from replica_cli.drift.expected_engine import expected_engine
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 
 if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
-    from replica_cli.sqlbuilder.definition_crossing import Crossing
+    from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 Catalog = Mapping[TableName, TableDefinition]
 

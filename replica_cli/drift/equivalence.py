@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from replica_cli.core.charsets import canonical_charset
-from replica_cli.sqlbuilder.definition_crossing import FIXED_BINARIES_ON_MYSQL
+from replica_cli.sqlbuilder.definitions.crossing import FIXED_BINARIES_ON_MYSQL
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.tokens import CATALOG, Kind, Token, join, solid, string_literal, string_value, tokenise
 

@@ -13,8 +13,8 @@ from replica_cli.core.commands import table_options
 from replica_cli.core.differences import Aspect, Difference
 from replica_cli.core.printable import printable
 from replica_cli.drift.alteration import Alteration
-from replica_cli.sqlbuilder.definition import CreateStatements, create_statements
-from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.create_statements import CreateStatements, create_statements
+from replica_cli.sqlbuilder.definitions.refused import DefinitionRefused
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
     from replica_cli.drift.comparison import Catalog
-    from replica_cli.sqlbuilder.definition_crossing import Crossing
+    from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 # These differences are repaired by a DROP, or only named in a comment. SHOW CREATE TABLE is not needed for them.
 _WITHOUT_TEXT = (Aspect.EXTRA_TABLE, Aspect.TRIGGER)

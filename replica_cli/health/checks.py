@@ -12,11 +12,11 @@ from replica_cli.checkpoint.beats import FRESH_SECONDS
 from replica_cli.core.commands import former_name_advice
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
 from replica_cli.core.position import file_number
-from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
+from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import copy_text, counted, duration, holder_text, short_reason, size
-from replica_cli.mysql.preflight import expiry_seconds
+from replica_cli.mysql.preflight.server_checks import expiry_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -176,7 +176,8 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     count = state.saved.skipped_count if state.saved else 0
     skipped = f", {counted(count, 'row')} skipped in all tables since the first copy" if count else ""
     first = state.quarantined[0]
-    why = f"stopped at {first.start or 'an unknown position'}: {short_reason(first.reason, first.name, first.start)}"
+    position = first.stopped_at
+    why = f"stopped at {position or 'an unknown position'}: {short_reason(first.reason, first.name, position)}"
     message = f"{_name_list(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
     refused = {t.name for t in state.quarantined if is_copy_refused(t.reason)}
     hint = quarantine_advice([t.name for t in state.quarantined], refused=refused, gone=gone)
@@ -195,7 +196,7 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
         message += f"; {copy_text(state.copy)}"
     is_running = state.is_alive and state.beat is not None and state.beat.phase in _COPYING
     # Only the stream can continue a re-sync.
-    command = "stream" if all(t.state is TableState.JOINING for t in state.unfinished) else "transfer --resume"
+    command = "stream" if all(t.state is TableState.CATCHING_UP for t in state.unfinished) else "transfer --resume"
     hint = "" if is_running else f"`replica {command}`"
     level = WARNING if is_running else CRITICAL
     return HealthCheck("unfinished-transfer", level, message, hint, len(names), "tables", instance)

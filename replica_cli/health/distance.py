@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.health.primary import PrimaryView
     from replica_cli.health.secondary import InstanceState
-    from replica_cli.mysql.binlog import BinlogFile
+    from replica_cli.mysql.binlog.log_state import BinlogFile
 
 
 @dataclass(frozen=True, slots=True)

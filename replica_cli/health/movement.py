@@ -92,6 +92,7 @@ def _moves(session: Session, state_schema: str, state: InstanceState, instance: 
     store = PositionStore(session, state_schema, instance)
     before = state.saved.position if state.saved else None
     for _ in range(int(CONFIRM_SECONDS / _CONFIRM_STEP_SECONDS)):
+        # `replica health` handles no signals, so Ctrl-C ends this wait.
         sleep_briefly(_CONFIRM_STEP_SECONDS)
         saved = store.load()
         if saved is not None and saved.position != before:

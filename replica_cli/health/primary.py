@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
-from replica_cli.mysql.binlog import BinlogFile, binlog_files, end_of_log
+from replica_cli.mysql.binlog.log_state import BinlogFile, binlog_files, end_of_log
 from replica_cli.mysql.errnos import ServerError
 
 if TYPE_CHECKING:

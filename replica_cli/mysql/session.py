@@ -17,7 +17,7 @@ from replica_cli.core.column_types import INTEGERS, TypeCode
 from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.core.settings import Network, Server, TlsMode
 from replica_cli.mysql.errnos import CR_MALFORMED_PACKET, CR_SERVER_LOST, ServerError
-from replica_cli.mysql.lines import give_text, read_lines, read_texts
+from replica_cli.mysql.row_lines import give_text, read_lines, read_texts
 from replica_cli.mysql.session_settings import VALUES, apply_settings, introduction
 from replica_cli.mysql.tls import ServerConnection, tls_context
 from replica_cli.mysql.translation import server_error, translated
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from replica_cli.mysql.driver import DriverConnection
-    from replica_cli.mysql.lines import Lines
+    from replica_cli.mysql.row_lines import Lines
 
 
 class Loaded(NamedTuple):

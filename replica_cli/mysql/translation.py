@@ -22,7 +22,7 @@ _LOGIN = frozenset({ER_ACCESS_DENIED, 1044, 1698})
 _UNREACHABLE = frozenset({2002, 2003, 2005})
 _NO_ROOM = frozenset({1040, 1203})
 # In these files packets are parsed, and the lengths in them are trusted.
-_PACKET_READERS = ("pymysql/protocol.py", "pymysql/connections.py", "pymysql/_auth.py", "mysql/lines.py")
+_PACKET_READERS = ("pymysql/protocol.py", "pymysql/connections.py", "pymysql/_auth.py", "mysql/row_lines.py")
 _MISSING_PACKAGE = "package is required"
 _LOCAL_FILE = "LOAD_LOCAL"
 

@@ -15,7 +15,10 @@ from replica_cli.core.events import RowEvent, Statement, Transaction, XaPhase, X
 from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import Position
 from replica_cli.logs import Tag, log
-from replica_cli.reader.codes import (
+from replica_cli.reader.doubtful_event import DoubtfulEvent
+from replica_cli.reader.log_cursor import LogCursor
+from replica_cli.reader.log_tables import LogTables
+from replica_cli.reader.parsers.event_types import (
     ARTIFICIAL,
     BETWEEN_GROUPS,
     HEADER,
@@ -26,12 +29,10 @@ from replica_cli.reader.codes import (
     EventType,
     event_name,
 )
-from replica_cli.reader.doubt import DoubtfulEvent
-from replica_cli.reader.format import Format, parse_format
-from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid, plain_gtid
-from replica_cli.reader.log_cursor import LogCursor
-from replica_cli.reader.payload import unpack_payload
-from replica_cli.reader.query import (
+from replica_cli.reader.parsers.format_event import Format, parse_format
+from replica_cli.reader.parsers.gtid_event import mariadb_gtid, mysql_gtid, plain_gtid
+from replica_cli.reader.parsers.payload_event import unpack_payload
+from replica_cli.reader.parsers.query_event import (
     ROLLBACK_ALTER,
     START_ALTER,
     is_begin,
@@ -39,9 +40,8 @@ from replica_cli.reader.query import (
     parse_query,
     query_text_offset,
 )
-from replica_cli.reader.rowevent import ID_END, ROW_EVENTS, RowHeads, unpack_mariadb
-from replica_cli.reader.tables import LogTables
-from replica_cli.reader.xa import XaPrepared, parse_xa_prepare, parse_xa_statement, prepared_by_gtid
+from replica_cli.reader.parsers.row_event import ID_END, ROW_EVENTS, RowHeads, unpack_mariadb
+from replica_cli.reader.parsers.xa_event import XaPrepared, parse_xa_prepare, parse_xa_statement, prepared_by_gtid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import PositionLost, UsageError
 from replica_cli.core.gtid import parse_gtids
 from replica_cli.core.position import FIRST_EVENT, Position
-from replica_cli.mysql.binlog import binlog_files
-from replica_cli.mysql.gtids import gtids_at_head
-from replica_cli.reader.codes import EventType
-from replica_cli.reader.format import parse_format
+from replica_cli.mysql.binlog.gtid_sets import gtids_at_head
+from replica_cli.mysql.binlog.log_state import binlog_files
 from replica_cli.reader.log_cursor import LogCursor
+from replica_cli.reader.parsers.event_types import EventType
+from replica_cli.reader.parsers.format_event import parse_format
 from replica_cli.reader.peek import AT_BOUNDARIES, GTID_EVENTS, gtid_of, is_artificial, peek, size_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.gtid import Gtids
     from replica_cli.core.settings import Network
-    from replica_cli.mysql.binlog import BinlogFile
+    from replica_cli.mysql.binlog.log_state import BinlogFile
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replica_cli.core.position import FIRST_EVENT, Position
-from replica_cli.reader.codes import HEARTBEATS, LOW_32_BITS, EventType
+from replica_cli.reader.parsers.event_types import HEARTBEATS, LOW_32_BITS, EventType
 
 
 class LogCursor:

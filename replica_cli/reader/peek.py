@@ -1,6 +1,6 @@
 """Read a part of the primary's binary log with a dump that ends at the end of the log.
 
-`boundary` uses it to check a typed position, `truth` to check a saved one.
+`boundary` uses it to check a typed position, `position_check` to check a saved one.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
-from replica_cli.reader.codes import ARTIFICIAL, BETWEEN_GROUPS, HEADER, EventType
 from replica_cli.reader.framing import DumpEnded, Skimmer
-from replica_cli.reader.gtid import mariadb_gtid, mysql_gtid
+from replica_cli.reader.parsers.event_types import ARTIFICIAL, BETWEEN_GROUPS, HEADER, EventType
+from replica_cli.reader.parsers.gtid_event import mariadb_gtid, mysql_gtid
 
 if TYPE_CHECKING:
     from collections.abc import Generator

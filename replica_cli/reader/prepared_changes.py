@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
 from replica_cli.core.events import RowEvent
-from replica_cli.reader.codes import HEADER, EventType
-from replica_cli.reader.query import parse_query
-from replica_cli.reader.tables import LogTables
+from replica_cli.reader.log_tables import LogTables
+from replica_cli.reader.parsers.event_types import HEADER, EventType
+from replica_cli.reader.parsers.query_event import parse_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

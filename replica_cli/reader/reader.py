@@ -16,8 +16,8 @@ from replica_cli.mysql.session import connect
 from replica_cli.reader.assembler import Assembler
 from replica_cli.reader.dump import DumpStream, open_dump, reported_name
 from replica_cli.reader.framing import Framer
-from replica_cli.reader.queue import TransactionQueue
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
+from replica_cli.reader.transaction_queue import TransactionQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

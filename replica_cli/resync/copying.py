@@ -9,24 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import EngineChoice
-from replica_cli.core.status import UNFINISHED, TableState
+from replica_cli.core.status import UNFINISHED
 from replica_cli.core.wording import counted, duration, short_reason
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
+from replica_cli.mysql.binlog.snapshots import visible_position
+from replica_cli.mysql.catalog.table_definitions import read_catalog, read_table, selected_schemas
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.history import check_history
-from replica_cli.mysql.selected import look_at_selection
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.selection_check import look_at_selection
+from replica_cli.mysql.preflight.versioned_tables import check_history
 from replica_cli.mysql.session import connect
-from replica_cli.mysql.snapshots import visible_position
-from replica_cli.reader.truth import PositionCheck
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
@@ -34,19 +33,30 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.lock import LockGuard
     from replica_cli.checkpoint.positions import SavedPosition
-    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.run import CopyResult
 
 logger = logging.getLogger(__name__)
 
 # After this time the log reports that the copy is being planned.
 _PLANNING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlan:
+    """A plan that a user saw, and possibly confirmed, before the copy.
+
+    `is_new`: it was made a moment ago, so it may be carried out unless the secondary has changed.
+    """
+
+    plan: CopyPlan
+    is_new: bool
 
 
 def check_saved(settings: Settings, saved: SavedPosition) -> None:
@@ -71,7 +81,7 @@ def make_plan_on(
     settings: Settings, primary: Session, secondary: Session, mode: TransferMode, tables: tuple[TableName, ...] = ()
 ) -> CopyPlan:
     """Plan a copy on two open sessions. Writes nothing."""
-    from replica_cli.transfer.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
+    from replica_cli.transfer.planning.plan import plan_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     server = secondary.server
     with _log_if_slow(settings, server):
@@ -85,7 +95,7 @@ def make_plan_on(
             mode=mode,
             tables=tables,
         )
-        versioned = sorted(t.planned.name for t in plan.tables if t.source.definition.is_versioned)
+        versioned = sorted(t.planned.name for t in plan.tables if t.definition.primary.is_versioned)
         if not versioned:
             return plan
         findings = check_history(
@@ -102,7 +112,7 @@ def _log_if_slow(settings: Settings, server: Server) -> Iterator[None]:
     """Log how many tables are planned if planning takes long: until it ends, nothing else shows that it works."""
     is_over = threading.Event()
 
-    def tell() -> None:
+    def report_count() -> None:
         with suppress(ReplicaError), connect(settings.primary, settings.network) as primary:
             count = look_at_selection(primary, settings.selection).finding.value
             if not is_over.is_set():
@@ -111,7 +121,7 @@ def _log_if_slow(settings: Settings, server: Server) -> Iterator[None]:
                     counted(int(count or 0), "table"), instance=server.name,
                 )  # fmt: skip
 
-    timer = threading.Timer(_PLANNING_SECONDS, tell)
+    timer = threading.Timer(_PLANNING_SECONDS, report_count)
     timer.daemon = True
     timer.start()
     try:
@@ -127,7 +137,7 @@ def carry_out(
     plan: CopyPlan,
     *,
     stop: StopToken,
-    report: Callable[[TransferProgress], None],
+    report: Callable[[CopyProgress], None],
     guard: LockGuard,
 ) -> CopyResult:
     """Make the copy that was planned. The caller holds the writer's lock.
@@ -176,9 +186,9 @@ def copy_what_is_missing(
     server: Server,
     mode: TransferMode,
     *,
-    store: TableStore,
+    store: TableLifecycle,
     stop: StopToken,
-    report: Callable[[TransferProgress], None],
+    report: Callable[[CopyProgress], None],
     guard: LockGuard,
 ) -> None:
     """Make or finish the copy that a stream needs before it can go on.
@@ -203,10 +213,10 @@ def copy_to_the_end(
     mode: TransferMode,
     *,
     tables: tuple[TableName, ...] = (),
-    plan: CopyPlan | None = None,
-    store: TableStore,
+    shown: ShownPlan | None = None,
+    store: TableLifecycle,
     stop: StopToken,
-    report: Callable[[TransferProgress], None],
+    report: Callable[[CopyProgress], None],
     guard: LockGuard,
     resync_tables: frozenset[TableName] = frozenset(),
 ) -> CopyResult:
@@ -217,7 +227,8 @@ def copy_to_the_end(
         server: the secondary.
         mode: what the first round copies; further rounds resume.
         tables: copy only these tables, empty for all.
-        plan: a plan made a moment ago; it is used if nothing has changed on the secondary since then.
+        shown: the plan that a user saw. It is carried out if it is new and nothing has changed on the secondary since
+            then. Otherwise another plan is made, and each difference is logged.
         store: the records of the tables.
         stop: ends or pauses the copy.
         report: called with the progress.
@@ -226,53 +237,73 @@ def copy_to_the_end(
             afterwards.
 
     Raises:
+        PlanChanged: rows would be deleted that the shown plan keeps. Nothing was copied.
         TablesRefused: the secondary cannot make some tables. Nothing was copied, and the refusal is added to the
             reasons of quarantined tables.
 
     """
     while True:
         if mode is TransferMode.RESUME:
-            forget_dropped(settings, server, store, resync_tables, stop=stop, guard=guard)
+            give_up_dropped_tables(settings, server, store, resync_tables, stop=stop, guard=guard)
         with _noting_refusals(store):
-            if plan is None or not _is_still_valid(plan, store):
-                plan = make_plan(settings, server, mode, tables)
+            plan = _plan_to_run(settings, server, mode, tables, shown=shown, store=store)
             if resync_tables:
                 plan = replace(
-                    plan, tables=tuple(t for t in plan.tables if t.planned.name in resync_tables), joins=True
+                    plan, tables=tuple(t for t in plan.tables if t.planned.name in resync_tables), needs_catch_up=True
                 )
             result = carry_out(settings, server, plan, stop=stop, report=report, guard=guard)
         if not result.must_repeat or stop.is_set:
             return result
-        mode, tables, plan = TransferMode.RESUME, (), None
+        mode, tables, shown = TransferMode.RESUME, (), None
 
 
-def _is_still_valid(plan: CopyPlan, store: TableStore) -> bool:
-    from replica_cli.transfer.plan import still_holds  # noqa: PLC0415 - as above
+def _plan_to_run(
+    settings: Settings,
+    server: Server,
+    mode: TransferMode,
+    tables: tuple[TableName, ...],
+    *,
+    shown: ShownPlan | None,
+    store: TableLifecycle,
+) -> CopyPlan:
+    """Return the plan that was shown, or another one if it is not valid any more. Raises as `copy_to_the_end`."""
+    if shown is None:
+        return make_plan(settings, server, mode, tables)
+    from replica_cli.transfer.planning.plan import still_holds  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
 
-    return still_holds(plan, store.session)
+    if shown.is_new and still_holds(shown.plan, store.session):
+        return shown.plan
+    plan = make_plan(settings, server, mode, tables)
+    check_plan_changes(shown.plan, plan)
+    return plan
 
 
 def try_out(
-    settings: Settings, server: Server, tables: tuple[TableName, ...], store: TableStore, stop: StopToken
-) -> None:
+    settings: Settings, server: Server, tables: tuple[TableName, ...], shown: CopyPlan, *, store: TableLifecycle,
+    stop: StopToken,
+) -> None:  # fmt: skip
     """Check if the secondary can make tables as the primary has them; needs no lock.
 
     Otherwise the stream would quarantine the tables after a requested copy was refused.
 
     Raises:
+        PlanChanged: rows would be deleted that the shown plan keeps.
         TablesRefused: it cannot.
 
     """
-    from replica_cli.transfer.run import try_definitions  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
+    from replica_cli.transfer.scratch_tables import try_definitions  # noqa: PLC0415 - as above
 
     with _noting_refusals(store):
         plan = make_plan(settings, server, TransferMode.NEW, tables)
+        check_plan_changes(shown, plan)
         # The name must differ from the one that the stream's own copy uses.
         try_definitions(plan, server, settings.network, owner=f"{server.name}, asked", stop=stop)
 
 
 @contextmanager
-def _noting_refusals(store: TableStore) -> Iterator[None]:
+def _noting_refusals(store: TableLifecycle) -> Iterator[None]:
     """Add a refusal of the secondary to the records of the refused tables, and raise it."""
     try:
         yield
@@ -282,26 +313,23 @@ def _noting_refusals(store: TableStore) -> Iterator[None]:
         raise
 
 
-def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[TableName], reason: str) -> None:
+def ask_for_copies(settings: Settings, store: TableLifecycle, tables: Collection[TableName], reason: str) -> None:
     """Record that tables, and their families, must be copied again. All are recorded together.
 
     The process that holds the lock copies them next, also after a restart. A part of a family is never recorded alone.
     """
-    from replica_cli.transfer.cascade_groups import cascade_group  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.cascade_groups import cascade_group  # noqa: PLC0415 - as above
 
     with connect(settings.primary, settings.network) as primary:
         definitions = read_catalog(primary, selected_schemas(primary, settings.selection), tables)
     selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
-    # The reason why a table lacks rows stays until a copy has brought the rows.
-    before = {n: r.reason for n, r in store.load().items() if r.state is TableState.QUARANTINED}
-    names = sorted(cascade_group(tables, selected))
-    store.save(*(TableRecord(n, TableState.PENDING, reason=before.get(n) or reason) for n in names))
+    store.request_copies(sorted(cascade_group(tables, selected)), reason)
 
 
-def forget_dropped(
+def give_up_dropped_tables(
     settings: Settings,
     server: Server,
-    store: TableStore,
+    store: TableLifecycle,
     resync_tables: frozenset[TableName] = frozenset(),
     *,
     stop: StopToken,
@@ -309,10 +337,8 @@ def forget_dropped(
 ) -> None:
     """Give up the copies of tables that the primary has dropped.
 
-    Otherwise a table that was dropped during its copy would be waited for without end. The record gets the current
-    position as the start and the end of its copy: events before it are skipped, and after it there is no table. While a
-    stream runs, which skips all events of such a table, the table still has to catch up: it may be created again before
-    the stream reads its record.
+    Otherwise a table that was dropped during its copy would be waited for without end. While a stream runs, which skips
+    all events of such a table, the table still has to catch up.
 
     Args:
         settings: the settings of the process.
@@ -324,8 +350,8 @@ def forget_dropped(
 
     """
     from replica_cli.transfer.connections import Endpoints  # noqa: PLC0415 - as above
-    from replica_cli.transfer.making import drop_table  # noqa: PLC0415 - as above
-    from replica_cli.transfer.waiting import LockWaits  # noqa: PLC0415 - as above
+    from replica_cli.transfer.lock_waits import LockWaits  # noqa: PLC0415 - as above
+    from replica_cli.transfer.make_tables import drop_table  # noqa: PLC0415 - as above
 
     endpoints = Endpoints(settings.primary, server, settings.network, 0, guard.check, settings.apply.ddl_lock_wait)
     waits = LockWaits(endpoints, lambda: stop.is_set)
@@ -336,15 +362,14 @@ def forget_dropped(
         facts = read_facts(primary)
         for record in waiting:
             # The position is read first: a table that is created after the check below is created after this position.
-            position = visible_position(primary, facts)
+            position = visible_position(primary, facts, stop)
             if read_table(primary, record.name) is not None:
                 continue
             target = settings.selection.target(record.name)
             if target is not None:
                 secondary.execute("SET SESSION foreign_key_checks=0")
                 drop_table(secondary, record.name, target, waits)
-            state = TableState.JOINING if resync_tables else TableState.COPIED
-            store.save(replace(record, state=state, start=position, end=position))
+            store.drop_on_primary(record, position, must_catch_up=bool(resync_tables))
             log(
                 logger, logging.INFO, Tag.TRANSFER, "%s is gone from the primary", record.name,
                 instance=server.name, table=str(record.name),

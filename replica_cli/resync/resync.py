@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.joining import JoinLost
-from replica_cli.checkpoint.quarantine import quarantine
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.catchup_position import JoinLost
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import QuarantineCause
+from replica_cli.core.attempts import CHANGED_RECORD_SECONDS
 from replica_cli.core.errors import (
     ApplyRefused,
     Drift,
@@ -25,7 +26,7 @@ from replica_cli.core.errors import (
     ReplicaError,
     TableChangedInWindow,
 )
-from replica_cli.core.quarantine import with_failure, with_refusal
+from replica_cli.core.quarantine_texts import with_failure, with_refusal
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import NOT_STREAMED, UNFINISHED, TableState
@@ -46,7 +47,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.resync.catchup import TableCatchup
 from replica_cli.resync.copying import ask_for_copies, copy_to_the_end
 from replica_cli.resync.handoff import Handoff
-from replica_cli.retry import delay_after
+from replica_cli.retry import delay_after, reconnect_delay, repeating
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
@@ -55,9 +56,10 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.applier import Applier
     from replica_cli.checkpoint.lock import LockGuard
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.core.table import TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.runtime.status_publisher import StatusPublisher
@@ -148,7 +150,7 @@ class TableResync:
             if waited > _LEAVE_SECONDS and self._stop.is_set:
                 break
 
-    def try_hand_over(self, stream: Applier, tables: TableStore) -> bool:
+    def try_hand_over(self, stream: Applier, tables: TableLifecycle) -> bool:
         """Take tables over from their catch-up if it is close. Called by the stream between two batches.
 
         Args:
@@ -176,63 +178,54 @@ class TableResync:
         position = stream.position
         if not self._handoff.offer(position, _OFFER_SECONDS, self._stop):
             return False
-        self._take_over(tables, position)
-        return True
-
-    def _take_over(self, tables: TableStore, position: Position) -> None:
-        records = tables.load()
-        caught_up = [r for name in self._catching_up if (r := records.get(name)) and r.state is TableState.JOINING]
-        live: list[TableName] = []
-        for record in caught_up:
-            start = record.start if record.start and not position.at_least(record.start) else position
-            end = record.end if record.end and not start.at_least(record.end) else start
-            if position.at_least(end):
-                live.append(record.name)
-            else:
-                # The stream has still to reach the start of the copy, or the end of its replay window.
-                tables.save(replace(record, state=TableState.COPIED, start=start, end=end))
-        tables.forget(live, TableState.JOINING)
-        for name in (record.name for record in caught_up):
+        for name in tables.hand_over(self._catching_up, position):
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
                 schema=name.schema, table=name.table, position=position)  # fmt: skip
+        return True
 
     def _run(self) -> None:
-        while not self._end.is_set and self._error is None:
-            try:
-                self._copy_and_catch_up()
-            except Interrupted:
-                return
-            except ReplicaError as error:
-                self._handle(error)
-            except Exception as error:  # noqa: BLE001 - the outermost function of a thread: the stream raises it
-                self._error = Panic(f"{type(error).__name__} during a re-sync", error=error)
-                self._error.__cause__ = error
-            else:
-                self._has_ended.set()
-                return
-            finally:
-                self._handoff.withdraw()
+        try:
+            repeating(self._handle, self._end.wait)(self._attempt)
+        except Interrupted:
+            pass
+        except ReplicaError as error:
+            self._error = error
+        except Exception as error:  # noqa: BLE001 - the outermost function of a thread: the stream raises it
+            self._error = Panic(f"{type(error).__name__} during a re-sync", error=error)
+            self._error.__cause__ = error
+        else:
+            self._has_ended.set()
 
-    def _handle(self, error: ReplicaError) -> None:
-        """Do what an error needs before the next attempt, or leave the error to the stream."""
+    def _attempt(self) -> None:
+        try:
+            if not self._end.is_set:
+                self._copy_and_catch_up()
+        finally:
+            self._handoff.withdraw()
+
+    def _handle(self, error: Exception) -> float:
+        """Do what an error needs before the next attempt. Return the seconds to wait for it.
+
+        Raises:
+            Exception: the error that ends the re-sync, and that the stream raises.
+
+        """
         if isinstance(error, TableChangedInWindow):
-            self._request_copy(error.tables, error.message)
-        elif isinstance(error, PositionLost):
-            self._request_copy(self._catching_up, error.message)
-        elif isinstance(error, JoinLost):
+            return self._request_copy(error.tables, error.message)
+        if isinstance(error, PositionLost):
+            return self._request_copy(self._catching_up, error.message)
+        if isinstance(error, JoinLost):
             # A changed record is read again. If another process took over, the stream notices it too.
-            self._end.wait(1.0)
-        elif isinstance(error, PreparedTransactionOverlap):
+            return CHANGED_RECORD_SECONDS
+        if isinstance(error, PreparedTransactionOverlap):
             self._request_copy(self._catching_up, error.message)
-            self._error = self._error or error
         elif isinstance(error, ServerError) and isinstance(action := self._action_for(error), Reconnect):
             log(
                 logger, logging.WARNING, Tag.WARN, "the re-sync waits: %s", error.message,
                 instance=self._server.name,
             )  # fmt: skip
-            self._end.wait(max(1.0, delay_after(action.attempt, self._settings.retry)))
-        else:
-            self._error = error
+            return reconnect_delay(action.attempt, self._settings.retry)
+        raise error
 
     def _action_for(self, error: ReplicaError) -> Action:
         self._history = self._history.with_error(error, time.monotonic())
@@ -246,22 +239,22 @@ class TableResync:
 
     def _copy_and_catch_up(self) -> None:
         with connect(self._server, self._settings.network) as session:
-            store = TableStore(session, self._settings.state_schema, self._server.name)
+            store = TableLifecycle(session, self._settings.state_schema, self._server.name)
             if any(r.state in UNFINISHED for r in self._records(store)):
                 self._copy(store)
-            while not self._end.is_set:
-                group = _of_one_start(self._records(store))
-                if not group:
-                    return
-                try:
-                    self._catch_up(group)
-                except ApplyRefused as error:
-                    self._handle_failure(store, error)
+            repeating(partial(self._handle_failure, store), self._end.wait)(partial(self._catch_up_all, store))
 
-    def _records(self, store: TableStore) -> list[TableRecord]:
+    def _catch_up_all(self, store: TableLifecycle) -> None:
+        while not self._end.is_set:
+            group = _of_one_start(self._records(store))
+            if not group:
+                return
+            self._catch_up(group)
+
+    def _records(self, store: TableLifecycle) -> list[TableRecord]:
         return [r for r in store.load().values() if r.name in self._names and r.state in NOT_STREAMED]
 
-    def _copy(self, store: TableStore) -> None:
+    def _copy(self, store: TableLifecycle) -> None:
         try:
             result = copy_to_the_end(
                 self._settings, self._server, TransferMode.RESUME,
@@ -292,7 +285,7 @@ class TableResync:
         if self._must_stop_for_tables:
             raise error
 
-    def _publish(self, progress: TransferProgress) -> None:
+    def _publish(self, progress: CopyProgress) -> None:
         self._board.resyncing(progress)
 
     def _catch_up(self, group: Sequence[TableRecord]) -> None:
@@ -309,12 +302,18 @@ class TableResync:
         )
         self._catchup.run()
 
-    def _handle_failure(self, store: TableStore, error: ApplyRefused) -> None:
-        """Try a table again from its saved position. Quarantine it if it keeps failing."""
-        table = error.table
-        if table is None:
+    def _handle_failure(self, store: TableLifecycle, error: Exception) -> float:
+        """Do what the failure of a table needs before the next attempt. Return the seconds to wait for it.
+
+        The table is tried again from its saved position, and is quarantined if it keeps failing.
+
+        Raises:
+            Exception: the error, if it is not the failure of a table, or if the failure ends the stream.
+
+        """
+        if not isinstance(error, ApplyRefused) or error.table is None:
             raise error
-        action = self._action_for(error)
+        table, action = error.table, self._action_for(error)
         if not isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
             raise error
         log(
@@ -324,17 +323,18 @@ class TableResync:
         )  # fmt: skip
         match action:
             case CopyAgain():
-                self._request_copy((table,), error.message)
+                return self._request_copy((table,), error.message)
             case RetryTable():
-                self._end.wait(delay_after(action.count, self._settings.retry))
+                return delay_after(action.count, self._settings.retry)
             case Quarantine():
                 self._quarantine(store, [table], error.message)
+                return 0.0
             case Stop():
                 raise ApplyRefused(error.message, hint=error.hint)
 
     def _quarantine(
         self,
-        store: TableStore,
+        store: TableLifecycle,
         names: Sequence[TableName],
         failure: str,
         explained_by: Callable[[str, str], str] = lambda _, failure: failure,
@@ -349,43 +349,31 @@ class TableResync:
 
         """
         records = store.load()
-        by_name = {name: records.get(name, TableRecord(name, TableState.PENDING)) for name in names}
-        quarantine(
-            store,
-            [
-                TableRecord(
-                    n,
-                    TableState.QUARANTINED,
-                    start=r.start or self._asked_by.get(n),
-                    end=self._asked_by.get(n),
-                    reason=explained_by(r.reason, failure),
-                )
-                for n, r in by_name.items()
-            ],
-            instance=self._server.name,
-        )
+        causes = []
+        for name in names:
+            record, asked_by = records.get(name), self._asked_by.get(name)
+            reason, covered_to = (record.reason, record.covered_to) if record is not None else ("", None)
+            causes.append(QuarantineCause(name, explained_by(reason, failure), covered_to or asked_by, asked_by))
+        store.quarantine(causes)
 
-    def _request_copy(self, names: Sequence[TableName], reason: str) -> None:
-        """Request a new copy of tables, then wait before the next attempt."""
+    def _request_copy(self, names: Sequence[TableName], reason: str) -> float:
+        """Request a new copy of tables. Return the seconds to wait before it."""
         log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again: %s", ", ".join(map(str, names)), reason,
             instance=self._server.name)  # fmt: skip
-        try:
-            with connect(self._server, self._settings.network) as session:
-                self._guard.check(session)
-                store = TableStore(session, self._settings.state_schema, self._server.name)
-                ask_for_copies(self._settings, store, names, reason)
-        except ReplicaError as error:
-            self._error = error
+        with connect(self._server, self._settings.network) as session:
+            self._guard.check(session)
+            store = TableLifecycle(session, self._settings.state_schema, self._server.name)
+            ask_for_copies(self._settings, store, names, reason)
         # A table may be altered all the time, or the reason may not go away: wait longer each time.
         self._copies += 1
-        self._end.wait(delay_after(self._copies, self._settings.retry))
+        return delay_after(self._copies, self._settings.retry)
 
 
 def _of_one_start(records: Sequence[TableRecord]) -> list[TableRecord]:
     """Return the tables that wait for their catch-up from the earliest start position. They catch up together."""
-    joining = sorted((r for r in records if r.state is TableState.JOINING), key=_order)
-    return [r for r in joining if r.start == joining[0].start]
+    waiting = sorted((r for r in records if r.state is TableState.CATCHING_UP), key=_order)
+    return [r for r in waiting if r.covered_to == waiting[0].covered_to]
 
 
 def _order(record: TableRecord) -> tuple[int, int]:
-    return record.start.order if record.start else (-1, 0)
+    return record.covered_to.order if record.covered_to else (-1, 0)

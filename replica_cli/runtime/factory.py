@@ -36,12 +36,12 @@ from replica_cli.checkpoint.prepared import PreparedStore
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.collations import read_collations
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.history import may_replay
-from replica_cli.mysql.references import References
+from replica_cli.mysql.catalog.collations import read_collations
+from replica_cli.mysql.catalog.foreign_key_parents import References
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.versioned_tables import may_replay
 from replica_cli.reader.prepared_changes import PreparedChangesCodec
-from replica_cli.sqlbuilder.history import last_year
+from replica_cli.sqlbuilder.statements.system_versioning import last_year
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,12 +52,13 @@ if TYPE_CHECKING:
     from replica_cli.applier.time_zones import Ask
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
-    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def make_applier(
     decisions_class: type[DdlDecisions] = DdlDecisions,
     prefers_sql: bool = False,
     prefetch: Prefetch | None = None,
+    positions: CommitPosition | None = None,
 ) -> Applier:
     """Return an applier that goes on from the saved position.
 
@@ -106,6 +108,7 @@ def make_applier(
         decisions_class: decides about DDL statements.
         prefers_sql: use row images only for rows that SQL cannot write.
         prefetch: reads rows ahead; the caller stops it.
+        positions: what each commit advances, None for the position row of the stream.
 
     """
     selection = settings.selection
@@ -147,6 +150,7 @@ def make_applier(
         prepared=_prepared(settings, sessions, writer, primary_facts),
         definitions=definitions,
         stores=sessions.stores,
+        positions=positions or sessions.stores.positions,
         windows=windows,
         batching=settings.batching,
         retry=settings.retry,

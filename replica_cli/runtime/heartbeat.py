@@ -217,7 +217,7 @@ class Heartbeat:
     def _watch_locks(self, writer: int | None) -> None:
         if writer is None or self._board.waiting_seconds < _REPORT_BLOCK_SECONDS:
             self._has_logged_block = False
-            self._locks.rest()
+            self._locks.close_if_unused()
         else:
             self._locks.ask(writer)
 

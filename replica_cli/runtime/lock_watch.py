@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
-from replica_cli.mysql.blocking import what_blocks
+from replica_cli.mysql.lock_holders import what_blocks
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
@@ -36,10 +36,12 @@ class LockWatch:
     def ask(self, connection_id: int) -> None:
         """Start to ask what a connection waits for. Does nothing while the last question has no answer."""
         if not self._is_asking:
-            self._thread = threading.Thread(target=self._look, args=(connection_id,), name="locks", daemon=True)
+            self._thread = threading.Thread(
+                target=self._query_locks, args=(connection_id,), name="lock watch", daemon=True
+            )
             self._thread.start()
 
-    def rest(self) -> None:
+    def close_if_unused(self) -> None:
         """Close the session if no answer is expected."""
         if not self._is_asking:
             self._close()
@@ -57,7 +59,7 @@ class LockWatch:
     def _is_asking(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def _look(self, connection_id: int) -> None:
+    def _query_locks(self, connection_id: int) -> None:
         try:
             if self._session is None:
                 self._session = connect(self._server, self._network)

@@ -54,7 +54,7 @@ class PrimarySession:
     @property
     def session(self) -> Session:
         """Return the session. Opens a new one if there is none or if it was idle for too long. Raises ServerError."""
-        self.rest()
+        self.close_if_idle()
         self._used_at = time.monotonic()
         if self._session is None:
             network = self._settings.network
@@ -64,7 +64,7 @@ class PrimarySession:
 
     def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
         """Return the current definitions of those of the tables that exist. Raises ServerError."""
-        from replica_cli.mysql.catalog import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
+        from replica_cli.mysql.catalog.table_definitions import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
 
         return self.answer(lambda session: read_tables(session, names))
 
@@ -93,7 +93,7 @@ class PrimarySession:
                 raise
         return question(self.session)
 
-    def rest(self) -> None:
+    def close_if_idle(self) -> None:
         """Close the session if it was idle for too long."""
         if self._session is not None and time.monotonic() - self._used_at > self._idle_seconds:
             self.close()

@@ -14,7 +14,7 @@ from replica_cli.runtime.lag import Lag, PrimaryClock, with_lag
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
 
 # Rates are calculated over this time.
 _RATE_SECONDS = 5.0
@@ -115,7 +115,7 @@ class StatusPublisher:
         if grows:
             self._note_change()
 
-    def rest(self) -> None:
+    def forget_lag(self) -> None:
         """Record that no batch is being applied and that the lag is not known."""
         with self._lock:
             self._lag = Lag()
@@ -167,7 +167,7 @@ class StatusPublisher:
             transactions_per_second=(transactions_total - first[2]) / span,
         )
 
-    def copying(self, progress: TransferProgress) -> None:
+    def copying(self, progress: CopyProgress) -> None:
         """Take the progress of a copy for which the stream waits."""
         self.has_used_state = True  # a copy saves its position before it reports progress
         copied = self._copied_with(progress)
@@ -176,11 +176,11 @@ class StatusPublisher:
             position=progress.position or self.status.position,
         )  # fmt: skip
 
-    def resyncing(self, progress: TransferProgress) -> None:
+    def resyncing(self, progress: CopyProgress) -> None:
         """Take the progress of a copy that runs while the stream runs."""
         self.set(copied=self._copied_with(progress), transfer=progress)
 
-    def _copied_with(self, progress: TransferProgress) -> tuple[CopiedTable, ...]:
+    def _copied_with(self, progress: CopyProgress) -> tuple[CopiedTable, ...]:
         """Return the tables that were copied in the last minute, at most `LISTED_TABLES_LIMIT`.
 
         The heartbeat shows them to the command that requested the copy. The end of a table's copy is sent at once.

@@ -9,7 +9,9 @@ import time
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
+from replica_cli.core.settings import Retry
 from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.retry import retrying
 from replica_cli.sandbox.binaries import require_binary
 from replica_cli.sandbox.sandbox import Sandbox
 from replica_cli.sandbox.server import SandboxServer
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replica_cli.mysql.session import Session
+    from replica_cli.stop import StopToken
 
 _READY_SECONDS = 60.0
-_ATTEMPTS = 30
+# Each attempt waits for locks of the server.
+_RETRY = Retry(attempts=30, delay=0.0)
 
 # Customers, products, stock and countries are always complete, because the other tables refer to them.
 _FIXED_ROWS = 35_050
@@ -111,14 +115,19 @@ def load_about(session: Session, rows: int) -> int:
     return _FIXED_ROWS + sum(int(row[0]) for row in counted if row)
 
 
-def add_column(session: Session) -> str:
-    """Add a column to the shop's customers, as a release of an application would, and use it. Return the statement."""
+def add_column(session: Session, stop: StopToken) -> str:
+    """Add a column to the shop's customers, as a release of an application would, and use it. Return the statement.
+
+    Raises:
+        ServerError: the server refuses the column, or it is too busy.
+        Interrupted: `stop` was set.
+    """
     statement = f"ALTER TABLE `{SCHEMA}`.customer ADD COLUMN points INT UNSIGNED NOT NULL DEFAULT 0 AFTER credit"
     # A transaction of the writer and the ALTER can wait for each other, one for a row lock and one for the metadata
     # lock. No deadlock detection sees that. So an ALTER of a busy parent table waits only briefly and is then repeated.
     session.execute("SET SESSION lock_wait_timeout=2, innodb_lock_wait_timeout=2")
     for text in (statement, f"UPDATE `{SCHEMA}`.customer SET points = id MOD 1000 WHERE id <= 1000"):
-        _execute_with_retries(session, text)
+        retrying(_RETRY, stop, is_retryable=_is_repeatable)(session.execute, text)
     return statement
 
 
@@ -142,15 +151,8 @@ def env_text(primary: SandboxServer, secondaries: Sequence[SandboxServer], folde
     )
 
 
-def _execute_with_retries(session: Session, statement: str) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            session.execute(statement)
-        except ServerError as error:
-            if error.remedy is not Remedy.RETRY or attempt == _ATTEMPTS:
-                raise
-        else:
-            return
+def _is_repeatable(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and error.remedy is Remedy.RETRY
 
 
 def _thin_out(session: Session, share: float) -> None:

@@ -93,6 +93,7 @@ class ShopWriter:
                     session = session or connect(self._server, _NETWORK, database=self._schema)
                     self._write(session)
                 except ServerError as error:
+                    # The next round makes another transaction: nothing is tried again.
                     session = self._recover(error, session)
                 self._stop.wait(self._pause_seconds)
         except Exception as error:  # noqa: BLE001  the top of a thread: stop() raises it

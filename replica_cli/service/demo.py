@@ -16,7 +16,7 @@ from replica_cli.core.names import TableName
 from replica_cli.core.reports.demo import DemoReport, DemoTable
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.status import Phase
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sandbox.binaries import Flavour
 from replica_cli.sandbox.compare import compare
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.requests.demo import DemoRequest
     from replica_cli.core.settings import Settings
-    from replica_cli.core.status import TransferProgress, WorkerStatus
+    from replica_cli.core.status import CopyProgress, WorkerStatus
     from replica_cli.sandbox.compare import TableComparison
-    from replica_cli.supervisor.signals import Heard
+    from replica_cli.supervisor.signals import StopSignals
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 300.0
@@ -60,7 +60,7 @@ class _Watch:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._newest: dict[str, WorkerStatus] = {}
-        self._transfers: dict[str, TransferProgress] = {}
+        self._transfers: dict[str, CopyProgress] = {}
 
     def on_status(self, status: WorkerStatus) -> None:
         with self._lock:
@@ -80,7 +80,7 @@ class _Watch:
         with self._lock:
             return tuple(self._newest.values())
 
-    def transfers(self) -> tuple[TransferProgress, ...]:
+    def transfers(self) -> tuple[CopyProgress, ...]:
         with self._lock:
             return tuple(self._transfers.values())
 
@@ -123,11 +123,13 @@ class _Stream:
 class _Demo:
     """The steps of the demo, in the main thread: the servers end with the thread that started them."""
 
-    def __init__(self, request: DemoRequest, reporter: Reporter, sandbox: DemoSandbox, heard: Heard) -> None:
+    def __init__(
+        self, request: DemoRequest, reporter: Reporter, sandbox: DemoSandbox, stop_signals: StopSignals
+    ) -> None:
         self._request = request
         self._watch = _Watch(reporter)
         self._sandbox = sandbox
-        self._heard = heard
+        self._stop_signals = stop_signals
         self._env = sandbox.folder / ".env"
 
     def run(self) -> DemoReport:
@@ -182,7 +184,7 @@ class _Demo:
         self._note("both copies are made; streaming while the customers go on")
         self._pause(stream, self._request.seconds / 2)
         with primary.session() as session:
-            self._note(f"on the primary: {add_column(session)}")
+            self._note(f"on the primary: {add_column(session, self._stop_signals.token)}")
         self._pause(stream, self._request.seconds / 2)
         counts = writer.stop()
         self._note(
@@ -203,7 +205,7 @@ class _Demo:
     def _wait(self, stream: _Stream, is_so: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not is_so():
-            self._heard.token.wait(_POLL_SECONDS)
+            self._stop_signals.token.wait(_POLL_SECONDS)
             self._check_stop()
             if not stream.is_running:
                 stream.end()
@@ -252,8 +254,8 @@ class _Demo:
         self._watch.on_note("", message)
 
     def _check_stop(self) -> None:
-        if self._heard.token.is_set:
-            condition = Terminated if self._heard.signal == signal.SIGTERM else Interrupted
+        if self._stop_signals.token.is_set:
+            condition = Terminated if self._stop_signals.signal == signal.SIGTERM else Interrupted
             raise condition("the demo was stopped before its end")
 
 
@@ -268,5 +270,5 @@ def run_demo(request: DemoRequest, reporter: Reporter) -> DemoReport:
         ReplicaError: a step failed.
 
     """
-    with stopping_on_signals() as heard, DemoSandbox() as sandbox:
-        return _Demo(request, reporter, sandbox, heard).run()
+    with stopping_on_signals() as stop_signals, DemoSandbox() as sandbox:
+        return _Demo(request, reporter, sandbox, stop_signals).run()

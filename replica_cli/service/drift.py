@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from replica_cli.core.differences import DriftReport
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.drift.repair import Sources, repair_statements, tables_to_show
-from replica_cli.mysql.catalog import read_catalog, read_tables, replicated_schemas, show_create
+from replica_cli.mysql.catalog.table_definitions import read_catalog, read_tables, replicated_schemas, show_create
 from replica_cli.mysql.session import connect
 from replica_cli.service.ask_each import ask_each
-from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

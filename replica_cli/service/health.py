@@ -23,10 +23,10 @@ from replica_cli.health.distance import measure
 from replica_cli.health.movement import check_moving
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.preflight import check_primary, check_secondary
-from replica_cli.mysql.selected import look_at_selection
+from replica_cli.mysql.preflight.selection_check import look_at_selection
+from replica_cli.mysql.preflight.server_checks import check_primary, check_secondary
 from replica_cli.mysql.session import connect
-from replica_cli.runtime.judgement import judge
+from replica_cli.runtime.instance_view import read_instance
 from replica_cli.runtime.primary_session import PrimarySession
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from replica_cli.core.requests.health import HealthRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.selected import Selected
+    from replica_cli.mysql.preflight.selection_check import Selected
     from replica_cli.mysql.session import Session
 
 # A server that takes longer to answer a SHOW has a problem, and cron must not wait an hour.
@@ -73,7 +73,7 @@ def _check_primary(
         checks.extend(_checks((*findings, selected.finding), ""))
     except ReplicaError as error:
         primary.close()
-        return None, [_down(name, settings.primary, error, "")], None
+        return None, [_unreachable(name, settings.primary, error, "")], None
     return facts, checks, selected
 
 
@@ -101,29 +101,29 @@ def _check_secondary(
                 yield from _checks(findings, instance)
             yield from _state_checks(settings, session, instance, primary, max_lag_seconds)
     except ReplicaError as error:
-        yield _down(name, server, error, instance)
+        yield _unreachable(name, server, error, instance)
 
 
 def _state_checks(
     settings: Settings, session: Session, instance: str, primary: PrimarySession, max_lag_seconds: float
 ) -> Iterator[HealthCheck]:
     try:
-        judgement = judge(lambda: read_state(session, settings.state_schema, instance), primary, settings.network)
+        view = read_instance(lambda: read_state(session, settings.state_schema, instance), primary, settings.network)
     except ReplicaError as error:
         message = f"the state in `{settings.state_schema}` cannot be read: {error.message}"
         yield HealthCheck("state", HealthLevel.UNKNOWN, message, error.hint or "", instance=instance)
         return
-    state, primary_view = judgement.state, judgement.primary
-    distance = measure(primary_view, state, oldest=judgement.oldest, is_lost=judgement.is_lost)
+    state, primary_view = view.state, view.primary
+    distance = measure(primary_view, state, oldest=view.oldest, is_lost=view.is_lost)
     checks = [
-        check_position(primary_view, state, instance, error=judgement.error),
+        check_position(primary_view, state, instance, error=view.error),
         check_filters(state, settings.selection, instance),
         check_lag(distance, max_lag_seconds, instance, is_first_copy=state.is_first_copy) if state.saved else None,
         check_alive(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),
         check_transfer(state, instance),
-        None if judgement.is_lost else check_retention(primary_view, state, instance),
+        None if view.is_lost else check_retention(primary_view, state, instance),
     ]
     answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}
     checks.append(check_watch(state, instance, answered=answered))
@@ -135,6 +135,6 @@ def _checks(findings: Iterable[Finding], instance: str) -> Iterator[HealthCheck]
         yield HealthCheck(f.name, f.level, f.message, f.hint, f.value, f.unit, instance)
 
 
-def _down(name: str, server: Server, error: ReplicaError, instance: str) -> HealthCheck:
+def _unreachable(name: str, server: Server, error: ReplicaError, instance: str) -> HealthCheck:
     hint = error.hint or f"check that {server.host}:{server.port} is right and that the server is up"
     return HealthCheck(name, HealthLevel.CRITICAL, error.message, hint, instance=instance)

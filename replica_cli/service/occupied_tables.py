@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.names import TableName
 from replica_cli.core.selection import SYSTEM_SCHEMAS
-from replica_cli.mysql.holding import find_any
+from replica_cli.mysql.tables_with_rows import have_rows
 from replica_cli.sqlbuilder.identifiers import quote_table
 
 if TYPE_CHECKING:
@@ -25,6 +25,6 @@ def has_rows(session: Session, settings: Settings) -> bool:
         is_internal = name.schema.lower() in SYSTEM_SCHEMAS or name.schema == settings.state_schema
         if is_internal or not selection.is_target_schema(name.schema):
             continue
-        if find_any(session, [f"SELECT 1 FROM {quote_table(name)} LIMIT 1"]) == [True]:
+        if have_rows(session, [f"SELECT 1 FROM {quote_table(name)} LIMIT 1"]) == [True]:
             return True
     return False

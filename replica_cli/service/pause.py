@@ -31,8 +31,8 @@ def ask_to_pause(settings: Settings, secondaries: Sequence[Server], *, is_wanted
 
     A secondary that cannot be reached has a failure in its report; the others are asked nevertheless.
     """
-    with stopping_on_signals() as heard:
-        return tuple(_request(settings, server, heard.token, is_wanted=is_wanted) for server in secondaries)
+    with stopping_on_signals() as stop_signals:
+        return tuple(_request(settings, server, stop_signals.token, is_wanted=is_wanted) for server in secondaries)
 
 
 def _request(settings: Settings, server: Server, stop: StopToken, *, is_wanted: bool) -> PauseReport:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import ExitCode, ReplicaError
 from replica_cli.core.reports.failure import Failure, Unknown
 from replica_cli.core.reports.position import PositionReport, TableNote
-from replica_cli.core.status import ENDED, NOT_STREAMED, Phase, TableState
+from replica_cli.core.status import ENDED, NOT_STREAMED, Phase
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
-from replica_cli.runtime.judgement import Judgement, judge, look_at_primary
+from replica_cli.runtime.instance_view import InstanceView, read_instance, try_read_primary
 from replica_cli.runtime.primary_session import PrimarySession
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TableProgress
@@ -40,21 +40,21 @@ def _shown(settings: Settings, server: Server, primary: PrimarySession) -> Posit
     try:
         with connect(server, settings.network) as session:
             is_reachable = True
-            judgement = judge(
+            view = read_instance(
                 partial(read_state, session, settings.state_schema, server.name),
                 primary, settings.network,
             )  # fmt: skip
     except ReplicaError as error:
         is_reachable = is_reachable and not _is_lost_connection(error)
-        end = _end_of_log(look_at_primary(primary))
+        end = _end_of_log(try_read_primary(primary))
         return PositionReport(server.name, Unknown(Failure.of(error), is_reachable=is_reachable), primary=end)
-    return _report(server.name, judgement)
+    return _report(server.name, view)
 
 
-def _report(instance: str, judgement: Judgement) -> PositionReport:
-    state, primary = judgement.state, judgement.primary
+def _report(instance: str, view: InstanceView) -> PositionReport:
+    state, primary = view.state, view.primary
     saved, beat = state.saved, state.beat
-    distance = measure(primary, state, oldest=judgement.oldest, is_lost=judgement.is_lost)
+    distance = measure(primary, state, oldest=view.oldest, is_lost=view.is_lost)
     progress = {table.table: table for table in state.progress}
     phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
     # A process that was killed could not write its end: its last phase is over, and nothing more is known.
@@ -71,7 +71,7 @@ def _report(instance: str, judgement: Judgement) -> PositionReport:
         tables=tuple(_note(table, progress.get(str(table.name))) for table in state.tables),
         phase=phase,
         is_paused=beat is not None and (beat.is_pause_wanted or phase is Phase.PAUSED),
-        lost=Failure.of(judgement.error) if judgement.is_lost and judgement.error is not None else None,
+        lost=Failure.of(view.error) if view.is_lost and view.error is not None else None,
         is_copied=not state.is_first_copy,
         copy=state.copy,
         rows_uncommitted=state.rows_uncommitted,
@@ -80,8 +80,8 @@ def _report(instance: str, judgement: Judgement) -> PositionReport:
 
 
 def _note(table: TableRecord, progress: TableProgress | None) -> TableNote:
-    start = table.start if table.state is TableState.QUARANTINED else None
-    return TableNote(table.name, table.state, table.reason, start, progress if table.state in NOT_STREAMED else None)
+    shown = progress if table.state in NOT_STREAMED else None
+    return TableNote(table.name, table.state, table.reason, table.stopped_at, shown)
 
 
 def _end_of_log(primary: PrimaryView) -> Position | Unknown | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from replica_cli.checkpoint.beats import BeatStore
-    from replica_cli.core.status import CopiedTable, TransferProgress
+    from replica_cli.core.status import CopiedTable, CopyProgress
     from replica_cli.core.table import TableName
     from replica_cli.stop import StopToken
 
@@ -19,7 +19,7 @@ _HEARTBEAT_SECONDS = 5.0
 _POLL_SECONDS = 0.25
 
 
-class Told:
+class RequestedCopies:
     """Follows the copies of some tables. Make it before the copies are requested, because earlier copies do not count.
 
     The record of a table is deleted when the stream takes the table over, and the rows are counted nowhere else.
@@ -34,7 +34,7 @@ class Told:
         if beat is not None:
             self._before = frozenset(beat.copied)
 
-    def look(self) -> TransferProgress | None:
+    def read_progress(self) -> CopyProgress | None:
         """Return the progress of the tables, None while the stream copies none of them. Raises ServerError."""
         beat = self._beats.load()
         if beat is None:
@@ -58,7 +58,7 @@ class Told:
         deadline = time.monotonic() + _HEARTBEAT_SECONDS
         wanted = frozenset(map(str, names))
         while True:
-            self.look()
+            self.read_progress()
             if wanted <= self._rows.keys():
                 return sum(self._rows[name] for name in wanted)
             if time.monotonic() > deadline or stop.wait(_POLL_SECONDS):

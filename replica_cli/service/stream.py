@@ -50,18 +50,18 @@ def run_stream(
     with contextlib.ExitStack() as context:
         wakeup = context.enter_context(Wakeup())
         requests = SignalRequests(wakeup.wake)
-        heard = context.enter_context(stopping_on_signals(stop, also=requests.handlers))
-        context.enter_context(heard.token.waking(wakeup.wake))
+        stop_signals = context.enter_context(stopping_on_signals(stop, also=requests.handlers))
+        context.enter_context(stop_signals.token.waking(wakeup.wake))
         for worker in workers:
             reporter.on_status(WorkerStatus(worker.config.server.name))
             worker.start()
         try:
-            supervise(workers, heard, reporter, lambda: requests.answer(workers, reporter, reload), wakeup)
+            supervise(workers, stop_signals, reporter, lambda: requests.answer(workers, reporter, reload), wakeup)
         finally:
             for worker in workers:
                 worker.kill()
     reports = tuple(worker.report or report_of_dead_worker(worker) for worker in workers)
-    return StreamReport(reports, was_interrupted=heard.signal == signal.SIGINT and not request.until_caught_up)
+    return StreamReport(reports, was_interrupted=stop_signals.signal == signal.SIGINT and not request.until_caught_up)
 
 
 def _indexes(settings: Settings, request: StreamRequest) -> list[int]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock, work_of
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.core.attempts import WRITER_LOCK_SECONDS
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.transfer import CopyReport, TransferPlan, TransferReport
@@ -25,20 +26,19 @@ from replica_cli.core.wording import COPY_DONE, counted, short_reason
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
-from replica_cli.resync.copying import ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
+from replica_cli.resync.copying import ShownPlan, ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.heartbeat import Heartbeat
-from replica_cli.runtime.preflight import (
+from replica_cli.runtime.start_checks import (
     check_before_start,
     connect_both,
     find_before_start,
     log_warnings,
     warnings_of,
 )
-from replica_cli.runtime.sessions import LOCK_PATIENCE_SECONDS
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.service.ask_each import ask_each
-from replica_cli.service.requested_copies import Told
+from replica_cli.service.requested_copies import RequestedCopies
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ _STOPPING = "stopping: the rows that were read are written; `replica transfer --
 
 
 @dataclass(frozen=True, slots=True)
-class MadePlan:
+class PlannedTransfer:
     """The plan of a transfer to one secondary: what the command shows, and the copy that was planned.
 
     `copy` is None if planning failed. `findings` are those of both servers. `made_at` is a monotonic time in seconds.
@@ -78,7 +78,7 @@ class MadePlan:
         return self.copy is not None and time.monotonic() - self.made_at < _PLAN_VALID_SECONDS
 
 
-def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePlan, ...]:
+def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[PlannedTransfer, ...]:
     """Return what a transfer would do to each secondary. Writes nothing.
 
     A secondary for which no transfer can be planned has its failure in its plan. One such failure is PositionLost: the
@@ -86,7 +86,7 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePla
     """
     filters = settings.selection
 
-    def plan(server: Server) -> MadePlan:
+    def plan(server: Server) -> PlannedTransfer:
         with connect_both(settings, server) as (primary, secondary):
             findings = find_before_start(settings, primary, secondary)
             saved = read_state(secondary, settings.state_schema, server.name).saved
@@ -99,11 +99,11 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[MadePla
         )
         filter_warnings = (f"{change}: `replica position reset --accept-filters` accepts them",) if change else ()
         shown = _shown(copy_plan, request, (*warnings_of(findings), *filter_warnings))
-        return MadePlan(shown, copy_plan, findings, time.monotonic())
+        return PlannedTransfer(shown, copy_plan, findings, time.monotonic())
 
-    def failed(server: Server, failure: Failure) -> MadePlan:
+    def failed(server: Server, failure: Failure) -> PlannedTransfer:
         copying = settings.transfer
-        return MadePlan(
+        return PlannedTransfer(
             TransferPlan(server.name, request.mode, (), copying.workers, copying.chunk_rows, failure=failure)
         )
 
@@ -114,7 +114,7 @@ def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) 
     return TransferPlan(
         instance=plan.instance,
         mode=plan.mode,
-        tables=tuple(t.planned for t in plan.tables),
+        tables=plan.shown,
         workers=plan.settings.workers,
         chunk_rows=plan.settings.chunk_rows,
         # The check before the start and the plan may give the same warning.
@@ -124,7 +124,7 @@ def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) 
     )
 
 
-def run_transfer(settings: Settings, plans: tuple[MadePlan, ...], reporter: Reporter) -> TransferReport:
+def run_transfer(settings: Settings, plans: tuple[PlannedTransfer, ...], reporter: Reporter) -> TransferReport:
     """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on from there."""
     servers = {s.name: s for s in settings.secondaries}
     with (
@@ -133,7 +133,7 @@ def run_transfer(settings: Settings, plans: tuple[MadePlan, ...], reporter: Repo
         ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool,
     ):
         copies = pool.map(
-            lambda made: _copy(settings, servers[made.shown.instance], made, heard.token, reporter), plans
+            lambda planned: _copy(settings, servers[planned.shown.instance], planned, heard.token, reporter), plans
         )
         return TransferReport(tuple(_with_signal(copy, heard.signal) for copy in copies))
 
@@ -145,8 +145,10 @@ def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
     return replace(copy, failure=replace(failure, exit_code=ExitCode.TERMINATED))
 
 
-def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, reporter: Reporter) -> CopyReport:
-    started, plan = time.monotonic(), made.shown
+def _copy(
+    settings: Settings, server: Server, planned: PlannedTransfer, stop: StopToken, reporter: Reporter
+) -> CopyReport:
+    started, plan = time.monotonic(), planned.shown
     if plan.is_done:
         reporter.on_note(server.name, f"{COPY_DONE}: `replica stream` applies later changes")
         return CopyReport(server.name)
@@ -155,16 +157,16 @@ def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, r
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
             lock = _make_lock(session, settings, server)
-            if made.is_new:
-                log_warnings(made.findings, server)
+            if planned.is_new:
+                log_warnings(planned.findings, server)
             else:
                 check_before_start(settings, server)
             if not lock.try_acquire():
-                if plan.is_partial:
-                    return _request_from_stream(settings, server, plan, session, stop=stop, reporter=reporter)
+                if plan.is_partial and planned.copy is not None:
+                    return _request_from_stream(settings, server, planned.copy, session, stop=stop, reporter=reporter)
                 lock.acquire(0, stop=stop)
             former = FormerWriter.of(session)
-            copy = _copy_under(session, settings, server, made, stop=stop, board=board)
+            copy = _copy_under(session, settings, server, planned, stop=stop, board=board)
         while copy is None:
             former, copy = _resume(settings, server, plan, stop, board, former=former)
     except ReplicaError as error:
@@ -176,12 +178,18 @@ def _copy(settings: Settings, server: Server, made: MadePlan, stop: StopToken, r
 
 
 def _copy_under(
-    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher
+    session: Session,
+    settings: Settings,
+    server: Server,
+    planned: PlannedTransfer,
+    *,
+    stop: StopToken,
+    board: StatusPublisher,
 ) -> CopyReport | None:
     """Copy while a session holds the writer's lock. Return None if the lock was lost meanwhile."""
     guard = LockGuard(settings.state_schema, server.name, session.connection_id)
     try:
-        return _copy_with_heartbeat(session, settings, server, made, stop=stop, board=board, guard=guard)
+        return _copy_with_heartbeat(session, settings, server, planned, stop=stop, board=board, guard=guard)
     except LockLost as error:
         log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=server.name)
         return None
@@ -202,11 +210,11 @@ def _resume(
     former: FormerWriter,
 ) -> tuple[FormerWriter, CopyReport | None]:
     """Take the writer's lock again and copy what is unfinished. Raises Fenced if another process has taken over."""
-    rest = MadePlan(replace(plan, mode=TransferMode.RESUME, is_partial=False))
+    rest = PlannedTransfer(replace(plan, mode=TransferMode.RESUME, is_partial=False))
     with connect(server, settings.network) as session:
         lock = _make_lock(session, settings, server)
         try:
-            lock.acquire(LOCK_PATIENCE_SECONDS, former=former, stop=stop)
+            lock.acquire(WRITER_LOCK_SECONDS, former=former, stop=stop)
         except LockHeld as error:
             raise Fenced(
                 f"{error.message}: it took over while this process was frozen or cut off",
@@ -216,8 +224,8 @@ def _resume(
 
 
 def _copy_with_heartbeat(
-    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher,
-    guard: LockGuard,
+    session: Session, settings: Settings, server: Server, planned: PlannedTransfer, *, stop: StopToken,
+    board: StatusPublisher, guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
     """Copy as the instance's writer, with a heartbeat for `replica health`, a standby and `replica pause`."""
     own_stop = stop.branch()
@@ -228,7 +236,7 @@ def _copy_with_heartbeat(
     own_stop.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
     with Heartbeat(settings, server, board, own_stop):
         try:
-            copy = _copy_as_writer(session, settings, server, made, stop=own_stop, board=board, guard=guard)
+            copy = _copy_as_writer(session, settings, server, planned, stop=own_stop, board=board, guard=guard)
             message = copy.failure.message if copy.failure else ""
             phase = _ending(copy.failure)
         finally:
@@ -243,14 +251,15 @@ def _ending(failure: Failure | None) -> Phase:
 
 
 def _copy_as_writer(
-    session: Session, settings: Settings, server: Server, made: MadePlan, *, stop: StopToken, board: StatusPublisher,
-    guard: LockGuard,
+    session: Session, settings: Settings, server: Server, planned: PlannedTransfer, *, stop: StopToken,
+    board: StatusPublisher, guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
-    plan = made.shown
+    plan = planned.shown
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
+    shown = ShownPlan(planned.copy, planned.is_new) if planned.copy is not None else None
     result = copy_to_the_end(
-        settings, server, plan.mode, tables=names, plan=made.copy if made.is_new else None,
-        store=TableStore(session, settings.state_schema, server.name), stop=stop, report=board.copying, guard=guard,
+        settings, server, plan.mode, tables=names, shown=shown,
+        store=TableLifecycle(session, settings.state_schema, server.name), stop=stop, report=board.copying, guard=guard,
     )  # fmt: skip
     failure = None
     if not result.is_complete:
@@ -270,14 +279,15 @@ def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaE
 
 
 def _request_from_stream(
-    settings: Settings, server: Server, plan: TransferPlan, session: Session, *, stop: StopToken, reporter: Reporter
+    settings: Settings, server: Server, copy: CopyPlan, session: Session, *, stop: StopToken, reporter: Reporter
 ) -> CopyReport:
     """Let the running stream copy the tables: only the stream writes, and it knows the position to go on from."""
     started = time.monotonic()
-    store = TableStore(session, settings.state_schema, server.name)
-    names = frozenset(t.name for t in plan.tables)
-    try_out(settings, server, tuple(t.name for t in plan.tables), store, stop)
-    requested = Told(BeatStore(session, settings.state_schema, server.name), names)
+    store = TableLifecycle(session, settings.state_schema, server.name)
+    tables = tuple(t.name for t in copy.shown)
+    names = frozenset(tables)
+    try_out(settings, server, tables, copy, store=store, stop=stop)
+    requested = RequestedCopies(BeatStore(session, settings.state_schema, server.name), names)
     ask_for_copies(settings, store, names, "asked for by `transfer --table`")
     lock = WriterLock(session, settings.state_schema, server.name)
     held_at = time.monotonic()
@@ -290,7 +300,7 @@ def _request_from_stream(
             raise Interrupted(
                 f"{server.name}: the stream goes on copying", hint="`replica position show` shows when it is done"
             )
-        progress = requested.look()
+        progress = requested.read_progress()
         if progress is not None:
             reporter.on_status(WorkerStatus(server.name, Phase.TRANSFERRING, transfer=progress))
         # The stream releases the lock for a moment when it changes from streaming to copying.
@@ -298,7 +308,7 @@ def _request_from_stream(
             held_at = time.monotonic()
         elif time.monotonic() - held_at > _PATIENCE_SECONDS:
             # Only a stream can let tables catch up that were copied while it ran.
-            command = "stream" if all(r.state is TableState.JOINING for r in waiting) else "transfer --resume"
+            command = "stream" if all(r.state is TableState.CATCHING_UP for r in waiting) else "transfer --resume"
             raise LockHeld(
                 f"{server.name}: the stream ended before the copy was done", hint=f"`replica {command}` goes on with it"
             )

@@ -18,38 +18,38 @@ _POLL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
-class Heard:
+class StopSignals:
     """The token that signals set, and the first of these signals, None if there was none."""
 
     token: StopToken
     signal: int | None = None
 
 
-def draining_text(heard: Heard, seconds: float) -> str:
+def draining_text(stop_signals: StopSignals, seconds: float) -> str:
     """Return the text about a stop that waits for batches, and about the second signal, which stops at once.
 
     Args:
-        heard: the signal that came.
+        stop_signals: the signal that came.
         seconds: how long the stop waits.
 
     """
     again = {int(signal.SIGINT): "Ctrl-C again", int(signal.SIGTERM): "a second SIGTERM"}
-    second = f" ({again[heard.signal]}: at once)" if heard.signal in again else ""
+    second = f" ({again[stop_signals.signal]}: at once)" if stop_signals.signal in again else ""
     return f"stopping: what was read is applied and committed within {seconds:.0f} s, or rolled back{second}"
 
 
 @contextlib.contextmanager
-def calling_at_stop(heard: Heard, callback: Callable[[], None]) -> Iterator[None]:
+def calling_at_stop(stop_signals: StopSignals, callback: Callable[[], None]) -> Iterator[None]:
     """Call `callback` once, from a thread, if a stop comes while the context lasts."""
     is_over = threading.Event()
 
     def wait() -> None:
         while not is_over.is_set():
-            if heard.token.wait(_POLL_SECONDS):
+            if stop_signals.token.wait(_POLL_SECONDS):
                 callback()
                 return
 
-    thread = threading.Thread(target=wait, name="stop", daemon=True)
+    thread = threading.Thread(target=wait, name="stop callback", daemon=True)
     thread.start()
     try:
         yield
@@ -61,7 +61,7 @@ def calling_at_stop(heard: Heard, callback: Callable[[], None]) -> Iterator[None
 @contextlib.contextmanager
 def stopping_on_signals(
     token: StopToken | None = None, *, also: Mapping[int, Callable[[], None]] | None = None
-) -> Iterator[Heard]:
+) -> Iterator[StopSignals]:
     """Let SIGINT and SIGTERM set a token while the context lasts. Afterwards the former handlers are set again.
 
     Outside the main thread no signal handler can be set: then only the token itself can stop.
@@ -71,9 +71,9 @@ def stopping_on_signals(
         also: more signals and the functions that they call. Such a function may only set a flag.
 
     """
-    heard = Heard(token or StopToken())
+    stop_signals = StopSignals(token or StopToken())
     if threading.current_thread() is not threading.main_thread():
-        yield heard
+        yield stop_signals
         return
     others = also or {}
 
@@ -81,12 +81,12 @@ def stopping_on_signals(
         if number in others:
             others[number]()
             return
-        heard.signal = heard.signal or number
-        heard.token.request()
+        stop_signals.signal = stop_signals.signal or number
+        stop_signals.token.request()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, *others)}
     try:
-        yield heard
+        yield stop_signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

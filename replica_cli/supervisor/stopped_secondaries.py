@@ -23,7 +23,7 @@ _LONGEST_SECONDS = 600.0
 
 
 @dataclass(slots=True)
-class _Fall:
+class _StoppedStream:
     """When a stream ended, and when it is logged next: times of the clock and an interval, in seconds."""
 
     since: float
@@ -39,7 +39,7 @@ class StoppedSecondaries:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._stopped: dict[str, _Fall] = {}
+        self._stopped: dict[str, _StoppedStream] = {}
 
     @property
     def next_at(self) -> float | None:
@@ -56,7 +56,7 @@ class StoppedSecondaries:
             fate = "another process writes to it" if is_elsewhere else "it is not replicated any more"
             stopped = self._stopped.get(report.instance)
             if stopped is None:
-                self._stopped[report.instance] = _Fall(now, now + _FIRST_SECONDS)
+                self._stopped[report.instance] = _StoppedStream(now, now + _FIRST_SECONDS)
                 _log(report, f"its stream has ended here, {fate}")
             elif now >= stopped.next_at:
                 stopped.interval = min(2 * stopped.interval, _LONGEST_SECONDS)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.reporter import Reporter
     from replica_cli.stop import StopToken
-    from replica_cli.supervisor.signals import Heard
+    from replica_cli.supervisor.signals import StopSignals
     from replica_cli.supervisor.worker_handle import WorkerHandle
     from replica_cli.worker.wakeup import Wakeup
 
@@ -38,26 +38,31 @@ _SLACK_SECONDS = 0.01
 
 
 def supervise(
-    workers: Sequence[WorkerHandle], heard: Heard, reporter: Reporter, answer: Callable[[], None], wakeup: Wakeup
+    workers: Sequence[WorkerHandle],
+    stop_signals: StopSignals,
+    reporter: Reporter,
+    answer: Callable[[], None],
+    wakeup: Wakeup,
 ) -> None:
     """Run the workers until each has reported its end; after a stop no longer than `_KILL_SECONDS`.
 
     Args:
         workers: one handle for each secondary, already started. Each has its `report` at the end.
-        heard: the stop token of the command, and the signal that set it.
+        stop_signals: the stop token of the command, and the signal that set it.
         reporter: receives each status that a worker sends.
         answer: answers the requests that came by signals since its last call; called in each turn.
         wakeup: ends the wait for messages when a signal arrives.
 
     """
-    stop = heard.token
+    stop = stop_signals.token
     stopping_since: float | None = None
     has_aborted = False
     stopped = StoppedSecondaries()
     while any(worker.report is None for worker in workers):
         if stop.is_set and stopping_since is None:
             stopping_since = time.monotonic()
-            reporter.on_stopping(draining_text(heard, _ABORT_SECONDS))
+            reporter.on_stopping(draining_text(stop_signals, _ABORT_SECONDS))
+            _give_restarts_up(workers)
             _send_all(workers, STOP)
         if stopping_since is not None and not has_aborted and (stop.must_abort or _is_late(stopping_since)):
             has_aborted = True
@@ -76,9 +81,17 @@ def supervise(
         stopped.log_due(worker.report for worker in workers if worker.report is not None)
 
 
+def _give_restarts_up(workers: Sequence[WorkerHandle]) -> None:
+    """Report the workers that wait for their restart when a stop comes as stopped: there is nothing to drain."""
+    for worker in workers:
+        if worker.report is None and worker.pipe is None:
+            worker.report = _stopped(worker)
+
+
 def _start_if_due(worker: WorkerHandle, stop: StopToken) -> None:
     if worker.report is None and worker.pipe is None:
         if stop.is_set:
+            # It died after the stop, instead of draining.
             worker.report = report_of_dead_worker(worker)
         elif time.monotonic() >= worker.start_at:
             worker.start()
@@ -136,6 +149,11 @@ def _rolled_back(worker: WorkerHandle) -> WorkerReport:
         logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
         instance=status.instance, position=status.position,
     )  # fmt: skip
+    return _stopped(worker)
+
+
+def _stopped(worker: WorkerHandle) -> WorkerReport:
+    status = worker.status
     return WorkerReport(
         status.instance, Phase.STOPPED, status.position, status.rows_total, status.transactions_total,
         status.skipped_rows, status.reconnects, status.quarantined,

@@ -9,10 +9,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.attempts import QUIET_SECONDS, RESTART_LIMIT_SECONDS, RESTART_SECONDS
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.supervisor.spawning import spawn
-from replica_cli.worker.messages import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
 
 
@@ -88,7 +87,7 @@ class WorkerHandle:
         now = time.monotonic()
         # A death each week is not a loop.
         self.deaths = 1 if now - self._started_at > QUIET_SECONDS else self.deaths + 1
-        seconds = min(_RESTART_SECONDS * self.deaths, 30.0)
+        seconds = min(RESTART_SECONDS * self.deaths, RESTART_LIMIT_SECONDS)
         self.start_at, self._death = now + seconds, death
         message = f"the worker process died ({self._death}), it starts again in {seconds:.0f} s"
         log(

@@ -102,6 +102,10 @@ class Endpoints:
         return session
 
 
+def allow_writing(session: Session) -> None:
+    """Do nothing: the guard for callers that know that no other process writes."""
+
+
 def packet_limit(*max_allowed_packets: int) -> int:
     """Return how long a VALUES list may be, in bytes, if these are the servers' `max_allowed_packet` values."""
     smallest = min(max_allowed_packets)

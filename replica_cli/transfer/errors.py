@@ -57,6 +57,25 @@ class TablesRefused(ApplyRefused):
         self.reasons = reasons
 
 
+class PlanChanged(ApplyRefused):
+    """Rows of tables would be deleted although the plan that was shown did not say that.
+
+    `tables` would be replaced. `requested` are the tables that the user named, empty for a copy that replaces all.
+    """
+
+    code = "plan_changed"
+
+    def __init__(self, instance: str, tables: Sequence[TableName], requested: Sequence[TableName]) -> None:
+        names = ", ".join(map(str, tables))
+        command = f"transfer {table_options(requested)}" if requested else "transfer --restart"
+        super().__init__(
+            f"{instance}: the plan has changed since it was shown: the rows of these tables would be deleted, and the "
+            f"plan did not say that: {names}",
+            hint=f"nothing was changed; `replica {command}` shows the plan as it is now",
+        )
+        self.tables = tuple(tables)
+
+
 class CopyIncomplete(ApplyRefused):
     """Tables failed while they were copied. `failed` has the message of each table, by its name as text."""
 

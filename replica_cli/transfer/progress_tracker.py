@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import logging
+import os
 import threading
 import time
 from collections import deque
@@ -14,21 +17,23 @@ from typing import TYPE_CHECKING, Any
 from replica_cli.core.status import (
     LISTED_TABLES_LIMIT,
     CopiedTable,
+    CopyProgress,
     CopyStatus,
     CopyStep,
     TableProgress,
     TableState,
-    TransferProgress,
 )
-from replica_cli.transfer.progress_file import ProgressFile
+from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from replica_cli.core.position import Position
     from replica_cli.stop import StopToken
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
+
+logger = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 0.1
 _TICK_SECONDS = 1.0
@@ -44,9 +49,7 @@ class ProgressTracker:
     long, and no worker waits for it.
     """
 
-    def __init__(
-        self, plan: CopyPlan, *, report: Callable[[TransferProgress], None] | None, folder: Path | None
-    ) -> None:
+    def __init__(self, plan: CopyPlan, *, report: Callable[[CopyProgress], None] | None, folder: Path | None) -> None:
         self._lock = threading.Lock()
         self._instance = plan.instance
         self._tables = {
@@ -191,7 +194,7 @@ class ProgressTracker:
             self._file.write(tables, schema)
         return began + min((time.monotonic() - began) * _FILE_SHARE, _FILE_SECONDS)
 
-    def _snapshot(self, now: float) -> TransferProgress:
+    def _snapshot(self, now: float) -> CopyProgress:
         elapsed = now - self._started
         rate = self._copied / elapsed if elapsed > 0 else 0.0
         shown = (
@@ -201,9 +204,50 @@ class ProgressTracker:
         )
         tables = tuple(t if t.is_counted else replace(t, step_seconds=now - self._since(t, now)) for t in shown)
         totals = replace(self._totals, rows_per_second=rate, steps=tuple(t for t in tables if not t.is_counted))
-        return TransferProgress(
+        return CopyProgress(
             self._instance, tables, elapsed, rate, self._errors, self.position, totals, tuple(self._ended)
         )
 
     def _since(self, table: TableProgress, now: float) -> float:
         return (self._waits_at if table.waits_for else self._steps_at).get(table.table, now)
+
+
+class ProgressFile:
+    """The progress file of one instance.
+
+    If its folder is full, read-only or missing, that is logged once and the copy goes on.
+    """
+
+    def __init__(self, folder: Path, instance: str) -> None:
+        self._file = folder / f"transfer_progress_{instance}.json"
+        self._instance = instance
+        self._has_warned = False
+
+    def write(self, tables: Mapping[str, TableProgress], current_schema: str) -> None:
+        """Write the progress of the tables, by their names. An error of the file system is only logged."""
+        schemas: dict[str, bool] = {}
+        for name, table in tables.items():
+            schema = name.partition(".")[0]
+            schemas[schema] = schemas.get(schema, True) and table.state is TableState.COPIED
+        document = {
+            "DatabasesProcessed": [schema for schema, is_done in schemas.items() if is_done],
+            "CurrentDatabase": current_schema,
+            "TablesProcessed": {name: table.rows_copied for name, table in tables.items()},
+            "LastCheckpoint": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        # The file is written under another name and then renamed: a reader never sees half of it. Other users may not
+        # read it.
+        fresh = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        try:
+            fresh.touch(mode=0o600)
+            fresh.write_text(json.dumps(document, indent=2), encoding="utf-8")
+            fresh.replace(self._file)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            if not self._has_warned:
+                self._has_warned = True
+                log(
+                    logger, logging.WARNING, Tag.WARN, "%s cannot be written (%s): the copy goes on without it",
+                    self._file, error.strerror or type(error).__name__, instance=self._instance,
+                )  # fmt: skip

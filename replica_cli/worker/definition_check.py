@@ -16,9 +16,9 @@ from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift, Lock
 from replica_cli.core.status import TableState
 from replica_cli.drift.comparison import compare_catalogs
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import end_of_log
-from replica_cli.mysql.catalog import read_tables
-from replica_cli.sqlbuilder.definition_crossing import Crossing
+from replica_cli.mysql.binlog.log_state import end_of_log
+from replica_cli.mysql.catalog.table_definitions import read_tables
+from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 if TYPE_CHECKING:
     from replica_cli.applier.altered import AlteredTables
@@ -45,7 +45,7 @@ _COUNTED_ACROSS_FLAVOURS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Comparison:
     """The result of one comparison: two definitions that differ, and the end of the primary's log after they were read.
 
     A definition is None if the table does not exist.
@@ -86,7 +86,7 @@ class DefinitionCheck:
         altered.restore(store.load())
         crossing = Crossing(primary_facts.is_mariadb, catalog.is_mariadb)
         self._crossing = crossing if crossing.is_needed else None
-        self._seen: dict[TableName, _Seen] = {}
+        self._seen: dict[TableName, _Comparison] = {}
         self._compared_at = 0.0
 
     @property
@@ -169,7 +169,7 @@ class DefinitionCheck:
         waiting = [self._seen.get(name) for name in self._altered.before]
         return any(seen is None or position.at_least(seen.end) for seen in waiting)
 
-    def _differing(self) -> dict[TableName, tuple[_Seen, str]]:
+    def _differing(self) -> dict[TableName, tuple[_Comparison, str]]:
         primary_tables = self._primary.read(list(self._altered.before))
         # The statements that made these definitions are before this position.
         end = end_of_log(self._primary.session, self._facts)
@@ -184,7 +184,7 @@ class DefinitionCheck:
             )
             # A table that only one server has: a statement that is not applied yet may drop, rename or create it.
             if difference or (primary is None) != (secondary is None):
-                differing[name] = (_Seen(primary, secondary, end), difference)
+                differing[name] = (_Comparison(primary, secondary, end), difference)
                 continue
             self._altered.forget(name)
             self._seen.pop(name, None)

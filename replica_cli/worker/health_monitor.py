@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.schema import state_tables
+from replica_cli.core.attempts import QUIET_SECONDS
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
@@ -18,7 +19,6 @@ from replica_cli.core.wording import copy_text, duration, phase_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
-from replica_cli.worker.messages import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import WorkerStatus
-    from replica_cli.health.columns import ColumnWatch
+    from replica_cli.health.column_watch import ColumnWatch
     from replica_cli.health.primary import PrimaryView
     from replica_cli.health.secondary import InstanceState
     from replica_cli.mysql.session import Session
-    from replica_cli.runtime.judgement import Judgement
+    from replica_cli.runtime.instance_view import InstanceView
     from replica_cli.runtime.primary_session import PrimarySession
     from replica_cli.runtime.status_publisher import StatusPublisher
 
@@ -98,7 +98,7 @@ class HealthMonitor:
         try:
             self._watch()
         finally:
-            self._drop()
+            self._close_sessions()
 
     def _watch(self) -> None:
         started_at = time.monotonic()
@@ -106,7 +106,7 @@ class HealthMonitor:
         while not self._end.wait(seconds):
             if time.monotonic() - started_at > QUIET_SECONDS:
                 self._board.set(deaths=0, death="")
-            checks = [check for check in self._look() if check is not None]
+            checks = [check for check in self._run_checks() if check is not None]
             self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in checks))
             # `replica health` repeats these results. It must stop reporting an unreachable server soon after the server
             # is back.
@@ -116,48 +116,48 @@ class HealthMonitor:
                 logged_at = time.monotonic()
                 self._log_checks(checks)
 
-    def _look(self) -> Iterator[HealthCheck | None]:
+    def _run_checks(self) -> Iterator[HealthCheck | None]:
         # Imported at the first check, half a minute after the start: a stream that ends before does not load these
         # modules.
         from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
 
         instance = self._server.name
         try:
-            judgement = self._judge_on_open_sessions()
+            view = self._read_on_open_sessions()
         except ReplicaError as error:
             yield HealthCheck("secondary-connection", HealthLevel.CRITICAL, error.message, instance=instance)
             return
-        state, primary = judgement.state, judgement.primary
+        state, primary = view.state, view.primary
         self._seen = state.saved.position if state.saved else None
         if primary.facts is None:
             yield HealthCheck("primary-connection", HealthLevel.CRITICAL, str(primary.error), instance=instance)
         if state.saved is not None:
-            yield check_position(primary, state, instance, error=judgement.error)
+            yield check_position(primary, state, instance, error=view.error)
             yield check_retention(primary, state, instance)
         yield check_quarantine(state, instance)
-        if judgement.is_lost:
+        if view.is_lost:
             self._doubt()
         if primary.facts is not None:
             yield self._look_at_columns(state)
 
-    def _judge_on_open_sessions(self) -> Judgement:
+    def _read_on_open_sessions(self) -> InstanceView:
         """Judge the instance on the sessions of the last check, or on new ones if one of them was lost since then."""
         if self._has_new_settings:
             self._has_new_settings = False
-            self._drop()
+            self._close_sessions()
         if self._secondary is not None:
             with contextlib.suppress(ReplicaError):
-                return self._judge()
-            self._drop()
+                return self._read_view()
+            self._close_sessions()
         try:
-            return self._judge()
+            return self._read_view()
         except ReplicaError:
-            self._drop()
+            self._close_sessions()
             raise
 
-    def _judge(self) -> Judgement:
+    def _read_view(self) -> InstanceView:
         from replica_cli.health.secondary import read_state  # noqa: PLC0415 - as above
-        from replica_cli.runtime.judgement import judge  # noqa: PLC0415 - as above
+        from replica_cli.runtime.instance_view import read_instance  # noqa: PLC0415 - as above
         from replica_cli.runtime.primary_session import PrimarySession, read_clock  # noqa: PLC0415 - as above
 
         seconds = min(self._settings.network.query_timeout, _ANSWER_SECONDS)
@@ -171,13 +171,13 @@ class HealthMonitor:
             read_state, secondary, self._settings.state_schema, self._server.name,
             existing=state_tables() if is_known else None,
         )  # fmt: skip
-        judgement = judge(read, self._primary, network, is_thorough=self._is_doubtful)
-        if judgement.primary.facts is not None:
+        view = read_instance(read, self._primary, network, is_thorough=self._is_doubtful)
+        if view.primary.facts is not None:
             # The clock is read at each check: two clocks do not run equally fast.
             self._primary.answer(partial(read_clock, self._board.clock))
-        return judgement
+        return view
 
-    def _drop(self) -> None:
+    def _close_sessions(self) -> None:
         for session in (self._secondary, self._primary):
             if session is not None:
                 session.close()
@@ -195,7 +195,7 @@ class HealthMonitor:
         return saved == self._seen and saved.gtid != primary.position.gtid
 
     def _look_at_columns(self, state: InstanceState) -> HealthCheck | None:
-        from replica_cli.health.columns import ColumnWatch  # noqa: PLC0415 - as above
+        from replica_cli.health.column_watch import ColumnWatch  # noqa: PLC0415 - as above
 
         settings = self._settings
         if self._columns is None:
@@ -209,7 +209,7 @@ class HealthMonitor:
             position = self._board.status.position
             return self._columns.check(self._primary.session, self._secondary, position, left_out=left_out)
         except ReplicaError:
-            self._drop()
+            self._close_sessions()
             return None  # another check reports a server that cannot be reached
 
     def _log_checks(self, checks: list[HealthCheck]) -> None:

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
 
 STOP, ABORT = "stop", "abort"
-# If a process lived longer than this, its death is not counted as one of several in a row.
-QUIET_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, log
 
 if TYPE_CHECKING:
-    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.runtime.status_publisher import StatusPublisher
     from replica_cli.stop import StopToken
 
@@ -36,7 +36,7 @@ def _wait_for_resume(sessions: SecondarySessions, board: StatusPublisher, stop: 
     instance = board.status.instance
     log(logger, logging.INFO, Tag.INFO, "paused; `replica resume` goes on",
         instance=instance, position=board.status.position)  # fmt: skip
-    board.rest()
+    board.forget_lag()
     board.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
     checked_at = time.monotonic()
     while stop.is_paused:

@@ -7,27 +7,30 @@ seconds later, if it still runs.
 
 from __future__ import annotations
 
-from replica_cli.health import checks, columns, secondary
-from replica_cli.mysql import catalog
+from replica_cli.health import checks, column_watch, secondary
+from replica_cli.mysql.catalog import table_definitions
 from replica_cli.reader import dump
 from replica_cli.resync import resync
-from replica_cli.runtime import factory, judgement, primary_session
-from replica_cli.transfer import cascade_groups, connections, making, plan, run, waiting
+from replica_cli.runtime import factory, instance_view, primary_session
+from replica_cli.transfer import connections, lock_waits, make_tables, run, scratch_tables
+from replica_cli.transfer.planning import cascade_groups, plan, plan_changes
 
 __all__ = [
     "cascade_groups",
-    "catalog",
     "checks",
-    "columns",
+    "column_watch",
     "connections",
     "dump",
     "factory",
-    "judgement",
-    "making",
+    "instance_view",
+    "lock_waits",
+    "make_tables",
     "plan",
+    "plan_changes",
     "primary_session",
     "resync",
     "run",
+    "scratch_tables",
     "secondary",
-    "waiting",
+    "table_definitions",
 ]

@@ -16,17 +16,16 @@ from replica_cli.applier.side_questions import SideQuestions
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
-from replica_cli.core.position import Position
-from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
+from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.status import NOT_STREAMED, Phase, TableState
 from replica_cli.core.wording import rolled_back_text
 from replica_cli.logs import Tag, log
-from replica_cli.mysql.binlog import end_of_log
+from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.facts import read_facts
+from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader
-from replica_cli.reader.truth import PositionCheck
 from replica_cli.runtime.primary_session import read_clock
-from replica_cli.runtime.sessions import open_ahead
+from replica_cli.runtime.secondary_sessions import open_ahead
 from replica_cli.worker.definition_check import DefinitionCheck
 from replica_cli.worker.lazy_applier import LazyApplier
 from replica_cli.worker.missing_tables import MissingTables
@@ -40,14 +39,14 @@ if TYPE_CHECKING:
     from replica_cli.applier.lock_waits import LockPatience
     from replica_cli.applier.prefetch import Prefetch
     from replica_cli.checkpoint.positions import SavedPosition
-    from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
+    from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableName
     from replica_cli.resync.resync import TableResync
     from replica_cli.runtime.primary_session import PrimarySession
-    from replica_cli.runtime.sessions import SecondarySessions
+    from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.runtime.status_publisher import StatusPublisher
     from replica_cli.stop import StopToken
 
@@ -346,22 +345,12 @@ class Streaming:
                 "the primary is another server now (%s, before %s): going on by GTID",
                 identity, saved.source_identity, instance=self._instance, position=start,
             )  # fmt: skip
-            # All in one transaction: otherwise records could keep positions of the former primary, to be read as this
-            # one's.
+            # The records and the position change together.
             self._sessions.catalog.begin()
-            self._accept_primary(self._sessions.stores.tables)
+            self._sessions.stores.tables.replace_primary()
             self._sessions.stores.positions.accept_primary(identity)
             self._sessions.catalog.commit()
         return start
-
-    def _accept_primary(self, tables: TableStore) -> None:
-        """Remove each file and offset of the former primary from the records of tables."""
-        for record in tables.load().values():
-            if record.state in NOT_STREAMED:
-                # Tables in a re-sync are copied again.
-                tables.save(replace(record, state=TableState.PENDING, start=None, end=None))
-            elif record.state is TableState.COPIED:
-                tables.save(replace(record, start=_by_gtid(record.start), end=_by_gtid(record.end)))
 
     def _has_reached(self, target: Position) -> bool:
         return not self._applier.is_inside_transaction and self._applier.position.at_least(target)
@@ -464,7 +453,7 @@ class Streaming:
         if now - self._worked_at < _REST_SECONDS:
             return
         self._worked_at = now
-        self._primary.rest()
+        self._primary.close_if_idle()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
             self._side.ask("looking for tables that somebody altered", self._applier.check_definitions, None)
@@ -472,10 +461,6 @@ class Streaming:
 
 def _do_nothing() -> None:
     pass
-
-
-def _by_gtid(position: Position | None) -> Position | None:
-    return Position("", 0, position.gtid) if position is not None else None
 
 
 def _tables_of(transactions: Sequence[Transaction], selection: Selection) -> list[str]:

@@ -17,8 +17,7 @@ from replica_cli.applier.lock_waits import LockPatience
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter
-from replica_cli.checkpoint.quarantine import quarantine
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
@@ -31,6 +30,7 @@ from replica_cli.core.errors import (
     LockLost,
     LockWait,
     NamedTwice,
+    OlderWriter,
     Panic,
     PositionMissing,
     ReplicaError,
@@ -38,12 +38,12 @@ from replica_cli.core.errors import (
     TableChangedInWindow,
     UnfinishedTransfer,
 )
-from replica_cli.core.quarantine import copy_advice, with_failure, with_refusal
+from replica_cli.core.quarantine_texts import copy_advice, with_failure, with_refusal
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
-from replica_cli.core.status import UNFINISHED, Phase, TableState
+from replica_cli.core.status import UNFINISHED, Phase
 from replica_cli.core.wording import counted, rolled_back_text
 from replica_cli.error_policy import (
     Action,
@@ -66,11 +66,11 @@ from replica_cli.resync.copying import (
     copy_what_is_missing,
     is_on_neither_side,
 )
-from replica_cli.retry import delay_after
+from replica_cli.retry import delay_after, reconnect_delay, repeating
 from replica_cli.runtime.broken_state import explained, position_row_lost
-from replica_cli.runtime.preflight import check_before_start
 from replica_cli.runtime.primary_session import PrimarySession
-from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.runtime.secondary_sessions import SecondarySessions
+from replica_cli.runtime.start_checks import check_before_start
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 from replica_cli.worker.pause import hold
 from replica_cli.worker.standby import stand_by
@@ -131,18 +131,24 @@ class Worker:
         """Copy and stream, and return how it ended. Never raises a ReplicaError: a failure is part of the report."""
         started = time.monotonic()
         failure: ReplicaError | None = None
-        while not self._stop.is_set:
-            try:
-                self._connect_and_run()
-            except Interrupted:
-                break
-            except Exception as error:  # noqa: BLE001 - after a bug one more attempt, from the saved position
-                failure = self._handle(self._explain(error))
-                if failure is not None:
-                    break
-            else:
-                break
+        try:
+            repeating(self._handle, self._rest)(self._attempt)
+        except Interrupted:
+            pass  # a stop is not a failure
+        except ReplicaError as error:
+            failure = error
         return self._report(failure, time.monotonic() - started)
+
+    def _attempt(self) -> None:
+        if not self._stop.is_set:
+            self._connect_and_run()
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait before the next attempt. Return True if a stop was requested."""
+        is_stopped = self._stop.wait(seconds)
+        if seconds:
+            self._board.set(message="")  # it said what the worker waits for
+        return is_stopped
 
     def _explain(self, error: Exception) -> ReplicaError:
         """Return an error as a ReplicaError.
@@ -371,32 +377,45 @@ class Worker:
             raise error
         if not saved.transaction_count and not recorded >= reasons.keys():
             raise error
+        causes = []
         for name, reason in reasons.items():
             reason_before = records[name].reason if name in records else ""
             # The statement that caused the copy comes next in the log. With this position it does not cause another
             # copy.
-            transaction_position = self._asked_by.get(name)
-            self._quarantine(
-                sessions,
-                name,
-                explained_by(reason_before, reason),
-                saved.position,
-                transaction_position=transaction_position,
-            )
+            asked_by = self._asked_by.get(name)
+            causes.append(QuarantineCause(name, explained_by(reason_before, reason), saved.position, asked_by))
+        sessions.stores.tables.quarantine(causes)
 
-    def _handle(self, error: ReplicaError) -> ReplicaError | None:
-        """Do what an error needs before the next attempt. Return the error if it ends the worker, else None."""
+    def _handle(self, raised: Exception) -> float:
+        """Do what an error needs before the next attempt. Return the seconds to wait for it.
+
+        Raises:
+            ReplicaError: the error that ends the worker.
+
+        """
+        if isinstance(raised, Interrupted):
+            raise raised
+        error = self._explain(raised)
         self._must_be_exact = False
         while True:
             try:
-                return self._do(self._action_for(error), error)
+                action = self._action_for(error)
+                if isinstance(error, ApplyRefused) and isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
+                    self._log_attempt(error, action.count, action.limit)
+                if isinstance(action, Stop):
+                    break
+                return self._do(action, error)
+            except Interrupted:
+                raise
             except ReplicaError as next_error:
-                # What the error needs failed itself, for example because the secondary cannot be reached.
+                # What the error needs failed itself, for example because the secondary cannot be reached. That is not
+                # tried again here: the worker does what the new error needs.
                 error = next_error
+        raise self._final(error)
 
     def _action_for(self, error: ReplicaError) -> Action:
         # A standby that was slower than another one waits again.
-        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice | LockLost)
+        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice | LockLost | OlderWriter)
         if is_beaten and self._must_stand_by():
             return Repeat()
         is_waiting = isinstance(error, LockWait) and not error.is_over
@@ -424,10 +443,8 @@ class Worker:
         if is_on_neither_side(self._settings, self._server, table):
             raise TableChangedInWindow((table,), "is on neither server any more")
 
-    def _do(self, action: Action, error: ReplicaError) -> ReplicaError | None:
-        """Do what the policy says; return the error if the worker ends. Raises what fails meanwhile."""
-        if isinstance(error, ApplyRefused) and isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
-            self._log_attempt(error, action.count, action.limit)
+    def _do(self, action: Action, error: ReplicaError) -> float:
+        """Do what the policy says; return the seconds to wait before the next attempt. Raises what fails meanwhile."""
         match action:
             case Repeat():
                 if isinstance(error, LockLost):
@@ -435,17 +452,15 @@ class Worker:
                 self._must_be_exact = action.diagnoses
                 self._must_copy_first = self._must_copy_first or action.copies_first
             case Reconnect():
-                self._reconnect(error, action)
+                return self._reconnect(error, action)
             case WaitForLock():
-                self._wait_for_lock(error)
+                return self._wait_for_lock(error)
             case RetryTable():
                 if isinstance(error, ApplyRefused) and error.table is not None:
-                    self._stop.wait(delay_after(action.count, self._settings.retry))
+                    return delay_after(action.count, self._settings.retry)
             case CopyAgain() | Quarantine():
                 self._give_tables_up(error, action)
-            case Stop():
-                return self._final(error)
-        return None
+        return 0.0
 
     def _log_attempt(self, error: ApplyRefused, count: int, limit: int) -> None:
         """Log a failed attempt. An error that ends the worker at once is logged by the report of its end alone."""
@@ -469,8 +484,11 @@ class Worker:
             return ApplyRefused(error.message, hint=copy_advice(tables))
         return error
 
-    def _wait_for_lock(self, error: ReplicaError) -> None:
-        """Wait before a statement is tried again that another connection of the secondary keeps from running."""
+    def _wait_for_lock(self, error: ReplicaError) -> float:
+        """Report that another connection of the secondary keeps a statement from running.
+
+        Return the seconds to wait before the next attempt at it.
+        """
         table = error.table if isinstance(error, LockWait) else None
         position = error.position if isinstance(error, LockWait) else None
         log(
@@ -480,8 +498,7 @@ class Worker:
         )  # fmt: skip
         # The connection works, only the batch waits.
         self._board.set(phase=Phase.STREAMING, message=error.message)
-        self._stop.wait(delay_after(self._patience.attempts, self._settings.retry))
-        self._board.set(message="")
+        return delay_after(self._patience.attempts, self._settings.retry)
 
     def _give_tables_up(self, error: ReplicaError, action: CopyAgain | Quarantine) -> None:
         """Record that tables are copied again, or quarantine them, so that the stream goes on with the others."""
@@ -489,15 +506,18 @@ class Worker:
             with self._open() as sessions:
                 saved = sessions.stores.positions.load()
                 # Only the hint of a drift is used: other hints are for a stream that stops at the table.
-                advice = error.hint if isinstance(error, Drift) else None
-                start = error.position or (saved.position if saved else None)
+                advice = (error.hint or "") if isinstance(error, Drift) else ""
+                stopped_at = error.position or (saved.position if saved else None)
+                sessions.stores.tables.quarantine(
+                    [
+                        QuarantineCause(n, error.message, stopped_at, error.transaction_position, advice)
+                        for n in action.tables
+                    ]
+                )
                 for table in action.tables:
-                    self._quarantine(
-                        sessions, table, error.message, start, advice or "", transaction_position=error.place
-                    )
                     self._history = self._history.without(table)
             return
-        position = error.place if isinstance(error, TableChangedInWindow) else None
+        position = error.transaction_position if isinstance(error, TableChangedInWindow) else None
         tables = self._altered.renames.with_new_names(action.tables)
         named = isinstance(error, TableChangedInWindow) or error.message.startswith(f"{action.tables[0]}: ")
         message = error.message if named else f"{action.tables[0]}: {error.message}"
@@ -522,44 +542,15 @@ class Worker:
     ) -> None:
         """Quarantine the tables that only a copy can make equal, as the user allows no copies. The others stream on."""
         saved = sessions.stores.positions.load()
-        start = position or (saved.position if saved else None)
-        for name in tables:
-            self._quarantine(sessions, name, reason, start, transaction_position=position)
+        stopped_at = position or (saved.position if saved else None)
+        sessions.stores.tables.quarantine([QuarantineCause(n, reason, stopped_at, position) for n in tables])
 
-    def _quarantine(
-        self,
-        sessions: SecondarySessions,
-        table: TableName,
-        reason: str,
-        start: Position | None,
-        advice: str = "",
-        *,
-        transaction_position: Position | None,
-    ) -> None:
-        """Quarantine a table.
-
-        Args:
-            sessions: the sessions on the secondary.
-            table: the primary's name of the table.
-            reason: why it is quarantined.
-            start: the position from which its changes are missing.
-            advice: what the user can do; by default the command that copies it again.
-            transaction_position: the position of the transaction that failed, None if no transaction failed.
-
-        """
-        record = TableRecord(table, TableState.QUARANTINED, start=start, end=transaction_position, reason=reason)
-        if advice:
-            quarantine(sessions.stores.tables, [record], instance=self._server.name, advice=lambda _: advice)
-        else:
-            quarantine(sessions.stores.tables, [record], instance=self._server.name)
-
-    def _reconnect(self, error: ReplicaError, action: Reconnect) -> None:
-        """Wait before the worker connects again; a stop waits for nothing."""
+    def _reconnect(self, error: ReplicaError, action: Reconnect) -> float:
+        """Report that the worker connects again. Return the seconds to wait before; a stop waits for nothing."""
         if self._stop.is_set:
             self._log_rolled_back(error)
-            return
-        seconds = float(action.attempt) if action.is_quick else delay_after(action.attempt, self._settings.retry)
-        seconds = max(1.0, min(seconds, self._settings.retry.delay_limit))
+            return 0.0
+        seconds = reconnect_delay(action.attempt, self._settings.retry)
         log(
             logger, logging.WARNING, Tag.RETRY if action.clears else Tag.RECONNECT,
             "waits until the error clears, attempt %d in %.0f s: %s" if action.clears else "attempt %d in %.0f s: %s",
@@ -570,8 +561,7 @@ class Worker:
             phase=Phase.RECONNECTING, message=error.message, reconnects=self._board.status.reconnects + 1,
             lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0,
         )  # fmt: skip
-        self._stop.wait(seconds)
-        self._board.set(message="")
+        return seconds
 
     def _log_rolled_back(self, error: ReplicaError) -> None:
         """Log what a stop rolled back: if a batch takes too long, the stop ends the connections."""

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.growth import command as growth
 from tests.bench.plan import Book, Plan
 from tests.bench.report import as_json, as_text
@@ -53,7 +53,7 @@ def main() -> int:
     unknown = [name for name in given.names if name not in known]
     if unknown or plan.pairs < 1:
         parser.error(f"no such work: {', '.join(unknown)}; there are {', '.join(known)}" if unknown else "--pairs >= 1")
-    ours.compile_modules()
+    replica.compile_modules()
     book = Book(is_quiet=given.quiet)
     for name in given.names or known:
         known[name].run(plan, book)

@@ -24,7 +24,7 @@ MEMORY_LIMIT = 150 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`contestant` must be so many times as fast as `against`."""
+    """`contestant` must be this many times as fast as `against`."""
 
     work: str
     contestant: str
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class DelayBar:
-    """99 of 100 probes must be visible within so many milliseconds."""
+    """99 of 100 probes must be visible within this number of milliseconds."""
 
     work: str
     contestant: str
@@ -43,7 +43,7 @@ class DelayBar:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A bar beside what was measured."""
+    """A bar with the measured value."""
 
     work: str
     durability: str
@@ -92,20 +92,20 @@ def judged(lines: Sequence[Line]) -> list[Verdict]:
 
 def _ratios(durability: str, lines: _Lines) -> Iterator[Verdict]:
     for bar in BARS:
-        ours = lines.get((bar.work, durability, bar.contestant))
+        line = lines.get((bar.work, durability, bar.contestant))
         other = lines.get((bar.work, durability, bar.against)) or lines.get((bar.work, ANY, bar.against))
-        if ours and other:
-            ratio = other.seconds / ours.seconds
+        if line and other:
+            ratio = other.seconds / line.seconds
             wanted, measured = f">= {bar.times:g}x", f"{ratio:.2f}x"
             yield Verdict(bar.work, durability, bar.contestant, bar.against, wanted, measured, ratio >= bar.times)
 
 
 def _delays(durability: str, lines: _Lines) -> Iterator[Verdict]:
     for bar in DELAY_BARS:
-        ours = lines.get((bar.work, durability, bar.contestant))
-        if ours and ours.p99_ms is not None:
-            wanted, measured = f"<= {bar.p99_ms:.0f} ms", f"{ours.p99_ms:.1f} ms"
-            yield Verdict(bar.work, durability, bar.contestant, "p99", wanted, measured, ours.p99_ms <= bar.p99_ms)
+        line = lines.get((bar.work, durability, bar.contestant))
+        if line and line.p99_ms is not None:
+            wanted, measured = f"<= {bar.p99_ms:.0f} ms", f"{line.p99_ms:.1f} ms"
+            yield Verdict(bar.work, durability, bar.contestant, "p99", wanted, measured, line.p99_ms <= bar.p99_ms)
 
 
 def _memory(line: Line) -> Verdict:

@@ -33,7 +33,7 @@ _ROWS = """INSERT INTO `bulk`.line
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """So many rows; `is_loaded`: there before the log. `is_one`: all of them in one transaction."""
+    """A number of rows. `is_loaded`: they exist before the log. `is_one`: all of them are in one transaction."""
 
     rows: int = 700_000
     is_loaded: bool = False

@@ -1,11 +1,11 @@
-"""Those who apply a backlog: each prepares in its own time, and runs while the clock does."""
+"""The programs that apply a backlog: preparation is not timed, the run is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.native import Native
 from tests.support.proxy import Proxy
 
@@ -36,23 +36,23 @@ class Ours:
 
     def prepare(self, rig: Rig) -> None:
         """Save the position before the log."""
-        ours.begin_at_start(rig)
+        replica.begin_at_start(rig)
 
     def run(self, rig: Rig) -> Timing:
         """Stream to the log's end."""
         words = ("stream", "--until-caught-up", "--no-transfer", "--engine", self.engine)
-        return ours.start(rig, *words, profile=ours.next_file(self.profile)).wait()
+        return replica.start(rig, *words, profile=replica.next_file(self.profile)).wait()
 
 
 @dataclass(frozen=True, slots=True)
 class OursLinked:
-    """The same behind links to both servers that take their time: so many seconds each way."""
+    """The same over slow links to both servers: `seconds` is the delay in each direction."""
 
     delay_seconds: float
 
     def prepare(self, rig: Rig) -> None:
         """Save the position before the log."""
-        ours.begin_at_start(rig)
+        replica.begin_at_start(rig)
 
     def run(self, rig: Rig) -> Timing:
         """Stream to the log's end; the time is without the start, which asks many things one by one."""
@@ -61,7 +61,7 @@ class OursLinked:
             for proxy in proxies:
                 proxy.delay_seconds = self.delay_seconds
             words = ("stream", "--until-caught-up", "--no-transfer")
-            timing = ours.start(rig, *words, ports=(proxies[0].port, proxies[1].port)).wait()
+            timing = replica.start(rig, *words, ports=(proxies[0].port, proxies[1].port)).wait()
         finally:
             for proxy in proxies:
                 proxy.close()
@@ -79,7 +79,7 @@ class OursTransfer:
 
     def run(self, rig: Rig) -> Timing:
         """Copy the schema."""
-        return ours.start(rig, "transfer", profile=ours.next_file(self.profile)).wait()
+        return replica.start(rig, "transfer", profile=replica.next_file(self.profile)).wait()
 
 
 PARALLEL: Mapping[str, Native] = {

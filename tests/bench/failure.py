@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RunFailed(Exception):
-    """A contestant did not do its work, or did it wrong: told in the report, and the benchmark exits with 1."""
+    """A contestant did not do its work, or did it wrong: the report says so, and the benchmark exits with 1."""
 
 
 class Missing(Exception):

@@ -1,11 +1,11 @@
-"""Those who follow a primary while it is written to."""
+"""The programs that follow a primary while rows are written to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.failure import RunFailed
 from tests.bench.native import Native
 from tests.bench.result import Timing
@@ -31,12 +31,12 @@ class OursFollowing:
     """`replica stream`."""
 
     profile: Path | None = None
-    _command: ours.Command | None = field(default=None, init=False)
+    _command: replica.Command | None = field(default=None, init=False)
 
     def start(self, rig: Rig) -> None:
         """Stream from before the log's begin."""
-        ours.begin_at_start(rig)
-        self._command = ours.start(rig, "stream", "--no-transfer", profile=ours.next_file(self.profile))
+        replica.begin_at_start(rig)
+        self._command = replica.start(rig, "stream", "--no-transfer", profile=replica.next_file(self.profile))
         self._command.wait_until_streaming()
 
     def stop(self, rig: Rig) -> Timing:  # noqa: ARG002 - a follower's signature

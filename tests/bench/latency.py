@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Latency:
-    """So many probes in each run: one at a time on an idle pair, or at a rate."""
+    """A number of probes in each run: one at a time on an idle pair, or at a rate."""
 
     name: str
     followers: Mapping[str, Follower]

@@ -24,8 +24,8 @@ class Meter:
     def read(self, run: Run, timing: Timing) -> Run:
         """Return the run with its timing and what was counted."""
         primary, secondary, machine, own, seconds = (b - a for a, b in zip(self._started, self._now(), strict=True))
-        ours = timing.worker.cpu_seconds + timing.supervisor.cpu_seconds
-        others = max(0.0, machine - primary - secondary - own - ours)
+        replica_seconds = timing.worker.cpu_seconds + timing.supervisor.cpu_seconds
+        others = max(0.0, machine - primary - secondary - own - replica_seconds)
         return replace(
             run,
             timing=timing,

@@ -1,7 +1,7 @@
 """The servers' own replication as a contestant.
 
 A backlog is timed from the start of the applying thread on a relay log that is complete already: the reading of the
-primary's log, which ours does in its time, costs native nothing here. That is the harder bar.
+primary's log is part of replica's time and costs native replication nothing here. That is the harder bar.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def start_applying(session: Session) -> None:
 
 
 def wait_for(session: Session, place: Place) -> None:
-    """Wait until the applying thread has reached a place. Raises RunFailed where it stops before."""
+    """Wait until the applying thread has reached a position. Raises RunFailed if it stops before."""
     function = "MASTER_POS_WAIT" if session.is_mariadb else "SOURCE_POS_WAIT"
     row = session.row(f"SELECT {function}('{place.file}', {place.pos}, {_PATIENCE_SECONDS})")
     if row is None or row[0] is None or int(row[0]) < 0:

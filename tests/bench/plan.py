@@ -1,4 +1,4 @@
-"""What a run of the benchmark was asked for, and the book in which it writes what it saw."""
+"""The request of a benchmark run, and the record of its results."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Plan:
     only: tuple[str, ...] = ()
 
     def wants(self, contestant: str) -> bool:
-        """Say whether a contestant is to take part: all where none are named, else those that begin so."""
+        """Return True if a contestant takes part: all do if none is named, else those whose names begin so."""
         return not self.only or contestant.startswith(self.only)
 
 
 @dataclass
 class Book:
-    """Everything seen, in its order, told on stderr as it comes."""
+    """All results in order; each is printed on stderr when it comes."""
 
     is_quiet: bool = False
     runs: list[Run] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Book:
     started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str) -> None:
-        """Tell how far things are."""
+        """Print the progress."""
         if not self.is_quiet:
             print(f"{time.monotonic() - self.started:7.1f} s  {text}", file=sys.stderr, flush=True)
 

@@ -64,7 +64,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Say whether a child of `replica stream` is a worker: a fork of the command, or a program of its own."""
+    """Return True if a child of `replica stream` is a worker: a fork of the command, or a program of its own."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return b"stream" in words or b"replica_cli.worker.process" in words

@@ -1,4 +1,4 @@
-"""Other programs: found or said to be missing, run as pipes, and their cost."""
+"""Find other programs or report them as missing, run them in pipes, and measure their cost."""
 
 from __future__ import annotations
 

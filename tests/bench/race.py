@@ -1,4 +1,4 @@
-"""A work that is raced: contestants in turn (A B C A B C), each on a fresh secondary, each checked afterwards."""
+"""A race: the contestants run one workload in turn (A B C A B C), each on a fresh secondary; each result is checked."""
 
 from __future__ import annotations
 

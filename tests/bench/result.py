@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One run as its contestant tells it. `streaming_seconds`: without our start-up."""
+    """One run as its contestant reports it. `streaming_seconds` is the time without replica's start-up."""
 
     seconds: float
     streaming_seconds: float | None = None

@@ -1,4 +1,4 @@
-"""A primary with a written binary log, and a secondary that begins anew from the same files for each run."""
+"""A primary with a written binary log, and a secondary that each run starts again from the same files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DURABILITIES: Mapping[str, Options] = {
     "fast": {"innodb-flush-log-at-trx-commit": 2, "sync-binlog": 0},
 }
 _NO_LOG: Options = {"skip-log-bin": None}
-# What is applied is logged again, whoever applies it: else the native replica would have less to write than we.
+# Each program logs what it applies. Otherwise the native replica would have less to write than `replica`.
 _OWN_LOG: Mapping[Flavour, Options] = {
     Flavour.MARIADB: {"log-slave-updates": None},
     Flavour.MYSQL: {"log-replica-updates": None},
@@ -43,7 +43,7 @@ Sum = tuple[object, int]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the primary's binary log."""
+    """A position in the primary's binary log."""
 
     file: str
     pos: int
@@ -111,9 +111,9 @@ class Rig:
         return Place(str(row[0]), int(row[1]))
 
     def renew_secondary(self, durability: str, *, is_empty: bool = False) -> None:
-        """Start the secondary anew from the data before the log, or from nothing.
+        """Start the secondary again from the data before the log, or from nothing.
 
-        What an earlier run left at the primary ends: it notices late that nobody reads any more.
+        Connections of an earlier run to the primary end: the server notices late that its client is gone.
         """
         with self.primary.session() as session:
             for number, command in session.rows("SELECT id, command FROM information_schema.processlist"):
@@ -127,7 +127,7 @@ class Rig:
             _copy(self._base, self.secondary.data_path)
         self.secondary.options = merged(self._secondary_options, DURABILITIES[durability])
         self.secondary.start()
-        # The copy's dirty pages are nobody's to pay for: on the disk before the clock runs.
+        # The copy's dirty pages belong to no contestant: they are on the disk before the clock starts.
         os.sync()
 
     def log_text(self) -> str:

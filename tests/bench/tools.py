@@ -48,7 +48,7 @@ class DumpPipe:
 
 @dataclass(frozen=True, slots=True)
 class Mydumper:
-    """mydumper, then myloader, with so many threads each; `rows` to a file, so that all have work."""
+    """mydumper, then myloader, with `threads` threads each; `rows` to a file, so that all have work."""
 
     threads: int = 2
     rows: int = 50_000

@@ -55,7 +55,7 @@ def test_an_error_in_json() -> None:
     }  # fmt: skip
 
 
-def test_what_nobody_expected_is_one_line_and_a_hint() -> None:
+def test_an_unexpected_error_is_one_line_and_a_hint() -> None:
     app = application(ZeroDivisionError("by zero\nreally"))
     result = CliRunner().invoke(app, ["work"])
     assert result.exit_code == 1

@@ -29,7 +29,7 @@ def run(words: str, ending: str, folder: Path) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize(("ending", "good", "_bad"), ENDINGS, ids=[e for e, _, _ in ENDINGS])
-def test_a_help_text_that_nobody_reads_is_no_failure_and_a_full_disk_is(
+def test_a_help_text_without_a_reader_is_no_failure_and_a_full_disk_is(
     ending: str, good: int, _bad: int, tmp_path: Path
 ) -> None:
     done = run("health --help", ending, tmp_path)

@@ -130,7 +130,7 @@ def test_silence_leaves_the_exit_code() -> None:
     assert (result.exit_code, result.output) == (10, "")
 
 
-def test_options_name_themselves_in_problems_and_env_file_must_be_there() -> None:
+def test_problems_name_their_option_and_the_env_file_must_exist() -> None:
     result = run("drift", "check", "--env-file", "missing.env")
     assert result.exit_code == 10
     assert "--env-file: missing.env is not a file" in result.stderr

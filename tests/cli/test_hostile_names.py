@@ -13,7 +13,7 @@ from rich.console import Console
 
 from replica_cli.cli import drift
 from replica_cli.cli.output import json as documents
-from replica_cli.cli.output import live, tables
+from replica_cli.cli.output import live, plain_text
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.core.differences import Aspect, Difference, DriftReport, Severity
@@ -36,7 +36,7 @@ from replica_cli.core.reports.transfer import (
 from replica_cli.core.requests.reset import ResetKind
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import LogFormat, Logging
-from replica_cli.core.status import Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopyProgress, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, close_logging, log, setup_logging
 from replica_cli.logs.graylog import _flat
@@ -52,22 +52,22 @@ UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 FAILURE = Failure("x", EVIL, EVIL)
 
 TEXTS: dict[str, Callable[[], str]] = {
-    "position show": lambda: tables.positions_text(
+    "position show": lambda: plain_text.positions_text(
         [PositionReport(EVIL, PLACE, tables=(TableNote(NAME, TableState.QUARANTINED, EVIL, PLACE),))], PLAIN
     ),
-    "position reset": lambda: tables.resets_text(
+    "position reset": lambda: plain_text.resets_text(
         [ResetPlan(EVIL, ResetKind.FORGET, PLACE, None, EVIL, "x", (EVIL,))], PLAIN
     ),
-    "pause": lambda: tables.pauses_text([PauseReport(EVIL, holder=EVIL)], PLAIN),
-    "drift": lambda: tables.drift_text(
+    "pause": lambda: plain_text.pauses_text([PauseReport(EVIL, holder=EVIL)], PLAIN),
+    "drift": lambda: plain_text.drift_text(
         DriftReport(EVIL, (), (), (Difference(NAME, NAME, Aspect.DEFAULT, EVIL, EVIL, EVIL, Severity.BREAKS),)),
         PLAIN,
         lists_accepted=True,
     ),
-    "health": lambda: tables.health_text(
+    "health": lambda: plain_text.health_text(
         HealthReport((HealthCheck("x", HealthLevel.CRITICAL, EVIL, EVIL, instance=EVIL),)), PLAIN, only_wrong=False
     ),
-    "plan": lambda: tables.plans_text(
+    "plan": lambda: plain_text.plans_text(
         [
             TransferPlan(
                 EVIL,
@@ -80,9 +80,11 @@ TEXTS: dict[str, Callable[[], str]] = {
         ],
         PLAIN,
     ),
-    "transfer": lambda: tables.transfer_text(TransferReport((CopyReport(EVIL),)), PLAIN),
-    "stream": lambda: tables.stream_text(StreamReport((WorkerReport(EVIL, Phase.FAILED, PLACE),)), PLAIN),
-    "demo": lambda: tables.demo_text(DemoReport((DemoTable(EVIL, NAME, 1, 1, is_equal=False, detail=EVIL),)), PLAIN),
+    "transfer": lambda: plain_text.transfer_text(TransferReport((CopyReport(EVIL),)), PLAIN),
+    "stream": lambda: plain_text.stream_text(StreamReport((WorkerReport(EVIL, Phase.FAILED, PLACE),)), PLAIN),
+    "demo": lambda: plain_text.demo_text(
+        DemoReport((DemoTable(EVIL, NAME, 1, 1, is_equal=False, detail=EVIL),)), PLAIN
+    ),
 }
 
 
@@ -134,7 +136,7 @@ def test_the_live_display_shows_names_as_they_are_written_and_not_as_markup(monk
     reporter = live.LiveReporter("title", is_colored=False)
     screen = Console(file=io.StringIO(), width=200, height=40, force_terminal=False)
     monkeypatch.setattr(reporter, "_console", screen)
-    progress = TransferProgress("db[/]", (TableProgress(f"[/]{EVIL}", 1, 2, state=TableState.COPYING),))
+    progress = CopyProgress("db[/]", (TableProgress(f"[/]{EVIL}", 1, 2, state=TableState.COPYING),))
     status = WorkerStatus("db[/]", Phase.TRANSFERRING, PLACE, message=EVIL, quarantined=(EVIL,), transfer=progress)
     reporter.on_status(status)
     reporter.on_note("db[/]", EVIL)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from replica_cli.cli.output import above, frame
+from replica_cli.cli.output import live_block, stream_above
 from replica_cli.cli.output.live import LiveReporter
-from replica_cli.cli.output.progress import ProgressForm, progress_form
+from replica_cli.cli.output.reporters import ProgressForm, progress_form
 from replica_cli.core.position import Position
-from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopyProgress, CopyStep, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.logs.display import DisplayFilter
 from tests.support.terminal import Screen
@@ -70,7 +70,7 @@ def copying() -> WorkerStatus:
     names = (*LONG, "sakila.film")
     copied = tuple(TableProgress(name, 114_000, 199_000, state=TableState.COPYING) for name in names)
     indexes = TableProgress("sakila.orders", 9, 9, state=TableState.COPYING, step=CopyStep.CHECKING, step_seconds=3)
-    progress = TransferProgress("db2", (*copied, indexes), 4.0, 28_500.0, position=PLACE)
+    progress = CopyProgress("db2", (*copied, indexes), 4.0, 28_500.0, position=PLACE)
     return WorkerStatus("db2", Phase.TRANSFERRING, PLACE, transfer=progress)
 
 
@@ -109,7 +109,7 @@ def test_what_a_terminal_has_more_goes_to_names_before_bars(terminal: Callable[[
     assert any("sakila.orders" in line and "checking the" in line for line in shown.lines)
 
 
-def test_a_copy_tells_its_rows_and_its_position_in_the_table(terminal: Callable[[int, int], Terminal]) -> None:
+def test_a_copy_shows_its_rows_and_its_position_in_the_table(terminal: Callable[[int, int], Terminal]) -> None:
     shown = terminal(80, 24)
     reporter = LiveReporter("title", is_colored=False)
     reporter.on_status(copying())
@@ -143,7 +143,7 @@ def test_a_display_higher_than_the_terminal_is_cut(terminal: Callable[[int, int]
     assert shown.lines[-1] == "… and 7 more lines"
 
 
-def test_after_a_stop_was_heard_nothing_says_that_ctrl_c_stops(terminal: Callable[[int, int], Terminal]) -> None:
+def test_after_a_stop_no_line_says_that_ctrl_c_stops(terminal: Callable[[int, int], Terminal]) -> None:
     shown = terminal(80, 24)
     with LiveReporter("replica stream from db1", is_colored=False) as reporter:
         reporter.on_status(streaming())
@@ -172,7 +172,7 @@ def test_lines_of_the_log_go_above_as_they_are(terminal: Callable[[int, int], Te
 
 def test_a_command_says_at_once_whom_it_asks(terminal: Callable[[int, int], Terminal]) -> None:
     shown = terminal(80, 24)
-    with above.waiting_for("connecting to \x1b[2Jdb1 ..."):
+    with stream_above.waiting_for("connecting to \x1b[2Jdb1 ..."):
         assert shown.lines == [r"connecting to \x1b[2Jdb1 ..."]
         print("a warning", file=sys.stderr)
         assert shown.lines == ["a warning", r"connecting to \x1b[2Jdb1 ..."]
@@ -221,8 +221,8 @@ def test_a_dumb_terminal_gets_lines(terminal: Callable[[int, int], Terminal]) ->
 
 
 def test_what_is_new_is_drawn_soon_and_nothing_is_drawn_again_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "_SECONDS_BETWEEN", 0.001)
-    monkeypatch.setattr(frame, "_SECONDS_IDLE", 1000.0)
+    monkeypatch.setattr(live_block, "_SECONDS_BETWEEN", 0.001)
+    monkeypatch.setattr(live_block, "_SECONDS_IDLE", 1000.0)
     drawn: list[str] = []
     has_drawn = threading.Event()
 
@@ -232,7 +232,7 @@ def test_what_is_new_is_drawn_soon_and_nothing_is_drawn_again_for_nothing(monkey
         return "a line"
 
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with frame.Frame(Console(file=io.StringIO()), render) as made:
+    with live_block.LiveBlock(Console(file=io.StringIO()), render) as made:
         for count in (1, 2, 3):
             assert has_drawn.wait(60)
             has_drawn.clear()

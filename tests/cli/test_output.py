@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from replica_cli.cli.output import json as documents
-from replica_cli.cli.output import tables, units
+from replica_cli.cli.output import plain_text, units
 from replica_cli.cli.output.console import ColorChoice, Painter, is_colored
-from replica_cli.cli.output.lines import LineReporter, Thinning, status_text
+from replica_cli.cli.output.line_reporters import LineReporter, Thinning, status_text
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.position import Position
 from replica_cli.core.reports.failure import Failure
@@ -22,12 +22,12 @@ from replica_cli.core.reports.stream import StreamReport, WorkerReport
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction, TransferPlan
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.status import (
+    CopyProgress,
     CopyStatus,
     CopyStep,
     Phase,
     TableProgress,
     TableState,
-    TransferProgress,
     WorkerStatus,
 )
 from replica_cli.core.table import TableName
@@ -83,9 +83,9 @@ def test_counts_fit_five_characters(number: float, text: str) -> None:
 
 
 def test_places_are_shortened_from_the_left() -> None:
-    assert units.place(Position("mariadb-bin.000042", 846528615), 17) == "000042:846528615"
-    assert units.place(Position("", 0, "uuid:1-5")) == "gtid uuid:1-5"
-    assert len(units.place(Position("", 0, "u" * 50), 17)) == 17
+    assert units.position_text(Position("mariadb-bin.000042", 846528615), 17) == "000042:846528615"
+    assert units.position_text(Position("", 0, "uuid:1-5")) == "gtid uuid:1-5"
+    assert len(units.position_text(Position("", 0, "u" * 50), 17)) == 17
 
 
 def test_health_is_critical_before_unknown_before_warning() -> None:
@@ -106,12 +106,12 @@ def test_health_text_and_document() -> None:
             HealthCheck("lag", HealthLevel.WARNING, "75 s", "wait", 75.0, "seconds", "db2"),
         )
     )
-    assert tables.health_text(report, PLAIN, only_wrong=False).splitlines() == [
+    assert plain_text.health_text(report, PLAIN, only_wrong=False).splitlines() == [
         "OK           reach: answers",
         "WARNING  db2 lag: 75 s",
         "         hint: wait",
     ]
-    assert "reach" not in tables.health_text(report, PLAIN, only_wrong=True)
+    assert "reach" not in plain_text.health_text(report, PLAIN, only_wrong=True)
     document = documents.health_document(report)
     assert (document["level"], document["status"]) == (1, "warning")
     assert json.loads(documents.dumps(document))["checks"][1] == {
@@ -120,9 +120,9 @@ def test_health_text_and_document() -> None:
     }  # fmt: skip
 
 
-def test_a_lost_position_is_named_and_no_distance_is_told() -> None:
+def test_a_lost_position_is_named_and_no_distance_is_shown() -> None:
     report = PositionReport("db2", PLACE, primary=PLACE, lost=Failure("position_lost", "the log was reset"))
-    text = tables.positions_text([report], PLAIN)
+    text = plain_text.positions_text([report], PLAIN)
     assert "lost     the log was reset" in text
     document: Any = documents.positions_document([report])
     assert document["secondaries"][0]["lost"] == "the log was reset"
@@ -148,13 +148,13 @@ def test_positions_in_json_have_null_for_unknown() -> None:
             }
         ]
     }  # fmt: skip
-    text = tables.positions_text([report], PLAIN)
+    text = plain_text.positions_text([report], PLAIN)
     assert "shop.audit quarantined at binlog.000042:1187: row missing" in text
     assert documents.position_document(Position("", 0, "uuid:1")) == {"file": None, "pos": None, "gtid": "uuid:1"}
 
 
 def test_status_lines_keep_their_fields() -> None:
-    line = documents.status_line(WorkerStatus("db2", Phase.STREAMING, PLACE, transfer=TransferProgress("db2")))
+    line = documents.status_line(WorkerStatus("db2", Phase.STREAMING, PLACE, transfer=CopyProgress("db2")))
     assert list(line) == [
         "type", "time", "instance", "phase", "position", "lag_seconds", "seconds_since_event", "rows_per_second",
         "transactions_per_second", "rows_total", "rows_uncommitted", "transactions_total", "skipped_rows", "reconnects",
@@ -186,7 +186,7 @@ def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> No
     caplog.set_level(logging.INFO, logger="replica_cli")
     for rows in (0, 250):
         copying = TableProgress("shop.orders", rows, 1000, 0, TableState.COPYING)
-        progress = TransferProgress("db2", (copying,), now[0], 250.0)
+        progress = CopyProgress("db2", (copying,), now[0], 250.0)
         reporter.on_status(WorkerStatus("db2", Phase.TRANSFERRING, transfer=progress))
         now[0] += 1.0
     line = next(r for r in caplog.records if "25.0%" in r.getMessage())
@@ -194,7 +194,7 @@ def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> No
     assert (line.tag, line.instance, line.table) == ("TRANSFER", "db2", "shop.orders")  # type: ignore[attr-defined]
 
 
-def test_a_copy_is_told_in_a_few_numbers_and_never_as_done_before_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_is_shown_in_a_few_numbers_and_never_as_done_too_early(caplog: pytest.LogCaptureFixture) -> None:
     rows = TableProgress("shop.orders", 250, 1000, 0, TableState.COPYING)
     passed = TableProgress("shop.passed", 1200, 1000, 0, TableState.COPYING)
     indexes = TableProgress("shop.items", 500, 500, 0, TableState.COPYING, CopyStep.INDEXES, 130.0)
@@ -209,13 +209,13 @@ def test_a_copy_is_told_in_a_few_numbers_and_never_as_done_before_it_is(caplog: 
     assert copy_text(CopyStatus.of((replace(rows, rows_estimated=None),), None)) == "0 of 1 table, 250 rows"
     caplog.set_level(logging.INFO, logger="replica_cli")
     LineReporter().on_status(
-        WorkerStatus("db2", Phase.TRANSFERRING, transfer=TransferProgress("db2", (passed, indexes), 1.0, 10.0))
+        WorkerStatus("db2", Phase.TRANSFERRING, transfer=CopyProgress("db2", (passed, indexes), 1.0, 10.0))
     )
     lines = [r.getMessage() for r in caplog.records]
     assert lines[:2] == ["99.0% 1200/1000 rows 0/s eta unknown", "building indexes for 2m10s, 500 rows copied"]
 
 
-def test_a_status_line_tells_what_is_known_and_no_more() -> None:
+def test_a_status_line_has_only_what_is_known() -> None:
     assert status_text(WorkerStatus("db2")) == "starting"
     assert status_text(WorkerStatus("db2", Phase.FINISHED)) == "finished"
     failed = WorkerStatus("db2", Phase.FAILED, message="db2: the disk is full")
@@ -226,7 +226,7 @@ def test_a_status_line_tells_what_is_known_and_no_more() -> None:
     )
     ended = WorkerStatus("db2", Phase.STOPPED, PLACE, rows_total=7)
     assert status_text(ended) == "stopped at binlog.000042:1187 total 7 rows"
-    copied = WorkerStatus("db2", Phase.FINISHED, PLACE, transfer=TransferProgress("db2", ()))
+    copied = WorkerStatus("db2", Phase.FINISHED, PLACE, transfer=CopyProgress("db2", ()))
     assert status_text(copied) == "finished at binlog.000042:1187"
 
 
@@ -253,17 +253,17 @@ def test_answers_fit_80_columns_and_are_whole_in_a_pipe() -> None:
     planned = [PlannedTable(name, name, TableAction.CONTINUE, CopyMethod.RANGES, ("id",), 397_000) for name in names]
     plan = TransferPlan("db2", TransferMode.NEW, tuple(planned), 4, 1000)
     for text in (
-        tables.stream_text(StreamReport((worker,)), Painter(is_on=False, width=80)),
-        tables.plans_text([plan], Painter(is_on=False, width=80)),
+        plain_text.stream_text(StreamReport((worker,)), Painter(is_on=False, width=80)),
+        plain_text.plans_text([plan], Painter(is_on=False, width=80)),
     ):
         assert max(map(len, text.splitlines())) <= 80, text
-    wide = tables.stream_text(StreamReport((worker,)), Painter(is_on=False))
+    wide = plain_text.stream_text(StreamReport((worker,)), Painter(is_on=False))
     assert len(wide.splitlines()) == 2
-    folded = tables.columns(
+    folded = plain_text.columns(
         ("NAME", "ROWS"), [("x" * 8, "7"), ("表", "12")], Painter(is_on=False, width=10), right="lr"
     )
     assert folded.splitlines() == ["NAME", "  ROWS", "x" * 8, "     7", "表", "    12"]
-    assert tables.columns(("A", "B"), [("表", "1"), ("xx", "2")], Painter(is_on=False)).splitlines()[1:] == [
+    assert plain_text.columns(("A", "B"), [("表", "1"), ("xx", "2")], Painter(is_on=False)).splitlines()[1:] == [
         "表  1",
         "xx  2",
     ]

@@ -1,4 +1,4 @@
-"""What the documents say: commands in their shell blocks and between backquotes, held against the command line."""
+"""Read the commands in the documents' shell blocks and between backquotes, and compare them with the command line."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def shell_lines(document: Path) -> list[str]:
 
 
 def words_of(line: str) -> list[str]:
-    """Return a line's words behind `replica`."""
+    """Return a line's words after `replica`."""
     return shlex.split(line, comments=True)[1:]
 
 
 def mentions(text: str) -> list[str]:
-    """Return what stands between backquotes and begins with `replica `, what is filled in later blanked out."""
+    """Return the texts between backquotes that begin with `replica `, without the parts that are filled in later."""
     return [_PLACEHOLDER.sub(" ", found) for found in re.findall(r"`(replica [^`\n]+)`", text)]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from replica_cli.config import variables_table
+from replica_cli.core.attempts import attempts_table
 from tests.docs.documents import DOCS, commands
 from tests.matrix import coverage
 from tests.support.generated import write_part
@@ -30,6 +31,7 @@ class Part(NamedTuple):
 def parts() -> Iterator[Part]:
     """Yield all generated parts with their current text."""
     yield Part(DOCS / "configuration.md", "variables", f"\n{variables_table()}\n")
+    yield Part(DOCS / "how-it-works" / "errors.md", "attempts", f"\n{attempts_table()}\n")
     for name, command in commands().items():
         yield Part(DOCS / "commands.md", f"help of replica {name}", f"\n```text\n{_help(name, command)}\n```\n\n")
     yield Part(coverage.DOCUMENT, coverage.PART, f"\n{coverage.tables()}\n")

@@ -41,7 +41,7 @@ def test_no_shown_command_line_is_refused_before_it_connects(
     assert result.exit_code in ((2, 3) if words[0] == "health" else (12, 13)), f"{line}\n{result.output}"
 
 
-def test_commands_that_texts_and_hints_mention_are_there() -> None:
+def test_commands_that_texts_and_hints_mention_exist() -> None:
     found = [(path, mention, fault(mention)) for path in TEXTS for mention in mentions(path.read_text())]
     assert len(found) > 50
     wrong = [f"{path.relative_to(ROOT)}: `{mention}`: {reason}" for path, mention, reason in found if reason]

@@ -61,7 +61,7 @@ def test_the_document_that_a_unit_names_exists(unit: Path) -> None:
     assert (ROOT / name).is_file()
 
 
-def test_units_and_cron_run_commands_that_are_there() -> None:
+def test_units_and_cron_run_commands_that_exist() -> None:
     texts = [path.read_text() for path in (*UNITS, EXAMPLES / "cron" / "replica-health")]
     lines = [line for text in texts for line in re.findall(r"/bin/(replica .*)", text)]
     assert len(lines) == 3
@@ -113,7 +113,7 @@ def test_the_kubernetes_settings_are_a_configuration(tmp_path: Path) -> None:
     assert "envFrom" not in container
 
 
-def test_the_image_is_built_from_files_that_are_there() -> None:
+def test_the_image_is_built_from_files_that_exist() -> None:
     text = (EXAMPLES / "docker" / "Dockerfile").read_text()
     copied = [w for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for w in line.split()]
     assert copied

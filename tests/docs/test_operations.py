@@ -1,4 +1,4 @@
-"""The steps of docs/operations/ that no other test takes: seeding, and a secondary that becomes the primary."""
+"""The steps of docs/operations/ that no other test runs: seeding, and a secondary that becomes the primary."""
 
 from __future__ import annotations
 

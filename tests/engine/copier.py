@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.core.table import TableName
 from replica_cli.stop import StopToken
-from replica_cli.transfer.plan import CopyPlan, plan_copy
+from replica_cli.transfer.planning.plan import CopyPlan, plan_copy
 from replica_cli.transfer.run import CopyResult, run_copy
 from tests.support.equality import assert_equal
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.checkpoint.table_records import TableRecord
+    from replica_cli.core.status import CopyProgress
     from replica_cli.sandbox.server import SandboxServer
 
 SIMPLE = "(id INT PRIMARY KEY, a INT, b VARCHAR(50))"
@@ -65,12 +66,12 @@ class Copier:
         plan: CopyPlan,
         *,
         stop: StopToken | None = None,
-        report: Callable[[TransferProgress], None] | None = None,
+        report: Callable[[CopyProgress], None] | None = None,
         folder: Path | None = None,
     ) -> CopyResult:
         """Carry out a plan; `report` hears of it from the first row that is committed."""
 
-        def from_the_first_row(progress: TransferProgress) -> None:
+        def from_the_first_row(progress: CopyProgress) -> None:
             if report is not None and progress.rows_copied:
                 report(progress)
 
@@ -91,8 +92,8 @@ class Copier:
 
     def records(self) -> dict[str, TableRecord]:
         with self.secondary.session() as session:
-            found = TableStore(session, f"{self.schema}_state", "db2").load()
-            assert not [n for n in ProgressStore(session, f"{self.schema}_state", "db2").load() if found[n].end]
+            found = TableLifecycle(session, f"{self.schema}_state", "db2").load()
+            assert not [n for n in ProgressStore(session, f"{self.schema}_state", "db2").load() if found[n].window_end]
             return {name.table: record for name, record in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""A table that is altered again and again: a server that lists its tables in between may not name it."""
+"""A table that is altered all the time: a server that lists its tables meanwhile may leave it out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from replica_cli.core.differences import Aspect
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Settings
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import list_names, read_catalog
+from replica_cli.mysql.catalog.table_definitions import list_names, read_catalog
 from replica_cli.service.drift import check_drift
 from replica_cli.stop import StopToken
-from replica_cli.transfer import schema_changes
-from replica_cli.transfer.schema_changes import SchemaChanges, find_schema_changes
+from replica_cli.transfer.planning import schema_changes
+from replica_cli.transfer.planning.schema_changes import SchemaChanges, find_schema_changes
 from tests.engine.copier import Copier
 from tests.support.command import Load
 

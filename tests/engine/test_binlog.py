@@ -1,4 +1,4 @@
-"""Where the binary log ends, and which GTIDs belong there, on a file that the server itself reads badly."""
+"""The end of the binary log and its GTID set, on a file that the server itself reads badly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from replica_cli.core.errors import UsageError
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Network
-from replica_cli.mysql.binlog import current_position, end_of_log
+from replica_cli.mysql.binlog.log_state import current_position, end_of_log
+from replica_cli.mysql.binlog.purged_gtids import check_gtid_set
+from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.purged import check_gtid_set
-from replica_cli.mysql.snapshots import visible_position
 from replica_cli.reader.boundary import locate
 from tests.support.command import Load
 
@@ -28,7 +28,7 @@ NETWORK = Network()
 
 @pytest.fixture
 def blind(server_factory: ServerFactory) -> SandboxServer:
-    """Give a primary whose file holds an event larger than max_allowed_packet: BINLOG_GTID_POS is NULL behind it."""
+    """Give a primary whose file holds an event larger than max_allowed_packet: BINLOG_GTID_POS is NULL after it."""
     server = server_factory("mariadb", max_allowed_packet=1 << 20)
     _write_huge_event(server)
     with server.session() as session:
@@ -69,14 +69,14 @@ def test_the_gtid_set_at_an_end_that_moves(blind: SandboxServer) -> None:
             events = f"SHOW BINLOG EVENTS IN '{found.file}' FROM {found.pos} LIMIT 1"
             while not (following := session.rows(events)):
                 continue
-            # What begins at the place is the next transaction.
+            # The next transaction begins at the position.
             number = int(found.gtid.rpartition("-")[2])
             assert following[0][5].partition(" GTID ")[2] == f"0-{facts.server_id}-{number + 1}"
     load.stop()
 
 
 @pytest.mark.parametrize(("flavour", "version"), [("mariadb", "10.11"), ("mariadb", "11.8"), ("mysql", None)])
-def test_a_place_behind_an_event_that_the_server_itself_cannot_read(
+def test_a_position_after_an_event_that_the_server_itself_cannot_read(
     server_factory: ServerFactory, flavour: str, version: str | None
 ) -> None:
     server = server_factory(flavour, version, max_allowed_packet=1 << 20)
@@ -97,7 +97,7 @@ def test_a_place_behind_an_event_that_the_server_itself_cannot_read(
 
 
 @pytest.mark.parametrize("domains", [(7, 0, 3), (0, 3, 7), (12, 5, 300, 1)])
-def test_the_same_set_reads_the_same_wherever_it_is_asked(server_factory: ServerFactory, domains: tuple[int]) -> None:
+def test_every_query_returns_the_same_gtid_set(server_factory: ServerFactory, domains: tuple[int]) -> None:
     server = server_factory("mariadb")
     with server.session() as session:
         facts = read_facts(session)

@@ -9,9 +9,9 @@ import pytest
 
 from replica_cli.core.settings import Network
 from replica_cli.core.table import ForeignKey, IndexColumn, TableDefinition, TableName
-from replica_cli.mysql.catalog import read_catalog, read_columns, read_table, read_tables, show_create
+from replica_cli.mysql.catalog.table_definitions import read_catalog, read_columns, read_table, read_tables, show_create
 from replica_cli.mysql.session import connect
-from replica_cli.sqlbuilder.definition import create_statements
+from replica_cli.sqlbuilder.definitions.create_statements import create_statements
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_names_differ_by_case(primary: SandboxServer, schema: str) -> None:
 
 
 def copies(session: Session, schema: str) -> list[tuple[TableDefinition, TableDefinition]]:
-    """Make every table anew in another schema, in the catalog's order, and return both definitions of each."""
+    """Make every table again in another schema, in the catalog's order, and return both definitions of each."""
     target = f"{schema}_copy"
     session.execute(f"CREATE DATABASE {target}")
 
@@ -131,7 +131,7 @@ def test_mariadbs_own_kinds(primary: SandboxServer, schema: str) -> None:
         session.execute(f"CREATE TABLE {schema}.old (id INT) ENGINE=MyISAM")
         session.execute(f"CREATE TABLE {schema}.raw (b VARBINARY(6) DEFAULT x'ff00fe00')")
         pairs = copies(session, schema)
-        # The sequence is first, as the table beside it asks for it.
+        # The sequence is first, because the table uses it.
         assert next(o.kind for o, _ in pairs) == "SEQUENCE"
         assert {o.name.table: o.kind for o, _ in pairs}["history"] == "SYSTEM VERSIONED"
         for original, copy in pairs:
@@ -145,7 +145,7 @@ def test_mariadbs_own_kinds(primary: SandboxServer, schema: str) -> None:
 
 @pytest.mark.servers("mysql")
 def test_mysqls_own_kinds(primary: SandboxServer, schema: str) -> None:
-    # A session of ours sees a key that is generated, and no secondary engine; the sandbox's own are as the server is.
+    # A session of `replica` shows generated keys and no secondary engine; the sandbox's has the server's settings.
     with connect(primary.address(), Network()) as session:
         session.execute(f"CREATE DATABASE {schema}")
         session.execute("SET SESSION sql_generate_invisible_primary_key = 1")
@@ -166,7 +166,7 @@ def test_mysqls_own_kinds(primary: SandboxServer, schema: str) -> None:
         assert [c.name for c in keyless.columns] == ["my_row_id", "a"]
 
 
-def test_an_account_that_may_only_read_is_told_the_same(primary: SandboxServer, schema: str) -> None:
+def test_an_account_that_may_only_read_gets_the_same_catalog(primary: SandboxServer, schema: str) -> None:
     # The grants of docs/accounts.md on a primary. What is not seen of a foreign key is not copied as it must be.
     account = f"'{schema}'@'%'"
     with primary.session() as session:

@@ -1,4 +1,4 @@
-"""The key that is read out of a row's text is the one that the primary itself would give."""
+"""The key that is read from a row's text is the key that the primary returns."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table
-from replica_cli.sqlbuilder.chunks import after, boundary_query, lines_query, paging_key
-from replica_cli.sqlbuilder.row_text import key_of_row
+from replica_cli.mysql.catalog.table_definitions import read_table
+from replica_cli.sqlbuilder.rows.chunks import after, boundary_query, lines_query, paging_key
+from replica_cli.sqlbuilder.rows.row_keys import key_of_row
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
@@ -68,10 +68,10 @@ def test_the_key_of_each_row_is_the_primary_s_own(
         for number, text in enumerate(lines):
             assert text is not None
             found = key_of_row(text, definition, key)
-            told = session.row(boundary_query(definition.name, key, "", number))
-            assert told is not None
-            assert found == tuple(bytes(literal).decode() for literal in told)
-            # What comes behind it begins with the next row.
+            expected = session.row(boundary_query(definition.name, key, "", number))
+            assert expected is not None
+            assert found == tuple(bytes(literal).decode() for literal in expected)
+            # The rest begins with the next row.
             rest = [
                 t for each in session.lines(lines_query(definition, key, after(key, found), 100)) for t in each.texts
             ]

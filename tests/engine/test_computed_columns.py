@@ -1,6 +1,6 @@
 """What each server computes by itself, for columns and indexes: carried if it is the same in any session, else refused.
 
-All rows are written by a session that differs from ours in every variable that a value may depend on.
+All rows are written by a session that differs from the copy's in every variable that a value may depend on.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from replica_cli.core.errors import Interrupted
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.stop import StopToken
-from replica_cli.transfer import deferred_keys, making, worker
+from replica_cli.transfer import copy_worker, make_tables
 from tests.engine.applier.harness import wait_until
 from tests.engine.copier import Copier, numbers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
 
 KEYS = "KEY z (b), UNIQUE KEY u (id, a), KEY a (a, b(10)), FULLTEXT KEY f (b), KEY c (c DESC)"
 SHAPES = {
@@ -38,7 +38,7 @@ FILLED = {"counter": ("t", "n, n + 1, n * 7 % 13, CONCAT('row ', n)"), "generate
 
 @pytest.fixture
 def copier(primary: SandboxServer, secondary: SandboxServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> Copier:
-    monkeypatch.setattr(making, "DEFERRED_KEYS_ROWS", 0)
+    monkeypatch.setattr(make_tables, "DEFERRED_KEYS_ROWS", 0)
     return Copier(primary, secondary, schema)
 
 
@@ -53,8 +53,8 @@ def test_the_table_is_the_same(copier: Copier, shape: str) -> None:
     copier.on_primary(f"CREATE TABLE t {SHAPES[shape]}", numbers(table, 500, rows))
     copier.copy()
     copier.compare()
-    ours, theirs = (_shown(s, copier.schema, "t") for s in (copier.primary, copier.secondary))
-    assert theirs == ours.replace("ENGINE=MyISAM", "ENGINE=InnoDB")
+    on_primary, on_secondary = (_shown(s, copier.schema, "t") for s in (copier.primary, copier.secondary))
+    assert on_secondary == on_primary.replace("ENGINE=MyISAM", "ENGINE=InnoDB")
 
 
 @pytest.fixture
@@ -140,28 +140,28 @@ def test_a_stop_ends_the_making_and_a_resume_makes_them(copier: Copier, shape: s
 
 def test_one_that_a_statement_from_before_has_made_meanwhile(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
     copier.on_primary(f"CREATE TABLE t {SHAPES['several']}", numbers("t", 300, ROWS))
-    all_of, look, looks = deferred_keys._deferred, deferred_keys._missing, []
+    all_of, look, looks = make_tables._deferred_keys, make_tables._missing_keys, []
 
-    def late(run: TableRun) -> list[str]:
-        # What a connection left behind that was cut comes to its end before the statement.
+    def late(run: TableCopy) -> list[str]:
+        # A statement that a cut connection left on the server ends before the next one.
         with copier.secondary.session() as session:
             session.execute(f"ALTER TABLE {copier.schema}.t ADD KEY z (b)")
         looks.append(all_of(run))
         return looks[-1]
 
-    def look_again(session: Session, run: TableRun) -> list[str]:
+    def look_again(session: Session, run: TableCopy) -> list[str]:
         looks.append(look(session, run))
         return looks[-1]
 
-    monkeypatch.setattr(deferred_keys, "_deferred", late)
-    monkeypatch.setattr(deferred_keys, "_missing", look_again)
+    monkeypatch.setattr(make_tables, "_deferred_keys", late)
+    monkeypatch.setattr(make_tables, "_missing_keys", look_again)
     copier.copy()
     assert list(map(len, looks)) == [3, 2]
     copier.compare()
     assert _shown(copier.secondary, copier.schema, "t") == _shown(copier.primary, copier.schema, "t")
 
 
-def test_a_definition_that_changed_before_they_were_made_is_copied_anew(copier: Copier) -> None:
+def test_a_table_altered_before_its_keys_were_made_is_copied_again(copier: Copier) -> None:
     copier.on_primary(f"CREATE TABLE t {SHAPES['no key']}", numbers("t", 300, ROWS))
     stop = StopToken()
 
@@ -170,7 +170,7 @@ def test_a_definition_that_changed_before_they_were_made_is_copied_anew(copier: 
         raise Interrupted("cut")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "add_deferred_keys", cut)
+        patch.setattr(copy_worker, "add_deferred_keys", cut)
         assert not copier.run(copier.plan(), stop=stop).is_complete
     copier.on_primary("DROP INDEX a ON t")
     plan = copier.plan(TransferMode.RESUME)

@@ -1,4 +1,4 @@
-"""A full disk under a server is waited for, whatever it is that finds no space."""
+"""A full disk of a server is waited for, whichever file has no space."""
 
 from __future__ import annotations
 

@@ -142,6 +142,21 @@ def test_each_kind_of_drift(pair: Pair, change: str, where: str, severity: str) 
     assert pair.check().differences == ()
 
 
+def test_a_check_with_the_name_of_a_column_is_replaced_where_it_belongs(pair: Pair) -> None:
+    table = "CREATE TABLE {s}.%s (id INT PRIMARY KEY, c INT%s, UNIQUE KEY c (c)%s)"
+    of_column, of_table = (" CHECK (c <> 7)", ""), ("", ", CONSTRAINT c CHECK (c > 0)")
+    none = ("", "")
+    cases = {"a": (none, of_table), "b": (none, of_column), "d": (of_column, of_table), "e": (of_table, of_column)}
+    pair.make(
+        tuple(table % (name, *ours) for name, (ours, _) in cases.items()),
+        tuple(table % (name, *theirs) for name, (_, theirs) in cases.items()),
+    )
+    pair.repair(pair.check())
+    assert pair.check().differences == ()
+    for name in cases:
+        assert lines(pair.secondary, pair.target, name) == lines(pair.primary, pair.schema, name)
+
+
 def test_an_extra_table_is_only_named(pair: Pair) -> None:
     pair.make((PLAIN,), (PLAIN, "CREATE TABLE {s}.`x``\ny` (id INT)"))
     report = pair.check()
@@ -170,7 +185,7 @@ def test_a_wider_column_of_the_primary_is_no_loss(pair: Pair) -> None:
     assert warnings == ["-- column c: values that do not fit int are refused, cut or changed"]
 
 
-def test_an_engine_that_the_copy_turns_into_another_is_told_as_it_is_on_the_primary(pair: Pair) -> None:
+def test_an_engine_that_the_copy_replaces_is_shown_as_it_is_on_the_primary(pair: Pair) -> None:
     table = "CREATE TABLE {s}.t (id INT PRIMARY KEY) ENGINE = MyISAM"
     pair.make((table,), (table,))
     report = pair.check()
@@ -211,9 +226,11 @@ def test_a_missing_schema_is_made(pair: Pair) -> None:
     assert pair.check().differences == ()
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("mariadb", "mysql"), ("mysql", "mariadb")])
-def test_the_other_flavour_holds_the_same_table(server_factory: ServerFactory, ours: str, theirs: str) -> None:
-    pair = Pair(server_factory(ours), server_factory(theirs), "shop")
+@pytest.mark.parametrize(("primary_flavour", "secondary_flavour"), [("mariadb", "mysql"), ("mysql", "mariadb")])
+def test_the_other_flavour_holds_the_same_table(
+    server_factory: ServerFactory, primary_flavour: str, secondary_flavour: str
+) -> None:
+    pair = Pair(server_factory(primary_flavour), server_factory(secondary_flavour), "shop")
     # utf8mb4's default collation is not the same on both sides, so this schema asks for one that is.
     tail = " CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
     tables = (PARENT + tail, RICH + tail, GONE + tail, PLAIN + tail)

@@ -1,4 +1,4 @@
-"""Cost grows as the work does: statements and bytes by the servers' own counters, at sizes that are small.
+"""Cost grows like the work: statements and bytes by the servers' own counters, at small sizes.
 
 `python -m tests.bench growth` measures the same at large sizes, with seconds and memory.
 """
@@ -50,7 +50,7 @@ def pair(primary: SandboxServer, secondary: SandboxServer) -> Pair:
 
 @pytest.fixture
 def new_harness(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Iterator[Callable[[int], Harness]]:
-    """Give a function that makes a harness with so many equal tables, from which the stream begins."""
+    """Give a function that makes a harness with a number of equal tables, from which the stream begins."""
     made: list[Harness] = []
 
     def make(count: int) -> Harness:

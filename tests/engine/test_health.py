@@ -10,18 +10,20 @@ import pytest
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.positions import Advance, PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.cli.output.console import Painter
-from replica_cli.cli.output.tables import positions_text
+from replica_cli.cli.output.plain_text import positions_text
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Secret
-from replica_cli.core.status import CopyStep, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopyProgress, CopyStep, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.sandbox.process import free_port
 from replica_cli.service.position import show_positions
 from tests.engine.watched import NAME, Watched
+from tests.support.table_records import put
 
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
 
@@ -147,7 +149,7 @@ def test_lag_after_an_idle_hour_is_what_the_stream_says(watched: Watched) -> Non
     assert watched.check("lag").level is OK
 
 
-def test_a_beat_of_an_idle_stream_tells_nothing_of_what_came_since(watched: Watched) -> None:
+def test_the_heartbeat_of_an_idle_stream_does_not_hide_newer_changes(watched: Watched) -> None:
     watched.beat(Phase.CAUGHT_UP, lag_seconds=0.0)
     watched.age("beat_at", 9)
     watched.write()
@@ -206,7 +208,7 @@ def test_the_first_change_after_an_idle_hour_is_given_time(watched: Watched) -> 
 
 
 def test_quarantined_tables(watched: Watched) -> None:
-    watched.save_table(TableState.QUARANTINED, reason="row missing", start=Position("binlog.000001", 4))
+    watched.save_table(TableState.QUARANTINED, reason="row missing", stopped_at=Position("binlog.000001", 4))
     check = watched.check("quarantined-tables")
     assert (check.level, check.value) == (CRITICAL, 1)
     assert "not on the primary any more: shop.orders: " in check.hint
@@ -231,18 +233,18 @@ def test_a_copy_that_builds_indexes_for_long_moves_and_no_other_step_does(watche
         (CopyStep.PREPARING, 4.0, held, WARNING), (CopyStep.INDEXES, 4.0, held, WARNING),
     ):  # fmt: skip
         table = TableProgress(str(NAME), 5, 10, 0, TableState.COPYING, step, seconds, waits_for)
-        watched.beat(Phase.TRANSFERRING, transfer=TransferProgress("db1", (table,), 400.0, 1.0))
+        watched.beat(Phase.TRANSFERRING, transfer=CopyProgress("db1", (table,), 400.0, 1.0))
         watched.age("moved_at", 400)
         check = watched.check("stream-moving")
         assert check.level is level
         if waits_for:
-            # Beside a stream as well.
-            watched.beat(Phase.CAUGHT_UP, transfer=TransferProgress("db1", (table,), 400.0, 1.0))
+            # Also while a stream runs.
+            watched.beat(Phase.CAUGHT_UP, transfer=CopyProgress("db1", (table,), 400.0, 1.0))
             assert watched.check("stream-moving").level is level
             assert check.message == f"waiting for a lock on {NAME} for 4.0s ({held})"
 
 
-def test_a_copy_is_told_from_the_state_alone_while_it_runs_and_after_it_was_killed(watched: Watched) -> None:
+def test_health_shows_a_copy_from_the_state_alone_while_it_runs_and_after_a_kill(watched: Watched) -> None:
     names = [NAME, TableName("shop", "done"), TableName("shop", "waiting")]
     told = (
         TableProgress(str(names[0]), 1, 1000, 0, TableState.COPYING),
@@ -252,16 +254,16 @@ def test_a_copy_is_told_from_the_state_alone_while_it_runs_and_after_it_was_kill
     with watched.secondary.session() as session:
         place = (session, watched.settings.state_schema, "db1")
         states = (TableState.COPYING, TableState.COPYING, TableState.PENDING)
-        TableStore(*place).save(*(TableRecord(n, s) for n, s in zip(names, states, strict=True)))
+        put(TableLifecycle(*place), *(TableRecord(n, s) for n, s in zip(names, states, strict=True)))
         progress = ProgressStore(*place)
         for name, rows, is_done in ((names[0], 250, False), (names[1], 40, True)):
             before, after = RangeProgress(1), RangeProgress(1, b"1", row_count=rows, byte_count=9, is_done=is_done)
             progress.begin(name, "f", [before])
             session.execute(progress.advance_statement(name, before, after))
         progress.verify(names[1])
-    watched.beat(Phase.TRANSFERRING, transfer=TransferProgress("db1", told, 10.0, 29.0))
+    watched.beat(Phase.TRANSFERRING, transfer=CopyProgress("db1", told, 10.0, 29.0))
     check = watched.check("unfinished-transfer")
-    # What is committed counts, not what was told a moment before.
+    # The committed position counts, not the status that was published a moment before.
     assert "1 of 3 tables, 290 of about 1250 rows (23%), 29 rows/s, ETA 33s" in check.message
     (report,) = show_positions(watched.settings, watched.settings.secondaries)
     assert report.copy is not None
@@ -304,7 +306,7 @@ def test_beats_keep_the_wish_to_pause_and_tell_movement(watched: Watched) -> Non
     with watched.secondary.session() as session:
         beats = BeatStore(session, watched.settings.state_schema, "db9")
         assert beats.load() is None
-        assert not beats.set_pause(True)  # nobody there to hear
+        assert not beats.set_pause(True)  # no process to notice it
         status = WorkerStatus("db9", Phase.STREAMING, position=Position("binlog.000001", 4))
         beats.beat(status, connection_id=session.connection_id)
         assert not beats.is_pause_wanted()

@@ -1,4 +1,4 @@
-"""The writer's lock: who has it, for how long it has been silent, and what a process checks that may have lost it."""
+"""The writer's lock: its holder, the age of its heartbeat, and the checks of a process that may have lost it."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_former_connection_that_cannot_be_ended_is_not_waited_for(
         WriterLock(other, state_schema, "db1").acquire(0, former=FormerWriter.of(holder))
 
 
-def test_a_free_lock_that_the_server_does_not_give_is_an_error_and_a_stop_is_heard(
+def test_a_free_lock_that_the_server_does_not_give_is_an_error_and_a_stop_ends_the_wait(
     sessions: tuple[Session, Session], state_schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = WriterLock(sessions[1], state_schema, "db2")

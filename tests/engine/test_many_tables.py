@@ -1,4 +1,4 @@
-"""A copy of many small tables: its workers do not stand in each other's way, and its plan asks few questions."""
+"""A copy of many small tables: its workers do not wait for each other, and its plan needs few queries."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_long_plan_says_what_it_is_about(
         wait_until(lambda: caplog.messages, "a word about the plan")
         return SimpleNamespace(tables=())
 
-    monkeypatch.setattr("replica_cli.transfer.plan.plan_copy", plan_slowly)
+    monkeypatch.setattr("replica_cli.transfer.planning.plan.plan_copy", plan_slowly)
     monkeypatch.setattr(copying, "_PLANNING_SECONDS", 0.01)
     with caplog.at_level(logging.INFO, "replica_cli"):
         copying.make_plan(settings, server, TransferMode.NEW)

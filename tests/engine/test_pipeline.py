@@ -1,4 +1,4 @@
-"""Statements that travel with the next one, and a LOAD DATA behind statements that decide whether it gets its text."""
+"""Statements sent together with the next one, and a LOAD DATA that gets its text only if those before succeed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_is_posted_runs_before_the_next_statement_in_one_round_trip(primary
     proxy = Proxy(primary.port)
     try:
         with connect(replace(primary.address(), port=proxy.port), Network()) as session:
-            # All that is sent together is on its way before the first answer is.
+            # All statements that are sent together are in flight before the first answer comes.
             proxy.delay(0.05)
             before = proxy.turns
             session.post("SET @a = 1")
@@ -74,7 +74,7 @@ def test_a_posted_statement_that_fails_ends_the_session(session: Session) -> Non
 
 
 @pytest.mark.parametrize("size", [10, 3_000_000])
-def test_a_text_is_loaded_behind_a_statement_that_found_its_row(session: Session, size: int) -> None:
+def test_a_text_is_loaded_after_a_statement_that_found_its_row(session: Session, size: int) -> None:
     text = b"".join(b"%d,7\n" % n for n in range(2, size // 8 + 3))
     loaded = session.load(LOAD, text, first=[FIRST, b"UPDATE t SET v = 2 WHERE id = 1"])
     assert loaded == (text.count(b"\n"), 0)
@@ -82,7 +82,7 @@ def test_a_text_is_loaded_behind_a_statement_that_found_its_row(session: Session
     assert session.rows("SELECT COUNT(*), MIN(v) FROM t") == [(text.count(b"\n") + 1, 2)]
 
 
-def test_no_text_is_given_where_the_statement_found_no_row(session: Session) -> None:
+def test_no_text_is_sent_if_the_statement_found_no_row(session: Session) -> None:
     assert session.load(LOAD, b"2,7\n", first=[FIRST, b"UPDATE t SET v = 2 WHERE id = 9"]) is None
     assert session.rows("SELECT COUNT(*) FROM t") == [(1,)]
 

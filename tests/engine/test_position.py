@@ -12,7 +12,8 @@ from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import (
     ExitCode,
     FiltersChanged,
@@ -31,12 +32,13 @@ from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
 from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.boundary import locate
 from replica_cli.sandbox.process import free_port
 from replica_cli.service.position import show_positions
 from replica_cli.service.reset import plan_reset, run_reset
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from replica_cli.core.settings import Server
@@ -120,7 +122,7 @@ def test_show_measures_the_distance_over_a_rotation(pair: Pair) -> None:
     assert report.saved_at.tzinfo is not None
 
 
-def test_show_tells_the_age_of_the_first_change_that_is_not_applied(pair: Pair) -> None:
+def test_show_has_the_age_of_the_first_change_that_is_not_applied(pair: Pair) -> None:
     # The last one that was applied is an hour old: that alone is no lag.
     with pair.secondary.session() as session:
         session.execute(
@@ -149,13 +151,13 @@ def test_show_when_caught_up(pair: Pair) -> None:
     assert (report.distance_bytes, report.distance_seconds) == (0, 0.0)
 
 
-def test_show_tells_phase_pause_and_tables(pair: Pair) -> None:
+def test_show_has_phase_pause_and_tables(pair: Pair) -> None:
     with pair.secondary.session() as session:
         beats = BeatStore(session, pair.settings.state_schema, "db1")
         beats.beat(WorkerStatus("db1", Phase.STREAMING))
         beats.set_pause(True)
-        record = TableRecord(NAME, TableState.QUARANTINED, start=pair.start, reason="row missing")
-        TableStore(session, pair.settings.state_schema, "db1").save(record)
+        record = TableRecord(NAME, TableState.QUARANTINED, stopped_at=pair.start, reason="row missing")
+        put(TableLifecycle(session, pair.settings.state_schema, "db1"), record)
     (report,) = show_positions(pair.settings, (pair.db1,))
     assert report.phase is Phase.STREAMING
     assert report.is_paused
@@ -187,7 +189,7 @@ def test_reset_blames_the_side_that_is_down(pair: Pair) -> None:
         plan_reset(pair.settings, ResetRequest((_elsewhere(pair.db1),), ResetKind.FORGET))
 
 
-def test_show_with_one_secondary_down_tells_of_the_other_and_of_the_primary(pair: Pair) -> None:
+def test_show_with_one_secondary_down_has_the_other_and_the_primary(pair: Pair) -> None:
     down = _elsewhere(pair.db1, name="db2")
     one, two = show_positions(pair.settings, (pair.db1, down))
     assert one.saved == pair.start
@@ -212,11 +214,11 @@ def test_a_state_that_may_not_be_read_is_unknown_on_a_server_that_answers(pair: 
 def test_an_unfinished_first_copy_is_behind_by_an_unknown_distance(pair: Pair) -> None:
     pair.save(pair.end())
     with pair.secondary.session() as session:
-        tables = TableStore(session, pair.settings.state_schema, "db1")
-        tables.save(TableRecord(NAME, TableState.COPYING, start=pair.start))
+        tables = TableLifecycle(session, pair.settings.state_schema, "db1")
+        put(tables, TableRecord(NAME, TableState.COPYING, copy_start=pair.start))
         (report,) = show_positions(pair.settings, (pair.db1,))
         assert (report.is_copied, report.distance_bytes, report.distance_seconds) == (False, None, None)
-        # A table that is copied again beside a stream says nothing of the position.
+        # A table that is re-synced does not change the position.
         session.execute(f"UPDATE `{pair.settings.state_schema}`.binlog_position SET transaction_count = 1")
     (report,) = show_positions(pair.settings, (pair.db1,))
     assert (report.is_copied, report.distance_bytes, report.distance_seconds) == (True, 0, 0.0)
@@ -232,11 +234,11 @@ def test_reset_to_a_boundary(pair: Pair) -> None:
     assert pair.saved() == pair.start
 
 
-def test_every_place_inside_a_transaction_is_refused(pair: Pair) -> None:
+def test_every_position_inside_a_transaction_is_refused(pair: Pair) -> None:
     with pair.primary.session() as session:
         facts = read_facts(session)
         events = session.rows(f"SHOW BINLOG EVENTS IN '{pair.start.file}' FROM {pair.start.pos}")
-        # Behind a rotation MariaDB notes a checkpoint when its engines have caught up: between any two transactions.
+        # After a rotation MariaDB logs a checkpoint when its engines have caught up: between any two transactions.
         kinds = ("Gtid", "Anonymous_Gtid", "Binlog_checkpoint")
         second = [int(e[1]) for e in events if str(e[2]) in kinds[:2]][1]
         between = [int(e[1]) for e in events if str(e[2]) in kinds and int(e[1]) <= second]
@@ -253,7 +255,7 @@ def test_every_place_inside_a_transaction_is_refused(pair: Pair) -> None:
         assert accepted[-1].gtid != accepted[0].gtid
 
 
-def test_a_statement_in_another_charset_does_not_stand_in_the_way(pair: Pair) -> None:
+def test_a_statement_in_another_charset_does_not_prevent_the_check(pair: Pair) -> None:
     with pair.primary.session() as session:
         facts = read_facts(session)
         session.execute("SET NAMES latin1")
@@ -266,7 +268,7 @@ def test_a_statement_in_another_charset_does_not_stand_in_the_way(pair: Pair) ->
 
 
 @pytest.mark.parametrize("place", [("binlog.999999", 4), (None, 10**12)], ids=["no such file", "past its end"])
-def test_a_place_that_the_primary_has_not(pair: Pair, place: tuple[str | None, int]) -> None:
+def test_a_position_that_the_primary_does_not_have(pair: Pair, place: tuple[str | None, int]) -> None:
     wanted = Position(place[0] or pair.start.file, place[1])
     with pytest.raises(PositionLost):
         plan_reset(pair.settings, pair.request(ResetKind.POSITION, wanted))
@@ -293,8 +295,8 @@ def test_a_gtid_set_that_cannot_serve(pair: Pair, kind: str) -> None:
 def test_forget_clears_tables_and_progress(pair: Pair) -> None:
     schema = pair.settings.state_schema
     with pair.secondary.session() as session:
-        TableStore(session, schema, "db1").save(TableRecord(NAME, TableState.QUARANTINED, reason="row missing"))
-        TableStore(session, schema, "db2").save(TableRecord(NAME, TableState.QUARANTINED, reason="another's"))
+        put(TableLifecycle(session, schema, "db1"), TableRecord(NAME, TableState.QUARANTINED, reason="row missing"))
+        put(TableLifecycle(session, schema, "db2"), TableRecord(NAME, TableState.QUARANTINED, reason="another's"))
         ProgressStore(session, schema, "db1").begin(NAME, "f", [RangeProgress(1)])
     plans = plan_reset(pair.settings, pair.request(ResetKind.FORGET))
     assert plans[0].after is None
@@ -302,8 +304,8 @@ def test_forget_clears_tables_and_progress(pair: Pair) -> None:
     run_reset(pair.settings, plans)
     assert pair.saved() is None
     with pair.secondary.session() as session:
-        assert not TableStore(session, schema, "db1").load()
-        assert TableStore(session, schema, "db2").load()
+        assert not TableLifecycle(session, schema, "db1").load()
+        assert TableLifecycle(session, schema, "db2").load()
         assert not ProgressStore(session, schema, "db1").load()
 
 

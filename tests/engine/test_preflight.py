@@ -1,4 +1,4 @@
-"""Preflight: what each variable and status of a real server leads to."""
+"""The findings for each variable and status of a real server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.mysql.facts import ServerFacts, read_facts
-from replica_cli.mysql.preflight import check_primary, check_secondary, expiry_seconds
+from replica_cli.mysql.preflight.server_checks import check_primary, check_secondary, expiry_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,7 +112,7 @@ def test_primary_named_as_secondary(primary: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "theirs", "ours", "level"),
+    ("name", "primary_values", "secondary_values", "level"),
     [
         ("lower-case-table-names", {"lower_case_table_names": "0"}, {"lower_case_table_names": "1"}, "CRITICAL"),
         ("lower-case-table-names", {"lower_case_table_names": "1"}, {"lower_case_table_names": "0"}, "WARNING"),
@@ -124,12 +124,12 @@ def test_primary_named_as_secondary(primary: SandboxServer) -> None:
     ],
 )
 def test_two_sides_compared(
-    secondary: SandboxServer, name: str, theirs: dict[str, str], ours: dict[str, str], level: str
+    secondary: SandboxServer, name: str, primary_values: dict[str, str], secondary_values: dict[str, str], level: str
 ) -> None:
     with secondary.session() as session:
         facts = read_facts(session)
-        primary_facts = with_variables(facts, hostname="elsewhere", **theirs)
-        findings = check_secondary(session, with_variables(facts, **ours), primary_facts, "replica_state")
+        primary_facts = with_variables(facts, hostname="elsewhere", **primary_values)
+        findings = check_secondary(session, with_variables(facts, **secondary_values), primary_facts, "replica_state")
     assert levels(findings)[name] is HealthLevel[level]
 
 
@@ -167,15 +167,15 @@ def test_gtid_mode_off_is_a_warning_with_every_step(primary: SandboxServer) -> N
     ("primary", "is_sql_wanted", "is_found"),
     [("MySQL", False, False), ("MySQL", True, True), ("MariaDB", False, True)],
 )
-def test_partial_json_is_refused_at_the_start_where_nothing_applies_it(
+def test_partial_json_is_refused_at_the_start_if_no_engine_applies_it(
     secondary: SandboxServer, primary: str, *, is_sql_wanted: bool, is_found: bool
 ) -> None:
     with secondary.session() as session:
         facts = replace(read_facts(session), is_mariadb=False)
-        theirs = with_variables(facts, hostname="elsewhere", binlog_row_value_options="PARTIAL_JSON")
+        primary_values = with_variables(facts, hostname="elsewhere", binlog_row_value_options="PARTIAL_JSON")
         # Which of the two is the other flavour is all the same.
-        theirs = replace(theirs, is_mariadb=primary == "MariaDB")
-        findings = check_secondary(session, facts, theirs, "s", is_sql_wanted=is_sql_wanted)
+        primary_values = replace(primary_values, is_mariadb=primary == "MariaDB")
+        findings = check_secondary(session, facts, primary_values, "s", is_sql_wanted=is_sql_wanted)
     assert ("partial-json" in levels(findings)) == is_found
     if is_found:
         assert levels(findings)["partial-json"] is HealthLevel.CRITICAL
@@ -202,11 +202,11 @@ WRONG: tuple[tuple[dict[str, str], dict[str, str], str, str], ...] = (
 def test_each_finding_says_what_mends_it(
     primary: SandboxServer, secondary: SandboxServer, wrong: tuple[dict[str, str], dict[str, str], str, str]
 ) -> None:
-    theirs, ours, name, cure = wrong
+    primary_values, secondary_values, name, cure = wrong
     with primary.session() as one, secondary.session() as two:
-        facts = with_variables(read_facts(one), **theirs)
-        facts = replace(facts, server_id=int(theirs.get("server_id", facts.server_id)))
-        target = with_variables(read_facts(two), **ours)
+        facts = with_variables(read_facts(one), **primary_values)
+        facts = replace(facts, server_id=int(primary_values.get("server_id", facts.server_id)))
+        target = with_variables(read_facts(two), **secondary_values)
         findings = check_primary(one, facts, SELECTION, server_ids=(100,))
         findings += check_secondary(two, target, facts, "replica_state", selection=SELECTION, server_ids=(100,))
     bad = {f.name: f for f in findings if f.level is not HealthLevel.OK}
@@ -222,14 +222,14 @@ def test_a_primary_that_may_not_log_what_it_replicates_itself(primary: SandboxSe
         name = "log_slave_updates" if facts.is_mariadb else "log_replica_updates"
         findings = check_primary(session, with_variables(facts, **{name: "OFF"}), SELECTION, server_ids=(100,))
     if facts.is_mariadb:
-        # It says that it replicates from nobody, so nothing is missing.
+        # It has no primary of its own, so nothing is missing.
         assert "log-replica-updates" not in levels(findings)
         return
     assert levels(findings)["log-replica-updates"] is HealthLevel.WARNING
     assert "log_replica_updates=ON" in found(findings, "log-replica-updates").hint
 
 
-def test_sessions_that_are_not_logged_are_told(secondary: SandboxServer) -> None:
+def test_sessions_that_are_not_logged_are_reported(secondary: SandboxServer) -> None:
     with secondary.session() as session:
         facts = with_variables(read_facts(session), hostname="elsewhere")
         session.execute("SET SESSION sql_log_bin = 0")
@@ -239,7 +239,7 @@ def test_sessions_that_are_not_logged_are_told(secondary: SandboxServer) -> None
 
 
 @pytest.mark.servers("mariadb", "10.11")
-def test_a_secondary_that_lets_nobody_set_the_time(server_factory: ServerFactory) -> None:
+def test_a_secondary_on_which_no_session_may_set_the_time(server_factory: ServerFactory) -> None:
     with server_factory("mariadb", "10.11", secure_timestamp="YES").session() as session:
         facts = read_facts(session)
         finding = found(check_secondary(session, facts, facts, "s"), "statement-times")

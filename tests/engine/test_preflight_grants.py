@@ -14,8 +14,8 @@ from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.grants import parse_grants, read_grants
-from replica_cli.mysql.preflight import check_primary, check_secondary
+from replica_cli.mysql.preflight.grants import parse_grants, read_grants
+from replica_cli.mysql.preflight.server_checks import check_primary, check_secondary
 from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Limits of connections and statements that a server or an account has, against what we open."""
+"""A server's and an account's limits of connections and statements, compared with what `replica` needs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, SessionNeed, Settings
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.grants import read_grants
-from replica_cli.mysql.limits import check_limits
+from replica_cli.mysql.preflight.grants import read_grants
+from replica_cli.mysql.preflight.limits import check_limits
 from replica_cli.mysql.session import connect
-from replica_cli.runtime.preflight import check_before_start
+from replica_cli.runtime.start_checks import check_before_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,9 @@ def test_an_account_without_limits_is_right(primary: SandboxServer, account: str
     assert {n: f.level for n, f in look(primary, account).items()} == {"secondary-connections": OK}
 
 
-def test_each_limit_of_an_account_is_told_with_what_lifts_it(primary: SandboxServer, account: str) -> None:
+def test_each_limit_of_an_account_is_reported_with_the_statement_that_lifts_it(
+    primary: SandboxServer, account: str
+) -> None:
     with primary.session() as session:
         for limit, (name, level, said) in LIMITS.items():
             session.execute(f"ALTER USER {account}@'%' WITH {limit}")
@@ -74,7 +76,7 @@ def test_fewer_workers_fit_under_a_limit() -> None:
     assert [NEED.workers_for(limit) for limit in (20, 19, 17, 16, 11, 8)] == [4, 3, 3, 2, 1, 0]
 
 
-def test_a_server_with_few_connections_is_told(
+def test_a_server_with_few_connections_is_reported(
     server_factory: ServerFactory, primary: SandboxServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     flavour, _, version = str(primary.binary).partition(":")

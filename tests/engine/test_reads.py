@@ -1,4 +1,4 @@
-"""How often a copy reads a row of the primary."""
+"""The number of times that a copy reads a row of the primary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the primary gives of a table are all of its rows, whatever shortens its answers, or the copy does not go on."""
+"""The copy gets all rows of a table, or it stops, whatever shortens the primary's answers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from replica_cli.checkpoint.progress import RangeProgress
 from replica_cli.core.settings import Network
 from replica_cli.core.table import TableName
-from replica_cli.mysql.catalog import read_table
-from replica_cli.mysql.lines import Lines
+from replica_cli.mysql.catalog.table_definitions import read_table
+from replica_cli.mysql.row_lines import Lines
 from replica_cli.mysql.session import Session, connect
-from replica_cli.sqlbuilder.chunks import paging_key
+from replica_cli.sqlbuilder.rows.chunks import paging_key
 from replica_cli.transfer.connections import Endpoints
 from replica_cli.transfer.errors import ChunkBroken
-from replica_cli.transfer.reading import RangeReader, whole_table
+from replica_cli.transfer.rows.reading import RangeReader, whole_table
 from tests.engine.copier import Copier
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Row
     from replica_cli.sandbox.server import SandboxServer
-    from replica_cli.transfer.chunk import Chunk
+    from replica_cli.transfer.rows.chunk import Chunk
 
 ROWS = 50
 
@@ -59,7 +59,7 @@ def chunks(reader: Session, definition: TableDefinition, chunk_rows: int, *, in_
 
 
 def limit_answers(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Leave out what comes after so many rows of an answer, as a proxy or a plugin that limits answers would do it."""
+    """Cut an answer after a number of rows, like a proxy or a plugin that limits answers."""
     read = Session.lines
 
     def limited(session: Session, sql: str) -> Iterator[Lines]:
@@ -95,7 +95,7 @@ def test_answers_that_something_shortens_do_not_end_a_range(
         chunks(reader, definition, chunk_rows, in_snapshot=in_snapshot)
 
 
-def test_a_row_that_comes_behind_the_last_one_is_read_too(
+def test_a_row_after_the_last_one_is_read_too(
     primary: SandboxServer, reader: Session, definition: TableDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask, new = Session.row, [ROWS + 1, ROWS + 2]
@@ -134,7 +134,7 @@ def test_a_whole_table_has_all_of_its_rows_or_is_refused(reader: Session, defini
         list(whole_table(reader, definition, packet_limit=1 << 20))
 
 
-def test_the_end_of_an_answer_may_come_behind_its_mark(
+def test_the_end_of_an_answer_may_be_lines_without_rows(
     reader: Session, definition: TableDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = Session.lines

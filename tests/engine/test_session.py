@@ -1,4 +1,4 @@
-"""A session whose connection goes while answers are on their way."""
+"""A session whose connection is lost while answers are in flight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which variables a session of ours sets, and that servers take them from a user without privileges."""
+"""The variables that a session of `replica` sets: servers accept them from a user without privileges."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ PASSWORD = "A-long-enough-1"
 
 
 @pytest.fixture
-def nobody(primary: SandboxServer) -> Iterator[Server]:
+def unprivileged_user(primary: SandboxServer) -> Iterator[Server]:
     """Give the address of a user who may log in and no more."""
     with primary.session() as session:
-        session.execute(f"CREATE USER nobody@'%' IDENTIFIED BY '{PASSWORD}'")
-    yield replace(primary.address(), user="nobody", password=Secret(PASSWORD))
+        session.execute(f"CREATE USER unprivileged@'%' IDENTIFIED BY '{PASSWORD}'")
+    yield replace(primary.address(), user="unprivileged", password=Secret(PASSWORD))
     with primary.session() as session:
-        session.execute("DROP USER nobody@'%'")
+        session.execute("DROP USER unprivileged@'%'")
 
 
-def test_every_setting_is_taken_from_a_user_without_privileges_and_holds(nobody: Server) -> None:
-    with connect(nobody, Network()) as session:
+def test_every_setting_is_taken_from_a_user_without_privileges_and_holds(unprivileged_user: Server) -> None:
+    with connect(unprivileged_user, Network()) as session:
         settings = settings_for(session.version_text)
         found = {str(n).lower(): str(v) for n, v in session.rows("SHOW SESSION VARIABLES")}
         words = {"ON": "1", "OFF": "0", "NO_CHAIN": "0"}
@@ -46,7 +46,7 @@ def test_every_setting_is_taken_from_a_user_without_privileges_and_holds(nobody:
         assert session.row("SELECT @@warning_count") == (0,)
 
 
-# Session variables that need no value of ours, by the reason. One that a new release brings has to be looked at.
+# Session variables that `replica` does not set, by the reason. A variable of a new release has to be decided about.
 REVIEWED = {
     "how much memory, which plan, how fast; never which rows": """
         analyze_max_length analyze_sample_percentage aria_repair_threads aria_sort_buffer_size aria_stats_method
@@ -126,7 +126,7 @@ SCOPES = {
 def test_every_session_variable_is_set_or_was_looked_at(primary: SandboxServer) -> None:
     with primary.session() as session:
         there = {str(name) for (name,) in session.rows(SCOPES[session.is_mariadb])}
-        ours = {name for name, _ in settings_for(session.version_text)}
+        set_names = {name for name, _ in settings_for(session.version_text)}
     reviewed = {name for names in REVIEWED.values() for name in names.split()}
     assert there
-    assert there - ours - reviewed == set()
+    assert there - set_names - reviewed == set()

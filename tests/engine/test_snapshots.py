@@ -1,4 +1,4 @@
-"""A snapshot of the primary shows the transactions before its place of the log, all of them and no others."""
+"""A snapshot of the primary shows exactly the transactions before its position in the log."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.errors import PrimaryError
-from replica_cli.core.settings import Network
+from replica_cli.core.settings import Network, Retry
 from replica_cli.core.table import TableName
-from replica_cli.mysql import snapshots
+from replica_cli.mysql.binlog import snapshots
+from replica_cli.mysql.binlog.mariadb_snapshots import open_snapshot
+from replica_cli.mysql.binlog.snapshots import table_snapshot, visible_position
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.mariadb_snapshots import open_snapshot
 from replica_cli.mysql.session import connect
-from replica_cli.mysql.snapshots import table_snapshot, visible_position
 from replica_cli.stop import StopToken
 from tests.support.command import Load
 
@@ -71,7 +71,7 @@ class XaWriter:
 
 
 def differences(server: SandboxServer, first: int, seconds: float) -> list[str]:
-    """Take snapshots for so long and return those that show other rows than the log has before their place."""
+    """Take snapshots for some seconds and return those that show other rows than the log has before their position."""
     found, deadline = [], time.monotonic() + seconds
     with server.session(database="d") as session, server.session() as locker:
         facts = read_facts(session)
@@ -90,7 +90,7 @@ def test_it_is_exact_while_files_begin_and_others_ask_for_the_status(
     server_factory: ServerFactory, version: str, monkeypatch: pytest.MonkeyPatch, *, is_locked: bool
 ) -> None:
     if is_locked:
-        monkeypatch.setattr(snapshots, "_settled_position", lambda _: None)
+        monkeypatch.setattr(snapshots, "_settled_position", lambda *_: None)
     server = server_factory("mariadb", version, max_binlog_size=16384)
     first = load_context(server)
     work = (add_row, add_row, add_row, ask_for_status, ask_for_status, XaWriter())
@@ -102,7 +102,7 @@ def test_it_is_exact_while_files_begin_and_others_ask_for_the_status(
 
 
 @BOTH
-def test_it_is_settled_where_no_transaction_may_be_on_its_way(server_factory: ServerFactory, version: str) -> None:
+def test_it_is_settled_if_no_transaction_can_be_in_flight(server_factory: ServerFactory, version: str) -> None:
     server = server_factory("mariadb", version)
     load_context(server)
     seen: set[tuple[str, bool]] = set()
@@ -132,7 +132,7 @@ def test_it_is_settled_where_no_transaction_may_be_on_its_way(server_factory: Se
 
 
 def last_event(session: Session) -> tuple[str, bool]:
-    """Return what stands before the end of the log, and whether a snapshot there is settled."""
+    """Return the events before the end of the log, and True if a snapshot there is settled."""
     while True:
         found = open_snapshot(session)
         events = session.rows("SHOW BINLOG EVENTS IN %s", found.position.file)
@@ -152,8 +152,9 @@ def prepare_xa(session: Session) -> None:
 
 @BOTH
 def test_a_prepared_transaction_that_was_left_keeps_no_other_table_from_being_read(
-    server_factory: ServerFactory, version: str
+    server_factory: ServerFactory, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(snapshots, "_LOCKING", Retry(attempts=2, delay=0.01))
     server = server_factory("mariadb", version)
     first = load_context(server)
     with server.session(database="d") as owner, server.session(database="d") as session, server.session() as locker:

@@ -1,4 +1,4 @@
-"""What a copy does, seen from outside."""
+"""The results of a copy, seen from outside."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
-from replica_cli.mysql.catalog import show_creates
+from replica_cli.mysql.catalog.table_definitions import show_creates
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import TablesOccupied, TablesRefused
-from replica_cli.transfer.making import make_table
-from replica_cli.transfer.source import read_source
+from replica_cli.transfer.make_tables import make_table
+from replica_cli.transfer.planning.copy_definition import read_definition
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.source import Origin, SourceTable
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.planning.copy_definition import CopyDefinition, Origin
+    from replica_cli.transfer.table_copy import TableCopy
 
 
 def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_pat
         "INSERT INTO bare VALUES (1, 'x'), (1, 'x'), (NULL, NULL), (1, 'x')",
         "CREATE TRIGGER noisy BEFORE INSERT ON big FOR EACH ROW SET NEW.a = 0",
     )
-    seen: list[TransferProgress] = []
+    seen: list[CopyProgress] = []
     plan = copier.plan()
     ways = {t.planned.name.table: t.planned.method for t in plan.tables}
     assert (ways["big"], ways["bare"]) == (CopyMethod.RANGES, CopyMethod.SNAPSHOT)
@@ -65,8 +65,12 @@ def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_pat
     assert "REFERENCES `big`" in keys[1]
     records = copier.records()
     assert {r.state for r in records.values()} == {TableState.COPIED}
-    assert (records["big"].start, records["big"].end, records["big"].row_count) == (result.start, result.end, 3000)
-    assert records["bare"].start == records["bare"].end is not None
+    assert (records["big"].copy_start, records["big"].window_end, records["big"].row_count) == (
+        result.start,
+        result.end,
+        3000,
+    )
+    assert records["bare"].copy_start == records["bare"].window_end is not None
 
 
 def test_a_table_is_copied_in_ranges_by_several_workers(copier: Copier) -> None:
@@ -135,12 +139,12 @@ def test_tables_of_a_schema_that_has_none_on_the_primary_are_named(copier: Copie
 def run_while_planned(copier: Copier, monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
     """Run a statement on the primary when the definition of the table `goes` is about to be read for a plan."""
 
-    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> SourceTable:
+    def read_late(session: Session, origin: Origin, definition: TableDefinition, text: str | None) -> CopyDefinition:
         if definition.name.table == "goes":
             copier.on_primary(statement)
-        return read_source(session, origin, definition, text)
+        return read_definition(session, origin, definition, text)
 
-    monkeypatch.setattr("replica_cli.transfer.plan.read_source", read_late)
+    monkeypatch.setattr("replica_cli.transfer.planning.primary_tables.read_definition", read_late)
 
 
 def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too(
@@ -156,7 +160,7 @@ def test_a_table_that_goes_while_a_new_copy_is_planned_goes_on_the_secondary_too
     plan = copier.plan(TransferMode.RESTART)
     assert ([t.planned.name.table for t in plan.tables], plan.warnings) == (["stays"], ())
     copier.on_primary(f"CREATE TABLE returns {SIMPLE}", "INSERT INTO returns VALUES (2, 2, 2)")
-    # No DROP of either is in the log behind the position.
+    # No DROP of either is in the log after the position.
     assert copier.run(plan).must_repeat
     assert {t: r.state for t, r in copier.records().items() if t != "stays"} == {"returns": TableState.PENDING}
     copier.copy(TransferMode.RESUME)
@@ -200,12 +204,12 @@ def test_a_table_that_is_altered_while_the_copy_is_planned_is_copied_as_it_is_th
         copier.on_primary("ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 7", "UPDATE t SET c = 8")
         return show_creates(session, names)
 
-    monkeypatch.setattr("replica_cli.transfer.plan.show_creates", shown_late)
+    monkeypatch.setattr("replica_cli.transfer.planning.primary_tables.show_creates", shown_late)
     copier.copy()
     copier.compare()
 
 
-def test_a_table_that_is_altered_there_and_back_while_the_copy_looks_at_it_is_copied_as_it_is_then(
+def test_a_table_that_is_altered_and_altered_back_while_the_copy_reads_it_is_copied_as_it_is_then(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", "INSERT INTO t VALUES (1, 1, 1)")
@@ -216,7 +220,7 @@ def test_a_table_that_is_altered_there_and_back_while_the_copy_looks_at_it_is_co
         copier.on_primary("ALTER TABLE t DROP COLUMN c")
         return texts
 
-    monkeypatch.setattr("replica_cli.transfer.plan.show_creates", altered_around)
+    monkeypatch.setattr("replica_cli.transfer.planning.primary_tables.show_creates", altered_around)
     copier.copy()
     copier.compare()
 
@@ -236,16 +240,16 @@ def test_a_named_table_is_copied_again_and_the_position_stays(copier: Copier) ->
     copier.compare()
     assert copier.count(copier.secondary, "child") == 100
     records = copier.records()
-    assert records["other"].start == first.start
+    assert records["other"].copy_start == first.start
     # A cascade reaches from one to the other, so the two are always of one moment.
-    assert records["parent"].start == records["child"].start == second.start != first.start
+    assert records["parent"].copy_start == records["child"].copy_start == second.start != first.start
     with copier.secondary.session() as session:
         saved = PositionStore(session, f"{copier.schema}_state", "db2").load()
     assert saved is not None
     assert saved.position == first.start
 
 
-def test_a_stop_is_heard_and_resume_finishes(copier: Copier) -> None:
+def test_a_stop_ends_the_copy_and_resume_finishes_it(copier: Copier) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 20_000), "CREATE TABLE bare (a INT)")
     copier.on_primary(numbers("bare", 5000, "n"))
     stop = StopToken()
@@ -259,7 +263,7 @@ def test_a_stop_is_heard_and_resume_finishes(copier: Copier) -> None:
     assert resumed.is_complete
     assert resumed.start is None or resumed.start == stopped.start
     copier.compare()
-    assert copier.records()["t"].start == stopped.start
+    assert copier.records()["t"].copy_start == stopped.start
 
 
 def test_writes_during_the_copy_do_not_break_it(copier: Copier) -> None:
@@ -291,7 +295,7 @@ def test_writes_during_the_copy_do_not_break_it(copier: Copier) -> None:
     assert result.end is not None
     assert result.end.order > result.start.order or not result.start.file
     record = copier.records()["t"]
-    assert (record.state, record.start, record.end) == (TableState.COPIED, result.start, result.end)
+    assert (record.state, record.copy_start, record.window_end) == (TableState.COPIED, result.start, result.end)
 
 
 @pytest.mark.parametrize(
@@ -312,24 +316,24 @@ def test_a_table_that_gets_or_loses_its_key_is_copied_as_it_is_then(
     )  # fmt: skip
     changed: list[str] = []
 
-    def make_late(secondary: Session, run: TableRun, owner: str) -> None:
+    def make_late(secondary: Session, run: TableCopy) -> None:
         if run.name.table == "t" and not changed:
             changed.append(change)
             copier.on_primary(change, "INSERT INTO t VALUES (1000, 1, 1)")
-        make_table(secondary, run, owner)
+        make_table(secondary, run)
 
-    monkeypatch.setattr("replica_cli.transfer.worker.make_table", make_late)
+    monkeypatch.setattr("replica_cli.transfer.copy_worker.make_table", make_late)
     copier.copy()
     copier.compare()
 
 
-def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
+def test_a_table_altered_during_the_copy_is_copied_from_the_beginning(copier: Copier) -> None:
     copier.on_primary(
         f"CREATE TABLE t {SIMPLE}", f"CREATE TABLE other {SIMPLE}", numbers("t", 30_000), numbers("other", 1000)
     )
     altered = threading.Event()
 
-    def alter(_: TransferProgress) -> None:
+    def alter(_: CopyProgress) -> None:
         if not altered.is_set():
             altered.set()
             copier.on_primary("ALTER TABLE t DROP COLUMN b, ADD COLUMN c INT NOT NULL DEFAULT 7")
@@ -339,12 +343,12 @@ def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
     assert (result.errors, result.is_complete) == ((), True)
     copier.compare()
     records = copier.records()
-    assert records["other"].start == result.start
-    assert records["t"].start != result.start
+    assert records["other"].copy_start == result.start
+    assert records["t"].copy_start != result.start
 
 
 def test_what_is_made_between_the_plan_and_the_position_is_copied_too(copier: Copier) -> None:
-    # Its CREATE stands before the position: the log will not bring it.
+    # Its CREATE is before the position: the stream does not make it.
     copier.on_primary(
         f"CREATE TABLE there {SIMPLE}",
         f"CREATE TABLE parent {SIMPLE}",
@@ -406,8 +410,8 @@ def test_a_failing_table_does_not_stop_the_others(copier: Copier) -> None:
     plan = copier.plan()
     bad = next(t for t in plan.tables if t.planned.name.table == "bad")
     # A definition that cannot take the rows stands for any fatal refusal of the secondary.
-    broken = bad.source.statements.create.replace("varchar(100)", "varchar(1)")
-    object.__setattr__(bad.source.statements, "create", broken)
+    broken = bad.definition.statements.create.replace("varchar(100)", "varchar(1)")
+    object.__setattr__(bad.definition.statements, "create", broken)
     result = copier.run(plan)
     assert not result.is_complete
     assert [table for table, _ in result.errors] == [f"{copier.schema}.bad"]
@@ -433,4 +437,4 @@ def test_another_engine_is_copied_under_its_lock(copier: Copier) -> None:
     copier.copy()
     copier.compare()
     record = copier.records()["t"]
-    assert record.start == record.end is not None
+    assert record.copy_start == record.window_end is not None

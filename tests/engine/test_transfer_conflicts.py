@@ -1,4 +1,4 @@
-"""Rows that meet on a unique key, two processes that meet on one table, and a table that goes."""
+"""Rows with equal values of a unique key, two processes that write one table, and a table that is dropped."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from replica_cli.core.errors import Fenced
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
-from replica_cli.mysql.snapshots import visible_position
+from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.stop import StopToken
-from replica_cli.transfer import worker
+from replica_cli.transfer import copy_worker
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
-    from replica_cli.core.status import TransferProgress
+    from replica_cli.core.status import CopyProgress
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
@@ -34,7 +34,7 @@ def test_a_unique_value_that_moved_during_the_copy_goes_to_its_last_owner(copier
     copier.on_primary(UNIQUE, numbers("t", 20_000, "n, n, 'x'"))
     moved: list[int] = []
 
-    def move(_: TransferProgress) -> None:
+    def move(_: CopyProgress) -> None:
         if not moved:
             moved.append(1)
             copier.on_primary("UPDATE t SET u = 'free' WHERE id = 0", "UPDATE t SET u = '0' WHERE id = 19999")
@@ -42,7 +42,7 @@ def test_a_unique_value_that_moved_during_the_copy_goes_to_its_last_owner(copier
     result = copier.run(copier.plan(), report=move)
     assert (result.errors, result.is_complete) == ((), True)
     with copier.secondary.session(copier.schema) as session:
-        # Row 0 comes back in the replay window: its own change is in the log behind the start position.
+        # Row 0 comes back in the replay window: its own change is in the log after the start position.
         assert session.rows("SELECT u FROM t WHERE id = 19999") == [("0",)]
         assert session.rows("SELECT COUNT(*) FROM t") == [(19_999,)]
 
@@ -50,7 +50,7 @@ def test_a_unique_value_that_moved_during_the_copy_goes_to_its_last_owner(copier
 def test_a_duplicate_on_a_still_primary_is_a_fault(copier: Copier) -> None:
     copier.on_primary(UNIQUE, "INSERT INTO t VALUES (1, 'a', ''), (2, 'A', '')")
     plan = copier.plan()
-    statements = plan.tables[0].source.statements
+    statements = plan.tables[0].definition.statements
     # A collation that takes for equal what the primary tells apart: replacing rows would lose one in silence.
     object.__setattr__(statements, "create", statements.create.replace("utf8mb4_bin", "utf8mb4_general_ci"))
     ((_, message),) = copier.run(plan).errors
@@ -62,7 +62,7 @@ def test_a_duplicate_on_a_still_primary_is_a_fault(copier: Copier) -> None:
 def test_a_writer_that_was_overtaken_stops(copier: Copier) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 20_000))
 
-    def overtake(_: TransferProgress) -> None:
+    def overtake(_: CopyProgress) -> None:
         with copier.secondary.session() as session:
             session.execute(f"UPDATE {copier.schema}_state.transfer_progress SET last_key = '(19000)'")
 
@@ -80,10 +80,10 @@ def test_a_table_that_begins_to_keep_history_before_it_is_copied_begins_again(co
     assert (result.errors, result.is_complete, result.must_repeat) == ((), True, False)
     copier.compare()
     history = f"SELECT id, a, HEX(ROW_START), HEX(ROW_END) FROM {copier.schema}.t FOR SYSTEM_TIME ALL ORDER BY 1, 3"
-    with copier.primary.session() as theirs, copier.secondary.session() as ours:
-        versions = theirs.rows(history)
+    with copier.primary.session() as on_primary, copier.secondary.session() as on_secondary:
+        versions = on_primary.rows(history)
         assert len(versions) == 2020
-        assert ours.rows(history) == versions
+        assert on_secondary.rows(history) == versions
 
 
 @pytest.mark.servers("mariadb")
@@ -103,9 +103,9 @@ def test_a_table_that_goes_between_the_plan_and_the_position_is_looked_at_in_ano
     plan = copier.plan(TransferMode.NEW, "t")
     copier.on_primary("DROP TABLE t")
     result = copier.run(plan)
-    # The log behind the position does not tell that it went.
+    # The log after the position does not show that it was dropped.
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
-    assert (copier.records()["t"].state, copier.records()["t"].start) == (TableState.PENDING, None)
+    assert (copier.records()["t"].state, copier.records()["t"].copy_start) == (TableState.PENDING, None)
 
 
 def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_turn(
@@ -116,11 +116,11 @@ def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_t
     plan = copier.plan(TransferMode.NEW, "t")
     copier.on_primary("ALTER TABLE t MODIFY COLUMN b VARCHAR(60)")
 
-    def dropped_before(session: Session, facts: ServerFacts) -> Position:
+    def dropped_before(session: Session, facts: ServerFacts, stop: StopToken) -> Position:
         copier.on_primary("DROP TABLE t")
-        return visible_position(session, facts)
+        return visible_position(session, facts, stop)
 
-    monkeypatch.setattr(worker, "visible_position", dropped_before)
+    monkeypatch.setattr(copy_worker, "visible_position", dropped_before)
     result = copier.run(plan)
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
     assert copier.records()["t"].state is TableState.PENDING

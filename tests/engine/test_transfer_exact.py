@@ -1,4 +1,4 @@
-"""Values that a copy by text loses where nobody looks: digits of floating numbers, types inside of documents."""
+"""Values that a copy by text can lose without an error: digits of floating numbers, types inside documents."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_floating_numbers_keep_every_digit(copier: Copier, key: str) -> None:
     rows = ", ".join(f"({n}, {a}, {b})" for n, (a, b) in enumerate(zip(hard, small, strict=True)))
     copier.on_primary(f"CREATE TABLE f ({key}, a DOUBLE, b FLOAT)", f"INSERT INTO f VALUES {rows}")
     copier.copy()
-    with copier.primary.session(copier.schema) as ours, copier.secondary.session(copier.schema) as theirs:
+    with copier.primary.session(copier.schema) as on_primary, copier.secondary.session(copier.schema) as on_secondary:
         query = "SELECT id, a, b = 1.17549435e-38, CONCAT(a), ABS(b) * 1e0 FROM f ORDER BY id"
-        assert ours.rows(query) == theirs.rows(query)
+        assert on_primary.rows(query) == on_secondary.rows(query)
     copier.compare()
 
 
@@ -68,8 +68,11 @@ def test_documents_keep_the_types_that_their_text_hides(copier: Copier, key: str
     copier.copy()
     for table in ("d", "nested"):
         query = f"SELECT id, JSON_TYPE(j), JSON_STORAGE_SIZE(j), CAST(j AS CHAR) FROM {table} ORDER BY id"
-        with copier.primary.session(copier.schema) as ours, copier.secondary.session(copier.schema) as theirs:
-            assert ours.rows(query) == theirs.rows(query)
+        with (
+            copier.primary.session(copier.schema) as on_primary,
+            copier.secondary.session(copier.schema) as on_secondary,
+        ):
+            assert on_primary.rows(query) == on_secondary.rows(query)
 
 
 @pytest.mark.servers("mysql")

@@ -28,11 +28,11 @@ PROGRAM = textwrap.dedent("""
     from replica_cli.core.settings import Network, Retry, Secret, Server, TransferSettings
     from replica_cli.mysql.session import connect
     from replica_cli.stop import StopToken
-    from replica_cli.transfer import making
-    from replica_cli.transfer.plan import plan_copy
+    from replica_cli.transfer import make_tables
+    from replica_cli.transfer.planning.plan import plan_copy
     from replica_cli.transfer.run import run_copy
 
-    making.DEFERRED_KEYS_ROWS = 1000
+    make_tables.DEFERRED_KEYS_ROWS = 1000
     schema, mode, user, password, *ports = sys.argv[1:]
     primary, secondary = (Server(p, "127.0.0.1", int(p), user, Secret(password)) for p in ports)
     settings = TransferSettings(chunk_rows=50, workers=2)
@@ -52,7 +52,7 @@ def launch(copier: Copier, mode: TransferMode) -> subprocess.Popen[str]:
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def test_killed_at_any_moment_and_resumed_each_row_is_there_once(copier: Copier) -> None:
+def test_killed_at_any_moment_and_resumed_each_row_is_copied_once(copier: Copier) -> None:
     copier.on_primary(
         f"CREATE TABLE t {SIMPLE}", numbers("t", 15_000),
         "CREATE TABLE words (w VARCHAR(40) PRIMARY KEY, n INT, KEY n (n), KEY wn (w(3), n))",
@@ -82,7 +82,7 @@ def test_killed_at_any_moment_and_resumed_each_row_is_there_once(copier: Copier)
         copier.copy(TransferMode.RESUME)
     assert kills
     copier.compare()
-    assert all(r.end is not None for r in copier.records().values())
+    assert all(r.window_end is not None for r in copier.records().values())
 
 
 @pytest.mark.timeout(120)

@@ -1,4 +1,4 @@
-"""What a primary took in sessions that were less strict than ours, or in other modes, is copied as it is there."""
+"""Values that a primary accepted in sessions with other sql_modes are copied as they are."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_what_another_mode_let_in_is_copied(copier: Copier) -> None:
     copier.compare()
 
 
-def test_a_late_row_that_another_mode_let_in_is_compared_with_those_beside_it(copier: Copier) -> None:
+def test_a_late_row_of_another_sql_mode_is_compared_with_its_neighbours(copier: Copier) -> None:
     copier.on_primary(
         "CREATE TABLE t (id INT PRIMARY KEY, a INT, b TINYINT AS (a) STORED, c VARCHAR(9))",
         numbers("t", 200, "n, n % 100, 'x'").replace("INTO t SELECT", "INTO t (id, a, c) SELECT"),
@@ -77,7 +77,7 @@ def test_a_late_row_that_another_mode_let_in_is_compared_with_those_beside_it(co
 
 @pytest.mark.servers("mariadb")
 @pytest.mark.parametrize("other", ["2024-02-28", "no date"], ids=["in our mode", "in another"])
-def test_a_value_that_no_mode_of_ours_computes_is_named(copier: Copier, other: str) -> None:
+def test_a_value_that_no_sql_mode_of_the_copy_computes_is_named(copier: Copier, other: str) -> None:
     # A day that does not exist: kept as it is in our sessions, 0000-00-00 in that one.
     copier.on_primary(
         "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20), b DATE AS (a) STORED)",

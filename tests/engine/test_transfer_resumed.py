@@ -1,4 +1,4 @@
-"""What a plan says of what is there already, and the mode that rows are written in."""
+"""What a plan says about existing tables, and the mode in which rows are written."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.stop import StopToken
-from replica_cli.transfer import worker
 from replica_cli.transfer.errors import TableAltered, TablesOccupied
-from replica_cli.transfer.reading import RangeReader
-from replica_cli.transfer.writing import ChunkWriter
+from replica_cli.transfer.rows import row_copier
+from replica_cli.transfer.rows.reading import RangeReader
+from replica_cli.transfer.rows.row_copier import RowCopier
+from replica_cli.transfer.rows.writing import ChunkWriter
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.table_copy import TableCopy
 
 
-def test_a_resumed_plan_tells_which_rows_are_copied_again(copier: Copier) -> None:
+def test_a_resumed_plan_shows_which_rows_are_copied_again(copier: Copier) -> None:
     copier.on_primary("CREATE TABLE bare (a INT, b INT)", numbers("bare", 30, "n, n"))
     stop = StopToken()
 
@@ -61,26 +62,26 @@ def test_a_sequence_that_was_never_used_does_not_occupy_a_prepared_schema(copier
 def test_rows_are_written_in_the_mode_that_they_were_read_for(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
     copier.settings = TransferSettings(chunk_rows=20, workers=1)
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
-    copy = worker.Worker._copy_range
-    runs: list[TableRun] = []
+    copy = RowCopier.copy_range
+    runs: list[TableCopy] = []
     seen: list[tuple[bool, int]] = []
 
-    def copy_range(self: worker.Worker, run: TableRun, number: int) -> None:
+    def copy_range(self: RowCopier, run: TableCopy, number: int) -> None:
         runs.append(run)
         copy(self, run, number)
 
     def read(*given: Any, with_digest: bool, **more: Any) -> Any:
         seen.append((with_digest, 0))
-        runs[-1].mode = 2  # as another worker does that met a refused row
+        runs[-1].raise_mode(2)  # as another worker does that met a refused row
         return RangeReader(*given, with_digest=with_digest, **more)
 
     def write(*given: Any) -> Any:
         seen[-1] = (seen[-1][0], given[-1])
         return ChunkWriter(*given)
 
-    monkeypatch.setattr(worker.Worker, "_copy_range", copy_range)
-    monkeypatch.setattr(worker, "RangeReader", read)
-    monkeypatch.setattr(worker, "ChunkWriter", write)
+    monkeypatch.setattr(RowCopier, "copy_range", copy_range)
+    monkeypatch.setattr(row_copier, "RangeReader", read)
+    monkeypatch.setattr(row_copier, "ChunkWriter", write)
     copier.copy()
     assert seen == [(False, 0)]
     copier.compare()

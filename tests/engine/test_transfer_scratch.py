@@ -1,4 +1,4 @@
-"""A table that is there is replaced only after the secondary made one of the new definition under another name."""
+"""An existing table is replaced only after the secondary has made a scratch table with the new definition."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.stop import StopToken
-from replica_cli.transfer import making
+from replica_cli.transfer import make_tables, scratch_tables
 from replica_cli.transfer.errors import TablesRefused
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.source import SourceTable
+    from replica_cli.transfer.planning.copy_definition import CopyDefinition
 
 LONG = "n" * 64
 EVERYWHERE = (
@@ -50,7 +50,7 @@ def _names(copier: Copier) -> list[str]:
 
 
 def test_every_shape_of_table_is_copied_again_over_itself(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "DEFERRED_KEYS_ROWS", 0)
+    monkeypatch.setattr(make_tables, "DEFERRED_KEYS_ROWS", 0)
     copier.on_primary(*EVERYWHERE)
     with copier.primary.session() as session:
         if session.is_mariadb:
@@ -58,7 +58,9 @@ def test_every_shape_of_table_is_copied_again_over_itself(copier: Copier, monkey
     copier.copy()
     with copier.secondary.session(copier.schema) as session:
         # What a kill between making and dropping leaves.
-        session.execute(f"CREATE TABLE {making.scratch_name(TableName(copier.schema, 't'), 'db2').table} (a INT)")
+        session.execute(
+            f"CREATE TABLE {scratch_tables.scratch_name(TableName(copier.schema, 't'), 'db2').table} (a INT)"
+        )
         session.execute("DELETE FROM checked")
     copier.copy(TransferMode.NEW, *_names(copier))
     copier.compare()
@@ -71,14 +73,15 @@ def test_every_shape_of_table_is_copied_again_over_itself(copier: Copier, monkey
 @pytest.fixture
 def refusing(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> Copier:
     """Let the secondary refuse each definition with the word `refused` in it."""
-    real = making._make
+    real = make_tables.make_as
 
-    def make(session: Session, source: SourceTable, name: TableName, create: str) -> bool:
+    def make(session: Session, source: CopyDefinition, name: TableName, create: str) -> bool:
         if "refused" in create:
             session.execute("CREATE TABLE nonsense (a NONSENSE)")
         return real(session, source, name, create)
 
-    monkeypatch.setattr(making, "_make", make)
+    monkeypatch.setattr(make_tables, "make_as", make)
+    monkeypatch.setattr(scratch_tables, "make_as", make)
     return copier
 
 
@@ -118,15 +121,15 @@ def test_a_definition_that_is_new_in_the_middle_of_a_copy_is_tried_before_the_ta
 def test_an_error_that_passes_is_left_to_the_copy(copier: Copier, monkeypatch: pytest.MonkeyPatch) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 9))
     copier.copy()
-    real, tries = making.try_out, list[str]()
+    real, tries = scratch_tables.try_out, list[str]()
 
-    def full_at_first(session: Session, source: SourceTable, owner: str) -> None:
+    def full_at_first(session: Session, source: CopyDefinition, owner: str) -> None:
         tries.append(owner)
         if len(tries) == 1:
             raise ServerError(1114, "the table is full", "db2", remedy=Remedy.WAIT)
         real(session, source, owner)
 
-    monkeypatch.setattr(making, "try_out", full_at_first)
+    monkeypatch.setattr(scratch_tables, "try_out", full_at_first)
     copier.copy(TransferMode.NEW, "t")
     assert tries == ["db2", "db2"]
     copier.compare()

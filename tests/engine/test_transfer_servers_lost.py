@@ -1,4 +1,4 @@
-"""A server that is away, or cannot write now, is no failure of the table that met it."""
+"""A server that is away, or cannot write now, does not count as a failure of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from replica_cli.core.settings import Network, Retry
 from replica_cli.core.status import TableState
 from replica_cli.mysql.errnos import ServerError, remedy_of
 from replica_cli.stop import StopToken
-from replica_cli.transfer import worker
+from replica_cli.transfer import copy_worker
 from replica_cli.transfer.run import run_copy
 from tests.engine.copier import SIMPLE, Copier, numbers
 
@@ -27,7 +27,7 @@ def test_which_errors_are_of_the_table(
         raise ServerError(errno, "as it may be", "db2", remedy=remedy_of(errno))
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "begin_table", fail)
+        patch.setattr(copy_worker, "begin_table", fail)
         patch.setattr(error_policy, "CHUNK_LOSSES_LIMIT", 2)
         plan = copier.plan()
         run = partial(

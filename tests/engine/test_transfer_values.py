@@ -1,4 +1,4 @@
-"""Every key kind and every hard value arrives as it was: compared byte by byte by the servers' own HEX."""
+"""Every kind of key and every difficult value is copied exactly: compared byte by byte by the servers' own HEX."""
 
 from __future__ import annotations
 

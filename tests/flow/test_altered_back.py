@@ -14,17 +14,17 @@ from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
 from replica_cli.stop import StopToken
-from replica_cli.transfer import worker
-from replica_cli.transfer.plan import plan_copy
+from replica_cli.transfer import copy_worker
+from replica_cli.transfer.planning.plan import plan_copy
+from replica_cli.transfer.rows.ranges import split
 from replica_cli.transfer.run import run_copy
-from replica_cli.transfer.tables import split
 from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.progress import RangeProgress
     from replica_cli.mysql.session import Session
-    from replica_cli.transfer.plan import CopyPlan
-    from replica_cli.transfer.tables import TableRun
+    from replica_cli.transfer.planning.plan import CopyPlan
+    from replica_cli.transfer.table_copy import TableCopy
     from tests.support.command import Replica
 
 _ONE_PART = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (100))"
@@ -73,7 +73,7 @@ CHANGES = {
 
 
 def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy everything to db1, and run statements on the primary `before` the copy's position and `behind` it."""
+    """Copy everything to db1, and run statements on the primary before and after (`behind`) its position."""
     with replica.primary.session() as primary, replica.secondaries["db1"].session() as secondary:
         plan = plan_copy(
             primary, secondary, Selection(((replica.schema, replica.schema),)), instance="db1",
@@ -82,14 +82,14 @@ def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monke
     replica.on_primary(*before)
     is_first = True
 
-    def split_and_alter(reader: Session, run: TableRun, plan: CopyPlan) -> tuple[RangeProgress, ...]:
+    def split_and_alter(reader: Session, run: TableCopy, plan: CopyPlan) -> tuple[RangeProgress, ...]:
         nonlocal is_first
         if is_first:
             is_first = False
             replica.on_primary(*behind)
         return split(reader, run, plan)
 
-    monkeypatch.setattr(worker, "split", split_and_alter)
+    monkeypatch.setattr(copy_worker, "split", split_and_alter)
     result = run_copy(
         plan, primary=replica.primary.address(name="primary"), secondary=replica.secondaries["db1"].address(name="db1"),
         network=Network(), retry=Retry(), stop=StopToken(),
@@ -107,10 +107,12 @@ def test_rows_for_the_definition_in_between_have_the_table_copied_again(
     replica.on_primary(table, *(f"INSERT INTO t (id, n) VALUES ({n}, {n})" for n in range(5)))
     copy_and_alter(replica, altered, [*rows, *back], monkeypatch)
     # If a stream runs during the copy, the table joins it later: a thread of the stream applies the window.
-    replica.on_secondary(f"UPDATE table_status SET state = '{state}'", schema=replica.state_schema)
+    parts = ("file", "pos", "gtid") if state == "joining" else ()
+    applied = "".join(f", applied_to_{part} = copy_start_{part}" for part in parts)
+    replica.on_secondary(f"UPDATE table_state SET state = '{state}'{applied}", schema=replica.state_schema)
     stream = replica.stream()
     replica.on_primary("UPDATE t SET n = n + 1 WHERE id = 4")
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the table to be live")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the table to be live")
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()

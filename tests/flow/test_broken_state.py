@@ -1,4 +1,4 @@
-"""A state schema that is not as it was left: dropped, emptied or altered, at rest and under a running command."""
+"""A state schema that a user dropped, emptied or altered, between commands and while one runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from replica_cli.core.errors import ExitCode
 from replica_cli.core.reporter import SilentReporter
 from replica_cli.core.requests.transfer import TransferRequest
 from replica_cli.service.transfer import plan_transfer, run_transfer
-from replica_cli.transfer import plan
+from replica_cli.transfer.planning import plan
 
 if TYPE_CHECKING:
     from tests.support.command import Ended, Replica
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 # Statements in the state schema, and what the error names.
 BROKEN = {
     "an older layout": ("ALTER TABLE binlog_position DROP COLUMN token", "has no column token"),
-    "a narrower column": ("ALTER TABLE table_status MODIFY reason VARCHAR(100) NULL", "column reason is varchar"),
-    "a newer layout": ("ALTER TABLE table_status ADD COLUMN shard INT NOT NULL", "column shard has no default"),
+    "a narrower column": ("ALTER TABLE table_state MODIFY reason VARCHAR(100) NULL", "column reason is varchar"),
+    "a newer layout": ("ALTER TABLE table_state ADD COLUMN shard INT NOT NULL", "column shard has no default"),
     "another engine": ("ALTER TABLE binlog_position ENGINE = MyISAM", "its engine is MyISAM"),
     "no key": ("ALTER TABLE stream_status DROP PRIMARY KEY", "its primary key is ()"),
-    "a dropped table": ("DROP TABLE table_status", "no table table_status"),
+    "a dropped table": ("DROP TABLE table_state", "no table table_state"),
     "a GTID set": ("UPDATE binlog_position SET gtid = 'nonsense'", "'nonsense' is not a GTID set"),
-    "a table's state": ("UPDATE table_status SET state = 'asleep'", "record of {schema}.t that cannot be read"),
+    "a table's state": ("UPDATE table_state SET state = 'asleep'", "record of {schema}.t that cannot be read"),
 }
 
 
@@ -95,7 +95,7 @@ def test_a_state_that_is_set_aside_as_the_hint_says_is_kept_and_all_is_copied_ag
 
 
 @pytest.mark.parametrize(
-    "statement", ["DROP DATABASE {state}", "DROP TABLE {state}.table_status", "DELETE FROM {state}.binlog_position"]
+    "statement", ["DROP DATABASE {state}", "DROP TABLE {state}.table_state", "DELETE FROM {state}.binlog_position"]
 )
 def test_a_state_that_goes_under_a_running_stream_is_no_other_process(copied: Replica, statement: str) -> None:
     running = copied.stream()
@@ -105,13 +105,13 @@ def test_a_state_that_goes_under_a_running_stream_is_no_other_process(copied: Re
     ended = running.end(patience_seconds=30)
     assert ended.code == 13
     said = ended.stderr[ended.stderr.rindex("error: ") :]
-    assert "somebody dropped or emptied it" in said or "no table table_status" in said
+    assert "somebody dropped or emptied it" in said or "no table table_state" in said
     assert "`replica transfer --restart" in said
     assert "took over" not in ended.stderr
-    if "table_status" not in statement:  # else the position is there, and the row commits with it
+    if "table_state" not in statement:  # else the position is there, and the row commits with it
         assert copied.on_secondary("SELECT id FROM t") == [(1,)]
-    if "table_status" not in statement:
-        # The position of the last commit is known, and no table was set aside.
+    if "table_state" not in statement:
+        # The position of the last commit is known, and no table was quarantined.
         (command,) = re.findall(r"`replica (position reset --to [^`]*)`", said)
         copied.run(*command.split(), "--yes")
         copied.catch_up()
@@ -141,7 +141,7 @@ def test_a_state_that_goes_under_a_running_copy_is_named(replica: Replica, comma
     check_is_named(running.end(), "somebody dropped or emptied it")
 
 
-def test_what_ends_a_first_copy_before_its_position_is_saved_is_told_as_it_is(
+def test_an_error_that_ends_a_first_copy_before_its_position_is_saved_is_reported_unchanged(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
@@ -162,7 +162,7 @@ def test_a_state_that_is_set_aside_names_the_other_instances_in_it(copied: Repli
         "filters_text, token, updated_at"
     )
     other = f"INSERT INTO binlog_position (instance, {columns}) SELECT 'db9', {columns} FROM binlog_position"
-    for statement in (other, "ALTER TABLE table_status DROP COLUMN reason"):
+    for statement in (other, "ALTER TABLE table_state DROP COLUMN reason"):
         copied.on_secondary(statement, schema=copied.state_schema)
     hint = copied.run("position", "show", "--json", code=13).error["hint"]
     assert "keeps the state of all its instances (db1, db9) under other names" in hint

@@ -1,4 +1,4 @@
-"""Bytes that change on the way: read again once, and never applied."""
+"""Bytes that change on the network: read again once, and never applied."""
 
 from __future__ import annotations
 

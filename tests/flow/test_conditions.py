@@ -1,4 +1,4 @@
-"""What a secondary says when it cannot just now: tried again, waited for, asked after; each for real."""
+"""Errors of a secondary that go away: tried again, waited for, or checked; each with a real cause."""
 
 from __future__ import annotations
 

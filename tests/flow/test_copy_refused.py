@@ -1,4 +1,4 @@
-"""Tables that the secondary's release cannot make: their copy is refused, and nothing that is there is lost."""
+"""Tables that the secondary's release cannot make: their copy is refused, and no existing row is lost."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_definition_that_the_secondary_refuses_costs_no_table_and_no_stream(ol
     assert advice in ended.stderr
     assert "hint: after you correct that, `replica transfer" in ended.stderr
     for _ in range(2):
-        states = replica.state("SELECT table_name, state, start_file != '', reason FROM table_status ORDER BY 1")
+        states = replica.state("SELECT table_name, state, stopped_at_file != '', reason FROM table_state ORDER BY 1")
         assert [row[:3] for row in states] == [("a", "quarantined", 1), ("b", "quarantined", 1)]
         for *_, reason in states:
             before, _, refusal = reason.partition("; the copy is refused too: db1: Function or expression ")
@@ -75,7 +75,7 @@ def test_a_definition_that_the_secondary_refuses_costs_no_table_and_no_stream(ol
     replica.assert_equal()
 
 
-def test_a_copy_asked_of_a_stream_is_refused_without_setting_a_live_table_aside(older: Replica) -> None:
+def test_a_copy_requested_from_a_stream_is_refused_without_quarantining_a_live_table(older: Replica) -> None:
     replica = older
     _prepare(replica)
     stream = replica.stream()
@@ -92,17 +92,17 @@ def test_a_copy_asked_of_a_stream_is_refused_without_setting_a_live_table_aside(
     replica.assert_nothing_is_noted()
 
 
-def test_a_copy_that_fails_in_a_stream_ends_it_where_that_is_wanted(older: Replica) -> None:
+def test_a_copy_that_fails_in_a_stream_ends_it_if_the_settings_say_so(older: Replica) -> None:
     replica = older
     replica.settings |= {"REPLICA_ON_TABLE_FAILURE": "stop"}
     _prepare(replica)
-    # The first copy of a table waits for the others, the next one is made beside the stream.
+    # The first copy of a table waits for the others, the next one is made while the stream runs.
     for name, undo in (("a", "DROP CONSTRAINT CONSTRAINT_1"), ("b", "DROP CONSTRAINT CONSTRAINT_1")):
         replica.on_primary(f"ALTER TABLE {name} ADD {REFUSED[0]}")
         ended = replica.run("stream", "--until-caught-up", code=14)
         assert f"shop.{name}: db1: Function or expression" in ended.stderr
         assert "(error 1901)" in ended.stderr
-        (state,) = replica.state("SELECT table_name, state FROM table_status WHERE reason != ''")
+        (state,) = replica.state("SELECT table_name, state FROM table_state WHERE reason != ''")
         assert state == (name, "pending")
         assert (name, 1) in _rows(replica)
         replica.on_primary(f"ALTER TABLE {name} {undo}", "INSERT INTO good SELECT MAX(id) + 1, '' FROM good")
@@ -131,7 +131,7 @@ def test_new_tables_one_after_the_other_that_the_secondary_refuses_are_each_trie
     assert ended.code == 0
     for name in names:
         assert ended.stderr.count(f"shop.{name} is quarantined: ") == 1
-    states = dict(replica.state("SELECT table_name, state FROM table_status"))
+    states = dict(replica.state("SELECT table_name, state FROM table_state"))
     assert states == dict.fromkeys(names, "quarantined")
     assert ("good", 2) in _rows(replica)
     replica.catch_up(code=3)

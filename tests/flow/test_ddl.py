@@ -70,7 +70,7 @@ def test_every_kind_of_definition_is_followed_while_streaming(two_secondaries: R
     replica.run("drift", "check")
 
 
-def test_rows_before_and_behind_a_definition_read_in_one_go_fit_theirs(replica: Replica) -> None:
+def test_rows_before_and_after_a_statement_that_are_read_together_fit_their_definitions(replica: Replica) -> None:
     # All of it is in the log before the stream begins: the catalog of the primary is far ahead of the rows.
     replica.on_primary(*BASE)
     replica.run("transfer")

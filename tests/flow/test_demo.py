@@ -111,7 +111,7 @@ def test_kept_servers_live_on_with_settings_that_work(demo: Demo) -> None:
     # As the file says: in its folder, with no further option.
     subprocess.run(command, cwd=sandbox, env=environment, check=True, timeout=60)
 
-    # Another sandbox takes away what nobody holds any more, and leaves this one alone.
+    # Another sandbox removes what no process holds any more, and leaves this one alone.
     _begin_another(demo)
     assert sandbox.is_dir()
     (line,) = re.findall(r"kill ([\d ]+)$", env.read_text(), re.MULTILINE)
@@ -134,7 +134,7 @@ def _begin_another(demo: Demo) -> None:
     [("customers begin to change them", signal.SIGINT, 130), ("both copies are made", signal.SIGTERM, 143)],
     ids=["SIGINT", "SIGTERM"],
 )
-def test_a_stop_takes_everything_away(demo: Demo, moment: str, number: int, code: int) -> None:
+def test_a_stop_removes_servers_and_folders(demo: Demo, moment: str, number: int, code: int) -> None:
     running = demo.start("--seconds", "600")
     running.wait_for_log(moment)
     ended = running.end(number)

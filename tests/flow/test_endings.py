@@ -1,4 +1,4 @@
-"""How the commands end: signals, a second stream, nothing to go on from, wrong passwords."""
+"""How the commands end: signals, a second stream, no saved position, wrong passwords."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_no_position_and_no_leave_to_transfer_is_an_error(replica: Replica) -> N
     ids=["primary", "secondary"],
 )
 @pytest.mark.parametrize("command", [("stream",), ("transfer",), ("stream", "--json", "-vv")], ids=" ".join)
-def test_a_wrong_password_is_told_without_it(
+def test_a_wrong_password_is_reported_without_showing_it(
     copied: Replica, settings: dict[str, str], code: int, command: tuple[str, ...]
 ) -> None:
     right = copied.environment()["MARIA_PASS"]
@@ -120,20 +120,20 @@ def test_the_password_is_on_no_command_line_and_in_no_output(copied: Replica) ->
     assert password not in ended.stdout + ended.stderr
 
 
-def test_until_caught_up_ends_by_itself_also_where_nothing_is_to_do(copied: Replica) -> None:
+def test_until_caught_up_ends_by_itself_also_if_nothing_is_to_do(copied: Replica) -> None:
     copied.on_primary("INSERT INTO t VALUES (5)")
     place = copied.primary_end()
     ended = copied.run("stream", "--until-caught-up", "--json")
     assert ended.lines[-1]["secondaries"][0]["rows_total"] == 1
-    # The end that was asked for is reached. How much has come since is not known.
-    told = [line for line in ended.lines if line["type"] == "status"][-1]
-    assert (told["phase"], told["lag_seconds"]) == ("finished", None)
+    # The requested end is reached. How much was written since is not known.
+    status = [line for line in ended.lines if line["type"] == "status"][-1]
+    assert (status["phase"], status["lag_seconds"]) == ("finished", None)
     assert copied.saved() >= place
     copied.run("stream", "--until-caught-up")
     copied.assert_equal()
 
 
-def test_a_secondary_under_another_name_is_told_to_have_the_state_of_its_former_one(copied: Replica) -> None:
+def test_a_secondary_under_another_name_has_the_state_of_its_former_name(copied: Replica) -> None:
     copied.settings |= {"MARIA_SECONDARY_NAMES": "db01"}
     said = "state schema holds the position of db1: if that is a former name of this secondary, give it that name again"
     assert said in copied.run("stream", code=14).stderr

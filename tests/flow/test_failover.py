@@ -1,4 +1,4 @@
-"""Another server takes the primary's place: one that holds what was applied, and one that does not."""
+"""Another server answers as the primary: one that has the applied transactions, and one that does not."""
 
 from __future__ import annotations
 
@@ -76,20 +76,22 @@ def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_
 
 
 @pytest.mark.every_server
-def test_no_place_of_the_former_primary_counts_on_the_next_one(replica: Replica, server_factory: ServerFactory) -> None:
+def test_no_file_position_of_the_former_primary_counts_on_the_next_one(
+    replica: Replica, server_factory: ServerFactory
+) -> None:
     flavour, _, version = str(replica.primary.binary).partition(":")
     first = server_factory(flavour, version, server_id=84, **{"log-slave-updates": None})
     second = server_factory(flavour, version, server_id=85, **{"log-slave-updates": None})
     replica.primary = first
     follow(second, first)
     with first.session() as session:
-        # Every file and offset of the second server's log lies before those of the first one's.
+        # Every file and offset of the second server's log is before those of the first one.
         for _ in range(3):
             session.execute("FLUSH BINARY LOGS")
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", "INSERT INTO t VALUES (1, 0), (2, 0)")
     replica.run("transfer")
     # The replay window of the copy is still open.
-    assert replica.state("SELECT start_file <> '' FROM table_status") == [(1,)]
+    assert replica.state("SELECT copy_start_file <> '' FROM table_state") == [(1,)]
     replica.on_primary("INSERT INTO t VALUES (3, 0)")
 
     def has_followed() -> bool:

@@ -1,4 +1,4 @@
-"""Routes and filters, and what becomes of filters that change."""
+"""Routes, filters, and filters that change."""
 
 from __future__ import annotations
 
@@ -132,14 +132,14 @@ def test_a_table_that_left_the_filters_has_three_ways_out(replica: Replica, way:
     assert tables(replica, schema) == {"u", *left[way]}
 
 
-def test_a_mistyped_name_is_told_with_those_that_are_alike(replica: Replica) -> None:
+def test_a_mistyped_name_is_reported_with_similar_names(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE orders (id INT PRIMARY KEY)", "CREATE TABLE items (id INT PRIMARY KEY)")
     replica.run("transfer")
     refused = replica.run("transfer", "--table", f"{replica.schema}.order", "--all", "--yes", "--json", code=2)
     assert refused.error["hint"] == f"check the name and the filters; similar names: {replica.schema}.orders"
 
 
-def test_a_rename_into_the_filters_copies_the_table_beside_the_stream(replica: Replica) -> None:
+def test_a_rename_into_the_filters_copies_the_table_while_the_stream_runs(replica: Replica) -> None:
     # As an online schema change does whose new table is left out: its rows were never here.
     schema = replica.schema
     replica.settings |= {"REPLICA_EXCLUDE_TABLES": f"{schema}._*"}

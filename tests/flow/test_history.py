@@ -80,7 +80,7 @@ def changes(start: int) -> tuple[str, ...]:
         f"DELETE FROM parent WHERE id = {n}",
         f"INSERT INTO big VALUES ({n}, REPEAT('{n} ', 200000))",
         f"UPDATE big SET t = REVERSE(t) WHERE id = {n}",
-        # The clock goes back: what was written in the future leaves no version behind.
+        # The clock goes back: rows that were written in the future leave no version.
         "SET @@timestamp = UNIX_TIMESTAMP() + 90000",
         f"INSERT INTO future VALUES ({n}, 1), ({n + 1}, 1)",
         f"UPDATE future SET a = 2 WHERE id = {n}",
@@ -143,7 +143,7 @@ def assert_ends_that_cannot_be_rewritten_are_refused(replica: Replica) -> None:
         )  # fmt: skip
         expected["late"] = "a row version begins or ends after 2038"
     replica.catch_up(code=3)
-    noted = dict(replica.state("SELECT table_name, reason FROM table_status"))
+    noted = dict(replica.state("SELECT table_name, reason FROM table_state"))
     assert noted.keys() == expected.keys()
     assert all(expected[name] in str(reason) for name, reason in noted.items()), noted
     replica.on_primary("DROP TABLE middle, late")
@@ -171,7 +171,7 @@ def test_history_is_copied_and_followed_with_the_primarys_times(
     is_one_release = str(replica.secondaries["db1"].binary) == str(replica.primary.binary)
     replica.catch_up(code=0 if is_one_release and not is_sql else 3)
     if is_sql:
-        noted = replica.state("SELECT table_name, reason FROM table_status")
+        noted = replica.state("SELECT table_name, reason FROM table_state")
         reason = "only row images can write rows of a system-versioned table"
         named = [name for name, why in noted if reason in str(why)]
         assert sorted(named) == sorted(s.split()[2] for s in MADE if "WITH SYSTEM VERSIONING" in s)
@@ -179,7 +179,7 @@ def test_history_is_copied_and_followed_with_the_primarys_times(
         return
     if not is_one_release:
         # A hidden column of hashes counts as a generated one: releases log those in different ways.
-        ((name, why),) = replica.state("SELECT table_name, reason FROM table_status")
+        ((name, why),) = replica.state("SELECT table_name, reason FROM table_state")
         assert (name, "generated columns, and the primary is of another release" in str(why)) == ("hashed", True)
         replica.on_primary("DROP TABLE hashed")
         replica.catch_up()
@@ -239,14 +239,14 @@ def test_history_that_cannot_be_the_same_is_refused_by_name(replica: Replica) ->
         "INSERT INTO parent VALUES (1)",
     )
     replica.catch_up(code=3)
-    noted = dict(replica.state("SELECT table_name, reason FROM table_status WHERE state = 'quarantined'"))
+    noted = dict(replica.state("SELECT table_name, reason FROM table_state WHERE state = 'quarantined'"))
     assert sorted(noted) == ["c2", "c3", "c4", "n2"]
     assert all("another server" in r or "another time" in r for r in noted.values())
     assert replica.on_secondary("SELECT * FROM parent") == [(1,)]
 
 
 @pytest.mark.servers("mariadb")
-def test_a_table_that_somebody_altered_on_the_secondary_is_copied_again(replica: Replica) -> None:
+def test_a_table_that_was_altered_on_the_secondary_is_copied_again(replica: Replica) -> None:
     apply(replica, "CREATE TABLE t (id INT PRIMARY KEY, a INT UNSIGNED) WITH SYSTEM VERSIONING")
     replica.run("transfer")
     with replica.secondaries["db1"].session(replica.schema) as session:
@@ -273,7 +273,7 @@ def test_the_sql_engine_sets_a_versioned_table_aside_by_name(replica: Replica) -
     replica.assert_equal()
     apply(replica, "DELETE FROM plain WHERE id = 101", "CREATE TABLE good (id INT PRIMARY KEY)")
     replica.catch_up(code=3)
-    ((reason,),) = replica.state("SELECT reason FROM table_status WHERE table_name = 'plain'")
+    ((reason,),) = replica.state("SELECT reason FROM table_state WHERE table_name = 'plain'")
     assert "only row images can write" in str(reason)
     replica.settings |= {"REPLICA_ENGINE": "auto"}
     replica.run("transfer", "--all", "--table", f"{replica.schema}.plain", "--yes")
@@ -290,13 +290,13 @@ def test_a_row_that_is_missing_is_named_with_its_table(replica: Replica) -> None
     replica.on_secondary("DELETE FROM plain WHERE id = 101")
     apply(replica, "INSERT INTO good VALUES (1)", "UPDATE plain SET a = 'gone' WHERE id = 101")
     replica.catch_up(code=3)
-    ((name, reason),) = replica.state("SELECT table_name, reason FROM table_status")
+    ((name, reason),) = replica.state("SELECT table_name, reason FROM table_state")
     assert (name, "a row is not found" in str(reason)) == ("plain", True)
     assert replica.on_secondary("SELECT * FROM good") == [(1,)]
 
 
 @pytest.mark.servers("mariadb")
-def test_a_table_with_history_is_copied_beside_the_stream_while_it_changes(replica: Replica) -> None:
+def test_a_table_with_history_is_re_synced_while_it_changes(replica: Replica) -> None:
     apply(replica, MADE[0], "CREATE SEQUENCE counted CACHE 2", *changes(0)[:4])
     replica.run("transfer")
     stream = replica.stream()

@@ -65,13 +65,13 @@ def test_hostile_names_and_values_stay_what_they_are(replica: Replica, engine: s
     replica.wait_until_applied(stream)
     replica.assert_equal()
     assert replica.on_secondary("SELECT id FROM canary") == [(1,)]
-    # One that fails is set aside under its name, comes back under its name, and the log has one line for each record.
+    # One that fails is quarantined under its name, comes back under its name, and the log has one line for each record.
     name = NAMES[0]
     replica.on_secondary(f"DELETE FROM {quoted(name)}")
     replica.on_primary(f"UPDATE {quoted(name)} SET {quoted(name)} = 'y' WHERE id = 1")
     stream.wait_for_log(r"\[SKIPPED\]")
     replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.{name}", "--yes")
     replica.wait_until_applied(stream)
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the table to join")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the table to join")
     replica.assert_equal()
     assert all(line.startswith("20") for line in stream.stderr.splitlines() if line)

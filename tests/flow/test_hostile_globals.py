@@ -1,4 +1,4 @@
-"""Global settings of both servers that would change what a session reads and writes: ours set their own."""
+"""Global settings that would change what a session reads and writes: sessions of `replica` set their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An idle stream: what it costs both servers and its machine, and how soon it hears all the same."""
+"""An idle stream: its cost on both servers and its machine, and how soon it notices requests."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def counters(session: Session) -> tuple[int, int, int]:
 @pytest.mark.every_server
 def test_what_nothing_to_do_costs(replica: Replica, idle: Running) -> None:
     with replica.primary.session() as primary, replica.secondaries["db1"].session() as secondary:
-        ours, theirs, waits = counters(secondary), counters(primary), wakeups(idle)
-        time.sleep(_IDLE_SECONDS)  # noqa: TID251 - what is counted is what comes while nobody asks for anything
+        secondary_counts, primary_counts, waits = counters(secondary), counters(primary), wakeups(idle)
+        time.sleep(_IDLE_SECONDS)  # noqa: TID251 - the queries of an idle stream are counted
         waits = wakeups(idle) - waits
-        theirs_after = counters(primary)
-        statements, connections, log = (b - a for a, b in zip(ours, counters(secondary), strict=True))
+        primary_counts_after = counters(primary)
+        statements, connections, log = (b - a for a, b in zip(secondary_counts, counters(secondary), strict=True))
     assert statements <= 0.5 * _IDLE_SECONDS + _WATCH_STATEMENTS
     # A beat each ten seconds, and one that tells what the watch saw.
     assert log <= 400 * _IDLE_SECONDS
     # The watch opens its own once, half a minute after the start.
     assert connections <= 1
-    assert theirs_after[1] - theirs[1] <= 1
+    assert primary_counts_after[1] - primary_counts[1] <= 1
     assert waits <= 5 * _IDLE_SECONDS
     assert idle.end(signal.SIGTERM).code == 0
 
 
-def test_what_is_asked_of_an_idle_stream_is_heard_before_long(replica: Replica, idle: Running) -> None:
+def test_an_idle_stream_answers_requests_before_long(replica: Replica, idle: Running) -> None:
     # The command itself waits for half a minute, and says what the stream does then.
     assert replica.run("pause", "--json").document["secondaries"][0]["phase"] == "paused"
     assert replica.run("resume", "--json").document["secondaries"][0]["phase"] != "paused"
@@ -112,7 +112,7 @@ def test_an_idle_holder_lives_as_long_as_its_standby_waits(replica: Replica, idl
     assert idle.end(signal.SIGTERM).code == 0
 
 
-def test_an_idle_stream_takes_its_lock_again_where_its_connection_was_lost(replica: Replica, idle: Running) -> None:
+def test_an_idle_stream_takes_its_lock_again_if_its_connection_was_lost(replica: Replica, idle: Running) -> None:
     with replica.secondaries["db1"].session() as session:
         looks = Looks(session, replica.state_schema, "db1")
         writer = looks.look().writer_id

@@ -115,7 +115,7 @@ def wait_for_worker(stream: Running) -> list[int]:
     return stream.worker_pids()
 
 
-def test_killed_behind_a_swap_of_equal_tables_they_are_copied_and_not_swapped_again(replica: Replica) -> None:
+def test_killed_after_a_swap_of_equal_tables_they_are_copied_and_not_swapped_again(replica: Replica) -> None:
     replica.on_primary(
         "CREATE TABLE a (id INT PRIMARY KEY, v INT)", "CREATE TABLE b LIKE a",
         "INSERT INTO a VALUES (1, 1)", "INSERT INTO b VALUES (2, 2)",

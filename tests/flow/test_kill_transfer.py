@@ -1,4 +1,4 @@
-"""The first copy is killed, resumed and begun anew; a bare `transfer` tells what can be done."""
+"""The first copy is killed, resumed and restarted; `transfer` without options says what can be done."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def total(replica: Replica) -> int:
 
 
 def kill_after(replica: Replica, rows: int, *words: str) -> None:
-    """Start a transfer and end it once so many rows are committed on top of those that are."""
+    """Start a transfer and end it when it has committed a number of rows more than before."""
     before = total(replica)
     running = replica.start("transfer", *words)
     wait_until(lambda: total(replica) >= before + rows or not running.is_running, f"{rows} rows")
@@ -72,7 +72,7 @@ def test_a_stream_without_leave_to_transfer_refuses_an_unfinished_one(replica: R
     replica.assert_nothing_is_noted()
 
 
-def test_restart_throws_away_what_was_copied(replica: Replica, writer: ShopWriter) -> None:
+def test_restart_discards_the_rows_of_the_former_copy(replica: Replica, writer: ShopWriter) -> None:
     kill_after(replica, 30_000)
     # Rows that are gone although their chunks were copied: only a copy from the beginning brings them back.
     begun = next(table for table in TABLES if replica.copied(table) > 100)
@@ -86,7 +86,7 @@ def test_restart_throws_away_what_was_copied(replica: Replica, writer: ShopWrite
     replica.assert_nothing_is_noted()
 
 
-def test_restart_over_rows_needs_a_yes_where_nobody_can_be_asked(replica: Replica) -> None:
+def test_restart_over_rows_needs_yes_without_a_terminal(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)")
     replica.run("transfer")
     replica.on_secondary("DELETE FROM t WHERE id = 1")

@@ -1,4 +1,4 @@
-"""Lag and phase while a batch waits: they move, and who holds it up is named."""
+"""Lag and phase while a batch waits: they change, and the connection that blocks it is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of 64 MB through copy and stream, by the command as people start it, within a stated memory."""
+"""Values of 64 MB through copy and stream, by the real command, within a stated amount of memory."""
 
 from __future__ import annotations
 

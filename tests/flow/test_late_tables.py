@@ -1,4 +1,4 @@
-"""Tables that come into being while others are copied, by any statement: each arrives."""
+"""Tables that any statement makes while others are copied: each is copied or streamed."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_every_table_arrives(replica: Replica, command: str) -> None:
     else:
         copy.wait_for_log("streaming from")
     replica.wait_until_applied(copy)
-    states = "SELECT 1 FROM table_status WHERE state <> 'quarantined'"
+    states = "SELECT 1 FROM table_state WHERE state <> 'quarantined'"
     wait_until(lambda: not replica.state(states), "every table to join")
     assert copy.end(signal.SIGTERM).code == 0
-    assert replica.state("SELECT table_name, state FROM table_status") == []
+    assert replica.state("SELECT table_name, state FROM table_state") == []
     assert_equal(replica.primary, replica.secondaries["db1"], replica.schema)

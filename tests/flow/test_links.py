@@ -1,4 +1,4 @@
-"""Links that go silent, and a server id that somebody else takes: noticed, named, not fought for ever."""
+"""Links that go silent, and a server id that another replica takes: noticed, named, and not tried without end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_half_open_connection_is_noticed(copied: Replica, proxy: Callable[[int
 
 
 @pytest.mark.parametrize("side", ["primary", "secondary"])
-def test_a_stop_is_heard_behind_a_half_open_connection(
+def test_a_stop_ends_a_wait_on_a_half_open_connection(
     copied: Replica, proxy: Callable[[int], Proxy], side: str
 ) -> None:
     link = proxy(copied.primary.port if side == "primary" else copied.secondaries["db1"].port)
@@ -88,7 +88,9 @@ def test_a_server_id_that_another_replica_takes_is_named_and_not_fought_for_ever
     copied.assert_equal()
 
 
-def test_another_server_in_the_primarys_place_stops_the_stream(copied: Replica, server_factory: ServerFactory) -> None:
+def test_another_server_at_the_primarys_address_stops_the_stream(
+    copied: Replica, server_factory: ServerFactory
+) -> None:
     stream = copied.stream()
     copied.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0

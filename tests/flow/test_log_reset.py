@@ -1,4 +1,4 @@
-"""A primary whose binary log begins again: what was saved before names other transactions now."""
+"""A primary whose binary log was reset: a saved position means other transactions now."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write_up_to(session: Session, end: int, times: int) -> None:
     assert log_end(session) == end
 
 
-def test_the_same_place_in_a_log_that_began_again_is_not_the_saved_position(reset: Replica) -> None:
+def test_the_same_file_and_offset_in_a_log_that_began_again_is_not_the_saved_position(reset: Replica) -> None:
     with reset.primary.session(database=reset.schema) as source:
         reset_log(source)
         write(source, times=12, size=300)

@@ -1,4 +1,4 @@
-"""A position is saved, and tables are not on the secondary: what the log brings, and what it does not."""
+"""A position is saved, and tables are missing on the secondary: the log makes some of them."""
 
 from __future__ import annotations
 
@@ -57,16 +57,14 @@ def test_tables_of_a_primary_that_had_none_at_the_copy_come_by_the_log(replica: 
 
 
 @pytest.mark.parametrize("dropped", ["DROP DATABASE {schema}", "DROP TABLE {schema}.two"])
-def test_tables_that_were_dropped_on_the_secondary_are_named_and_not_copied_unasked(
-    copied: Replica, dropped: str
-) -> None:
+def test_tables_that_were_dropped_on_the_secondary_are_named_and_not_copied(copied: Replica, dropped: str) -> None:
     copied.catch_up()
     with copied.secondaries["db1"].session() as session:
         session.execute(dropped.format(schema=copied.schema))
     copied.on_primary("INSERT INTO one VALUES (3)")
     ended = copied.catch_up(code=3)
     assert "to copy" not in ended.stderr
-    set_aside = copied.state("SELECT table_name FROM table_status WHERE state = 'quarantined' ORDER BY table_name")
+    set_aside = copied.state("SELECT table_name FROM table_state WHERE state = 'quarantined' ORDER BY table_name")
     assert set_aside == ([("one",), ("two",)] if "DATABASE" in dropped else [("two",)])
     assert re.search(r"two.*is not on the secondary, and the primary's log did not create it", ended.stderr)
     options = [word for (name,) in set_aside for word in ("--table", f"{copied.schema}.{name}")]
@@ -121,7 +119,7 @@ def test_a_table_that_is_renamed_or_made_while_the_stream_connects_is_not_missin
     take, is_late = Reader.take, [True]
     monkeypatch.setattr(Reader, "take", lambda self, timeout: [] if is_late and is_late.pop() else take(self, timeout))
     assert _catch_up_here(copied).failure is None
-    assert copied.state("SELECT table_name, reason FROM table_status") == []
+    assert copied.state("SELECT table_name, reason FROM table_state") == []
     copied.assert_equal()
 
 
@@ -146,5 +144,5 @@ def test_a_name_that_is_made_again_beyond_the_end_is_not_missing(
 
     monkeypatch.setattr(Reader, "take", take_both)
     assert _catch_up_here(copied).failure is None
-    assert copied.state("SELECT table_name, reason FROM table_status") == []
+    assert copied.state("SELECT table_name, reason FROM table_state") == []
     copied.assert_equal()

@@ -1,4 +1,4 @@
-"""MySQL from 9.6 on with innodb_native_foreign_keys on either side: who cascades, and what the log says of it."""
+"""MySQL from 9.6 on with innodb_native_foreign_keys on either side: which side cascades, and what the log has of it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def changes(first: int) -> tuple[str, ...]:
 @pytest.mark.servers("mysql", "9.7")
 @pytest.mark.every_server
 @pytest.mark.usefixtures("server_binary")
-def test_a_cascade_happens_once_whichever_side_does_it_and_whoever_logs_it(
+def test_a_cascade_happens_once_on_whichever_side_it_runs_or_is_logged(
     server_factory: ServerFactory, schema: str, state_schema: str, tmp_path: Path
 ) -> None:
     primary = server_factory("mysql", "9.7", innodb_native_foreign_keys="ON")

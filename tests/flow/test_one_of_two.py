@@ -1,4 +1,4 @@
-"""One secondary's stream ends, the process lives on for the other: everything that is asked says so."""
+"""One secondary's stream ends, and the process goes on for the other: every command and log shows it."""
 
 from __future__ import annotations
 

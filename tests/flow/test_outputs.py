@@ -1,4 +1,4 @@
-"""What becomes of the outputs is no matter of the rows: a stream goes on, and `health` never turns to 0 by it."""
+"""Outputs that are closed or full: a stream goes on, and `health` does not exit with 0 because of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _has_rows(replica: Replica, count: int) -> bool:
     return len(replica.on_secondary("SELECT id FROM t")) == count
 
 
-def test_health_keeps_its_code_where_its_answer_gets_lost(replica: Replica) -> None:
+def test_health_keeps_its_exit_code_if_its_answer_gets_lost(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
     assert health(replica, ">/dev/full") == 2  # critical stays critical: nothing ever ran
     assert health(replica, "2>&1 | head -n 1 >/dev/null") == 2
@@ -45,7 +45,7 @@ def test_health_keeps_its_code_where_its_answer_gets_lost(replica: Replica) -> N
     running.end(signal.SIGTERM)
 
 
-def test_a_stream_goes_on_without_its_outputs_and_ends_as_asked(replica: Replica) -> None:
+def test_a_stream_goes_on_without_its_outputs_and_ends_when_stopped(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
     replica.catch_up()
     reader, writer = os.pipe()

@@ -65,10 +65,10 @@ def test_a_pause_outlives_a_restart(replica: Replica, stream: Running) -> None:
     replica.assert_equal()
 
 
-def test_a_paused_stream_stops_when_asked(replica: Replica, stream: Running) -> None:
+def test_a_paused_stream_stops_at_a_signal(replica: Replica, stream: Running) -> None:
     replica.run("pause")
     assert stream.end(signal.SIGTERM).code == 0
-    # Nobody is there to hear: the wish stays for the next one.
+    # No process notices it: the request stays for the next one.
     assert "no process is running" in replica.run("resume").stdout
     replica.catch_up()
     replica.assert_equal()
@@ -98,7 +98,7 @@ def test_a_transfer_pauses_between_chunks(replica: Replica) -> None:
         wait_until(lambda: replica.state("SELECT beat_at FROM stream_status") != [beat], "a heartbeat")
         return replica.copied("t") == before
 
-    wait_until(is_still, "the transfer to stand still")
+    wait_until(is_still, "the transfer to pause")
     assert transfer.is_running
     assert replica.copied("t") < 300_000
     replica.run("resume")

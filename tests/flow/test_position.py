@@ -1,4 +1,4 @@
-"""`position reset` in all its forms, and what the next stream makes of it."""
+"""`position reset` in all its forms, and what the next stream does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ids(replica: Replica) -> list[int]:
     return [row[0] for row in replica.on_secondary("SELECT id FROM t ORDER BY id")]
 
 
-def test_to_a_place_the_stream_goes_on_behind_it(copied: Replica) -> None:
+def test_reset_to_a_position_the_stream_goes_on_after_it(copied: Replica) -> None:
     copied.on_primary("INSERT INTO t VALUES (2)")
     file, pos = copied.primary_end()
     copied.on_primary("INSERT INTO t VALUES (3)")
@@ -41,7 +41,7 @@ def test_to_a_place_the_stream_goes_on_behind_it(copied: Replica) -> None:
     assert ids(copied) == [1, 3]
 
 
-def test_back_to_an_older_place_rows_that_are_there_are_refused(copied: Replica) -> None:
+def test_reset_to_an_older_position_existing_rows_are_refused(copied: Replica) -> None:
     copied.catch_up()
     file, pos = copied.primary_end()
     copied.on_primary("INSERT INTO t VALUES (2)")
@@ -52,7 +52,7 @@ def test_back_to_an_older_place_rows_that_are_there_are_refused(copied: Replica)
     assert copied.run("stream", "--until-caught-up", "--json", code=14).error["error"] == "row_exists"
 
 
-def test_a_place_inside_a_transaction_or_nowhere_is_refused(copied: Replica) -> None:
+def test_a_position_inside_a_transaction_or_outside_of_the_log_is_refused(copied: Replica) -> None:
     file, pos = copied.saved()
     copied.on_primary("INSERT INTO t VALUES (2)")
     for place, code in ((f"{file}:{pos + 1}", 2), (f"{file}:999999999", 11), ("binlog.999999:4", 11), ("nonsense", 2)):
@@ -62,7 +62,7 @@ def test_a_place_inside_a_transaction_or_nowhere_is_refused(copied: Replica) -> 
     copied.assert_equal()
 
 
-def test_to_current_what_lies_between_is_left_out(copied: Replica) -> None:
+def test_reset_to_current_leaves_out_the_changes_between(copied: Replica) -> None:
     copied.on_primary("INSERT INTO t VALUES (2)")
     copied.run("position", "reset", "--to-current", *YES)
     assert copied.saved() == copied.primary_end()
@@ -80,7 +80,7 @@ def test_to_a_gtid_set(copied: Replica) -> None:
     assert ids(copied) == [1, 3]
 
 
-def test_forgotten_the_next_stream_copies_anew(copied: Replica) -> None:
+def test_after_forget_the_next_stream_makes_a_first_copy(copied: Replica) -> None:
     copied.on_secondary("DELETE FROM t")
     copied.on_primary("INSERT INTO t VALUES (2)")
     copied.run("position", "reset", "--all", "--yes")

@@ -1,4 +1,4 @@
-"""A table that is set aside, and how it comes back while the stream runs."""
+"""A quarantined table, and how it is copied again while the stream runs."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_a_quarantined_table_is_seen_everywhere_and_comes_back_by_a_copy(two_sec
     (note,) = shown["db1"]
     assert (note["table"], note["state"], shown["db2"]) == (name, "quarantined", [])
     assert note["position"]["file"]
-    # The key's column is told, the row's values are not.
+    # The key's column is named, the row's values are not.
     assert "id" in note["reason"]
     health = replica.run("health", "--secondary", "db1", "--json", code=2).document
     assert any(c["level"] == 2 and name in c["message"] for c in health["checks"]), health
     assert replica.run("health", "--secondary", "db2").code == 0
-    # Others went on, and nothing of the table was changed after it was set aside.
+    # The stream went on with others, and no row of the table was changed after it was quarantined.
     assert replica.on_secondary("SELECT id, n FROM good") == [(1, 2), (2, 2)]
     assert replica.on_secondary("SELECT id, n FROM bad") == [(1, 0), (3, 0)]
     replica.assert_equal("db2")
@@ -74,15 +74,15 @@ def test_a_table_made_like_a_quarantined_one_is_copied_and_a_dropped_one_is_forg
         "DROP TABLE short_lived",
     )
     replica.catch_up(code=3)
-    assert [row[0] for row in replica.state("SELECT table_name FROM table_status")] == ["bad"]
+    assert [row[0] for row in replica.state("SELECT table_name FROM table_state")] == ["bad"]
     replica.on_primary("UPDATE like_it SET n = 5", "DROP TABLE bad")
     replica.catch_up()
     replica.assert_nothing_is_noted()
     replica.assert_equal()
 
 
-def test_a_table_that_was_made_before_the_position_and_renamed_behind_it_is_copied(replica: Replica) -> None:
-    # Between the two nobody looked: the copy knows neither name, the log tells of the old one without its beginning.
+def test_a_table_that_was_made_before_the_position_and_renamed_after_it_is_copied(replica: Replica) -> None:
+    # No query ran between the two: the copy knows neither name, and the log has the rename without the CREATE.
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     replica.run("transfer")
     replica.on_primary(
@@ -144,7 +144,7 @@ def test_a_quarantine_outlives_a_restart(replica: Replica) -> None:
     assert replica.on_secondary("SELECT id, n FROM bad") == [(1, 0)]
     ((skipped,),) = replica.state("SELECT skipped_count FROM binlog_position")
     assert skipped >= 1
-    # Without a stream the transfer copies by itself; the next stream goes on behind it.
+    # Without a stream the transfer copies by itself; the next stream goes on after it.
     replica.run("transfer", "--secondary", "db1", "--table", f"{replica.schema}.bad", "--yes")
     replica.on_primary("UPDATE bad SET n = 7 WHERE id = 2")
     replica.catch_up()
@@ -154,7 +154,7 @@ def test_a_quarantine_outlives_a_restart(replica: Replica) -> None:
     assert replica.run("position", "show", "--json").document["secondaries"][0]["tables"] == []
 
 
-def test_a_failing_table_stops_the_stream_where_that_is_wanted(replica: Replica) -> None:
+def test_a_failing_table_stops_the_stream_if_the_settings_say_so(replica: Replica) -> None:
     replica.settings |= {"REPLICA_TABLE_FAILURES": "2", "REPLICA_ON_TABLE_FAILURE": "stop"}
     replica.on_primary(
         "CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(20))", "INSERT INTO t VALUES (1, 'secret word')"
@@ -172,7 +172,7 @@ def test_a_failing_table_stops_the_stream_where_that_is_wanted(replica: Replica)
     replica.assert_equal()
 
 
-def test_a_large_live_table_is_copied_anew_under_load_with_no_gap(replica: Replica) -> None:
+def test_a_large_live_table_is_copied_again_under_load_without_a_gap(replica: Replica) -> None:
     replica.settings |= {"TRANSFER_BATCH_SIZE": "50"}
     replica.on_primary(
         "CREATE TABLE digits (id INT PRIMARY KEY)",
@@ -196,7 +196,7 @@ def test_a_large_live_table_is_copied_anew_under_load_with_no_gap(replica: Repli
         )
     assert copying.end().code == 0
     replica.wait_until_applied(stream)
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the replay window to close")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the replay window to close")
     replica.on_primary("UPDATE t SET n = n + 1")
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0

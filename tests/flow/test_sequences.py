@@ -55,19 +55,19 @@ FOLLOWED = (
 
 
 def defined(replica: Replica, name: str) -> tuple[object, object]:
-    """Return how both sides show a sequence, engines apart, which the secondary's own InnoDB takes the place of."""
+    """Return how both sides show a sequence, without the engine, which is always InnoDB on the secondary."""
     with replica.primary.session(replica.schema) as session:
-        ((_, ours),) = session.rows(f"SHOW CREATE SEQUENCE `{name}`")
-    ((_, theirs),) = replica.on_secondary(f"SHOW CREATE SEQUENCE `{name}`")
-    return str(ours).replace("=MyISAM", "=InnoDB"), str(theirs)
+        ((_, of_primary),) = session.rows(f"SHOW CREATE SEQUENCE `{name}`")
+    ((_, of_secondary),) = replica.on_secondary(f"SHOW CREATE SEQUENCE `{name}`")
+    return str(of_primary).replace("=MyISAM", "=InnoDB"), str(of_secondary)
 
 
 def assert_same_sequences(replica: Replica, *names: str) -> None:
     for name in names:
         sql = f"SELECT {STATE} FROM `{name.replace('`', '``')}`"
         with replica.primary.session(replica.schema) as session:
-            ours = session.rows(sql)
-        assert ours == replica.on_secondary(sql), name
+            of_primary = session.rows(sql)
+        assert of_primary == replica.on_secondary(sql), name
         one, other = defined(replica, name.replace("`", "``"))
         assert one == other
 
@@ -112,7 +112,7 @@ def test_sequences_of_other_types_than_bigint(replica: Replica) -> None:
 
 
 @pytest.mark.servers("mariadb")
-def test_a_sequence_that_is_copied_beside_the_stream_ends_in_the_primarys_state(replica: Replica) -> None:
+def test_a_sequence_that_is_re_synced_ends_in_the_primarys_state(replica: Replica) -> None:
     replica.on_primary("CREATE SEQUENCE s CACHE 3", "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     replica.run("transfer")
     replica.on_primary("DO SETVAL(s, 50)", "ALTER TABLE t ADD COLUMN n INT DEFAULT (NEXTVAL(s))", "DO NEXTVAL(s)")

@@ -81,10 +81,10 @@ def test_what_cannot_be_copied_again_is_set_aside_by_name_and_nothing_else(repli
     # Copying it as it is would be refused for the same reason: the advice says what has to change first.
     assert "after you correct that, `replica transfer --table" in stream.stderr
     replica.catch_up(code=3)
-    noted = dict(replica.state("SELECT table_name, reason FROM table_status WHERE state = 'quarantined'"))
+    noted = dict(replica.state("SELECT table_name, reason FROM table_state WHERE state = 'quarantined'"))
     assert set(noted) == {"moments", "child"}
     assert "column day is computed when a row is written" in noted["moments"]
-    assert replica.state("SELECT table_name FROM table_status WHERE state <> 'quarantined'") == []
+    assert replica.state("SELECT table_name FROM table_state WHERE state <> 'quarantined'") == []
     for table in ("moments", "child"):
         replica.on_primary(f"DROP TABLE {table}")
         replica.on_secondary(f"DROP TABLE {table}")
@@ -95,13 +95,13 @@ def test_what_cannot_be_copied_again_is_set_aside_by_name_and_nothing_else(repli
     replica.assert_equal()
 
 
-def test_the_first_statement_behind_a_first_copy_may_set_its_table_aside(replica: Replica) -> None:
+def test_the_first_statement_after_a_first_copy_may_quarantine_its_table(replica: Replica) -> None:
     replica.on_primary(*BASE)
     replica.run("transfer")
     with replica.primary.session(replica.schema) as session:  # nothing else is in the log
         session.execute("ALTER TABLE plain ADD moment TIMESTAMP NULL, ADD day DATE AS (DATE(moment)) STORED")
     replica.catch_up(code=3)
-    assert replica.state("SELECT table_name, state FROM table_status") == [("plain", "quarantined")]
+    assert replica.state("SELECT table_name, state FROM table_state") == [("plain", "quarantined")]
 
 
 def test_killed_around_the_copies_that_they_ask_for_nothing_differs(replica: Replica) -> None:

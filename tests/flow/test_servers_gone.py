@@ -61,7 +61,7 @@ def test_logs_rotate_in_mid_stream(replica: Replica, stream: Running) -> None:
     assert "[RECONNECT]" not in stream.stderr
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()
-    # The place behind a rotation is one to go on from.
+    # The position after a rotation is one to go on from.
     replica.on_primary("FLUSH BINARY LOGS")
     replica.catch_up()
     insert(replica, 1000)
@@ -76,7 +76,7 @@ def test_a_purged_position_says_what_to_type(replica: Replica, stream: Running) 
     file, _ = replica.primary_end()
 
     def is_purged() -> bool:
-        # The server keeps what a connection reads, and takes a moment to see that ours is gone.
+        # The server keeps what a connection reads, and takes a moment to notice that the reader's is gone.
         replica.on_primary(f"PURGE BINARY LOGS TO '{file}'")
         with replica.primary.session() as session:
             return str(session.rows("SHOW BINARY LOGS")[0][0]) == file

@@ -147,7 +147,7 @@ def test_sigterm_inside_a_big_transaction_rolls_it_back(copied: Replica) -> None
     copied.assert_equal()
 
 
-def test_a_stream_that_cannot_hear_yet_does_not_die_of_being_asked(replica: Replica) -> None:
+def test_a_stream_without_signal_handlers_yet_does_not_die_of_a_signal(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
     replica.run("transfer")
     stream = replica.start("stream")
@@ -161,7 +161,7 @@ def test_a_stream_that_cannot_hear_yet_does_not_die_of_being_asked(replica: Repl
 
 
 def heeds(pid: int, number: signal.Signals) -> bool:
-    """Say whether a process ignores or catches a signal: by default it would end of it."""
+    """Return True if a process ignores or catches a signal, which would end it by default."""
     text = Path(f"/proc/{pid}/status").read_text()
     masks = re.findall(r"^Sig(?:Ign|Cgt):\s*([0-9a-f]+)$", text, re.MULTILINE)
     return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)

@@ -1,4 +1,4 @@
-"""One writer: a standby waits, takes over from the dead and the frozen, and the frozen one cannot write any more."""
+"""One writer: a standby waits, takes over from a dead or frozen process, and the frozen one cannot write any more."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_standby_waits_and_takes_over_from_a_dead_holder_within_seconds(ledger
     ledger.assert_equal()
 
 
-def test_a_standby_takes_over_at_once_where_the_holder_ends_politely(ledger: Replica) -> None:
+def test_a_standby_takes_over_at_once_if_the_holder_ends_by_itself(ledger: Replica) -> None:
     holder = ledger.stream()
     standby = stand_by(ledger)
     assert holder.end(signal.SIGTERM).code == 0
@@ -102,7 +102,7 @@ def test_a_frozen_holder_that_wakes_up_after_a_takeover_cannot_commit_one_row(le
     ledger.assert_equal()
 
 
-def test_a_frozen_holder_does_not_take_the_lock_back_where_it_is_free_again(ledger: Replica) -> None:
+def test_a_frozen_holder_does_not_take_the_lock_back_when_it_is_free_again(ledger: Replica) -> None:
     # The one that took over lets go of the lock for a moment at each new connection; here it has ended.
     holder = ledger.stream()
     standby = stand_by(ledger)
@@ -137,7 +137,7 @@ def test_a_holder_frozen_with_a_batch_in_hand_loses_it(ledger: Replica) -> None:
     ledger.assert_equal()
 
 
-def test_a_token_that_was_raised_stops_a_batch_even_where_the_connection_lives(ledger: Replica) -> None:
+def test_a_raised_fencing_token_stops_a_batch_even_if_the_connection_lives(ledger: Replica) -> None:
     holder = ledger.stream()
     ledger.wait_until_applied(holder)
     # A takeover that did not reach the old connection: the token in the position row is the last line.

@@ -1,4 +1,4 @@
-"""What a command loads and asks on real servers: counted, because that is what a short command costs."""
+"""The modules and queries of a command on real servers are counted: they are the cost of a short command."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NOT_FOR_A_LOOK = (
     "replica_cli.core.events", "replica_cli.service.stream", "replica_cli.supervisor", "replica_cli.worker",
     "replica_cli.resync",
 )  # fmt: skip
-# What follows the saved position in the log of a MySQL is asked on a dump connection.
+# A dump connection reads what follows the saved position in the log of a MySQL.
 FOR_A_DUMP = ("pymysqlreplication", "packaging", "replica_cli.reader.dump")
 
 
@@ -68,7 +68,7 @@ def test_a_stream_without_anything_to_apply_makes_no_applier(streamed: Replica) 
     assert [module for module in loaded if module.startswith(unwanted)] == []
 
 
-def test_a_stream_that_may_end_makes_its_applier_for_what_there_is(streamed: Replica) -> None:
+def test_a_stream_that_may_end_makes_its_applier_only_if_transactions_come(streamed: Replica) -> None:
     streamed.on_primary(
         "INSERT INTO t VALUES (3, 3)", "CREATE TABLE u (id INT PRIMARY KEY)", "INSERT INTO u VALUES (1)"
     )

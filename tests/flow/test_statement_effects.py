@@ -1,4 +1,4 @@
-"""Statements whose text does not tell what they did: the real command ends with equal tables, or says what is not."""
+"""Statements whose text does not show what they did: `replica` ends with equal tables, or names those that differ."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_tables_of_engines_without_rows_of_their_own_are_set_aside_by_name(repli
         "INSERT INTO good VALUES (2, 2)",
     )
     replica.catch_up(code=3)
-    noted = dict(replica.state("SELECT table_name, reason FROM table_status WHERE state = 'quarantined'"))
+    noted = dict(replica.state("SELECT table_name, reason FROM table_state WHERE state = 'quarantined'"))
     assert sorted(noted) == ["lost", "lost_too", "part_0", "part_1", "thrown", "whole"]
     assert all("throws its rows away" in noted[n] for n in ("lost", "thrown"))
     assert "engine" in noted["lost_too"]
@@ -129,7 +129,7 @@ def test_tables_of_engines_without_rows_of_their_own_are_set_aside_by_name(repli
     assert f"changes through {replica.schema}.whole (engine MERGE) are logged" in refused.stderr
 
 
-def test_ddl_stop_stops_with_the_position_and_the_way_on(replica: Replica) -> None:
+def test_ddl_stop_stops_with_the_position_and_the_next_command(replica: Replica) -> None:
     replica.settings["REPLICA_DDL"] = "stop"
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     replica.run("transfer")

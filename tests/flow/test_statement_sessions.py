@@ -1,4 +1,4 @@
-"""Statements whose session the secondary does not have: their tables are copied again, beside the others' stream."""
+"""Statements whose session the secondary does not have: their tables are re-synced."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def change(replica: Replica, setting: str, *statements: str) -> None:
 
 
 @pytest.mark.every_server
-def test_a_time_zone_that_no_statement_can_say_here(replica: Replica) -> None:
+def test_a_time_zone_that_the_secondary_does_not_have(replica: Replica) -> None:
     replica.on_primary(*BASE)
     replica.run("transfer")
     stream = replica.stream()
-    # One that the log does not tell is noticed behind it.
+    # One that is not in the log is noticed after the statement.
     untold = "old_mode = ''" if replica.primary.binary.flavour == "mariadb" else "default_week_format = 3"
     column = "w TEXT CHARACTER SET utf8" if "old" in untold else "w INT AS (WEEK('2024-01-07')) VIRTUAL"
     change(replica, "time_zone = 'SYSTEM'", "ALTER TABLE t MODIFY moment DATETIME NULL", "INSERT INTO u VALUES (2, 2)")
@@ -55,7 +55,7 @@ def test_a_time_zone_that_no_statement_can_say_here(replica: Replica) -> None:
     stream.wait_for_log(r"\[TRANSFER\].*later: (charset|generated).* w: .* on the primary, .*copied again")
     replica.on_primary("INSERT INTO t VALUES (3, '2025-07-01')", "INSERT INTO u VALUES (3, 3)")
     replica.wait_until_applied(stream)
-    wait_until(lambda: replica.state("SELECT * FROM table_status") == [], "the tables to join")
+    wait_until(lambda: replica.state("SELECT * FROM table_state") == [], "the tables to join")
     assert stream.end(signal.SIGTERM).code == 0
     replica.assert_equal()
     replica.assert_nothing_is_noted()

@@ -1,4 +1,4 @@
-"""The command on a real terminal: a pseudo-terminal of 80 columns, and what stands on it at the end."""
+"""The command on a real terminal: a pseudo-terminal of 80 columns, and its content at the end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class OnTerminal:
         while True:
             try:
                 data = os.read(self._master, 65536)
-            except OSError:  # nobody has the other end any more
+            except OSError:  # no process has the other end any more
                 return
             self.text += data.decode(errors="replace")
 

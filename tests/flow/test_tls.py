@@ -1,4 +1,4 @@
-"""TLS to each side: as sure of its server as was asked for, or no connection at all."""
+"""TLS to each side: the server is verified as the settings require, or there is no connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIDES = ("PRIMARY", "SECONDARY")
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: an authority, a certificate of 127.0.0.1 by it, and an authority that signed nothing of ours."""
+    """PEM files: an authority, a certificate of 127.0.0.1 by it, and an authority that signed none of them."""
 
     ca: Path
     cert: Path
@@ -98,7 +98,7 @@ def test_what_is_asked_for_is_given(encrypted: Replica, certificates: Certificat
     ask(encrypted, mode, None if mode == "required" else certificates.ca)
     for server in (encrypted.primary, encrypted.secondaries["db1"]):
         with server.session() as session:
-            # Whoever does not encrypt, does not get in: the dump connection neither.
+            # The server refuses connections without TLS, the dump connection too.
             session.execute("CREATE USER IF NOT EXISTS encrypted@'%' IDENTIFIED BY 'a-Long-enough-1' REQUIRE SSL")
             session.execute("GRANT ALL ON *.* TO encrypted@'%'")
     encrypted.settings |= {"MARIA_USER": "encrypted", "MARIA_PASS": "a-Long-enough-1"}
@@ -116,7 +116,7 @@ def test_another_authority_is_refused(encrypted: Replica, certificates: Certific
 
 
 @pytest.mark.parametrize(("side", "code"), [("PRIMARY", 12), ("SECONDARY", 13)])
-def test_another_name_is_refused_where_the_identity_counts(
+def test_another_name_is_refused_if_the_identity_is_verified(
     encrypted: Replica, certificates: Certificates, side: str, code: int
 ) -> None:
     ask(encrypted, "verify-ca", certificates.ca)

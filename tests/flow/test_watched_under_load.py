@@ -174,8 +174,8 @@ def test_a_log_that_is_reset_under_a_stream_ends_it(
         end = log_end(source)
         wait_until(lambda: (p := watched.board.status.position) and p.order >= end.order, "the stream")
         # No look falls into the moment in which the log is shorter.
-        look, is_closed = HealthMonitor._look, threading.Event()
-        monkeypatch.setattr(HealthMonitor, "_look", lambda self: iter(()) if is_closed.is_set() else look(self))
+        checks, is_closed = HealthMonitor._run_checks, threading.Event()
+        monkeypatch.setattr(HealthMonitor, "_run_checks", lambda self: iter(()) if is_closed.is_set() else checks(self))
         is_closed.set()
         wait_until(lambda: not watched.board.status.findings, "a look with closed eyes")
         source.execute("RESET MASTER" if source.is_mariadb else "RESET BINARY LOGS AND GTIDS")

@@ -1,4 +1,4 @@
-"""XA transactions under load, with kills of ours between PREPARE and COMMIT."""
+"""XA transactions under load; `replica` is killed between PREPARE and COMMIT."""
 
 from __future__ import annotations
 

@@ -64,12 +64,12 @@ def load() -> Outcomes:
 
 
 def save(found: Outcomes) -> None:
-    """Keep the exceptions of some runs beside those of the others."""
+    """Keep the exceptions of some runs together with those of the others."""
     exceptions = {
         run: {name: words for name, words in tables.items() if words != _EQUAL} for run, tables in found.items()
     }
     with EXCEPTIONS.open("a+") as record:
-        # Several test processes keep theirs.
+        # Several test processes keep exceptions.
         fcntl.flock(record, fcntl.LOCK_EX)
         record.seek(0)
         kept = json.loads(record.read() or "{}")

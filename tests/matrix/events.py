@@ -1,4 +1,4 @@
-"""What a binlog can hold, and what came of it: the events' half of the coverage tables of docs/compatibility.md.
+"""The events of a binary log and their outcomes: the events' half of the coverage tables of docs/compatibility.md.
 
 A test says what it covers: `@pytest.mark.covers("LOAD DATA in row format")`. Where the event is refused, it asks for
 it by the fixture `refused`. A run with REPLICA_TEST_WRITE_COVERAGE=1 keeps the outcomes, any other compares its own.
@@ -124,7 +124,7 @@ def runs_of(event: str, primary: str | None, secondary: str | None, engine: str 
 
 
 def is_logged_by(event: str, primary: str) -> bool:
-    """Tell whether a primary of this kind can log an event."""
+    """Return True if a primary of this kind can log an event."""
     if "MariaDB 11.4" in event:
         return primary == "mariadb:11.8"
     return not (
@@ -143,7 +143,7 @@ def merged(cells: Iterable[tuple[str, str, str]]) -> Outcomes:
 
 
 def save(found: Outcomes, tests: Mapping[str, Iterable[str]]) -> None:
-    """Keep the outcomes of this run beside those of the servers that it did not cover."""
+    """Keep the outcomes of this run, and those of the servers that it did not cover."""
     kept, covering = kept_outcomes(), kept_tests()
     record = {
         event: _exceptions(

@@ -1,4 +1,4 @@
-"""One run of the tool over every table at once, and what came of each table."""
+"""One run of the command over all tables at once, and the outcome of each table."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ class Matrix:
         """Compare what is in documents on MySQL by its types: a date and its text read the same."""
         if run.primary != run.secondary or not run.primary.startswith("mysql"):
             return True
-        with self.primary.session() as ours, self.secondaries[run.secondary].session() as theirs:
-            return _types(ours, self.schema, table.name) == _types(theirs, target, table.name)
+        with self.primary.session() as on_primary, self.secondaries[run.secondary].session() as on_secondary:
+            return _types(on_primary, self.schema, table.name) == _types(on_secondary, target, table.name)
 
     def _judge(self, run: Run, tool: Replica, refused: dict[str, str], stderr: str) -> dict[str, Outcome]:
         target = f"{self.schema}_{run.engine.replace('-', '_')}"

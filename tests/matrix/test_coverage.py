@@ -75,7 +75,7 @@ def test_an_event_that_comes_out_otherwise_is_a_difference() -> None:
 
 
 @pytest.mark.parametrize("event", events.EVENTS)
-def test_every_event_is_covered_by_tests_that_there_are(event: str) -> None:
+def test_every_event_is_covered_by_existing_tests(event: str) -> None:
     covering = events.kept_tests().get(event)
     assert covering, "no test covers it"
     for test in covering:

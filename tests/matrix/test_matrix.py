@@ -51,9 +51,9 @@ def _runs() -> list[Run]:
 
 
 class Runs:
-    """The outcomes of every run, made for one primary at a time, when the first is asked for.
+    """The outcomes of every run, made for one primary at a time, when a test needs the first.
 
-    Several test processes share them by files: a primary's runs are made once, by whoever asks first.
+    Several test processes share them by files: a primary's runs are made once, by the first process that needs them.
     """
 
     def __init__(self, pool: ServerPool, folder: Path) -> None:
@@ -124,6 +124,6 @@ def test_values_are_equal_or_refused_by_name(runs: Runs, run: Run, name: str) ->
 
 
 @pytest.mark.parametrize("run", _runs(), ids=str)
-def test_outcomes_are_those_that_the_readme_tells(runs: Runs, run: Run) -> None:
+def test_outcomes_are_those_that_the_readme_lists(runs: Runs, run: Run) -> None:
     changed = list(coverage.differences(coverage.described({run: runs.of(run)})))
     assert not changed, "REPLICA_TEST_WRITE_COVERAGE=1 keeps what is now\n" + "\n".join(changed)

@@ -192,7 +192,7 @@ class Catalog:
             return self._first(table.table)
         schema = self._first(table.schema)
         if _BARE.fullmatch(schema) and _BARE.fullmatch(table.table) and self.chance.random() < 0.5:
-            # Behind a point that follows a bare name at once, everything is a name.
+            # After a point that follows a bare name at once, everything is a name.
             return f"{schema}.{table.table}"
         return schema + self.chance.choice((".", " . ", "/* . */.", ".\n", "./**/")) + self._first(table.table)
 

@@ -12,7 +12,7 @@ import pytest
 
 from replica_cli.core.table import TableName
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import Dialect
 from tests.engine.applier.harness import Harness
 from tests.property.statements import Catalog, Written
@@ -56,7 +56,7 @@ def test_the_router_says_what_was_meant(*, is_mariadb: bool) -> None:
         how = dialect(written, is_mariadb=is_mariadb)
         parsed = parse_statement(written.text, written.default, how)
         assert frozenset(parsed.tables) == written.tables, written
-        assert not parsed.unplaced & {"one", "2two", "three"}, written
+        assert not parsed.possible_schemas & {"one", "2two", "three"}, written
         # The text that is run names the same tables elsewhere, whatever the default schema is.
         routed = parse_statement(parsed.routed(lambda schema: f"{schema}_r"), "other", how)
         assert [(t.schema, t.table) for t in routed.tables] == [(f"{t.schema}_r", t.table) for t in parsed.tables]

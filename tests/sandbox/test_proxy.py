@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def echo_port() -> Iterator[int]:
-    """Give the port of a server that says again what it is told."""
+    """Give the port of a server that echoes what it reads."""
     listener = socket.create_server(("127.0.0.1", 0))
     threads: list[threading.Thread] = []
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.binaries import ServerBinary
 
 
-def test_it_starts_as_it_was_asked_to(server_binary: ServerBinary) -> None:
+def test_it_starts_with_the_options_that_were_given(server_binary: ServerBinary) -> None:
     with Sandbox() as sandbox:
         server = sandbox.start(server_binary, options={"max_connections": 33})
         with server.session() as session:
@@ -112,7 +112,7 @@ def test_it_ends_with_a_program_that_is_killed(server_binary: ServerBinary) -> N
             break
         StopToken().wait(0.01)
     assert not _is_alive(pid)
-    # What it left behind goes when the next sandbox needs the place.
+    # What it left is removed when the next sandbox needs the folder.
     assert Path(folder).exists()
     with Sandbox() as sandbox:
         sandbox.add(server_binary)
@@ -120,7 +120,7 @@ def test_it_ends_with_a_program_that_is_killed(server_binary: ServerBinary) -> N
 
 
 def _is_alive(pid: int) -> bool:
-    # A dead child that nobody has waited for is dead too.
+    # A dead child whose parent has not waited for it is dead too.
     status = Path(f"/proc/{pid}/status")
     try:
         return "State:\tZ" not in status.read_text()

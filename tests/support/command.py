@@ -42,7 +42,7 @@ def wait_until(condition: Callable[[], object], what: str, patience_seconds: flo
     deadline = time.monotonic() + patience_seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {patience_seconds:.0f} s for {what}"
-        time.sleep(0.02)  # noqa: TID251 - a test's own loop: nobody stops it
+        time.sleep(0.02)  # noqa: TID251 - a test's own loop: no stop comes
 
 
 def wait_until_locked_out(session: Session) -> None:
@@ -51,12 +51,12 @@ def wait_until_locked_out(session: Session) -> None:
 
 
 def wait_until_written(session: Session, rows: int) -> None:
-    """Wait until a transaction that is still open on the session's server has written so many rows."""
+    """Wait until a transaction that is still open on the session's server has written a number of rows."""
     wait_until(lambda: _transactions(session, f"trx_rows_modified >= {rows}"), f"an open transaction of {rows} rows")
 
 
 def _transactions(session: Session, condition: str) -> bool:
-    # The server makes this table anew only where nobody has looked at it for a tenth of a second.
+    # The server refreshes this table only if no session has read it for a tenth of a second.
     session.row("SELECT SLEEP(0.2)")
     return bool(session.rows(f"SELECT 1 FROM information_schema.innodb_trx WHERE {condition}"))
 
@@ -89,7 +89,7 @@ class Running:
     """A started command. Its stderr is collected while it runs."""
 
     def __init__(self, words: tuple[str, ...], environment: dict[str, str], folder: Path) -> None:
-        # A session of its own: killing the group ends it and its workers, and nobody else.
+        # A session of its own: killing the group ends it and its workers, and no other process.
         self.process = subprocess.Popen(
             [str(COMMAND), *words],
             env=environment,
@@ -119,7 +119,7 @@ class Running:
 
     @property
     def is_running(self) -> bool:
-        """Say whether the supervisor lives."""
+        """Return True if the supervisor lives."""
         return self.process.poll() is None
 
     def worker_pids(self) -> list[int]:
@@ -134,7 +134,7 @@ class Running:
         return found
 
     def wait_for_log(self, pattern: str, *, times: int = 1) -> None:
-        """Wait until stderr holds a pattern so many times."""
+        """Wait until stderr holds a pattern a number of times."""
 
         def is_there() -> bool:
             if len(re.findall(pattern, self.stderr)) >= times:
@@ -195,7 +195,7 @@ class Load:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the round in hand; raise what ended the thread before, if anything did."""
+        """End after the current round. Raise the error that ended the thread before, if there is one."""
         self._is_over.set()
         self._thread.join(60)
         error, self._error = self._error, None
@@ -327,13 +327,13 @@ class Replica:
             return int(count or 0)
 
     def wait_until_copied(self, table: str, rows: int = 1) -> None:
-        """Wait until the copy has committed so many rows of a table."""
+        """Wait until the copy has committed a number of rows of a table."""
         wait_until(lambda: self.copied(table) >= rows, f"{rows} rows of {table} to be copied")
 
     def assert_nothing_is_noted(self, *names: str) -> None:
-        """Fail where a table is set aside, waits for a copy or has a window, or a statement was left half done."""
+        """Fail if a table is quarantined, waits for a copy or has a window, or a statement was left half done."""
         for name in names or tuple(self.secondaries):
-            noted = self.state("SELECT table_name, state, reason FROM table_status", name)
+            noted = self.state("SELECT table_name, state, reason FROM table_state", name)
             noted += self.state("SELECT * FROM ddl_intent", name)
             assert noted == [], f"{noted}\n{self.remarkable()}"
 
@@ -361,7 +361,7 @@ class Replica:
         return bool(found) and bool(session.row(f"SELECT 1 FROM `{self.schema}`.marker WHERE id = {number}"))
 
     def _is_copying(self, session: Session) -> bool:
-        sql = f"SELECT 1 FROM `{self.state_schema}`.table_status WHERE state IN ('pending', 'copying') LIMIT 1"
+        sql = f"SELECT 1 FROM `{self.state_schema}`.table_state WHERE state IN ('pending', 'copying') LIMIT 1"
         return session.row(sql) is not None
 
 

@@ -1,4 +1,4 @@
-"""What events came out as: collected from the tests that are marked `covers`, kept or compared when a run ends."""
+"""The outcomes of events, collected from the tests that are marked `covers`, kept or compared when a run ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _tests: dict[str, set[str]] = {}
 
 
 class Refused(Protocol):
-    """Expect an error as pytest.raises does. `words` stand in it, or `match` does; they are the table's reason."""
+    """Expect an error as pytest.raises does. It contains `words` or matches `match`; they are the table's reason."""
 
     def __call__(
         self, kind: type[ReplicaError], words: str, match: str | None = None

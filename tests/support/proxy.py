@@ -50,7 +50,7 @@ class _Link:
             # Either side's end is the end of both, as soon as what it said before has been passed on.
             await asyncio.wait(senders, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
-            pass  # nobody listens at the target: the client sees its connection end
+            pass  # no server listens at the target: the client sees its connection end
         finally:
             self.cut()
             for task in tasks:
@@ -159,11 +159,11 @@ class Proxy:
         self.delay_seconds = seconds
 
     def cut_after(self, bytes_from_server: int) -> None:
-        """Pass on exactly so many more bytes of the server's, all connections counted, then cut once."""
+        """Pass on exactly this number of the server's bytes, all connections counted, then cut once."""
         self._call(self._limit(bytes_from_server))
 
     def falsify(self, word: bytes, times: int) -> None:
-        """Change one bit behind a word that the server sends, so many times."""
+        """Change one bit after a word that the server sends, a number of times."""
         self._word, self._lies = word, times
 
     def close(self) -> None:

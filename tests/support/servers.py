@@ -38,7 +38,7 @@ class ServerFactory(Protocol):
 
 
 def covered_binaries() -> tuple[ServerBinary, ...]:
-    """Return the servers to test with. Raises pytest.UsageError for one that is asked for and not there."""
+    """Return the servers to test with. Raises pytest.UsageError for one that does not exist."""
     wanted = os.environ.get(_VARIABLE, "")  # noqa: TID251  a setting of the tests, not of replica
     if not wanted:
         return tuple(b for b in [select_binary("mariadb")] if b is not None and b.chroot is None)
@@ -56,7 +56,7 @@ def covered_binaries() -> tuple[ServerBinary, ...]:
 
 
 class ServerPool:
-    """Servers shared by the tests of a run, started when first asked for, started again when a test broke one."""
+    """Servers shared by the tests of a run, started when a test needs them, started again when a test broke one."""
 
     def __init__(self) -> None:
         self._sandbox = Sandbox()
@@ -118,7 +118,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _parametrize_pairs(metafunc: pytest.Metafunc, binaries: tuple[ServerBinary, ...], *, across: bool) -> None:
-    """Run with each engine on each server; what the coverage table tells also on its pairs of two servers."""
+    """Run with each engine on each server; events of the coverage table also on its pairs of two servers."""
     names, values, ids = ("server_binary", "secondary_binary", "engine_choice"), [], []
     for one, other in itertools.product(binaries, covered_binaries()):
         pair = (label(one), label(other))
@@ -152,7 +152,7 @@ def secondary_binary(request: pytest.FixtureRequest, server_binary: ServerBinary
 
 @pytest.fixture(scope="session")
 def engine_choice(request: pytest.FixtureRequest) -> EngineChoice:
-    """Give the engine that is asked for: a test that uses it runs with each."""
+    """Give the engine that is requested: a test that uses it runs with each."""
     return EngineChoice(request.param)
 
 

@@ -18,7 +18,7 @@ _PACKAGE = str(Path(replica_cli.__file__).parent)
 def steps_of(work: Callable[[], object], folder: str = "") -> int:
     """Return the number of steps that the code in a folder of the package takes while `work` runs.
 
-    Code that was compiled from text has a name like `<rows of` in the folder's place.
+    Code that was compiled from text has a name like `<rows of` and no folder.
     """
     place = folder if folder.startswith("<") else f"{_PACKAGE}/{folder}"
     # From 3.12 on a trace function misses the steps of a function's first call.

@@ -1,4 +1,4 @@
-"""The place of a run: a primary and two secondaries, one for each engine, with a proxy on each of the four links."""
+"""The servers of a run: a primary and two secondaries, one for each engine, with a proxy on each of the four links."""
 
 from __future__ import annotations
 

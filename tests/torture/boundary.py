@@ -1,4 +1,4 @@
-"""Says whether a place in a binary log file is a transaction boundary, by walking the file's own event headers."""
+"""Decide if an offset in a binary log file is a transaction boundary, by walking the file's own event headers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALONE = frozenset({3, 4, 15, 35, 161, 163, 164})
 
 
 def is_followed_by_nothing(file: Path, pos: int) -> bool:
-    """Say whether behind a boundary only events come that belong to no transaction, such as MariaDB's checkpoints."""
+    """Return True if after a boundary only events come that belong to no transaction, such as MariaDB's checkpoints."""
     with file.open("rb") as source:
         while True:
             source.seek(pos)
@@ -32,11 +32,11 @@ def is_followed_by_nothing(file: Path, pos: int) -> bool:
 
 
 def why_no_boundary(file: Path, pos: int) -> str:
-    """Return why a place is none, empty where it is one."""
-    # The primary tells of a rotation a moment before it makes the next file.
+    """Return why an offset is no boundary, empty if it is one."""
+    # The primary announces a rotation a moment before it makes the next file.
     deadline = time.monotonic() + _ROTATION_SECONDS
     while not file.is_file() and time.monotonic() < deadline:
-        time.sleep(0.02)  # noqa: TID251 - nobody stops a check
+        time.sleep(0.02)  # noqa: TID251 - no stop comes during a check
     if not file.is_file():
         return f"{file.name} is gone"
     size = file.stat().st_size

@@ -1,4 +1,4 @@
-"""What `health`, `position show` and the log say, held against what the harness knows: pure functions.
+"""Compare what `health`, `position show` and the log say with what the harness knows: pure functions.
 
 A claim is called wrong only if it is provably so. The primary's transactions are those that it acknowledged before the
 question; the secondary is read after the answer. So a transaction that is missing was missing all the time between.
@@ -49,7 +49,7 @@ class Look:
 
     @property
     def quarantined(self) -> frozenset[str]:
-        """Return the tables that are set aside."""
+        """Return the tables that are quarantined."""
         return frozenset(table for table, state in self.states.items() if state == "quarantined")
 
 
@@ -152,7 +152,7 @@ def caught_up_times(lines: Iterable[str], instance: str) -> list[float]:
 
 
 def last_phase(lines: Iterable[str], instance: str) -> str:
-    """Return the phase of an instance that a log told last, empty if it told none."""
+    """Return the last phase of an instance in a log, empty if it has none."""
     return next((phase for _, phase in reversed(_phases(lines, instance))), "")
 
 
@@ -194,15 +194,15 @@ def _wrong_about_quarantine(check: Document | None, sample: Sample) -> list[str]
 
 
 def _compare_quarantined(who: str, listed: set[str], sample: Sample) -> list[str]:
-    """Compare the tables that an answer names with those that were set aside before and after it alike."""
+    """Compare the tables that an answer names with those that were quarantined both before and after it."""
     if sample.before is None or sample.after is None or sample.before.states != sample.after.states:
         return []
     if sample.took_seconds > _SHORT_SECONDS:
-        return []  # long enough for a table to be set aside and copied again
+        return []  # long enough for a table to be quarantined and copied again
     there = sample.after.quarantined
     if listed == there:
         return []
-    return [f"`{who}` names {sorted(listed) or 'no table'} as set aside, and those are {sorted(there) or 'none'}"]
+    return [f"`{who}` names {sorted(listed) or 'no table'} as quarantined, and those are {sorted(there) or 'none'}"]
 
 
 def _set_of(gtid: object) -> list[str]:

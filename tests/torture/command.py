@@ -34,7 +34,7 @@ class Command:
         self.log = folder / f"replica-{next(_numbers):04d}-{words[0]}.log"
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with self.log.open("wb") as sink:
-            # A group of its own: signals to it reach its workers, and nobody else.
+            # A group of its own: signals to it reach its workers, and no other process.
             self._process = subprocess.Popen(
                 [*guard, str(_COMMAND), *words],
                 env=dict(environment),
@@ -52,7 +52,7 @@ class Command:
 
     @property
     def is_running(self) -> bool:
-        """Say whether the supervisor lives, frozen or not."""
+        """Return True if the supervisor lives, frozen or not."""
         return self.code is None
 
     @property

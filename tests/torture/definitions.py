@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def change_definitions(session: Session, chance: Random, number: int) -> list[str]:
     """Return statements to run, each by itself: they commit implicitly.
 
-    Some stand behind one that `replica` passes over: a process that is killed then begins before both of them.
+    Some are after one that `replica` passes over: a process that is killed then begins before both of them.
     """
     passed_over = chance.choice(((), ("ANALYZE TABLE shape",), ("CREATE DATABASE IF NOT EXISTS torture",)))
     return [*passed_over, *_definitions(session, chance, number)]

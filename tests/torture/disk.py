@@ -1,4 +1,4 @@
-"""A small disk of one's own: a tmpfs, where this process may mount one."""
+"""A small disk: a tmpfs, if this process may mount one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks `health` and `position show` about one secondary as long as a round lasts, and holds them to the truth."""
+"""Runs `health` and `position show` for one secondary during a round, and checks their answers."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Inspector:
 
     def _look(self, *, with_ledger: bool) -> Look | None:
         """Return the secondary's tables and ledger of one moment, None while it cannot be read."""
-        states = f"SELECT table_name, state FROM {STATE_SCHEMA}.table_status WHERE instance = '{self.site.name}'"
+        states = f"SELECT table_name, state FROM {STATE_SCHEMA}.table_state WHERE instance = '{self.site.name}'"
         ledger = f"SELECT number FROM {SCHEMA}.ledger WHERE number >= {self._writer.first_number}"
         numbers: frozenset[int] | None = None
         try:

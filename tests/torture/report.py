@@ -1,4 +1,4 @@
-"""What is printed: a line a round, and the table at the end."""
+"""The printed report: a line for each round, and the table at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks the commands themselves: when everything is applied all must be well, and a lost position must be told."""
+"""Runs the commands when everything is applied: all must be in order, and a lost position must be reported."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _REST_SECONDS = 20.0
 _ASK_SECONDS = 60.0
 _NAMED_TABLES = 5  # `health` lists as many
-# A stream's watch looks every half minute: what it saw of a server that was down is told, with its age, until then.
+# A stream's health monitor checks every half minute: until then it reports, with its age, that a server was down.
 _OF_THE_WATCH = "`health` at rest, critical: stream-watch: the stream's own last check"
-# `health` tells the deaths of workers for ten minutes: a warning, and critical if there are three.
+# `health` reports the deaths of workers for ten minutes: a warning, and critical if there are three.
 _DEATH = re.compile(
     r"`health` at rest, \w+: stream-alive: .+ is caught up; before it, the worker process died (\d+) time"
 )
@@ -45,9 +45,9 @@ def check_rest(sites: Sequence[Site]) -> list[str]:
 
 
 def copy_refused_tables(site: Site, kinds: Sequence[Kind]) -> list[str]:
-    """Copy the tables that were set aside for a documented reason, by the command that `health` advises.
+    """Copy the tables that were quarantined for a documented reason, by the command that `health` advises.
 
-    Return the tables, empty if none is set aside, or one for a reason that no kind explains: `verify` tells that.
+    Return the tables, empty if none is quarantined, or one for a reason that no kind explains: see `verify`.
     Raises Failed if `health` does not name each of them with such a command.
     """
     refused = [(table, reason) for table, state, reason in site.noted() if state == "quarantined"]
@@ -58,7 +58,7 @@ def copy_refused_tables(site: Site, kinds: Sequence[Kind]) -> list[str]:
     advised = re.search(r"`replica (transfer [^`]+)`", check["hint"] or "")
     unnamed = [table for table, _ in refused[:_NAMED_TABLES] if f".{table}" not in check["message"]]
     if unnamed or not advised:
-        raise Failed(f"{site}: {refused} are set aside, and `health` says {check['message']} ({check['hint']})")
+        raise Failed(f"{site}: {refused} are quarantined, and `health` says {check['message']} ({check['hint']})")
     site.run(*shlex.split(advised[1]), "--yes")
     return [table for table, _ in refused]
 
@@ -105,7 +105,7 @@ def _wrong_at_rest(site: Site, health_command: Command, positions_command: Comma
 
 
 def _is_old(wrong: str, stream: Command | None) -> bool:
-    """Return True for what `health` tells of a while ago: a server that was down, a worker that the harness killed."""
+    """Return True for what `health` reports of a while ago: a server that was down, a worker that was killed."""
     deaths = _DEATH.match(wrong)
     if stream is not None and deaths and int(deaths[1]) <= stream.worker_kills:
         return True

@@ -42,7 +42,7 @@ class Round:
 
     @property
     def is_good(self) -> bool:
-        """Say whether nothing was wrong."""
+        """Return True if nothing was wrong."""
         return not self.verdict.problems
 
 
@@ -100,7 +100,7 @@ def _suffer(arena: Arena, fault: Fault, chance: Random, writer: Writer, result: 
     except Failed as failed:
         result.verdict.problems.append(f"{fault.name}: {failed}")
     except ReplicaError as error:
-        # A server of ours that we did not mean to hurt: the harness's own trouble, to be looked at all the same.
+        # A server that no fault concerned: an error of the harness, which is reported as well.
         result.verdict.problems.append(f"{fault.name}: {error.message}\n{traceback.format_exc(limit=-4)}")
     finally:
         # What a fault did in the end is part of its line.

@@ -46,7 +46,7 @@ _QUICK = {
 
 @dataclass(frozen=True, slots=True)
 class LogLines:
-    """Lines of one stream's log. `frozen_at`: since when that stream stood still, so that another one took over."""
+    """Lines of one stream's log. `frozen_at`: since when that stream was frozen, so that another one took over."""
 
     lines: list[str]
     frozen_at: float | None
@@ -67,12 +67,12 @@ class Post:
         self._server_id = server_id
 
     def has_begun(self, stream: Command) -> bool:
-        """Say whether a stream streams to all of its sites, or has ended."""
+        """Return True if a stream streams to all of its sites, or has ended."""
         text = stream.text
         return all(f"[{site}] streaming from" in text for site in self.sites) or not stream.is_running
 
     def is_held(self, stream: Command) -> bool:
-        """Say whether a stream did not begin for one of its sites, as another process holds its lock."""
+        """Return True if a stream did not begin for one of its sites, because another process holds its lock."""
         text = "" if self.has_begun(stream) else stream.text
         return any(f"[{site}] its stream has ended here, another process writes to it" in text for site in self.sites)
 
@@ -141,7 +141,7 @@ class Site:
         return command
 
     def copy_again(self) -> None:
-        """Copy everything anew, and drop the tables that the primary has not. Raises Failed."""
+        """Copy everything again, and drop the tables that the primary does not have. Raises Failed."""
         self.drop_strangers(self.run("transfer", "--restart", "--secondary", self.name, "--yes"))
 
     def drop_strangers(self, copying: Command) -> None:
@@ -196,7 +196,7 @@ class Site:
             return session.rows(sql)
 
     def execute(self, *statements: str) -> None:
-        """Run statements on the secondary itself, behind replica's back, in the replicated schema."""
+        """Run statements directly on the secondary, in the replicated schema."""
         with self.server.session(database=SCHEMA) as session:
             for statement in statements:
                 session.execute(statement)
@@ -217,19 +217,19 @@ class Site:
     def noted(self) -> list[tuple[str, str, str]]:
         """Return table, state and reason of every table that is not simply streamed."""
         found = self.rows(
-            f"SELECT table_name, state, reason FROM {STATE_SCHEMA}.table_status WHERE instance = '{self.name}'"
+            f"SELECT table_name, state, reason FROM {STATE_SCHEMA}.table_state WHERE instance = '{self.name}'"
         )
         return [(str(table), str(state), str(reason)) for table, state, reason in found]
 
     def has_moved(self, before: tuple[str, int, str]) -> bool:
-        """Say whether the position moved on; a server that is down says nothing."""
+        """Return True if the position moved; False also if the server is down."""
         try:
             return self.saved()[:2] > before[:2]
         except ServerError:
             return False
 
     def new_panics(self) -> list[str]:
-        """Return lines since the last call that tell of a bug. The death of a worker is ordinary: we kill them."""
+        """Return lines since the last call that show a bug. The death of a worker is no bug."""
         found = [
             f"{log.name}: {line}"
             for log in sorted(self.post.folder.glob("replica-*.log"))

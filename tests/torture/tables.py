@@ -39,7 +39,7 @@ TABLES = (
     "CREATE TABLE heap (n INT, word VARCHAR(30))",
     "CREATE TABLE shape (id INT PRIMARY KEY AUTO_INCREMENT, word VARCHAR(40) NOT NULL)",
     f"CREATE TABLE {OTHER_SCHEMA}.guest (id INT PRIMARY KEY, word VARCHAR(30))",
-    # The one that is changed behind replica's back: no definition of it changes on the primary.
+    # The one that is changed directly on the secondary: no definition of it changes on the primary.
     "CREATE TABLE plain (id INT PRIMARY KEY, n INT NOT NULL, note VARCHAR(60), KEY (n))",
 )
 
@@ -61,7 +61,7 @@ def _pattern(schema: str) -> str:
 
 
 _PATTERNS = tuple(map(_pattern, SCHEMAS))
-# As docs/accounts.md tells them, and nothing more: what needs more shall be seen here.
+# As docs/accounts.md has them, and nothing more: a statement that needs more fails here.
 _ON_SECONDARY = (
     *(
         f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER ON {name}.* TO {{0}}"

@@ -1,4 +1,4 @@
-"""The judge of torture: an untrue answer is named, a true one never is."""
+"""The checks of torture: a wrong answer is named, a right one never is."""
 
 from __future__ import annotations
 

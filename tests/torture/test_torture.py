@@ -1,4 +1,4 @@
-"""Two minutes of torture with fixed seeds, as anybody would run it: on the first server covered, and on the last."""
+"""Two minutes of torture with fixed seeds, by the command: on the first covered server, and on the last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be true after a round: caught up, equal, at the right place, nothing lost, nothing doubled."""
+"""What has to be true after a round: caught up, equal, at the right position, nothing lost, nothing applied twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def settle(arena: Arena) -> None:
     deadline = time.monotonic() + _CATCH_UP_SECONDS
     waiting = list(arena.sites)
     while waiting:
-        # A replay window closes behind its end: something has to come after it.
+        # A replay window closes after its end: a transaction has to come after it.
         arena.on_primary(_BEAT)
         end = arena.primary_end()
         again = time.monotonic() + 2
@@ -106,13 +106,13 @@ def _count_ledger(arena: Arena, site: Site, verdict: Verdict) -> None:
 
     sql = f"SELECT number FROM {SCHEMA}.ledger"
     with arena.primary.session() as session:
-        ours = numbers(session.rows(sql))
+        on_primary = numbers(session.rows(sql))
     try:
-        theirs = numbers(site.rows(sql))
+        on_secondary = numbers(site.rows(sql))
     except ServerError as error:
         verdict.problems.append(f"{site}: the ledger cannot be read: {error.message}")
         return
-    lost, doubled = ours - theirs, theirs - ours
+    lost, doubled = on_primary - on_secondary, on_secondary - on_primary
     verdict.lost += lost.total()
     verdict.doubled += doubled.total()
     if lost:
@@ -125,7 +125,7 @@ def _is_there(site: Site, end: tuple[str, int]) -> bool:
     site.start_stream()
     noted = site.noted()
     if any(state == "quarantined" for _, state, _ in noted):
-        # Told by `verify`; all the rest shall have come.
+        # Reported by `verify`; all others must have come.
         noted = [n for n in noted if n[1] != "quarantined"]
     return site.saved()[:2] >= end and not noted
 

@@ -1,4 +1,4 @@
-"""The load on the primary: threads that write until told to stop, and come back when the primary does."""
+"""The load on the primary: threads that write until a stop, and reconnect when the primary is back."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Writer:
             thread.start()
 
     def stop(self) -> Counts:
-        """End after the transactions in hand. Raises what ended a thread before."""
+        """End after the current transactions. Raises the error that ended a thread before."""
         self._is_over.set()
         for thread in self._threads:
             thread.join(120)

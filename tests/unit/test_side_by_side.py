@@ -1,4 +1,4 @@
-"""Two things at the same time: both end before either is heard of."""
+"""Two functions at the same time: both end before an error of one is raised."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_each_can_wait_for_the_other() -> None:
     assert (first, second) == (True, True)
 
 
-def test_the_first_error_is_told_once_both_have_ended() -> None:
+def test_the_first_error_is_raised_after_both_have_ended() -> None:
     ended = threading.Event()
 
     def second() -> None:

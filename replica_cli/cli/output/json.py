@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from replica_cli.cli.output.completed import with_complete_commands
+from replica_cli.cli.output.complete_commands import with_complete_commands
 from replica_cli.core.printable import printable_json
 from replica_cli.core.reports.failure import Unknown
 from replica_cli.logs.redaction import redact
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.reset import ResetPlan
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.reports.transfer import TransferPlan, TransferReport
-    from replica_cli.core.status import CopyStatus, TransferProgress, WorkerStatus
+    from replica_cli.core.status import CopyProgress, CopyStatus, WorkerStatus
 
 Document = dict[str, object]
 
@@ -358,7 +358,7 @@ def _known(position: Position | Unknown | None) -> Document | None:
     return None if isinstance(position, Unknown) else position_document(position)
 
 
-def _transfer_progress(progress: TransferProgress) -> Document:
+def _transfer_progress(progress: CopyProgress) -> Document:
     return {
         "elapsed_seconds": round(progress.elapsed_seconds, 3),
         "rows_copied": progress.rows_copied,

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from replica_cli.cli.output import units
-from replica_cli.cli.output.frame import Frame
+from replica_cli.cli.output.live_block import LiveBlock
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
@@ -27,7 +27,7 @@ from replica_cli.logs.redaction import redact
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from replica_cli.core.status import TableProgress, TransferProgress, WorkerStatus
+    from replica_cli.core.status import CopyProgress, TableProgress, WorkerStatus
 
 _STYLES = {
     Phase.TRANSFERRING: "cyan",
@@ -61,7 +61,7 @@ class LiveReporter:
         self._statuses: dict[str, WorkerStatus] = {}
         self._rates = TableRates()
         self._start = time.monotonic()
-        self._frame = Frame(self._console, self._render)
+        self._frame = LiveBlock(self._console, self._render)
 
     def __enter__(self) -> Self:
         self._frame.__enter__()
@@ -119,7 +119,7 @@ class LiveReporter:
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
-    def _bars(self, instance: str, progress: TransferProgress, lines: int) -> list[RenderableType]:
+    def _bars(self, instance: str, progress: CopyProgress, lines: int) -> list[RenderableType]:
         copy = progress.status
         eta = copy.eta_seconds
         whole = "" if copy.rows_estimated is None else f" of about {units.count(copy.rows_estimated)}"
@@ -189,7 +189,7 @@ def _table_of(statuses: list[WorkerStatus], width: int) -> Table:
     # 80 columns: 14 + 12 + 17 + 7 + 6 + 6 + 5 + 4, and one blank between two columns.
     more = max(0, width - _NARROW) // 2
     position_width = max(
-        _POSITION_WIDTH, min(_POSITION_WIDTH + more, max(len(units.place(s.position)) for s in statuses))
+        _POSITION_WIDTH, min(_POSITION_WIDTH + more, max(len(units.position_text(s.position)) for s in statuses))
     )
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("secondary", no_wrap=True, max_width=_NAME_WIDTH + more)
@@ -204,7 +204,7 @@ def _table_of(statuses: list[WorkerStatus], width: int) -> Table:
         table.add_row(
             _cut(printable(redact(status.instance)), _NAME_WIDTH + more),
             Text(phase_text(status.phase), style=_STYLES.get(status.phase, "")),
-            _plain(units.place(status.position, position_width)),
+            _plain(units.position_text(status.position, position_width)),
             "-" if status.lag_seconds is None else units.duration(status.lag_seconds),
             units.count(copy.rows_per_second if copy else status.rows_per_second),
             "-" if copy else units.count(status.transactions_per_second),

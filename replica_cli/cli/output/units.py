@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
 
-__all__ = ["cell_width", "count", "duration", "moment", "place", "share", "size"]
+__all__ = ["cell_width", "count", "duration", "moment", "position_text", "share", "size"]
 
 
 def count(number: float) -> str:
@@ -43,7 +43,7 @@ def moment(time: datetime | None) -> str:
     return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time else "unknown"
 
 
-def place(position: Position | None, width: int = 0) -> str:
+def position_text(position: Position | None, width: int = 0) -> str:
     """Return a position as file and offset, `-` for None.
 
     If `width` is not 0 and the text is longer, the file's name is cut to its number; if that is still too long, the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.growth.pair import cost_of_run, rig_with
 from tests.bench.growth.series import Limit, Series
 from tests.bench.growth.tables import make_tables
@@ -40,6 +40,6 @@ def run(plan: Plan, record: Record) -> None:
         with rig_with(plan, partial(make_tables, count=count), is_empty=True) as rig:
             record.measure(_PART, _DRY, count, partial(cost_of_run, rig, plan, "transfer", "--dry-run"))
             rig.renew_secondary("fast")
-            ours.begin_at_start(rig)
+            replica.begin_at_start(rig)
             for name, (words, codes) in _COMMANDS.items():
                 record.measure(_PART, name, count, partial(cost_of_run, rig, plan, *words, codes=codes))

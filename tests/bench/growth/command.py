@@ -10,7 +10,7 @@ import argparse
 
 from replica_cli.core.errors import ReplicaError
 from replica_cli.sandbox.binaries import select_binary
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.failure import RunFailed
 from tests.bench.growth.pair import Plan
 from tests.bench.growth.parts import PARTS
@@ -45,7 +45,7 @@ def main(words: list[str]) -> int:
     is_small = given.sizes == "small"
     plan = Plan(binary, is_small, given.patience or (120.0 if is_small else 600.0))
     record = Record(is_quiet=given.quiet)
-    ours.compile_modules()
+    replica.compile_modules()
     for name in names:
         part = PARTS[name]
         record.expect(part.SERIES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.sandbox.sandbox import Sandbox
 from replica_cli.stop import StopToken
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.failure import RunFailed
 from tests.bench.growth.counters import Counters
 from tests.bench.growth.pair import SCHEMA, workers_of
@@ -19,7 +19,7 @@ from tests.bench.proc import cost_of, cpu_seconds, wakeups
 if TYPE_CHECKING:
     from tests.bench.growth.pair import Plan
     from tests.bench.growth.record import Record
-    from tests.bench.ours import Command
+    from tests.bench.replica import Command
 
 _PART, _NAME = "idle", "stream"
 SERIES = (
@@ -60,8 +60,8 @@ def _watch(plan: Plan, count: int) -> dict[str, float]:
             session.execute(f"USE `{SCHEMA}`")
             make_tables(session, _TABLES)
         ports = {server.name: server.port for server in secondaries}
-        environment = ours.environment_of(primary, ports, SCHEMA, sandbox.folder)
-        command = ours.launch(environment, sandbox.folder, "stream")
+        environment = replica.environment_of(primary, ports, SCHEMA, sandbox.folder)
+        command = replica.launch(environment, sandbox.folder, "stream")
         try:
             _wait_until_streaming(command, count, plan.patience_seconds)
             StopToken().wait(_SETTLE_SECONDS)

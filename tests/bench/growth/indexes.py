@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.growth.pair import SCHEMA, cost_of_run, numbers, rig_with, single_native
 from tests.bench.growth.series import Limit, Series
 from tests.bench.native import Native
@@ -50,7 +50,7 @@ def run(plan: Plan, record: Record) -> None:
         single = _native(rig, single_native(rig))
         parallel = _native(rig, Native(4, "optimistic" if rig.is_mariadb else ""))
         rig.renew_secondary("fast")
-        ours.begin_at_start(rig)
+        replica.begin_at_start(rig)
         record.measure(_PART, name, _UPDATES, partial(_stream, rig, plan, single, parallel))
 
 

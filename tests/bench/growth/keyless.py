@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.growth.pair import SCHEMA, cost_of_run, numbers, rig_with, single_native
 from tests.bench.growth.series import Limit, Series
 from tests.bench.native import start_applying, wait_for
@@ -51,7 +51,7 @@ def run(plan: Plan, record: Record) -> None:
         with rig_with(plan, load) as rig:
             native = _native_cpu(rig, sizes)
         with rig_with(plan, load) as rig:
-            ours.begin_at_start(rig)
+            replica.begin_at_start(rig)
             for count in sizes:
                 with rig.primary.session(database=SCHEMA) as session:
                     session.execute(_DELETE.format(n=count))

@@ -1,4 +1,4 @@
-"""A copy over links to both servers that take their time, without a limit of what is under way."""
+"""A copy over slow links to both servers, without a limit of the bytes in flight."""
 
 from __future__ import annotations
 

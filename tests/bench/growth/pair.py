@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from replica_cli.sandbox.sandbox import Sandbox
 from replica_cli.stop import StopToken
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.failure import RunFailed
 from tests.bench.growth.counters import Counters
 from tests.bench.native import Native
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.binaries import ServerBinary
-    from tests.bench.ours import Command
+    from tests.bench.replica import Command
 
 SCHEMA = "growth"
 _MIB = 2**20
@@ -79,7 +79,7 @@ def cost_of_run(
 ) -> dict[str, float]:
     """Run a command to its end; return what it cost. Raises RunFailed, also after the plan's patience."""
     counters = Counters(rig.primary, rig.secondary)
-    command = ours.start(rig, *words, ports=ports)
+    command = replica.start(rig, *words, ports=ports)
     timing = command.wait(patience_seconds=plan.patience_seconds, codes=codes)
     return {
         "seconds": timing.seconds,
@@ -99,10 +99,10 @@ class Following:
         self._marks = 0
 
     def __enter__(self) -> Self:
-        ours.begin_at_start(self._rig)
+        replica.begin_at_start(self._rig)
         self._primary = self._rig.primary.session(database=SCHEMA)
         self._secondary = self._rig.secondary.session(database=SCHEMA)
-        self._command = ours.start(self._rig, "stream", "--no-transfer", settings=self._settings)
+        self._command = replica.start(self._rig, "stream", "--no-transfer", settings=self._settings)
         try:
             self._command.wait_until_streaming()
             self._worker = workers_of(self._command)[0]

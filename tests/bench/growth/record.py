@@ -1,4 +1,4 @@
-"""The samples of a part as they come, told on stderr."""
+"""Collects the samples of a part, and prints each on stderr."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Record:
         self._add(self._series.setdefault((part, "-"), Series(part, "-", "")), Sample(0, {}, problem))
 
     def say(self, text: str) -> None:
-        """Tell how far things are."""
+        """Print the progress."""
         if not self._is_quiet:
             print(f"{time.monotonic() - self._started:7.1f} s  {text}", file=sys.stderr, flush=True)
 

@@ -105,7 +105,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A rule beside what was measured."""
+    """A rule with the measured value."""
 
     part: str
     series: str

@@ -1,11 +1,11 @@
-"""What commands cost that have next to nothing to do."""
+"""The cost of commands that have almost nothing to do."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.growth.pair import cost_of_run, rig_with
 from tests.bench.growth.series import Limit, Series
 from tests.bench.growth.tables import make_tables
@@ -34,7 +34,7 @@ SERIES = tuple(Series(_PART, name, "tables", limits=limits) for name, (_, _, lim
 def run(plan: Plan, record: Record) -> None:
     """Run each command several times; the least CPU counts, because a busy machine only adds to it."""
     with rig_with(plan, partial(make_tables, count=_TABLES)) as rig:
-        ours.begin_at_start(rig)
+        replica.begin_at_start(rig)
         for name, (words, codes, _) in _COMMANDS.items():
             work = partial(_least, rig, plan, words, codes)
             record.measure(_PART, name, _TABLES, work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.bench import ours
+from tests.bench import replica
 from tests.bench.growth.pair import SCHEMA, cost_of_run, numbers, rig_with
 from tests.bench.growth.series import Limit, Series
 
@@ -36,7 +36,7 @@ def run(plan: Plan, record: Record) -> None:
     """Stream each number of rows, at each engine by a process of its own; a row's cost is without the start."""
     for name, engine in _ENGINES.items():
         with rig_with(plan, _make) as rig:
-            ours.begin_at_start(rig)
+            replica.begin_at_start(rig)
             before: tuple[int, float] | None = None
             for count in plan.sizes((10_000, 20_000, 40_000), (20_000, 60_000, 180_000)):
                 with rig.primary.session(database=SCHEMA) as session:

@@ -14,7 +14,7 @@ from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret
 from replica_cli.core.status import Phase
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.runtime.factory import can_replay
-from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.runtime.secondary_sessions import SecondarySessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from replica_cli.core.charsets import UCA1400_COLLATIONS
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.settings import EngineChoice
 from replica_cli.core.status import TableState
-from replica_cli.mysql.collations import read_collations
+from replica_cli.mysql.catalog.collations import read_collations
 from tests.engine.applier.harness import Harness
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.settings import TransferSettings
-from replica_cli.transfer.plan import plan_copy
+from replica_cli.transfer.planning.plan import plan_copy
 
 if TYPE_CHECKING:
     from tests.engine.applier.harness import Harness

@@ -13,7 +13,7 @@ from replica_cli.applier.prefetch import LEAST_EVENTS, Prefetch
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import Batching
 from replica_cli.mysql.session import open_connection_ids
-from replica_cli.runtime.sessions import open_ahead
+from replica_cli.runtime.secondary_sessions import open_ahead
 from replica_cli.worker import streaming
 from tests.engine.applier.harness import INSTANCE, wait_until
 

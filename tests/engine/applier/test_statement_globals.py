@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
-from replica_cli.runtime.sessions import SecondarySessions
+from replica_cli.runtime.secondary_sessions import SecondarySessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from replica_cli.applier import ddl_decisions
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader import assembler
-from replica_cli.reader.query import parse_query
-from replica_cli.sqlbuilder.context import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from replica_cli.reader.parsers.query_event import parse_query
+from replica_cli.sqlbuilder.session_context import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from tests.engine.applier.harness import Harness
 from tests.support.servers import covered_binaries
 

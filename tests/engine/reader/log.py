@@ -1,4 +1,4 @@
-"""A real reader on a real log: everything it yields until a place is reached, as data."""
+"""A real reader on a real log: everything that it yields up to a position, as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.events import RowEvent, Statement
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Network
-from replica_cli.mysql.binlog import current_position
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.reader import Reader

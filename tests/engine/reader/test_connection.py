@@ -134,7 +134,7 @@ def test_two_readers_with_one_server_id(table: Log) -> None:
         assert "MARIA_SERVER_ID" in str(error.hint)
 
 
-def test_stopping_wakes_whoever_waits(table: Log) -> None:
+def test_a_stop_wakes_a_waiting_consumer(table: Log) -> None:
     reader = table.reader()
     reader.start()
     table.run("INSERT INTO t VALUES (1, 'x')")

@@ -1,4 +1,4 @@
-"""The reader on the logs of real servers: every transaction once, whole, at its place."""
+"""The reader on the logs of real servers: every transaction once, whole, at its position."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_a_large_transaction_comes_in_pieces(log: Log) -> None:
 
 @pytest.mark.covers("rotation, STOP, table ids used again")
 @pytest.mark.parametrize("end", ["graceful", "killed"])
-def test_table_ids_begin_anew_after_a_restart(server_factory: ServerFactory, server_binary: object, end: str) -> None:
+def test_table_ids_start_again_after_a_restart(server_factory: ServerFactory, server_binary: object, end: str) -> None:
     flavour = str(server_binary).split(":")[0]
     server = server_factory(flavour)
     log = Log(server, "ids")
@@ -264,7 +264,7 @@ def test_table_ids_begin_anew_after_a_restart(server_factory: ServerFactory, ser
     for transaction in found:
         (event,) = transaction.changes
         assert isinstance(event, RowEvent)
-        # The row tells whose it is, whatever its table map said.
+        # The row event names its table, whatever its table map said.
         assert (b"\x01a" in event.raw[event.head.rows_start :]) == (event.table.name.table == "a")
     log.session.close()
 
@@ -283,7 +283,7 @@ def test_a_purged_gtid_position(table: Log) -> None:
         table.read(by_gtid=True)
 
 
-def test_a_position_behind_the_end(table: Log) -> None:
+def test_a_position_after_the_end_of_the_log(table: Log) -> None:
     with pytest.raises(PositionLost, match="past the end"):
         table.read(Position(table.start.file, 10**9))
 
@@ -294,7 +294,7 @@ def test_a_position_inside_of_an_event_is_no_transaction(table: Log) -> None:
         table.read(Position(table.start.file, table.start.pos + 7))
 
 
-def test_changes_logged_as_statements_are_told(table: Log) -> None:
+def test_changes_logged_as_statements_are_marked(table: Log) -> None:
     table.run(
         "SET SESSION binlog_format = STATEMENT", "INSERT INTO t VALUES (1, 'x')", "SET SESSION binlog_format = ROW"
     )
@@ -345,7 +345,7 @@ def test_the_end_of_a_log_without_transactions_is_reached(table: Log) -> None:
 
 
 def leave_a_hole(log: Log) -> Position:
-    """Let MariaDB write an INCIDENT, as a statement without transactions outgrows its cache; return its place."""
+    """Let MariaDB write an INCIDENT, as a statement without transactions outgrows its cache; return its position."""
     log.run("CREATE TABLE my (id INT) ENGINE=MyISAM")
     place = log.here()
     with (
@@ -363,7 +363,7 @@ def test_a_hole_in_the_log_counts_for_places_before_it(
     server_factory: ServerFactory, server_binary: ServerBinary, refused: Refused
 ) -> None:
     # A server of its own: the hole would be sent to the dumps of others that begin in its file by GTID, and GTIDs of
-    # several domains, which others leave on a shared server, have no order in which something is behind the hole.
+    # several domains, which other tests leave on a shared server, do not say which transaction is after the hole.
     table = Log(server_factory("mariadb", server_binary.version), "hole")
     table.run("CREATE TABLE t (id INT PRIMARY KEY, v TEXT)")
     table.start = table.here()
@@ -381,7 +381,7 @@ def test_a_hole_in_the_log_counts_for_places_before_it(
             finally:
                 reader.stop()
 
-    # Nothing is behind it yet.
+    # No transaction is after it yet.
     for by_gtid in (False, True):
         assert_refused(by_gtid=by_gtid)
     table.run("INSERT INTO t (id) VALUES (2)")

@@ -1,4 +1,4 @@
-"""GTIDs with a tag on a real MySQL server: read, asked for by set, saved, shown, found again."""
+"""GTIDs with a tag on a real MySQL server: read, requested by set, saved, shown, and found in the log again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from replica_cli.core.gtid import MysqlGtids
 from replica_cli.core.settings import Network
+from replica_cli.mysql.binlog.purged_gtids import check_gtid_set
 from replica_cli.mysql.facts import read_facts
-from replica_cli.mysql.purged import check_gtid_set
 from replica_cli.reader.boundary import locate
 from tests.engine.reader.log import Log, changing, shown
 
@@ -37,7 +37,7 @@ def tagged(server_binary: object, server_factory: ServerFactory) -> Iterator[Log
 
 
 @pytest.mark.parametrize("by_gtid", [False, True], ids=["by file", "by gtid"])
-def test_each_is_read_once_from_every_place(tagged: Log, *, by_gtid: bool) -> None:
+def test_each_tagged_gtid_is_read_once_from_every_position(tagged: Log, *, by_gtid: bool) -> None:
     found = changing(tagged.read(by_gtid=by_gtid))
     assert shown(found) == ["INSERT t"] * 5 + ["CREATE TABLE u (id INT)"]
     uuid = tagged.session.rows("SELECT @@server_uuid")[0][0]

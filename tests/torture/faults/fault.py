@@ -1,4 +1,4 @@
-"""What a fault is, and what it is given."""
+"""The type of a fault, and its arguments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Scene:
-    """A fault's place and dice; `detail` is what the round's line tells of it."""
+    """The servers and the random numbers of a fault; `detail` is printed in the round's line."""
 
     arena: Arena
     site: Site
@@ -31,7 +31,7 @@ class Scene:
         pause(self.chance.uniform(least, most))
 
     def wait_for_transactions(self, count: int) -> None:
-        """Wait until the writer committed so many more."""
+        """Wait until the writer committed a number of transactions more."""
         goal = self.writer.transactions + count
         wait_until(lambda: self.writer.transactions >= goal, f"{count} transactions of the writer", 60)
 

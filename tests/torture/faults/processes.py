@@ -70,7 +70,7 @@ def _terminate(scene: Scene) -> None:
 
 
 def _freeze(scene: Scene) -> None:
-    """Stop the clock of a stream for longer than its secondary's patience, with nobody waiting."""
+    """Freeze a stream for longer than its secondary's timeouts, without a standby."""
     stream = scene.site.start_stream()
     stream.signal_group(signal.SIGSTOP)
     scene.linger(1, 8)
@@ -93,7 +93,7 @@ def _take_over(scene: Scene) -> None:
         scene.linger(0.5, 3)
     finally:
         frozen.signal_group(signal.SIGCONT)
-    # That it commits nothing is what the ledger tells.
+    # The ledger shows that it commits nothing.
     code = frozen.wait(_STEP_BACK_SECONDS)
     if code not in _STEPPED_BACK:
         raise Failed(f"{site}: the frozen stream exited {code} when it woke up:\n{tail(frozen.text)}")

@@ -58,7 +58,7 @@ def _flush_logs(scene: Scene) -> None:
 
 
 def _purge_behind_the_slowest(scene: Scene) -> None:
-    """Purge all that nobody needs, while it is read."""
+    """Purge all files that no stream needs, while the log is read."""
     scene.arena.on_primary("FLUSH BINARY LOGS")
     scene.linger(0.5, 2)
     scene.arena.on_primary(f"PURGE BINARY LOGS TO '{min(site.saved()[0] for site in scene.arena.sites)}'")

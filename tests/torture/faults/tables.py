@@ -1,4 +1,4 @@
-"""Faults of tables: changed behind replica's back, copied anew while streaming, copies that are killed and resumed."""
+"""Faults of tables: changed on the secondary, re-synced, copied by commands that are killed and resumed."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _COPY_SECONDS = 120.0
 
 
 def _change_behind(scene: Scene) -> None:
-    """Break a table of the secondary: it has to be set aside, the others go on, and a copy brings it back."""
+    """Break a table of the secondary: it has to be quarantined, the others go on, and a copy repairs it."""
     site = scene.site
     possible = {name: sql for name, sql in _BEHIND.items() if site.engine != "sql" or name not in _STILL_RIGHT_BY_NAME}
     scene.detail, statement = scene.chance.choice(list(possible.items()))
     # Narrowing refuses values that are longer: those go first, as somebody who wants it would do.
     site.execute("UPDATE plain SET note = NULL" if "narrowed" in scene.detail else "DO 1", statement)
-    wait_until(lambda: dict(_states(scene)).get("plain") in _NOTICED, f"{site}: plain set aside", _NOTICE_SECONDS)
+    wait_until(lambda: dict(_states(scene)).get("plain") in _NOTICED, f"{site}: plain quarantined", _NOTICE_SECONDS)
     if ("plain", "quarantined") not in _states(scene):
-        # Inside the replay window of an earlier copy it is copied again without being asked.
+        # Inside the replay window of an earlier copy it is copied again without a request.
         scene.detail += ", in the window"
     before = site.saved()
     wait_until(lambda: site.has_moved(before), f"{site} to go on without the table", 30)
@@ -47,7 +47,7 @@ def _change_behind(scene: Scene) -> None:
 
 
 def _add_column_behind(scene: Scene) -> None:
-    """Give the secondary's table a column more: rows still fit, or it is set aside; a copy makes it as it was."""
+    """Give the secondary's table a column more: rows still fit, or it is quarantined; a copy makes it as it was."""
     site = scene.site
     site.execute("ALTER TABLE plain ADD COLUMN extra INT NULL DEFAULT 5 FIRST")
     scene.linger(1, 3)
@@ -56,18 +56,18 @@ def _add_column_behind(scene: Scene) -> None:
 
 
 def _copy_table(scene: Scene) -> None:
-    """Copy a live table anew while everything streams on."""
+    """Copy a live table again while everything streams on."""
     site, table = scene.site, scene.chance.choice(_COPIED)
     scene.detail = table
     _copy(site, table)
 
 
 def _copy_table_killed(scene: Scene) -> None:
-    """Kill the stream while it copies a table anew."""
+    """Kill the stream while it copies a table again."""
     site, table = scene.site, scene.chance.choice(_COPIED)
     scene.detail = table
     asking = site.command("transfer", "--table", f"{SCHEMA}.{table}", "--secondary", site.name, "--yes")
-    wait_until(lambda: not asking.is_running or table in dict(_states(scene)), "the copy to be asked for", 60)
+    wait_until(lambda: not asking.is_running or table in dict(_states(scene)), "the copy to be requested", 60)
     scene.linger(0, 2)
     stream = site.start_stream()
     stream.kill_all()
@@ -77,7 +77,7 @@ def _copy_table_killed(scene: Scene) -> None:
 
 
 def _copy_all_killed(scene: Scene) -> None:
-    """Begin a whole copy anew, kill it, resume it, kill that too, and let one of them finish."""
+    """Start a whole copy from the beginning, kill it, resume it, kill that too, and let one of them finish."""
     site = scene.site
     site.stop_stream()
     words: tuple[str, ...] = ("transfer", "--restart", "--secondary", site.name, "--yes")

@@ -1,4 +1,4 @@
-"""What a kind of definition statement is, and what it is given."""
+"""The type of a kind of definition statement, and its arguments."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Kind:
     is_on: bool = True
 
     def explains(self, table: str, reason: str) -> bool:
-        """Return True if a table of this kind may be set aside for a reason."""
+        """Return True if a table of this kind may be quarantined for a reason."""
         return bool(re.fullmatch(self.tables, table)) and any(re.search(r, reason) for r in self.refusals)
 
 

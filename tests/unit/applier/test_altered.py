@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from replica_cli.applier.altered import AlteredTables
 from replica_cli.core.table import Column, TableDefinition, TableName
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG
 
 Definitions = dict[TableName, TableDefinition | None]

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from replica_cli.applier.side_questions import SideQuestions
+from replica_cli.core.attempts import UNKNOWN_ATTEMPTS
 from replica_cli.core.settings import Retry
-from replica_cli.error_policy import UNKNOWN_ATTEMPTS
 from replica_cli.mysql.errnos import Remedy, ServerError, remedy_of
 
 AT_ONCE = Retry(attempts=1, delay=0.0, delay_limit=0.0)

@@ -212,7 +212,7 @@ def test_accepted_drift_is_patterns_of_table_aspect_and_name() -> None:
         assert said in " ".join(problems({**BASE, "REPLICA_ACCEPTED_DRIFT": text}))
 
 
-def test_a_file_that_is_not_there_is_named_where_something_is_missing(
+def test_a_file_that_does_not_exist_is_named_if_a_setting_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

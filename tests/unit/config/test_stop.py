@@ -1,4 +1,4 @@
-"""The token: who waits is woken, and does not have to look again and again."""
+"""The stop token: a waiting thread is woken, and does not poll."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_stop_ends_a_wait_and_a_hold_of_another_thread() -> None:
     assert branch.must_abort
 
 
-def test_a_pause_is_of_one_branch_and_its_end_is_heard() -> None:
+def test_a_pause_belongs_to_one_branch_and_its_end_ends_the_wait() -> None:
     token = StopToken()
     one, other = token.branch(), token.branch()
     one.pause()
@@ -56,19 +56,19 @@ def test_a_hold_with_a_limit_ends_while_the_pause_lasts() -> None:
     assert token.is_paused
 
 
-def test_who_waits_for_something_else_is_told_of_what_changes_and_of_nothing_else() -> None:
+def test_a_thread_that_waits_for_something_else_is_woken_only_by_changes() -> None:
     token = StopToken()
-    told: list[str] = []
-    with token.waking(lambda: told.append("woken")):
-        assert len(told) == 1  # for what was before
+    wakes: list[str] = []
+    with token.waking(lambda: wakes.append("woken")):
+        assert len(wakes) == 1  # for what was before
         for number, change in enumerate((token.pause, token.pause, token.wake, token.request), 2):
             change()
-            assert len(told) == min(number, 2) + (number > 3) + (number > 4)
+            assert len(wakes) == min(number, 2) + (number > 3) + (number > 4)
     token.wake()
-    assert len(told) == 4
+    assert len(wakes) == 4
 
 
-def test_a_signal_that_comes_while_its_thread_looks_at_the_token_is_heard() -> None:
+def test_a_signal_that_comes_while_its_thread_holds_the_token_stops() -> None:
     token = StopToken()
     before = signal.signal(signal.SIGUSR2, lambda _number, _frame: token.request())
     try:

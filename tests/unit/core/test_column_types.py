@@ -1,4 +1,4 @@
-"""The catalogue of types: the layout of table maps, written out once more, and every type can be read and copied."""
+"""The catalogue of types: the layout of table maps, compared with a second list; every type can be copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from replica_cli.core.column_types import (
 from replica_cli.core.table import Column
 from replica_cli.decoder.rendering import _RENDERINGS, _RENDERINGS_BY_FORM
 from replica_cli.decoder.storage import _STORAGES
-from replica_cli.sqlbuilder.chunks import value_expression
+from replica_cli.sqlbuilder.rows.chunks import value_expression
 
 # Codes that no server logs, or that it logs as another code: the tiny, medium and long BLOB as BLOB with metadata.
 NOT_READ = {

@@ -19,7 +19,7 @@ def test_a_command_gets_the_options_that_were_given_quoted_for_the_shell() -> No
     assert fill(fill(text, "db 2"), "db 3") == fill(text, "db 2")
 
 
-def test_the_one_secondary_that_was_picked_is_named_where_the_text_is_about_none() -> None:
+def test_the_picked_secondary_is_named_if_the_text_names_none() -> None:
     install_command_line(CommandLine(secondary="db2"))
     assert fill("`replica transfer --all`") == "`replica transfer --all`"
     assert fill("`replica health`") == "`replica health --secondary db2`"

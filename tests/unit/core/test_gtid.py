@@ -65,7 +65,7 @@ def test_the_form_of_a_dump_request() -> None:
     plain = MysqlGtids(f"{uuid}:1-5:7").encode()
     source = bytes(15) + b"\x0a"
     assert plain == struct.pack("<Q", 1) + source + struct.pack("<QQQQQ", 2, 1, 6, 7, 8)
-    # One entry for each tag; the form stands at both ends of the first number, the tag's length is doubled.
+    # One entry for each tag; the form is at both ends of the first number, the tag's length is doubled.
     tagged = MysqlGtids(f"{uuid}:1,{uuid}:ab:3-4").encode()
     assert tagged[:8] == b"\x01\x02\0\0\0\0\0\x01"
     assert tagged[8:] == (
@@ -134,7 +134,7 @@ def test_what_is_no_mariadb_state(text: str) -> None:
         parse_gtids(text, is_mariadb=True)
 
 
-def test_a_source_is_written_once_with_its_tags_behind_it() -> None:
+def test_a_source_is_written_once_with_its_tags_after_it() -> None:
     source = SOURCES[0].partition(":")[0]
     text = f"{source}:1-5:7:blue:1-2:red:9"
     assert str(MysqlGtids(text)) == text

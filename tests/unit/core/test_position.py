@@ -1,4 +1,4 @@
-"""Places in the log: their order and how people type them."""
+"""Positions: their order, and their text form."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_file_beyond_a_million() -> None:
         "b.000001:²",
     ],
 )
-def test_what_is_no_place(text: str) -> None:
+def test_texts_that_are_no_position(text: str) -> None:
     with pytest.raises(ValueError, match="FILE:POS"):
         parse_file_position(text)
 

@@ -22,7 +22,7 @@ def test_schemas_and_routes() -> None:
     assert targets(selection, "a.t", "b.t", "c.t", "A.t") == ["a.t", "c.t", None, None]
 
 
-def test_all_schemas_but_the_servers_own_and_ours() -> None:
+def test_all_schemas_except_system_schemas_and_the_state_schema() -> None:
     selection = Selection((("b", "c"),), takes_all_schemas=True, state_schema="mine")
     assert targets(selection, "a.t", "b.t", "mine.t") == ["a.t", "c.t", None]
     assert not any(selection.schema_target(s) for s in SYSTEM_SCHEMAS)
@@ -79,7 +79,7 @@ def test_a_name_is_its_own_pattern(schema: str, table: str) -> None:
     )
 
 
-def test_a_changed_copy_decides_anew() -> None:
+def test_a_changed_selection_does_not_use_the_former_decisions() -> None:
     one = Selection((("shop", "shop"),))
     name = TableName("shop", "t")
     assert one.target(name) == name

@@ -1,4 +1,4 @@
-"""What a definition says of itself."""
+"""Properties of a table's definition."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_row_versions_bring_their_period_along() -> None:
     assert [c.extra for c in named.with_history("2106").written_columns] == ["", "ROW END", "ROW START"]
 
 
-def test_the_hashes_of_long_keys_stand_behind_the_period() -> None:
+def test_the_hashes_of_long_keys_come_after_the_period() -> None:
     index = Index("u", is_unique=True, columns=(IndexColumn("t"),), kind="HASH")
     table = TableDefinition(
         TableName("s", "t"), "InnoDB", "", (Column("t", "text", "text"),), (index,), kind="SYSTEM VERSIONED"

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from replica_cli.core.table import Column, TableName
 from replica_cli.decoder.compile import Form, Output, compile_rows
-from replica_cli.mysql.catalog import read_table
+from replica_cli.mysql.catalog.table_definitions import read_table
 from replica_cli.mysql.errnos import ServerError
-from replica_cli.reader.rowevent import ROW_EVENTS, parse_row_event
-from replica_cli.reader.tablemap import parse_table_map
+from replica_cli.reader.parsers.row_event import ROW_EVENTS, parse_row_event
+from replica_cli.reader.parsers.table_map import parse_table_map
 from replica_cli.sandbox.binaries import find_binaries
 from replica_cli.sandbox.sandbox import Sandbox
 from tests.unit.decoder.capture_cases import CASES, Case

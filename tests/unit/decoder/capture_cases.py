@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """One table; `more` are statements after the INSERT (`{t}` its name), `before` and `after` stand around all."""
+    """One table; `more` are statements after the INSERT (`{t}` its name), `before` and `after` run first and last."""
 
     name: str
     columns: tuple[str, ...]

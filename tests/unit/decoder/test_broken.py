@@ -1,4 +1,4 @@
-"""Bytes that mean nothing, and requests that cannot be met: always one of our own errors, never a guess."""
+"""Bytes without a meaning, and requests that cannot be met: always a ReplicaError, never a guess."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_an_absent_column_is_refused() -> None:
         compile_rows(capture.table, capture.columns, [Output(9, Form.VALUE)], capture.events[0].present)
 
 
-def test_an_unknown_type_is_refused_even_where_it_is_only_skipped() -> None:
+def test_an_unknown_type_is_refused_even_if_it_is_only_skipped() -> None:
     capture = _BY_NAME["mariadb-10.11-changes"]
     for code in (0, 6, 14 + 7, 100, int(TypeCode.TYPED_ARRAY), int(TypeCode.VAR_STRING), int(TypeCode.TINY_BLOB)):
         table = replace(capture.table, types=bytes([3, code, *capture.table.types[2:]]))
@@ -118,7 +118,7 @@ def test_images_without_columns_are_refused() -> None:
         compile_rows(capture.table, capture.columns, [], b"")
 
 
-def test_rows_that_begin_behind_their_end_are_corrupt() -> None:
+def test_rows_that_begin_after_their_end_are_corrupt() -> None:
     capture = _BY_NAME["mariadb-10.11-changes"]
     with pytest.raises(CorruptEvent):
         _function(capture)(capture.events[0].rows, 5, 4)

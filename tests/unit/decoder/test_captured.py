@@ -99,7 +99,7 @@ def _assert_updates(capture: Capture, event: Event, before: list[Output], after:
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=str)
-def test_signs_come_from_the_catalog_where_the_map_has_none(capture: Capture) -> None:
+def test_signs_come_from_the_catalog_if_the_table_map_has_none(capture: Capture) -> None:
     event = capture.events[0]
     outputs = _outputs(event.present, len(capture.columns), Form.VALUE)
     bare = replace(capture.table, unsigned=None, column_names=None, collation_ids=None, enum_members=None)
@@ -157,7 +157,7 @@ def test_documents_read_as_the_server_prints_them(capture: Capture) -> None:
         assert literal == b"NULL" if word is None else _unquoted(literal).decode() == word
 
 
-def test_negative_zero_keeps_its_sign_where_the_primary_kept_it() -> None:
+def test_negative_zero_keeps_its_sign_if_the_primary_kept_it() -> None:
     (capture,) = [c for c in CAPTURES if str(c) == "mysql-9.7-reals"]
     event = capture.events[0]
     rows = compile_rows(capture.table, capture.columns, [Output(2, Form.VALUE)], event.present)

@@ -64,7 +64,7 @@ def test_decimals_of_every_shape(data: st.DataObject, is_negative: bool, is_join
     assert function(b"\xfe" + raw, 0, 1 + len(raw)) == [(text,)]
 
 
-def test_digits_that_are_none_are_corrupt() -> None:
+def test_bytes_that_are_no_digits_are_corrupt() -> None:
     column = Column("d", "decimal", "decimal", is_nullable=False, precision=12, scale=2)
     function = decoder(_DECIMAL, 12 << 8 | 2, column)
     for raw in (b"\x8a\0\0\0\0\0", b"\x80\x3b\x9a\xca\0\0", b"\x80\0\0\0\0\x64"):

@@ -50,7 +50,7 @@ def test_a_line_of_text_begins_with_time_tag_instance_and_table() -> None:
     )
 
 
-def test_a_position_that_the_sentence_names_is_not_told_twice() -> None:
+def test_a_position_that_the_sentence_names_is_not_repeated() -> None:
     place = Position("binlog.000042", 1187)
     record = logging.makeLogRecord(
         {"created": 1767225600.0, "msg": "streaming from %s", "args": (place,), "tag": "INFO", "position": place}

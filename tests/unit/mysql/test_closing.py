@@ -1,4 +1,4 @@
-"""Sessions that a caller does not get are closed."""
+"""Sessions are closed if their opening fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mysql/driver.py needs of PyMySQL's inside: each name, by its name, and when the driver uses it."""
+"""The internal names of PyMySQL that mysql/driver.py uses: each exists, and the driver uses it when expected."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_packet_of_the_driver_has_the_method(name: str) -> None:
     assert {"affected_rows", "warning_count"} <= set(inspect.getsource(OKPacketWrapper).replace(".", " ").split())
 
 
-def test_names_of_our_own_are_none_of_the_drivers() -> None:
+def test_our_subclass_hides_no_name_of_the_driver() -> None:
     own = {name for name in vars(DriverConnection) if not name.startswith("__")} - set(METHODS)
     assert not own & set(dir(Connection))
 
@@ -133,7 +133,7 @@ def test_nothing_is_written_before_the_login_and_everything_goes_through_write()
     assert connection.calls == ["log_in", "write 1", "write 0", "write 0", "write 0"]
 
 
-def test_another_plugin_is_asked_for_before_it_is_answered() -> None:
+def test_another_plugin_is_requested_before_it_is_used() -> None:
     with FakeServer(talking(first=(switch_to(b"mysql_native_password"), OK))) as server:
         connection = connected(server)
         connection.close()

@@ -1,4 +1,4 @@
-"""The place of a snapshot is what the server's status says again and again, and what stands before it decides."""
+"""The position of a snapshot is the one that the status repeats; the events before it decide if it is settled."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from replica_cli.core.errors import PrimaryError
 from replica_cli.core.position import Position
+from replica_cli.mysql.binlog.mariadb_snapshots import Snapshot, open_snapshot
 from replica_cli.mysql.errnos import ER_ERROR_WHEN_EXECUTING_COMMAND, Remedy, ServerError
-from replica_cli.mysql.mariadb_snapshots import Snapshot, open_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ BEFORE, ITSELF = "binlog.000006", FILE
 
 
 class Primary:
-    """A primary whose status others ask for too; `places` are its answers, the last one for ever."""
+    """A primary whose status other sessions read too; `places` are its answers, of which the last one is repeated."""
 
     server = "primary"
 
@@ -78,7 +78,7 @@ def test_an_answer_to_another_session_is_not_believed(wrong: int) -> None:
     assert opened(Primary([*places, OURS])) == Snapshot(Position(FILE, OURS), is_settled=True)
 
 
-def test_answers_that_never_agree_are_told() -> None:
+def test_answers_that_never_agree_are_an_error() -> None:
     with pytest.raises(PrimaryError, match="the position of a snapshot cannot be read"):
         opened(Primary([OURS, ANOTHER] * 200))
 
@@ -93,7 +93,7 @@ def test_answers_that_never_agree_are_told() -> None:
         ([*HEAD, ("Binlog_checkpoint", 299, 339, BEFORE), ("Xid", 339, 370, "")], True),
     ],
 )
-def test_what_stands_before_the_place_says_whether_all_is_shown(
+def test_events_before_the_position_decide_if_the_snapshot_shows_all(
     events: Sequence[tuple[str, int, int, str]], *, is_settled: bool
 ) -> None:
     assert opened(Primary([events[-1][2]], events)).is_settled is is_settled

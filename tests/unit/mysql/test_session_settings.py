@@ -1,4 +1,4 @@
-"""What is set on servers of other releases than those that the tests have."""
+"""Session variables on servers of releases that the tests do not have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_settings, "_taken", {})
 
 
-def test_a_variable_that_a_release_no_longer_has_is_left_out_and_asked_for_once() -> None:
+def test_a_variable_that_a_release_does_not_have_is_left_out_and_queried_once() -> None:
     server = OtherServer("13.0.1-MariaDB", "query_cache_type")
     apply_settings(cast("Session", server))
     # All in one SET, then the charset and each variable alone.

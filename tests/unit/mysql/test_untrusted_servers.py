@@ -1,4 +1,4 @@
-"""What a server that we cannot trust gets from us: no password, no file; and what we say of what it sends."""
+"""A server that is not trusted gets no password and no file; its broken answers become errors."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_password_is_not_shown_without_tls(login: Callable[[Server], None], 
 
 @KINDS
 @pytest.mark.parametrize("mode", [TlsMode.REQUIRED, TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY])
-def test_nothing_is_sent_where_tls_is_asked_for_and_not_offered(login: Callable[[Server], None], mode: TlsMode) -> None:
+def test_nothing_is_sent_if_tls_is_required_and_not_offered(login: Callable[[Server], None], mode: TlsMode) -> None:
     with FakeServer(asking(switch_to(b"mysql_clear_password"))) as server, pytest.raises(ReplicaError, match="TLS"):
         login(server.address(mode))
     assert server.received == b""

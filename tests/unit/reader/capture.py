@@ -1,4 +1,4 @@
-"""Record whole binary logs of real servers, for the tests beside this file.
+"""Record whole binary logs of real servers, for the tests in this folder.
 
 `python -m tests.unit.reader.capture` starts the servers that it finds and writes captured/<server>.json:
 scene -> files -> events in base64, header and all.
@@ -49,7 +49,13 @@ _SCENES: dict[str, tuple[str, ...]] = {
         "XA END 'c'",
         "XA COMMIT 'c' ONE PHASE",
     ),
-    "xa ours": ("XA START 'a'", "INSERT INTO t VALUES (10, 'x')", "XA END 'a'", "XA PREPARE 'a'", "XA ROLLBACK 'a'"),
+    "xa rows": (
+        "XA START 'a'",
+        "INSERT INTO t VALUES (10, 'x')",
+        "XA END 'a'",
+        "XA PREPARE 'a'",
+        "XA ROLLBACK 'a'",
+    ),
     "statement": ("SET SESSION binlog_format = STATEMENT", "INSERT INTO t (id, v) VALUES (20, 'x')"),
 }
 _FLAVOURED: dict[str, dict[str, tuple[str, ...]]] = {

@@ -42,7 +42,7 @@ def assembler(
     start: Position, *, piece_bytes: int = 1 << 22, schema: str = "shop", is_mariadb: bool = False
 ) -> Assembler:
     """Return an assembler that wants one schema."""
-    # No scene has a GEOMETRY, which beside the form of GTID sets tells the flavours apart here.
+    # No scene has a GEOMETRY, which, like the form of GTID sets, shows the flavour here.
     return Assembler(start, lambda name: name.schema == schema, is_mariadb=is_mariadb, piece_bytes=piece_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Events of real servers, and what no server was brought to write, through the assembler."""
+"""The assembler with events of real servers, and with events that no real server wrote for a test."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_life(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_the_short_way_finds_what_the_long_way_finds(server: str) -> None:
+def test_the_fast_path_finds_what_the_slow_path_finds(server: str) -> None:
     start = start_of(server, "life")
     one, other = assembler(start), assembler(start)
     # The second time nothing of it is new.
@@ -106,7 +106,7 @@ def test_reading_can_begin_at_each_end(server: str) -> None:
         at += len(raw)
     for number, transaction in enumerate(whole):
         rest = [raw for place, raw in places.items() if place >= transaction.end.pos]
-        # As a server does: a fake rotation to the place, the format description with position 0, then the events.
+        # As a server does: a fake rotation to the position, the format description with position 0, then the events.
         again = feed(assembler(transaction.end), [fake_rotate(name, transaction.end.pos), _at_zero(found[0]), *rest])
         assert shown(again) == shown(whole[number + 1 :])
         assert [t.end for t in again if t.changes] == [t.end for t in whole[number + 1 :]]
@@ -145,28 +145,28 @@ def test_without_checksums(server: str) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_xa(server: str) -> None:
-    # One of nothing that is ours, and one in one phase, which is like any other.
+    # One without selected tables, and one in one phase, which is like any other transaction.
     found = [t for t in read(server, "xa") if t.gtid]
     assert [t.xa and (t.xa.phase, t.xa.xid) for t in found] == [
         (XaPhase.PREPARE, "X'61',X'62',3"), (XaPhase.COMMIT, "X'61',X'62',3"), None,
     ]  # fmt: skip
     assert shown(found) == [["INSERT t"]]
-    ours = [t for t in read(server, "xa ours") if t.gtid]
-    assert [t.xa and (t.xa.phase, t.xa.xid) for t in ours] == [
+    selected = [t for t in read(server, "xa rows") if t.gtid]
+    assert [t.xa and (t.xa.phase, t.xa.xid) for t in selected] == [
         (XaPhase.PREPARE, "X'61',X'',1"), (XaPhase.ROLLBACK, "X'61',X'',1"),
     ]  # fmt: skip
-    assert shown(ours) == [["INSERT t"]]
+    assert shown(selected) == [["INSERT t"]]
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_pieces_of_a_prepared_transaction_say_so(server: str) -> None:
-    pieces = [t for t in read(server, "xa ours", piece_bytes=1) if t.gtid]
+    pieces = [t for t in read(server, "xa rows", piece_bytes=1) if t.gtid]
     assert [(t.xa.phase, t.is_end) for t in pieces if t.xa] == [
         (XaPhase.PREPARE, False), (XaPhase.PREPARE, True), (XaPhase.ROLLBACK, True),
     ]  # fmt: skip
     in_one_phase = [t for t in read(server, "xa", piece_bytes=1) if t.changes or (t.xa and not t.is_start)]
     if server.startswith("mysql"):
-        # Only its last event tells that it is committed in the same breath: then the pieces before it count.
+        # Only its last event shows that it is committed at once: then the pieces before it count.
         assert [(t.xa and t.xa.phase, t.is_end) for t in in_one_phase] == [
             (XaPhase.PREPARE, False), (XaPhase.COMMIT, True),
         ]  # fmt: skip
@@ -187,7 +187,7 @@ def test_an_alter_in_two_phases_is_one_statement(server: str) -> None:
 @pytest.mark.covers("encrypted and truncated events")
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("scene", ["life", "compressed"])
-def test_every_truncation_is_an_error_of_ours(server: str, scene: str) -> None:
+def test_every_truncation_is_a_replica_error(server: str, scene: str) -> None:
     found = events(server, scene)
     for number, raw in enumerate(found):
         if number < 2:
@@ -271,7 +271,7 @@ def test_an_unknown_event_stops_unless_it_may_be_ignored(refused: Refused) -> No
 
 @pytest.mark.covers("encrypted and truncated events")
 @pytest.mark.parametrize("checksum", [True, False])
-def test_events_that_nobody_decrypted_stop(refused: Refused, *, checksum: bool) -> None:
+def test_encrypted_events_stop_the_reader(refused: Refused, *, checksum: bool) -> None:
     # A server decrypts its log for the dump. Would it not, only the length of each event could be read.
     fresh = _ready()
     fresh._has_checksum = checksum
@@ -297,7 +297,7 @@ def test_events_of_newer_servers_stop(code: int, refused: Refused) -> None:
 
 
 def _by_gtid(gtids: str = "0-1-5") -> Assembler:
-    """Return an assembler that was asked for a GTID set, at the head of a file whose format is known."""
+    """Return an assembler that starts from a GTID set, at the head of a file whose format is known."""
     made = assembler(Position("", 0, gtids), is_mariadb=":" not in gtids)
     feed(made, [fake_rotate("b.000001"), format_event()])
     return made
@@ -428,7 +428,7 @@ def test_positions_beyond_four_gigabytes() -> None:
     fresh = _ready(Position("b.000001", edge - 500))
     found = feed(fresh, [
         event(162, _gtid(5), pos=edge - 458), event(16, b"\0" * 8, pos=edge - 400),
-        # The header's 32 bits begin anew.
+        # The header's 32 bits start at 0 again.
         event(162, _gtid(6), pos=0xFFFFFFF0), event(16, b"\0" * 8, pos=40),
         event(162, _gtid(7), pos=90), event(16, b"\0" * 8, pos=140),
     ])  # fmt: skip
@@ -500,13 +500,13 @@ def test_pieces(server: str) -> None:
             assert piece.end == piece.start  # no boundary inside
 
 
-def test_an_event_that_lies_about_its_size() -> None:
+def test_an_event_with_a_wrong_size() -> None:
     good = event(16, b"\0" * 8, pos=50)
     for bad in (good[:-1], good + b"\0", good[:5], b""):
         with pytest.raises(ReplicaError):
             feed(_ready(), [bad])
 
 
-def test_a_status_variable_that_nobody_knows() -> None:
+def test_an_unknown_status_variable() -> None:
     with pytest.raises(UnsupportedEvent, match="session variable 99"):
         feed(_ready(), [event(162, _gtid(5, 1), pos=50), event(2, _query(b"DROP TABLE t", b"\x63\x00"), pos=99)])

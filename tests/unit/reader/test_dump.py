@@ -1,4 +1,4 @@
-"""What reader/dump.py needs of mysql-replication: its arguments by name, and the requests that it makes of them."""
+"""What reader/dump.py needs of mysql-replication: the names of its arguments, and the requests that it sends."""
 
 from __future__ import annotations
 

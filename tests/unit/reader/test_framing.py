@@ -1,4 +1,4 @@
-"""Packets, however the network cuts them."""
+"""Packets are read whole, wherever the network cuts them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_event_of_several_whole_packets() -> None:
     assert frame(packet(payload[:WHOLE]) + packet(payload[WHOLE:], 1), kind=Skimmer) == [payload[1 : SKIMMED + 1]]
 
 
-def test_an_event_that_never_ends_is_refused_where_it_should_end() -> None:
+def test_an_event_without_an_end_is_refused_at_its_announced_end() -> None:
     payload = b"\0" + event_of(2 * WHOLE)
     framer = Framer(cast("DumpStream", Pieces(packet(payload[:WHOLE]), *[packet(bytes(WHOLE))] * 9)), "primary")
     with pytest.raises(CorruptEvent, match="of an event of 33554430 bytes"):

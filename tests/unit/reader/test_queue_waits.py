@@ -1,11 +1,11 @@
-"""The consumer of the reader's queue: woken for what is there, and for what it is told; never for nothing."""
+"""The consumer of the reader's queue is woken by transactions and by `wake`, and never without a reason."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
-from replica_cli.reader.queue import TransactionQueue
+from replica_cli.reader.transaction_queue import TransactionQueue
 
 if TYPE_CHECKING:
     import pytest
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _LONG_SECONDS = 250.0
 
 
-def test_a_wake_ends_the_wait_under_way_or_the_next_one() -> None:
+def test_a_wake_ends_the_current_wait_or_the_next_one() -> None:
     queue = TransactionQueue(1000)
     queue.wake()
     assert queue.get(_LONG_SECONDS) == []
@@ -25,7 +25,7 @@ def test_a_wake_ends_the_wait_under_way_or_the_next_one() -> None:
     assert got == [[]]
 
 
-def test_nothing_to_take_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_queue_wakes_no_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = TransactionQueue(1000)
     woken: list[int] = []
     monkeypatch.setattr(queue._condition, "notify_all", lambda: woken.append(1))

@@ -1,4 +1,4 @@
-"""Two threads that come to the same place."""
+"""The stream and the catch-up meet at a position."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def arriving(handoff: Handoff, goal: Position, end: StopToken) -> threading.Thre
     return thread
 
 
-def test_the_stream_goes_on_where_the_other_one_does_not_come() -> None:
+def test_the_stream_goes_on_if_the_catch_up_does_not_come() -> None:
     handoff = Handoff()
     handoff.announce_close()
     assert not handoff.offer(FIRST, 0.1, StopToken())
@@ -25,17 +25,17 @@ def test_the_stream_goes_on_where_the_other_one_does_not_come() -> None:
     assert not handoff.is_close
 
 
-def test_who_comes_too_late_has_not_arrived_at_the_next_place() -> None:
+def test_a_late_catch_up_has_not_reached_the_next_position() -> None:
     handoff = Handoff()
     handoff.announce_close()
     assert not handoff.offer(FIRST, 0.1, StopToken())
-    # The place was withdrawn on the way there.
+    # The position was withdrawn before the catch-up reached it.
     handoff.reach(FIRST, StopToken())
     handoff.announce_close()
     assert not handoff.offer(SECOND, 0.1, StopToken())
 
 
-def test_both_are_there() -> None:
+def test_stream_and_catch_up_meet_at_a_position() -> None:
     handoff, end = Handoff(), StopToken()
     handoff.announce_close()
     stream = threading.Thread(target=lambda: met.append(handoff.offer(FIRST, 60, StopToken())))
@@ -52,7 +52,7 @@ def test_both_are_there() -> None:
     assert not other.is_alive()
 
 
-def test_a_stop_and_an_error_of_the_other_one_end_the_wait() -> None:
+def test_a_stop_and_an_error_of_the_catch_up_end_the_wait() -> None:
     handoff, stop = Handoff(), StopToken()
     handoff.announce_close()
     stop.request()

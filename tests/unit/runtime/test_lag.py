@@ -1,4 +1,4 @@
-"""Lag by a clock that nobody sets."""
+"""Lag by a monotonic clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    # A step of the machine's clock: nobody may look at it.
+    # A step of the machine's clock: no code may read it.
     monkeypatch.setattr(time, "time", lambda: 1 / 0)
     yield now
     monkeypatch.undo()

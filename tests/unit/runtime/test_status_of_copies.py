@@ -1,4 +1,4 @@
-"""What a copy of many tables costs its status and its heartbeat: the same as one of a hundred."""
+"""The status and the heartbeat of a copy of many tables cost as much as those of a hundred tables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from replica_cli.checkpoint.beats import _transfer, _transfer_data
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
-from replica_cli.core.status import CopiedTable, CopyStatus, CopyStep, TableProgress, TableState, TransferProgress
+from replica_cli.core.status import CopiedTable, CopyProgress, CopyStatus, CopyStep, TableProgress, TableState
 from replica_cli.core.table import TableName
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.transfer import progress_tracker as metering
 from replica_cli.transfer.progress_tracker import ProgressTracker
 
 if TYPE_CHECKING:
-    from replica_cli.transfer.plan import CopyPlan
+    from replica_cli.transfer.planning.plan import CopyPlan
 
 
 class Plan:
@@ -36,15 +36,15 @@ class Table:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[TransferProgress]:
-    """Return the list of all that meters tell."""
+def published(monkeypatch: pytest.MonkeyPatch) -> list[CopyProgress]:
+    """Return the list of all published progress."""
     monkeypatch.setattr(metering, "_REPORT_SECONDS", 0.0)
     return []
 
 
-def _meter(count: int, told: list[TransferProgress]) -> ProgressTracker:
+def _meter(count: int, published: list[CopyProgress]) -> ProgressTracker:
     plan: CopyPlan = Plan(count)  # type: ignore[assignment]
-    return ProgressTracker(plan, report=told.append, folder=None)
+    return ProgressTracker(plan, report=published.append, folder=None)
 
 
 def _work(meter: ProgressTracker, count: int) -> None:
@@ -59,40 +59,40 @@ def _work(meter: ProgressTracker, count: int) -> None:
     meter.wait("shop.t3", "a lock")
 
 
-def test_the_sums_are_those_of_all_tables(told: list[TransferProgress]) -> None:
+def test_the_sums_are_those_of_all_tables(published: list[CopyProgress]) -> None:
     for count in (100, 1000):
-        meter = _meter(count, told)
+        meter = _meter(count, published)
         _work(meter, count)
         sums = replace(CopyStatus.of(tuple(meter._tables.values()), None), steps=())
-        assert replace(told[-1].status, steps=(), rows_per_second=None) == sums
-        assert told[-1].rows_copied == meter.rows_copied
+        assert replace(published[-1].status, steps=(), rows_per_second=None) == sums
+        assert published[-1].rows_copied == meter.rows_copied
 
 
-def test_what_is_told_of_many_tables_does_not_grow_with_their_number(told: list[TransferProgress]) -> None:
+def test_the_status_of_a_copy_does_not_grow_with_the_number_of_tables(published: list[CopyProgress]) -> None:
     sizes = []
     for count in (500, 2000):
-        _work(_meter(count, told), count)
-        assert len(told[-1].tables) == 100
-        assert {t.state for t in told[-1].tables} == {TableState.COPYING}
+        _work(_meter(count, published), count)
+        assert len(published[-1].tables) == 100
+        assert {t.state for t in published[-1].tables} == {TableState.COPYING}
         board = StatusPublisher("db2", lambda _: None)
-        board.copying(told[-1])
-        sizes.append(len(json.dumps(_transfer_data(told[-1]))) + len(str(board.status.copied)))
+        board.copying(published[-1])
+        sizes.append(len(json.dumps(_transfer_data(published[-1]))) + len(str(board.status.copied)))
     assert sizes[1] < sizes[0] * 1.05
     assert sizes[1] < 20_000
 
 
-def test_a_heartbeat_is_read_as_it_was_told() -> None:
+def test_a_heartbeat_is_read_as_it_was_written() -> None:
     busy = TableProgress("shop.busy", 5, 9, 70, TableState.COPYING, CopyStep.INDEXES, 3.5, "a table metadata lock")
     tables = (busy, TableProgress("shop.small", 1, None, 7, TableState.COPYING), TableProgress("shop.later"))
-    few = TransferProgress("db2", tables, 12.5, 3.25, 1)
+    few = CopyProgress("db2", tables, 12.5, 3.25, 1)
     many = replace(few, totals=CopyStatus(3000, 7, 99, 100_000, 3.25, (busy,)))
     for copy in (few, many):
         assert _transfer(json.loads(json.dumps(_transfer_data(copy)))) == copy
 
 
-def test_the_last_tables_that_ended_are_told_for_a_minute() -> None:
+def test_the_last_copied_tables_are_listed_for_a_minute() -> None:
     board = StatusPublisher("db2", lambda _: None)
     ended = tuple(CopiedTable(f"shop.t{n}", n, "now") for n in range(150))
     for end in range(10, 151, 10):
-        board.copying(TransferProgress("db2", ended=ended[max(0, end - 100) : end]))
+        board.copying(CopyProgress("db2", ended=ended[max(0, end - 100) : end]))
     assert [table.rows for table in board.status.copied] == list(range(50, 150))

@@ -1,28 +1,28 @@
-"""A worker's status and what is told of it."""
+"""A worker's status and when its changes are published."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import CopiedTable, Phase, TableProgress, TableState, TransferProgress, WorkerStatus
+from replica_cli.core.status import CopiedTable, CopyProgress, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.runtime.status_publisher import StatusPublisher
 
 if TYPE_CHECKING:
     import pytest
 
 
-def test_the_end_of_a_table_is_told_at_once_with_its_rows() -> None:
-    told: list[WorkerStatus] = []
-    board = StatusPublisher("db1", told.append)
+def test_the_end_of_a_table_is_published_at_once_with_its_rows() -> None:
+    published: list[WorkerStatus] = []
+    board = StatusPublisher("db1", published.append)
     for rows, state in ((1, TableState.COPYING), (2, TableState.COPYING), (3, TableState.COPIED)):
         for take in (board.copying, board.resyncing):
             ended = (CopiedTable("shop.t", rows, "now"),) if state is TableState.COPIED else ()
-            take(TransferProgress("db1", (TableProgress("shop.t", rows, 3, 0, state),), 1.0, 1.0, ended=ended))
-    transfer = told[-1].transfer
+            take(CopyProgress("db1", (TableProgress("shop.t", rows, 3, 0, state),), 1.0, 1.0, ended=ended))
+    transfer = published[-1].transfer
     assert transfer is not None
-    assert (told[-1].phase, transfer.rows_copied) == (Phase.TRANSFERRING, 3)
-    assert [(table.table, table.rows) for table in told[-1].copied] == [("shop.t", 3)]
+    assert (published[-1].phase, transfer.rows_copied) == (Phase.TRANSFERRING, 3)
+    assert [(table.table, table.rows) for table in published[-1].copied] == [("shop.t", 3)]
 
 
 def test_the_rate_counts_rows_of_a_transaction_that_is_not_committed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,22 +58,22 @@ def test_a_rate_ends_while_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -
     assert (board.status.rows_per_second, board.status.transactions_per_second) == (0.0, 0.0)
 
 
-def test_a_change_is_told_once_until_it_is_taken_and_what_stays_as_it_is_is_none() -> None:
-    told: list[int] = []
+def test_a_change_is_signalled_once_until_it_is_taken_and_equal_values_are_no_change() -> None:
+    published: list[int] = []
     board = StatusPublisher("db1", lambda _: None)
-    board.listen(lambda: told.append(1))
+    board.listen(lambda: published.append(1))
     board.set(phase=Phase.STREAMING)
     board.set(message="waits")
-    assert (len(told), board.is_changed) == (1, True)
+    assert (len(published), board.is_changed) == (1, True)
     board.take_change()
     board.set(phase=Phase.STREAMING, message="waits")
     board.set_lag(0.0, grows=False, heard_at=time.monotonic())
-    assert (len(told), board.is_changed) == (1, False)
+    assert (len(published), board.is_changed) == (1, False)
     board.set_lag(0.0, grows=True, heard_at=time.monotonic())
-    assert (len(told), board.is_changed) == (2, True)
+    assert (len(published), board.is_changed) == (2, True)
     assert board.waiting_seconds > 0
-    # There may be a change that nobody took before anybody may speak for the instance.
+    # There may be a change that was not taken yet before the process holds the lock of the instance.
     board.has_held_lock = True
-    assert len(told) == 3
-    board.rest()
+    assert len(published) == 3
+    board.forget_lag()
     assert board.waiting_seconds == 0

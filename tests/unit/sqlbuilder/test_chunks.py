@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.core.table import Column, Index, IndexColumn, TableDefinition, TableName
-from replica_cli.sqlbuilder.chunks import (
+from replica_cli.sqlbuilder.rows.chunks import (
     ColumnRefused,
     KeyPart,
     PagingKey,

@@ -1,11 +1,11 @@
-"""Clauses that are left out where a statement is carried out."""
+"""Clauses that are left out before a statement runs on the secondary."""
 
 from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.clauses import dropped_constraints, without_dropped, without_execution_options
-from replica_cli.sqlbuilder.statement import ParsedStatement, parse_statement
+from replica_cli.sqlbuilder.statements.clauses import dropped_constraints, without_dropped, without_execution_options
+from replica_cli.sqlbuilder.statements.statement import ParsedStatement, parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG
 
 WAYS = {
@@ -44,7 +44,7 @@ def text_of(statement: ParsedStatement) -> str:
 
 
 @pytest.mark.parametrize("text", WAYS)
-def test_the_way_in_which_the_primary_did_it_is_left_out(text: str) -> None:
+def test_algorithm_and_lock_of_the_primary_are_left_out(text: str) -> None:
     assert text_of(without_execution_options(parsed(text))) == WAYS[text]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from replica_cli.core.table import Column, Index, IndexColumn, TableDefinition, TableName
-from replica_cli.sqlbuilder.determinism import Setting, why_computed_values_differ, why_value_differs
+from replica_cli.sqlbuilder.statements.determinism import Setting, why_computed_values_differ, why_value_differs
 from replica_cli.sqlbuilder.tokens import CATALOG, tokenise
 
 KINDS = {

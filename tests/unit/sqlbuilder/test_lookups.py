@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replica_cli.core.table import Column, Index, IndexColumn, TableDefinition, TableName
-from replica_cli.sqlbuilder.lookups import Lookup, lookup_of, lookup_queries
+from replica_cli.sqlbuilder.rows.lookups import Lookup, lookup_of, lookup_queries
 
 COLUMNS = (
     Column("id", "int", "int"),
@@ -23,7 +23,7 @@ def _lookup(*indexes: Index, is_update: bool = True, engine: str = "InnoDB") -> 
     return lookup_of(definition, is_update=is_update)
 
 
-def test_an_update_is_looked_up_where_it_changes_something() -> None:
+def test_an_update_is_looked_up_in_the_indexes_that_it_changes() -> None:
     lookup = _lookup(_index("PRIMARY", "id"), _index("x", "a`"), _index("y", "b", "a`"))
     assert lookup is not None
     assert lookup.names == ("id", "a`", "b")

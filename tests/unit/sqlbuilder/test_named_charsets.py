@@ -1,17 +1,17 @@
-"""Charsets without a collation are found where they are, and nowhere else."""
+"""Charsets without a collation are found, and no other words are."""
 
 from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.named_charsets import (
+from replica_cli.sqlbuilder.statements.named_charsets import (
     bare_charsets,
     names_table_charset,
     with_collations,
     with_table_collation,
     with_utf8_as_utf8mb4,
 )
-from replica_cli.sqlbuilder.statement import parse_statement
+from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG, join
 
 WRITTEN = {
@@ -69,13 +69,13 @@ COMPLETED = {
     "CREATE TABLE t (id INT) SELECT 'x' COLLATE utf8mb4_bin AS v": (
         f"CREATE TABLE t (id INT) {OPTION} SELECT 'x' COLLATE utf8mb4_bin AS v"
     ),
-    # Without a list of columns there is no place that every server takes.
+    # Without a list of columns there is no place in the statement that every server accepts.
     "CREATE TABLE t SELECT (1)": "CREATE TABLE t SELECT (1)",
 }
 
 
 @pytest.mark.parametrize("text", COMPLETED)
-def test_the_tables_collation_is_written_behind_its_columns(text: str) -> None:
+def test_the_tables_collation_is_written_after_its_columns(text: str) -> None:
     parsed = parse_statement(text, "s", CATALOG)
     assert not names_table_charset(parsed)
     assert join(with_table_collation(parsed, "latin1_bin").tokens) == COMPLETED[text]

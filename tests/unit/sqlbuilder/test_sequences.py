@@ -1,12 +1,12 @@
-"""Sequences made from the text that the primary shows."""
+"""Sequences made from the primary's SHOW CREATE SEQUENCE."""
 
 from __future__ import annotations
 
 import pytest
 
 from replica_cli.core.table import TableName
-from replica_cli.sqlbuilder.definition_refused import DefinitionRefused
-from replica_cli.sqlbuilder.sequences import is_sequence, sequence_statement
+from replica_cli.sqlbuilder.definitions.refused import DefinitionRefused
+from replica_cli.sqlbuilder.definitions.sequences import is_sequence, sequence_statement
 
 SOURCE, TARGET = TableName("s", "a`b"), TableName("other", "a`b")
 REST = " start with 1 minvalue 1 maxvalue 9 increment by 1 cache 1000 nocycle ENGINE="
@@ -32,6 +32,6 @@ def test_what_the_secondary_cannot_hold_is_refused() -> None:
         sequence_statement(typed, TARGET, source=SOURCE, knows_types=False)
 
 
-def test_a_sequence_is_told_from_a_table_that_speaks_of_one() -> None:
+def test_a_sequence_is_distinguished_from_a_table_that_mentions_one() -> None:
     assert is_sequence("CREATE TABLE `q` (\n  `next_not_cached_value` bigint(21) NOT NULL\n) ENGINE=InnoDB SEQUENCE=1")
     assert not is_sequence("CREATE TABLE `q` (\n  `SEQUENCE=1` int COMMENT 'SEQUENCE=1'\n) COMMENT='SEQUENCE=1'")

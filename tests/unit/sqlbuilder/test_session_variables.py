@@ -1,4 +1,4 @@
-"""What a variable is for a statement, where the event does not tell it."""
+"""The value of a session variable for a statement whose event does not have it."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from replica_cli.core.table import TableName
 from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.statement import (
+from replica_cli.sqlbuilder.statements.statement import (
     ParsedStatement,
     parse_statement,
     savepoint_statement,
     without_start_transaction,
 )
-from replica_cli.sqlbuilder.statement import (
+from replica_cli.sqlbuilder.statements.statement import (
     StatementKind as Kind,
 )
 from replica_cli.sqlbuilder.tokens import Dialect
@@ -59,7 +59,7 @@ PLACED = {
     "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES s.u (a)": (Kind.ALTER_TABLE, "d.t"),
     "ALTER TABLE t MODIFY a ENUM('RENAME TO x', \"it's\")": (Kind.ALTER_TABLE, "d.t"),
     "DROP TABLE t, s.u, `v`": (Kind.DROP_TABLE, "d.t s.u d.v"),
-    # Names as the servers' lexers read them: what stands behind a point is a name, whatever it looks like.
+    # Names as the servers' lexers read them: the word after a point is a name, whatever it looks like.
     "TRUNCATE s.2024": (Kind.TRUNCATE, "s.2024"),
     "TRUNCATE s.1e5": (Kind.TRUNCATE, "s.1e5"),
     "TRUNCATE TABLE s.0x1f": (Kind.TRUNCATE, "s.0x1f"),
@@ -250,21 +250,22 @@ def test_routed_text(text: str) -> None:
     assert routed == ROUTED[text]
 
 
-def test_a_name_that_may_be_a_schema_is_told() -> None:
-    assert parse("ALTER TABLE s.t MODIFY t.v INT, ADD CHECK (other.v > 1), ADD x INT AS (s.f(v))").unplaced == {
+def test_a_name_that_may_be_a_schema_is_listed() -> None:
+    assert parse("ALTER TABLE s.t MODIFY t.v INT, ADD CHECK (other.v > 1), ADD x INT AS (s.f(v))").possible_schemas == {
         "other",
         "s",
     }
-    assert not parse("CREATE TABLE s.t (a DECIMAL(9,2) DEFAULT 1.5, FOREIGN KEY (a) REFERENCES s.u (a))").unplaced
+    parsed = parse("CREATE TABLE s.t (a DECIMAL(9,2) DEFAULT 1.5, FOREIGN KEY (a) REFERENCES s.u (a))")
+    assert not parsed.possible_schemas
 
 
-def test_double_quotes_are_names_only_where_the_session_said_so() -> None:
+def test_double_quotes_are_names_only_in_ansi_quotes_sessions() -> None:
     text = 'CREATE TABLE "s"."a ""b\\" (x INT)'
     assert parse(text, replace(MARIADB, has_ansi_quotes=True)).tables == (TableName("s", 'a "b\\'),)
     assert parse(text).kind is Kind.UNKNOWN
 
 
-def test_a_backslash_is_one_where_the_session_said_so() -> None:
+def test_a_backslash_is_a_character_in_sessions_without_escapes() -> None:
     text = "ALTER TABLE t COMMENT 'a\\', RENAME TO u, COMMENT ';'"
     assert parse(text, replace(MARIADB, has_backslash_escapes=False)).tables == (
         TableName("d", "t"),
@@ -296,7 +297,7 @@ def test_a_no_break_space_is_a_space_in_charsets_of_one_byte() -> None:
     assert parse("CREATE TABLE a\xa0b (a INT)").tables == (TableName("d", "a\xa0b"),)
 
 
-def test_names_are_folded_where_the_server_folds_them() -> None:
+def test_names_are_folded_if_the_server_folds_them() -> None:
     parsed = parse_statement("ALTER TABLE S.Orders RENAME New", "D", replace(MARIADB, folds_names=True))
     assert parsed.tables == (TableName("s", "orders"), TableName("d", "new"))
     assert parsed.routed(lambda s: s) == "ALTER TABLE `s`.`orders` RENAME `d`.`new`"
@@ -365,10 +366,10 @@ def test_a_savepoint_without_a_name_cannot_be_placed(text: str) -> None:
 
 @pytest.mark.parametrize("text", GONE)
 def test_tables_that_no_longer_have_their_name(text: str) -> None:
-    assert " ".join(sorted(map(str, parse(text).gone))) == GONE[text]
+    assert " ".join(sorted(map(str, parse(text).lost_names))) == GONE[text]
 
 
-def test_a_parent_without_a_schema_is_of_the_child_s_and_is_folded_where_the_primary_folds_names() -> None:
+def test_a_parent_without_a_schema_has_the_childs_and_is_folded_if_the_primary_folds_names() -> None:
     text = "CREATE TABLE Other.Child (a INT, FOREIGN KEY (a) REFERENCES Parent (a))"
     assert parse(text).parents == (TableName("Other", "Parent"),)
     assert "REFERENCES Parent (a)" in parse(text).routed(lambda schema: schema)

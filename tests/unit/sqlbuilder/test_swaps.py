@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.sqlbuilder.statement import parse_statement
-from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
+from replica_cli.sqlbuilder.statements.statement import parse_statement
+from replica_cli.sqlbuilder.statements.swaps import renamed_in_a_circle, swaps_in_place
 from replica_cli.sqlbuilder.tokens import CATALOG
 
 CIRCLES = {

@@ -1,4 +1,4 @@
-"""What SIGHUP changes in a running stream, and what it says of the rest."""
+"""The settings that SIGHUP changes in a running stream, and the message about the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BASE = {"MARIA_SECONDARY_HOSTS": "db2"}
 NOWHERE = Path("no such folder/.env")
 
 
-def test_each_setting_that_differs_is_told_by_its_own_name() -> None:
+def test_each_setting_that_differs_is_reported_by_name() -> None:
     old = load_settings(None, BASE, NOWHERE)
     for name, value in (("REPLICA_LEASE", "9s"), ("REPLICA_READ_TIMEOUT", "77s"), ("REPLICA_PROGRESS_FOLDER", "/no")):
         found = reloaded(old, load_settings(None, {**BASE, name: value}, NOWHERE))

@@ -1,4 +1,4 @@
-"""A worker process from its first moment on, before it has any orders."""
+"""A worker process from its start on, before it gets its configuration."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def test_a_worker_that_is_forked_ahead_leaves_ctrl_c_to_the_supervisor_and_ends_
     assert _forked() == "0 0 0"
 
 
-def test_a_forked_worker_that_is_killed_tells_the_signal() -> None:
+def test_a_forked_worker_that_is_killed_reports_the_signal() -> None:
     assert _forked("kill") == "-9 -9 -9"

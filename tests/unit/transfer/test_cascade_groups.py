@@ -1,11 +1,11 @@
-"""Which tables are tied by foreign keys that act, and what it costs to find that out."""
+"""The tables that foreign keys with actions connect, and the cost of finding them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from replica_cli.core.table import ForeignKey, TableDefinition, TableName
-from replica_cli.transfer.cascade_groups import cascade_group, find_cascade_groups
+from replica_cli.transfer.planning.cascade_groups import cascade_group, find_cascade_groups
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView

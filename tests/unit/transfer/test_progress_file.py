@@ -1,4 +1,4 @@
-"""The file that tells how far a copy is, where it can be written and where it cannot."""
+"""The progress file of a copy, in folders that are writable and that are not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from replica_cli.core.status import TableProgress, TableState
-from replica_cli.transfer.progress_file import ProgressFile
+from replica_cli.transfer.progress_tracker import ProgressFile
 
 TABLES = {
     "a.one": TableProgress("a.one", 5, 5, state=TableState.COPIED),
@@ -18,7 +18,7 @@ TABLES = {
 }
 
 
-def test_what_the_file_tells(tmp_path: Path) -> None:
+def test_the_content_of_the_progress_file(tmp_path: Path) -> None:
     ProgressFile(tmp_path, "db1").write(TABLES, "a")
     (file,) = tmp_path.iterdir()
     assert (file.name, file.stat().st_mode & 0o777) == ("transfer_progress_db1.json", 0o600)

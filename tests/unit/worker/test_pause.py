@@ -1,4 +1,4 @@
-"""A stream that stands still: with nothing in hand, and until it is told to go on or to stop."""
+"""A paused stream: it has nothing in flight, and it waits until a resume or a stop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from replica_cli.stop import StopToken
 from replica_cli.worker.pause import hold
 
 
-def test_a_pause_has_nothing_in_hand_and_its_end_is_heard_at_once() -> None:
+def test_a_paused_stream_has_nothing_in_flight_and_its_end_is_noticed_at_once() -> None:
     has_paused = threading.Event()
     board = StatusPublisher("db1", lambda status: has_paused.set() if status.phase is Phase.PAUSED else None)
     board.set_lag(5.0, grows=True, heard_at=time.monotonic())

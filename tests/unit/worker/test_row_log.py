@@ -1,4 +1,4 @@
-"""How many lines the log has of applied rows."""
+"""The number of log lines about applied rows."""
 
 from __future__ import annotations
 

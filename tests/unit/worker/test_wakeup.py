@@ -1,4 +1,4 @@
-"""A wait for pipes that a wake ends."""
+"""A wake ends a wait for pipes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from multiprocessing import Pipe
 from replica_cli.worker.wakeup import Wakeup
 
 
-def test_a_wake_ends_one_wait_and_a_pipe_is_told() -> None:
-    ours, theirs = Pipe()
-    with Wakeup() as wakeup, ours, theirs:
+def test_a_wake_ends_one_wait_and_ready_pipes_are_returned() -> None:
+    reader, writer = Pipe()
+    with Wakeup() as wakeup, reader, writer:
         for _ in range(10_000):  # more than fits would be no harm
             wakeup.wake()
-        assert wakeup.wait([ours]) == []
-        assert wakeup.wait([ours], 0.0) == []
-        theirs.send("a word")
+        assert wakeup.wait([reader]) == []
+        assert wakeup.wait([reader], 0.0) == []
+        writer.send("a word")
         wakeup.wake()
-        assert wakeup.wait([ours]) == [ours]
-        assert ours.recv() == "a word"
-        assert wakeup.wait([ours], 0.0) == []
+        assert wakeup.wait([reader]) == [reader]
+        assert reader.recv() == "a word"
+        assert wakeup.wait([reader], 0.0) == []
     wakeup.wake()  # a signal may come last

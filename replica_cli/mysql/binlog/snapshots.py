@@ -1,0 +1,202 @@
+"""Find out what a read of the primary sees, and from which position on the binary log has what it does not see."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from replica_cli.core.attempts import TABLE_LOCK_ATTEMPTS, TABLE_LOCK_SECONDS
+from replica_cli.core.errors import PrimaryError
+from replica_cli.core.position import Position
+from replica_cli.core.settings import Retry
+from replica_cli.mysql.binlog.gtid_sets import with_gtids
+from replica_cli.mysql.binlog.log_state import current_position, log_end
+from replica_cli.mysql.binlog.mariadb_snapshots import open_snapshot
+from replica_cli.mysql.errnos import (
+    ER_LOCK_WAIT_TIMEOUT,
+    ER_SPECIFIC_ACCESS_DENIED,
+    ER_TABLEACCESS_DENIED,
+    RIGHTS,
+    ServerError,
+)
+from replica_cli.mysql.session_settings import LOCK_WAITS
+from replica_cli.retry import retrying
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.stop import StopToken, sleep_briefly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from replica_cli.core.table import TableName
+    from replica_cli.mysql.binlog.mariadb_snapshots import Snapshot
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+
+_REPEATABLE_READ = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_START = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+# How long other snapshots are opened after one that is not settled. MariaDB needs milliseconds to begin a log file.
+_SETTLED_SECONDS = 0.3
+_PAUSE_SECONDS = 0.03
+# The rows of a commit are visible as soon as it is in the log and, if the primary waits for a semi-synchronous replica,
+# that replica has answered.
+_SHOWN_SECONDS = 1.0
+# Between two attempts to lock tables the writers that waited with us go on.
+_LOCKING = Retry(attempts=TABLE_LOCK_ATTEMPTS, delay=1.0, delay_limit=3.0)
+
+
+class _NotSettledError(Exception):
+    """No snapshot of MariaDB shows all transactions before its position."""
+
+
+def visible_position(session: Session, facts: ServerFacts, stop: StopToken | None = None) -> Position:
+    """Return a position such that every transaction before it is visible to a read that starts after this call.
+
+    The end of the log is not such a position: a transaction is in the log before the storage engine shows its rows.
+    MariaDB tells the position of a consistent snapshot (mariadb_snapshots). MySQL tells it in
+    performance_schema.log_status (BACKUP_ADMIN). Without that privilege MySQL's gtid_executed is used, which contains
+    only what is committed.
+
+    Raises:
+        PrimaryError: the server tells none of them.
+        Interrupted: `stop` was set.
+    """
+    if not facts.is_mariadb:
+        return _log_status(session, facts)
+
+    def take() -> Position:
+        # When a later snapshot is settled, the rows before the position of the first one are visible.
+        first, _ = _settle(session, _SHOWN_SECONDS, stop)
+        return first.position
+
+    session.post(_REPEATABLE_READ)
+    try:
+        return with_gtids(session, take, lambda: log_end(session), stop)
+    finally:
+        # Each caller runs another statement on this session at once, and the ROLLBACK is sent together with it.
+        session.post("ROLLBACK")
+
+
+def _settle(session: Session, seconds: float, stop: StopToken | None) -> tuple[Snapshot, Snapshot]:
+    """Open snapshots until one is settled, for at most `seconds`; return the first one and the last one."""
+    first = last = open_snapshot(session)
+    deadline = time.monotonic() + seconds
+    while not last.is_settled and time.monotonic() < deadline:
+        sleep_briefly(_PAUSE_SECONDS, stop)
+        last = open_snapshot(session)
+    return first, last
+
+
+def _log_status(session: Session, facts: ServerFacts) -> Position:
+    try:
+        row = session.row("SELECT LOCAL FROM performance_schema.log_status")
+    except ServerError as error:
+        # The query needs BACKUP_ADMIN, and also SELECT on the table.
+        if error.errno not in (ER_SPECIFIC_ACCESS_DENIED, ER_TABLEACCESS_DENIED):
+            raise
+        row = None
+    if row is not None:
+        local = json.loads(row[0])
+        gtid = str(local.get("gtid_executed", "")).replace("\n", "") if facts.has_gtids else ""
+        return Position(str(local["binary_log_file"]), int(local["binary_log_position"]), gtid)
+    if facts.has_gtids:
+        executed = session.row("SELECT @@GLOBAL.gtid_executed")
+        return Position("", 0, str(executed[0]).replace("\n", "") if executed else "")
+    raise PrimaryError(
+        f"{session.server}: this user cannot see which transactions a copy contains",
+        hint="GRANT BACKUP_ADMIN ON *.* TO this user, or set gtid_mode=ON",
+    )
+
+
+@contextmanager
+def table_snapshot(
+    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName], stop: StopToken | None = None
+) -> Iterator[Position]:
+    """Open a snapshot on `session` and yield its position, which is exact for some tables; it ends with the context.
+
+    MariaDB needs no lock, unless no snapshot shows all transactions before its position: that is so at the beginning of
+    a log file, and while there are XA transactions. In this case, and on MySQL, `locker` holds the read locks of the
+    tables while position and snapshot are taken: writers of these tables have committed, and the next writers come
+    after the position.
+
+    Raises:
+        Interrupted: `stop` was set before the snapshot was open.
+    """
+    session.execute(_REPEATABLE_READ)
+    try:
+        position = _settled_position(session, stop) if facts.is_mariadb else None
+        yield _locked_position(session, locker, facts, names, stop) if position is None else position
+    finally:
+        session.rollback()
+
+
+def _settled_position(session: Session, stop: StopToken | None) -> Position | None:
+    """Open a snapshot and return its exact position, None if no snapshot shows everything before its position."""
+
+    def take() -> Position:
+        _, last = _settle(session, _SETTLED_SECONDS, stop)
+        if not last.is_settled:
+            raise _NotSettledError
+        return last.position
+
+    try:
+        return with_gtids(session, take, lambda: log_end(session), stop)
+    except _NotSettledError:
+        return None
+
+
+def _locked_position(
+    session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName], stop: StopToken | None
+) -> Position:
+    lock_tables(locker, names, stop)
+    try:
+        position = current_position(locker, facts, stop)
+        session.execute(_START)
+    finally:
+        locker.execute("UNLOCK TABLES")
+    return position
+
+
+def lock_tables(session: Session, names: Sequence[TableName], stop: StopToken | None = None) -> None:
+    """Lock tables of the primary against writes until UNLOCK TABLES.
+
+    While the session waits for the lock, the applications' writes wait behind it, and a transaction that uses a table
+    may stay open for days. So each attempt waits for `TABLE_LOCK_SECONDS` at most.
+
+    Raises:
+        PrimaryError: the account may not lock tables.
+        ServerError: a table is still in use after the last attempt, or the server does not answer.
+        Interrupted: `stop` was set between two attempts.
+    """
+    try:
+        retrying(_LOCKING, stop or StopToken(), is_retryable=_is_in_use)(_lock_once, session, names)
+    except ServerError as error:
+        problem = f"{', '.join(map(str, names))} can be copied only under a read lock now"
+        if error.errno in RIGHTS:
+            schemas = sorted({name.schema for name in names})
+            raise PrimaryError(
+                f"{session.server}: {problem}, and this user may not lock tables: {error.text}",
+                hint=" ".join(f"GRANT LOCK TABLES ON {quote(schema)}.* TO this user;" for schema in schemas),
+            ) from error
+        if not _is_in_use(error):
+            raise
+        text = f"{problem}; end the transaction that uses them (`XA RECOVER`, `SHOW PROCESSLIST`): {error.text}"
+        raise ServerError(error.errno, text, error.server, remedy=error.remedy, exit_code=error.exit_code) from error
+
+
+def _is_in_use(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and error.errno == ER_LOCK_WAIT_TIMEOUT
+
+
+def _lock_once(session: Session, names: Sequence[TableName]) -> None:
+    statement = "LOCK TABLES " + ", ".join(f"{quote_table(name)} READ" for name in names)
+    if session.is_mariadb:
+        session.execute(f"{statement} WAIT {TABLE_LOCK_SECONDS}")
+        return
+    # MySQL has no WAIT clause. LOCK TABLES waits for the metadata lock of each table, and then for that of InnoDB.
+    session.post("SET SESSION " + ", ".join(f"{name} = {TABLE_LOCK_SECONDS}" for name, _ in LOCK_WAITS))
+    try:
+        session.execute(statement)
+    finally:
+        session.post("SET SESSION " + ", ".join(f"{name} = {seconds}" for name, seconds in LOCK_WAITS))

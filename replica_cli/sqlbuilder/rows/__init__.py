@@ -1,0 +1,1 @@
+"""Build the statements and queries that write, read, compare and find rows."""
