@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -192,3 +193,47 @@ def test_without_the_right_to_lock_it_says_which_right(server_factory: ServerFac
 def open_one(session: Session, locker: Session, name: TableName) -> Position:
     with table_snapshot(session, locker, read_facts(session), [name]) as position:
         return position
+
+
+@pytest.mark.parametrize("flavour", ["mariadb", "mysql"])
+def test_who_writes_to_a_table_in_use_waits_with_us_for_a_few_seconds_only(
+    server_factory: ServerFactory, flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "_LOCKING", Retry(attempts=1))
+    server = server_factory(flavour)
+    with server.session() as owner:
+        owner.execute("CREATE DATABASE d")
+        owner.execute("CREATE TABLE d.t (id INT)")
+        owner.begin()
+        owner.execute("INSERT INTO d.t VALUES (1)")
+        locker = Locker(server, TableName("d", "t"))
+        with server.session() as observer, server.session() as writer:
+            while locker.is_alive() and not observer.rows(WAITING):
+                StopToken().wait(0.01)
+            began = time.monotonic()
+            writer.execute("INSERT INTO d.t VALUES (2)")
+            assert time.monotonic() - began < 10
+        locker.join(60)
+        assert locker.error is not None
+        assert locker.error.remedy is Remedy.RETRY
+
+
+WAITING = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'LOCK TABLES%' AND state LIKE 'Waiting%'"
+
+
+class Locker(threading.Thread):
+    """Locks a table of the primary as a copy does."""
+
+    def __init__(self, server: SandboxServer, name: TableName) -> None:
+        super().__init__(daemon=True)
+        self.address = server.address()
+        self.name_of_table = name
+        self.error: ServerError | None = None
+        self.start()
+
+    def run(self) -> None:
+        with connect(self.address, Network()) as session:
+            try:
+                snapshots.lock_tables(session, [self.name_of_table])
+            except ServerError as error:
+                self.error = error
