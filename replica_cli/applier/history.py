@@ -63,7 +63,7 @@ class History:
         return self._ends.rewritten(event) if self._ends is not None else event
 
 
-class ExactEngine:
+class SqlPreferringEngine:
     """Sends each event of row versions by itself as a row image, and all other events to the SQL engine.
 
     If `sql` does not compact events, this is the diagnostic engine. A catch-up uses it with an SQL engine that does.

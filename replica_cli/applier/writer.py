@@ -166,8 +166,8 @@ class Writer:
         differing, self._differing = self._differing, Counter()
         return differing
 
-    def built_meanwhile(self, steps: Iterator[ApplyStep]) -> list[ApplyStep]:
-        """Take the first steps from an iterator: two, and more while results are still to come. Raises as `steps`."""
+    def build_ahead(self, steps: Iterator[ApplyStep]) -> list[ApplyStep]:
+        """Build the first of some steps: two, and more while results are still to come. Raises as `steps`."""
         built: list[ApplyStep] = []
         size = 0
         for step in steps:
@@ -195,10 +195,10 @@ class Writer:
         self._sent.append(_Packet([_COMMIT], committed))
         self._is_begun = False
 
-    def forget(self) -> None:
-        """Read the results that are still to come, and forget all statements and the session's variables.
+    def discard(self) -> None:
+        """Read the results that are still to come, and forget all statements and the settings of the session.
 
-        The caller rolls back after it.
+        The caller rolls back after it. The next step sets what it needs of the session again.
 
         Raises:
             ServerError: if this session cannot be used any more: the error of a COMMIT, or of the preparation.

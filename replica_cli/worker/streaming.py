@@ -84,7 +84,7 @@ class Streaming:
         board: StatusPublisher,
         stop: StopToken,
         patience: LockPatience,
-        is_exact: bool = False,
+        is_diagnostic: bool = False,
         until_caught_up: bool = False,
     ) -> None:
         """Read the state of both servers and prepare the stream; no thread is started.
@@ -100,7 +100,7 @@ class Streaming:
             board: takes the status.
             stop: ends the stream or pauses it.
             patience: counts the waits of DDL statements for locks; it outlives this object.
-            is_exact: use the diagnostic engine, which can name the row that fails.
+            is_diagnostic: use the diagnostic engine, which can name the row that fails.
             until_caught_up: the stream ends at the current end of the log.
 
         Raises:
@@ -137,7 +137,7 @@ class Streaming:
         )
         self._prefetch: Prefetch | None = None
         self._applier = LazyApplier(
-            lambda: self._make_applier(saved, altered=altered, patience=patience, is_exact=is_exact), saved
+            lambda: self._make_applier(saved, altered=altered, patience=patience, is_diagnostic=is_diagnostic), saved
         )
         if records or not until_caught_up:
             self._applier.make()
@@ -161,7 +161,7 @@ class Streaming:
         self._idle_at: float | None = None
 
     def _make_applier(
-        self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_exact: bool
+        self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_diagnostic: bool
     ) -> Applier:
         from replica_cli.runtime import factory  # noqa: PLC0415 - worker/preload.py loads it before
 
@@ -179,7 +179,7 @@ class Streaming:
             stop=self._stop,
             altered=altered,
             patience=patience,
-            is_exact=is_exact,
+            is_diagnostic=is_diagnostic,
             prefetch=self._prefetch,
         )
 
@@ -405,17 +405,17 @@ class Streaming:
 
     def _publish_stats(self) -> None:
         self._published_at = time.monotonic()
-        tally = self._applier.take_tally()
+        stats = self._applier.take_stats()
         file = self._applier.position.file
         if self._file and file != self._file:
             log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
         self._file = file
-        self._row_log.take(tally, self._applier.position)
+        self._row_log.take(stats, self._applier.position)
         self._board.set(
             phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined(), message=""
         )
         self._board.count(
-            sum(tally.rows.values()), tally.transactions, sum(tally.skipped_rows.values()),
+            sum(stats.rows.values()), stats.transactions, sum(stats.skipped_rows.values()),
             uncommitted=self._applier.uncommitted_rows,
         )  # fmt: skip
 

@@ -208,7 +208,7 @@ class Worker:
                     board=self._board,
                     stop=self._stop,
                     patience=self._patience,
-                    is_exact=self._must_be_exact,
+                    is_diagnostic=self._must_be_exact,
                     until_caught_up=self._request.until_caught_up,
                 )
                 self._must_be_exact = False

@@ -13,7 +13,7 @@ from replica_cli.core.errors import RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret
 from replica_cli.core.status import Phase
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.runtime.factory import can_replay
+from replica_cli.runtime.engine_factory import can_replay
 from replica_cli.runtime.sessions import SecondarySessions
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_nothing_is_sent_behind_a_preparation_that_failed(harness: Harness) -> N
         with pytest.raises(ServerError, match="no_such_variable"):
             writer.send(insert)
         with pytest.raises(ServerError, match="no_such_variable"):
-            writer.forget()  # nobody goes on in such a session
+            writer.discard()  # nobody goes on in such a session
     assert harness.rows("SELECT * FROM t") == []
 
 

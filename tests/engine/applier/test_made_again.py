@@ -68,7 +68,7 @@ def test_it_is_followed_after_a_kill_at_any_step(table: Harness, monkeypatch: py
     for name in (
         "ddl_execution.DdlExecution._run",
         "ddl_execution.DdlExecution._keep_transactional",
-        "applier.forget_dropped",
+        "ddl.statement_applier.forget_dropped",
     ):
         with monkeypatch.context() as patch:
             patch.setattr(f"replica_cli.applier.{name}", die)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import applier as applier_module
+from replica_cli.applier.ddl import statement_applier
 from replica_cli.applier.quarantine import forget_dropped
 from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import ApplyRefused, ReplicaError, TableChangedInWindow
@@ -129,11 +129,11 @@ def test_killed_behind_it(harness: Harness, here: str, monkeypatch: pytest.Monke
     def die(*_: object) -> None:
         raise ReplicaError("killed")
 
-    monkeypatch.setattr(applier_module, "forget_dropped", die)
+    monkeypatch.setattr(statement_applier, "forget_dropped", die)
     for _ in range(2):
         with pytest.raises(ReplicaError, match="killed"):
             harness.stream()
-    monkeypatch.setattr(applier_module, "forget_dropped", forget_dropped)
+    monkeypatch.setattr(statement_applier, "forget_dropped", forget_dropped)
     harness.stream()
     assert here not in schemas(harness)
 
