@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.unproven import UnprovenRenames, renames
+from replica_cli.applier.unproven import UnconfirmedRenames, renames
 from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, solid
 
@@ -34,7 +34,7 @@ class AlteredTables:
     def __init__(self) -> None:
         self._before: dict[TableName, TableDefinition | None] = {}
         self._stored: set[TableName] = set()
-        self.renames = UnprovenRenames()
+        self.renames = UnconfirmedRenames()
 
     @property
     def before(self) -> Mapping[TableName, TableDefinition | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.definitions import definition_of
 from replica_cli.applier.plan import columns_for, refuse_history
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.logs import Tag, log
 from replica_cli.sqlbuilder.history import why_history_differs
@@ -72,7 +72,7 @@ class AutoEngine:
         self._sql.forget(tables)
         self._history.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps of consecutive row events, in the order of the log across both engines."""
         self._takes_images.trim()
         takes_images, fits = self._takes_images.entries, self._images.fits
@@ -95,11 +95,11 @@ class AutoEngine:
             goes_whole = event.head.is_partial_json or fits(event) or self._history.holds(event)
             wanted = self._images if takes_image and goes_whole else self._sql
             if engine is not wanted and engine is not None:
-                yield from engine.works(events[first:number])
+                yield from engine.steps(events[first:number])
                 first = number
             engine = wanted
         if engine is not None:
-            yield from engine.works(events[first:])
+            yield from engine.steps(events[first:])
 
     def check(self, events: Sequence[RowEvent]) -> None:
         """Raise ApplyRefused for events of row versions that cannot be sent as row images."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.folding import Contradiction, EventTemplate, Folding, Kind, folding_body
+from replica_cli.applier.definitions import definition_of
+from replica_cli.applier.folding import Contradiction, EventTemplate, Folding, FoldPlan, folding_body
 from replica_cli.applier.plan import columns_for, is_present
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS, RowKind
 from replica_cli.decoder.compile import compile_each
@@ -43,12 +43,12 @@ _FIRST_WITH_EXTRA = 30
 class Compacted:
     """Events with the same result as the original ones.
 
-    `parts` corrects the row counts of `events`: it adds the rows that were folded and subtracts those of the new
+    `corrections` corrects the row counts of `events`: it adds the rows that were folded and subtracts those of the new
     events.
     """
 
     events: Sequence[RowEvent]
-    parts: tuple[RowCount, ...] = ()
+    corrections: tuple[RowCount, ...] = ()
 
 
 class Compaction:
@@ -70,11 +70,11 @@ class Compaction:
         self._selection = selection
         self._references = references
         self._replaces = replaces
-        self._kinds: TableCache[RowHead, Kind | None] = TableCache(trims_itself=False)
+        self._plans: TableCache[RowHead, FoldPlan | None] = TableCache(trims_itself=False)
 
     def forget(self, tables: Collection[TableName] = ()) -> None:
         """Forget some tables, or all if none is given, because their definitions changed."""
-        self._kinds.forget(tables)
+        self._plans.forget(tables)
 
     def compact(self, events: Sequence[RowEvent]) -> Compacted:
         """Return fewer events if possible, else the same ones. Raises CorruptEvent."""
@@ -87,31 +87,31 @@ class Compaction:
             self._fold(events, heads, folding)
         except Contradiction:
             return Compacted(events)
-        kinds = self._kinds.entries
-        folding.end((head, kind.count) for head in heads if (kind := kinds[head]) is not None)
-        return Compacted(folding.events, folding.parts)
+        plans = self._plans.entries
+        folding.end((head, plan.count) for head in heads if (plan := plans[head]) is not None)
+        return Compacted(folding.events, folding.corrections)
 
     def _fold(self, events: Sequence[RowEvent], heads: Iterable[RowHead], folding: Folding) -> None:
-        kinds, rows_of = self._kinds.entries, folding.rows
-        self._kinds.trim()
+        plans, rows_of = self._plans.entries, folding.rows
+        self._plans.trim()
         for head in heads:
-            cached = kinds.get(head)
+            cached = plans.get(head)
             if cached is not None:
                 cached.count = 0
         for event in events:
             head, raw, _ = event
             try:
-                kind = kinds[head]
+                plan = plans[head]
             except KeyError:
-                kind = self._kinds.keep(head.table.name, head, self._learn(event))
+                plan = self._plans.keep(head.table.name, head, self._learn(event))
             length = len(raw)
-            if kind is None or length > _SMALL_BYTES:
+            if plan is None or length > _SMALL_BYTES:
                 folding.keep(event)
                 continue
-            rows, flush = rows_of.get(head.table) or folding.begin(kind.template)
-            kind.count += kind.fold(raw, head.rows_start, length, rows, flush)
+            rows, flush = rows_of.get(head.table) or folding.begin(plan.template)
+            plan.count += plan.fold(raw, head.rows_start, length, rows, flush)
 
-    def _learn(self, event: RowEvent) -> Kind | None:
+    def _learn(self, event: RowEvent) -> FoldPlan | None:
         head = event.head
         if head.flags & _SPECIAL_FLAGS or not is_whole(event):
             return None
@@ -130,7 +130,7 @@ class Compaction:
         others = None if self._replaces(definition) else _unique_columns(definition, columns)
         body = folding_body(head.kind, has_more=bool(others))
         fold = compile_each(head, columns, ordinals, others or (), body)
-        return Kind(EventTemplate(head, event.raw, replaces=others is None), fold)
+        return FoldPlan(EventTemplate(head, event.raw, replaces=others is None), fold)
 
     def _is_free(self, definition: TableDefinition, names: Sequence[str]) -> bool:
         """Return True if rows may be reordered, and deleted and inserted again, without other effects."""
@@ -181,10 +181,10 @@ def compacted_steps(
     if compaction is None:
         return steps_for(events)
     compacted = compaction.compact(events)
-    return _with_counts(steps_for(compacted.events), compacted.parts)
+    return _with_counts(steps_for(compacted.events), compacted.corrections)
 
 
-def _with_counts(steps: Iterator[ApplyStep], parts: tuple[RowCount, ...]) -> Iterator[ApplyStep]:
+def _with_counts(steps: Iterator[ApplyStep], corrections: tuple[RowCount, ...]) -> Iterator[ApplyStep]:
     for step in steps:
-        yield replace(step, parts=(*step.parts, *parts)) if parts else step
-        parts = ()
+        yield replace(step, counts=(*step.counts, *corrections)) if corrections else step
+        corrections = ()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl_schemas import drop_tables
-from replica_cli.checkpoint.intents import Intent, digest, position_of
+from replica_cli.checkpoint.intents import Intent, digest, transaction_position
 from replica_cli.core.errors import ApplyRefused, StatementInDoubt, TableChangedInWindow
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_table, show_create
@@ -103,7 +103,7 @@ class DdlExecution:
             read_table(self._catalog, t) is None for t in targets
         )
         try:
-            with self._runner.waiting_for(position_of(transaction)):
+            with self._runner.waiting_for(transaction_position(transaction)):
                 self._apply(
                     statement, parsed, transaction, targets, is_new=is_new or is_replacing, is_replacing=is_replacing
                 )
@@ -132,7 +132,7 @@ class DdlExecution:
         earlier_intent = self._intents.left_of(statement, transaction)
         if earlier_intent is None:
             self._check_outcome(statement, parsed, transaction)
-            intent = Intent(position_of(transaction), digest(statement), before, shown(parsed))
+            intent = Intent(transaction_position(transaction), digest(statement), before, shown(parsed))
             self._intents.save(intent)
         elif earlier_intent.before_hash != before and not (is_replacing or self._is_run_again(parsed, targets)):
             log(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.decision import Decision, Verdict
-from replica_cli.checkpoint.intents import position_of
+from replica_cli.checkpoint.intents import transaction_position
 from replica_cli.core.errors import ApplyRefused, LockWait
 from replica_cli.core.names import TableName
 from replica_cli.logs import Tag, log
@@ -123,7 +123,10 @@ class SchemaStatements:
         tried again, ApplyRefused if a failure must stop the stream.
         """
         try:
-            with self._runner.waiting_for(position_of(transaction)), self._refusals.raised(parsed, transaction):
+            with (
+                self._runner.waiting_for(transaction_position(transaction)),
+                self._refusals.raised(parsed, transaction),
+            ):
                 self._empty(parsed, transaction, gone, create)
         except ApplyRefused as error:
             self._check_passable(error)
@@ -162,7 +165,10 @@ class SchemaStatements:
         outcome = "each CREATE TABLE still carries the primary's default charset"
         if not isinstance(error, LockWait):
             try:
-                with self._runner.waiting_for(position_of(transaction)), self._refusals.raised(parsed, transaction):
+                with (
+                    self._runner.waiting_for(transaction_position(transaction)),
+                    self._refusals.raised(parsed, transaction),
+                ):
                     is_new = not self._names.has_schema(target)
                     self._session.execute_one(
                         self._statement_session.schema_statement(parsed.schema, target, is_new=is_new)

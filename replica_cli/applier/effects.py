@@ -34,7 +34,7 @@ from replica_cli.sqlbuilder.statement import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from replica_cli.applier.unproven import UnprovenRenames
+    from replica_cli.applier.unproven import UnconfirmedRenames
     from replica_cli.core.events import Statement
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
@@ -67,7 +67,7 @@ class StatementEffects:
         catalog: Session,
         selection: Selection,
         read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
-        renames: UnprovenRenames,
+        renames: UnconfirmedRenames,
         *,
         renames_temporary: bool,
     ) -> None:

@@ -10,7 +10,7 @@ from replica_cli.core.status import TableState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.applier.side_questions import SideQuestions
+    from replica_cli.applier.side_questions import DeferrableQueries
     from replica_cli.applier.steps import RowEngine
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.tables import TableStore
@@ -22,12 +22,12 @@ class EndedWindows:
     """Knows which windows end at a position, and deletes their records when that position is committed."""
 
     def __init__(
-        self, windows: Windows, tables: TableStore, replay_engine: RowEngine, side_questions: SideQuestions
+        self, windows: Windows, tables: TableStore, replay_engine: RowEngine, queries: DeferrableQueries
     ) -> None:
         self._windows = windows
         self._tables = tables
         self._replay_engine = replay_engine
-        self._side_questions = side_questions
+        self._queries = queries
 
     def need_saving(self, position: Position) -> bool:
         """Return True if a window ends at or before a position, so that the position must be saved.
@@ -44,7 +44,7 @@ class EndedWindows:
             return
         # After an error the records stay. The tables are applied strictly from here on all the same, and the deletion
         # is tried again after a later commit.
-        is_forgotten = self._side_questions.ask(
+        is_forgotten = self._queries.ask(
             "deleting the records of ended replay windows", partial(self._forget_records, names), otherwise=False
         )
         if not is_forgotten:

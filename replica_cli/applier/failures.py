@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import position_of
+from replica_cli.checkpoint.intents import transaction_position
 from replica_cli.core.errors import ApplyRefused, Panic, ReplicaError, TableChangedInWindow
 from replica_cli.mysql.errnos import Remedy, ServerError
 
@@ -34,7 +34,7 @@ def with_position(error: ReplicaError, transaction: Transaction) -> ReplicaError
     if isinstance(error, ApplyRefused):
         error.position = transaction.start
     if isinstance(error, ApplyRefused | TableChangedInWindow):
-        error.place = position_of(transaction)
+        error.transaction_position = transaction_position(transaction)
     return error
 
 
@@ -47,7 +47,7 @@ def engine_steps(engine: RowEngine, events: Sequence[RowEvent]) -> Iterator[Appl
 
     """
     try:
-        yield from engine.works(events)
+        yield from engine.steps(events)
     except ReplicaError:
         raise
     except Exception as error:

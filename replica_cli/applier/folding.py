@@ -61,7 +61,7 @@ class EventTemplate:
 
 
 @dataclass(slots=True, eq=False)
-class Kind:
+class FoldPlan:
     """How the events with one head are folded.
 
     `fold` takes in the rows of one event and returns their number. `count` is the number of rows folded in this batch.
@@ -73,7 +73,7 @@ class Kind:
 
 
 class Folding:
-    """Takes in events in the order of the log. The result is in `events` and `parts`.
+    """Takes in events in the order of the log. The result is in `events` and `corrections`.
 
     `rows` has for each table map its pending rows by their keys, and a function that writes them out and begins again
     with no rows.
@@ -86,7 +86,7 @@ class Folding:
         self._counts: Counter[tuple[RowKind, TableMap]] = Counter()
 
     @property
-    def parts(self) -> tuple[RowCount, ...]:
+    def corrections(self) -> tuple[RowCount, ...]:
         """Return the corrections of the row counts, by kind and table.
 
         They add the rows that were folded and subtract those of the events made of them, so a number may be negative.
@@ -96,27 +96,27 @@ class Folding:
     def begin(self, template: EventTemplate) -> tuple[Rows, Callable[[], Rows]]:
         """Begin to fold a table. Return its pending rows, and the function that writes them out and begins again."""
         # The table may have pending rows of another table map. They must be written first.
-        self._flush(template.table.name)
+        self._write_out(template.table.name)
         self._templates[template.table.name] = template
-        pending = self.rows[template.table] = {}, partial(self._renew, template)
+        pending = self.rows[template.table] = {}, partial(self._flush_and_begin, template)
         return pending
 
     def keep(self, event: RowEvent) -> None:
         """Take in an event without change, after the pending rows of its table."""
-        self._flush(event.table.name)
+        self._write_out(event.table.name)
         self.events.append(event)
 
     def end(self, counts: Iterable[tuple[RowHead, int]]) -> None:
         """Write out all pending rows. `counts` are the numbers of rows that were taken in."""
         for name in list(self._templates):
-            self._flush(name)
+            self._write_out(name)
         for head, count in counts:
             self._counts[head.kind, head.table] += count
 
-    def _renew(self, template: EventTemplate) -> Rows:
+    def _flush_and_begin(self, template: EventTemplate) -> Rows:
         return self.begin(template)[0]
 
-    def _flush(self, name: TableName) -> None:
+    def _write_out(self, name: TableName) -> None:
         template = self._templates.pop(name, None)
         if template is None:
             return
@@ -162,7 +162,7 @@ def folding_body(kind: RowKind, *, has_more: bool) -> EachBody:
             "else:",
             *("    " + line for line in (*_delete(), *_insert("a", has_more=has_more))),
         ]
-    return EachBody("rows, renew", ("get = rows.get",), tuple(each), {"Contradiction": Contradiction})
+    return EachBody("rows, flush", ("get = rows.get",), tuple(each), {"Contradiction": Contradiction})
 
 
 def _insert(tag: str, *, has_more: bool) -> list[str]:
@@ -184,7 +184,7 @@ def _delete() -> list[str]:
         "elif row[0] is None:",
         # The row is new in this batch. It is inserted before it is deleted, so that a row that exists already is
         # noticed.
-        "    rows = renew()",
+        "    rows = flush()",
         "    get = rows.get",
         "    rows[key_b] = [row_b, None, False]",
         "else: row[1] = None",

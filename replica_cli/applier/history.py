@@ -13,9 +13,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.definitions import definition_of
 from replica_cli.applier.plan import columns_for
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import Drift
 
 if TYPE_CHECKING:
@@ -88,13 +88,13 @@ class SqlPreferringEngine:
         self._images.forget(tables)
         self._history.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps of consecutive row events, in the order of the log."""
         for holds_versions, portion in groupby(events, self._history.holds):
             if holds_versions:
                 versions = list(portion)
                 self._check(versions)
                 for event in versions:
-                    yield from self._images.works([self._history.for_secondary(event)])
+                    yield from self._images.steps([self._history.for_secondary(event)])
             else:
-                yield from self._sql.works(list(portion))
+                yield from self._sql.steps(list(portion))

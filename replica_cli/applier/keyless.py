@@ -17,11 +17,11 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import is_whole
-from replica_cli.applier.plan import RowPlan, columns_for, enum_places, holds_enum_zero
+from replica_cli.applier.definitions import definition_of
+from replica_cli.applier.plan import RowPlan, columns_for, enum_indexes, holds_enum_zero
 from replica_cli.applier.sql_engine import decoded
 from replica_cli.applier.steps import ApplyStep, RowCount, cuts, value_lists
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of
 from replica_cli.applier.writer import missing
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
@@ -132,16 +132,16 @@ class KeylessEngine:
         self._shapes.forget(tables)
         self._engine.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps of consecutive row events. Those of tables without an index come last."""
         tables = self._tables(events)
         if tables:
             others = [event for event in events if event.table.name not in tables]
-            yield from self._engine.works(others) if others else ()
+            yield from self._engine.steps(others) if others else ()
             for name, rows in tables.items():
-                yield from self._works(name, rows)
+                yield from self._table_steps(name, rows)
         else:
-            yield from self._engine.works(events)
+            yield from self._engine.steps(events)
 
     def _tables(self, events: Sequence[RowEvent]) -> Mapping[TableName, _Rows]:
         """Return the tables without an index that have enough rows to find, with all of their rows."""
@@ -163,18 +163,23 @@ class KeylessEngine:
                     tables[name].take(event, decoded(event, shapes[event.head].plan))
         return tables
 
-    def _works(self, name: TableName, rows: _Rows) -> Iterator[ApplyStep]:
-        parts = tuple(RowCount(kind, name, count) for kind, count in rows.counts.items())
+    def _table_steps(self, name: TableName, rows: _Rows) -> Iterator[ApplyStep]:
+        row_counts = tuple(RowCount(kind, name, count) for kind, count in rows.counts.items())
         needed = [(digest, alike) for digest, alike in rows.alike.items() if alike.needed]
         kind = RowKind.UPDATE if rows.counts[RowKind.UPDATE] else RowKind.DELETE
         for part in cuts(repeat(DIGEST_BYTES, len(needed)), self._statement_bytes):
-            yield self._count_and_delete(name, rows.shape, dict(needed[part]), kind, parts)
-            parts = ()
+            yield self._count_and_delete(name, rows.shape, dict(needed[part]), kind, row_counts)
+            row_counts = ()
         new_rows = [row for a in rows.alike.values() for row in repeat(a.row, a.more + a.needed)]
         yield from _inserts(name, rows.shape, new_rows, self._statement_bytes)
 
     def _count_and_delete(
-        self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], kind: RowKind, parts: tuple[RowCount, ...]
+        self,
+        name: TableName,
+        shape: _Shape,
+        needed: Mapping[bytes, _Alike],
+        kind: RowKind,
+        row_counts: tuple[RowCount, ...],
     ) -> ApplyStep:
         """Return the step that counts the rows of a table, and then deletes those that are `needed`."""
 
@@ -183,11 +188,13 @@ class KeylessEngine:
             total = sum(alike.needed for alike in needed.values())
             present = sum(min(counts.get(digest, 0), alike.needed) for digest, alike in needed.items())
             if present < total:
-                raise missing(_work(kind, name, shape.target, b"", total), present)
+                raise missing(_step(kind, name, shape.target, b"", total), present)
             yield from self._deletes(name, shape, needed, counts)
 
         statement = count_digests(shape.target, shape.digest, needed)
-        return ApplyStep(kind, name, shape.target, (), statement, parts, None, checks_foreign_keys=None, follow=follow)
+        return ApplyStep(
+            kind, name, shape.target, (), statement, row_counts, None, checks_foreign_keys=None, follow=follow
+        )
 
     def _deletes(
         self, name: TableName, shape: _Shape, needed: Mapping[bytes, _Alike], counts: Mapping[bytes, int]
@@ -208,10 +215,10 @@ class KeylessEngine:
             else:
                 # There are many equal rows, so a search for some of them ends early.
                 statement = delete_alike(shape.target, shape.digest, digest, alike.needed)
-                yield _work(RowKind.DELETE, name, shape.target, statement, alike.needed)
+                yield _step(RowKind.DELETE, name, shape.target, statement, alike.needed)
         if together:
             statement = delete_digests(shape.target, shape.digest, together)
-            yield _work(RowKind.DELETE, name, shape.target, statement, sum(counts[digest] for digest in together))
+            yield _step(RowKind.DELETE, name, shape.target, statement, sum(counts[digest] for digest in together))
             yield from _inserts(name, shape, reinserted, self._statement_bytes)
 
     def _shapes_of(self, heads: Mapping[RowHead, RowEvent]) -> Mapping[RowHead, _Shape | None]:
@@ -241,7 +248,7 @@ class KeylessEngine:
             written,
             (),
             has_key=False,
-            enum_places=enum_places(columns, written),
+            enum_indexes=enum_indexes(columns, written),
         )
         return _Shape(plan, definition.name, digest)
 
@@ -273,10 +280,10 @@ def _inserts(name: TableName, shape: _Shape, rows: Sequence[Literals], statement
     head = insert_head(shape.target, shape.plan.written)
     for part, values in value_lists(rows, statement_bytes):
         lenient = holds_enum_zero(shape.plan, part)
-        yield _work(RowKind.INSERT, name, shape.target, head + values, len(part), is_lenient=lenient)
+        yield _step(RowKind.INSERT, name, shape.target, head + values, len(part), is_lenient=lenient)
 
 
-def _work(
+def _step(
     kind: RowKind, name: TableName, target: TableName, statement: bytes, expected: int, *, is_lenient: bool = False
 ) -> ApplyStep:
     return ApplyStep(kind, name, target, (), statement, (), expected, checks_foreign_keys=True, is_lenient=is_lenient)

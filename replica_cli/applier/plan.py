@@ -34,7 +34,7 @@ class RowPlan:
     """Which columns of each row are decoded, and how a statement uses them.
 
     A decoded row has the literals of `written`, then those of `found_by`, then those of `indexed`. An INSERT has only
-    the first, a DELETE only the others. For an INSERT without `enum_places`, a decoded row is one text: the literals
+    the first, a DELETE only the others. For an INSERT without `enum_indexes`, a decoded row is one text: the literals
     with commas between them.
 
     Attributes:
@@ -42,7 +42,7 @@ class RowPlan:
         written: the columns that the statement writes.
         found_by: the columns by which the statement finds the row: a key, or the whole row.
         has_key: True if `found_by` is a key.
-        enum_places: the indexes of the literals in which a plain 0 is the error value of an ENUM.
+        enum_indexes: the indexes of the literals in which a plain 0 is the error value of an ENUM.
         compared: the columns of `found_by`, if that is the whole row.
         can_join: True if one statement can update many rows.
         indexed: text columns of `compared` that have an index. The statement compares them a second time, in a way in
@@ -54,7 +54,7 @@ class RowPlan:
     written: tuple[str, ...]
     found_by: tuple[str, ...]
     has_key: bool
-    enum_places: tuple[int, ...]
+    enum_indexes: tuple[int, ...]
     compared: tuple[Column, ...] = ()
     can_join: bool = False
     indexed: tuple[str, ...] = ()
@@ -141,10 +141,10 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     if event.kind is RowKind.INSERT:
         written = written_columns(columns, present)
         outputs = [Output(ordinals[n], Form.VALUE) for n in written]
-        places = enum_places(columns, written)
+        indexes = enum_indexes(columns, written)
         # Without ENUM columns nothing reads a single value of a row, so the text of the whole row is enough.
-        decode = compile_rows(table, columns, outputs, present, is_joined=not places)
-        return RowPlan(decode, written, (), has_key, places)
+        decode = compile_rows(table, columns, outputs, present, is_joined=not indexes)
+        return RowPlan(decode, written, (), has_key, indexes)
     if has_key:
         found_by = tuple(key)
     elif definition.row_key:
@@ -165,10 +165,10 @@ def plan_rows(event: RowEvent, definition: TableDefinition) -> RowPlan:
     after = [Output(ordinals[n], Form.VALUE) for n in written]
     decode = compile_updates(table, columns, before, after, present, present_after)
     joins = has_key and can_join(definition)
-    return RowPlan(decode, written, found_by, has_key, enum_places(columns, written), compared, joins, indexed)
+    return RowPlan(decode, written, found_by, has_key, enum_indexes(columns, written), compared, joins, indexed)
 
 
-def plan_looks(event: RowEvent, definition: TableDefinition) -> tuple[RowsFunction, bytes] | None:
+def plan_comparison(event: RowEvent, definition: TableDefinition) -> tuple[RowsFunction, bytes] | None:
     """Return what finds the rows of the secondary that differ from the before images of an UPDATE or DELETE.
 
     Returns:
@@ -192,7 +192,7 @@ def plan_looks(event: RowEvent, definition: TableDefinition) -> tuple[RowsFuncti
 
 def holds_enum_zero(plan: RowPlan, rows: Sequence[Literals]) -> bool:
     """Return True if one of the rows holds the error value of an ENUM, which strict mode refuses."""
-    return any(b"0" in [row[i] for row in rows] for i in plan.enum_places)
+    return any(b"0" in [row[i] for row in rows] for i in plan.enum_indexes)
 
 
 def is_present(bitmap: bytes, ordinal: int) -> bool:
@@ -223,7 +223,7 @@ def _indexed_texts(definition: TableDefinition, compared: Sequence[Column]) -> t
     return tuple(c.name for c in compared if c.data_type in SHORT_TEXTS and c.name in names)
 
 
-def enum_places(columns: Sequence[Column], written: Sequence[str]) -> tuple[int, ...]:
+def enum_indexes(columns: Sequence[Column], written: Sequence[str]) -> tuple[int, ...]:
     """Return the indexes of the ENUM columns in `written`."""
     kinds = {c.name: c.data_type for c in columns}
     return tuple(i for i, name in enumerate(written) if kinds[name] == "enum")

@@ -18,9 +18,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from replica_cli.applier.definitions import definition_of
 from replica_cli.applier.plan import columns_for, is_present
-from replica_cli.applier.target import definition_of
-from replica_cli.applier.worth import Worth
+from replica_cli.applier.worth import PrefetchGain
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError, UnsupportedEvent
 from replica_cli.core.events import RowEvent, RowKind
 from replica_cli.decoder.compile import Form, Output, compile_pairs
@@ -121,7 +121,7 @@ class Prefetch:
         self._changed = threading.Condition()
         self._batch: _Batch | None = None
         self._session: Session | None = None
-        self._worth = Worth()
+        self._gain = PrefetchGain()
         self._thread: threading.Thread | None = None
         self.is_over = False
         self.is_resting = False
@@ -220,7 +220,7 @@ class Prefetch:
     def _judge(self, now: _Counts, before: _Counts) -> None:
         """Switch reading ahead on or off, by the time and the page reads of the rows applied between two counts."""
         rows, reads, seconds = now.rows - before.rows, now.reads - before.reads, now.at - before.at
-        is_on = self._worth.goes_on(is_on=self.is_on, rows=rows, reads=reads, seconds=seconds)
+        is_on = self._gain.should_read_ahead(is_on=self.is_on, rows=rows, reads=reads, seconds=seconds)
         if is_on != self.is_on:
             self.is_on = is_on
             logger.debug(

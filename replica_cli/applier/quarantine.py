@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import position_of
+from replica_cli.checkpoint.intents import transaction_position
 from replica_cli.checkpoint.quarantine import quarantine
 from replica_cli.checkpoint.tables import OF_SECONDARY, TableRecord
 from replica_cli.core.commands import gone_advice
@@ -42,7 +42,7 @@ def quarantine_tables(
             name,
             TableState.QUARANTINED,
             start=transaction.start,
-            end=position_of(transaction),
+            end=transaction_position(transaction),
             reason=f"{reason}; {OF_SECONDARY}" if name in decision.of_secondary else reason,
         )
         for name in names

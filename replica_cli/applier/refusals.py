@@ -10,7 +10,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import position_of
+from replica_cli.checkpoint.intents import transaction_position
 from replica_cli.checkpoint.tables import OF_SECONDARY
 from replica_cli.core.commands import passing_advice
 from replica_cli.core.errors import ApplyRefused, LockWait, TableChangedInWindow
@@ -90,7 +90,7 @@ class Refusals:
 
     def check_attempts(self, parsed: ParsedStatement, transaction: Transaction) -> None:
         """Raise LockWait if attempts that lost their connections have used up the time that the statement may wait."""
-        if attempts := self._runner.lost_attempts(position_of(transaction)):
+        if attempts := self._runner.lost_attempts(transaction_position(transaction)):
             selected = self._names.selected(parsed)
             raise LockWait(
                 f"{parsed.kind} lost its connection to {self._session.server.name} in {counted(attempts, 'attempt')}, "

@@ -16,10 +16,11 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.definitions import definition_of
 from replica_cli.applier.plan import (
     RowPlan,
     columns_for,
-    enum_places,
+    enum_indexes,
     holds_enum_zero,
     is_present,
     refuse_history,
@@ -28,7 +29,6 @@ from replica_cli.applier.plan import (
 from replica_cli.applier.sql_engine import decoded
 from replica_cli.applier.steps import DELETE_ROWS, ApplyStep, RowCount, portions, value_lists
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
@@ -72,7 +72,7 @@ class ReplayEngine:
         """Forget the plans of tables, or all plans: definitions changed."""
         self._plans.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the statements for consecutive row events, in order."""
         return itertools.chain.from_iterable(map(self._steps, events))
 
@@ -146,7 +146,7 @@ class ReplayEngine:
         else:
             after = [*value_outputs, *key_outputs]
             decode = compile_updates(table, columns, key_outputs, after, event.head.present, event.head.present_after)
-        rows = RowPlan(decode, written, key, has_key=True, enum_places=enum_places(columns, written))
+        rows = RowPlan(decode, written, key, has_key=True, enum_indexes=enum_indexes(columns, written))
         return ReplayPlan(rows, definition)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.definitions import definition_of
 from replica_cli.applier.plan import columns_for
 from replica_cli.applier.steps import RowCount
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of
 from replica_cli.decoder.compile import compile_count
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RowCounts:
         """Forget the compiled scans of tables, or all scans: definitions changed."""
         self._scans.forget(tables)
 
-    def parts(self, events: Sequence[RowEvent]) -> tuple[RowCount, ...]:
+    def of(self, events: Sequence[RowEvent]) -> tuple[RowCount, ...]:
         """Return the number of rows of events, by kind and table.
 
         Raises:

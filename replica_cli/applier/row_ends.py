@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.definitions import definition_of
 from replica_cli.applier.plan import columns_for, is_present
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowEvent
 from replica_cli.decoder.compile import EachBody, compile_each

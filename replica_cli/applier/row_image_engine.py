@@ -15,9 +15,9 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import compacted_steps
+from replica_cli.applier.definitions import target_of
 from replica_cli.applier.steps import ApplyStep
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import target_of
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class RowImageEngine:
         """Return True if an event is small enough for one statement."""
         return len(event.raw) + len(event.table.body) + 64 <= self._group_bytes
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield BINLOG statements for consecutive row events."""
         return compacted_steps(self._compaction, events, self._steps)
 
@@ -139,10 +139,10 @@ class RowImageEngine:
             )
         statement = b"BINLOG '" + b2a_base64(b"".join(data), newline=False) + b"'"
         kind, table = group[0].kind, group[0].table
-        target, parts = target_of(table, self._selection), self._counts.parts(group)
+        target, counts = target_of(table, self._selection), self._counts.of(group)
         # A BINLOG statement is the last one of its packet: servers do not read another statement after it.
         return ApplyStep(
-            kind, table.name, target, (), statement, parts, None, checks_foreign_keys=None, ends_packet=True
+            kind, table.name, target, (), statement, counts, None, checks_foreign_keys=None, ends_packet=True
         )
 
     def _map(self, table: TableMap) -> tuple[bytes, bytes]:

@@ -34,8 +34,8 @@ class _Failing:
     due_at: float = 0.0
 
 
-class SideQuestions:
-    """Asks questions, and counts the failures of each until it is answered. For one thread."""
+class DeferrableQueries:
+    """Runs queries that can be put off, and counts the failures of each until it is answered. For one thread."""
 
     def __init__(self, instance: str, retry: Retry) -> None:
         self._instance = instance

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.compaction import compacted_steps
-from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_looks, plan_rows
+from replica_cli.applier.definitions import definition_of, target_of
+from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_comparison, plan_rows
 from replica_cli.applier.steps import DELETE_ROWS, ApplyStep, RowCount, cuts, portions, value_lists
 from replica_cli.applier.table_cache import TableCache
-from replica_cli.applier.target import definition_of, target_of
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
@@ -77,7 +77,7 @@ class SqlEngine:
         if self._compaction is not None:
             self._compaction.forget(tables)
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps for consecutive row events; neighbouring events with the same plan share statements."""
         return compacted_steps(self._compaction, events, self._steps)
 
@@ -98,7 +98,7 @@ class SqlEngine:
         shape = (event.table, event.kind, event.head.present, event.head.present_after)
         if shape not in self._comparison_plans.entries:
             definition = definition_of(event, self._definitions, self._selection)
-            self._comparison_plans.keep(name, shape, plan_looks(event, definition))
+            self._comparison_plans.keep(name, shape, plan_comparison(event, definition))
         plan = self._comparison_plans.entries[shape]
         if plan is None:
             return

@@ -122,9 +122,9 @@ class StepBuilder:
     def _counted(self, engine: RowEngine, events: list[RowEvent], stats: BatchStats) -> Iterator[ApplyStep]:
         try:
             for step in engine_steps(engine, events):
-                for part in step.parts:
-                    if part.rows:
-                        stats.rows[part.kind, part.table] += part.rows
+                for count in step.counts:
+                    if count.rows:
+                        stats.rows[count.kind, count.table] += count.rows
                 yield step
         except Drift as error:
             if engine is self._engines.replay and error.table is not None:

@@ -43,14 +43,14 @@ class ApplyStep:
         target: the same table, by the secondary's name.
         key: the key columns by which it finds its rows, for messages; empty if there are none.
         statement: the statement's text.
-        parts: what it adds to the counts of rows.
+        counts: what it adds to the counts of rows.
         expected: the number of rows that it must find. None if the server itself is strict (row images), or if any
             number is right (inside a replay window).
         checks_foreign_keys: whether foreign keys are checked; None if the statement itself decides that.
         is_lenient: True to run it without strict mode, which is the only way to write the error value of an ENUM.
         ends_packet: True if the server reads no other statement after it in one packet.
         is_replayed: True if it applies rows inside a replay window.
-        is_look: True if it changes nothing and finds rows that differ from the primary's.
+        is_comparison: True if it changes nothing and finds rows that differ from the primary's.
         follow: for a query: returns the steps to carry out right after it, by the rows that it returns. They add
             nothing to the counts.
 
@@ -61,7 +61,7 @@ class ApplyStep:
     target: TableName
     key: tuple[str, ...]
     statement: bytes
-    parts: tuple[RowCount, ...]
+    counts: tuple[RowCount, ...]
     expected: int | None
     checks_foreign_keys: bool | None = True
     is_lenient: bool = False
@@ -74,7 +74,7 @@ class ApplyStep:
 class RowEngine(Protocol):
     """Turns row events into steps, in source order."""
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps for consecutive row events of one or more transactions; each is built when it is needed.
 
         Raises:

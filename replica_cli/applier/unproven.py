@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.statement import ParsedStatement
 
 
-class UnprovenRenames:
+class UnconfirmedRenames:
     """The new names by the old names, both the primary's, until a row or a statement proves a rename wrong.
 
     A row or a DROP TABLE of the old name proves it: the real table was not renamed.

@@ -14,14 +14,14 @@ _LEAST_GAIN = 1.1
 _STRETCHES_KEPT = 20
 
 
-class Worth:
+class PrefetchGain:
     """Decides after each stretch of applied rows whether to read ahead in the next stretch. For one thread."""
 
     def __init__(self) -> None:
         self._rates: dict[bool, float] = {}
         self._stretches = 0
 
-    def goes_on(self, *, is_on: bool, rows: int, reads: int, seconds: float) -> bool:
+    def should_read_ahead(self, *, is_on: bool, rows: int, reads: int, seconds: float) -> bool:
         """Return True to read ahead in the next stretch.
 
         Args:

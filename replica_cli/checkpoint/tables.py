@@ -36,7 +36,7 @@ class TableRecord:
     """One table's record. `name` is the primary's.
 
     For a quarantined table, `start` is the position at which it stopped. `end` is the position of the transaction that
-    failed (`checkpoint.intents.position_of`), None if something else than a transaction caused the quarantine.
+    failed (`checkpoint.intents.transaction_position`), None if something else than a transaction caused the quarantine.
     """
 
     name: TableName

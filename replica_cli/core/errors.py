@@ -161,7 +161,8 @@ class ApplyRefused(ReplicaError):
     Attributes:
         table: the table's name on the primary, None if it is not known.
         position: the position of the change's transaction, None if it is not known.
-        place: the same position with the transaction's own GTID (`checkpoint.intents.position_of`).
+        transaction_position: the same position with the transaction's own GTID
+            (`checkpoint.intents.transaction_position`).
     """
 
     exit_code = ExitCode.REFUSED
@@ -171,7 +172,7 @@ class ApplyRefused(ReplicaError):
         super().__init__(message, hint=hint)
         self.table = table
         self.position: Position | None = None
-        self.place: Position | None = None
+        self.transaction_position: Position | None = None
 
 
 class RowMissing(ApplyRefused):
@@ -231,7 +232,8 @@ class TableChangedInWindow(ReplicaError):
     def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
         super().__init__(f"{', '.join(map(str, tables))}: {reason}")
         self.tables = tables
-        self.place: Position | None = None  # of its transaction (checkpoint.intents.position_of), if that is known
+        # The position of its transaction (`checkpoint.intents.transaction_position`), None if that is not known.
+        self.transaction_position: Position | None = None
 
 
 class StatementInDoubt(TableChangedInWindow):

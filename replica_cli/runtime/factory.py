@@ -21,7 +21,7 @@ from replica_cli.applier.failure_isolator import FailureIsolator
 from replica_cli.applier.prefetch import Prefetch
 from replica_cli.applier.prepared import PreparedTransactions
 from replica_cli.applier.serial_transactions import SerialTransactions
-from replica_cli.applier.side_questions import SideQuestions
+from replica_cli.applier.side_questions import DeferrableQueries
 from replica_cli.applier.step_builder import StepBuilder
 from replica_cli.applier.transaction_router import TransactionRouter
 from replica_cli.applier.writer import Writer
@@ -156,8 +156,8 @@ def _ended_windows(
     settings: Settings, sessions: SecondarySessions, saved: SavedPosition, windows: Windows, engines: Engines
 ) -> EndedWindows:
     """Return the part that deletes the records of ended windows, after it has deleted those of the saved position."""
-    questions = SideQuestions(sessions.writer.server.name, settings.retry)
-    ended_windows = EndedWindows(windows, sessions.stores.tables, engines.replay, questions)
+    queries = DeferrableQueries(sessions.writer.server.name, settings.retry)
+    ended_windows = EndedWindows(windows, sessions.stores.tables, engines.replay, queries)
     ended_windows.forget(saved.position)
     return ended_windows
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.side_questions import SideQuestions
+from replica_cli.applier.side_questions import DeferrableQueries
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
@@ -115,7 +115,7 @@ class Streaming:
         self._board = board
         self._stop = stop
         self._instance = board.status.instance
-        self._side = SideQuestions(self._instance, settings.retry)
+        self._deferrable = DeferrableQueries(self._instance, settings.retry)
         self._primary = primary
         self._primary_facts = read_facts(primary.session)
         self._target = end_of_log(primary.session, self._primary_facts)
@@ -276,7 +276,7 @@ class Streaming:
                 self._apply(transactions)
             self._publish(transactions, heard_at)
             if self._missing.names and self._has_reached(self._missing.end):
-                self._side.ask("looking for missing tables", self._quarantine_missing, None)
+                self._deferrable.ask("looking for missing tables", self._quarantine_missing, None)
             if until_caught_up and self._has_ended():
                 if not self._is_idle(transactions):
                     self._set_lag(None, grows=False)  # the target is applied, but the log may be longer by this time
@@ -324,7 +324,7 @@ class Streaming:
 
     def _compare_altered(self, *, is_forced: bool = False) -> None:
         compare = partial(self._check.look, self._applier.position, is_forced=is_forced)
-        self._side.ask("comparing tables that statements altered", compare, None)
+        self._deferrable.ask("comparing tables that statements altered", compare, None)
 
     def _quarantine_missing(self) -> None:
         self._missing.quarantine_missing(self._applier.position, self._windows)
@@ -450,9 +450,11 @@ class Streaming:
         if not must_check_state():
             return False
         guard = self._sessions.guard(self._settings)
-        self._side.ask("checking the writer's lock", partial(guard.check, self._sessions.catalog), None)
+        self._deferrable.ask("checking the writer's lock", partial(guard.check, self._sessions.catalog), None)
         resyncing = {n for n, r in self._windows.records.items() if r.state in NOT_STREAMED}
-        return self._side.ask("looking for tables to copy", partial(self._has_pending, resyncing), otherwise=False)
+        return self._deferrable.ask(
+            "looking for tables to copy", partial(self._has_pending, resyncing), otherwise=False
+        )
 
     def _has_pending(self, resyncing: Collection[TableName]) -> bool:
         records = self._sessions.stores.tables.load()
@@ -467,7 +469,7 @@ class Streaming:
         self._primary.rest()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
-            self._side.ask("looking for tables that somebody altered", self._applier.check_definitions, None)
+            self._deferrable.ask("looking for tables that somebody altered", self._applier.check_definitions, None)
 
 
 def _do_nothing() -> None:

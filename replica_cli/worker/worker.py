@@ -493,11 +493,16 @@ class Worker:
                 start = error.position or (saved.position if saved else None)
                 for table in action.tables:
                     self._quarantine(
-                        sessions, table, error.message, start, advice or "", transaction_position=error.place
+                        sessions,
+                        table,
+                        error.message,
+                        start,
+                        advice or "",
+                        transaction_position=error.transaction_position,
                     )
                     self._history = self._history.without(table)
             return
-        position = error.place if isinstance(error, TableChangedInWindow) else None
+        position = error.transaction_position if isinstance(error, TableChangedInWindow) else None
         tables = self._altered.renames.with_new_names(action.tables)
         named = isinstance(error, TableChangedInWindow) or error.message.startswith(f"{action.tables[0]}: ")
         message = error.message if named else f"{action.tables[0]}: {error.message}"

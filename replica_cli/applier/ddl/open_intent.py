@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import position_of
+from replica_cli.checkpoint.intents import transaction_position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ class OpenIntent:
 
     def open(self, transaction: Transaction) -> None:
         """Note that a statement of a transaction is about to run, and leaves an intent."""
-        self._position = position_of(transaction)
+        self._position = transaction_position(transaction)
 
     def delete_with_it(self, statements: Iterable[bytes]) -> None:
         """Add statements that delete records which end with the statement of the intent."""
@@ -40,7 +40,7 @@ class OpenIntent:
         A position before that transaction must not delete the intent.
         """
         position = self._position
-        return position is not None and any(position.is_same_transaction(position_of(t)) for t in transactions)
+        return position is not None and any(position.is_same_transaction(transaction_position(t)) for t in transactions)
 
     def statements(self) -> Sequence[bytes]:
         """Return the statements for the transaction of the position after the intent's transaction."""

@@ -31,14 +31,14 @@ def broken(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Harness:
     """Give two tables, of which one meets a bug with every event."""
     harness.on_both("CREATE TABLE good (id INT PRIMARY KEY)", "CREATE TABLE bad (id INT PRIMARY KEY, word TEXT)")
     harness.begin_here()
-    works = SqlEngine.works
+    steps = SqlEngine.steps
 
     def failing(self: SqlEngine, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         if any(e.table.name.table == "bad" for e in events):
             raise ZeroDivisionError("a secret value")
-        return works(self, events)
+        return steps(self, events)
 
-    monkeypatch.setattr(SqlEngine, "works", failing)
+    monkeypatch.setattr(SqlEngine, "steps", failing)
     return harness
 
 

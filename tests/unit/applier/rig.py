@@ -111,7 +111,7 @@ class FakeEngine:
         self._log = log
         self._mark = mark
 
-    def works(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
+    def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         for event in events:
             text = event.raw.decode()
             self._log.append(f"build{self._mark} {text}")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from replica_cli.applier.side_questions import SideQuestions
+from replica_cli.applier.side_questions import DeferrableQueries
 from replica_cli.core.settings import Retry
 from replica_cli.error_policy import UNKNOWN_ATTEMPTS
 from replica_cli.mysql.errnos import Remedy, ServerError, remedy_of
@@ -25,7 +25,7 @@ def failing(errno: int) -> str:
 
 @pytest.mark.parametrize("errno", [6, 3, 1030, 1114, 1205, 1213, 1317, 99999])
 def test_what_may_clear_is_asked_again_and_said_once(errno: int, caplog: pytest.LogCaptureFixture) -> None:
-    side = SideQuestions("db2", AT_ONCE)
+    side = DeferrableQueries("db2", AT_ONCE)
     with caplog.at_level(logging.WARNING, "replica_cli"):
         for _ in range(UNKNOWN_ATTEMPTS - 1):
             assert side.ask("locks", lambda: failing(errno), "nothing") == "nothing"
@@ -37,7 +37,7 @@ def test_what_may_clear_is_asked_again_and_said_once(errno: int, caplog: pytest.
 
 @pytest.mark.parametrize("errno", [6, 1213, 1114])
 def test_what_stays_is_raised_and_asks_for_no_batch_once_more(errno: int) -> None:
-    side = SideQuestions("db2", AT_ONCE)
+    side = DeferrableQueries("db2", AT_ONCE)
     for _ in range(UNKNOWN_ATTEMPTS - 1):
         side.ask("locks", lambda: failing(errno), "")
     with pytest.raises(ServerError) as raised:
@@ -48,13 +48,13 @@ def test_what_stays_is_raised_and_asks_for_no_batch_once_more(errno: int) -> Non
 @pytest.mark.parametrize("errno", [2013, 1053, 1142, 1146, 1064, 1045, 1130, 2026])
 def test_a_lost_connection_and_what_is_certain_are_raised_at_once(errno: int) -> None:
     with pytest.raises(ServerError):
-        SideQuestions("db2", AT_ONCE).ask("locks", lambda: failing(errno), "")
+        DeferrableQueries("db2", AT_ONCE).ask("locks", lambda: failing(errno), "")
 
 
 def test_a_question_that_failed_is_not_asked_before_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    side = SideQuestions("db2", Retry(attempts=1, delay=8.0, delay_limit=60.0))
+    side = DeferrableQueries("db2", Retry(attempts=1, delay=8.0, delay_limit=60.0))
     side.ask("locks", lambda: failing(6), "")
     now[0] += 3.9
     assert side.ask("locks", lambda: "asked", "") == ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from replica_cli.applier.worth import Worth
+from replica_cli.applier.worth import PrefetchGain
 
 
 def decisions(with_it: float, without: float, *, reads: int = 1000, looks: int = 60) -> list[bool]:
     """Return what is decided, look by look, where 100 rows take so many seconds."""
-    worth, is_on, found = Worth(), False, []
+    gain, is_on, found = PrefetchGain(), False, []
     for _ in range(looks):
-        is_on = worth.goes_on(is_on=is_on, rows=100, reads=reads, seconds=with_it if is_on else without)
+        is_on = gain.should_read_ahead(is_on=is_on, rows=100, reads=reads, seconds=with_it if is_on else without)
         found.append(is_on)
     return found
 
@@ -31,7 +31,7 @@ def test_it_ends_where_it_does_not_help_and_is_tried_again() -> None:
 
 
 def test_it_ends_with_the_waits_for_the_disk() -> None:
-    worth = Worth()
-    assert worth.goes_on(is_on=False, rows=100, reads=500, seconds=1.0)
-    assert worth.goes_on(is_on=True, rows=100, reads=150, seconds=0.5)
-    assert not worth.goes_on(is_on=True, rows=100, reads=99, seconds=0.5)
+    gain = PrefetchGain()
+    assert gain.should_read_ahead(is_on=False, rows=100, reads=500, seconds=1.0)
+    assert gain.should_read_ahead(is_on=True, rows=100, reads=150, seconds=0.5)
+    assert not gain.should_read_ahead(is_on=True, rows=100, reads=99, seconds=0.5)
