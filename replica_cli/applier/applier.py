@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.commit_pipeline import CommitPipeline
     from replica_cli.applier.commit_tracker import BatchStats
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.serial_transactions import SerialTransactions
-    from replica_cli.applier.step_builder import Engines
     from replica_cli.applier.transaction_router import TransactionRouter
     from replica_cli.applier.writer import Writer
     from replica_cli.core.events import Transaction

@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from replica_cli.applier.commit_tracker import BatchStats, CommitPoint, CommitTracker
     from replica_cli.applier.ddl.open_intent import OpenIntent
     from replica_cli.applier.ended_windows import EndedWindows
+    from replica_cli.applier.engines.step_builder import StepBuilder
+    from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.applier.failure_isolator import FailureIsolator
-    from replica_cli.applier.step_builder import StepBuilder
-    from replica_cli.applier.steps import ApplyStep
     from replica_cli.applier.writer import Writer
     from replica_cli.checkpoint.positions import PositionStore
     from replica_cli.core.events import Transaction

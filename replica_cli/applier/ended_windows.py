@@ -10,8 +10,8 @@ from replica_cli.core.status import TableState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.applier.side_questions import DeferrableQueries
-    from replica_cli.applier.steps import RowEngine
+    from replica_cli.applier.deferrable_queries import DeferrableQueries
+    from replica_cli.applier.engines.steps import RowEngine
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.position import Position

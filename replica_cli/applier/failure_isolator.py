@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.applier.batch import Batch
-    from replica_cli.applier.step_builder import StepBuilder
+    from replica_cli.applier.engines.step_builder import StepBuilder
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Retry

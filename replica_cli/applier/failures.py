@@ -16,7 +16,7 @@ from replica_cli.mysql.errnos import Remedy, ServerError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from replica_cli.applier.steps import ApplyStep, RowEngine
+    from replica_cli.applier.engines.steps import ApplyStep, RowEngine
     from replica_cli.core.events import RowEvent, Transaction
     from replica_cli.core.table import TableName
 

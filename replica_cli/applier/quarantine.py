@@ -18,7 +18,7 @@ from replica_cli.core.status import TableState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.applier.decision import Decision
+    from replica_cli.applier.ddl.decision import Decision
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction

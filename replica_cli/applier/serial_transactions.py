@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.commit_pipeline import CommitPipeline
     from replica_cli.applier.ddl.statement_applier import StatementApplier
-    from replica_cli.applier.prepared import PreparedTransactions
-    from replica_cli.applier.step_builder import StepBuilder
+    from replica_cli.applier.engines.step_builder import StepBuilder
+    from replica_cli.applier.prepared_transactions import PreparedTransactions
     from replica_cli.applier.transaction_router import Route
     from replica_cli.applier.writer import Writer
     from replica_cli.core.events import Transaction, XaStep

@@ -29,7 +29,7 @@ from replica_cli.sqlbuilder.sql_modes import LENIENT_MODE, SQL_MODE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from replica_cli.applier.steps import ApplyStep
+    from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Row, Session
 

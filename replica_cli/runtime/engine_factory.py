@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.auto_engine import AutoEngine
-from replica_cli.applier.compaction import Compaction
-from replica_cli.applier.history import History, SqlPreferringEngine
-from replica_cli.applier.keyless import KeylessEngine
-from replica_cli.applier.plan import can_join
-from replica_cli.applier.replay_engine import ReplayEngine
-from replica_cli.applier.row_counts import RowCounts
-from replica_cli.applier.row_ends import RowEnds
-from replica_cli.applier.row_image_engine import RowImageEngine
-from replica_cli.applier.sql_engine import SqlEngine
-from replica_cli.applier.step_builder import Engines
+from replica_cli.applier.engines.auto_engine import AutoEngine
+from replica_cli.applier.engines.compaction import Compaction
+from replica_cli.applier.engines.keyless_engine import KeylessEngine
+from replica_cli.applier.engines.replay_engine import ReplayEngine
+from replica_cli.applier.engines.row_counts import RowCounts
+from replica_cli.applier.engines.row_ends import RowEnds
+from replica_cli.applier.engines.row_image_engine import RowImageEngine
+from replica_cli.applier.engines.row_plan import can_join
+from replica_cli.applier.engines.row_versions import History, SqlPreferringEngine
+from replica_cli.applier.engines.sql_engine import SqlEngine
+from replica_cli.applier.engines.step_builder import Engines
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import EngineChoice
 from replica_cli.logs import Tag, log
@@ -27,9 +27,9 @@ from replica_cli.sqlbuilder.history import last_year
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from replica_cli.applier.altered import AlteredTables
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.steps import RowEngine
+    from replica_cli.applier.ddl.altered import AlteredTables
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.steps import RowEngine
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName

@@ -13,16 +13,16 @@ from replica_cli.applier.applier import Applier
 from replica_cli.applier.batch_size import AdaptiveBatchSize
 from replica_cli.applier.commit_pipeline import CommitPipeline
 from replica_cli.applier.commit_tracker import CommitTracker
+from replica_cli.applier.ddl.decisions import DdlDecisions
 from replica_cli.applier.ddl.open_intent import OpenIntent
-from replica_cli.applier.ddl_decisions import DdlDecisions
-from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.deferrable_queries import DeferrableQueries
 from replica_cli.applier.ended_windows import EndedWindows
+from replica_cli.applier.engines.definitions import Definitions
+from replica_cli.applier.engines.step_builder import StepBuilder
 from replica_cli.applier.failure_isolator import FailureIsolator
-from replica_cli.applier.prefetch import Prefetch
-from replica_cli.applier.prepared import PreparedTransactions
+from replica_cli.applier.prefetch.prefetch import Prefetch
+from replica_cli.applier.prepared_transactions import PreparedTransactions
 from replica_cli.applier.serial_transactions import SerialTransactions
-from replica_cli.applier.side_questions import DeferrableQueries
-from replica_cli.applier.step_builder import StepBuilder
 from replica_cli.applier.transaction_router import TransactionRouter
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.prepared import PreparedStore
@@ -33,10 +33,10 @@ from replica_cli.runtime.statement_factory import make_statement_applier
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from replica_cli.applier.altered import AlteredTables
-    from replica_cli.applier.lock_waits import LockPatience
-    from replica_cli.applier.step_builder import Engines
-    from replica_cli.applier.time_zones import Ask
+    from replica_cli.applier.ddl.altered import AlteredTables
+    from replica_cli.applier.ddl.lock_waits import LockPatience
+    from replica_cli.applier.ddl.time_zones import Ask
+    from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.events import Transaction

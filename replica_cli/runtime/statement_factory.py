@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replica_cli.applier.ddl.execution import DdlExecution
+from replica_cli.applier.ddl.refusals import Refusals
+from replica_cli.applier.ddl.schema_statements import SchemaStatements
+from replica_cli.applier.ddl.secondary_names import SecondaryNames
 from replica_cli.applier.ddl.statement_applier import StatementApplier
-from replica_cli.applier.ddl_execution import DdlExecution
-from replica_cli.applier.ddl_schemas import SchemaStatements
-from replica_cli.applier.effects import StatementEffects
-from replica_cli.applier.refusals import Refusals
-from replica_cli.applier.running import StatementRunner
-from replica_cli.applier.secondary_names import SecondaryNames
-from replica_cli.applier.statement_session import StatementSession
+from replica_cli.applier.ddl.statement_effects import StatementEffects
+from replica_cli.applier.ddl.statement_runner import StatementRunner
+from replica_cli.applier.ddl.statement_session import StatementSession
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.mysql.collations import read_collations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from replica_cli.applier.altered import AlteredTables
+    from replica_cli.applier.ddl.altered import AlteredTables
+    from replica_cli.applier.ddl.decisions import DdlDecisions
+    from replica_cli.applier.ddl.lock_waits import LockPatience
     from replica_cli.applier.ddl.open_intent import OpenIntent
-    from replica_cli.applier.ddl_decisions import DdlDecisions
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.lock_waits import LockPatience
-    from replica_cli.applier.step_builder import Engines
-    from replica_cli.applier.time_zones import Ask
+    from replica_cli.applier.ddl.time_zones import Ask
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.applier.writer import Writer
     from replica_cli.core.settings import Settings

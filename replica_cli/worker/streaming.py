@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.side_questions import DeferrableQueries
+from replica_cli.applier.deferrable_queries import DeferrableQueries
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
@@ -35,10 +35,10 @@ from replica_cli.worker.row_log import RowLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.applier import Applier
-    from replica_cli.applier.lock_waits import LockPatience
-    from replica_cli.applier.prefetch import Prefetch
+    from replica_cli.applier.ddl.altered import AlteredTables
+    from replica_cli.applier.ddl.lock_waits import LockPatience
+    from replica_cli.applier.prefetch.prefetch import Prefetch
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction

@@ -12,8 +12,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.ddl.altered import AlteredTables
+from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.ddl_schemas import empties_schema
-from replica_cli.applier.decision import Verdict
+from replica_cli.applier.ddl.decision import Verdict
+from replica_cli.applier.ddl.schema_statements import empties_schema
 from replica_cli.applier.quarantine import forget_dropped, quarantine_tables
 from replica_cli.applier.window import Mode
 from replica_cli.core.errors import ApplyRefused
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.applier.commit_tracker import BatchStats
+    from replica_cli.applier.ddl.decision import Decision
+    from replica_cli.applier.ddl.decisions import DdlDecisions
+    from replica_cli.applier.ddl.execution import DdlExecution
     from replica_cli.applier.ddl.open_intent import OpenIntent
-    from replica_cli.applier.ddl_decisions import DdlDecisions
-    from replica_cli.applier.ddl_execution import DdlExecution
-    from replica_cli.applier.decision import Decision
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.secondary_names import SecondaryNames
-    from replica_cli.applier.step_builder import Engines
+    from replica_cli.applier.ddl.secondary_names import SecondaryNames
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.applier.writer import Writer
     from replica_cli.checkpoint.stores import Stores

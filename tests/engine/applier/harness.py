@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.ddl.altered import AlteredTables
+from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.tables import TableRecord, TableStore

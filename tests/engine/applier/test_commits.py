@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.keyless import LEAST_ROWS
+from replica_cli.applier.engines.keyless_engine import LEAST_ROWS
 from replica_cli.applier.writer import Writer
 from replica_cli.core.errors import RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.applier.altered import AlteredTables
+from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.core.errors import ReplicaError, TableChangedInWindow
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -189,7 +189,7 @@ def test_row_versions_that_are_written_in_doubt_are_compared_after_a_kill(
         raise KilledError("here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("replica_cli.applier.ddl_decisions.DdlDecisions.decide", die)
+        patch.setattr("replica_cli.applier.ddl.decisions.DdlDecisions.decide", die)
         with pytest.raises(KilledError):
             harness.stream()
     assert harness.rows("SELECT id FROM t") == [(1,)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.engines.definitions import Definitions
 from replica_cli.core.errors import Drift
 from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.mysql.session import Session

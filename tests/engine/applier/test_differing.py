@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import sql_engine
+from replica_cli.applier.engines import sql_engine
 from replica_cli.core.settings import EngineChoice
 
 if TYPE_CHECKING:

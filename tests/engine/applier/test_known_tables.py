@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.applier import row_counts, sql_engine
+from replica_cli.applier.engines import row_counts, sql_engine
 from replica_cli.core.settings import Apply, EngineChoice
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.running import StatementRunner
+from replica_cli.applier.ddl.statement_runner import StatementRunner
 from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.errnos import Remedy, ServerError

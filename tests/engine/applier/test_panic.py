@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.ddl_decisions import DdlDecisions
-from replica_cli.applier.sql_engine import SqlEngine
+from replica_cli.applier.ddl.decisions import DdlDecisions
+from replica_cli.applier.engines.sql_engine import SqlEngine
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import Apply, EngineChoice, TableFailurePolicy
 from replica_cli.core.status import TableState
@@ -20,7 +20,7 @@ from replica_cli.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from replica_cli.applier.steps import ApplyStep
+    from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.events import RowEvent
     from replica_cli.core.reports.stream import WorkerReport
     from tests.engine.applier.harness import Harness

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.applier import ddl_decisions
+from replica_cli.applier.ddl import decisions
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader import assembler
@@ -202,7 +202,7 @@ def test_nothing_but_the_statement_is_run(
     harness.on_both(f"CREATE DATABASE {victim}", "CREATE TABLE t (a INT)")
     if not is_noticed:
         # The session alone: it takes no second statement, whatever the text was taken for.
-        monkeypatch.setattr(ddl_decisions, "holds_several", lambda _: False)
+        monkeypatch.setattr(decisions, "holds_several", lambda _: False)
     for mode, forged in FORGED:
         text = forged.replace(b"{victim}", victim.encode())
 

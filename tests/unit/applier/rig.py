@@ -11,9 +11,9 @@ from replica_cli.applier.commit_pipeline import CommitPipeline
 from replica_cli.applier.commit_tracker import CommitTracker
 from replica_cli.applier.ddl.open_intent import OpenIntent
 from replica_cli.applier.ended_windows import EndedWindows
+from replica_cli.applier.engines.step_builder import Engines, StepBuilder
+from replica_cli.applier.engines.steps import ApplyStep, RowCount
 from replica_cli.applier.failure_isolator import FailureIsolator
-from replica_cli.applier.step_builder import Engines, StepBuilder
-from replica_cli.applier.steps import ApplyStep, RowCount
 from replica_cli.applier.window import Windows
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.positions import SavedPosition

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from replica_cli.applier.compaction import LEAST_EVENTS, Compaction
-from replica_cli.applier.folding import EventTemplate, FoldPlan
+from replica_cli.applier.engines.compaction import LEAST_EVENTS, Compaction
+from replica_cli.applier.engines.folding import EventTemplate, FoldPlan
 from replica_cli.core.events import RowEvent, RowHead, RowKind, TableMap
 from replica_cli.core.table import TableName
 from tests.support.steps import steps_of

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.ddl_schemas import drop_tables
+from replica_cli.applier.ddl.schema_statements import drop_tables
 from replica_cli.checkpoint.intents import Intent, digest, transaction_position
 from replica_cli.core.errors import ApplyRefused, StatementInDoubt, TableChangedInWindow
 from replica_cli.logs import Tag, log
@@ -23,14 +23,14 @@ from replica_cli.sqlbuilder.statement import StatementKind, without_start_transa
 from replica_cli.sqlbuilder.swaps import renamed_in_a_circle, swaps_in_place
 
 if TYPE_CHECKING:
-    from replica_cli.applier.altered import AlteredTables
-    from replica_cli.applier.ddl_schemas import SchemaStatements
-    from replica_cli.applier.decision import Decision
-    from replica_cli.applier.effects import StatementEffects
-    from replica_cli.applier.refusals import Refusals
-    from replica_cli.applier.running import StatementRunner
-    from replica_cli.applier.secondary_names import SecondaryNames
-    from replica_cli.applier.statement_session import StatementSession
+    from replica_cli.applier.ddl.altered import AlteredTables
+    from replica_cli.applier.ddl.decision import Decision
+    from replica_cli.applier.ddl.refusals import Refusals
+    from replica_cli.applier.ddl.schema_statements import SchemaStatements
+    from replica_cli.applier.ddl.secondary_names import SecondaryNames
+    from replica_cli.applier.ddl.statement_effects import StatementEffects
+    from replica_cli.applier.ddl.statement_runner import StatementRunner
+    from replica_cli.applier.ddl.statement_session import StatementSession
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.checkpoint.uncompared import UncomparedStore
     from replica_cli.core.events import Statement, Transaction

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from replica_cli.applier.steps import RowCount, cuts
+from replica_cli.applier.engines.steps import RowCount, cuts
 from replica_cli.core.events import CASCADES_ARE_LOGGED, RowEvent, RowHead, RowKind
 from replica_cli.decoder.compile import EachBody
 

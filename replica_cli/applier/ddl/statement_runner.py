@@ -17,8 +17,8 @@ from replica_cli.sqlbuilder.identifiers import quote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from replica_cli.applier.lock_waits import LockPatience
-    from replica_cli.applier.statement_session import StatementPlan
+    from replica_cli.applier.ddl.lock_waits import LockPatience
+    from replica_cli.applier.ddl.statement_session import StatementPlan
     from replica_cli.core.position import Position
     from replica_cli.mysql.session import Session
 

@@ -32,9 +32,9 @@ from replica_cli.sqlbuilder.statement import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from replica_cli.applier.effects import StatementEffects
-    from replica_cli.applier.running import StatementRunner
-    from replica_cli.applier.secondary_names import SecondaryNames
+    from replica_cli.applier.ddl.secondary_names import SecondaryNames
+    from replica_cli.applier.ddl.statement_effects import StatementEffects
+    from replica_cli.applier.ddl.statement_runner import StatementRunner
     from replica_cli.core.errors import ReplicaError
     from replica_cli.core.events import Transaction
     from replica_cli.core.table import TableName

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.unproven import UnconfirmedRenames, renames
+from replica_cli.applier.ddl.unconfirmed_renames import UnconfirmedRenames, renames
 from replica_cli.sqlbuilder.statement import StatementKind
 from replica_cli.sqlbuilder.tokens import Kind, solid
 

@@ -10,7 +10,7 @@ import contextlib
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift
 from replica_cli.mysql.catalog import read_tables

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.compaction import is_whole
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.plan import RowPlan, columns_for, enum_indexes, holds_enum_zero
-from replica_cli.applier.sql_engine import decoded
-from replica_cli.applier.steps import ApplyStep, RowCount, cuts, value_lists
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.compaction import is_whole
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.row_plan import RowPlan, columns_for, enum_indexes, holds_enum_zero
+from replica_cli.applier.engines.sql_engine import decoded
+from replica_cli.applier.engines.steps import ApplyStep, RowCount, cuts, value_lists
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.applier.writer import missing
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
@@ -32,8 +32,8 @@ from replica_cli.sqlbuilder.rows import insert_head
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.steps import RowEngine
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.steps import RowEngine
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName

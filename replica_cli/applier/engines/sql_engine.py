@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.compaction import compacted_steps
-from replica_cli.applier.definitions import definition_of, target_of
-from replica_cli.applier.plan import RowPlan, holds_enum_zero, plan_comparison, plan_rows
-from replica_cli.applier.steps import DELETE_ROWS, ApplyStep, RowCount, cuts, portions, value_lists
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.compaction import compacted_steps
+from replica_cli.applier.engines.definitions import definition_of, target_of
+from replica_cli.applier.engines.row_plan import RowPlan, holds_enum_zero, plan_comparison, plan_rows
+from replica_cli.applier.engines.steps import DELETE_ROWS, ApplyStep, RowCount, cuts, portions, value_lists
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RowKind
 from replica_cli.sqlbuilder.rows import (
@@ -27,8 +27,8 @@ from replica_cli.sqlbuilder.rows import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from replica_cli.applier.compaction import Compaction
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines.compaction import Compaction
+    from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName

@@ -14,17 +14,17 @@ import struct
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.compaction import compacted_steps
-from replica_cli.applier.definitions import target_of
-from replica_cli.applier.steps import ApplyStep
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.compaction import compacted_steps
+from replica_cli.applier.engines.definitions import target_of
+from replica_cli.applier.engines.steps import ApplyStep
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.events import CASCADES_ARE_LOGGED, NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from replica_cli.applier.compaction import Compaction
-    from replica_cli.applier.row_counts import RowCounts
+    from replica_cli.applier.engines.compaction import Compaction
+    from replica_cli.applier.engines.row_counts import RowCounts
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.folding import Contradiction, EventTemplate, Folding, FoldPlan, folding_body
-from replica_cli.applier.plan import columns_for, is_present
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.folding import Contradiction, EventTemplate, Folding, FoldPlan, folding_body
+from replica_cli.applier.engines.row_plan import columns_for, is_present
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.errors import Drift
 from replica_cli.core.events import NO_FOREIGN_KEY_CHECKS, RELAXED_UNIQUE_CHECKS, RowKind
 from replica_cli.decoder.compile import compile_each
@@ -22,8 +22,8 @@ from replica_cli.decoder.compile import compile_each
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.steps import ApplyStep, RowCount
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.steps import ApplyStep, RowCount
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import Column, TableDefinition, TableName

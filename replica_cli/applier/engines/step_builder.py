@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from replica_cli.applier.commit_tracker import BatchStats
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.steps import ApplyStep, RowEngine
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.steps import ApplyStep, RowEngine
     from replica_cli.applier.window import Windows
     from replica_cli.core.events import RowEvent, Transaction
     from replica_cli.core.table import TableName

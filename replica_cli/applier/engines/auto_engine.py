@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.plan import columns_for, refuse_history
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.row_plan import columns_for, refuse_history
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.errors import Drift
 from replica_cli.logs import Tag, log
 from replica_cli.sqlbuilder.history import why_history_differs
@@ -15,11 +15,11 @@ from replica_cli.sqlbuilder.history import why_history_differs
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.history import History
-    from replica_cli.applier.row_image_engine import RowImageEngine
-    from replica_cli.applier.sql_engine import SqlEngine
-    from replica_cli.applier.steps import ApplyStep
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.row_image_engine import RowImageEngine
+    from replica_cli.applier.engines.row_versions import History
+    from replica_cli.applier.engines.sql_engine import SqlEngine
+    from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName

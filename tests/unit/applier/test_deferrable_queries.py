@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from replica_cli.applier.side_questions import DeferrableQueries
+from replica_cli.applier.deferrable_queries import DeferrableQueries
 from replica_cli.core.settings import Retry
 from replica_cli.error_policy import UNKNOWN_ATTEMPTS
 from replica_cli.mysql.errnos import Remedy, ServerError, remedy_of

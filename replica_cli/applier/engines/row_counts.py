@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.plan import columns_for
-from replica_cli.applier.steps import RowCount
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.row_plan import columns_for
+from replica_cli.applier.engines.steps import RowCount
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.decoder.compile import compile_count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.core.events import RowEvent, RowKind, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName

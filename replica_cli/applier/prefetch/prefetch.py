@@ -18,9 +18,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.plan import columns_for, is_present
-from replica_cli.applier.worth import PrefetchGain
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.row_plan import columns_for, is_present
+from replica_cli.applier.prefetch.gain import PrefetchGain
 from replica_cli.core.errors import ApplyRefused, Drift, ReplicaError, UnsupportedEvent
 from replica_cli.core.events import RowEvent, RowKind
 from replica_cli.decoder.compile import Form, Output, compile_pairs
@@ -29,7 +29,7 @@ from replica_cli.sqlbuilder.lookups import lookup_of, lookup_queries
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.core.events import RowHead, Transaction
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition

@@ -13,19 +13,19 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.plan import columns_for
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.row_plan import columns_for
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.errors import Drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from replica_cli.applier.definitions import Definitions
-    from replica_cli.applier.row_ends import RowEnds
-    from replica_cli.applier.row_image_engine import RowImageEngine
-    from replica_cli.applier.sql_engine import SqlEngine
-    from replica_cli.applier.steps import ApplyStep
+    from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.row_ends import RowEnds
+    from replica_cli.applier.engines.row_image_engine import RowImageEngine
+    from replica_cli.applier.engines.sql_engine import SqlEngine
+    from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName

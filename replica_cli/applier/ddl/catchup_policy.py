@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.ddl_decisions import DdlDecisions
-from replica_cli.applier.ddl_schemas import empties_schema
-from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.ddl.decision import Decision, Verdict
+from replica_cli.applier.ddl.decisions import DdlDecisions
+from replica_cli.applier.ddl.schema_statements import empties_schema
 from replica_cli.core.errors import PreparedTransactionOverlap, TableChangedInWindow
 from replica_cli.core.events import XaPhase
 

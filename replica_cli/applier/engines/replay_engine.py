@@ -16,8 +16,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.plan import (
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.row_plan import (
     RowPlan,
     columns_for,
     enum_indexes,
@@ -26,9 +26,9 @@ from replica_cli.applier.plan import (
     refuse_history,
     written_columns,
 )
-from replica_cli.applier.sql_engine import decoded
-from replica_cli.applier.steps import DELETE_ROWS, ApplyStep, RowCount, portions, value_lists
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.sql_engine import decoded
+from replica_cli.applier.engines.steps import DELETE_ROWS, ApplyStep, RowCount, portions, value_lists
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_rows, compile_updates
@@ -37,7 +37,7 @@ from replica_cli.sqlbuilder.rows import delete_by_key, insert_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.core.events import RowEvent, TableMap
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import Column, TableDefinition, TableName

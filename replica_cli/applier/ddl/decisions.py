@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.ddl_schemas import empties_schema, selected_tables
-from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.ddl.decision import Decision, Verdict
+from replica_cli.applier.ddl.schema_statements import empties_schema, selected_tables
 from replica_cli.applier.window import Mode
 from replica_cli.core.commands import passing_advice, table_options
 from replica_cli.core.errors import ApplyRefused, TableChangedInWindow
@@ -16,9 +16,9 @@ from replica_cli.sqlbuilder.showing import masked, shown
 from replica_cli.sqlbuilder.statement import ParsedStatement, StatementKind, holds_several, parse_statement
 
 if TYPE_CHECKING:
-    from replica_cli.applier.effects import StatementEffects
-    from replica_cli.applier.secondary_names import SecondaryNames
-    from replica_cli.applier.statement_session import StatementSession
+    from replica_cli.applier.ddl.secondary_names import SecondaryNames
+    from replica_cli.applier.ddl.statement_effects import StatementEffects
+    from replica_cli.applier.ddl.statement_session import StatementSession
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.core.events import Statement, Transaction

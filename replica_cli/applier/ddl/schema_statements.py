@@ -12,7 +12,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.ddl.decision import Decision, Verdict
 from replica_cli.checkpoint.intents import transaction_position
 from replica_cli.core.errors import ApplyRefused, LockWait
 from replica_cli.core.names import TableName
@@ -23,10 +23,10 @@ from replica_cli.sqlbuilder.statement import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from replica_cli.applier.refusals import Refusals
-    from replica_cli.applier.running import StatementRunner
-    from replica_cli.applier.secondary_names import SecondaryNames
-    from replica_cli.applier.statement_session import StatementSession
+    from replica_cli.applier.ddl.refusals import Refusals
+    from replica_cli.applier.ddl.secondary_names import SecondaryNames
+    from replica_cli.applier.ddl.statement_runner import StatementRunner
+    from replica_cli.applier.ddl.statement_session import StatementSession
     from replica_cli.core.events import Transaction
     from replica_cli.core.selection import Selection
     from replica_cli.mysql.session import Session

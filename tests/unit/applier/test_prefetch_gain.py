@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replica_cli.applier.worth import PrefetchGain
+from replica_cli.applier.prefetch.gain import PrefetchGain
 
 
 def decisions(with_it: float, without: float, *, reads: int = 1000, looks: int = 60) -> list[bool]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.time_zones import TimeZones
+from replica_cli.applier.ddl.time_zones import TimeZones
 from replica_cli.core.charsets import (
     MYSQL_UTF8MB4_COLLATIONS,
     UCA1400_CHARSETS,
@@ -52,7 +52,7 @@ from replica_cli.sqlbuilder.tokens import Dialect
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from replica_cli.applier.time_zones import Ask
+    from replica_cli.applier.ddl.time_zones import Ask
     from replica_cli.core.events import SessionContext, Statement
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts

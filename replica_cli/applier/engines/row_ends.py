@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.definitions import definition_of
-from replica_cli.applier.plan import columns_for, is_present
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.definitions import definition_of
+from replica_cli.applier.engines.row_plan import columns_for, is_present
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowEvent
 from replica_cli.decoder.compile import EachBody, compile_each
@@ -20,7 +20,7 @@ from replica_cli.decoder.compile import EachBody, compile_each
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.core.events import RowHead
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import Column, TableName

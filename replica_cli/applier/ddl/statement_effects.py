@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.decision import Decision, Verdict
+from replica_cli.applier.ddl.decision import Decision, Verdict
 from replica_cli.core.errors import TableChangedInWindow
 from replica_cli.mysql.catalog import read_table
 from replica_cli.sqlbuilder.clauses import dropped_constraints
@@ -34,7 +34,7 @@ from replica_cli.sqlbuilder.statement import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from replica_cli.applier.unproven import UnconfirmedRenames
+    from replica_cli.applier.ddl.unconfirmed_renames import UnconfirmedRenames
     from replica_cli.core.events import Statement
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
