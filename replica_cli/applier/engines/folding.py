@@ -145,6 +145,23 @@ def folding_body(kind: RowKind, *, has_more: bool) -> EachBody:
     """Return the code that folds each row of an event, for `compile_each`.
 
     `has_more`: the table has other unique keys than the primary key. Their columns are the `more` of `compile_each`.
+
+    `rows` has the pending rows by key: the image before the batch, the image after it, and whether the row must be
+    deleted and inserted. `flush` writes them out and returns an empty dictionary. The function for an INSERT without
+    `has_more`, with the parts of the decoder left out:
+
+        def rows(data, p, end, rows, flush):
+            count = 0
+            get = rows.get
+            while p < end:
+                ...  # moves p to the next row, and sets key_b and row_b
+                row = get(key_b)
+                if row is None: rows[key_b] = [None, row_b, False]
+                elif row[1] is not None: raise Contradiction
+                else:
+                    row[1] = row_b
+                count += 1
+            return count
     """
     if kind is RowKind.INSERT:
         each = _insert("b", has_more=has_more)

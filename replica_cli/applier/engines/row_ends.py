@@ -69,7 +69,7 @@ class RowEnds:
         function(event.raw, head.rows_start, len(event.raw), images.append, partial(self._fix, head.table.name))
         raw = bytearray(event.raw[: head.rows_start] + b"".join(images))
         raw[_LENGTH] = len(raw).to_bytes(4, "little")
-        return RowEvent(head, bytes(raw), event.row_count)
+        return RowEvent(head, bytes(raw), event.folded_rows)
 
     def _compile(self, event: RowEvent) -> EachFunction | None:
         head = event.head

@@ -150,8 +150,8 @@ class SqlEngine:
         elif event.kind is RowKind.DELETE and plan.has_key:
             for part in portions(rows, self._statement_bytes, DELETE_ROWS):
                 yield step(len(part), delete_by_key(target, plan.found_by, part))
-        elif event.kind is RowKind.UPDATE and plan.can_join and event.row_count:
-            # Only compaction sets the row count of an event: each key occurs once in it, and no key changes.
+        elif event.kind is RowKind.UPDATE and plan.can_join and event.folded_rows:
+            # In an event that compaction made, each key occurs once, and no key changes.
             for part in portions(rows, self._statement_bytes):
                 joined = update_joined(target, plan.written, plan.found_by, part)
                 yield step(len(part), joined, is_lenient=holds_enum_zero(plan, part))
@@ -163,7 +163,7 @@ class SqlEngine:
 
 def _goes_with(event: RowEvent, last: RowEvent) -> bool:
     """Return True if an event can share statements with the event before it, which has the same plan."""
-    return event.head.flags == last.head.flags and bool(event.row_count) == bool(last.row_count)
+    return event.head.flags == last.head.flags and bool(event.folded_rows) == bool(last.folded_rows)
 
 
 def _template(kind: RowKind, target: TableName, plan: RowPlan) -> bytes:

@@ -53,5 +53,5 @@ def test_a_batch_of_one_table_takes_no_more_steps_where_many_are_known() -> None
 
 def test_all_events_are_folded_and_counted() -> None:
     compacted = compaction().compact(events(600, 6))
-    assert [e.row_count for e in compacted.events] == [100] * 6
-    assert [part.rows for part in compacted.corrections] == []
+    assert [e.folded_rows for e in compacted.events] == [100] * 6
+    assert [count.rows for count in compacted.corrections] == []
