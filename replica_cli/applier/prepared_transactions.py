@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 512 * 1024
 
 
-class Keeping(Protocol):
+class ChangesCodec(Protocol):
     """Converts changes to bytes and back (`reader.prepared_changes.PreparedChangesCodec`)."""
 
     def pack(self, changes: Sequence[RowEvent | Statement]) -> bytes:
@@ -49,10 +49,10 @@ class PreparedTransactions:
     `max_packet` is the secondary's max_allowed_packet, in bytes.
     """
 
-    def __init__(self, writer: Writer, store: PreparedStore, keeping: Keeping, *, max_packet: int) -> None:
+    def __init__(self, writer: Writer, store: PreparedStore, codec: ChangesCodec, *, max_packet: int) -> None:
         self._writer = writer
         self._store = store
-        self._keeping = keeping
+        self._codec = codec
         # A chunk becomes a literal of twice its length.
         self._chunk_bytes = min(_CHUNK_BYTES, max_packet // 4)
         self._number = 0
@@ -64,7 +64,7 @@ class PreparedTransactions:
             self._writer.add(self._store.forget_statement(step.xid))
             self._writer.add(self._store.add_statement(step.xid, 0, b""))
             self._number = 1
-        data = self._keeping.pack(changes)
+        data = self._codec.pack(changes)
         for start in range(0, len(data), self._chunk_bytes):
             chunk = data[start : start + self._chunk_bytes]
             self._writer.add(self._store.add_statement(step.xid, self._number, chunk))
@@ -83,7 +83,7 @@ class PreparedTransactions:
             CorruptEvent: if the kept bytes are not whole changes.
 
         """
-        self._keeping.begin()
+        self._codec.begin()
         number = 0
         while True:
             # The query runs on the writer's session: all answers to what was sent before must be read first.
@@ -92,7 +92,7 @@ class PreparedTransactions:
             if chunk is None:
                 break
             number += 1
-            if changes := self._keeping.unpack(chunk):
+            if changes := self._codec.unpack(chunk):
                 yield changes
         if not number:
             raise ApplyRefused(
@@ -101,7 +101,7 @@ class PreparedTransactions:
                 hint="once `XA RECOVER` on the primary is empty, `replica transfer --restart` copies all tables again; "
                 f"`replica position reset --to {transaction.end}` skips it, and its changes are lost",
             )
-        self._keeping.end()
+        self._codec.end()
 
     def forget(self, step: XaStep) -> None:
         """Delete what was kept for a transaction: it is committed or rolled back."""

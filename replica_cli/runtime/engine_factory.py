@@ -13,7 +13,7 @@ from replica_cli.applier.engines.row_counts import RowCounts
 from replica_cli.applier.engines.row_ends import RowEnds
 from replica_cli.applier.engines.row_image_engine import RowImageEngine
 from replica_cli.applier.engines.row_plan import can_join
-from replica_cli.applier.engines.row_versions import History, SqlPreferringEngine
+from replica_cli.applier.engines.row_versions import RowVersions, SqlPreferringEngine
 from replica_cli.applier.engines.sql_engine import SqlEngine
 from replica_cli.applier.engines.step_builder import Engines
 from replica_cli.core.errors import SecondaryError
@@ -85,7 +85,7 @@ def make_engines(
     diagnostic: RowEngine = single
     if _can_take_images(settings, sessions, primary_facts):
         counts = RowCounts(definitions, selection)
-        history = _history(definitions, selection, sessions, primary_facts)
+        versions = _row_versions(definitions, selection, sessions, primary_facts)
 
         def image_engine(compactor: Compaction | None) -> RowImageEngine:
             return RowImageEngine(
@@ -97,26 +97,28 @@ def make_engines(
             sql,
             definitions,
             selection,
-            history,
+            versions,
             read_primary=read_primary,
             doubt=doubt,
             is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
             instance=sessions.writer.server.name,
         )
-        diagnostic = SqlPreferringEngine(single, image_engine(None), history, check=auto.check)
+        diagnostic = SqlPreferringEngine(single, image_engine(None), versions, check=auto.check)
         if prefers_sql:
-            strict = SqlPreferringEngine(sql, image_engine(None), history, check=auto.check)
+            strict = SqlPreferringEngine(sql, image_engine(None), versions, check=auto.check)
     if settings.apply.compacts:
         is_mariadb = sessions.facts.is_mariadb
         strict = KeylessEngine(strict, definitions, selection, statement_bytes=limit, is_mariadb=is_mariadb)
     return Engines(strict, replay, diagnostic, references)
 
 
-def _history(
+def _row_versions(
     definitions: Definitions, selection: Selection, sessions: SecondarySessions, primary_facts: ServerFacts
-) -> History:
+) -> RowVersions:
     old, new = (last_year(facts.version) for facts in (primary_facts, sessions.facts))
-    return History(definitions, selection, RowEnds(definitions, selection, old=old, new=new) if old != new else None)
+    return RowVersions(
+        definitions, selection, RowEnds(definitions, selection, old=old, new=new) if old != new else None
+    )
 
 
 def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_facts: ServerFacts) -> bool:

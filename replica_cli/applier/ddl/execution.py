@@ -139,7 +139,7 @@ class DdlExecution:
                 logger, logging.INFO, Tag.INFO, "finished before the restart: %s", shown(parsed),
                 instance=self._session.server.name, position=transaction.start,
             )  # fmt: skip
-            with self._refusals.raised(parsed, transaction):
+            with self._refusals.translating(parsed, transaction):
                 self._finish_drop(parsed, targets)
                 self._keep_transactional(targets)
             self._uncompared.add(self._altered.to_store(parsed))
@@ -149,13 +149,13 @@ class DdlExecution:
             reason = f"{parsed.kind}: it is not known whether it ran before the restart"
             raise StatementInDoubt(doubtful, reason)
         self._refusals.check_attempts(parsed, transaction)
-        with self._refusals.raised(parsed, transaction, is_new=is_new):
+        with self._refusals.translating(parsed, transaction, is_new=is_new):
             self._schemas.make_missing(parsed, transaction)
             if is_replacing:
                 drop_tables(self._session, targets)
         self._uncompared.add(self._altered.to_store(parsed))
         former = self._definitions(parsed) if self._altered.has_definition(parsed) else {}
-        with self._refusals.raised(parsed, transaction, is_new=is_new):
+        with self._refusals.translating(parsed, transaction, is_new=is_new):
             self._run(statement, parsed, targets)
             self._keep_transactional(targets)
         self._altered.note(parsed, former)

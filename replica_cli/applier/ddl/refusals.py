@@ -58,7 +58,7 @@ class Refusals:
         self._runner = runner
 
     @contextlib.contextmanager
-    def raised(self, parsed: ParsedStatement, transaction: Transaction, *, is_new: bool = False) -> Iterator[None]:
+    def translating(self, parsed: ParsedStatement, transaction: Transaction, *, is_new: bool = False) -> Iterator[None]:
         """Turn a refusal by the secondary into the failure of the statement's table, so that the stream can go on.
 
         Args:

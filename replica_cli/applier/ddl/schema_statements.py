@@ -125,7 +125,7 @@ class SchemaStatements:
         try:
             with (
                 self._runner.waiting_for(transaction_position(transaction)),
-                self._refusals.raised(parsed, transaction),
+                self._refusals.translating(parsed, transaction),
             ):
                 self._empty(parsed, transaction, gone, create)
         except ApplyRefused as error:
@@ -167,7 +167,7 @@ class SchemaStatements:
             try:
                 with (
                     self._runner.waiting_for(transaction_position(transaction)),
-                    self._refusals.raised(parsed, transaction),
+                    self._refusals.translating(parsed, transaction),
                 ):
                     is_new = not self._names.has_schema(target)
                     self._session.execute_one(

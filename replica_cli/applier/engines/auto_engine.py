@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.applier.engines.row_image_engine import RowImageEngine
-    from replica_cli.applier.engines.row_versions import History
+    from replica_cli.applier.engines.row_versions import RowVersions
     from replica_cli.applier.engines.sql_engine import SqlEngine
     from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.events import RowEvent, TableMap
@@ -42,7 +42,7 @@ class AutoEngine:
         sql: SqlEngine,
         definitions: Definitions,
         selection: Selection,
-        history: History,
+        versions: RowVersions,
         *,
         read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
         doubt: Callable[[TableName], None],
@@ -53,7 +53,7 @@ class AutoEngine:
         self._sql = sql
         self._definitions = definitions
         self._selection = selection
-        self._history = history
+        self._versions = versions
         self._read_primary = read_primary
         self._doubt = doubt
         self._is_same_release = is_same_release
@@ -70,16 +70,16 @@ class AutoEngine:
         self._takes_images.forget(tables)
         self._images.forget(tables)
         self._sql.forget(tables)
-        self._history.forget(tables)
+        self._versions.forget(tables)
 
     def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps of consecutive row events, in the order of the log across both engines."""
         self._takes_images.trim()
         takes_images, fits = self._takes_images.entries, self._images.fits
-        versions = [e for e in {e.table: e for e in events}.values() if self._history.holds(e)]
+        versions = [e for e in {e.table: e for e in events}.values() if self._versions.holds(e)]
         if versions:
             self.check(versions)
-            events = [self._history.for_secondary(e) if self._history.holds(e) else e for e in events]
+            events = [self._versions.for_secondary(e) if self._versions.holds(e) else e for e in events]
         first, engine = 0, None
         primary_tables: Mapping[TableName, TableDefinition] | None = None
         for number, event in enumerate(events):
@@ -92,7 +92,7 @@ class AutoEngine:
                 )
             # The SQL engine also takes rows that are too large for one image statement, because it writes them shorter.
             # It cannot apply a partial JSON document or row versions, so these go as images even if they are large.
-            goes_whole = event.head.is_partial_json or fits(event) or self._history.holds(event)
+            goes_whole = event.head.is_partial_json or fits(event) or self._versions.holds(event)
             wanted = self._images if takes_image and goes_whole else self._sql
             if engine is not wanted and engine is not None:
                 yield from engine.steps(events[first:number])
@@ -118,7 +118,7 @@ class AutoEngine:
         target = self._selection.target(name)
         reason = "not replicated" if target is None else self._difference(event)
         differs_from_primary = None if reason else self._difference_from_primary(event, primary_tables.get(name))
-        if differs_from_primary and self._history.holds(event):
+        if differs_from_primary and self._versions.holds(event):
             # No other engine can write row versions. The secondary's table was made by statements of the stream, so it
             # is compared when the stream has reached the position at which the primary's definition was read.
             self._doubt(name)
@@ -131,7 +131,7 @@ class AutoEngine:
                 logger, logging.INFO, Tag.INFO, "%s", choice,
                 instance=self._instance, schema=name.schema, table=name.table,
             )  # fmt: skip
-        if reason is not None and self._history.holds(event):
+        if reason is not None and self._versions.holds(event):
             columns = columns_for(event.table, definition_of(event, self._definitions, self._selection))
             refuse_history(event.table, columns, reason)
         return reason is None
@@ -148,7 +148,7 @@ class AutoEngine:
         if not self._is_same_release and any(c.is_generated for c in secondary_table.logged_without_period):
             # MariaDB 11 leaves generated columns out of its images; 10.11 keeps their former values.
             return "it has generated columns, and the primary is of another release"
-        return why_history_differs(secondary_table) if self._history.holds(event) else None
+        return why_history_differs(secondary_table) if self._versions.holds(event) else None
 
     def _difference_from_primary(self, event: RowEvent, primary_table: TableDefinition | None) -> str | None:
         """Return how the secondary's table differs from the primary's present table, None if it does not."""

@@ -35,7 +35,7 @@ _LENGTH = slice(9, 13)
 
 
 class RowEnds:
-    """Rewrites the row events of system-versioned tables. `History` uses it.
+    """Rewrites the row events of system-versioned tables. `RowVersions` uses it.
 
     `old` is the year in which current rows end on the primary, `new` that on the secondary: 2038 or 2106.
     """

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
 
 
-class History:
+class RowVersions:
     """Recognises events that hold row versions, and rewrites them with `ends` if the servers' releases need that."""
 
     def __init__(self, definitions: Definitions, selection: Selection, ends: RowEnds | None) -> None:
@@ -71,11 +71,16 @@ class SqlPreferringEngine:
     """
 
     def __init__(
-        self, sql: SqlEngine, images: RowImageEngine, history: History, *, check: Callable[[Sequence[RowEvent]], None]
+        self,
+        sql: SqlEngine,
+        images: RowImageEngine,
+        versions: RowVersions,
+        *,
+        check: Callable[[Sequence[RowEvent]], None],
     ) -> None:
         self._sql = sql
         self._images = images
-        self._history = history
+        self._versions = versions
         self._check = check
 
     def preparation(self) -> Sequence[Sequence[bytes]]:
@@ -86,15 +91,15 @@ class SqlPreferringEngine:
         """Forget some tables, or all if none is given, because their definitions changed."""
         self._sql.forget(tables)
         self._images.forget(tables)
-        self._history.forget(tables)
+        self._versions.forget(tables)
 
     def steps(self, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         """Yield the steps of consecutive row events, in the order of the log."""
-        for holds_versions, portion in groupby(events, self._history.holds):
+        for holds_versions, portion in groupby(events, self._versions.holds):
             if holds_versions:
                 versions = list(portion)
                 self._check(versions)
                 for event in versions:
-                    yield from self._images.steps([self._history.for_secondary(event)])
+                    yield from self._images.steps([self._versions.for_secondary(event)])
             else:
                 yield from self._sql.steps(list(portion))
