@@ -22,7 +22,7 @@ from replica_cli.applier.engines.row_plan import RowPlan, columns_for, enum_inde
 from replica_cli.applier.engines.sql_engine import decoded
 from replica_cli.applier.engines.steps import ApplyStep, RowCount, cuts, value_lists
 from replica_cli.applier.engines.table_cache import TableCache
-from replica_cli.applier.writer import missing
+from replica_cli.applier.failures import missing_rows
 from replica_cli.core.errors import ApplyRefused, Drift
 from replica_cli.core.events import RowKind
 from replica_cli.decoder.compile import Form, Output, compile_pairs
@@ -188,7 +188,7 @@ class KeylessEngine:
             total = sum(alike.needed for alike in needed.values())
             present = sum(min(counts.get(digest, 0), alike.needed) for digest, alike in needed.items())
             if present < total:
-                raise missing(_step(kind, name, shape.target, b"", total), present)
+                raise missing_rows(_step(kind, name, shape.target, b"", total), present)
             yield from self._deletes(name, shape, needed, counts)
 
         statement = count_digests(shape.target, shape.digest, needed)
