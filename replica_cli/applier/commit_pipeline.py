@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.applier.failure_isolator import FailureIsolator
     from replica_cli.applier.writer import Writer
-    from replica_cli.checkpoint.positions import PositionStore
+    from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.mysql.session import Session
@@ -74,7 +74,7 @@ class CommitPipeline:
         self,
         session: Session,
         writer: Writer,
-        positions: PositionStore,
+        positions: CommitPosition,
         tracker: CommitTracker,
         *,
         token: int,
@@ -90,7 +90,7 @@ class CommitPipeline:
         Args:
             session: the session of the writer.
             writer: carries out steps on the session.
-            positions: the store of the position row.
+            positions: what a commit advances: the position row, or the records of tables in a catch-up.
             tracker: follows the commits, from the saved position on.
             token: the fencing token of this process.
             batch_size: learns from each commit.

@@ -5,15 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import TableState
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.applier.deferrable_queries import DeferrableQueries
     from replica_cli.applier.engines.steps import RowEngine
     from replica_cli.applier.window import Windows
-    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
 
@@ -22,7 +20,7 @@ class EndedWindows:
     """Knows which windows end at a position, and deletes their records when that position is committed."""
 
     def __init__(
-        self, windows: Windows, tables: TableStore, replay_engine: RowEngine, queries: DeferrableQueries
+        self, windows: Windows, tables: TableLifecycle, replay_engine: RowEngine, queries: DeferrableQueries
     ) -> None:
         self._windows = windows
         self._tables = tables
@@ -54,5 +52,5 @@ class EndedWindows:
         self._replay_engine.forget(names)
 
     def _forget_records(self, names: Sequence[TableName]) -> bool:
-        self._tables.forget(names, TableState.COPIED)
+        self._tables.end_windows(names)
         return True

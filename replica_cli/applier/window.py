@@ -13,7 +13,7 @@ from replica_cli.core.status import NOT_STREAMED, TableState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
@@ -40,9 +40,14 @@ class Windows:
         self._is_catch_up = is_catch_up
         # No window is added later. The window that ends next comes first, so that a batch checks no later window.
         copied = [] if is_catch_up else [r for r in records.values() if r.state is TableState.COPIED]
-        ends = [(r.end, r) for r in copied if r.end is not None and r.end.file]
+        ends = [(r.window_end, r) for r in copied if r.window_end is not None and r.window_end.file]
         self._by_end = deque(sorted(ends, key=lambda pair: pair[0].order))
-        self._without_file = [r for r in copied if r.end is None or not r.end.file]
+        self._without_file = [r for r in copied if r.window_end is None or not r.window_end.file]
+
+    @property
+    def is_catch_up(self) -> bool:
+        """Return True if only tables of a catch-up are applied: then the stream alone runs statements."""
+        return self._is_catch_up
 
     @property
     def records(self) -> dict[TableName, TableRecord]:
@@ -61,18 +66,19 @@ class Windows:
             return Mode.QUARANTINED
         if record.state in NOT_STREAMED and not self._is_catch_up:
             return Mode.SKIPPED
-        if record.start is not None and record.start.is_after_transaction(transaction.start, transaction.gtid):
+        covered_to, window_end = record.covered_to, record.window_end
+        if covered_to is not None and covered_to.is_after_transaction(transaction.start, transaction.gtid):
             return Mode.SKIPPED
-        if record.end is not None and record.end.is_after_transaction(transaction.start, transaction.gtid):
+        if window_end is not None and window_end.is_after_transaction(transaction.start, transaction.gtid):
             return Mode.IDEMPOTENT
         return Mode.STRICT
 
     def is_quarantined_at(self, name: TableName, transaction: Transaction) -> bool:
         """Return True if a table is quarantined because this very transaction could not be applied to it."""
         record = self._records.get(name)
-        if record is None or record.state is not TableState.QUARANTINED or record.end is None:
+        if record is None or record.failed_transaction is None:
             return False
-        return record.end.is_same_transaction(transaction_position(transaction))
+        return record.failed_transaction.is_same_transaction(transaction_position(transaction))
 
     def has_of_secondary(self, names: Iterable[TableName]) -> bool:
         """Return True if one of the tables is quarantined as the secondary's own, which no statement may replace."""
@@ -87,7 +93,7 @@ class Windows:
         else:
             expired = [r for end, r in self._by_end if position.at_least(end)]
         self._without_file = [r for r in self._without_file if self._is_current(r)]
-        expired += [r for r in self._without_file if r.end is None or position.at_least(r.end)]
+        expired += [r for r in self._without_file if r.window_end is None or position.at_least(r.window_end)]
         return [r for r in expired if self._is_current(r)]
 
     def _is_current(self, record: TableRecord) -> bool:

@@ -14,5 +14,5 @@ def accept_filters(stores: Stores, selection: Selection) -> list[TableName]:
     """Store the filters with the position; delete the records of tables that they leave out, and return their names."""
     stores.positions.accept_filters(selection)
     left_out = [name for name in stores.tables.load() if selection.target(name) is None]
-    stores.tables.forget(left_out)
+    stores.tables.leave_out(left_out)
     return left_out

@@ -36,7 +36,7 @@ class TableState(StrEnum):
 
     PENDING = "pending"
     COPYING = "copying"
-    JOINING = "joining"  # copied by a re-sync, and in catch-up
+    CATCHING_UP = "joining"  # copied by a re-sync, and in catch-up
     COPIED = "copied"
     QUARANTINED = "quarantined"
 
@@ -44,7 +44,7 @@ class TableState(StrEnum):
 # States of tables whose copy is not finished.
 UNFINISHED = frozenset({TableState.PENDING, TableState.COPYING})
 # States of tables whose changes the stream does not apply yet.
-NOT_STREAMED = UNFINISHED | {TableState.JOINING}
+NOT_STREAMED = UNFINISHED | {TableState.CATCHING_UP}
 
 
 class CopyStep(StrEnum):

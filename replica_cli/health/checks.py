@@ -176,7 +176,8 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     count = state.saved.skipped_count if state.saved else 0
     skipped = f", {counted(count, 'row')} skipped in all tables since the first copy" if count else ""
     first = state.quarantined[0]
-    why = f"stopped at {first.start or 'an unknown position'}: {short_reason(first.reason, first.name, first.start)}"
+    position = first.stopped_at
+    why = f"stopped at {position or 'an unknown position'}: {short_reason(first.reason, first.name, position)}"
     message = f"{_name_list(names)}{skipped}; {why if len(names) == 1 else f'{first.name} {why}'}"
     refused = {t.name for t in state.quarantined if is_copy_refused(t.reason)}
     hint = quarantine_advice([t.name for t in state.quarantined], refused=refused, gone=gone)
@@ -195,7 +196,7 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
         message += f"; {copy_text(state.copy)}"
     is_running = state.is_alive and state.beat is not None and state.beat.phase in _COPYING
     # Only the stream can continue a re-sync.
-    command = "stream" if all(t.state is TableState.JOINING for t in state.unfinished) else "transfer --resume"
+    command = "stream" if all(t.state is TableState.CATCHING_UP for t in state.unfinished) else "transfer --resume"
     hint = "" if is_running else f"`replica {command}`"
     level = WARNING if is_running else CRITICAL
     return HealthCheck("unfinished-transfer", level, message, hint, len(names), "tables", instance)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.beats import Beat
     from replica_cli.checkpoint.progress import TableCount
-    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.table import TableName
 
 
@@ -72,4 +72,5 @@ def _table(
         )
     else:
         is_copied = count is not None and count.has_all_rows
-    return replace(progress, state=TableState.COPIED) if is_copied or progress.state is TableState.JOINING else progress
+    is_copied = is_copied or progress.state is TableState.CATCHING_UP
+    return replace(progress, state=TableState.COPIED) if is_copied else progress

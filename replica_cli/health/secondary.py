@@ -11,12 +11,13 @@ from replica_cli.checkpoint.layout import instances_of
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.status import ENDED, NOT_STREAMED, Phase, TableState
 from replica_cli.health.copying import copy_status, read_progress
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
 if TYPE_CHECKING:
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.status import CopyStatus, TableProgress
     from replica_cli.mysql.session import Session
 
@@ -109,7 +110,7 @@ def read_state(
             raise
         return InstanceState()
     beat = BeatStore(session, state_schema, instance).load() if "stream_status" in existing else None
-    records = TableStore(session, state_schema, instance).load() if "table_status" in existing else {}
+    records = TableLifecycle(session, state_schema, instance).load() if "table_status" in existing else {}
     others = () if saved is not None else tuple(instances_of(session, state_schema, existing))
     state = InstanceState(beat=beat, tables=tuple(records.values()), others=others)
     if state.unfinished:

@@ -15,11 +15,12 @@ from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.applier.ddl.catchup_policy import CatchupDdlPolicy, without_xa
 from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.applier.window import Windows
-from replica_cli.checkpoint.joining import JoinPositions, NoIntents
+from replica_cli.checkpoint.catchup_position import CatchupPosition
+from replica_cli.checkpoint.intents import IntentStore
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.stores import Stores
-from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.core.errors import Fenced, TableChangedInWindow
 from replica_cli.logs import Tag, log
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.applier import Applier
     from replica_cli.checkpoint.positions import SavedPosition
-    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
@@ -97,7 +98,7 @@ class TableCatchup:
             ServerError: a server does not answer.
 
         """
-        start = self._group[0].start
+        start = self._group[0].covered_to
         names = sorted(map(str, self._names))
         if start is None:
             raise TableChangedInWindow(tuple(self._names), "the start position of the copy is not known")
@@ -113,7 +114,8 @@ class TableCatchup:
         saved, sessions = self._open(start)
         with sessions:
             reader = self._reader(start)
-            applier = self._applier(sessions, saved, reader, primary)
+            positions = CatchupPosition(sessions.stores.tables, self._server.name, self._names, start)
+            applier = self._applier(sessions, saved, reader, primary, positions)
             with ExitStack() as stack:
                 stack.callback(reader.stop)
                 reader.start()
@@ -168,11 +170,14 @@ class TableCatchup:
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
             saved = self._saved(PositionStore(catalog, *key))
-        positions = JoinPositions(catalog, *key, self._names, start)
-        stores = Stores(positions, TableStore(catalog, *key), NoIntents(catalog, *key), UncomparedStore(catalog, *key))
-        return replace(saved, position=start), SecondarySessions(
-            writer, catalog, facts, stores, WriterLock(writer, *key)
+        stores = Stores(
+            PositionStore(catalog, *key),
+            TableLifecycle(catalog, *key),
+            IntentStore(catalog, *key),
+            UncomparedStore(catalog, *key),
         )
+        lock = WriterLock(writer, *key)
+        return replace(saved, position=start), SecondarySessions(writer, catalog, facts, stores, lock)
 
     def _saved(self, store: PositionStore) -> SavedPosition:
         saved = store.load()
@@ -195,7 +200,12 @@ class TableCatchup:
         return name in self._names
 
     def _applier(
-        self, sessions: SecondarySessions, saved: SavedPosition, reader: Reader, primary: PrimarySession
+        self,
+        sessions: SecondarySessions,
+        saved: SavedPosition,
+        reader: Reader,
+        primary: PrimarySession,
+        positions: CatchupPosition,
     ) -> Applier:
         return make_applier(
             self._settings,
@@ -213,4 +223,5 @@ class TableCatchup:
             decisions_class=CatchupDdlPolicy,
             # One engine that names the row that fails, without measuring if another engine is faster.
             prefers_sql=True,
+            positions=positions,
         )

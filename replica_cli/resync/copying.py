@@ -12,11 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import EngineChoice
-from replica_cli.core.status import UNFINISHED, TableState
+from replica_cli.core.status import UNFINISHED
 from replica_cli.core.wording import counted, duration, short_reason
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.catalog import read_catalog, read_table, selected_schemas
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.lock import LockGuard
     from replica_cli.checkpoint.positions import SavedPosition
-    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
     from replica_cli.core.table import TableName
@@ -176,7 +175,7 @@ def copy_what_is_missing(
     server: Server,
     mode: TransferMode,
     *,
-    store: TableStore,
+    store: TableLifecycle,
     stop: StopToken,
     report: Callable[[TransferProgress], None],
     guard: LockGuard,
@@ -204,7 +203,7 @@ def copy_to_the_end(
     *,
     tables: tuple[TableName, ...] = (),
     plan: CopyPlan | None = None,
-    store: TableStore,
+    store: TableLifecycle,
     stop: StopToken,
     report: Callable[[TransferProgress], None],
     guard: LockGuard,
@@ -232,7 +231,7 @@ def copy_to_the_end(
     """
     while True:
         if mode is TransferMode.RESUME:
-            forget_dropped(settings, server, store, resync_tables, stop=stop, guard=guard)
+            give_up_dropped_tables(settings, server, store, resync_tables, stop=stop, guard=guard)
         with _noting_refusals(store):
             if plan is None or not _is_still_valid(plan, store):
                 plan = make_plan(settings, server, mode, tables)
@@ -246,14 +245,14 @@ def copy_to_the_end(
         mode, tables, plan = TransferMode.RESUME, (), None
 
 
-def _is_still_valid(plan: CopyPlan, store: TableStore) -> bool:
+def _is_still_valid(plan: CopyPlan, store: TableLifecycle) -> bool:
     from replica_cli.transfer.plan import still_holds  # noqa: PLC0415 - as above
 
     return still_holds(plan, store.session)
 
 
 def try_out(
-    settings: Settings, server: Server, tables: tuple[TableName, ...], store: TableStore, stop: StopToken
+    settings: Settings, server: Server, tables: tuple[TableName, ...], store: TableLifecycle, stop: StopToken
 ) -> None:
     """Check if the secondary can make tables as the primary has them; needs no lock.
 
@@ -272,7 +271,7 @@ def try_out(
 
 
 @contextmanager
-def _noting_refusals(store: TableStore) -> Iterator[None]:
+def _noting_refusals(store: TableLifecycle) -> Iterator[None]:
     """Add a refusal of the secondary to the records of the refused tables, and raise it."""
     try:
         yield
@@ -282,7 +281,7 @@ def _noting_refusals(store: TableStore) -> Iterator[None]:
         raise
 
 
-def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[TableName], reason: str) -> None:
+def ask_for_copies(settings: Settings, store: TableLifecycle, tables: Collection[TableName], reason: str) -> None:
     """Record that tables, and their families, must be copied again. All are recorded together.
 
     The process that holds the lock copies them next, also after a restart. A part of a family is never recorded alone.
@@ -292,16 +291,13 @@ def ask_for_copies(settings: Settings, store: TableStore, tables: Collection[Tab
     with connect(settings.primary, settings.network) as primary:
         definitions = read_catalog(primary, selected_schemas(primary, settings.selection), tables)
     selected = {n: d for n, d in definitions.items() if settings.selection.target(n)}
-    # The reason why a table lacks rows stays until a copy has brought the rows.
-    before = {n: r.reason for n, r in store.load().items() if r.state is TableState.QUARANTINED}
-    names = sorted(cascade_group(tables, selected))
-    store.save(*(TableRecord(n, TableState.PENDING, reason=before.get(n) or reason) for n in names))
+    store.request_copies(sorted(cascade_group(tables, selected)), reason)
 
 
-def forget_dropped(
+def give_up_dropped_tables(
     settings: Settings,
     server: Server,
-    store: TableStore,
+    store: TableLifecycle,
     resync_tables: frozenset[TableName] = frozenset(),
     *,
     stop: StopToken,
@@ -309,10 +305,8 @@ def forget_dropped(
 ) -> None:
     """Give up the copies of tables that the primary has dropped.
 
-    Otherwise a table that was dropped during its copy would be waited for without end. The record gets the current
-    position as the start and the end of its copy: events before it are skipped, and after it there is no table. While a
-    stream runs, which skips all events of such a table, the table still has to catch up: it may be created again before
-    the stream reads its record.
+    Otherwise a table that was dropped during its copy would be waited for without end. While a stream runs, which skips
+    all events of such a table, the table still has to catch up.
 
     Args:
         settings: the settings of the process.
@@ -343,8 +337,7 @@ def forget_dropped(
             if target is not None:
                 secondary.execute("SET SESSION foreign_key_checks=0")
                 drop_table(secondary, record.name, target, waits)
-            state = TableState.JOINING if resync_tables else TableState.COPIED
-            store.save(replace(record, state=state, start=position, end=position))
+            store.drop_on_primary(record, position, must_catch_up=bool(resync_tables))
             log(
                 logger, logging.INFO, Tag.TRANSFER, "%s is gone from the primary", record.name,
                 instance=server.name, table=str(record.name),

@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.joining import JoinLost
-from replica_cli.checkpoint.quarantine import quarantine
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.catchup_position import JoinLost
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.errors import (
     ApplyRefused,
     Drift,
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.applier import Applier
     from replica_cli.checkpoint.lock import LockGuard
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TransferProgress
@@ -148,7 +148,7 @@ class TableResync:
             if waited > _LEAVE_SECONDS and self._stop.is_set:
                 break
 
-    def try_hand_over(self, stream: Applier, tables: TableStore) -> bool:
+    def try_hand_over(self, stream: Applier, tables: TableLifecycle) -> bool:
         """Take tables over from their catch-up if it is close. Called by the stream between two batches.
 
         Args:
@@ -176,25 +176,10 @@ class TableResync:
         position = stream.position
         if not self._handoff.offer(position, _OFFER_SECONDS, self._stop):
             return False
-        self._take_over(tables, position)
-        return True
-
-    def _take_over(self, tables: TableStore, position: Position) -> None:
-        records = tables.load()
-        caught_up = [r for name in self._catching_up if (r := records.get(name)) and r.state is TableState.JOINING]
-        live: list[TableName] = []
-        for record in caught_up:
-            start = record.start if record.start and not position.at_least(record.start) else position
-            end = record.end if record.end and not start.at_least(record.end) else start
-            if position.at_least(end):
-                live.append(record.name)
-            else:
-                # The stream has still to reach the start of the copy, or the end of its replay window.
-                tables.save(replace(record, state=TableState.COPIED, start=start, end=end))
-        tables.forget(live, TableState.JOINING)
-        for name in (record.name for record in caught_up):
+        for name in tables.hand_over(self._catching_up, position):
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
                 schema=name.schema, table=name.table, position=position)  # fmt: skip
+        return True
 
     def _run(self) -> None:
         while not self._end.is_set and self._error is None:
@@ -246,7 +231,7 @@ class TableResync:
 
     def _copy_and_catch_up(self) -> None:
         with connect(self._server, self._settings.network) as session:
-            store = TableStore(session, self._settings.state_schema, self._server.name)
+            store = TableLifecycle(session, self._settings.state_schema, self._server.name)
             if any(r.state in UNFINISHED for r in self._records(store)):
                 self._copy(store)
             while not self._end.is_set:
@@ -258,10 +243,10 @@ class TableResync:
                 except ApplyRefused as error:
                     self._handle_failure(store, error)
 
-    def _records(self, store: TableStore) -> list[TableRecord]:
+    def _records(self, store: TableLifecycle) -> list[TableRecord]:
         return [r for r in store.load().values() if r.name in self._names and r.state in NOT_STREAMED]
 
-    def _copy(self, store: TableStore) -> None:
+    def _copy(self, store: TableLifecycle) -> None:
         try:
             result = copy_to_the_end(
                 self._settings, self._server, TransferMode.RESUME,
@@ -309,7 +294,7 @@ class TableResync:
         )
         self._catchup.run()
 
-    def _handle_failure(self, store: TableStore, error: ApplyRefused) -> None:
+    def _handle_failure(self, store: TableLifecycle, error: ApplyRefused) -> None:
         """Try a table again from its saved position. Quarantine it if it keeps failing."""
         table = error.table
         if table is None:
@@ -334,7 +319,7 @@ class TableResync:
 
     def _quarantine(
         self,
-        store: TableStore,
+        store: TableLifecycle,
         names: Sequence[TableName],
         failure: str,
         explained_by: Callable[[str, str], str] = lambda _, failure: failure,
@@ -349,21 +334,12 @@ class TableResync:
 
         """
         records = store.load()
-        by_name = {name: records.get(name, TableRecord(name, TableState.PENDING)) for name in names}
-        quarantine(
-            store,
-            [
-                TableRecord(
-                    n,
-                    TableState.QUARANTINED,
-                    start=r.start or self._asked_by.get(n),
-                    end=self._asked_by.get(n),
-                    reason=explained_by(r.reason, failure),
-                )
-                for n, r in by_name.items()
-            ],
-            instance=self._server.name,
-        )
+        causes = []
+        for name in names:
+            record, asked_by = records.get(name), self._asked_by.get(name)
+            reason, covered_to = (record.reason, record.covered_to) if record is not None else ("", None)
+            causes.append(QuarantineCause(name, explained_by(reason, failure), covered_to or asked_by, asked_by))
+        store.quarantine(causes)
 
     def _request_copy(self, names: Sequence[TableName], reason: str) -> None:
         """Request a new copy of tables, then wait before the next attempt."""
@@ -372,7 +348,7 @@ class TableResync:
         try:
             with connect(self._server, self._settings.network) as session:
                 self._guard.check(session)
-                store = TableStore(session, self._settings.state_schema, self._server.name)
+                store = TableLifecycle(session, self._settings.state_schema, self._server.name)
                 ask_for_copies(self._settings, store, names, reason)
         except ReplicaError as error:
             self._error = error
@@ -383,9 +359,9 @@ class TableResync:
 
 def _of_one_start(records: Sequence[TableRecord]) -> list[TableRecord]:
     """Return the tables that wait for their catch-up from the earliest start position. They catch up together."""
-    joining = sorted((r for r in records if r.state is TableState.JOINING), key=_order)
-    return [r for r in joining if r.start == joining[0].start]
+    waiting = sorted((r for r in records if r.state is TableState.CATCHING_UP), key=_order)
+    return [r for r in waiting if r.covered_to == waiting[0].covered_to]
 
 
 def _order(record: TableRecord) -> tuple[int, int]:
-    return record.start.order if record.start else (-1, 0)
+    return record.covered_to.order if record.covered_to else (-1, 0)

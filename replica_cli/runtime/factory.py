@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.positions import SavedPosition
+    from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
@@ -70,6 +71,7 @@ def make_applier(
     decisions_class: type[DdlDecisions] = DdlDecisions,
     prefers_sql: bool = False,
     prefetch: Prefetch | None = None,
+    positions: CommitPosition | None = None,
 ) -> Applier:
     """Return an applier that goes on from the saved position.
 
@@ -89,6 +91,7 @@ def make_applier(
         decisions_class: decides about DDL statements.
         prefers_sql: use row images only for rows that SQL cannot write.
         prefetch: reads rows ahead; the caller stops it.
+        positions: what each commit advances, None for the position row of the stream.
 
     """
     definitions = Definitions(sessions.catalog, settings.selection, from_mariadb=primary_facts.is_mariadb)
@@ -104,11 +107,12 @@ def make_applier(
     )
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
     steps = StepBuilder(engines, windows, definitions, is_diagnostic=is_diagnostic)
-    intent, round_trip_seconds = _load_intent(sessions)
+    intent, round_trip_seconds = _load_intent(sessions, windows)
+    positions = positions or sessions.stores.positions
     pipeline = CommitPipeline(
         sessions.writer,
         writer,
-        sessions.stores.positions,
+        positions,
         CommitTracker(saved, is_mariadb=primary_facts.is_mariadb),
         token=saved.token,
         batch_size=AdaptiveBatchSize(settings.batching, round_trip_seconds),
@@ -122,6 +126,7 @@ def make_applier(
         settings,
         sessions,
         writer,
+        positions=positions,
         token=saved.token,
         windows=windows,
         definitions=definitions,
@@ -144,10 +149,13 @@ def make_applier(
     )
 
 
-def _load_intent(sessions: SecondarySessions) -> tuple[OpenIntent, float]:
-    """Return the intent that an earlier process left, and how many seconds the secondary took to answer."""
+def _load_intent(sessions: SecondarySessions, windows: Windows) -> tuple[OpenIntent, float]:
+    """Return the intent that an earlier process left, and how many seconds the secondary took to answer.
+
+    A catch-up runs no statements, so the intent that may be there is the stream's.
+    """
     started_at = time.monotonic()
-    intent = sessions.stores.intents.load()
+    intent = None if windows.is_catch_up else sessions.stores.intents.load()
     seconds = time.monotonic() - started_at
     return OpenIntent(sessions.stores.intents, None if intent is None else intent.position), seconds
 

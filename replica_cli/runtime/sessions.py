@@ -10,7 +10,7 @@ from replica_cli.checkpoint.lock import LockGuard, WriterLock, work_of
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
-from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.mysql.errnos import ER_SPECIFIC_ACCESS_DENIED, ServerError
 from replica_cli.mysql.facts import read_facts
@@ -108,7 +108,7 @@ class SecondarySessions:
         # catalog session.
         stores = Stores(
             PositionStore(catalog, *key),
-            TableStore(catalog, *key),
+            TableLifecycle(catalog, *key),
             IntentStore(catalog, *key),
             UncomparedStore(catalog, *key),
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.applier.writer import Writer
+    from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
@@ -38,6 +39,7 @@ def make_statement_applier(
     sessions: SecondarySessions,
     writer: Writer,
     *,
+    positions: CommitPosition,
     token: int,
     windows: Windows,
     definitions: Definitions,
@@ -52,8 +54,8 @@ def make_statement_applier(
 ) -> StatementApplier:
     """Return the part that applies statements on the writer's session.
 
-    `token` is the fencing token, `intent` the intent that is in the state schema. The other arguments are as in
-    `factory.make_applier`.
+    `positions` is what a commit advances, `token` the fencing token, and `intent` the intent in the state schema. The
+    other arguments are as in `factory.make_applier`.
     """
     selection = settings.selection
     names = SecondaryNames(sessions.catalog, selection)
@@ -78,7 +80,8 @@ def make_statement_applier(
         names=names,
         definitions=definitions,
         engines=engines,
-        stores=sessions.stores,
+        tables=sessions.stores.tables,
+        positions=positions,
         windows=windows,
         intent=intent,
         token=token,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.errors import ExitCode, ReplicaError
 from replica_cli.core.reports.failure import Failure, Unknown
 from replica_cli.core.reports.position import PositionReport, TableNote
-from replica_cli.core.status import ENDED, NOT_STREAMED, Phase, TableState
+from replica_cli.core.status import ENDED, NOT_STREAMED, Phase
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import read_state
 from replica_cli.mysql.errnos import ServerError
@@ -22,7 +22,7 @@ from replica_cli.runtime.primary_session import PrimarySession
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.checkpoint.tables import TableRecord
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TableProgress
@@ -80,8 +80,8 @@ def _report(instance: str, judgement: Judgement) -> PositionReport:
 
 
 def _note(table: TableRecord, progress: TableProgress | None) -> TableNote:
-    start = table.start if table.state is TableState.QUARANTINED else None
-    return TableNote(table.name, table.state, table.reason, start, progress if table.state in NOT_STREAMED else None)
+    shown = progress if table.state in NOT_STREAMED else None
+    return TableNote(table.name, table.state, table.reason, table.stopped_at, shown)
 
 
 def _end_of_log(primary: PrimaryView) -> Position | Unknown | None:

@@ -13,7 +13,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.stores import Stores
-from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.uncompared import UncomparedStore
 from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
@@ -191,7 +191,7 @@ def _warnings(
     else:
         yield "the secondary must hold exactly the primary's rows as of that position: nothing is copied"
     for table in state.quarantined:
-        where = f" at {table.start}" if table.start else ""
+        where = f" at {table.stopped_at}" if table.stopped_at else ""
         advice = (
             ""
             if kind is ResetKind.FORGET
@@ -236,12 +236,12 @@ def _write(settings: Settings, session: Session, plan: ResetPlan, identity: str)
     positions = PositionStore(session, settings.state_schema, plan.instance)
     if plan.kind is ResetKind.KEEP:
         key = (session, settings.state_schema, plan.instance)
-        stores = Stores(positions, TableStore(*key), IntentStore(*key), UncomparedStore(*key))
+        stores = Stores(positions, TableLifecycle(*key), IntentStore(*key), UncomparedStore(*key))
         for name in accept_filters(stores, settings.selection):
             text = "%s is left out by the filters: its record is deleted"
             log(logger, logging.INFO, Tag.INFO, text, name, instance=plan.instance)
         return
-    kinds = (TableStore, ProgressStore)
+    kinds = (TableLifecycle, ProgressStore)
     session.execute_each([s(session, settings.state_schema, plan.instance).forget_all_statement() for s in kinds])
     if plan.after is None:
         positions.forget()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock, work_of
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import ExitCode, Fenced, Interrupted, LockHeld, LockLost, ReplicaError
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.transfer import CopyReport, TransferPlan, TransferReport
@@ -250,7 +250,7 @@ def _copy_as_writer(
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
     result = copy_to_the_end(
         settings, server, plan.mode, tables=names, plan=made.copy if made.is_new else None,
-        store=TableStore(session, settings.state_schema, server.name), stop=stop, report=board.copying, guard=guard,
+        store=TableLifecycle(session, settings.state_schema, server.name), stop=stop, report=board.copying, guard=guard,
     )  # fmt: skip
     failure = None
     if not result.is_complete:
@@ -274,7 +274,7 @@ def _request_from_stream(
 ) -> CopyReport:
     """Let the running stream copy the tables: only the stream writes, and it knows the position to go on from."""
     started = time.monotonic()
-    store = TableStore(session, settings.state_schema, server.name)
+    store = TableLifecycle(session, settings.state_schema, server.name)
     names = frozenset(t.name for t in plan.tables)
     try_out(settings, server, tuple(t.name for t in plan.tables), store, stop)
     requested = Told(BeatStore(session, settings.state_schema, server.name), names)
@@ -298,7 +298,7 @@ def _request_from_stream(
             held_at = time.monotonic()
         elif time.monotonic() - held_at > _PATIENCE_SECONDS:
             # Only a stream can let tables catch up that were copied while it ran.
-            command = "stream" if all(r.state is TableState.JOINING for r in waiting) else "transfer --resume"
+            command = "stream" if all(r.state is TableState.CATCHING_UP for r in waiting) else "transfer --resume"
             raise LockHeld(
                 f"{server.name}: the stream ended before the copy was done", hint=f"`replica {command}` goes on with it"
             )

@@ -12,7 +12,7 @@ from replica_cli.checkpoint.layout import instances_of
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import CopyProgress, ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.commands import former_name_advice, gone_advice
 from replica_cli.core.errors import ApplyRefused, UnfinishedTransfer, UsageError
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction
@@ -43,6 +43,7 @@ from replica_cli.transfer.unmakeable import find_unmakeable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import TransferSettings
@@ -239,7 +240,7 @@ def still_holds(plan: CopyPlan, secondary: Session) -> bool:
         return False
     store_arguments = (secondary, plan.state_schema, plan.instance)
     tables, progress, positions = (
-        TableStore(*store_arguments),
+        TableLifecycle(*store_arguments),
         ProgressStore(*store_arguments),
         PositionStore(*store_arguments),
     )
@@ -313,7 +314,7 @@ def _load_state(
 ) -> tuple[dict[TableName, TableRecord], dict[TableName, CopyProgress]]:
     if not {"table_status", "transfer_progress"} <= existing:
         return {}, {}
-    records = TableStore(secondary, state_schema, instance).load()
+    records = TableLifecycle(secondary, state_schema, instance).load()
     return records, ProgressStore(secondary, state_schema, instance).load()
 
 
@@ -478,14 +479,14 @@ def _plan_table(
     action, start = TableAction.CREATE, None
     if target in seen.targets:
         action = TableAction.REPLACE if seen.targets[target] else TableAction.FILL
-    can_continue = is_resumed and record is not None and record.start is not None and target in seen.targets
+    can_continue = is_resumed and record is not None and record.copy_start is not None and target in seen.targets
     if can_continue and progress is not None and _fits(progress, source):
         if progress.is_verified:
             action = TableAction.DONE
         elif key:
             action = TableAction.CONTINUE
     if action in (TableAction.DONE, TableAction.CONTINUE) and record is not None and progress is not None:
-        start, ranges = record.start, len(progress.ranges)
+        start, ranges = record.copy_start, len(progress.ranges)
     planned = PlannedTable(
         name=name,
         target=target,

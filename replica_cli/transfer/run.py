@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import NewCopy
 from replica_cli.core.errors import Interrupted, ReplicaError
 from replica_cli.core.reports.transfer import TableAction
-from replica_cli.core.status import CopyStep, TableState
+from replica_cli.core.status import CopyStep
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog import current_position
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network, Retry, Server, TransferSettings
     from replica_cli.core.status import TransferProgress
@@ -233,7 +235,7 @@ def _begin(
     (start, changes, gone), _ = side_by_side(read_start, partial(_make_schemas, secondary, plan))
     _apply_schema_changes(secondary, plan, runs, changes, waits)
     fresh = [run for run in runs if _copies_from_start(run)]
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
     if not plan.starts_position:
         _keep_reasons(plan, runs, tables.load())
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
@@ -244,9 +246,6 @@ def _begin(
         positions.make_room(plan.source_identity, plan.origin.selection)
         start_statement = positions.start_statement(start, plan.source_identity, plan.origin.selection)
         first_statements = [start_statement, tables.forget_all_statement(), progress.forget_all_statement()]
-    added_records = [
-        TableRecord(n, TableState.PENDING, reason="made while the copy was planned") for n in sorted(changes.added)
-    ]
     for run in fresh:
         # A table that is read whole starts at the position of its own snapshot, which is opened later.
         run.start = None if run.reads_whole else start
@@ -254,14 +253,11 @@ def _begin(
             # It was dropped or renamed before the position, so no later event in the log says that. It must be planned
             # again.
             run.start, run.must_repeat = None, True
-    states = (TableState.COPYING if run.start else TableState.PENDING for run in fresh)
-    records = [
-        *added_records,
-        *(TableRecord(run.name, state, run.start, reason=run.reason) for run, state in zip(fresh, states, strict=True)),
-    ]
+    copies = [NewCopy(name, "made while the copy was planned") for name in sorted(changes.added)]
+    copies += [NewCopy(run.name, run.reason, run.start) for run in fresh]
     if not plan.starts_position:
-        progress.forget(*(record.name for record in records))
-    tables.save_and_commit(records, first_statements)
+        progress.forget(*(copy.name for copy in copies))
+    tables.begin_copies(copies, first_statements)
     return start, changes.added
 
 
@@ -312,7 +308,7 @@ def _set_groups(plan: CopyPlan, runs: list[TableRun]) -> None:
 
 def _reset_repeated(secondary: Session, plan: CopyPlan, runs: list[TableRun]) -> None:
     """Reset the state and progress of tables that must be copied again."""
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
     secondary.begin()
     repeated = [run for run in runs if run.must_repeat]
@@ -320,7 +316,7 @@ def _reset_repeated(secondary: Session, plan: CopyPlan, runs: list[TableRun]) ->
         run.is_finished, run.failure = False, None
     progress.forget(*(run.name for run in repeated))
     altered = "altered while it was copied"
-    tables.save_and_commit([TableRecord(r.name, TableState.PENDING, reason=r.reason or altered) for r in repeated])
+    tables.begin_copies([NewCopy(run.name, run.reason or altered) for run in repeated])
 
 
 def _check_cascade_logging(plan: CopyPlan, runs: list[TableRun], facts: ServerFacts) -> None:

@@ -10,9 +10,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import EndedCopy, NewCopy
 from replica_cli.core.reports.transfer import CopyMethod, TableAction
-from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.catalog import read_table
 from replica_cli.sqlbuilder.chunks import after, join_literals
@@ -148,10 +148,10 @@ def begin_table(secondary: Session, plan: CopyPlan, run: TableRun, ranges: tuple
     """Write the table's record and its ranges in one transaction. Its former progress must be deleted before."""
     run.has_progress = True
     store_arguments = (plan.state_schema, plan.instance)
-    record = TableRecord(run.name, TableState.COPYING, run.start, reason=run.reason)
-    save = TableStore(secondary, *store_arguments).save_statement(record)
+    copy = NewCopy(run.name, run.reason, run.start)
+    started = TableLifecycle(secondary, *store_arguments).copy_started_statement(copy)
     begin = ProgressStore(secondary, *store_arguments).begin_statement(run.name, run.source.fingerprint, ranges)
-    secondary.execute_as_one([save, begin])
+    secondary.execute_as_one([started, begin])
 
 
 def add_foreign_keys(secondary: Session, run: TableRun) -> None:
@@ -180,19 +180,19 @@ def close_tables(
     If the stream has passed the start of a table meanwhile (the plan says `joins`, or the `saved` position says so),
     the table still needs a catch-up.
     """
-    tables = TableStore(secondary, plan.state_schema, plan.instance)
+    tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
     secondary.begin()
     progress.forget(*(run.name for run in runs))
-    records = []
+    copies = []
     for run in runs:
         if run.start is None:  # gone from the primary before its copy began: another run copies it
             continue
         # A snapshot shows one moment, so no change in the log overlaps with it.
         window_end = run.start if run.reads_whole else end
-        state = TableState.JOINING if plan.joins or _is_passed(run.start, saved) else TableState.COPIED
-        records.append(TableRecord(run.name, state, run.start, window_end, row_count=row_counts.get(run.name, 0)))
-    tables.save_and_commit(records)
+        must_catch_up = plan.joins or _is_passed(run.start, saved)
+        copies.append(EndedCopy(run.name, run.start, window_end, row_counts.get(run.name, 0), must_catch_up))
+    tables.end_copies(copies)
 
 
 def _is_passed(start: Position, saved: SavedPosition | None) -> bool:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.quarantine import quarantine
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.names import TableName
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from replica_cli.applier.window import Windows
-    from replica_cli.checkpoint.tables import TableStore
+    from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Settings
     from replica_cli.mysql.facts import ServerFacts
@@ -42,7 +41,7 @@ class MissingTables:
     """
 
     def __init__(
-        self, settings: Settings, primary: PrimarySession, facts: ServerFacts, secondary: Session, store: TableStore
+        self, settings: Settings, primary: PrimarySession, facts: ServerFacts, secondary: Session, store: TableLifecycle
     ) -> None:
         self._settings = settings
         self._primary = primary
@@ -61,7 +60,7 @@ class MissingTables:
         on the primary and not yet on the secondary. Then the log brings it before the second check.
 
         Args:
-            position: the position that the stream has applied; it becomes the start of the quarantine.
+            position: the position that the stream has applied; the changes of the tables are missing from there.
             windows: the stream's records of tables, which get the new ones.
 
         Raises:
@@ -76,8 +75,7 @@ class MissingTables:
         missing = sorted(self.names)
         if missing and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
             raise TablesMissing(self._secondary.server.name, missing)
-        records = [TableRecord(n, TableState.QUARANTINED, start=position, reason=_REASON) for n in missing]
-        quarantine(self._store, records, instance=self._secondary.server.name)
+        records = self._store.quarantine([QuarantineCause(n, _REASON, stopped_at=position) for n in missing])
         windows.records.update({record.name: record for record in records})
         self.names = frozenset()
 

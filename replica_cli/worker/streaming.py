@@ -16,7 +16,6 @@ from replica_cli.applier.deferrable_queries import DeferrableQueries
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
-from replica_cli.core.position import Position
 from replica_cli.core.quarantine import is_copy_refused, quarantine_advice
 from replica_cli.core.status import NOT_STREAMED, Phase, TableState
 from replica_cli.core.wording import rolled_back_text
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
     from replica_cli.applier.ddl.lock_waits import LockPatience
     from replica_cli.applier.prefetch.prefetch import Prefetch
     from replica_cli.checkpoint.positions import SavedPosition
-    from replica_cli.checkpoint.tables import TableStore
     from replica_cli.core.events import Transaction
+    from replica_cli.core.position import Position
     from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableName
@@ -346,22 +345,12 @@ class Streaming:
                 "the primary is another server now (%s, before %s): going on by GTID",
                 identity, saved.source_identity, instance=self._instance, position=start,
             )  # fmt: skip
-            # All in one transaction: otherwise records could keep positions of the former primary, to be read as this
-            # one's.
+            # The records and the position change together.
             self._sessions.catalog.begin()
-            self._accept_primary(self._sessions.stores.tables)
+            self._sessions.stores.tables.replace_primary()
             self._sessions.stores.positions.accept_primary(identity)
             self._sessions.catalog.commit()
         return start
-
-    def _accept_primary(self, tables: TableStore) -> None:
-        """Remove each file and offset of the former primary from the records of tables."""
-        for record in tables.load().values():
-            if record.state in NOT_STREAMED:
-                # Tables in a re-sync are copied again.
-                tables.save(replace(record, state=TableState.PENDING, start=None, end=None))
-            elif record.state is TableState.COPIED:
-                tables.save(replace(record, start=_by_gtid(record.start), end=_by_gtid(record.end)))
 
     def _has_reached(self, target: Position) -> bool:
         return not self._applier.is_inside_transaction and self._applier.position.at_least(target)
@@ -474,10 +463,6 @@ class Streaming:
 
 def _do_nothing() -> None:
     pass
-
-
-def _by_gtid(position: Position | None) -> Position | None:
-    return Position("", 0, position.gtid) if position is not None else None
 
 
 def _tables_of(transactions: Sequence[Transaction], selection: Selection) -> list[str]:

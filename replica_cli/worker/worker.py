@@ -17,8 +17,7 @@ from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter
-from replica_cli.checkpoint.quarantine import quarantine
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
@@ -43,7 +42,7 @@ from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TableFailurePolicy
-from replica_cli.core.status import UNFINISHED, Phase, TableState
+from replica_cli.core.status import UNFINISHED, Phase
 from replica_cli.core.wording import counted, rolled_back_text
 from replica_cli.error_policy import (
     Action,
@@ -371,18 +370,14 @@ class Worker:
             raise error
         if not saved.transaction_count and not recorded >= reasons.keys():
             raise error
+        causes = []
         for name, reason in reasons.items():
             reason_before = records[name].reason if name in records else ""
             # The statement that caused the copy comes next in the log. With this position it does not cause another
             # copy.
-            transaction_position = self._asked_by.get(name)
-            self._quarantine(
-                sessions,
-                name,
-                explained_by(reason_before, reason),
-                saved.position,
-                transaction_position=transaction_position,
-            )
+            asked_by = self._asked_by.get(name)
+            causes.append(QuarantineCause(name, explained_by(reason_before, reason), saved.position, asked_by))
+        sessions.stores.tables.quarantine(causes)
 
     def _handle(self, error: ReplicaError) -> ReplicaError | None:
         """Do what an error needs before the next attempt. Return the error if it ends the worker, else None."""
@@ -489,17 +484,15 @@ class Worker:
             with self._open() as sessions:
                 saved = sessions.stores.positions.load()
                 # Only the hint of a drift is used: other hints are for a stream that stops at the table.
-                advice = error.hint if isinstance(error, Drift) else None
-                start = error.position or (saved.position if saved else None)
+                advice = (error.hint or "") if isinstance(error, Drift) else ""
+                stopped_at = error.position or (saved.position if saved else None)
+                sessions.stores.tables.quarantine(
+                    [
+                        QuarantineCause(n, error.message, stopped_at, error.transaction_position, advice)
+                        for n in action.tables
+                    ]
+                )
                 for table in action.tables:
-                    self._quarantine(
-                        sessions,
-                        table,
-                        error.message,
-                        start,
-                        advice or "",
-                        transaction_position=error.transaction_position,
-                    )
                     self._history = self._history.without(table)
             return
         position = error.transaction_position if isinstance(error, TableChangedInWindow) else None
@@ -527,36 +520,8 @@ class Worker:
     ) -> None:
         """Quarantine the tables that only a copy can make equal, as the user allows no copies. The others stream on."""
         saved = sessions.stores.positions.load()
-        start = position or (saved.position if saved else None)
-        for name in tables:
-            self._quarantine(sessions, name, reason, start, transaction_position=position)
-
-    def _quarantine(
-        self,
-        sessions: SecondarySessions,
-        table: TableName,
-        reason: str,
-        start: Position | None,
-        advice: str = "",
-        *,
-        transaction_position: Position | None,
-    ) -> None:
-        """Quarantine a table.
-
-        Args:
-            sessions: the sessions on the secondary.
-            table: the primary's name of the table.
-            reason: why it is quarantined.
-            start: the position from which its changes are missing.
-            advice: what the user can do; by default the command that copies it again.
-            transaction_position: the position of the transaction that failed, None if no transaction failed.
-
-        """
-        record = TableRecord(table, TableState.QUARANTINED, start=start, end=transaction_position, reason=reason)
-        if advice:
-            quarantine(sessions.stores.tables, [record], instance=self._server.name, advice=lambda _: advice)
-        else:
-            quarantine(sessions.stores.tables, [record], instance=self._server.name)
+        stopped_at = position or (saved.position if saved else None)
+        sessions.stores.tables.quarantine([QuarantineCause(n, reason, stopped_at, position) for n in tables])
 
     def _reconnect(self, error: ReplicaError, action: Reconnect) -> None:
         """Wait before the worker connects again; a stop waits for nothing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Retry, TransferSettings
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.status import TransferProgress
     from replica_cli.sandbox.server import SandboxServer
 
@@ -91,8 +92,8 @@ class Copier:
 
     def records(self) -> dict[str, TableRecord]:
         with self.secondary.session() as session:
-            found = TableStore(session, f"{self.schema}_state", "db2").load()
-            assert not [n for n in ProgressStore(session, f"{self.schema}_state", "db2").load() if found[n].end]
+            found = TableLifecycle(session, f"{self.schema}_state", "db2").load()
+            assert not [n for n in ProgressStore(session, f"{self.schema}_state", "db2").load() if found[n].window_end]
             return {name.table: record for name, record in found.items()}
 
 

@@ -11,7 +11,8 @@ from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.looks import Look, Looks, Sign
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
 from replica_cli.core.status import Phase, TableState, WorkerStatus
@@ -22,6 +23,7 @@ from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from tests.support.command import wait_until
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +47,8 @@ def test_one_look_tells_all_that_concerns_a_process(
     store = BeatStore(session, state_schema, "db1")
     store.beat(WorkerStatus("db1"), holder="far:12")
     store.set_pause(True)
-    tables = TableStore(session, state_schema, "db1")
-    tables.save(TableRecord(TableName("shop", "orders"), TableState.PENDING))
+    tables = TableLifecycle(session, state_schema, "db1")
+    put(tables, TableRecord(TableName("shop", "orders"), TableState.PENDING))
     with secondary.session() as writer, secondary.session() as waiting:
         assert WriterLock(writer, state_schema, "db1").try_acquire()
         standby = Looks(waiting, state_schema, "db1")
@@ -58,7 +60,7 @@ def test_one_look_tells_all_that_concerns_a_process(
         assert (sign.writer_id, sign.holder, sign.phase) == (writer.connection_id, "far:12", "starting")
         store.beat(WorkerStatus("db1"), holder="far:12")
         assert standby.stand() != sign
-    tables.save(TableRecord(TableName("shop", "orders"), TableState.COPYING))
+    put(tables, TableRecord(TableName("shop", "orders"), TableState.COPYING))
     wait_until(lambda: not looks.look().has_standby, "the lock of a standby that went to be free")
     assert looks.look() == Look(None, has_standby=False, has_requests=False, is_pause_wanted=True, holder="far:12")
     assert Looks(session, state_schema, "db2").stand() == Sign(None, "", "", "")
@@ -170,7 +172,7 @@ def test_a_standby_has_a_sign_of_life_with_each_look(
 def test_a_pause_and_copies_are_passed_on(beaten: Beaten, session: Session, state_schema: str) -> None:
     _wait_for_looks(session, 10)
     assert beaten.doubts == 0
-    TableStore(session, state_schema, "db1").save(TableRecord(TableName("shop", "orders"), TableState.PENDING))
+    put(TableLifecycle(session, state_schema, "db1"), TableRecord(TableName("shop", "orders"), TableState.PENDING))
     wait_until(lambda: beaten.doubts, "the request to be passed on")
     beaten.store.set_pause(True)
     wait_until(lambda: beaten.stop.is_paused, "the pause to be passed on")

@@ -10,7 +10,8 @@ import pytest
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.positions import Advance, PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.tables import positions_text
 from replica_cli.core.position import Position
@@ -22,6 +23,7 @@ from replica_cli.core.table import TableName
 from replica_cli.sandbox.process import free_port
 from replica_cli.service.position import show_positions
 from tests.engine.watched import NAME, Watched
+from tests.support.table_records import put
 
 OK, WARNING, CRITICAL, UNKNOWN = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL, HealthLevel.UNKNOWN
 
@@ -206,7 +208,7 @@ def test_the_first_change_after_an_idle_hour_is_given_time(watched: Watched) -> 
 
 
 def test_quarantined_tables(watched: Watched) -> None:
-    watched.save_table(TableState.QUARANTINED, reason="row missing", start=Position("binlog.000001", 4))
+    watched.save_table(TableState.QUARANTINED, reason="row missing", stopped_at=Position("binlog.000001", 4))
     check = watched.check("quarantined-tables")
     assert (check.level, check.value) == (CRITICAL, 1)
     assert "not on the primary any more: shop.orders: " in check.hint
@@ -252,7 +254,7 @@ def test_a_copy_is_told_from_the_state_alone_while_it_runs_and_after_it_was_kill
     with watched.secondary.session() as session:
         place = (session, watched.settings.state_schema, "db1")
         states = (TableState.COPYING, TableState.COPYING, TableState.PENDING)
-        TableStore(*place).save(*(TableRecord(n, s) for n, s in zip(names, states, strict=True)))
+        put(TableLifecycle(*place), *(TableRecord(n, s) for n, s in zip(names, states, strict=True)))
         progress = ProgressStore(*place)
         for name, rows, is_done in ((names[0], 250, False), (names[1], 40, True)):
             before, after = RangeProgress(1), RangeProgress(1, b"1", row_count=rows, byte_count=9, is_done=is_done)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.reporter import SilentReporter
 from replica_cli.core.requests.transfer import TransferMode, TransferRequest
 from replica_cli.core.settings import Settings
@@ -17,6 +18,7 @@ from replica_cli.resync import copying
 from replica_cli.service import transfer
 from replica_cli.service.transfer import MadePlan, plan_transfer, run_transfer
 from tests.engine.copier import SIMPLE, Copier
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +112,7 @@ def test_a_state_that_changes_after_the_plan_is_seen(
     assert run(settings, make(settings)).failure is None
     with copier.secondary.session() as session:
         record = TableRecord(TableName(copier.schema, "a"), TableState.PENDING)
-        TableStore(session, settings.state_schema, "db2").save(record)
+        put(TableLifecycle(session, settings.state_schema, "db2"), record)
     failure = run(settings, plans).failure
     assert failure is not None
     assert failure.code == "unfinished_transfer"

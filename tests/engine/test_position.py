@@ -12,7 +12,8 @@ from replica_cli.checkpoint.lock import WriterLock
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import (
     ExitCode,
     FiltersChanged,
@@ -37,6 +38,7 @@ from replica_cli.reader.boundary import locate
 from replica_cli.sandbox.process import free_port
 from replica_cli.service.position import show_positions
 from replica_cli.service.reset import plan_reset, run_reset
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from replica_cli.core.settings import Server
@@ -154,8 +156,8 @@ def test_show_tells_phase_pause_and_tables(pair: Pair) -> None:
         beats = BeatStore(session, pair.settings.state_schema, "db1")
         beats.beat(WorkerStatus("db1", Phase.STREAMING))
         beats.set_pause(True)
-        record = TableRecord(NAME, TableState.QUARANTINED, start=pair.start, reason="row missing")
-        TableStore(session, pair.settings.state_schema, "db1").save(record)
+        record = TableRecord(NAME, TableState.QUARANTINED, stopped_at=pair.start, reason="row missing")
+        put(TableLifecycle(session, pair.settings.state_schema, "db1"), record)
     (report,) = show_positions(pair.settings, (pair.db1,))
     assert report.phase is Phase.STREAMING
     assert report.is_paused
@@ -212,8 +214,8 @@ def test_a_state_that_may_not_be_read_is_unknown_on_a_server_that_answers(pair: 
 def test_an_unfinished_first_copy_is_behind_by_an_unknown_distance(pair: Pair) -> None:
     pair.save(pair.end())
     with pair.secondary.session() as session:
-        tables = TableStore(session, pair.settings.state_schema, "db1")
-        tables.save(TableRecord(NAME, TableState.COPYING, start=pair.start))
+        tables = TableLifecycle(session, pair.settings.state_schema, "db1")
+        put(tables, TableRecord(NAME, TableState.COPYING, copy_start=pair.start))
         (report,) = show_positions(pair.settings, (pair.db1,))
         assert (report.is_copied, report.distance_bytes, report.distance_seconds) == (False, None, None)
         # A table that is copied again beside a stream says nothing of the position.
@@ -293,8 +295,8 @@ def test_a_gtid_set_that_cannot_serve(pair: Pair, kind: str) -> None:
 def test_forget_clears_tables_and_progress(pair: Pair) -> None:
     schema = pair.settings.state_schema
     with pair.secondary.session() as session:
-        TableStore(session, schema, "db1").save(TableRecord(NAME, TableState.QUARANTINED, reason="row missing"))
-        TableStore(session, schema, "db2").save(TableRecord(NAME, TableState.QUARANTINED, reason="another's"))
+        put(TableLifecycle(session, schema, "db1"), TableRecord(NAME, TableState.QUARANTINED, reason="row missing"))
+        put(TableLifecycle(session, schema, "db2"), TableRecord(NAME, TableState.QUARANTINED, reason="another's"))
         ProgressStore(session, schema, "db1").begin(NAME, "f", [RangeProgress(1)])
     plans = plan_reset(pair.settings, pair.request(ResetKind.FORGET))
     assert plans[0].after is None
@@ -302,8 +304,8 @@ def test_forget_clears_tables_and_progress(pair: Pair) -> None:
     run_reset(pair.settings, plans)
     assert pair.saved() is None
     with pair.secondary.session() as session:
-        assert not TableStore(session, schema, "db1").load()
-        assert TableStore(session, schema, "db2").load()
+        assert not TableLifecycle(session, schema, "db1").load()
+        assert TableLifecycle(session, schema, "db2").load()
         assert not ProgressStore(session, schema, "db1").load()
 
 

@@ -65,8 +65,12 @@ def test_a_copy_is_equal_and_leaves_position_and_windows(copier: Copier, tmp_pat
     assert "REFERENCES `big`" in keys[1]
     records = copier.records()
     assert {r.state for r in records.values()} == {TableState.COPIED}
-    assert (records["big"].start, records["big"].end, records["big"].row_count) == (result.start, result.end, 3000)
-    assert records["bare"].start == records["bare"].end is not None
+    assert (records["big"].copy_start, records["big"].window_end, records["big"].row_count) == (
+        result.start,
+        result.end,
+        3000,
+    )
+    assert records["bare"].copy_start == records["bare"].window_end is not None
 
 
 def test_a_table_is_copied_in_ranges_by_several_workers(copier: Copier) -> None:
@@ -236,9 +240,9 @@ def test_a_named_table_is_copied_again_and_the_position_stays(copier: Copier) ->
     copier.compare()
     assert copier.count(copier.secondary, "child") == 100
     records = copier.records()
-    assert records["other"].start == first.start
+    assert records["other"].copy_start == first.start
     # A cascade reaches from one to the other, so the two are always of one moment.
-    assert records["parent"].start == records["child"].start == second.start != first.start
+    assert records["parent"].copy_start == records["child"].copy_start == second.start != first.start
     with copier.secondary.session() as session:
         saved = PositionStore(session, f"{copier.schema}_state", "db2").load()
     assert saved is not None
@@ -259,7 +263,7 @@ def test_a_stop_is_heard_and_resume_finishes(copier: Copier) -> None:
     assert resumed.is_complete
     assert resumed.start is None or resumed.start == stopped.start
     copier.compare()
-    assert copier.records()["t"].start == stopped.start
+    assert copier.records()["t"].copy_start == stopped.start
 
 
 def test_writes_during_the_copy_do_not_break_it(copier: Copier) -> None:
@@ -291,7 +295,7 @@ def test_writes_during_the_copy_do_not_break_it(copier: Copier) -> None:
     assert result.end is not None
     assert result.end.order > result.start.order or not result.start.file
     record = copier.records()["t"]
-    assert (record.state, record.start, record.end) == (TableState.COPIED, result.start, result.end)
+    assert (record.state, record.copy_start, record.window_end) == (TableState.COPIED, result.start, result.end)
 
 
 @pytest.mark.parametrize(
@@ -339,8 +343,8 @@ def test_a_table_altered_during_the_copy_begins_anew(copier: Copier) -> None:
     assert (result.errors, result.is_complete) == ((), True)
     copier.compare()
     records = copier.records()
-    assert records["other"].start == result.start
-    assert records["t"].start != result.start
+    assert records["other"].copy_start == result.start
+    assert records["t"].copy_start != result.start
 
 
 def test_what_is_made_between_the_plan_and_the_position_is_copied_too(copier: Copier) -> None:
@@ -433,4 +437,4 @@ def test_another_engine_is_copied_under_its_lock(copier: Copier) -> None:
     copier.copy()
     copier.compare()
     record = copier.records()["t"]
-    assert record.start == record.end is not None
+    assert record.copy_start == record.window_end is not None

@@ -105,7 +105,7 @@ def test_a_table_that_goes_between_the_plan_and_the_position_is_looked_at_in_ano
     result = copier.run(plan)
     # The log behind the position does not tell that it went.
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
-    assert (copier.records()["t"].state, copier.records()["t"].start) == (TableState.PENDING, None)
+    assert (copier.records()["t"].state, copier.records()["t"].copy_start) == (TableState.PENDING, None)
 
 
 def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_turn(

@@ -82,7 +82,7 @@ def test_killed_at_any_moment_and_resumed_each_row_is_there_once(copier: Copier)
         copier.copy(TransferMode.RESUME)
     assert kills
     copier.compare()
-    assert all(r.end is not None for r in copier.records().values())
+    assert all(r.window_end is not None for r in copier.records().values())
 
 
 @pytest.mark.timeout(120)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.positions import PositionStore
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.requests.health import HealthRequest
 from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.service.health import check_health
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
@@ -71,7 +73,7 @@ class Watched:
     def save_table(self, state: TableState, **fields: object) -> None:
         with self.secondary.session() as session:
             record = replace(TableRecord(NAME, state), **fields)  # type: ignore[arg-type]
-            TableStore(session, self.settings.state_schema, "db1").save(record)
+            put(TableLifecycle(session, self.settings.state_schema, "db1"), record)
 
     def write(self) -> None:
         self.on_primary(f"CREATE TABLE {self.schema}.t_{time.monotonic_ns()} (id INT PRIMARY KEY)")

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from tests.support.command import COMMAND
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from tests.support.command import Replica
@@ -140,7 +142,7 @@ def test_changed_filters_and_an_unfinished_copy_are_mended_as_advised(shell: She
     shell.type(f"{command} --yes")
     with replica.secondaries["db1"].session() as session:
         record = TableRecord(TableName(replica.schema, "t"), TableState.PENDING)
-        TableStore(session, replica.state_schema, "db1").save(record)
+        put(TableLifecycle(session, replica.state_schema, "db1"), record)
     (command,) = shell.ask("transfer", 11).commands
     assert command == f"replica transfer --resume {OPTIONS}"
     shell.type(command)

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.intents import transaction_position
-from replica_cli.checkpoint.tables import OF_SECONDARY
+from replica_cli.checkpoint.table_records import OF_SECONDARY
 from replica_cli.core.commands import passing_advice
 from replica_cli.core.errors import ApplyRefused, LockWait, TableChangedInWindow
 from replica_cli.core.wording import counted

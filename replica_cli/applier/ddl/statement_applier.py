@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl.decision import Verdict
 from replica_cli.applier.ddl.schema_statements import empties_schema
-from replica_cli.applier.quarantine import forget_dropped, quarantine_tables
+from replica_cli.applier.quarantine import end_quarantines, quarantine_tables
 from replica_cli.applier.window import Mode
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import Statement
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.applier.writer import Writer
-    from replica_cli.checkpoint.stores import Stores
+    from replica_cli.checkpoint.stores import CommitPosition
+    from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.core.events import RowEvent, Transaction
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
@@ -40,7 +41,8 @@ logger = logging.getLogger(__name__)
 class StatementApplier:
     """Applies statements on the writer's session. The caller calls it when no batch is in flight.
 
-    `token` is the fencing token. A statement commits by itself, so the token is checked before it.
+    A statement commits by itself, so the fencing token is checked before it: `positions` is what a commit advances as
+    long as `token` is the token.
     """
 
     def __init__(
@@ -53,7 +55,8 @@ class StatementApplier:
         names: SecondaryNames,
         definitions: Definitions,
         engines: Engines,
-        stores: Stores,
+        tables: TableLifecycle,
+        positions: CommitPosition,
         windows: Windows,
         intent: OpenIntent,
         token: int,
@@ -65,7 +68,8 @@ class StatementApplier:
         self._names = names
         self._definitions = definitions
         self._engines = engines
-        self._stores = stores
+        self._tables = tables
+        self._positions = positions
         self._windows = windows
         self._intent = intent
         self._token = token
@@ -134,11 +138,10 @@ class StatementApplier:
         )  # fmt: skip
 
     def _quarantine(self, decision: Decision, transaction: Transaction) -> None:
-        instance = self._session.server.name
-        quarantine_tables(decision, transaction, self._stores.tables, self._windows, instance=instance)
+        quarantine_tables(decision, transaction, self._tables, self._windows)
 
     def _end_quarantine(self, names: Sequence[TableName]) -> None:
-        self._intent.delete_with_it(forget_dropped(names, self._stores.tables, self._windows))
+        self._intent.delete_with_it(end_quarantines(names, self._tables, self._windows))
 
     def _forget_definitions(self, parsed: ParsedStatement, dropped: Sequence[TableName]) -> None:
         """Forget what was derived from the definitions of a statement's tables.
@@ -152,6 +155,6 @@ class StatementApplier:
         self._engines.forget(named, are_keys_new=bool(parsed.schema) or changes_references(parsed))
 
     def _check_token(self) -> None:
-        row_count = self._session.execute(self._stores.positions.touch_statement(self._token))
-        self._stores.positions.check_advanced(row_count)
+        row_count = self._session.execute(self._positions.touch_statement(self._token))
+        self._positions.check_advanced(row_count)
         self._session.commit()

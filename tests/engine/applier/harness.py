@@ -11,12 +11,12 @@ from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import EndedCopy
 from replica_cli.core.errors import NeedsDiagnosis
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Batching, Network, Retry, Settings
-from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
 from replica_cli.mysql.binlog import current_position
 from replica_cli.mysql.facts import read_facts
@@ -152,8 +152,8 @@ class Harness:
         return PositionStore(self.other, self.settings.state_schema, INSTANCE)
 
     @property
-    def tables(self) -> TableStore:
-        return TableStore(self.other, self.settings.state_schema, INSTANCE)
+    def tables(self) -> TableLifecycle:
+        return TableLifecycle(self.other, self.settings.state_schema, INSTANCE)
 
     def begin_here(self, position: Position | None = None) -> Position:
         """Save the primary's position of now as the one to stream from."""
@@ -162,7 +162,7 @@ class Harness:
         return position
 
     def save_window(self, table: str, start: Position, end: Position) -> None:
-        self.tables.save(TableRecord(self.name(table), TableState.COPIED, start, end))
+        self.tables.end_copies([EndedCopy(self.name(table), start, end)])
 
     def saved(self) -> SavedPosition:
         saved = self.positions.load()

@@ -11,7 +11,8 @@ from replica_cli.applier import commit_tracker
 from replica_cli.applier.applier import Applier
 from replica_cli.applier.ddl.execution import DdlExecution
 from replica_cli.applier.writer import Writer
-from replica_cli.checkpoint.tables import TableRecord, TableStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import TableFailurePolicy
@@ -27,6 +28,7 @@ from replica_cli.transfer.work import WorkQueue
 from replica_cli.worker.worker import Worker
 from tests.engine.applier.harness import wait_until
 from tests.engine.applier.killer import KilledError
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
@@ -68,7 +70,7 @@ def test_a_table_set_aside_is_so_until_the_position_is_behind_its_drop(
 ) -> None:
     harness.on_both("CREATE TABLE q (id INT PRIMARY KEY)")
     here = harness.begin_here()
-    harness.tables.save(TableRecord(harness.name("q"), TableState.QUARANTINED, start=here, reason="a test"))
+    put(harness.tables, TableRecord(harness.name("q"), TableState.QUARANTINED, stopped_at=here, reason="a test"))
     again = f"CREATE DATABASE `{harness.schema}` {harness.default_charset}"
     drop = (f"DROP DATABASE `{harness.schema}`", again, f"USE `{harness.schema}`") if whole else ("DROP TABLE q",)
     harness.on_primary(
@@ -131,7 +133,7 @@ def test_a_family_is_noted_whole(harness: Harness) -> None:
         raise KilledError("killed behind the first write")
 
     session.execute = dying  # type: ignore[method-assign]  # for this one session
-    store = TableStore(session, harness.settings.state_schema, "db1")
+    store = TableLifecycle(session, harness.settings.state_schema, "db1")
     with session, pytest.raises(KilledError):
         ask_for_copies(harness.settings, store, [harness.name("parent")], "a test")
     assert set(harness.tables.load()) == {harness.name("parent"), harness.name("child")}
@@ -145,7 +147,7 @@ def test_a_copy_that_is_asked_for_while_a_window_ends_is_not_forgotten(harness: 
     with harness.open() as sessions:
         streaming = harness.streaming(sessions)
         asked = TableRecord(harness.name("t"), TableState.PENDING, reason="a test")
-        harness.tables.save(asked)
+        put(harness.tables, asked)
         streaming.run(until_caught_up=True)
     assert harness.tables.load() == {asked.name: asked}
 
@@ -160,7 +162,7 @@ def test_no_place_of_the_former_primary_is_left(harness: Harness, monkeypatch: p
     harness.on_secondary(f"UPDATE `{harness.settings.state_schema}`.binlog_position SET source_identity = 'former'")
     harness.on_primary("INSERT INTO t VALUES (2)")
     with monkeypatch.context() as patched:
-        patched.setattr(TableStore, "save", killed)
+        patched.setattr(TableLifecycle, "_write", killed)
         with pytest.raises(KilledError):
             harness.stream()
     harness.stream()
@@ -174,7 +176,7 @@ def test_a_table_that_is_made_again_before_the_stream_sees_that_it_was_gone(
     harness.on_both("CREATE TABLE live (id INT PRIMARY KEY)")
     harness.begin_here()
     harness.on_secondary(f"UPDATE `{harness.settings.state_schema}`.binlog_position SET transaction_count = 1")
-    harness.tables.save(TableRecord(harness.name("t"), TableState.PENDING, reason="a test"))
+    put(harness.tables, TableRecord(harness.name("t"), TableState.PENDING, reason="a test"))
     plan, plans = copying.make_plan, []
 
     def waiting(*args: Any) -> object:
@@ -196,7 +198,7 @@ def test_a_table_that_is_made_again_before_the_stream_sees_that_it_was_gone(
 def test_filters_are_accepted_with_all_that_hangs_on_them(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.on_both("CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE live (id INT PRIMARY KEY)")
     here = harness.begin_here()
-    harness.tables.save(TableRecord(harness.name("t"), TableState.QUARANTINED, start=here, reason="a test"))
+    put(harness.tables, TableRecord(harness.name("t"), TableState.QUARANTINED, stopped_at=here, reason="a test"))
     before = harness.saved().filters
     settings = replace(harness.settings, selection=replace(harness.settings.selection, excluded_tables=("*.t",)))
     request = StreamRequest((harness.target,), until_caught_up=True)
@@ -204,7 +206,7 @@ def test_filters_are_accepted_with_all_that_hangs_on_them(harness: Harness, monk
     worker = Worker(harness.settings, request, harness.target, server_id=4000, board=board, stop=StopToken())
     worker.take(settings)
     with monkeypatch.context() as patched:
-        patched.setattr(TableStore, "forget", killed)
+        patched.setattr(TableLifecycle, "leave_out", killed)
         with harness.open() as sessions, pytest.raises(KilledError):
             worker._take_settings(sessions)
     assert (harness.saved().filters, set(harness.tables.load())) == (before, {harness.name("t")})
@@ -234,7 +236,7 @@ def test_a_table_copied_again_that_was_killed_behind_its_drop_goes_on(harness: H
     here = harness.begin_here()
     harness.on_secondary(f"UPDATE `{harness.settings.state_schema}`.binlog_position SET transaction_count = 1")
     # The only table of the filters: its copy had dropped it, and not made it yet.
-    harness.tables.save(TableRecord(harness.name("t"), TableState.COPYING, start=here))
+    put(harness.tables, TableRecord(harness.name("t"), TableState.COPYING, copy_start=here))
     assert harness.work().failure is None
     harness.assert_equal()
     assert harness.tables.load() == {}

@@ -181,7 +181,7 @@ def test_a_schema_whose_tables_are_locked_has_them_set_aside(table: Harness, rea
     # Both are dropped by one statement, which keeps what it has done.
     records = table.tables.load()
     assert {n.table for n, r in records.items() if r.state is TableState.QUARANTINED} >= {"t"}
-    assert all(r.start == place and "waits for a lock" in r.reason for r in records.values())
+    assert all(r.stopped_at == place and "waits for a lock" in r.reason for r in records.values())
     reader.rollback()
     options = table.default_charset
     table.on_primary(f"CREATE DATABASE {table.schema} {options}", f"USE {table.schema}")

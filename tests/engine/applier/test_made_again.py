@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.core.status import TableState
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from tests.engine.applier.harness import Harness
@@ -68,7 +69,7 @@ def test_it_is_followed_after_a_kill_at_any_step(table: Harness, monkeypatch: py
     for name in (
         "ddl.execution.DdlExecution._run",
         "ddl.execution.DdlExecution._keep_transactional",
-        "ddl.statement_applier.forget_dropped",
+        "ddl.statement_applier.end_quarantines",
     ):
         with monkeypatch.context() as patch:
             patch.setattr(f"replica_cli.applier.{name}", die)
@@ -134,7 +135,7 @@ def test_a_sequence_that_is_made_again_is_followed(table: Harness) -> None:
         "others": "CREATE SEQUENCE others START WITH 70",
     }.items():
         position = table.saved().position
-        table.tables.save(TableRecord(table.name(name), TableState.QUARANTINED, position, reason="a test"))
+        put(table.tables, TableRecord(table.name(name), TableState.QUARANTINED, stopped_at=position, reason="a test"))
         table.on_primary(statement, f"DO NEXTVAL({name})")
     table.on_primary("DROP TABLE t")
     table.follow()
@@ -161,14 +162,14 @@ def test_one_that_is_missing_at_the_position_goes_with_its_drop(table: Harness) 
     table.on_secondary("DROP TABLE model")
     table.follow()
     record = table.tables.load()[table.name("model")]
-    assert record.start == table.saved().position
+    assert record.stopped_at == table.saved().position
     table.on_primary("DROP TABLE model")
     table.follow()
     assert table.name("model") not in table.tables.load()
 
 
 def test_one_set_aside_at_the_position_ends_there_with_a_new_table(table: Harness) -> None:
-    table.tables.save(TableRecord(table.name("t"), TableState.QUARANTINED, table.saved().position, reason="a test"))
+    put(table.tables, TableRecord(table.name("t"), TableState.QUARANTINED, "a test", stopped_at=table.saved().position))
     if table.is_mariadb:
         table.on_primary(_NEW.replace("CREATE", "CREATE OR REPLACE"))
     else:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import EndedCopy
 from replica_cli.core.errors import RowExists
 from replica_cli.core.settings import Apply, EngineChoice
-from replica_cli.core.status import TableState
 
 if TYPE_CHECKING:
     from tests.engine.applier.harness import Harness
@@ -43,8 +42,7 @@ def test_windows_that_end_together_are_forgotten_together(harness: Harness, sent
     harness.source.commit()
     for n in range(TABLES):
         harness.copy(f"t{n}")
-    records = (TableRecord(harness.name(f"t{n}"), TableState.COPIED, start, harness.here()) for n in range(TABLES))
-    harness.tables.save_and_commit(list(records))
+    harness.tables.end_copies(EndedCopy(harness.name(f"t{n}"), start, harness.here()) for n in range(TABLES))
     sent.forget()
     harness.stream()
     assert sent.of(harness.secondary) < TABLES

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.applier.ddl import statement_applier
-from replica_cli.applier.quarantine import forget_dropped
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.applier.quarantine import end_quarantines
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import ApplyRefused, ReplicaError, TableChangedInWindow
 from replica_cli.core.settings import DdlPolicy
 from replica_cli.core.status import TableState
 from tests.support.equality import assert_equal
+from tests.support.table_records import put
 
 if TYPE_CHECKING:
     from tests.engine.applier.harness import Harness
@@ -74,8 +75,8 @@ def test_a_replaced_schema_begins_empty(harness: Harness, here: str) -> None:
 
 
 def test_a_dropped_schema_is_gone_with_its_tables(harness: Harness, here: str) -> None:
-    record = TableRecord(harness.name("child"), TableState.QUARANTINED, harness.here(), reason="a test")
-    harness.tables.save(record)
+    record = TableRecord(harness.name("child"), TableState.QUARANTINED, "a test", stopped_at=harness.here())
+    put(harness.tables, record)
     harness.on_primary(f"DROP DATABASE {harness.schema}")
     harness.stream()
     assert here not in schemas(harness)
@@ -86,7 +87,7 @@ def test_a_dropped_schema_is_gone_with_its_tables(harness: Harness, here: str) -
 
 
 def test_a_quarantined_table_is_followed_once_its_schema_is_made_again(harness: Harness, here: str) -> None:
-    harness.tables.save(TableRecord(harness.name("child"), TableState.QUARANTINED, harness.here(), reason="a test"))
+    put(harness.tables, TableRecord(harness.name("child"), TableState.QUARANTINED, "a test", stopped_at=harness.here()))
     harness.on_primary("DELETE FROM child", f"DROP DATABASE {harness.schema}")
     harness.on_primary(f"CREATE DATABASE {harness.schema} CHARACTER SET latin1", f"USE {harness.schema}")
     harness.on_primary("CREATE TABLE child (id INT PRIMARY KEY, word CHAR(5))", "INSERT INTO child VALUES (7, 'x')")
@@ -129,11 +130,11 @@ def test_killed_behind_it(harness: Harness, here: str, monkeypatch: pytest.Monke
     def die(*_: object) -> None:
         raise ReplicaError("killed")
 
-    monkeypatch.setattr(statement_applier, "forget_dropped", die)
+    monkeypatch.setattr(statement_applier, "end_quarantines", die)
     for _ in range(2):
         with pytest.raises(ReplicaError, match="killed"):
             harness.stream()
-    monkeypatch.setattr(statement_applier, "forget_dropped", forget_dropped)
+    monkeypatch.setattr(statement_applier, "end_quarantines", end_quarantines)
     harness.stream()
     assert here not in schemas(harness)
 
@@ -167,7 +168,7 @@ def test_what_the_secondary_refuses_of_a_schema_does_not_stop_the_others(
     harness.stream()
     assert "its tables are quarantined, and the stream goes on" in caplog.text
     assert {n.table for n in harness.tables.load()} == {"parent", "child", "last"}
-    assert {r.start for r in harness.tables.load().values()} == {place}
+    assert {r.stopped_at for r in harness.tables.load().values()} == {place}
     harness.on_secondary(f"ALTER DATABASE {here} READ ONLY = 0")
     harness.on_primary(
         f"USE {harness.schema}", "CREATE TABLE last (word CHAR(5) PRIMARY KEY)", "INSERT INTO last VALUES ('x')"

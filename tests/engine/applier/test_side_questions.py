@@ -11,9 +11,7 @@ import pymysql
 import pymysql.connections
 import pytest
 
-from replica_cli.checkpoint.tables import TableRecord
 from replica_cli.core.settings import Apply, EngineChoice
-from replica_cli.core.status import TableState
 from replica_cli.error_policy import UNKNOWN_ATTEMPTS
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.runtime import heartbeat
@@ -87,7 +85,7 @@ def test_a_question_beside_the_rows_is_asked_again(
     for number in range(3):
         table.on_primary(f"INSERT INTO t (id, v) VALUES ({number}, 1)", "UPDATE t SET v = v + 1")
     if what == "deleting the records of ended replay windows":
-        table.tables.save(TableRecord(table.name("t"), TableState.COPIED, start, table.here()))
+        table.save_window("t", start, table.here())
     rounds = iter(range(500))
 
     def is_done() -> bool:
@@ -113,7 +111,7 @@ def test_a_window_that_cannot_be_forgotten_does_not_repeat_its_committed_batch(
     table.on_primary("INSERT INTO t (id, v) VALUES (1, 1)")
     end = table.here()
     table.on_primary("INSERT INTO t (id, v) VALUES (2, 1)")
-    table.tables.save(TableRecord(table.name("t"), TableState.COPIED, start, end))
+    table.save_window("t", start, end)
     with table.open() as sessions:
         stream = table.streaming(sessions, batching=replace(table.settings.batching, transactions=1))
         failing.words, failing.times, failing.error = (

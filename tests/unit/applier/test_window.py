@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from replica_cli.applier.window import Windows
-from replica_cli.checkpoint.tables import TableRecord
+from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.position import Position
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
@@ -19,7 +19,7 @@ def at(pos: int) -> Position:
 
 
 def record(name: str, end: Position | None, state: TableState = TableState.COPIED) -> TableRecord:
-    return TableRecord(TableName("s", name), state, at(4), end)
+    return TableRecord(TableName("s", name), state, copy_start=at(4), window_end=end)
 
 
 def windows(*records: TableRecord, is_catch_up: bool = False) -> Windows:

@@ -1,0 +1,30 @@
+"""The states of tables have one writer: no other module makes a record, or writes SQL for its table."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import replica_cli
+
+ROOT = Path(replica_cli.__file__).parent
+FILES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted(ROOT.rglob("*.py"))}
+WRITES = re.compile(r"(INSERT|REPLACE|UPDATE|DELETE|TRUNCATE)\b[^;]*\btable_status\b")
+
+
+def test_only_the_transitions_make_records() -> None:
+    makers = {
+        path
+        for path, text in FILES.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "TableRecord"
+    }
+    assert makers == {"checkpoint/table_records.py"}
+
+
+def test_only_the_life_cycle_names_the_table() -> None:
+    named = {path for path, text in FILES.items() if re.search(r"\.table_status\b", text)}
+    # Looks reads it together with the heartbeat.
+    assert named == {"checkpoint/table_lifecycle.py", "checkpoint/looks.py"}
+    assert not WRITES.search(FILES["checkpoint/looks.py"])
