@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.commit_tracker import BatchStats
-from replica_cli.core.errors import ReplicaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from replica_cli.applier.commit_tracker import CommitPoint
+    from replica_cli.core.errors import ReplicaError
     from replica_cli.core.events import Transaction
 
 
@@ -112,16 +111,6 @@ class Batch:
         """Note why the batch failed."""
         self._go_to(BatchState.FAILED)
         self.failure = failure
-
-    @contextlib.contextmanager
-    def failing(self) -> Iterator[None]:
-        """Mark the batch as failed if an error ends the block before the batch is committed."""
-        try:
-            yield
-        except ReplicaError as error:
-            if self.state is not BatchState.COMMITTED:
-                self.mark_failed(error)
-            raise
 
     def _go_to(self, state: BatchState) -> None:
         if state not in _NEXT[self.state]:

@@ -29,14 +29,13 @@ What may be in flight, and why nothing half done can be committed:
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.batch import Batch
+from replica_cli.applier.batch import Batch, BatchState
 from replica_cli.core.errors import ApplyRefused, ReplicaError, TableChangedInWindow
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
@@ -143,8 +142,9 @@ class CommitPipeline:
         steps = self._steps.steps(transactions, batch.stats)
         first: Sequence[ApplyStep] = ()
         try:
-            with contextlib.suppress(ApplyRefused, TableChangedInWindow), batch.failing():
-                first = self._writer.build_ahead(steps)
+            first = self._writer.build_ahead(steps)
+        except (ApplyRefused, TableChangedInWindow) as error:
+            batch.mark_failed(error)
         finally:
             # Even if this batch cannot be built, the batch before it is good.
             self._finish_in_flight()
@@ -199,20 +199,17 @@ class CommitPipeline:
         """
         if batch.failure is not None:
             raise batch.failure
-        with batch.failing():
+        try:
             row_count = self._writer.flush()
             batch.mark_flushed()
             self._log_differing(batch)
             if batch.is_saved:
                 self._positions.check_advanced(row_count)
-                batch.mark_committing()
-                self._writer.commit(partial(self._note_committed, batch))
-                if waits:
-                    # Nothing was sent after COMMIT, so the batch can be repeated if the server asks for that (Galera
-                    # does, at COMMIT).
-                    self._writer.flush()
-                if self._intent.ends_with(batch.transactions):
-                    self._intent.close()
+                self._request_commit(batch, waits=waits)
+        except ReplicaError as error:
+            if batch.state is not BatchState.COMMITTED:
+                batch.mark_failed(error)
+            raise
         self._tracker.mark_requested(batch.commit_point, is_saved=batch.is_saved)
         if not batch.is_saved:
             self._note_committed(batch)
@@ -268,6 +265,16 @@ class CommitPipeline:
             self._writer.add(statement)
         self._writer.send(self._positions.advance_statement(self._tracker.advance(commit_point), self._token))
         return True
+
+    def _request_commit(self, batch: Batch, *, waits: bool) -> None:
+        batch.mark_committing()
+        self._writer.commit(partial(self._note_committed, batch))
+        if waits:
+            # Nothing was sent after COMMIT, so the batch can be repeated if the server asks for that (Galera does, at
+            # COMMIT).
+            self._writer.flush()
+        if self._intent.ends_with(batch.transactions):
+            self._intent.close()
 
     def _note_committed(self, batch: Batch) -> None:
         batch.mark_committed()

@@ -92,22 +92,3 @@ def test_what_is_known_when() -> None:
 def test_a_transaction_that_only_moves_the_position_is_not_counted() -> None:
     assert Batch([transaction(10), transaction(11, "a"), transaction(12)]).stats.transactions == 1
     assert Batch(()).stats.transactions == 0
-
-
-def test_an_error_fails_the_batch_until_it_is_committed() -> None:
-    batch = after("sent")
-    with pytest.raises(ApplyRefused, match="why"), batch.failing():
-        raise ApplyRefused("why")
-    assert batch.state is BatchState.FAILED
-    assert str(batch.failure) == "why"
-    batch = after("sent", "flushed", "committing")
-
-    def commit_and_fail() -> None:
-        with batch.failing():
-            batch.mark_committed()
-            raise ApplyRefused("of the work after the commit")
-
-    with pytest.raises(ApplyRefused):
-        commit_and_fail()
-    assert batch.state is BatchState.COMMITTED
-    assert batch.failure is None

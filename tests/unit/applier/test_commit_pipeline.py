@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replica_cli.applier import commit_tracker
-from replica_cli.applier.batch import Batch
+from replica_cli.applier.batch import Batch, BatchState
 from replica_cli.applier.commit_tracker import BatchStats
 from replica_cli.core.errors import ApplyRefused, Fenced, PositionLost, RowMissing
 from replica_cli.core.events import RowKind
@@ -230,3 +230,34 @@ def test_an_intent_ends_with_the_position_after_its_transaction(rig: Rig) -> Non
     rig.pipeline.commit(Batch([statement], BatchStats(transactions=1)))
     assert rig.durable == ["forget-intent", "forget-quarantine", "pos:100"]
     assert not rig.intent.ends_with([statement])
+
+
+@pytest.mark.parametrize("statement", ["a", "pos:100", "COMMIT"])
+def test_an_error_before_the_commit_is_answered_fails_the_batch(rig: Rig, statement: str) -> None:
+    rig.fail(statement, DEADLOCK)
+    rig.writer.write(rig.steps.steps([transaction(100, "a")], BatchStats()))
+    batch = Batch([transaction(100, "a")])
+    with pytest.raises(ServerError) as raised:
+        rig.pipeline.commit(batch)
+    assert (batch.state, batch.failure) == (BatchState.FAILED, raised.value)
+    rig.pipeline.rollback()
+    assert rig.durable == []
+
+
+def test_an_error_of_what_follows_the_commit_leaves_the_batch_committed(rig: Rig) -> None:
+    def fail() -> None:
+        raise Fenced("while the progress was reported")
+
+    rig.pipeline.on_progress = fail
+    batch = Batch([transaction(100)])
+    with pytest.raises(Fenced):
+        rig.pipeline.commit(batch, must_save=True)
+    assert (batch.state, batch.failure) == (BatchState.COMMITTED, None)
+    assert rig.durable == ["pos:100"]
+
+
+def test_a_batch_that_saves_no_position_is_committed_with_its_last_result(rig: Rig) -> None:
+    batch = Batch([transaction(100)])
+    rig.pipeline.commit(batch)
+    assert (batch.state, batch.is_saved) == (BatchState.COMMITTED, False)
+    assert rig.log == []
