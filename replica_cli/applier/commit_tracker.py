@@ -1,12 +1,15 @@
-"""Track the position of the secondary: the saved one, and what was applied after it and is not yet saved."""
+"""Track the position of the secondary: the saved one, and what was applied after it and is not yet saved.
+
+The counts of rows and transactions go with it, for the log, the status and the position row.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.batch_stats import BatchStats
 from replica_cli.checkpoint.positions import Advance
 from replica_cli.core.errors import PositionLost
 from replica_cli.core.gtid import parse_gtids
@@ -16,11 +19,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.checkpoint.positions import SavedPosition
-    from replica_cli.core.errors import ReplicaError
-    from replica_cli.core.events import Transaction
+    from replica_cli.core.events import RowKind, Transaction
     from replica_cli.core.gtid import Gtids
+    from replica_cli.core.table import TableName
 
 _IDLE_SAVE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class BatchStats:
+    """Counts of what was committed.
+
+    `skipped_rows` counts row events of quarantined tables by table. `ignored_statements` counts by reason.
+    """
+
+    rows: Counter[tuple[RowKind, TableName]] = field(default_factory=Counter)
+    transactions: int = 0
+    skipped_rows: Counter[TableName] = field(default_factory=Counter)
+    ignored_statements: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: BatchStats) -> None:
+        """Add the counts of another object."""
+        self.rows.update(other.rows)
+        self.transactions += other.transactions
+        self.skipped_rows.update(other.skipped_rows)
+        self.ignored_statements.update(other.ignored_statements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +53,7 @@ class CommitPoint:
     position: Position
     gtids: Gtids
     source_time: int
-    tally: BatchStats
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Transactions that were sent together, and the commit point that their COMMIT reaches.
-
-    `is_saved`: the batch writes its position, and so needs a COMMIT. `failure` is the error that came while it was
-    sent. `begun_at` is the time on the monotonic clock at which its first statement was sent.
-    """
-
-    transactions: Sequence[Transaction]
-    commit_point: CommitPoint
-    is_saved: bool
-    failure: ReplicaError | None = None
-    begun_at: float = 0.0
+    stats: BatchStats
 
 
 class CommitTracker:
@@ -65,7 +73,7 @@ class CommitTracker:
         self._unsaved = BatchStats()
         self._committed = BatchStats()
 
-    def commit_point_after(self, transactions: Sequence[Transaction], tally: BatchStats) -> CommitPoint:
+    def commit_point_after(self, transactions: Sequence[Transaction], stats: BatchStats) -> CommitPoint:
         """Return the commit point after the next transactions.
 
         Raises PositionLost if the GTID of one of them is already in the GTID set. Then the saved position does not fit
@@ -83,7 +91,7 @@ class CommitTracker:
                 )
             position = transaction.end
             source_time = transaction.timestamp or source_time
-        return CommitPoint(Position(position.file, position.pos, str(gtids)), gtids, source_time, tally)
+        return CommitPoint(Position(position.file, position.pos, str(gtids)), gtids, source_time, stats)
 
     def is_ahead(self, commit_point: CommitPoint) -> bool:
         """Return True if a commit point differs from the position in the position row."""
@@ -98,12 +106,12 @@ class CommitTracker:
 
     def advance(self, commit_point: CommitPoint) -> Advance:
         """Return the new content of the position row at a commit point, with all counts since the last save."""
-        tally = BatchStats()
-        tally.add(self._unsaved)
-        tally.add(commit_point.tally)
-        skipped = sum(tally.skipped_rows.values())
+        stats = BatchStats()
+        stats.add(self._unsaved)
+        stats.add(commit_point.stats)
+        skipped = sum(stats.skipped_rows.values())
         return Advance(
-            commit_point.position, commit_point.source_time, sum(tally.rows.values()), tally.transactions, skipped
+            commit_point.position, commit_point.source_time, sum(stats.rows.values()), stats.transactions, skipped
         )
 
     def mark_requested(self, commit_point: CommitPoint, *, is_saved: bool) -> None:
@@ -114,14 +122,14 @@ class CommitTracker:
             self._saved_position = commit_point.position
             self._saved_at = time.monotonic()
         else:
-            self._unsaved.add(commit_point.tally)
+            self._unsaved.add(commit_point.stats)
 
     def mark_committed(self, commit_point: CommitPoint) -> None:
         """Report a commit point as reached, because its COMMIT was acknowledged, or because it needs none."""
         self.position, self.source_time = commit_point.position, commit_point.source_time
-        self._committed.add(commit_point.tally)
+        self._committed.add(commit_point.stats)
 
-    def take_tally(self) -> BatchStats:
+    def take_stats(self) -> BatchStats:
         """Return the counts of what was committed since the last call."""
-        tally, self._committed = self._committed, BatchStats()
-        return tally
+        stats, self._committed = self._committed, BatchStats()
+        return stats

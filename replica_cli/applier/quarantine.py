@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import position_of
+from replica_cli.checkpoint.intents import transaction_position
 from replica_cli.checkpoint.table_records import OF_SECONDARY, QuarantineCause
 from replica_cli.core.commands import gone_advice
 from replica_cli.core.quarantine_texts import copy_advice, with_refusal
@@ -17,7 +17,7 @@ from replica_cli.core.status import TableState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.applier.decision import Decision
+    from replica_cli.applier.ddl.decision import Decision
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.core.events import Transaction
@@ -39,7 +39,7 @@ def quarantine_tables(decision: Decision, transaction: Transaction, tables: Tabl
             name,
             f"{reason}; {OF_SECONDARY}" if name in decision.of_secondary else reason,
             stopped_at=transaction.start,
-            failed_transaction=position_of(transaction),
+            failed_transaction=transaction_position(transaction),
             advice=gone_advice([name])
             if name in decision.gone
             else copy_advice([name], is_refused=decision.is_uncopyable),

@@ -7,7 +7,7 @@ from enum import Enum
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.intents import position_of
+from replica_cli.checkpoint.intents import transaction_position
 from replica_cli.core.status import NOT_STREAMED, TableState
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Windows:
         record = self._records.get(name)
         if record is None or record.failed_transaction is None:
             return False
-        return record.failed_transaction.is_same_transaction(position_of(transaction))
+        return record.failed_transaction.is_same_transaction(transaction_position(transaction))
 
     def has_of_secondary(self, names: Iterable[TableName]) -> bool:
         """Return True if one of the tables is quarantined as the secondary's own, which no statement may replace."""

@@ -6,30 +6,19 @@ The applier uses it. COMMIT goes through it too, as the order of packets and ans
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.core.commands import table_options
-from replica_cli.core.errors import ApplyRefused, RefusedInWindow, ReplicaError, RowExists, RowMissing
-from replica_cli.core.events import RowKind
-from replica_cli.core.wording import counted
-from replica_cli.mysql.errnos import (
-    DUPLICATES,
-    ER_KEY_NOT_FOUND,
-    ER_NO_REFERENCED_ROW,
-    ER_ROW_IS_REFERENCED,
-    Remedy,
-    ServerError,
-    is_of_table,
-)
+from replica_cli.applier.failures import missing_rows, refusal
+from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.sqlbuilder.sql_modes import LENIENT_MODE, SQL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from replica_cli.applier.steps import ApplyStep
+    from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Row, Session
 
@@ -41,7 +30,6 @@ _PACKETS_AHEAD = 6
 _BUILT_AHEAD = 2
 _AHEAD_BYTES = 4 * 1024 * 1024
 _Entry = tuple[bytes, "ApplyStep | None"]
-_KEY_NAME = re.compile(r"for key '([^']*)'")
 _COMMIT: _Entry = (b"COMMIT", None)
 
 
@@ -69,6 +57,9 @@ class Writer:
     The session has autocommit off, so nothing is kept before a COMMIT. The caller commits only when every result is
     known. Statements of the next transaction may be sent after a COMMIT before it is acknowledged, but the next COMMIT
     may not. So nothing that was sent after a failed COMMIT can be committed.
+
+    If a COMMIT fails and statements were sent after it, or if the preparation fails, the session cannot be used any
+    more: the error asks for a new connection instead of another attempt, and `discard` raises it.
     """
 
     def __init__(self, session: Session, *, max_packet: int) -> None:
@@ -166,8 +157,8 @@ class Writer:
         differing, self._differing = self._differing, Counter()
         return differing
 
-    def built_meanwhile(self, steps: Iterator[ApplyStep]) -> list[ApplyStep]:
-        """Take the first steps from an iterator: two, and more while results are still to come. Raises as `steps`."""
+    def build_ahead(self, steps: Iterator[ApplyStep]) -> list[ApplyStep]:
+        """Build the first of some steps: two, and more while results are still to come. Raises as `steps`."""
         built: list[ApplyStep] = []
         size = 0
         for step in steps:
@@ -195,10 +186,10 @@ class Writer:
         self._sent.append(_Packet([_COMMIT], committed))
         self._is_begun = False
 
-    def forget(self) -> None:
-        """Read the results that are still to come, and forget all statements and the session's variables.
+    def discard(self) -> None:
+        """Read the results that are still to come, and forget all statements and the settings of the session.
 
-        The caller rolls back after it.
+        The caller rolls back after it. The next step sets what it needs of the session again.
 
         Raises:
             ServerError: if this session cannot be used any more: the error of a COMMIT, or of the preparation.
@@ -254,29 +245,33 @@ class Writer:
             self._count = self._session.receive(is_first=not packet.answered)
         except ServerError as error:
             self._sent.popleft()
-            if error.is_connection_lost:
-                # The other packets get no answers. If the server has only announced the loss, it may still send some:
-                # they must not be taken for answers to other statements.
-                self._sent.clear()
-                self._session.abort()
-            elif packet.is_preparation or (
-                packet.committed is not None and (self._sent or self._packet or self._is_querying)
-            ):
-                # Statements of the next batch follow the failed COMMIT. They must not be committed, and the caller that
-                # sent them cannot repeat the batch of this COMMIT: the applier begins again with a new connection.
-                self._fatal = error
-                if error.remedy is Remedy.RETRY:
-                    error.remedy = Remedy.RECONNECT
+            self._note_error(packet, error)
             raise (refusal(error, step) if step is not None else error) from error
         packet.answered += 1
         if packet.answered == len(packet.entries):
             self._sent.popleft()
         if step is not None and step.expected is not None and self._count != step.expected:
-            raise missing(step, self._count)
+            raise missing_rows(step, self._count)
         if step is not None and step.is_comparison and self._count:
             self._differing[step.table] += self._count
         if packet.committed is not None:
             packet.committed()
+
+    def _note_error(self, packet: _Packet, error: ServerError) -> None:
+        """Decide after an error, whose packet is taken from `_sent`, if this session can be used any more."""
+        if error.is_connection_lost:
+            # The other packets get no answers. If the server has only announced the loss, it may still send some: they
+            # must not be taken for answers to other statements.
+            self._sent.clear()
+            self._session.abort()
+            return
+        is_commit_with_more = packet.committed is not None and bool(self._sent or self._packet or self._is_querying)
+        if packet.is_preparation or is_commit_with_more:
+            # Statements of the next batch follow the failed COMMIT. They must not be committed, and the caller that
+            # sent them cannot repeat the batch of this COMMIT: the applier begins again with a new connection.
+            self._fatal = error
+            if error.remedy is Remedy.RETRY:
+                error.remedy = Remedy.RECONNECT
 
     def _set_session(self, step: ApplyStep) -> None:
         if step.checks_foreign_keys is not None and step.checks_foreign_keys != self._checks:
@@ -286,65 +281,6 @@ class Writer:
             self._is_lenient = step.is_lenient
             mode = LENIENT_MODE if step.is_lenient else SQL_MODE
             self._add(f"SET SESSION sql_mode='{mode}'".encode(), None)
-
-
-def refusal(error: ServerError, step: ApplyStep) -> ReplicaError:
-    """Return the error to raise for a server's error in a step: RefusedInWindow for a row inside a replay window."""
-    explanation = explained(error, step)
-    if step.is_replayed and isinstance(explanation, ApplyRefused):
-        return RefusedInWindow(explanation.message, hint=explanation.hint, table=explanation.table)
-    return explanation
-
-
-def explained(error: ServerError, step: ApplyStep) -> ReplicaError:
-    """Return a server's error as an error of the step's table, or the error itself if it is not about the table.
-
-    The message names keys, but no values, which must not be logged.
-    """
-    verb = step.kind.name
-    if error.errno in DUPLICATES:
-        name = _KEY_NAME.search(error.text)
-        key = f" on key {name[1]}" if name else ""
-        return RowExists(
-            f"{step.table}: {verb} meets a row that is already there{key}",
-            hint=f"`replica transfer {table_options([step.table])}` copies it again",
-            table=step.table,
-        )
-    if error.errno == ER_KEY_NOT_FOUND:
-        return RowMissing(
-            f"{step.table}: a row is not found",
-            hint=f"`replica transfer {table_options([step.table])}` copies it again",
-            table=step.table,
-        )
-    if error.errno in (ER_ROW_IS_REFERENCED, ER_NO_REFERENCED_ROW):
-        return RowMissing(
-            f"{step.table}: {verb} is refused by a foreign key: the related rows differ from the primary's",
-            hint=f"`replica transfer {table_options([step.table])}` copies it and its related tables again",
-            table=step.table,
-        )
-    if not is_of_table(error):
-        return error
-    return ApplyRefused(
-        f"{step.table}: {verb} is refused by {error.server} (error {error.errno})",
-        hint=f"`replica drift check`, then `replica transfer {table_options([step.table])}`",
-        table=step.table,
-    )
-
-
-def missing(step: ApplyStep, count: int) -> RowMissing:
-    """Return the error to raise for a step that has found `count` rows, fewer than it must."""
-    columns = f"its key, {', '.join(step.key)}" if step.key else "all columns"
-    expected = step.expected or 0
-    lacking = expected - count
-    number = counted(expected, "row") if lacking == expected else f"{lacking} of {counted(expected, 'row')}"
-    outcome = f"{number} not found (compared by {columns})"
-    if step.kind is RowKind.INSERT:
-        outcome = f"{count} of {expected} rows were written"
-    return RowMissing(
-        f"{step.table}: {step.kind.name}: {outcome}",
-        hint=f"`replica transfer {table_options([step.table])}` copies it again",
-        table=step.table,
-    )
 
 
 def _next_power(size: int) -> int:

@@ -52,7 +52,7 @@ class IntentStore:
         left = self.load()
         if left is None or left.statement_hash != digest(statement):
             return None
-        return left if left.position.is_same_transaction(position_of(transaction)) else None
+        return left if left.position.is_same_transaction(transaction_position(transaction)) else None
 
     def save(self, intent: Intent) -> None:
         """Write the intent."""
@@ -78,7 +78,7 @@ def digest(statement: Statement) -> str:
     return hashlib.sha256(statement.text).hexdigest()
 
 
-def position_of(transaction: Transaction) -> Position:
+def transaction_position(transaction: Transaction) -> Position:
     """Return the position that a transaction's intent has.
 
     Its GTID is the transaction's own: the set that was executed before it is not always known.

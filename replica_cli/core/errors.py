@@ -161,7 +161,8 @@ class ApplyRefused(ReplicaError):
     Attributes:
         table: the table's name on the primary, None if it is not known.
         position: the position of the change's transaction, None if it is not known.
-        transaction_position: the same position with the transaction's own GTID (`checkpoint.intents.position_of`).
+        transaction_position: the same position with the transaction's own GTID
+            (`checkpoint.intents.transaction_position`).
     """
 
     exit_code = ExitCode.REFUSED
@@ -231,7 +232,7 @@ class TableChangedInWindow(ReplicaError):
     def __init__(self, tables: tuple[TableName, ...], reason: str) -> None:
         super().__init__(f"{', '.join(map(str, tables))}: {reason}")
         self.tables = tables
-        # Of its transaction (checkpoint.intents.position_of), if that is known.
+        # The position of its transaction (`checkpoint.intents.transaction_position`), None if that is not known.
         self.transaction_position: Position | None = None
 
 

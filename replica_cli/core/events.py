@@ -84,12 +84,13 @@ class RowEvent(NamedTuple):
 
     Attributes:
         raw: the whole event from its header on, without checksum, for the row image engine.
-        row_count: the number of its rows, 0 if they have not been counted.
+        folded_rows: the number of its rows if compaction made the event; each key then occurs once in it, and no row
+            changes its key. 0 for every event of the primary.
     """
 
     head: RowHead
     raw: bytes
-    row_count: int = 0
+    folded_rows: int = 0
 
     @property
     def kind(self) -> RowKind:

@@ -100,8 +100,9 @@ class Position:
     def is_same_transaction(self, other: Position) -> bool:
         """Return True if two positions that identify a transaction are of the same one.
 
-        Such a position has the transaction's start and the transaction's own GTID (`checkpoint.intents.position_of`).
-        A GTID identifies the transaction also after another server became the primary.
+        Such a position has the transaction's start and the transaction's own GTID
+        (`checkpoint.intents.transaction_position`). A GTID identifies the transaction also after another server became
+        the primary.
         """
         return self.gtid == other.gtid if self.gtid or other.gtid else self.order == other.order
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VALUES = {"sql_mode": f"'{SQL_MODE}'", "time_zone": "'+00:00'"}
 
 # How long a statement waits for a lock of a table and of a row, in seconds. A DDL statement has its own limits
-# (applier/lock_waits.py).
+# (applier/ddl/lock_waits.py).
 LOCK_WAITS = (("lock_wait_timeout", "86400"), ("innodb_lock_wait_timeout", "50"))
 
 _UNLIMITED = "18446744073709551615"

@@ -11,9 +11,9 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.catchup_ddl import CatchupDdlPolicy, without_xa
-from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.ddl.altered import AlteredTables
+from replica_cli.applier.ddl.catchup_policy import CatchupDdlPolicy, without_xa
+from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.applier.window import Windows
 from replica_cli.checkpoint.catchup_position import CatchupPosition
 from replica_cli.checkpoint.intents import IntentStore

@@ -21,7 +21,7 @@ from replica_cli.mysql.catalog.table_definitions import read_tables
 from replica_cli.sqlbuilder.definitions.crossing import Crossing
 
 if TYPE_CHECKING:
-    from replica_cli.applier.altered import AlteredTables
+    from replica_cli.applier.ddl.altered import AlteredTables
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.uncompared import UncomparedStore
     from replica_cli.core.position import Position

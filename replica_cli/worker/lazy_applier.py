@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.batch_stats import BatchStats
+from replica_cli.applier.commit_tracker import BatchStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,9 +53,9 @@ class LazyApplier:
         """Return the number of rows that are sent to the secondary and not committed."""
         return 0 if self._applier is None else self._applier.uncommitted_rows
 
-    def take_tally(self) -> BatchStats:
+    def take_stats(self) -> BatchStats:
         """Return what was committed since the last call."""
-        return BatchStats() if self._applier is None else self._applier.take_tally()
+        return BatchStats() if self._applier is None else self._applier.take_stats()
 
     def apply(
         self, transactions: Sequence[Transaction], *, has_more: Callable[[], bool], on_progress: Callable[[], None]

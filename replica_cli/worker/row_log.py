@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.batch_stats import BatchStats
+from replica_cli.applier.commit_tracker import BatchStats
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 
@@ -35,9 +35,9 @@ class RowLog:
         """Return True if something is not logged yet: the caller must call `take` soon, also with an empty batch."""
         return bool(self._sums.rows or self._sums.ignored_statements)
 
-    def take(self, tally: BatchStats, position: Position) -> None:
+    def take(self, stats: BatchStats, position: Position) -> None:
         """Add what a batch did up to a position, and log the sums if the last report is old enough."""
-        self._sums.add(tally)
+        self._sums.add(stats)
         if self.is_waiting and self._clock() - self._logged_at >= _SECONDS:
             self.flush(position)
 

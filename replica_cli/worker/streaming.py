@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.side_questions import SideQuestions
+from replica_cli.applier.deferrable_queries import DeferrableQueries
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
@@ -34,10 +34,10 @@ from replica_cli.worker.row_log import RowLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from replica_cli.applier.altered import AlteredTables
     from replica_cli.applier.applier import Applier
-    from replica_cli.applier.lock_waits import LockPatience
-    from replica_cli.applier.prefetch import Prefetch
+    from replica_cli.applier.ddl.altered import AlteredTables
+    from replica_cli.applier.ddl.lock_waits import LockPatience
+    from replica_cli.applier.prefetch.prefetch import Prefetch
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
@@ -83,7 +83,7 @@ class Streaming:
         board: StatusPublisher,
         stop: StopToken,
         patience: LockPatience,
-        is_exact: bool = False,
+        is_diagnostic: bool = False,
         until_caught_up: bool = False,
     ) -> None:
         """Read the state of both servers and prepare the stream; no thread is started.
@@ -99,7 +99,7 @@ class Streaming:
             board: takes the status.
             stop: ends the stream or pauses it.
             patience: counts the waits of DDL statements for locks; it outlives this object.
-            is_exact: use the diagnostic engine, which can name the row that fails.
+            is_diagnostic: use the diagnostic engine, which can name the row that fails.
             until_caught_up: the stream ends at the current end of the log.
 
         Raises:
@@ -114,7 +114,7 @@ class Streaming:
         self._board = board
         self._stop = stop
         self._instance = board.status.instance
-        self._side = SideQuestions(self._instance, settings.retry)
+        self._deferrable = DeferrableQueries(self._instance, settings.retry)
         self._primary = primary
         self._primary_facts = read_facts(primary.session)
         self._target = end_of_log(primary.session, self._primary_facts)
@@ -136,7 +136,7 @@ class Streaming:
         )
         self._prefetch: Prefetch | None = None
         self._applier = LazyApplier(
-            lambda: self._make_applier(saved, altered=altered, patience=patience, is_exact=is_exact), saved
+            lambda: self._make_applier(saved, altered=altered, patience=patience, is_diagnostic=is_diagnostic), saved
         )
         if records or not until_caught_up:
             self._applier.make()
@@ -160,7 +160,7 @@ class Streaming:
         self._idle_at: float | None = None
 
     def _make_applier(
-        self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_exact: bool
+        self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_diagnostic: bool
     ) -> Applier:
         from replica_cli.runtime import factory  # noqa: PLC0415 - worker/preload.py loads it before
 
@@ -178,7 +178,7 @@ class Streaming:
             stop=self._stop,
             altered=altered,
             patience=patience,
-            is_exact=is_exact,
+            is_diagnostic=is_diagnostic,
             prefetch=self._prefetch,
         )
 
@@ -275,7 +275,7 @@ class Streaming:
                 self._apply(transactions)
             self._publish(transactions, heard_at)
             if self._missing.names and self._has_reached(self._missing.end):
-                self._side.ask("looking for missing tables", self._quarantine_missing, None)
+                self._deferrable.ask("looking for missing tables", self._quarantine_missing, None)
             if until_caught_up and self._has_ended():
                 if not self._is_idle(transactions):
                     self._set_lag(None, grows=False)  # the target is applied, but the log may be longer by this time
@@ -323,7 +323,7 @@ class Streaming:
 
     def _compare_altered(self, *, is_forced: bool = False) -> None:
         compare = partial(self._check.look, self._applier.position, is_forced=is_forced)
-        self._side.ask("comparing tables that statements altered", compare, None)
+        self._deferrable.ask("comparing tables that statements altered", compare, None)
 
     def _quarantine_missing(self) -> None:
         self._missing.quarantine_missing(self._applier.position, self._windows)
@@ -394,17 +394,17 @@ class Streaming:
 
     def _publish_stats(self) -> None:
         self._published_at = time.monotonic()
-        tally = self._applier.take_tally()
+        stats = self._applier.take_stats()
         file = self._applier.position.file
         if self._file and file != self._file:
             log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
         self._file = file
-        self._row_log.take(tally, self._applier.position)
+        self._row_log.take(stats, self._applier.position)
         self._board.set(
             phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined(), message=""
         )
         self._board.count(
-            sum(tally.rows.values()), tally.transactions, sum(tally.skipped_rows.values()),
+            sum(stats.rows.values()), stats.transactions, sum(stats.skipped_rows.values()),
             uncommitted=self._applier.uncommitted_rows,
         )  # fmt: skip
 
@@ -439,9 +439,11 @@ class Streaming:
         if not must_check_state():
             return False
         guard = self._sessions.guard(self._settings)
-        self._side.ask("checking the writer's lock", partial(guard.check, self._sessions.catalog), None)
+        self._deferrable.ask("checking the writer's lock", partial(guard.check, self._sessions.catalog), None)
         resyncing = {n for n, r in self._windows.records.items() if r.state in NOT_STREAMED}
-        return self._side.ask("looking for tables to copy", partial(self._has_pending, resyncing), otherwise=False)
+        return self._deferrable.ask(
+            "looking for tables to copy", partial(self._has_pending, resyncing), otherwise=False
+        )
 
     def _has_pending(self, resyncing: Collection[TableName]) -> bool:
         records = self._sessions.stores.tables.load()
@@ -456,7 +458,7 @@ class Streaming:
         self._primary.close_if_idle()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
-            self._side.ask("looking for tables that somebody altered", self._applier.check_definitions, None)
+            self._deferrable.ask("looking for tables that somebody altered", self._applier.check_definitions, None)
 
 
 def _do_nothing() -> None:

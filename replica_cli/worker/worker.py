@@ -12,8 +12,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.ddl.altered import AlteredTables
+from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter
@@ -214,7 +214,7 @@ class Worker:
                     board=self._board,
                     stop=self._stop,
                     patience=self._patience,
-                    is_exact=self._must_be_exact,
+                    is_diagnostic=self._must_be_exact,
                     until_caught_up=self._request.until_caught_up,
                 )
                 self._must_be_exact = False

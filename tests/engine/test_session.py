@@ -49,7 +49,7 @@ def test_a_writer_forgets_what_a_lost_connection_will_never_answer(primary: Sand
         session.abort()
         with pytest.raises(ServerError):
             writer.send(b"DO 3")
-        writer.forget()
+        writer.discard()
         assert not writer.is_begun
 
 

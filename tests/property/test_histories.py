@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import booleans
 
-from replica_cli.applier import compaction
+from replica_cli.applier.engines import compaction
 from replica_cli.core.settings import Apply, EngineChoice
 from tests.engine.applier.harness import Harness
 from tests.property.histories import History, histories

@@ -1,6 +1,6 @@
 """Build queries that find rows and their index entries, only to make the server read the pages into memory.
 
-The applier runs them ahead of the changes of these rows (applier/prefetch.py).
+The applier runs them ahead of the changes of these rows (applier/prefetch/prefetch.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read from a statement's tokens which effects it has, beyond the tables that it changes.
 
-The applier decides with these functions what to do with a statement (applier/effects.py).
+The applier decides with these functions what to do with a statement (applier/ddl/statement_effects.py).
 """
 
 from __future__ import annotations

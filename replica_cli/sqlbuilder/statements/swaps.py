@@ -1,7 +1,7 @@
 """Recognise statements after which all definitions can be the same as before, so that these do not tell if one ran.
 
 Examples are two tables with equal definitions that exchange their names, and a table and a partition that exchange
-their rows. The applier asks after a kill, if it left an intent for a statement (applier/ddl_execution.py).
+their rows. The applier asks after a kill, if it left an intent for a statement (applier/ddl/execution.py).
 """
 
 from __future__ import annotations

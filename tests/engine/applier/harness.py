@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.applier.altered import AlteredTables
-from replica_cli.applier.lock_waits import LockPatience
+from replica_cli.applier.ddl.altered import AlteredTables
+from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
@@ -179,7 +179,7 @@ class Harness:
     def open(self) -> SecondarySessions:
         return SecondarySessions.open(self.settings, self.target)
 
-    def streaming(self, sessions: SecondarySessions, *, is_exact: bool = False, **changes: Any) -> Streaming:
+    def streaming(self, sessions: SecondarySessions, *, is_diagnostic: bool = False, **changes: Any) -> Streaming:
         """Make a stream with everything as the service makes it: its token is the newest."""
         settings = replace(self.settings, **changes)
         sessions.stores.positions.take_token()
@@ -196,20 +196,20 @@ class Harness:
             board=board,
             stop=StopToken(),
             patience=LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2),
-            is_exact=is_exact,
+            is_diagnostic=is_diagnostic,
         )
 
     def stream(self, **changes: Any) -> None:
         """Stream to the primary's end of now. Raises what ends it, named exactly, as the service does."""
         try:
-            self._stream(is_exact=False, **changes)
+            self._stream(is_diagnostic=False, **changes)
         except NeedsDiagnosis:
-            self._stream(is_exact=True, **changes)
+            self._stream(is_diagnostic=True, **changes)
 
-    def _stream(self, *, is_exact: bool, **changes: Any) -> None:
+    def _stream(self, *, is_diagnostic: bool, **changes: Any) -> None:
         try:
             with self.open() as sessions:
-                self.streaming(sessions, is_exact=is_exact, **changes).run(until_caught_up=True)
+                self.streaming(sessions, is_diagnostic=is_diagnostic, **changes).run(until_caught_up=True)
         finally:
             while self._primaries:
                 self._primaries.pop().close()
@@ -224,7 +224,7 @@ class Harness:
     def follow(self, *, may_transfer: bool = True, **changes: object) -> None:
         """Let the worker stream to the primary's end of now; fail where it does not get there with some table."""
         failure = self.work(may_transfer=may_transfer, **changes).failure
-        # A table that is set aside does not keep the others from the end.
+        # A quarantined table does not keep the others from the end.
         assert failure is None or failure.code == "quarantined", failure
 
     def assert_equal(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.applier import ddl_execution as execution_module
+from replica_cli.applier.ddl import execution as execution_module
 from replica_cli.core.errors import ReplicaError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""COMMIT and its answer: the next transaction's rows are on their way by then, and stand only if it does."""
+"""COMMIT and its answer: the next transaction's rows are in flight by then, and are kept only if the COMMIT is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.keyless import LEAST_ROWS
+from replica_cli.applier.engines.keyless_engine import LEAST_ROWS
 from replica_cli.applier.writer import Writer
 from replica_cli.core.errors import RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret
 from replica_cli.core.status import Phase
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.runtime.factory import can_replay
+from replica_cli.runtime.engine_factory import can_replay
 from replica_cli.runtime.secondary_sessions import SecondarySessions
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_nothing_is_sent_behind_a_preparation_that_failed(harness: Harness) -> N
         with pytest.raises(ServerError, match="no_such_variable"):
             writer.send(insert)
         with pytest.raises(ServerError, match="no_such_variable"):
-            writer.forget()  # nobody goes on in such a session
+            writer.discard()  # such a session is not used again
     assert harness.rows("SELECT * FROM t") == []
 
 

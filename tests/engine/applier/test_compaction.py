@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.compaction import LEAST_EVENTS
+from replica_cli.applier.engines.compaction import LEAST_EVENTS
 from replica_cli.core.errors import ReplicaError, RowExists, RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice
 

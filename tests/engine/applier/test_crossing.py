@@ -144,7 +144,7 @@ def test_a_value_that_an_older_release_cannot_hold_fails_its_table(
 
 # What the other flavour does not know of a schema.
 OPTIONS = {
-    "mariadb to mysql": (("mariadb", "11.8"), ("mysql", None), "COMMENT 'of ours'"),
+    "mariadb to mysql": (("mariadb", "11.8"), ("mysql", None), "COMMENT 'of replica'"),
     "mysql to mariadb": (("mysql", None), ("mariadb", "10.11"), "DEFAULT ENCRYPTION = 'N'"),
 }
 

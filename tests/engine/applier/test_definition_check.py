@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.applier.altered import AlteredTables
+from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.core.errors import ReplicaError, TableChangedInWindow
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -43,7 +43,7 @@ def test_a_table_that_became_another_is_copied_again_and_once(harness: Harness) 
     with pytest.raises(TableChangedInWindow, match=f"{difference}: .* on the primary, .* on the secondary") as met:
         harness.stream()
     assert met.value.tables == (harness.name("t"),)
-    # As long as nobody alters it again: a copy that comes out the same is not made for ever.
+    # As long as it is not altered again: a copy with the same result is not repeated without end.
     harness.altered.forget(harness.name("t"))
     harness.on_primary("CREATE TABLE other (id INT PRIMARY KEY)")
     harness.stream()
@@ -189,7 +189,7 @@ def test_row_versions_that_are_written_in_doubt_are_compared_after_a_kill(
         raise KilledError("here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("replica_cli.applier.ddl_decisions.DdlDecisions.decide", die)
+        patch.setattr("replica_cli.applier.ddl.decisions.DdlDecisions.decide", die)
         with pytest.raises(KilledError):
             harness.stream()
     assert harness.rows("SELECT id FROM t") == [(1,)]

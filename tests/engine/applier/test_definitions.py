@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.engines.definitions import Definitions
 from replica_cli.core.errors import Drift
 from replica_cli.core.settings import Apply, EngineChoice
 from replica_cli.mysql.session import Session
@@ -59,7 +59,7 @@ def test_an_index_of_its_own_is_no_harm(live: Harness) -> None:
     ids = [1]
 
     def work() -> bool:
-        # A batch that is on its way holds the table, and this thread would wait for it for ever.
+        # A batch in flight holds the table, and this thread would wait for it without end.
         if not live.rows(f"SELECT 1 FROM t WHERE id = {ids[-1]}"):
             return False
         number = len(ids) - 1

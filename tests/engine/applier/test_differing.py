@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import sql_engine
+from replica_cli.applier.engines import sql_engine
 from replica_cli.core.settings import EngineChoice
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_nothing_is_looked_for_unless_the_log_tells_it(table: Harness, monkeypat
     def die(*_: object) -> None:
         pytest.fail("the rows were looked at")
 
-    monkeypatch.setattr(sql_engine, "plan_looks", die)
+    monkeypatch.setattr(sql_engine, "plan_comparison", die)
     table.on_primary(*CHANGES)
     table.stream()
     table.assert_equal()

@@ -94,7 +94,7 @@ def test_ddl_stop_stops_at_every_kind_and_names_no_table(table: Harness, stateme
     with pytest.raises(ApplyRefused, match="REPLICA_DDL=stop") as raised:
         table.stream()
     assert str(place) in raised.value.message
-    # With a table it would be tried again, and the table set aside.
+    # With a table it would be tried again, and the table quarantined.
     assert raised.value.table is None
     assert f"--to {end}`" in str(raised.value.hint)
     assert table.rows("SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]

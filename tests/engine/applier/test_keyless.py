@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import keyless
-from replica_cli.applier.keyless import LEAST_ROWS
+from replica_cli.applier.engines import keyless_engine
+from replica_cli.applier.engines.keyless_engine import LEAST_ROWS
 from replica_cli.core.errors import ReplicaError, RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice
 
@@ -98,7 +98,7 @@ ALIKE = ("(1, 'x', 0.5)", "(1, 'X', 0.5)", "(1, 'x ', 0.5)", "(1, NULL, 0.5)", "
 def test_of_equal_rows_as_many_go_as_on_the_primary(
     harness: Harness, again_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyless, "_AGAIN_BYTES", again_bytes)
+    monkeypatch.setattr(keyless_engine, "_AGAIN_BYTES", again_bytes)
     harness.on_both(TABLE)
     harness.on_both(*(f"INSERT INTO t VALUES {', '.join(ALIKE * 3)}" for _ in range(4)))
     harness.begin_here()

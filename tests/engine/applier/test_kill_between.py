@@ -9,7 +9,7 @@ import pytest
 
 from replica_cli.applier import commit_tracker
 from replica_cli.applier.applier import Applier
-from replica_cli.applier.ddl_execution import DdlExecution
+from replica_cli.applier.ddl.execution import DdlExecution
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.table_records import TableRecord

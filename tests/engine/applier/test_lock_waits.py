@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.running import StatementRunner
+from replica_cli.applier.ddl.statement_runner import StatementRunner
 from replica_cli.core.settings import EngineChoice, TableFailurePolicy
 from replica_cli.core.status import Phase, TableState
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -98,7 +98,7 @@ def test_a_lock_that_is_never_given_back_sets_the_table_aside(table: Harness, re
     assert records[table.name("t")].state is TableState.QUARANTINED
     assert "waits for a lock that another connection holds on db1" in records[table.name("t")].reason
     assert "error 1205" in records[table.name("t")].reason
-    # What a statement would have done to the others of its tables is not done, so they are set aside as well.
+    # What a statement would have done to the others of its tables is not done, so they are quarantined as well.
     if "other" in statement:
         assert records[table.name("other")].state is TableState.QUARANTINED
     assert not table.rows(f"SELECT 1 FROM {table.settings.state_schema}.ddl_intent")

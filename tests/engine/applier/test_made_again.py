@@ -67,9 +67,9 @@ def test_it_is_followed_after_a_kill_at_any_step(table: Harness, monkeypatch: py
         raise ReplicaError("killed")
 
     for name in (
-        "ddl_execution.DdlExecution._run",
-        "ddl_execution.DdlExecution._keep_transactional",
-        "applier.end_quarantines",
+        "ddl.execution.DdlExecution._run",
+        "ddl.execution.DdlExecution._keep_transactional",
+        "ddl.statement_applier.end_quarantines",
     ):
         with monkeypatch.context() as patch:
             patch.setattr(f"replica_cli.applier.{name}", die)
@@ -87,7 +87,7 @@ def test_the_former_table_is_never_taken_for_the_new_one(table: Harness, monkeyp
         raise ReplicaError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("replica_cli.applier.ddl_execution.drop_tables", die)
+        patch.setattr("replica_cli.applier.ddl.execution.drop_tables", die)
         with pytest.raises(ReplicaError, match="killed"):
             table.stream()
     table.on_secondary("ALTER TABLE t COMMENT = 'of somebody here'")

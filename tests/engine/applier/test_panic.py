@@ -1,4 +1,4 @@
-"""A bug that one event meets: said with its place, tried once more, then its table is set aside."""
+"""A bug that one event causes: reported with its call, tried once more, then its table is quarantined."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier.ddl_decisions import DdlDecisions
-from replica_cli.applier.sql_engine import SqlEngine
+from replica_cli.applier.ddl.decisions import DdlDecisions
+from replica_cli.applier.engines.sql_engine import SqlEngine
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import Apply, EngineChoice, TableFailurePolicy
 from replica_cli.core.status import TableState
@@ -20,7 +20,7 @@ from replica_cli.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from replica_cli.applier.steps import ApplyStep
+    from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.events import RowEvent
     from replica_cli.core.reports.stream import WorkerReport
     from tests.engine.applier.harness import Harness
@@ -31,14 +31,14 @@ def broken(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Harness:
     """Give two tables, of which one meets a bug with every event."""
     harness.on_both("CREATE TABLE good (id INT PRIMARY KEY)", "CREATE TABLE bad (id INT PRIMARY KEY, word TEXT)")
     harness.begin_here()
-    works = SqlEngine.works
+    steps = SqlEngine.steps
 
     def failing(self: SqlEngine, events: Sequence[RowEvent]) -> Iterator[ApplyStep]:
         if any(e.table.name.table == "bad" for e in events):
             raise ZeroDivisionError("a secret value")
-        return works(self, events)
+        return steps(self, events)
 
-    monkeypatch.setattr(SqlEngine, "works", failing)
+    monkeypatch.setattr(SqlEngine, "steps", failing)
     return harness
 
 

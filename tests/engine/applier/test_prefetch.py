@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import prefetch, worth
-from replica_cli.applier.prefetch import LEAST_EVENTS, Prefetch
+from replica_cli.applier.prefetch import gain, prefetch
+from replica_cli.applier.prefetch.prefetch import LEAST_EVENTS, Prefetch
 from replica_cli.core.errors import SecondaryError
 from replica_cli.core.settings import Batching
 from replica_cli.mysql.session import open_connection_ids
@@ -20,7 +20,7 @@ from tests.engine.applier.harness import INSTANCE, wait_until
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from replica_cli.applier.definitions import Definitions
+    from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.session import Row, Session
@@ -96,7 +96,7 @@ def test_what_a_batch_changes_is_read_and_nothing_else(filled: Harness, monkeypa
     run, definitions = given.batches[-1]
     monkeypatch.undo()
     monkeypatch.setattr(prefetch, "_MOST_ROWS", 30)
-    monkeypatch.setattr(worth, "_READS_OFF", -1.0)
+    monkeypatch.setattr(gain, "_READS_OFF", -1.0)
     watched = Watched(filled)
     ahead = Prefetch(watched, filled.settings.selection, instance=INSTANCE)
     ahead.is_on = True
@@ -140,7 +140,7 @@ def test_a_session_that_fails_ends_nothing(
     def refuse(_: Settings, __: Server) -> Session:
         raise SecondaryError("too many connections")
 
-    caplog.set_level(logging.DEBUG, "replica_cli.applier.prefetch")
+    caplog.set_level(logging.DEBUG, "replica_cli.applier.prefetch.prefetch")
     monkeypatch.setattr(streaming, "open_ahead", refuse)
     _change(filled, ROWS)
     filled.stream()
@@ -155,7 +155,7 @@ def test_a_query_that_fails_ends_nothing(filled: Harness, monkeypatch: pytest.Mo
     _change(filled, ROWS)
     filled.stream()
     monkeypatch.undo()
-    monkeypatch.setattr(worth, "_READS_OFF", -1.0)
+    monkeypatch.setattr(gain, "_READS_OFF", -1.0)
     run, definitions = given.batches[-1]
     filled.on_secondary("RENAME TABLE t TO other")
     watched = Watched(filled)

@@ -1,4 +1,4 @@
-"""Definitions that the secondary refuses: a matter of their tables, which are copied as they are now or set aside."""
+"""Definitions that the secondary refuses: their tables are copied as they are now, or quarantined."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def followed(harness: Harness) -> Iterator[Harness]:
 
 
 def set_aside(harness: Harness) -> dict[str, str]:
-    """Return the reasons of the tables that are set aside; there must be no other record."""
+    """Return the reasons of the quarantined tables; there must be no other record."""
     records = harness.tables.load().values()
     assert {r.state for r in records} <= {TableState.QUARANTINED}
     return {r.name.table: r.reason for r in records}

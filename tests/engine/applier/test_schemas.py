@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import applier as applier_module
+from replica_cli.applier.ddl import statement_applier
 from replica_cli.applier.quarantine import end_quarantines
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import ApplyRefused, ReplicaError, TableChangedInWindow
@@ -130,11 +130,11 @@ def test_killed_behind_it(harness: Harness, here: str, monkeypatch: pytest.Monke
     def die(*_: object) -> None:
         raise ReplicaError("killed")
 
-    monkeypatch.setattr(applier_module, "end_quarantines", die)
+    monkeypatch.setattr(statement_applier, "end_quarantines", die)
     for _ in range(2):
         with pytest.raises(ReplicaError, match="killed"):
             harness.stream()
-    monkeypatch.setattr(applier_module, "end_quarantines", end_quarantines)
+    monkeypatch.setattr(statement_applier, "end_quarantines", end_quarantines)
     harness.stream()
     assert here not in schemas(harness)
 

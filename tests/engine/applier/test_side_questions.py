@@ -1,4 +1,4 @@
-"""A server has an error that nobody knows for a question: the stream goes on, and every row is applied once."""
+"""A server answers a query with an unknown error: the stream goes on, and every row is applied once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GONE = (6, "Error on delete of '/tmp/#sql-temptable-1' (Errcode: 2 \"No such fil
 
 @dataclass
 class Failing:
-    """Lets questions with these words fail, so many times; the first ones lose the connection instead."""
+    """Lets queries with these words fail, a number of times; the first ones lose the connection instead."""
 
     words: tuple[str, ...]
     times: int

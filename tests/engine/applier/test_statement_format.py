@@ -57,7 +57,7 @@ THROUGH = {
     "a function in SET": ("SET @x = f(51)",),
     "a function in an INSERT": ("INSERT INTO base VALUES (f(51))",),
     "a view of the default schema mysql": ("USE mysql", "UPDATE {other}.seen SET n = 51"),
-    "no table of ours, which cannot be known": ("DELETE FROM base",),
+    "no selected table, which cannot be known": ("DELETE FROM base",),
 }
 MARIADB_THROUGH = {
     "ANALYZE": ("ANALYZE UPDATE {other}.seen SET n = 51",),

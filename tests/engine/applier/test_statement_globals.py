@@ -237,7 +237,7 @@ def test_a_user_who_may_set_nothing_special(harness: Harness, plain_user: Server
 
     def stream() -> None:
         with SecondarySessions.open(harness.settings, plain_user) as sessions:
-            harness.streaming(sessions, is_exact=True).run(until_caught_up=True)
+            harness.streaming(sessions, is_diagnostic=True).run(until_caught_up=True)
 
     harness.begin_here()
     with globals_of(harness.secondary, "innodb_strict_mode = ON"):

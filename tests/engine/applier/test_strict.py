@@ -93,7 +93,7 @@ def _check_conflict(strict: Harness, conflict: Conflict, batch: int) -> None:
     message = raised.value.message
     assert raised.value.table == strict.name(table), message
     assert named in message
-    # Its place is where the transaction begins, and no value of a row is told.
+    # Its position is where the transaction begins, and no value of a row is shown.
     assert str(before) in message
     assert "hidden" not in message + str(raised.value.hint)
     assert _place(strict) == (before.file, before.pos)
@@ -244,7 +244,7 @@ def test_another_writer_fences_this_one(strict: Harness) -> None:
     before = _place(strict)
     with strict.open() as sessions:
         streaming = strict.streaming(sessions)
-        # Another process took over while this one stood still.
+        # Another process took over while this one was frozen.
         strict.positions.take_token()
         with pytest.raises(Fenced):
             streaming.run(until_caught_up=True)

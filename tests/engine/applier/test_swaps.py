@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.applier import ddl_execution as execution_module
+from replica_cli.applier.ddl import execution as execution_module
 from replica_cli.core.errors import ApplyRefused, ReplicaError, StatementInDoubt
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.applier import ddl_decisions
+from replica_cli.applier.ddl import decisions
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader import assembler
@@ -160,7 +160,7 @@ def written(request: pytest.FixtureRequest, harness: Harness) -> Iterator[Writte
     for session, found in ((harness.source, names.keys()), (harness.other, names.values())):
         session.execute("SET SESSION foreign_key_checks=0")
         for schema in found:
-            # A schema whose tables another one's refer to is dropped by nobody else.
+            # A schema whose tables another one's refer to is dropped by no other statement.
             session.execute(f"DROP DATABASE IF EXISTS `{schema}`")
 
 
@@ -202,7 +202,7 @@ def test_nothing_but_the_statement_is_run(
     harness.on_both(f"CREATE DATABASE {victim}", "CREATE TABLE t (a INT)")
     if not is_noticed:
         # The session alone: it takes no second statement, whatever the text was taken for.
-        monkeypatch.setattr(ddl_decisions, "holds_several", lambda _: False)
+        monkeypatch.setattr(decisions, "holds_several", lambda _: False)
     for mode, forged in FORGED:
         text = forged.replace(b"{victim}", victim.encode())
 
@@ -211,7 +211,7 @@ def test_nothing_but_the_statement_is_run(
             return replace(found, text=text, context=replace(found.context, sql_mode=mode))
 
         harness.begin_here()
-        harness.on_primary("ALTER TABLE t COMMENT 'forged on its way'")
+        harness.on_primary("ALTER TABLE t COMMENT 'forged in flight'")
         monkeypatch.setattr(assembler, "parse_query", parse_forged)
         with contextlib.suppress(ApplyRefused):
             harness.stream()

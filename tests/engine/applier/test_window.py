@@ -1,6 +1,6 @@
 """The replay window: rows copied at random moments of a random history, then the log over them. Equal, or wrong.
 
-Many small histories stand side by side in one schema, each in tables of its own, and share one stream.
+Many small histories are side by side in one schema, each in tables of its own, and share one stream.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _change_key(h: History) -> list[str]:
 
 def _swap(h: History) -> list[str]:
     table, one, two = h.table("p"), *h.chance.sample(IDS, 2)
-    # Through a value that nobody has, as applications must.
+    # Through a value that no row has, as applications must.
     return [
         f"SELECT u INTO @one FROM {table} WHERE id = {one}",
         f"SELECT u INTO @two FROM {table} WHERE id = {two}",

@@ -48,7 +48,7 @@ def kept(harness: Harness) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.covers("XA PREPARE, COMMIT, ROLLBACK")
-@pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of ours between", "in one go"])
+@pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of replica between", "in one go"])
 def test_rows_come_with_the_commit(table: Harness, branch: Session, *, streams_between: bool) -> None:
     table.on_primary("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
     prepare(
@@ -70,7 +70,7 @@ def test_rows_come_with_the_commit(table: Harness, branch: Session, *, streams_b
 
 
 @pytest.mark.covers("XA PREPARE, COMMIT, ROLLBACK")
-@pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of ours between", "in one go"])
+@pytest.mark.parametrize("streams_between", [True, False], ids=["a restart of replica between", "in one go"])
 def test_what_is_rolled_back_never_was(table: Harness, branch: Session, *, streams_between: bool) -> None:
     prepare(branch, "'g'", "INSERT INTO t VALUES (3, 'three')")
     table.on_primary("INSERT INTO t VALUES (4, 'between')")
@@ -194,7 +194,7 @@ def test_one_prepared_before_the_position_is_refused_by_name(table: Harness, bra
         table.stream()
     assert str(prepare_other) in raised.value.message
     assert f"position reset --to {table.here()}" in str(raised.value.hint)
-    # Rolled back, nobody need know what was in it.
+    # If it is rolled back, its content does not matter.
     prepare(branch, "'r'", "INSERT INTO t VALUES (2, 'x')")
     table.begin_here()
     branch.execute("XA ROLLBACK 'r'")
@@ -217,7 +217,7 @@ def test_a_copy_between_prepare_and_commit(table: Harness, branch: Session) -> N
     table.on_primary("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
     prepare(branch, "'c'", "UPDATE t SET v = 'changed' WHERE id = 1", "INSERT INTO t VALUES (3, 'z')")
     table.stream()
-    # The table is copied anew while the stream stands: it cannot see what is only prepared.
+    # The table is copied again while the stream waits: it cannot see what is only prepared.
     table.on_secondary("DELETE FROM t")
     start = table.here()
     table.copy("t", "id = 1")

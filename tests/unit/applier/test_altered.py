@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from replica_cli.applier.altered import AlteredTables
+from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.core.table import Column, TableDefinition, TableName
 from replica_cli.sqlbuilder.statements.statement import parse_statement
 from replica_cli.sqlbuilder.tokens import CATALOG

@@ -23,7 +23,7 @@ def pace() -> AdaptiveBatchSize:
 
 @pytest.fixture
 def land(pace: AdaptiveBatchSize, monkeypatch: pytest.MonkeyPatch) -> Land:
-    """Return what lets a batch of so many transactions land after so many seconds of work."""
+    """Return what lets a batch of a number of transactions be committed after some seconds of work."""
     clock = 1000.0
 
     def landed(count: int, seconds: float) -> None:

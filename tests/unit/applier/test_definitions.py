@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.applier import definitions as module
-from replica_cli.applier.definitions import Definitions
+from replica_cli.applier.engines import definitions as module
+from replica_cli.applier.engines.definitions import Definitions
 from replica_cli.core.errors import Drift
 from replica_cli.core.events import RowEvent, RowHead, RowKind, TableMap
 from replica_cli.core.selection import Selection

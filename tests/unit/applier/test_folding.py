@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replica_cli.applier.folding import EventTemplate, Folding, folding_body
+from replica_cli.applier.engines.folding import EventTemplate, Folding, folding_body
 from replica_cli.core.column_types import TypeCode
 from replica_cli.core.events import RowHead, RowKind, TableMap
 from replica_cli.core.table import Column, TableName

@@ -8,8 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from replica_cli.applier.lock_waits import LockPatience
-from replica_cli.applier.running import StatementRunner
+from replica_cli.applier.ddl.lock_waits import LockPatience
+from replica_cli.applier.ddl.statement_runner import StatementRunner
 from replica_cli.core.errors import LockWait
 from replica_cli.core.position import Position
 from replica_cli.mysql.errnos import Remedy, ServerError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from replica_cli.applier.compaction import LEAST_EVENTS, Compaction
-from replica_cli.applier.folding import EventTemplate, Kind
+from replica_cli.applier.engines.compaction import LEAST_EVENTS, Compaction
+from replica_cli.applier.engines.folding import EventTemplate, FoldPlan
 from replica_cli.core.events import RowEvent, RowHead, RowKind, TableMap
 from replica_cli.core.table import TableName
 from tests.support.steps import steps_of
@@ -15,16 +15,16 @@ from tests.support.steps import steps_of
 class OfOneRow(Compaction):
     """Takes each event for one new row, and knows every table without a definition."""
 
-    def _learn(self, event: RowEvent) -> Kind:
+    def _learn(self, event: RowEvent) -> FoldPlan:
         def fold(raw: bytes, _start: int, _end: int, rows: Any, _renew: object) -> int:
             rows[raw] = [None, raw, False]
             return 1
 
-        return Kind(EventTemplate(event.head, event.raw, replaces=False), fold)
+        return FoldPlan(EventTemplate(event.head, event.raw, replaces=False), fold)
 
 
 def events(count: int, tables: int) -> list[RowEvent]:
-    """Return so many inserts, into so many tables in turns."""
+    """Return a number of inserts, into a number of tables in turns."""
     heads = [
         RowHead(RowKind.INSERT, TableMap(n, TableName("s", f"t{n}"), b"", b"\3", (0,), (False,)), 0, b"\1", b"", 30)
         for n in range(tables)
@@ -53,5 +53,5 @@ def test_a_batch_of_one_table_takes_no_more_steps_where_many_are_known() -> None
 
 def test_all_events_are_folded_and_counted() -> None:
     compacted = compaction().compact(events(600, 6))
-    assert [e.row_count for e in compacted.events] == [100] * 6
-    assert [part.rows for part in compacted.parts] == []
+    assert [e.folded_rows for e in compacted.events] == [100] * 6
+    assert [count.rows for count in compacted.corrections] == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replica_cli.applier.table_cache import TableCache
+from replica_cli.applier.engines.table_cache import TableCache
 from replica_cli.core.table import TableName
 from tests.support.steps import steps_of
 

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from replica_cli.applier.altered import AlteredTables
+from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused, ComputedOtherwise, Drift, LockWait, RowMissing
 from replica_cli.core.table import TableName

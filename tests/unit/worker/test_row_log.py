@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from replica_cli.applier.batch_stats import BatchStats
+from replica_cli.applier.commit_tracker import BatchStats
 from replica_cli.core.events import RowKind
 from replica_cli.core.position import Position
 from replica_cli.core.table import TableName

@@ -1,0 +1,1 @@
+"""Engines: they turn the row events of transactions into statements for the secondary."""

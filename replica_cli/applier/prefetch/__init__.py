@@ -1,0 +1,1 @@
+"""Read rows ahead of the applier into the buffer pool of the secondary."""
