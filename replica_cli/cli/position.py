@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import ALL, with_shared_options
@@ -18,13 +17,13 @@ from replica_cli.cli.output.plain_text import positions_text, resets_text
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
-from replica_cli.core.requests.reset import ResetKind, ResetRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.core.reports.failure import Failure
     from replica_cli.core.reports.position import PositionReport
+    from replica_cli.core.requests.reset import ResetKind
 
 _CODES = (
     ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.PRIMARY, ExitCode.SECONDARY,
@@ -108,12 +107,15 @@ def reset(
     ] = False,
 ) -> None:
     """Forget or move the saved position."""
+    from replica_cli.cli.confirmation import check_target, confirm  # noqa: PLC0415 - `show` does not need it
+
     kind, position = _target(to, gtid, to_current=to_current, accept_filters=accept_filters)
     if not dry_run:
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
     run = invocation.load_context()
     with invocation.waiting(run):
-        from replica_cli.service.reset import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
+        from replica_cli.core.requests.reset import ResetRequest  # noqa: PLC0415 - as above
+        from replica_cli.service.reset import plan_reset, run_reset  # noqa: PLC0415 - as above
 
         plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, position, accepts_filters=accept_filters))
     if dry_run and invocation.shows_text:
@@ -142,6 +144,8 @@ def _failures(reports: Sequence[PositionReport]) -> list[Failure]:
 def _target(
     to: str | None, gtid: str | None, *, to_current: bool, accept_filters: bool
 ) -> tuple[ResetKind, Position | None]:
+    from replica_cli.core.requests.reset import ResetKind  # noqa: PLC0415 - `show` does not need it
+
     if (to is not None) + (gtid is not None) + to_current > 1:
         raise UsageError("`--to`, `--gtid` and `--to-current` exclude each other")
     if to is not None:

@@ -29,7 +29,6 @@ from replica_cli.mysql.errnos import (
     ServerError,
 )
 from replica_cli.mysql.facts import read_facts
-from replica_cli.reader.boundary import locate
 from replica_cli.reader.log_cursor import LogCursor
 from replica_cli.reader.parsers.event_types import HEADER, EventType
 from replica_cli.reader.parsers.format_event import parse_format
@@ -338,6 +337,8 @@ class PositionCheck:
         Raises:
             PositionLost: the position is not between two transactions, or its file was purged.
         """
+        from replica_cli.reader.boundary import locate  # noqa: PLC0415 - most positions are checked without it
+
         try:
             return locate(self._session, self._facts, self._network, position)
         except PositionLost:

@@ -47,7 +47,7 @@ def check_health(settings: Settings, request: HealthRequest) -> HealthReport:
     """Check the primary and the requested secondaries. An error of a server is a check in the report, never raised."""
     network = replace(settings.network, query_timeout=min(settings.network.query_timeout, ANSWER_SECONDS))
     settings = replace(settings, network=network)
-    with closing(PrimarySession(settings)) as primary:
+    with closing(PrimarySession(settings, idle_seconds=float("inf"))) as primary:
         facts, checks, selected = _check_primary(settings, primary)
         for server in request.secondaries:
             checks.extend(

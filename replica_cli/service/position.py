@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def show_positions(settings: Settings, secondaries: Sequence[Server]) -> tuple[PositionReport, ...]:
     """Return the position of each secondary. A server that cannot be asked is Unknown in the report, never an error."""
-    with closing(PrimarySession(settings)) as primary:
+    with closing(PrimarySession(settings, idle_seconds=float("inf"))) as primary:
         return tuple(_shown(settings, server, primary) for server in secondaries)
 
 

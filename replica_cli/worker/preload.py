@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from replica_cli.health import checks, column_watch, secondary
 from replica_cli.mysql.catalog import table_definitions
-from replica_cli.reader import dump
+from replica_cli.reader import boundary, dump
 from replica_cli.resync import resync
 from replica_cli.runtime import factory, instance_view, primary_session
 from replica_cli.transfer import connections, lock_waits, make_tables, run, scratch_tables
 from replica_cli.transfer.planning import cascade_groups, plan, plan_changes
 
 __all__ = [
+    "boundary",
     "cascade_groups",
     "checks",
     "column_watch",
