@@ -23,9 +23,12 @@ from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
     Drift,
+    LockHeld,
     LockLost,
     LockWait,
+    NamedTwice,
     NeedsDiagnosis,
+    OlderWriter,
     Panic,
     PreparedTransactionOverlap,
     RefusedInWindow,
@@ -171,7 +174,13 @@ _REPEATS: Mapping[type[ReplicaError], Repeat] = {
 
 
 def action_for(
-    error: ReplicaError, history: History, limits: Limits, *, may_copy: bool = True, stops_for_tables: bool = False
+    error: ReplicaError,
+    history: History,
+    limits: Limits,
+    *,
+    may_copy: bool = True,
+    stops_for_tables: bool = False,
+    is_standby: bool = False,
 ) -> Action:
     """Return what a stream, or the re-sync beside it, does about an error.
 
@@ -181,8 +190,11 @@ def action_for(
         limits: the limits of the settings.
         may_copy: False if the user forbids copies (`--no-transfer`).
         stops_for_tables: True if the user wants the stream to end when a table fails.
+        is_standby: True if the process waits for the writer's lock and has not had it yet.
 
     """
+    if is_standby and isinstance(error, LockHeld) and not isinstance(error, NamedTwice | LockLost | OlderWriter):
+        return Repeat()  # it was slower than another standby, and waits again
     for kind, repeat in _REPEATS.items():
         if isinstance(error, kind):
             return repeat

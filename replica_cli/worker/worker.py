@@ -29,8 +29,6 @@ from replica_cli.core.errors import (
     LockHeld,
     LockLost,
     LockWait,
-    NamedTwice,
-    OlderWriter,
     Panic,
     PositionMissing,
     ReplicaError,
@@ -414,10 +412,6 @@ class Worker:
         raise self._final(error)
 
     def _action_for(self, error: ReplicaError) -> Action:
-        # A standby that was slower than another one waits again.
-        is_beaten = isinstance(error, LockHeld) and not isinstance(error, NamedTwice | LockLost | OlderWriter)
-        if is_beaten and self._must_stand_by():
-            return Repeat()
         is_waiting = isinstance(error, LockWait) and not error.is_over
         if isinstance(error, ApplyRefused) and not isinstance(error, CorruptEvent) and not is_waiting:
             self._check_existence(error)
@@ -429,6 +423,7 @@ class Worker:
             Limits(retry.reconnect_attempts, apply.table_failures, retry.attempts),
             may_copy=self._request.may_transfer,
             stops_for_tables=self._must_stop_for_tables,
+            is_standby=self._must_stand_by(),
         )
 
     def _check_existence(self, error: ApplyRefused) -> None:

@@ -16,9 +16,12 @@ from replica_cli.core.errors import (
     ConfigurationError,
     CorruptEvent,
     Drift,
+    LockHeld,
     LockLost,
     LockWait,
+    NamedTwice,
     NeedsDiagnosis,
+    OlderWriter,
     Panic,
     PositionLost,
     PreparedTransactionOverlap,
@@ -130,6 +133,13 @@ def test_copies_that_the_user_forbids(error: ReplicaError) -> None:
     assert isinstance(quarantine, Quarantine)
     assert quarantine.tables == (ITEMS,)
     assert isinstance(actions(error, may_copy=False, stops_for_tables=True)[0], Stop)
+
+
+def test_a_standby_that_was_slower_than_another_one_waits_again() -> None:
+    assert actions(LockHeld("it writes"), is_standby=True) == [Repeat()]
+    assert actions(LockHeld("it writes")) == [Stop()]
+    for error in (NamedTwice("two names"), OlderWriter("an older release")):
+        assert actions(error, is_standby=True) == [Stop()]
 
 
 def test_a_server_is_waited_for_as_long_as_the_user_wants() -> None:
