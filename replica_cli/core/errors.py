@@ -1,4 +1,7 @@
-"""The exceptions of replica: each class has an exit code, a hint what to do next, and says whether a retry can help."""
+"""The exceptions of replica: each class has an exit code, each error a hint what to do next.
+
+What is done about an error is decided by `error_policy`.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,10 @@ class ReplicaError(Exception):
     Attributes:
         exit_code: the exit status of a command that ends with this error.
         code: the name of the error in JSON.
-        is_retryable: whether the same work can succeed if it is tried again.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
     code: ClassVar[str] = "failure"
-    is_retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -221,7 +222,6 @@ class CorruptEvent(UnsupportedEvent):
     """An event's checksum or structure is broken."""
 
     code = "corrupt_event"
-    is_retryable = True
 
 
 class TableChangedInWindow(ReplicaError):

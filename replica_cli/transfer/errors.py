@@ -106,11 +106,9 @@ class TableAltered(ReplicaError):
     """The table was altered on the primary after its copy began, so its copy must begin again."""
 
     code = "table_altered"
-    is_retryable = True
 
 
 class OtherModeNeeded(ReplicaError):
     """The secondary refuses rows in one SQL mode, so the copy tries the next mode."""
 
     code = "other_mode_needed"
-    is_retryable = True
