@@ -47,7 +47,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits that the user sets; 0 is no limit."""
+    """The limits that the user sets.
+
+    Attributes:
+        reconnects: attempts to reach a lost server again; 0 for no limit.
+        table_failures: attempts at a table; 1 at least.
+        chunk_attempts: attempts at a chunk of a copy that the server asks to repeat; 1 at least.
+
+    """
 
     reconnects: int
     table_failures: int
