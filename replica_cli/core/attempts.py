@@ -1,5 +1,6 @@
 """How often and for how long everything is tried again: all limits that are not settings, in one table.
 
+It also has the limits of loops that wait for a server, such as those that read a value until it stays the same.
 `error_policy` and the loops use the constants, docs/how-it-works/errors.md shows `attempts_table`.
 """
 
@@ -20,6 +21,14 @@ KICKS_LIMIT, KICK_SECONDS = 4, 300.0
 """Dump connections that another replica with the same server id ended, within this time."""
 CHUNK_LOSSES_LIMIT = 10
 """Connections lost at one chunk of a copy: something between the servers may not pass its packet."""
+COPY_RESTARTS_LIMIT = 5
+"""Times that the copy of a table begins again, because the table was altered while it was copied."""
+DEFINITION_ATTEMPTS = 20
+"""Readings of a definition, which takes two queries, if the table is altered between the two."""
+CHUNK_READ_ATTEMPTS = 3
+"""Readings of a chunk if the number of its rows is not what the primary counts: rows may come or go in between."""
+STATE_READ_ATTEMPTS = 10
+"""Readings of an instance and then of the primary, if the position moves before it is checked in the log."""
 CHANGED_RECORD_SECONDS = 1.0
 """How long a re-sync waits after another thread or process changed the records of its tables."""
 WRITER_LOCK_SECONDS = 10.0
@@ -77,6 +86,26 @@ _ROWS = (
         "a server hangs up on the same chunk of a copy",
         f"{CHUNK_LOSSES_LIMIT}",
         "the copy of the table fails",
+    ),
+    (
+        "a table of the primary is altered while it is copied",
+        f"{COPY_RESTARTS_LIMIT} more copies",
+        "the copy of the table fails",
+    ),
+    (
+        "a table of the primary is altered between the two queries that read its definition",
+        f"{DEFINITION_ATTEMPTS}, at once",
+        "the copy of the table fails; if the copy is only planned yet, the command or the stream ends",
+    ),
+    (
+        "a chunk of a copy does not have the number of rows that the primary counts",
+        f"{CHUNK_READ_ATTEMPTS}, at once",
+        "the copy of the table fails",
+    ),
+    (
+        "the position of a stream moves while another command checks it in the primary's log, and the check fails",
+        f"{STATE_READ_ATTEMPTS}, at once",
+        "the command reports the error of the last check",
     ),
     (
         "a definition statement waits for a lock on the secondary",

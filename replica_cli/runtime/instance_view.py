@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replica_cli.core.attempts import STATE_READ_ATTEMPTS
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced, ReplicaError
 from replica_cli.health.distance import is_reached
 from replica_cli.health.primary import PrimaryView, read_primary
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from replica_cli.runtime.primary_session import PrimarySession
 
 logger = logging.getLogger(__name__)
-
-_ATTEMPTS_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def read_instance(
 
     """
     state = read()
-    for _ in range(_ATTEMPTS_LIMIT):
+    for _ in range(STATE_READ_ATTEMPTS):
         view = _read_once(state, primary, network, is_thorough)
         if view.error is None:
             break

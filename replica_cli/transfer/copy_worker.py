@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
+from replica_cli.core.attempts import COPY_RESTARTS_LIMIT
 from replica_cli.core.errors import Interrupted, LockHeld, PrimaryError, ReplicaError, SecondaryError
 from replica_cli.core.reports.transfer import TableAction
 from replica_cli.core.status import CopyStep
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from replica_cli.transfer.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
-
-_RESTARTS_LIMIT = 5
 
 
 class CopyWorker:
@@ -313,7 +312,7 @@ class CopyWorker:
                 member.repeat_later()
             return
         restarts = table.count_restart()
-        if restarts > _RESTARTS_LIMIT:
+        if restarts > COPY_RESTARTS_LIMIT:
             raise TableAltered(
                 f"{table.name}: altered {restarts} times while it was copied", hint="copy it when its DDL is over"
             )

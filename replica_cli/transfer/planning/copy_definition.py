@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.attempts import DEFINITION_ATTEMPTS
 from replica_cli.core.column_types import FIXED_BINARIES, MARIADB_SINCE, MYSQL_SINCE
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.catalog.table_definitions import read_table, show_create, show_create_sequence, show_creates
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Session
-
-
-# How often a table is read that is altered between each two reads.
-_READS_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +212,7 @@ def reread_definition(primary: Session, origin: Origin, name: TableName) -> Copy
         ApplyRefused: the table cannot be copied exactly.
         ServerError: the primary refuses a query or does not answer.
     """
-    for _ in range(_READS_LIMIT):
+    for _ in range(DEFINITION_ATTEMPTS):
         try:
             table = read_table(primary, name)
             definition = read_definition(primary, origin, table) if table else None

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from replica_cli.core.attempts import CHUNK_READ_ATTEMPTS
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.wording import counted
 from replica_cli.mysql.errnos import (
@@ -51,8 +52,6 @@ _ROWS_LIMIT = 50_000
 _TYPICAL_ROWS = 1000
 # Rows may be much wider than the catalog says. A chunk that is larger than this is read again in smaller chunks.
 _CHUNK_BYTES = 8 * TARGET_BYTES
-# How often a chunk is read if the number of its rows differs from the primary's count: rows may come or go in between.
-_COUNTS_LIMIT = 3
 _ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_BAD_FIELD, ER_NO_SUCH_TABLE, ER_BAD_DB, ER_KEY_DOES_NOT_EXIST})
 
 
@@ -141,7 +140,7 @@ class RangeReader:
             return self._read_first(start, end)
         rows = self._rows
         expected = received = 0
-        for _ in range(_COUNTS_LIMIT):
+        for _ in range(CHUNK_READ_ATTEMPTS):
             self._rows = rows
             with self._snapshot():
                 chunk = self._read_bounded(start, end)
@@ -155,7 +154,7 @@ class RangeReader:
         raise _wrong_row_count(self._definition, expected, received)
 
     def _read_first(self, start: str, end: str) -> Chunk | None:
-        for _ in range(_COUNTS_LIMIT):
+        for _ in range(CHUNK_READ_ATTEMPTS):
             chunk = self._read_along(start, end)
             # The answer had no row, but the second query found one: the row came in between, or a proxy dropped it.
             if chunk is None or chunk.values or chunk.is_last:
