@@ -84,6 +84,12 @@ class TableCatchup:
         self._handoff = handoff
         self._end = end
         self._sessions: list[Session] = []
+        self._applier: Applier | None = None
+
+    @property
+    def position(self) -> Position | None:
+        """Return the last committed position of the catch-up, None if it has not begun to apply."""
+        return self._applier.position if self._applier is not None else None
 
     def run(self) -> None:
         """Apply changes until the stream has taken the tables over, or until the end is requested.
@@ -115,7 +121,7 @@ class TableCatchup:
         with sessions:
             reader = self._reader(start)
             positions = CatchupPosition(sessions.stores.tables, self._server.name, self._names, start)
-            applier = self._applier(sessions, saved, reader, primary, positions)
+            applier = self._applier = self._make_applier(sessions, saved, reader, primary, positions)
             with ExitStack() as stack:
                 stack.callback(reader.stop)
                 reader.start()
@@ -199,7 +205,7 @@ class TableCatchup:
     def _wants(self, name: TableName) -> bool:
         return name in self._names
 
-    def _applier(
+    def _make_applier(
         self,
         sessions: SecondarySessions,
         saved: SavedPosition,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.catchup_position import JoinLost
@@ -22,7 +21,6 @@ from replica_cli.core.errors import (
     Interrupted,
     Panic,
     PositionLost,
-    PreparedTransactionOverlap,
     ReplicaError,
     TableChangedInWindow,
 )
@@ -37,6 +35,7 @@ from replica_cli.error_policy import (
     Limits,
     Quarantine,
     Reconnect,
+    Repeat,
     RetryTable,
     Stop,
     action_for,
@@ -210,24 +209,61 @@ class TableResync:
             Exception: the error that ends the re-sync, and that the stream raises.
 
         """
-        if isinstance(error, TableChangedInWindow):
-            return self._request_copy(error.tables, error.message)
-        if isinstance(error, PositionLost):
-            return self._request_copy(self._catching_up, error.message)
         if isinstance(error, JoinLost):
             # A changed record is read again. If another process took over, the stream notices it too.
             return CHANGED_RECORD_SECONDS
-        if isinstance(error, PreparedTransactionOverlap):
-            self._request_copy(self._catching_up, error.message)
-        elif isinstance(error, ServerError) and isinstance(action := self._action_for(error), Reconnect):
-            log(
-                logger, logging.WARNING, Tag.WARN, "the re-sync waits: %s", error.message,
-                instance=self._server.name,
-            )  # fmt: skip
-            return reconnect_delay(action.attempt, self._settings.retry)
+        if not isinstance(error, ReplicaError):
+            raise error
+        action = self._action_for(error)
+        if isinstance(error, ApplyRefused) and error.table is not None:
+            return self._handle_failure(error, error.table, action)
+        match action:
+            case CopyAgain(tables=tables):
+                return self._request_copy(tables, error.message)
+            case Repeat(copies_first=True):
+                # The stream waits for this copy, so it makes the copy itself.
+                self._request_copy(self._catching_up, error.message)
+            case Reconnect() if isinstance(error, ServerError):
+                log(
+                    logger, logging.WARNING, Tag.WARN, "the re-sync waits: %s", error.message,
+                    instance=self._server.name,
+                )  # fmt: skip
+                return reconnect_delay(action.attempt, self._settings.retry)
         raise error
 
+    def _handle_failure(self, error: ApplyRefused, table: TableName, action: Action) -> float:
+        """Do what the failure of a table needs before the next attempt. Return the seconds to wait for it.
+
+        Raises:
+            ApplyRefused: the failure ends the stream.
+
+        """
+        if not isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
+            raise error
+        log(
+            logger, logging.ERROR, Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE, "%d/%d %s", action.count,
+            action.limit, error.message.removeprefix(f"{table}: "),
+            instance=self._server.name, schema=table.schema, table=table.table,
+        )  # fmt: skip
+        match action:
+            case CopyAgain():
+                return self._request_copy(action.tables, error.message)
+            case RetryTable():
+                return delay_after(action.count, self._settings.retry)
+            case Quarantine():
+                with connect(self._server, self._settings.network) as session:
+                    store = TableLifecycle(session, self._settings.state_schema, self._server.name)
+                    self._quarantine(store, action.tables, error.message)
+                self._history = self._history.without(table)
+                return 0.0
+            case Stop():
+                # Without the name of the table: otherwise the stream would count the failure as one of its own.
+                raise ApplyRefused(error.message, hint=error.hint)
+
     def _action_for(self, error: ReplicaError) -> Action:
+        position = self._catchup.position if self._catchup is not None else None
+        if position is not None:
+            self._history = self._history.at(position)
         self._history = self._history.with_error(error, time.monotonic())
         # The stream ends with its own limit of attempts, which also ends the re-sync.
         limits = Limits(0, self._settings.apply.table_failures, self._settings.retry.attempts)
@@ -242,7 +278,7 @@ class TableResync:
             store = TableLifecycle(session, self._settings.state_schema, self._server.name)
             if any(r.state in UNFINISHED for r in self._records(store)):
                 self._copy(store)
-            repeating(partial(self._handle_failure, store), self._end.wait)(partial(self._catch_up_all, store))
+            self._catch_up_all(store)
 
     def _catch_up_all(self, store: TableLifecycle) -> None:
         while not self._end.is_set:
@@ -300,37 +336,11 @@ class TableResync:
             handoff=self._handoff,
             end=self._end,
         )
-        self._catchup.run()
-
-    def _handle_failure(self, store: TableLifecycle, error: Exception) -> float:
-        """Do what the failure of a table needs before the next attempt. Return the seconds to wait for it.
-
-        The table is tried again from its saved position, and is quarantined if it keeps failing.
-
-        Raises:
-            Exception: the error, if it is not the failure of a table, or if the failure ends the stream.
-
-        """
-        if not isinstance(error, ApplyRefused) or error.table is None:
-            raise error
-        table, action = error.table, self._action_for(error)
-        if not isinstance(action, CopyAgain | RetryTable | Quarantine | Stop):
-            raise error
-        log(
-            logger, logging.ERROR, Tag.DRIFT if isinstance(error, Drift) else Tag.FAILURE, "%d/%d %s", action.count,
-            action.limit, error.message.removeprefix(f"{table}: "),
-            instance=self._server.name, schema=table.schema, table=table.table,
-        )  # fmt: skip
-        match action:
-            case CopyAgain():
-                return self._request_copy((table,), error.message)
-            case RetryTable():
-                return delay_after(action.count, self._settings.retry)
-            case Quarantine():
-                self._quarantine(store, [table], error.message)
-                return 0.0
-            case Stop():
-                raise ApplyRefused(error.message, hint=error.hint)
+        try:
+            self._catchup.run()
+        except PositionLost as error:
+            # Only these tables start there: the stream has checked its own position.
+            raise TableChangedInWindow(self._catching_up, error.message) from error
 
     def _quarantine(
         self,
@@ -358,7 +368,8 @@ class TableResync:
 
     def _request_copy(self, names: Sequence[TableName], reason: str) -> float:
         """Request a new copy of tables. Return the seconds to wait before it."""
-        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again: %s", ", ".join(map(str, names)), reason,
+        tables = ", ".join(map(str, names))
+        log(logger, logging.WARNING, Tag.TRANSFER, "%s: copied again: %s", tables, reason.removeprefix(f"{tables}: "),
             instance=self._server.name)  # fmt: skip
         with connect(self._server, self._settings.network) as session:
             self._guard.check(session)

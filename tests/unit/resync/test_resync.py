@@ -43,10 +43,16 @@ class Scene:
     """A re-sync of one table whose catch-up fails with these errors, one after another, and then works."""
 
     def __init__(
-        self, patch: pytest.MonkeyPatch, errors: Iterable[Exception], policy: TableFailurePolicy | None = None
+        self,
+        patch: pytest.MonkeyPatch,
+        errors: Iterable[Exception],
+        policy: TableFailurePolicy | None = None,
+        *,
+        moves: bool = False,
     ) -> None:
         self.errors = iter(errors)
         self.records = {ITEMS: TableRecord(ITEMS, TableState.CATCHING_UP, copy_start=START)}
+        self.position, self.moves = START, moves
         self.copied: list[Sequence[TableName]] = []
         self.quarantined: list[TableName] = []
         self.waits: list[float] = []
@@ -55,7 +61,7 @@ class Scene:
         patch.setattr(module, "connect", lambda *_: nullcontext(Mock()))
         store = Mock(load=lambda: self.records, quarantine=self._quarantine)
         patch.setattr(module, "TableLifecycle", lambda *_: store)
-        patch.setattr(module, "TableCatchup", lambda *_, **__: Mock(run=self._catch_up))
+        patch.setattr(module, "TableCatchup", lambda *_, **__: Mock(run=self._catch_up, position=self._next_position()))
         patch.setattr(module, "ask_for_copies", lambda _settings, _store, names, _reason: self.copied.append(names))
         self.guard = Mock()
         self.resync = TableResync(
@@ -74,6 +80,12 @@ class Scene:
         assert threading.current_thread() is self.resync._thread
         self.waits.append(seconds)
         return self.resync._end.is_set
+
+    def _next_position(self) -> Position:
+        """Return the position that the next catch-up commits last."""
+        if self.moves:
+            self.position = Position(START.file, self.position.pos + 1)
+        return self.position
 
     def _catch_up(self) -> None:
         error = next(self.errors, None)
@@ -98,6 +110,12 @@ def test_a_table_that_fails_is_tried_again_and_then_quarantined(monkeypatch: pyt
     assert scene.run() is None
     assert (scene.quarantined, len(scene.waits)) == ([ITEMS], 3)
     assert next(scene.errors, None) is not None
+
+
+def test_failures_between_which_rows_were_applied_do_not_quarantine(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, [ApplyRefused("refused", table=ITEMS) for _ in range(9)], moves=True)
+    assert scene.run() is None
+    assert (scene.quarantined, len(scene.waits)) == ([], 9)
 
 
 def test_drift_quarantines_at_once_and_a_stop_for_tables_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
