@@ -7,7 +7,7 @@ what it says; `retry` waits and repeats. Nothing here does I/O, waits, or reads 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.attempts import (
@@ -73,6 +73,10 @@ class History:
         failures: attempts that failed, by table; those whose table is not known under None.
         kicks: when another replica ended the dump connection, in monotonic seconds. They are kept when something is
             applied: between two kicks the stream works.
+        refusals: how many windows of a table have ended with a refused row, one after another. They are kept when
+            something is applied: after a refusal the table is copied again, and its new window begins after the refused
+            row, so the position always moves. The stream forgets them when a window of the table ends without a
+            refusal (`Streaming.refusals`).
 
     """
 
@@ -81,14 +85,23 @@ class History:
     unknown: int = 0
     failures: Mapping[TableName | None, int] | None = None
     kicks: tuple[float, ...] = ()
+    refusals: Mapping[TableName, int] = field(default_factory=dict)
 
     def count(self, table: TableName | None) -> int:
         """Return how many attempts at a table have failed."""
         return (self.failures or {}).get(table, 0)
 
+    def count_for(self, error: ApplyRefused) -> int:
+        """Return how many attempts at the error's table have failed: of its windows, or at one position."""
+        if isinstance(error, RefusedInWindow) and error.table is not None:
+            return self.refusals.get(error.table, 0)
+        return self.count(error.table)
+
     def at(self, position: Position | None) -> History:
         """Return the history at a position: if something was applied, the errors before it do not count any more."""
-        return self if position == self.position else History(position, kicks=self.kicks)
+        if position == self.position:
+            return self
+        return History(position, kicks=self.kicks, refusals=self.refusals)
 
     def with_error(self, error: ReplicaError, now: float) -> History:
         """Return the history with one more error, which happened at `now` (monotonic seconds)."""
@@ -99,13 +112,16 @@ class History:
             return replace(self, losses=self.losses + 1, unknown=self.unknown + error.is_unknown)
         if isinstance(error, CorruptEvent):
             return replace(self._with_failure(None), losses=self.losses + 1)
+        if isinstance(error, RefusedInWindow) and error.table is not None:
+            return replace(self, refusals={**self.refusals, error.table: self.refusals.get(error.table, 0) + 1})
         if isinstance(error, ApplyRefused) and not (isinstance(error, LockWait) and not error.is_over):
             return self._with_failure(error.table)
         return self
 
     def without(self, table: TableName) -> History:
         """Return the history without the failures of a table that was quarantined."""
-        return replace(self, failures={t: n for t, n in (self.failures or {}).items() if t != table})
+        failures = {t: n for t, n in (self.failures or {}).items() if t != table}
+        return replace(self, failures=failures, refusals={t: n for t, n in self.refusals.items() if t != table})
 
     def _with_failure(self, table: TableName | None) -> History:
         return replace(self, failures={**(self.failures or {}), table: self.count(table) + 1})
@@ -239,8 +255,7 @@ def _for_refused(
 ) -> Action:
     if isinstance(error, LockWait) and not error.is_over:
         return WaitForLock()
-    table, count = error.table, history.count(error.table)
-    limit = _attempts(error, limits)
+    table, count, limit = error.table, history.count_for(error), _attempts(error, limits)
     # Another attempt does not remove drift, and a lock was waited for as long as that may last.
     may_clear = count < limit and not isinstance(error, Drift | LockWait)
     if may_clear and isinstance(error, RefusedInWindow) and table is not None:

@@ -6,7 +6,7 @@ It also has the limits of loops that wait for a server, such as those that read 
 
 from __future__ import annotations
 
-# An error counts as the same one for as long as nothing is applied in between.
+# Most errors are counted until something is applied: `error_policy.History` says which, and which are not.
 QUICK_ATTEMPTS = 5
 """Attempts to connect again with short waits, one second more each time, before the waits follow the settings."""
 UNKNOWN_ATTEMPTS = 6
@@ -16,7 +16,7 @@ CORRUPT_ATTEMPTS = 2
 PANIC_ATTEMPTS = 2
 """Bugs: the same bug meets the same event again, so one more attempt is enough."""
 REFUSALS_LIMIT = 5
-"""Refusals of one row inside a replay window: four new copies did not help, so the window is not the cause."""
+"""Windows of a table, one after another, in which a row is refused: after four copies the window is not the cause."""
 KICKS_LIMIT, KICK_SECONDS = 4, 300.0
 """Dump connections that another replica with the same server id ended, within this time."""
 CHUNK_LOSSES_LIMIT = 10
@@ -64,7 +64,7 @@ _ROWS = (
     ),
     (
         "a row is refused inside a replay window",
-        f"{REFUSALS_LIMIT}; before each further attempt the table is copied again",
+        f"{REFUSALS_LIMIT} windows, one after another; after each refusal the table is copied again",
         "the table is quarantined",
     ),
     (

@@ -91,6 +91,7 @@ class TableResync:
         primary_facts: ServerFacts,
         board: StatusPublisher,
         stop: StopToken,
+        refusals: Mapping[TableName, int],
     ) -> None:
         """Create the re-sync; no thread is started.
 
@@ -107,6 +108,7 @@ class TableResync:
             primary_facts: version and variables of the primary.
             board: takes the progress.
             stop: the stop token of the worker, which ends the waits.
+            refusals: how many windows of each table have ended with a refused row, one after another.
 
         """
         self._settings = settings
@@ -125,7 +127,7 @@ class TableResync:
         self._error: ReplicaError | None = None
         self._has_ended = threading.Event()
         self._catching_up: tuple[TableName, ...] = ()
-        self._history = History()
+        self._history = History(refusals=refusals)
         self._copies = 0
         self._thread = threading.Thread(target=self._run, name="re-sync", daemon=True)
 
@@ -148,6 +150,11 @@ class TableResync:
                 self._catchup.abort()
             if waited > _LEAVE_SECONDS and self._stop.is_set:
                 break
+
+    @property
+    def refusals(self) -> Mapping[TableName, int]:
+        """Return how many windows of each table have ended with a refused row, one after another."""
+        return self._history.refusals
 
     def try_hand_over(self, stream: Applier, tables: TableLifecycle) -> bool:
         """Take tables over from their catch-up if it is close. Called by the stream between two batches.

@@ -83,6 +83,7 @@ class Streaming:
         board: StatusPublisher,
         stop: StopToken,
         patience: LockPatience,
+        refusals: Mapping[TableName, int],
         is_diagnostic: bool = False,
         until_caught_up: bool = False,
     ) -> None:
@@ -99,6 +100,7 @@ class Streaming:
             board: takes the status.
             stop: ends the stream or pauses it.
             patience: counts the waits of DDL statements for locks; it outlives this object.
+            refusals: how many windows of each table have ended with a refused row, one after another.
             is_diagnostic: use the diagnostic engine, which can name the row that fails.
             until_caught_up: the stream ends at the current end of the log.
 
@@ -123,6 +125,7 @@ class Streaming:
         saved = replace(saved, position=start)
         records = sessions.stores.tables.load()
         self._windows = Windows(records)
+        self._refusals = _of_recorded(refusals, records)
         resyncing = frozenset(n for n, r in records.items() if r.state in NOT_STREAMED)
         self._resync = self._make_resync(resyncing, server_id, saved) if resyncing else None
         self._reader = Reader(
@@ -198,7 +201,17 @@ class Streaming:
             primary_facts=self._primary_facts,
             board=self._board,
             stop=self._stop,
+            refusals=self._refusals,
         )
+
+    @property
+    def refusals(self) -> Mapping[TableName, int]:
+        """Return how many windows of each table have ended with a refused row; called after `run`.
+
+        A table without a record is live: its last window has ended without a refusal, and the table counts from zero.
+        """
+        refusals = self._refusals if self._resync is None else self._resync.refusals
+        return _of_recorded(refusals, self._windows.records)
 
     def run(
         self,
@@ -463,6 +476,10 @@ class Streaming:
 
 def _do_nothing() -> None:
     pass
+
+
+def _of_recorded(refusals: Mapping[TableName, int], recorded: Collection[TableName]) -> dict[TableName, int]:
+    return {name: count for name, count in refusals.items() if name in recorded}
 
 
 def _tables_of(transactions: Sequence[Transaction], selection: Selection) -> list[str]:

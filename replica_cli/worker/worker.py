@@ -10,6 +10,7 @@ import gc
 import logging
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.ddl.altered import AlteredTables
@@ -212,15 +213,19 @@ class Worker:
                     board=self._board,
                     stop=self._stop,
                     patience=self._patience,
+                    refusals=self._history.refusals,
                     is_diagnostic=self._must_be_exact,
                     until_caught_up=self._request.until_caught_up,
                 )
                 self._must_be_exact = False
-                is_over = streaming.run(
-                    until_caught_up=self._request.until_caught_up,
-                    is_interrupted=self._is_interrupted,
-                    must_check_state=self._take_state_check,
-                )
+                try:
+                    is_over = streaming.run(
+                        until_caught_up=self._request.until_caught_up,
+                        is_interrupted=self._is_interrupted,
+                        must_check_state=self._take_state_check,
+                    )
+                finally:
+                    self._history = replace(self._history, refusals=streaming.refusals)
                 if is_over and self._request.until_caught_up:
                     self._advice = streaming.quarantine_advice()
 

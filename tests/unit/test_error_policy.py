@@ -118,6 +118,20 @@ def test_a_bug_has_one_more_attempt() -> None:
     assert actions(unknown, unknown) == [RetryTable(1, 2), Stop(2, 2)]
 
 
+def test_refusals_in_one_window_after_another_are_counted() -> None:
+    # After each refusal the table is copied again, and the stream passes the refused row.
+    error, history, seen = RefusedInWindow("no partition", table=ITEMS), History(HERE), []
+    for number in range(REFUSALS_LIMIT):
+        history = history.at(Position("binlog.000001", 1000 + number)).with_error(error, float(number))
+        seen.append(action_for(error, history, LIMITS))
+    assert seen[:-1] == [CopyAgain((ITEMS,), n, REFUSALS_LIMIT) for n in range(1, REFUSALS_LIMIT)]
+    assert seen[-1] == Quarantine((ITEMS,), REFUSALS_LIMIT, REFUSALS_LIMIT)
+    assert history.without(ITEMS).refusals == {}
+    # Other failures of the table are counted apart.
+    missing = RowMissing("no such row", table=ITEMS)
+    assert action_for(missing, history.with_error(missing, 9.0), LIMITS) == RetryTable(1, 3)
+
+
 def test_a_row_that_its_window_refuses_is_copied_four_times() -> None:
     error = RefusedInWindow("no partition", table=ITEMS)
     *copies, last = actions(*[error] * REFUSALS_LIMIT)

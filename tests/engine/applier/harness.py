@@ -29,7 +29,7 @@ from replica_cli.worker.worker import Worker
 from tests.support.equality import assert_equal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.position import Position
@@ -179,7 +179,14 @@ class Harness:
     def open(self) -> SecondarySessions:
         return SecondarySessions.open(self.settings, self.target)
 
-    def streaming(self, sessions: SecondarySessions, *, is_diagnostic: bool = False, **changes: Any) -> Streaming:
+    def streaming(
+        self,
+        sessions: SecondarySessions,
+        *,
+        is_diagnostic: bool = False,
+        refusals: Mapping[TableName, int] | None = None,
+        **changes: Any,
+    ) -> Streaming:
         """Make a stream with everything as the service makes it: its token is the newest."""
         settings = replace(self.settings, **changes)
         sessions.stores.positions.take_token()
@@ -193,6 +200,7 @@ class Harness:
             server_id=4000,
             altered=self.altered,
             asked_by={},
+            refusals=refusals or {},
             board=board,
             stop=StopToken(),
             patience=LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2),

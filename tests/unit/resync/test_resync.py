@@ -11,12 +11,14 @@ import pytest
 
 from replica_cli.checkpoint.catchup_position import JoinLost
 from replica_cli.checkpoint.table_records import QuarantineCause, TableRecord
+from replica_cli.core.attempts import REFUSALS_LIMIT
 from replica_cli.core.errors import (
     ApplyRefused,
     Drift,
     LockLost,
     PositionLost,
     PreparedTransactionOverlap,
+    RefusedInWindow,
     ReplicaError,
     TableChangedInWindow,
 )
@@ -30,7 +32,7 @@ from replica_cli.resync import resync as module
 from replica_cli.resync.resync import TableResync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PRIMARY = Server("db1", "127.0.0.1", 3306, "user", Secret("secret"))
 SECONDARY = Server("db2", "127.0.0.1", 3307, "user", Secret("secret"))
@@ -48,6 +50,7 @@ class Scene:
         errors: Iterable[Exception],
         policy: TableFailurePolicy | None = None,
         *,
+        refusals: Mapping[TableName, int] | None = None,
         moves: bool = False,
     ) -> None:
         self.errors = iter(errors)
@@ -67,6 +70,7 @@ class Scene:
         self.resync = TableResync(
             settings, SECONDARY, names=frozenset({ITEMS}), asked_by={}, server_id=2, token=1, guard=self.guard,
             primary_facts=Mock(), board=Mock(), stop=Mock(),
+            refusals=refusals or {},
         )  # fmt: skip
         patch.setattr(self.resync._end, "wait", self._wait)
 
@@ -116,6 +120,26 @@ def test_failures_between_which_rows_were_applied_do_not_quarantine(monkeypatch:
     scene = Scene(monkeypatch, [ApplyRefused("refused", table=ITEMS) for _ in range(9)], moves=True)
     assert scene.run() is None
     assert (scene.quarantined, len(scene.waits)) == ([], 9)
+
+
+def test_a_table_that_each_new_window_refuses_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each copy begins at a later position.
+    errors = [RefusedInWindow("no partition", table=ITEMS) for _ in range(9)]
+    scene = Scene(monkeypatch, errors, moves=True)
+    assert scene.run() is None
+    assert (len(scene.copied), scene.quarantined) == (REFUSALS_LIMIT - 1, [ITEMS])
+    assert scene.resync.refusals == {}
+
+
+def test_refusals_are_counted_over_several_re_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Between the copies a hand-over of other tables ends the re-sync, and another one begins.
+    refused = RefusedInWindow("no partition", table=ITEMS)
+    scene = Scene(monkeypatch, [refused], refusals={ITEMS: 1})
+    assert scene.run() is None
+    assert (len(scene.copied), scene.resync.refusals) == (1, {ITEMS: 2})
+    scene = Scene(monkeypatch, [refused], refusals={ITEMS: REFUSALS_LIMIT - 1})
+    assert scene.run() is None
+    assert (scene.copied, scene.quarantined) == ([], [ITEMS])
 
 
 def test_drift_quarantines_at_once_and_a_stop_for_tables_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
