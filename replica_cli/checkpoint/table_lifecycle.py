@@ -1,6 +1,7 @@
 """Move tables from state to state: which are copied, catch up, have a replay window, or are quarantined, and why.
 
-`TableLifecycle` is the only writer of the table records. The stream's worker, a transfer and `position reset` use it
+`TableLifecycle` is the only writer of the table records, except for the migration of an older state schema
+(`migration_3`), which runs before any process writes. The stream's worker, a transfer and `position reset` use it
 while they hold the writer's lock. Two of its transitions need no lock: `request_copies` and `note_refusal`.
 """
 
