@@ -12,7 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.catchup_position import JoinLost
+from replica_cli.checkpoint.catchup_position import CatchupLost
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.attempts import CHANGED_RECORD_SECONDS
@@ -214,7 +214,7 @@ class TableResync:
             return self._request_copy(error.tables, error.message)
         if isinstance(error, PositionLost):
             return self._request_copy(self._catching_up, error.message)
-        if isinstance(error, JoinLost):
+        if isinstance(error, CatchupLost):
             # A changed record is read again. If another process took over, the stream notices it too.
             return CHANGED_RECORD_SECONDS
         if isinstance(error, PreparedTransactionOverlap):

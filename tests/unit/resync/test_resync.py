@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from replica_cli.checkpoint.catchup_position import JoinLost
+from replica_cli.checkpoint.catchup_position import CatchupLost
 from replica_cli.checkpoint.table_records import QuarantineCause, TableRecord
 from replica_cli.core.errors import (
     ApplyRefused,
@@ -127,7 +127,7 @@ def test_an_overlap_is_copied_again_by_the_stream(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_changed_record_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene(monkeypatch, [JoinLost("changed")])
+    scene = Scene(monkeypatch, [CatchupLost("changed")])
     assert (scene.run(), scene.waits) == (None, [1.0])
 
 
