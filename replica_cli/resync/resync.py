@@ -90,7 +90,7 @@ class TableResync:
         token: int,
         guard: LockGuard,
         primary_facts: ServerFacts,
-        board: StatusPublisher,
+        publisher: StatusPublisher,
         stop: StopToken,
     ) -> None:
         """Create the re-sync; no thread is started.
@@ -106,7 +106,7 @@ class TableResync:
             token: the fencing token of this process.
             guard: checks that this process still holds the writer's lock.
             primary_facts: version and variables of the primary.
-            board: takes the progress.
+            publisher: takes the progress.
             stop: the stop token of the worker, which ends the waits.
 
         """
@@ -118,7 +118,7 @@ class TableResync:
         self._token = token
         self._guard = guard
         self._facts = primary_facts
-        self._board = board
+        self._publisher = publisher
         self._stop = stop
         self._end = StopToken()
         self._handoff = Handoff()
@@ -272,7 +272,7 @@ class TableResync:
             self._quarantine(store, unfinished, error.message, with_failure)
             return
         finally:
-            self._board.set(transfer=None)
+            self._publisher.set(transfer=None)
         failed = dict(result.errors)
         if failed:
             self._raise_if_fatal(CopyIncomplete(self._server.name, failed))
@@ -286,7 +286,7 @@ class TableResync:
             raise error
 
     def _publish(self, progress: CopyProgress) -> None:
-        self._board.resyncing(progress)
+        self._publisher.resyncing(progress)
 
     def _catch_up(self, group: Sequence[TableRecord]) -> None:
         self._catching_up = tuple(r.name for r in group)

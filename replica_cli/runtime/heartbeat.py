@@ -57,7 +57,7 @@ class Heartbeat:
         self,
         settings: Settings,
         server: Server,
-        board: StatusPublisher,
+        publisher: StatusPublisher,
         stop: StopToken,
         *,
         cut: Callable[[], None] = lambda: None,
@@ -68,7 +68,7 @@ class Heartbeat:
         Args:
             settings: the settings of the process.
             server: the secondary.
-            board: the status to write.
+            publisher: the status to write.
             stop: the stop token that a pause is passed on to.
             cut: called if the link to the secondary is half-open, so that nothing comes back and nothing breaks. A
                 statement may take an hour, a heartbeat may not.
@@ -78,7 +78,7 @@ class Heartbeat:
         """
         self._settings = settings
         self._server = server
-        self._board = board
+        self._publisher = publisher
         self._stop = stop
         self._end = StopToken()
         self._wakeup = threading.Event()
@@ -100,7 +100,7 @@ class Heartbeat:
         self._settings = settings
 
     def __enter__(self) -> Self:
-        self._board.listen(self._wakeup.set)
+        self._publisher.listen(self._wakeup.set)
         self._context.enter_context(watching_connections(self._wakeup.set))
         self._context.enter_context(self._end.waking(self._wakeup.set))
         self._thread.start()
@@ -117,12 +117,12 @@ class Heartbeat:
         is_over = False
         while not is_over:
             is_over = self._wait()
-            if not self._board.has_held_lock:
+            if not self._publisher.has_held_lock:
                 continue
-            if self._board.waiting_seconds:
+            if self._publisher.waiting_seconds:
                 # The worker may wait for a lock and publish nothing. The lag that the supervisor shows grows
                 # nevertheless.
-                self._board.refresh()
+                self._publisher.refresh()
             self._looked_at, self._known_connections = time.monotonic(), open_connection_ids(self._server)
             try:
                 if session is None:
@@ -155,7 +155,7 @@ class Heartbeat:
     def _wait(self) -> bool:
         """Wait until the next look is due. Return True if it is the last one."""
         while not self._end.is_set:
-            seconds = self._looked_at + self._interval() - time.monotonic() if self._board.has_held_lock else None
+            seconds = self._looked_at + self._interval() - time.monotonic() if self._publisher.has_held_lock else None
             if seconds is not None and seconds <= 0:
                 return False
             self._wakeup.wait(seconds)
@@ -168,7 +168,7 @@ class Heartbeat:
             return _BEAT_SECONDS
         if not self._has_written or open_connection_ids(self._server) != self._known_connections:
             return _SOON_SECONDS
-        is_lively = self._board.is_changed or self._board.waiting_seconds or self._has_standby
+        is_lively = self._publisher.is_changed or self._publisher.waiting_seconds or self._has_standby
         return _BEAT_SECONDS if is_lively else IDLE_LOOK_SECONDS
 
     @property
@@ -196,12 +196,12 @@ class Heartbeat:
         self._stop.pause(is_wanted=look.is_pause_wanted)
         if look.has_requests or look.writer_id is None:
             self._on_doubt()
-        if self._stop.is_paused and self._board.status.phase is Phase.TRANSFERRING:
+        if self._stop.is_paused and self._publisher.status.phase is Phase.TRANSFERRING:
             # A stream reports its pause itself, after its batch. A copy has many threads and stops between chunks.
             log(logger, logging.INFO, Tag.INFO, "paused: nothing is copied", instance=self._server.name)
-            self._board.set(phase=Phase.PAUSED, rows_per_second=0.0)
-        self._board.take_change()
-        status = self._board.status
+            self._publisher.set(phase=Phase.PAUSED, rows_per_second=0.0)
+        self._publisher.take_change()
+        status = self._publisher.status
         content = (replace(status, seconds_since_event=None), open_ids)
         now = time.monotonic()
         is_due = self._has_standby or now - self._written_at >= IDLE_BEAT_SECONDS - _SLACK_SECONDS
@@ -215,7 +215,7 @@ class Heartbeat:
         self._watch_locks(look.writer_id)
 
     def _watch_locks(self, writer: int | None) -> None:
-        if writer is None or self._board.waiting_seconds < _REPORT_BLOCK_SECONDS:
+        if writer is None or self._publisher.waiting_seconds < _REPORT_BLOCK_SECONDS:
             self._has_logged_block = False
             self._locks.close_if_unused()
         else:
@@ -223,13 +223,13 @@ class Heartbeat:
 
     def _report_block(self, blocked: str) -> None:
         """Report what a batch without a commit waits for: in the status, and once in the log."""
-        seconds = self._board.waiting_seconds
+        seconds = self._publisher.waiting_seconds
         if seconds < _REPORT_BLOCK_SECONDS:
             return
-        tables = self._board.batch_tables()
+        tables = self._publisher.batch_tables()
         more = f" and {len(tables) - _NAMED_TABLES} more" if len(tables) > _NAMED_TABLES else ""
         batch = f" with changes of {', '.join(tables[:_NAMED_TABLES])}{more}" if tables else ""
-        self._board.set(message=f"has waited for {duration(seconds)}{batch} for {blocked}")
+        self._publisher.set(message=f"has waited for {duration(seconds)}{batch} for {blocked}")
         if not self._has_logged_block:
             log(logger, logging.WARNING, Tag.WARN, "waits%s for %s", batch, blocked, instance=self._server.name)
         self._has_logged_block = True

@@ -39,7 +39,7 @@ _UNNOTICED_SECONDS = IDLE_LOOK_SECONDS + 1.0
 _UNKNOWN_HOLDER = "another process"
 
 
-def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: StopToken) -> None:
+def stand_by(settings: Settings, server: Server, publisher: StatusPublisher, stop: StopToken) -> None:
     """Return when no process holds the instance any more, or after a stop.
 
     Raises:
@@ -62,7 +62,7 @@ def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: S
                     # reports that at once.
                     patience += _UNNOTICED_SECONDS
             seen = sign
-            _announce(session, settings, server, board)
+            _announce(session, settings, server, publisher)
             silent = time.monotonic() - seen_at
             if silent >= patience and not has_killed:
                 _take_over(session, settings, server, sign, silent)
@@ -82,10 +82,10 @@ def _is_unchanged(sign: Sign, before: Sign | None) -> bool:
     return before is not None and (sign.holder, sign.beat_at) == (before.holder, before.beat_at)
 
 
-def _announce(session: Session, settings: Settings, server: Server, board: StatusPublisher) -> None:
-    if board.status.phase is not Phase.STANDBY:
+def _announce(session: Session, settings: Settings, server: Server, publisher: StatusPublisher) -> None:
+    if publisher.status.phase is not Phase.STANDBY:
         name = holder_text(WriterLock(session, settings.state_schema, server.name).holder() or _UNKNOWN_HOLDER)
-        board.set(phase=Phase.STANDBY, message=f"{name} writes")
+        publisher.set(phase=Phase.STANDBY, message=f"{name} writes")
         log(logger, logging.INFO, Tag.INFO, "standing by: %s writes", name, instance=server.name)
 
 

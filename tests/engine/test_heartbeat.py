@@ -100,11 +100,11 @@ class Beaten:
         self.settings = Settings(
             self.address, (self.address,), Selection((("shop", "shop"),)), state_schema=state_schema
         )
-        self.board = StatusPublisher("db1", lambda _: None)
+        self.publisher = StatusPublisher("db1", lambda _: None)
         self.stop = StopToken()
         self.doubts = 0
         self.store = BeatStore(session, state_schema, "db1")
-        self.heartbeat = Heartbeat(self.settings, self.address, self.board, self.stop, on_doubt=self._count)
+        self.heartbeat = Heartbeat(self.settings, self.address, self.publisher, self.stop, on_doubt=self._count)
 
     def _count(self) -> None:
         self.doubts += 1
@@ -123,10 +123,10 @@ def beaten(
     beaten = Beaten(secondary, state_schema, session)
     with connect(beaten.address, Network()) as writer:
         assert WriterLock(writer, state_schema, "db1").try_acquire()
-        beaten.board.set(phase=Phase.STREAMING)
-        beaten.board.set_lag(0.0, grows=False, heard_at=time.monotonic())
+        beaten.publisher.set(phase=Phase.STREAMING)
+        beaten.publisher.set_lag(0.0, grows=False, heard_at=time.monotonic())
         with beaten.heartbeat:
-            beaten.board.has_held_lock = True
+            beaten.publisher.has_held_lock = True
             wait_until(beaten.beat_at, "the first beat")
             yield beaten
 
@@ -147,7 +147,7 @@ def test_nothing_is_written_while_nothing_changes_and_at_once_when_something_doe
     before = beaten.beat_at()
     _wait_for_looks(session, 30)
     assert beaten.beat_at() == before
-    beaten.board.set(message="waits")
+    beaten.publisher.set(message="waits")
     wait_until(lambda: beaten.beat_at() != before, "a heartbeat with the change")
     beat = beaten.store.load()
     assert beat is not None
@@ -166,7 +166,7 @@ def test_a_standby_has_a_sign_of_life_with_each_look(
             return len(signs) > 5
 
         wait_until(has_lived, "five beats of which nothing changed")
-    assert beaten.board.status.phase is Phase.CAUGHT_UP
+    assert beaten.publisher.status.phase is Phase.CAUGHT_UP
 
 
 def test_a_pause_and_copies_are_passed_on(beaten: Beaten, session: Session, state_schema: str) -> None:

@@ -202,8 +202,8 @@ def test_filters_are_accepted_with_all_that_hangs_on_them(harness: Harness, monk
     before = harness.saved().filters
     settings = replace(harness.settings, selection=replace(harness.settings.selection, excluded_tables=("*.t",)))
     request = StreamRequest((harness.target,), until_caught_up=True)
-    board = StatusPublisher("db1", lambda _: None)
-    worker = Worker(harness.settings, request, harness.target, server_id=4000, board=board, stop=StopToken())
+    publisher = StatusPublisher("db1", lambda _: None)
+    worker = Worker(harness.settings, request, harness.target, server_id=4000, publisher=publisher, stop=StopToken())
     worker.take(settings)
     with monkeypatch.context() as patched:
         patched.setattr(TableLifecycle, "leave_out", killed)

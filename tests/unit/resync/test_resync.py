@@ -60,7 +60,7 @@ class Scene:
         self.guard = Mock()
         self.resync = TableResync(
             settings, SECONDARY, names=frozenset({ITEMS}), asked_by={}, server_id=2, token=1, guard=self.guard,
-            primary_facts=Mock(), board=Mock(), stop=Mock(),
+            primary_facts=Mock(), publisher=Mock(), stop=Mock(),
         )  # fmt: skip
         patch.setattr(self.resync._end, "wait", self._wait)
 
