@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.beats import IDLE_BEAT_SECONDS, BeatStore, this_holder
-from replica_cli.checkpoint.looks import IDLE_LOOK_SECONDS, Looks
+from replica_cli.checkpoint.status_reader import IDLE_POLL_SECONDS, StatusReader
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.core.wording import duration
@@ -130,8 +130,8 @@ class Heartbeat:
                     self._own_connections.clear()  # a restarted server counts connections from 1 again
                     session = connect(self._server, replace(network, query_timeout=network.read_timeout))
                     store = BeatStore(session, self._settings.state_schema, self._server.name)
-                    looks = Looks(session, self._settings.state_schema, self._server.name)
-                self._beat(store, looks, session, is_last=is_over)
+                    status_reader = StatusReader(session, self._settings.state_schema, self._server.name)
+                self._beat(store, status_reader, session, is_last=is_over)
                 self._answered_at, self._is_failing = time.monotonic(), False
             except ReplicaError as error:
                 logger.debug("no heartbeat: %s", error)
@@ -169,7 +169,7 @@ class Heartbeat:
         if not self._has_written or open_connection_ids(self._server) != self._known_connections:
             return _SOON_SECONDS
         is_lively = self._publisher.is_changed or self._publisher.waiting_seconds or self._has_standby
-        return _BEAT_SECONDS if is_lively else IDLE_LOOK_SECONDS
+        return _BEAT_SECONDS if is_lively else IDLE_POLL_SECONDS
 
     @property
     def _has_standby(self) -> bool:
@@ -181,20 +181,20 @@ class Heartbeat:
             self._answered_at = time.monotonic()
             self._cut()
 
-    def _beat(self, store: BeatStore, looks: Looks, session: Session, *, is_last: bool) -> None:
+    def _beat(self, store: BeatStore, status_reader: StatusReader, session: Session, *, is_last: bool) -> None:
         """Look, and write the heartbeat unless another process is the writer, as this process may have been frozen."""
-        look, open_ids = looks.look(), open_connection_ids(self._server)
+        notices, open_ids = status_reader.read_notices(), open_connection_ids(self._server)
         self._own_connections |= set(open_ids)
         # The server may need a moment to notice that the writer's connection was closed. That connection still belongs
         # to this process.
-        if look.writer_id is not None and look.writer_id not in self._own_connections:
+        if notices.writer_id is not None and notices.writer_id not in self._own_connections:
             return
-        if look.writer_id is None and self._has_written and look.holder not in {"", this_holder()}:
+        if notices.writer_id is None and self._has_written and notices.holder not in {"", this_holder()}:
             return
-        if look.has_standby:
+        if notices.has_standby:
             self._standby_at = time.monotonic()
-        self._stop.pause(is_wanted=look.is_pause_wanted)
-        if look.has_requests or look.writer_id is None:
+        self._stop.pause(is_wanted=notices.is_pause_wanted)
+        if notices.has_requests or notices.writer_id is None:
             self._on_doubt()
         if self._stop.is_paused and self._publisher.status.phase is Phase.TRANSFERRING:
             # A stream reports its pause itself, after its batch. A copy has many threads and stops between chunks.
@@ -212,7 +212,7 @@ class Heartbeat:
                 store.beat(status, connection_id=session.connection_id, connections=open_ids)
             self._written, self._written_at = content, now
         self._has_written = True
-        self._watch_locks(look.writer_id)
+        self._watch_locks(notices.writer_id)
 
     def _watch_locks(self, writer: int | None) -> None:
         if writer is None or self._publisher.waiting_seconds < _REPORT_BLOCK_SECONDS:
