@@ -61,7 +61,7 @@ class Heartbeat:
         stop: StopToken,
         *,
         cut: Callable[[], None] = lambda: None,
-        on_doubt: Callable[[], None] = lambda: None,
+        request_state_check: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the heartbeat; its thread starts with the context.
 
@@ -72,8 +72,8 @@ class Heartbeat:
             stop: the stop token that a pause is passed on to.
             cut: called if the link to the secondary is half-open, so that nothing comes back and nothing breaks. A
                 statement may take an hour, a heartbeat may not.
-            on_doubt: called if the worker has to check the state itself: tables wait for a copy, no connection holds
-                the lock, or the server did not answer.
+            request_state_check: called if the worker has to check the state itself: tables wait for a copy, no
+                connection holds the lock, or the server did not answer.
 
         """
         self._settings = settings
@@ -88,7 +88,7 @@ class Heartbeat:
         self._written: tuple[object, ...] = ()
         self._looked_at = self._written_at = self._standby_at = float("-inf")
         self._cut = cut
-        self._on_doubt = on_doubt
+        self._request_state_check = request_state_check
         self._answered_at = time.monotonic()
         network = replace(settings.network, query_timeout=settings.network.read_timeout)
         self._locks = LockWatch(server, network, self._report_block)
@@ -140,7 +140,7 @@ class Heartbeat:
                 self._is_failing = True
                 # An idle worker sends nothing to the secondary and would not notice the error before the next
                 # transaction.
-                self._on_doubt()
+                self._request_state_check()
                 if isinstance(error, ServerError) and error.errno in _TABLE_MISSING:
                     # The request to pause is lost with its table. The worker goes on, and reports what became of the
                     # state schema.
@@ -195,7 +195,7 @@ class Heartbeat:
             self._standby_at = time.monotonic()
         self._stop.pause(is_wanted=notices.is_pause_wanted)
         if notices.has_requests or notices.writer_id is None:
-            self._on_doubt()
+            self._request_state_check()
         if self._stop.is_paused and self._publisher.status.phase is Phase.TRANSFERRING:
             # A stream reports its pause itself, after its batch. A copy has many threads and stops between chunks.
             log(logger, logging.INFO, Tag.INFO, "paused: nothing is copied", instance=self._server.name)

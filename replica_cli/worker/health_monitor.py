@@ -56,7 +56,11 @@ class HealthMonitor:
     """
 
     def __init__(
-        self, settings: Settings, server: Server, publisher: StatusPublisher, doubt: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        server: Server,
+        publisher: StatusPublisher,
+        request_position_check: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the monitor; its thread starts with the context.
 
@@ -64,14 +68,14 @@ class HealthMonitor:
             settings: the settings of the worker.
             server: the secondary.
             publisher: takes the results.
-            doubt: called if the saved position is no longer true on the primary. The dump connection to a log that was
-                reset stays open and silent, so the stream has to check its position again.
+            request_position_check: called if the saved position is no longer true on the primary. The dump connection
+                to a log that was reset stays open and silent, so the stream has to check its position again.
 
         """
         self._settings = settings
         self._server = server
         self._publisher = publisher
-        self._doubt = doubt
+        self._request_position_check = request_position_check
         self._seen: Position | None = None
         self._end = StopToken()
         self._last: tuple[object, ...] = ()
@@ -136,7 +140,7 @@ class HealthMonitor:
             yield check_retention(primary, state, instance)
         yield check_quarantine(state, instance)
         if view.is_lost:
-            self._doubt()
+            self._request_position_check()
         if primary.facts is not None:
             yield self._look_at_columns(state)
 

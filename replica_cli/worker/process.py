@@ -121,9 +121,14 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
         config.settings, config.request, config.server, server_id=config.server_id, publisher=publisher, stop=stop
     )
     heartbeat = Heartbeat(
-        config.settings, config.server, publisher, stop, cut=worker.abort, on_doubt=worker.check_state
+        config.settings,
+        config.server,
+        publisher,
+        stop,
+        cut=worker.abort,
+        request_state_check=worker.request_state_check,
     )
-    monitor = HealthMonitor(config.settings, config.server, publisher, worker.doubt)
+    monitor = HealthMonitor(config.settings, config.server, publisher, worker.request_position_check)
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)

@@ -1,7 +1,7 @@
 """Copy and stream for one secondary, recover from errors, and end for errors after which going on would be wrong.
 
-All of it runs in the main thread of the worker process. Other threads call only `take`, `abort`, `doubt` and
-`check_state`.
+All of it runs in the main thread of the worker process. Other threads call only `take`, `abort`,
+`request_position_check` and `request_state_check`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Worker:
         self._is_checked = False
         self._must_be_exact = False
         self._must_copy_first = False
-        self._is_doubted = self._must_check_state = False
+        self._must_check_position = self._must_check_state = False
         self._former: FormerWriter | None = None
         self._token: int | None = None
         self._advice = ""
@@ -201,7 +201,7 @@ class Worker:
                 gc.collect()
                 self._take_settings(sessions)
                 hold(sessions, self._publisher, self._stop)
-                self._is_doubted = False  # a new `Streaming` checks the position
+                self._must_check_position = False  # a new `Streaming` checks the position
                 saved = self._prepare(sessions)
                 streaming = Streaming(
                     self._settings,
@@ -236,12 +236,12 @@ class Worker:
         for session in self._sessions:
             session.abort()
 
-    def doubt(self) -> None:
+    def request_position_check(self) -> None:
         """Request a check of the saved position against the primary's log, between transactions. From any thread."""
-        self._is_doubted = True
+        self._must_check_position = True
         self._stop.wake()
 
-    def check_state(self) -> None:
+    def request_state_check(self) -> None:
         """Request a check of the writer's lock and of tables to copy, between transactions. From any thread."""
         self._must_check_state = True
         self._stop.wake()
@@ -251,7 +251,7 @@ class Worker:
         return must_check_state
 
     def _is_interrupted(self) -> bool:
-        return self._stop.is_paused or self._new_settings is not None or self._is_doubted
+        return self._stop.is_paused or self._new_settings is not None or self._must_check_position
 
     def _take_settings(self, sessions: SecondarySessions) -> None:
         settings = self._new_settings

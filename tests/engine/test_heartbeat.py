@@ -108,7 +108,9 @@ class Beaten:
         self.stop = StopToken()
         self.doubts = 0
         self.store = BeatStore(session, state_schema, "db1")
-        self.heartbeat = Heartbeat(self.settings, self.address, self.publisher, self.stop, on_doubt=self._count)
+        self.heartbeat = Heartbeat(
+            self.settings, self.address, self.publisher, self.stop, request_state_check=self._count
+        )
 
     def _count(self) -> None:
         self.doubts += 1

@@ -86,7 +86,10 @@ def streaming(primary: SandboxServer, settings: Settings) -> Iterator[Watched]:
     request = StreamRequest((server,))
     worker = Worker(settings, request, server, server_id=settings.server_id, publisher=publisher, stop=stop)
     thread = threading.Thread(target=lambda: reports.append(worker.run()), daemon=True)
-    with Heartbeat(settings, server, publisher, stop), HealthMonitor(settings, server, publisher, worker.doubt):
+    with (
+        Heartbeat(settings, server, publisher, stop),
+        HealthMonitor(settings, server, publisher, worker.request_position_check),
+    ):
         thread.start()
         try:
             yield Watched(primary, settings, publisher, reports, thread)
