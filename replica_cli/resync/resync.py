@@ -45,9 +45,9 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
 from replica_cli.resync.catchup import TableCatchup
-from replica_cli.resync.copying import ask_for_copies, copy_to_the_end
 from replica_cli.resync.handoff import Handoff
 from replica_cli.retry import delay_after, reconnect_delay, repeating
+from replica_cli.runtime.copying import ask_for_copies, copy_to_the_end
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 

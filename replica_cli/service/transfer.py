@@ -26,8 +26,8 @@ from replica_cli.core.wording import COPY_DONE, counted, short_reason
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
-from replica_cli.resync.copying import ShownPlan, ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.broken_state import explained
+from replica_cli.runtime.copying import ShownPlan, ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.start_checks import (
     check_before_start,

@@ -59,15 +59,15 @@ from replica_cli.error_policy import (
     action_for,
 )
 from replica_cli.logs import Tag, log
-from replica_cli.resync.copying import (
+from replica_cli.retry import delay_after, reconnect_delay, repeating
+from replica_cli.runtime.broken_state import explained, position_row_lost
+from replica_cli.runtime.copying import (
     ask_for_copies,
     can_be_resynced,
     check_saved,
     copy_what_is_missing,
     is_on_neither_side,
 )
-from replica_cli.retry import delay_after, reconnect_delay, repeating
-from replica_cli.runtime.broken_state import explained, position_row_lost
 from replica_cli.runtime.primary_session import PrimarySession
 from replica_cli.runtime.secondary_sessions import SecondarySessions
 from replica_cli.runtime.start_checks import check_before_start

@@ -17,8 +17,8 @@ from replica_cli.core.position import Position
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
-from replica_cli.resync import copying
-from replica_cli.resync.copying import ask_for_copies
+from replica_cli.runtime import copying
+from replica_cli.runtime.copying import ask_for_copies
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.transfer import copy_worker
