@@ -178,7 +178,7 @@ class TableResync:
         position = stream.position
         if not self._handoff.offer(position, _OFFER_SECONDS, self._stop):
             return False
-        for name in tables.hand_over(self._catching_up, position):
+        for name in tables.hand_over(self._catching_up, position, self._token):
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
                 schema=name.schema, table=name.table, position=position)  # fmt: skip
         return True
