@@ -172,9 +172,15 @@ class TableLifecycle:
         self._delete([name for name, record in after.items() if record is None], TableState.CATCHING_UP, token)
         return list(after)
 
-    def end_windows(self, names: Iterable[TableName]) -> None:
-        """Delete the records of copied tables whose replay window has ended."""
-        self._delete(names, TableState.COPIED)
+    def end_windows(self, names: Iterable[TableName], token: int) -> None:
+        """Delete the records of copied tables whose replay window has ended, if the stream's token is this one.
+
+        Another process that took over may have copied the tables again: their new windows are not over. The token is
+        read before, and is no condition of the deletion: that would wait for the position row, which the next batch of
+        the same thread has locked.
+        """
+        if self._session.rows(f"SELECT 1 FROM {self._positions} WHERE {self._of(token)}"):
+            self._delete(names, TableState.COPIED)
 
     def quarantine(self, causes: Sequence[QuarantineCause], *, level: int = logging.ERROR) -> list[TableRecord]:
         """Quarantine tables, all of them at once, log each with what to type, and return their records."""

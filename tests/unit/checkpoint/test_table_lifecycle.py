@@ -86,7 +86,7 @@ TRANSITIONS: dict[str, tuple[Callable[[TableLifecycle], Any], tuple[TableState |
 CHECKED: dict[str, tuple[Callable[[TableLifecycle], Any], TableState, TableState | None]] = {
     "caught_up": (caught_up, CATCHING_UP, CATCHING_UP),
     "hand_over": (lambda t: t.hand_over([NAME], at(200), TOKEN), CATCHING_UP, LIVE),
-    "end_windows": (lambda t: t.end_windows([NAME]), COPIED, LIVE),
+    "end_windows": (lambda t: t.end_windows([NAME], TOKEN), COPIED, LIVE),
     "note_refusal": (lambda t: t.note_refusal(NAME, "no such engine"), QUARANTINED, QUARANTINED),
     "end_quarantine": (end_quarantine, QUARANTINED, LIVE),
 }
@@ -231,6 +231,12 @@ def test_a_process_that_was_taken_over_hands_nothing_over(tables: TableLifecycle
     # The other process streams from its own position, and lets the table catch up with that.
     before = given(tables, CATCHING_UP)
     tables.hand_over([NAME], at(position), TOKEN - 1)
+    assert tables.load() == {NAME: before}
+
+
+def test_a_process_that_was_taken_over_ends_no_window(tables: TableLifecycle) -> None:
+    before = given(tables, COPIED)
+    tables.end_windows([NAME], TOKEN - 1)
     assert tables.load() == {NAME: before}
 
 
