@@ -367,6 +367,7 @@ def give_up_dropped_tables(
             if read_table(primary, record.name) is not None:
                 continue
             target = settings.selection.target(record.name)
+            guard.check(secondary)
             if target is not None:
                 secondary.execute("SET SESSION foreign_key_checks=0")
                 drop_table(secondary, record.name, target, waits)
