@@ -60,7 +60,9 @@ logger = logging.getLogger(__name__)
 
 
 class CommitPipeline:
-    """Sends and commits batches in their order. One thread uses it, on the session that holds the writer's lock.
+    """Sends and commits batches in their order. One thread uses it.
+
+    Its session is the writer of a stream, which holds the writer's lock, or that of a catch-up, which does not.
 
     If a method raises, the batch in flight is lost: only `rollback` may be called after that.
 

@@ -20,12 +20,13 @@ class EndedWindows:
     """Knows which windows end at a position, and deletes their records when that position is committed."""
 
     def __init__(
-        self, windows: Windows, tables: TableLifecycle, replay_engine: RowEngine, queries: DeferrableQueries
+        self, windows: Windows, tables: TableLifecycle, replay_engine: RowEngine, queries: DeferrableQueries, token: int
     ) -> None:
         self._windows = windows
         self._tables = tables
         self._replay_engine = replay_engine
         self._queries = queries
+        self._token = token
 
     def need_saving(self, position: Position) -> bool:
         """Return True if a window ends at or before a position, so that the position must be saved.
@@ -52,5 +53,5 @@ class EndedWindows:
         self._replay_engine.forget(names)
 
     def _forget_records(self, names: Sequence[TableName]) -> bool:
-        self._tables.end_windows(names)
+        self._tables.end_windows(names, self._token)
         return True

@@ -22,6 +22,7 @@ from replica_cli.core.errors import (
     TableChangedInWindow,
 )
 from replica_cli.core.events import RowKind
+from replica_cli.core.names import TableName
 from replica_cli.core.wording import counted
 from replica_cli.mysql.errnos import (
     DUPLICATES,
@@ -38,9 +39,13 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.engines.steps import ApplyStep, RowEngine
     from replica_cli.core.events import RowEvent, Transaction
-    from replica_cli.core.table import TableName
 
 _KEY_NAME = re.compile(r"for key '([^']*)'")
+# The foreign key in the text of a refusal: the schema is before the parent's name only if it is not the child's.
+_IDENTIFIER = r"`((?:[^`]|``)+)`"
+_FOREIGN_KEY = re.compile(
+    rf"\({_IDENTIFIER}\.{_IDENTIFIER}, CONSTRAINT .* REFERENCES (?:{_IDENTIFIER}\.)?{_IDENTIFIER} \("
+)
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -91,7 +96,7 @@ def _explained(error: ServerError, step: ApplyStep) -> ReplicaError:
     if error.errno in (ER_ROW_IS_REFERENCED, ER_NO_REFERENCED_ROW):
         return RowMissing(
             f"{step.table}: {verb} is refused by a foreign key: the related rows differ from the primary's",
-            hint=f"`replica transfer {table_options([step.table])}` copies it and its related tables again",
+            hint=_related_hint(step.table, error.text),
             table=step.table,
         )
     if not is_of_table(error):
@@ -100,6 +105,24 @@ def _explained(error: ServerError, step: ApplyStep) -> ReplicaError:
         f"{step.table}: {verb} is refused by {error.server} (error {error.errno})",
         hint=f"`replica drift check`, then `replica transfer {table_options([step.table])}`",
         table=step.table,
+    )
+
+
+def _related_hint(table: TableName, text: str) -> str:
+    """Return the command that copies a table and the table at the other end of the foreign key that refused a row.
+
+    A copy of one of them alone brings no rows of the other one, unless the key acts (CASCADE, SET NULL). Only if both
+    are in one schema, the text of the refusal tells the primary's name of the other one.
+    """
+    key = _FOREIGN_KEY.search(text)
+    schema, child, parent_schema, parent = (part.replace("``", "`") for part in key.groups("")) if key else ("",) * 4
+    if table.table in (child, parent) and parent_schema in ("", schema):
+        others = [TableName(table.schema, name) for name in {child, parent} - {table.table}]
+        tables = "both tables of the foreign key" if others else "it"
+        return f"`replica transfer {table_options([table, *others])}` copies {tables} again"
+    return (
+        f"`replica transfer {table_options([table])}` copies it again; name the table at the other end of the foreign "
+        "key with a second `--table`"
     )
 
 

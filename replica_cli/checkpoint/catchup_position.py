@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.core.table import TableName
 
 
-class JoinLost(ReplicaError):
+class CatchupLost(ReplicaError):
     """The records of the tables have changed: somebody requested a new copy, or another process took over."""
 
     code = "join_lost"
@@ -43,7 +43,7 @@ class CatchupPosition:
         return self._tables.still_catching_up_statement(self._names, self._saved, token)
 
     def check_advanced(self, found_rows: int) -> None:
-        """Raise JoinLost unless the UPDATE matched every record."""
+        """Raise CatchupLost unless the UPDATE matched every record."""
         if found_rows != len(self._names):
-            raise JoinLost(f"{self._instance}: the records of the joining tables were changed")
+            raise CatchupLost(f"{self._instance}: the records of the joining tables were changed")
         self._saved = self._sent

@@ -20,7 +20,7 @@ _POSITION_COLUMNS = (
     "{0}_file VARCHAR(255) NOT NULL DEFAULT '', {0}_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, {0}_gtid MEDIUMTEXT"
 )
 
-# One row for each instance. `token` is the fencing token: every commit checks it.
+# One row for each instance. `token` is the fencing token: the commits of the stream and of its catch-up check it.
 _BINLOG_POSITION = f"""
     instance {_NAME} NOT NULL PRIMARY KEY,
     file VARCHAR(255) NOT NULL,

@@ -1,6 +1,7 @@
 """Move tables from state to state: which are copied, catch up, have a replay window, or are quarantined, and why.
 
-`TableLifecycle` is the only writer of the table records. The stream's worker, a transfer and `position reset` use it
+`TableLifecycle` is the only writer of the table records, except for the migration of an older state schema
+(`migration_3`), which runs before any process writes. The stream's worker, a transfer and `position reset` use it
 while they hold the writer's lock. Two of its transitions need no lock: `request_copies` and `note_refusal`.
 """
 
@@ -152,11 +153,12 @@ class TableLifecycle:
             f"UPDATE {self._table} SET updated_at = UTC_TIMESTAMP(6) WHERE {self._at(names, position, token)}"
         ).encode()
 
-    def hand_over(self, names: Iterable[TableName], position: Position) -> list[TableName]:
+    def hand_over(self, names: Iterable[TableName], position: Position, token: int) -> list[TableName]:
         """Let the stream, which has saved `position`, take over tables that have caught up.
 
         A table whose changes are applied further than `position`, or whose window ends after it, keeps a record until
-        the stream has come there.
+        the stream has come there. Nothing is written unless the stream's fencing token is `token`: if another process
+        has taken over, it has its own position, and catches up with that.
 
         Returns:
             The tables that were still catching up.
@@ -165,13 +167,20 @@ class TableLifecycle:
         records = self.load()
         caught_up = [r for name in names if (r := records.get(name)) and r.state is TableState.CATCHING_UP]
         after = {record.name: handed_over(record, position) for record in caught_up}
-        self._write([record for record in after.values() if record is not None])
-        self._delete([name for name, record in after.items() if record is None], TableState.CATCHING_UP)
+        if copied := [record for record in after.values() if record is not None]:
+            self._session.execute(self._statement(copied, token))
+        self._delete([name for name, record in after.items() if record is None], TableState.CATCHING_UP, token)
         return list(after)
 
-    def end_windows(self, names: Iterable[TableName]) -> None:
-        """Delete the records of copied tables whose replay window has ended."""
-        self._delete(names, TableState.COPIED)
+    def end_windows(self, names: Iterable[TableName], token: int) -> None:
+        """Delete the records of copied tables whose replay window has ended, if the stream's token is this one.
+
+        Another process that took over may have copied the tables again: their new windows are not over. The token is
+        read before, and is no condition of the deletion: that would wait for the position row, which the next batch of
+        the same thread has locked.
+        """
+        if self._session.rows(f"SELECT 1 FROM {self._positions} WHERE {self._of(token)}"):
+            self._delete(names, TableState.COPIED)
 
     def quarantine(self, causes: Sequence[QuarantineCause], *, level: int = logging.ERROR) -> list[TableRecord]:
         """Quarantine tables, all of them at once, log each with what to type, and return their records."""
@@ -244,19 +253,26 @@ class TableLifecycle:
             first = ()
         self._session.execute_each([*first, *writes[-1:], b"COMMIT"])
 
-    def _statement(self, records: Sequence[TableRecord]) -> bytes:
+    def _statement(self, records: Sequence[TableRecord], token: int | None = None) -> bytes:
+        """Return the statement that writes records; with `token`, only while the stream's fencing token is this one."""
         instance = text_literal(self._instance)
-        rows = (f"({instance}, {', '.join(map(_literal, row_of(record)))}, UTC_TIMESTAMP(6))" for record in records)
-        return (
-            f"REPLACE INTO {self._table} (instance, {', '.join(COLUMNS)}, updated_at) VALUES {', '.join(rows)}"
-        ).encode()
+        rows = [f"{instance}, {', '.join(map(_literal, row_of(record)))}, UTC_TIMESTAMP(6)" for record in records]
+        values = f"VALUES {', '.join(f'({row})' for row in rows)}"
+        if token is not None:
+            values = " UNION ALL ".join(f"SELECT {row} FROM {self._positions} WHERE {self._of(token)}" for row in rows)
+        return f"REPLACE INTO {self._table} (instance, {', '.join(COLUMNS)}, updated_at) {values}".encode()
 
-    def _delete(self, names: Iterable[TableName], state: TableState | None = None) -> None:
-        """Delete records; with `state`, only those that are in this state when the statement runs."""
+    def _of(self, token: int) -> str:
+        """Return the condition for the position row while its fencing token is this one."""
+        return f"instance = {text_literal(self._instance)} AND token = {token}"
+
+    def _delete(self, names: Iterable[TableName], state: TableState | None = None, token: int | None = None) -> None:
+        """Delete records; with `state` and `token`, only while they have this state and the stream has this token."""
         for schema, group in groupby(sorted(names), attrgetter("schema")):
             tables = [name.table for name in group]
             for first in range(0, len(tables), _DELETED_AT_ONCE):
-                self._session.execute(self._deletion(schema, tables[first : first + _DELETED_AT_ONCE], state))
+                deletion = self._deletion(schema, tables[first : first + _DELETED_AT_ONCE], state)
+                self._session.execute(deletion if token is None else f"{deletion} AND {self._is_valid(token)}")
 
     def _deletion(self, schema: str, tables: Sequence[str], state: TableState | None) -> str:
         return f"DELETE FROM {self._table} WHERE {self._where(schema, tables, state)}"
@@ -274,8 +290,11 @@ class TableLifecycle:
         return (
             f"instance = {instance} AND state = '{TableState.CATCHING_UP}' AND (schema_name, table_name) IN ({keys}) "
             f"AND applied_to_file = {text_literal(position.file)} AND applied_to_pos = {position.pos} "
-            f"AND EXISTS (SELECT 1 FROM {self._positions} WHERE instance = {instance} AND token = {token})"
+            f"AND {self._is_valid(token)}"
         )
+
+    def _is_valid(self, token: int) -> str:
+        return f"EXISTS (SELECT 1 FROM {self._positions} WHERE {self._of(token)})"
 
     def _record(self, row: Row, table: str) -> TableRecord:
         try:

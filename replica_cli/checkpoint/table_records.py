@@ -44,8 +44,8 @@ class TableRecord:
         applied_to: the position up to which the catch-up applied its changes, or at which the stream took it over.
         window_end: the end of its replay window. After it, the copy contains no changes.
         stopped_at: the position from which the changes of a quarantined table are missing.
-        failed_transaction: the position of the transaction that failed (`checkpoint.intents.position_of`), None if
-            something else than a transaction caused the quarantine.
+        failed_transaction: the position of the transaction that failed (`checkpoint.intents.transaction_position`),
+            None if something else than a transaction caused the quarantine.
 
     """
 
@@ -99,8 +99,8 @@ class QuarantineCause:
         name: the primary's name of the table.
         reason: what failed.
         stopped_at: the position from which its changes are missing.
-        failed_transaction: the position of the transaction that failed (`checkpoint.intents.position_of`), None if no
-            transaction failed.
+        failed_transaction: the position of the transaction that failed (`checkpoint.intents.transaction_position`),
+            None if no transaction failed.
         advice: what to type, for the log; if it is empty, the command that copies the table again.
 
     """

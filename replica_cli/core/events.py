@@ -176,7 +176,7 @@ class Transaction(NamedTuple):
     rotation, filtered transaction).
 
     Attributes:
-        end: the position after the transaction; only in the last item it is a transaction boundary.
+        end: the position after the transaction; in a piece before the last, the position of the transaction's start.
         timestamp: the time of the transaction's end; in a piece before the last, the time of its begin.
         size: bytes of binary log; compressed events count with their uncompressed size.
         is_rolled_back: the rows of the pieces before this one must not be committed; its own statements still count.

@@ -228,20 +228,19 @@ class Settings:
 
     @property
     def primary_sessions(self) -> SessionNeed:
-        """Return how many connections to the primary are needed.
+        """Return how many connections to the primary are needed: docs/how-it-works/processes.md lists them.
 
-        Each secondary has a dump connection, a connection for queries and one of the health monitor. A re-sync has a
-        dump connection and a connection for queries of its own. Each copy worker has two.
+        For each secondary at least the dump connection and one for questions. At most also: the health monitor, the
+        dump connection and the questions of a catch-up, a short one, and two for each copy worker.
         """
         return self._sessions(is_primary=True, least=2, most=6, per_worker=2)
 
     @property
     def secondary_sessions(self) -> SessionNeed:
-        """Return how many connections to a secondary are needed.
+        """Return how many connections to a secondary are needed: docs/how-it-works/processes.md lists them.
 
-        A stream has connections for rows, for the catalog and for heartbeats, and one for the checks at its start.
-        Later there are also the health monitor, the query for locks, the thread that reads rows ahead, and the
-        catch-up of a re-sync. Each copy worker has one for rows, one for definitions and one that builds indexes.
+        At least the writer, the catalog, the heartbeat and a short one. At most also: the health monitor, the locks,
+        the prefetch, the two of a catch-up, and three for each copy worker (writer, secondary, altering).
         """
         return self._sessions(is_primary=False, least=4, most=9, per_worker=3)
 

@@ -99,7 +99,7 @@ class TableCatchup:
             PositionLost: the primary's log does not go on from the start of the copy.
             PreparedTransactionOverlap: a prepared transaction may hold rows from before the copy.
             ApplyRefused: a change cannot be applied.
-            JoinLost: the records of the tables were changed.
+            CatchupLost: the records of the tables were changed.
             Fenced: another process took over.
             ServerError: a server does not answer.
 

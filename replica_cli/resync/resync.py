@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.catchup_position import JoinLost
+from replica_cli.checkpoint.catchup_position import CatchupLost
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.attempts import CHANGED_RECORD_SECONDS
@@ -44,9 +44,9 @@ from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
 from replica_cli.resync.catchup import TableCatchup
-from replica_cli.resync.copying import ask_for_copies, copy_to_the_end
 from replica_cli.resync.handoff import Handoff
 from replica_cli.retry import delay_after, reconnect_delay, repeating
+from replica_cli.runtime.copying import ask_for_copies, copy_to_the_end
 from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
@@ -89,7 +89,7 @@ class TableResync:
         token: int,
         guard: LockGuard,
         primary_facts: ServerFacts,
-        board: StatusPublisher,
+        publisher: StatusPublisher,
         stop: StopToken,
         refusals: Mapping[TableName, int],
     ) -> None:
@@ -106,7 +106,7 @@ class TableResync:
             token: the fencing token of this process.
             guard: checks that this process still holds the writer's lock.
             primary_facts: version and variables of the primary.
-            board: takes the progress.
+            publisher: takes the progress.
             stop: the stop token of the worker, which ends the waits.
             refusals: how many windows of each table have ended with a refused row, one after another.
 
@@ -119,7 +119,7 @@ class TableResync:
         self._token = token
         self._guard = guard
         self._facts = primary_facts
-        self._board = board
+        self._publisher = publisher
         self._stop = stop
         self._end = StopToken()
         self._handoff = Handoff()
@@ -184,7 +184,7 @@ class TableResync:
         position = stream.position
         if not self._handoff.offer(position, _OFFER_SECONDS, self._stop):
             return False
-        for name in tables.hand_over(self._catching_up, position):
+        for name in tables.hand_over(self._catching_up, position, self._token):
             log(logger, logging.INFO, Tag.SUCCESS, "has joined the stream", instance=self._server.name,
                 schema=name.schema, table=name.table, position=position)  # fmt: skip
         return True
@@ -216,7 +216,7 @@ class TableResync:
             Exception: the error that ends the re-sync, and that the stream raises.
 
         """
-        if isinstance(error, JoinLost):
+        if isinstance(error, CatchupLost):
             # A changed record is read again. If another process took over, the stream notices it too.
             return CHANGED_RECORD_SECONDS
         if not isinstance(error, ReplicaError):
@@ -315,7 +315,7 @@ class TableResync:
             self._quarantine(store, unfinished, error.message, with_failure)
             return
         finally:
-            self._board.set(transfer=None)
+            self._publisher.set(transfer=None)
         failed = dict(result.errors)
         if failed:
             self._raise_if_fatal(CopyIncomplete(self._server.name, failed))
@@ -329,7 +329,7 @@ class TableResync:
             raise error
 
     def _publish(self, progress: CopyProgress) -> None:
-        self._board.resyncing(progress)
+        self._publisher.resyncing(progress)
 
     def _catch_up(self, group: Sequence[TableRecord]) -> None:
         self._catching_up = tuple(r.name for r in group)

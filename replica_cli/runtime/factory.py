@@ -165,7 +165,7 @@ def _ended_windows(
 ) -> EndedWindows:
     """Return the part that deletes the records of ended windows, after it has deleted those of the saved position."""
     queries = DeferrableQueries(sessions.writer.server.name, settings.retry)
-    ended_windows = EndedWindows(windows, sessions.stores.tables, engines.replay, queries)
+    ended_windows = EndedWindows(windows, sessions.stores.tables, engines.replay, queries, saved.token)
     ended_windows.forget(saved.position)
     return ended_windows
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.beats import IDLE_BEAT_SECONDS, BeatStore, this_holder
-from replica_cli.checkpoint.looks import IDLE_LOOK_SECONDS, Looks
+from replica_cli.checkpoint.status_reader import IDLE_POLL_SECONDS, StatusReader
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.status import Phase
 from replica_cli.core.wording import duration
@@ -57,28 +57,28 @@ class Heartbeat:
         self,
         settings: Settings,
         server: Server,
-        board: StatusPublisher,
+        publisher: StatusPublisher,
         stop: StopToken,
         *,
         cut: Callable[[], None] = lambda: None,
-        on_doubt: Callable[[], None] = lambda: None,
+        request_state_check: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the heartbeat; its thread starts with the context.
 
         Args:
             settings: the settings of the process.
             server: the secondary.
-            board: the status to write.
+            publisher: the status to write.
             stop: the stop token that a pause is passed on to.
             cut: called if the link to the secondary is half-open, so that nothing comes back and nothing breaks. A
                 statement may take an hour, a heartbeat may not.
-            on_doubt: called if the worker has to check the state itself: tables wait for a copy, no connection holds
-                the lock, or the server did not answer.
+            request_state_check: called if the worker has to check the state itself: tables wait for a copy, no
+                connection holds the lock, or the server did not answer.
 
         """
         self._settings = settings
         self._server = server
-        self._board = board
+        self._publisher = publisher
         self._stop = stop
         self._end = StopToken()
         self._wakeup = threading.Event()
@@ -88,7 +88,7 @@ class Heartbeat:
         self._written: tuple[object, ...] = ()
         self._looked_at = self._written_at = self._standby_at = float("-inf")
         self._cut = cut
-        self._on_doubt = on_doubt
+        self._request_state_check = request_state_check
         self._answered_at = time.monotonic()
         network = replace(settings.network, query_timeout=settings.network.read_timeout)
         self._locks = LockWatch(server, network, self._report_block)
@@ -100,7 +100,7 @@ class Heartbeat:
         self._settings = settings
 
     def __enter__(self) -> Self:
-        self._board.listen(self._wakeup.set)
+        self._publisher.listen(self._wakeup.set)
         self._context.enter_context(watching_connections(self._wakeup.set))
         self._context.enter_context(self._end.waking(self._wakeup.set))
         self._thread.start()
@@ -117,12 +117,12 @@ class Heartbeat:
         is_over = False
         while not is_over:
             is_over = self._wait()
-            if not self._board.has_held_lock:
+            if not self._publisher.has_held_lock:
                 continue
-            if self._board.waiting_seconds:
+            if self._publisher.waiting_seconds:
                 # The worker may wait for a lock and publish nothing. The lag that the supervisor shows grows
                 # nevertheless.
-                self._board.refresh()
+                self._publisher.refresh()
             self._looked_at, self._known_connections = time.monotonic(), open_connection_ids(self._server)
             try:
                 if session is None:
@@ -130,8 +130,8 @@ class Heartbeat:
                     self._own_connections.clear()  # a restarted server counts connections from 1 again
                     session = connect(self._server, replace(network, query_timeout=network.read_timeout))
                     store = BeatStore(session, self._settings.state_schema, self._server.name)
-                    looks = Looks(session, self._settings.state_schema, self._server.name)
-                self._beat(store, looks, session, is_last=is_over)
+                    status_reader = StatusReader(session, self._settings.state_schema, self._server.name)
+                self._beat(store, status_reader, session, is_last=is_over)
                 self._answered_at, self._is_failing = time.monotonic(), False
             except ReplicaError as error:
                 logger.debug("no heartbeat: %s", error)
@@ -140,7 +140,7 @@ class Heartbeat:
                 self._is_failing = True
                 # An idle worker sends nothing to the secondary and would not notice the error before the next
                 # transaction.
-                self._on_doubt()
+                self._request_state_check()
                 if isinstance(error, ServerError) and error.errno in _TABLE_MISSING:
                     # The request to pause is lost with its table. The worker goes on, and reports what became of the
                     # state schema.
@@ -155,7 +155,7 @@ class Heartbeat:
     def _wait(self) -> bool:
         """Wait until the next look is due. Return True if it is the last one."""
         while not self._end.is_set:
-            seconds = self._looked_at + self._interval() - time.monotonic() if self._board.has_held_lock else None
+            seconds = self._looked_at + self._interval() - time.monotonic() if self._publisher.has_held_lock else None
             if seconds is not None and seconds <= 0:
                 return False
             self._wakeup.wait(seconds)
@@ -168,8 +168,8 @@ class Heartbeat:
             return _BEAT_SECONDS
         if not self._has_written or open_connection_ids(self._server) != self._known_connections:
             return _SOON_SECONDS
-        is_lively = self._board.is_changed or self._board.waiting_seconds or self._has_standby
-        return _BEAT_SECONDS if is_lively else IDLE_LOOK_SECONDS
+        is_lively = self._publisher.is_changed or self._publisher.waiting_seconds or self._has_standby
+        return _BEAT_SECONDS if is_lively else IDLE_POLL_SECONDS
 
     @property
     def _has_standby(self) -> bool:
@@ -181,27 +181,27 @@ class Heartbeat:
             self._answered_at = time.monotonic()
             self._cut()
 
-    def _beat(self, store: BeatStore, looks: Looks, session: Session, *, is_last: bool) -> None:
+    def _beat(self, store: BeatStore, status_reader: StatusReader, session: Session, *, is_last: bool) -> None:
         """Look, and write the heartbeat unless another process is the writer, as this process may have been frozen."""
-        look, open_ids = looks.look(), open_connection_ids(self._server)
+        notices, open_ids = status_reader.read_notices(), open_connection_ids(self._server)
         self._own_connections |= set(open_ids)
         # The server may need a moment to notice that the writer's connection was closed. That connection still belongs
         # to this process.
-        if look.writer_id is not None and look.writer_id not in self._own_connections:
+        if notices.writer_id is not None and notices.writer_id not in self._own_connections:
             return
-        if look.writer_id is None and self._has_written and look.holder not in {"", this_holder()}:
+        if notices.writer_id is None and self._has_written and notices.holder not in {"", this_holder()}:
             return
-        if look.has_standby:
+        if notices.has_standby:
             self._standby_at = time.monotonic()
-        self._stop.pause(is_wanted=look.is_pause_wanted)
-        if look.has_requests or look.writer_id is None:
-            self._on_doubt()
-        if self._stop.is_paused and self._board.status.phase is Phase.TRANSFERRING:
+        self._stop.pause(is_wanted=notices.is_pause_wanted)
+        if notices.has_requests or notices.writer_id is None:
+            self._request_state_check()
+        if self._stop.is_paused and self._publisher.status.phase is Phase.TRANSFERRING:
             # A stream reports its pause itself, after its batch. A copy has many threads and stops between chunks.
             log(logger, logging.INFO, Tag.INFO, "paused: nothing is copied", instance=self._server.name)
-            self._board.set(phase=Phase.PAUSED, rows_per_second=0.0)
-        self._board.take_change()
-        status = self._board.status
+            self._publisher.set(phase=Phase.PAUSED, rows_per_second=0.0)
+        self._publisher.take_change()
+        status = self._publisher.status
         content = (replace(status, seconds_since_event=None), open_ids)
         now = time.monotonic()
         is_due = self._has_standby or now - self._written_at >= IDLE_BEAT_SECONDS - _SLACK_SECONDS
@@ -212,10 +212,10 @@ class Heartbeat:
                 store.beat(status, connection_id=session.connection_id, connections=open_ids)
             self._written, self._written_at = content, now
         self._has_written = True
-        self._watch_locks(look.writer_id)
+        self._watch_locks(notices.writer_id)
 
     def _watch_locks(self, writer: int | None) -> None:
-        if writer is None or self._board.waiting_seconds < _REPORT_BLOCK_SECONDS:
+        if writer is None or self._publisher.waiting_seconds < _REPORT_BLOCK_SECONDS:
             self._has_logged_block = False
             self._locks.close_if_unused()
         else:
@@ -223,13 +223,13 @@ class Heartbeat:
 
     def _report_block(self, blocked: str) -> None:
         """Report what a batch without a commit waits for: in the status, and once in the log."""
-        seconds = self._board.waiting_seconds
+        seconds = self._publisher.waiting_seconds
         if seconds < _REPORT_BLOCK_SECONDS:
             return
-        tables = self._board.batch_tables()
+        tables = self._publisher.batch_tables()
         more = f" and {len(tables) - _NAMED_TABLES} more" if len(tables) > _NAMED_TABLES else ""
         batch = f" with changes of {', '.join(tables[:_NAMED_TABLES])}{more}" if tables else ""
-        self._board.set(message=f"has waited for {duration(seconds)}{batch} for {blocked}")
+        self._publisher.set(message=f"has waited for {duration(seconds)}{batch} for {blocked}")
         if not self._has_logged_block:
             log(logger, logging.WARNING, Tag.WARN, "waits%s for %s", batch, blocked, instance=self._server.name)
         self._has_logged_block = True

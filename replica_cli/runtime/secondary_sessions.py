@@ -60,10 +60,11 @@ def open_ahead(settings: Settings, server: Server) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class SecondarySessions:
-    """The two sessions of a writer on its secondary, and the stores on them.
+    """The two sessions of a stream or of a catch-up on the secondary, and the stores on them.
 
-    `writer` holds the writer's lock and writes rows, the position and definitions. `catalog` reads definitions and uses
-    the state schema; it returns text as str. One thread at a time uses a session. Closing them releases the lock.
+    `writer` writes rows with their position, and runs the stream's definition statements. `catalog` reads definitions
+    and uses the state schema; it returns text as str. One thread at a time uses a session. The stream's `writer` holds
+    the writer's lock, which ends when it is closed; that of a catch-up does not, and its commits check the token.
     """
 
     writer: Session
@@ -102,7 +103,8 @@ class SecondarySessions:
             facts = read_facts(catalog)
             prepare_to_apply(writer, facts)
         key = (settings.state_schema, server.name)
-        # The position is written on the writer's session, with a statement that the store returns. All else uses the
+        # What belongs in the transaction of the rows is written on the writer's session, with statements that the
+        # stores return: the position, the end of an intent and of a quarantine, and `PreparedStore`. All else uses the
         # catalog session.
         stores = Stores(
             PositionStore(catalog, *key),

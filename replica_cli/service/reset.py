@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.intents import IntentStore
-from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.lock import WriterLock, work_of
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import create_state_schema
@@ -19,6 +19,7 @@ from replica_cli.core.commands import table_options
 from replica_cli.core.errors import (
     FiltersChanged,
     LockHeld,
+    NamedTwice,
     PositionLost,
     PositionMissing,
     PositionPurged,
@@ -81,6 +82,7 @@ def run_reset(settings: Settings, plans: Sequence[ResetPlan]) -> None:
 
     Raises:
         LockHeld: a process writes to an instance. The instances before it in the order are done.
+        NamedTwice: a process does the same work on the server, under the name of another instance. As LockHeld.
         PrimaryError: the primary does not answer.
         SecondaryError: a secondary does not answer.
 
@@ -214,9 +216,15 @@ def _direction(before: Position, after: Position) -> Iterator[str]:
 
 def _reset(settings: Settings, session: Session, plan: ResetPlan, identity: str) -> None:
     create_state_schema(session, settings.state_schema)
-    lock = WriterLock(session, settings.state_schema, plan.instance)
+    # A start position deletes the position of each other instance with the same work (`PositionStore.make_room`), whose
+    # process must not run then. What else a reset does concerns this instance alone.
+    starts = plan.after is not None and plan.kind is not ResetKind.KEEP
+    work = work_of(settings.primary, settings.selection) if starts else ""
+    lock = WriterLock(session, settings.state_schema, plan.instance, work=work)
     try:
         lock.acquire(0)
+    except NamedTwice:
+        raise  # it has a hint of its own
     except LockHeld as error:
         hint = "stop it (SIGTERM: it commits what it has read), then reset"
         raise LockHeld(error.message, hint=hint) from error

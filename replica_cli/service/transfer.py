@@ -26,8 +26,8 @@ from replica_cli.core.wording import COPY_DONE, counted, short_reason
 from replica_cli.health.secondary import read_state
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
-from replica_cli.resync.copying import ShownPlan, ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.broken_state import explained
+from replica_cli.runtime.copying import ShownPlan, ask_for_copies, check_saved, copy_to_the_end, make_plan_on, try_out
 from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.start_checks import (
     check_before_start,
@@ -152,7 +152,7 @@ def _copy(
     if plan.is_done:
         reporter.on_note(server.name, f"{COPY_DONE}: `replica stream` applies later changes")
         return CopyReport(server.name)
-    board = StatusPublisher(server.name, reporter.on_status)
+    publisher = StatusPublisher(server.name, reporter.on_status)
     try:
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
@@ -166,12 +166,12 @@ def _copy(
                     return _request_from_stream(settings, server, planned.copy, session, stop=stop, reporter=reporter)
                 lock.acquire(0, stop=stop)
             former = FormerWriter.of(session)
-            copy = _copy_under(session, settings, server, planned, stop=stop, board=board)
+            copy = _copy_under(session, settings, server, planned, stop=stop, publisher=publisher)
         while copy is None:
-            former, copy = _resume(settings, server, plan, stop, board, former=former)
+            former, copy = _resume(settings, server, plan, stop, publisher, former=former)
     except ReplicaError as error:
         milliseconds = int((time.monotonic() - started) * 1000)
-        failure = Failure.of(explained(error, settings, server) if board.has_used_state else error)
+        failure = Failure.of(explained(error, settings, server) if publisher.has_used_state else error)
         return CopyReport(server.name, elapsed_milliseconds=milliseconds, failure=failure)
     else:
         return copy
@@ -184,12 +184,12 @@ def _copy_under(
     planned: PlannedTransfer,
     *,
     stop: StopToken,
-    board: StatusPublisher,
+    publisher: StatusPublisher,
 ) -> CopyReport | None:
     """Copy while a session holds the writer's lock. Return None if the lock was lost meanwhile."""
     guard = LockGuard(settings.state_schema, server.name, session.connection_id)
     try:
-        return _copy_with_heartbeat(session, settings, server, planned, stop=stop, board=board, guard=guard)
+        return _copy_with_heartbeat(session, settings, server, planned, stop=stop, publisher=publisher, guard=guard)
     except LockLost as error:
         log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=server.name)
         return None
@@ -205,7 +205,7 @@ def _resume(
     server: Server,
     plan: TransferPlan,
     stop: StopToken,
-    board: StatusPublisher,
+    publisher: StatusPublisher,
     *,
     former: FormerWriter,
 ) -> tuple[FormerWriter, CopyReport | None]:
@@ -220,27 +220,27 @@ def _resume(
                 f"{error.message}: it took over while this process was frozen or cut off",
                 hint="the other process goes on with the copy",
             ) from error
-        return FormerWriter.of(session), _copy_under(session, settings, server, rest, stop=stop, board=board)
+        return FormerWriter.of(session), _copy_under(session, settings, server, rest, stop=stop, publisher=publisher)
 
 
 def _copy_with_heartbeat(
     session: Session, settings: Settings, server: Server, planned: PlannedTransfer, *, stop: StopToken,
-    board: StatusPublisher, guard: LockGuard,
+    publisher: StatusPublisher, guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
     """Copy as the instance's writer, with a heartbeat for `replica health`, a standby and `replica pause`."""
     own_stop = stop.branch()
-    board.has_held_lock = True
-    board.set(phase=Phase.TRANSFERRING)
+    publisher.has_held_lock = True
+    publisher.set(phase=Phase.TRANSFERRING)
     message = "the transfer failed"
     phase = Phase.FAILED
     own_stop.pause(is_wanted=BeatStore(session, settings.state_schema, server.name).is_pause_wanted())
-    with Heartbeat(settings, server, board, own_stop):
+    with Heartbeat(settings, server, publisher, own_stop):
         try:
-            copy = _copy_as_writer(session, settings, server, planned, stop=own_stop, board=board, guard=guard)
+            copy = _copy_as_writer(session, settings, server, planned, stop=own_stop, publisher=publisher, guard=guard)
             message = copy.failure.message if copy.failure else ""
             phase = _ending(copy.failure)
         finally:
-            board.set(phase=phase, message=message, rows_per_second=0.0)
+            publisher.set(phase=phase, message=message, rows_per_second=0.0)
     return copy
 
 
@@ -252,14 +252,15 @@ def _ending(failure: Failure | None) -> Phase:
 
 def _copy_as_writer(
     session: Session, settings: Settings, server: Server, planned: PlannedTransfer, *, stop: StopToken,
-    board: StatusPublisher, guard: LockGuard,
+    publisher: StatusPublisher, guard: LockGuard,
 ) -> CopyReport:  # fmt: skip
     plan = planned.shown
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
     shown = ShownPlan(planned.copy, planned.is_new) if planned.copy is not None else None
     result = copy_to_the_end(
         settings, server, plan.mode, tables=names, shown=shown,
-        store=TableLifecycle(session, settings.state_schema, server.name), stop=stop, report=board.copying, guard=guard,
+        store=TableLifecycle(session, settings.state_schema, server.name), stop=stop, report=publisher.copying,
+        guard=guard,
     )  # fmt: skip
     failure = None
     if not result.is_complete:

@@ -263,6 +263,8 @@ def _finish(
             store = PositionStore(secondary, plan.state_schema, plan.instance)
             end, saved = side_by_side(lambda: current_position(primary, facts), store.load)
             counts = {r.name: tracker.rows(str(r.name)) for r in finished}
+            # To add foreign keys may take long. Another process that writes by now may copy these tables again.
+            waits.endpoints.guard(secondary)
             close_tables(secondary, plan, finished, end=end, saved=saved, row_counts=counts)
     errors = tuple((str(r.name), r.failure) for r in copies if r.failure is not None)
     return CopyResult(

@@ -56,22 +56,26 @@ class HealthMonitor:
     """
 
     def __init__(
-        self, settings: Settings, server: Server, board: StatusPublisher, doubt: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        server: Server,
+        publisher: StatusPublisher,
+        request_position_check: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the monitor; its thread starts with the context.
 
         Args:
             settings: the settings of the worker.
             server: the secondary.
-            board: takes the results.
-            doubt: called if the saved position is no longer true on the primary. The dump connection to a log that was
-                reset stays open and silent, so the stream has to check its position again.
+            publisher: takes the results.
+            request_position_check: called if the saved position is no longer true on the primary. The dump connection
+                to a log that was reset stays open and silent, so the stream has to check its position again.
 
         """
         self._settings = settings
         self._server = server
-        self._board = board
-        self._doubt = doubt
+        self._publisher = publisher
+        self._request_position_check = request_position_check
         self._seen: Position | None = None
         self._end = StopToken()
         self._last: tuple[object, ...] = ()
@@ -105,9 +109,9 @@ class HealthMonitor:
         logged_at, seconds = started_at, _WATCH_SECONDS
         while not self._end.wait(seconds):
             if time.monotonic() - started_at > QUIET_SECONDS:
-                self._board.set(deaths=0, death="")
+                self._publisher.set(deaths=0, death="")
             checks = [check for check in self._run_checks() if check is not None]
-            self._board.set(findings=tuple((c.name, c.level.name, c.message) for c in checks))
+            self._publisher.set(findings=tuple((c.name, c.level.name, c.message) for c in checks))
             # `replica health` repeats these results. It must stop reporting an unreachable server soon after the server
             # is back.
             is_away = any(c.name in _CONNECTIONS and c.level is not HealthLevel.OK for c in checks)
@@ -136,7 +140,7 @@ class HealthMonitor:
             yield check_retention(primary, state, instance)
         yield check_quarantine(state, instance)
         if view.is_lost:
-            self._doubt()
+            self._request_position_check()
         if primary.facts is not None:
             yield self._look_at_columns(state)
 
@@ -174,7 +178,7 @@ class HealthMonitor:
         view = read_instance(read, self._primary, network, is_thorough=self._is_doubtful)
         if view.primary.facts is not None:
             # The clock is read at each check: two clocks do not run equally fast.
-            self._primary.answer(partial(read_clock, self._board.clock))
+            self._primary.answer(partial(read_clock, self._publisher.clock))
         return view
 
     def _close_sessions(self) -> None:
@@ -189,7 +193,7 @@ class HealthMonitor:
         A stream that moves reads a log that is open. Only for a stream that does not move, the primary has to read its
         log for this check.
         """
-        if state.saved is None or primary.position is None or self._board.status.phase not in _STREAMING:
+        if state.saved is None or primary.position is None or self._publisher.status.phase not in _STREAMING:
             return False
         saved = state.saved.position
         return saved == self._seen and saved.gtid != primary.position.gtid
@@ -206,7 +210,7 @@ class HealthMonitor:
         if self._primary is None or self._secondary is None:
             return None
         try:
-            position = self._board.status.position
+            position = self._publisher.status.position
             return self._columns.check(self._primary.session, self._secondary, position, left_out=left_out)
         except ReplicaError:
             self._close_sessions()
@@ -214,7 +218,7 @@ class HealthMonitor:
 
     def _log_checks(self, checks: list[HealthCheck]) -> None:
         """Log status and checks in one line: a warning if a check failed, the lag is too large or nothing moves."""
-        status = self._board.status
+        status = self._publisher.status
         copy = status.transfer.status if status.transfer is not None else None
         rows = (status.rows_total, status.rows_uncommitted)
         moved = (status.position, rows, copy and (copy.rows_copied, copy.tables_done))

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _LOCK_SECONDS = 5.0
 
 
-def hold(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -> None:
+def hold(sessions: SecondarySessions, publisher: StatusPublisher, stop: StopToken) -> None:
     """Wait in the worker's main thread while a pause lasts; return at once if there is none.
 
     Raises:
@@ -29,15 +29,15 @@ def hold(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -
 
     """
     if stop.is_paused:
-        _wait_for_resume(sessions, board, stop)
+        _wait_for_resume(sessions, publisher, stop)
 
 
-def _wait_for_resume(sessions: SecondarySessions, board: StatusPublisher, stop: StopToken) -> None:
-    instance = board.status.instance
+def _wait_for_resume(sessions: SecondarySessions, publisher: StatusPublisher, stop: StopToken) -> None:
+    instance = publisher.status.instance
     log(logger, logging.INFO, Tag.INFO, "paused; `replica resume` goes on",
-        instance=instance, position=board.status.position)  # fmt: skip
-    board.forget_lag()
-    board.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
+        instance=instance, position=publisher.status.position)  # fmt: skip
+    publisher.forget_lag()
+    publisher.set(phase=Phase.PAUSED, lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0)
     checked_at = time.monotonic()
     while stop.is_paused:
         stop.hold(_LOCK_SECONDS)
@@ -47,4 +47,4 @@ def _wait_for_resume(sessions: SecondarySessions, board: StatusPublisher, stop: 
                 raise Fenced(f"{instance}: the writer's lock was lost during the pause")
     if not stop.is_set:
         log(logger, logging.INFO, Tag.INFO, "resumed", instance=instance)
-        board.set(phase=Phase.STARTING)
+        publisher.set(phase=Phase.STARTING)

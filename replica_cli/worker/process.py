@@ -115,11 +115,20 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
     setup_logging(config.settings.logging, handler=_PipeHandler(send))
     logging.getLogger("replica_cli").setLevel(config.level)
     install_redactor([config.settings.primary.password, config.server.password])
-    board = StatusPublisher(config.server.name, send)
-    board.set(deaths=config.deaths, death=config.death)
-    worker = Worker(config.settings, config.request, config.server, server_id=config.server_id, board=board, stop=stop)
-    heartbeat = Heartbeat(config.settings, config.server, board, stop, cut=worker.abort, on_doubt=worker.check_state)
-    monitor = HealthMonitor(config.settings, config.server, board, worker.doubt)
+    publisher = StatusPublisher(config.server.name, send)
+    publisher.set(deaths=config.deaths, death=config.death)
+    worker = Worker(
+        config.settings, config.request, config.server, server_id=config.server_id, publisher=publisher, stop=stop
+    )
+    heartbeat = Heartbeat(
+        config.settings,
+        config.server,
+        publisher,
+        stop,
+        cut=worker.abort,
+        request_state_check=worker.request_state_check,
+    )
+    monitor = HealthMonitor(config.settings, config.server, publisher, worker.request_position_check)
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)
@@ -136,7 +145,7 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
         extra = {"tag": str(Tag.PANIC), "instance": config.server.name}
         logger.log(logging.CRITICAL, "unexpected: %s: %s", type(error).__name__, error, exc_info=True, extra=extra)
         report = WorkerReport(
-            config.server.name, Phase.FAILED, board.status.position,
+            config.server.name, Phase.FAILED, publisher.status.position,
             failure=Failure("failure", f"{type(error).__name__}: {error}"),
         )  # fmt: skip
     send(report)

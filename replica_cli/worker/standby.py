@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore, this_holder
 from replica_cli.checkpoint.lock import WriterLock
-from replica_cli.checkpoint.looks import IDLE_LOOK_SECONDS, Looks
 from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.status_reader import IDLE_POLL_SECONDS, StatusReader
 from replica_cli.core.status import ENDED, Phase
 from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
@@ -24,7 +24,7 @@ from replica_cli.mysql.session import connect
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.beats import Beat
-    from replica_cli.checkpoint.looks import Sign
+    from replica_cli.checkpoint.status_reader import LifeSign
     from replica_cli.core.settings import Server, Settings
     from replica_cli.mysql.session import Session
     from replica_cli.runtime.status_publisher import StatusPublisher
@@ -35,11 +35,11 @@ _POLL_SECONDS = 2.0
 # How often the standby looks after it has killed the connections of a silent holder.
 _KILLED_POLL_SECONDS = 0.5
 # An idle holder looks this seldom for a standby. After it has noticed one it sends a heartbeat each second.
-_UNNOTICED_SECONDS = IDLE_LOOK_SECONDS + 1.0
+_UNNOTICED_SECONDS = IDLE_POLL_SECONDS + 1.0
 _UNKNOWN_HOLDER = "another process"
 
 
-def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: StopToken) -> None:
+def stand_by(settings: Settings, server: Server, publisher: StatusPublisher, stop: StopToken) -> None:
     """Return when no process holds the instance any more, or after a stop.
 
     Raises:
@@ -48,11 +48,11 @@ def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: S
     """
     with connect(server, settings.network) as session:
         create_state_schema(session, settings.state_schema)
-        looks = Looks(session, settings.state_schema, server.name)
-        seen: Sign | None = None
+        status_reader = StatusReader(session, settings.state_schema, server.name)
+        seen: LifeSign | None = None
         has_killed = False
         while not stop.is_set:
-            sign = looks.stand()
+            sign = status_reader.announce_standby()
             if sign.writer_id is None and (_has_ended(sign) or (has_killed and _is_unchanged(sign, seen))):
                 return
             if sign != seen:
@@ -62,7 +62,7 @@ def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: S
                     # reports that at once.
                     patience += _UNNOTICED_SECONDS
             seen = sign
-            _announce(session, settings, server, board)
+            _announce(session, settings, server, publisher)
             silent = time.monotonic() - seen_at
             if silent >= patience and not has_killed:
                 _take_over(session, settings, server, sign, silent)
@@ -72,24 +72,24 @@ def stand_by(settings: Settings, server: Server, board: StatusPublisher, stop: S
             stop.wait(_KILLED_POLL_SECONDS if has_killed else min(_POLL_SECONDS, max(patience - silent, 0.0)))
 
 
-def _has_ended(sign: Sign) -> bool:
+def _has_ended(sign: LifeSign) -> bool:
     """Return True if there was no heartbeat yet, or if the last holder has ended by itself or is this very process."""
     return not sign.holder or sign.phase in ENDED or sign.holder == this_holder()
 
 
-def _is_unchanged(sign: Sign, before: Sign | None) -> bool:
+def _is_unchanged(sign: LifeSign, before: LifeSign | None) -> bool:
     """Return True if there was no heartbeat since the last look."""
     return before is not None and (sign.holder, sign.beat_at) == (before.holder, before.beat_at)
 
 
-def _announce(session: Session, settings: Settings, server: Server, board: StatusPublisher) -> None:
-    if board.status.phase is not Phase.STANDBY:
+def _announce(session: Session, settings: Settings, server: Server, publisher: StatusPublisher) -> None:
+    if publisher.status.phase is not Phase.STANDBY:
         name = holder_text(WriterLock(session, settings.state_schema, server.name).holder() or _UNKNOWN_HOLDER)
-        board.set(phase=Phase.STANDBY, message=f"{name} writes")
+        publisher.set(phase=Phase.STANDBY, message=f"{name} writes")
         log(logger, logging.INFO, Tag.INFO, "standing by: %s writes", name, instance=server.name)
 
 
-def _take_over(session: Session, settings: Settings, server: Server, sign: Sign, silent: float) -> None:
+def _take_over(session: Session, settings: Settings, server: Server, sign: LifeSign, silent: float) -> None:
     beat = BeatStore(session, settings.state_schema, server.name).load()
     name = holder_text(sign.holder) if sign.holder else f"connection {sign.writer_id}"
     log(

@@ -80,7 +80,7 @@ class Streaming:
         server_id: int,
         altered: AlteredTables,
         asked_by: Mapping[TableName, Position | None],
-        board: StatusPublisher,
+        publisher: StatusPublisher,
         stop: StopToken,
         patience: LockPatience,
         refusals: Mapping[TableName, int],
@@ -97,7 +97,7 @@ class Streaming:
             server_id: the server id of the dump connection.
             altered: the tables that statements altered and that are not compared yet; it outlives this object.
             asked_by: for each table that is copied again, the position of the transaction that caused it.
-            board: takes the status.
+            publisher: takes the status.
             stop: ends the stream or pauses it.
             patience: counts the waits of DDL statements for locks; it outlives this object.
             refusals: how many windows of each table have ended with a refused row, one after another.
@@ -113,14 +113,14 @@ class Streaming:
         self._settings = settings
         self._asked_by = asked_by
         self._sessions = sessions
-        self._board = board
+        self._publisher = publisher
         self._stop = stop
-        self._instance = board.status.instance
+        self._instance = publisher.status.instance
         self._deferrable = DeferrableQueries(self._instance, settings.retry)
         self._primary = primary
         self._primary_facts = read_facts(primary.session)
         self._target = end_of_log(primary.session, self._primary_facts)
-        read_clock(board.clock, primary.session)
+        read_clock(publisher.clock, primary.session)
         start = self._start_position(saved)
         saved = replace(saved, position=start)
         records = sessions.stores.tables.load()
@@ -199,7 +199,7 @@ class Streaming:
             token=saved.token,
             guard=self._sessions.guard(self._settings),
             primary_facts=self._primary_facts,
-            board=self._board,
+            publisher=self._publisher,
             stop=self._stop,
             refusals=self._refusals,
         )
@@ -239,7 +239,7 @@ class Streaming:
 
         """
         self._set_lag(None, grows=False)
-        self._board.set(phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined())
+        self._publisher.set(phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined())
         log(
             logger, logging.INFO, Tag.INFO, "streaming from %s", self._applier.position,
             instance=self._instance, position=self._applier.position,
@@ -265,7 +265,7 @@ class Streaming:
             self._stop_helpers()
             self._reader.stop()
             self._row_log.flush(self._applier.position)
-            self._board.set(position=self._applier.position, rows_uncommitted=0)
+            self._publisher.set(position=self._applier.position, rows_uncommitted=0)
         return is_over
 
     def _stop_helpers(self) -> None:
@@ -310,7 +310,7 @@ class Streaming:
             self._set_lag(self._lag_of(oldest), grows=True)
         # Heartbeats of the primary have no time and change no row: no progress is published for them.
         on_progress = self._publish_progress if oldest else _do_nothing
-        self._board.batch_tables = lambda: _tables_of(transactions, self._settings.selection)
+        self._publisher.batch_tables = lambda: _tables_of(transactions, self._settings.selection)
         try:
             self._applier.apply(transactions, has_more=self._has_more, on_progress=on_progress)
         except ApplyRefused as error:
@@ -319,7 +319,7 @@ class Streaming:
                 raise
             raise changed from error
         finally:
-            self._board.batch_tables = tuple
+            self._publisher.batch_tables = tuple
 
     def _has_ended(self) -> bool:
         """Return True if a stream up to the end of the log has nothing more to wait for."""
@@ -340,7 +340,7 @@ class Streaming:
 
     def _quarantine_missing(self) -> None:
         self._missing.quarantine_missing(self._applier.position, self._windows)
-        self._board.set(quarantined=self._quarantined())
+        self._publisher.set(quarantined=self._quarantined())
 
     def _has_more(self) -> bool:
         # The hand-over offers the applied position. During a re-sync the applier therefore commits everything that it
@@ -369,7 +369,7 @@ class Streaming:
         return not self._applier.is_inside_transaction and self._applier.position.at_least(target)
 
     def _set_lag(self, seconds: float | None, *, grows: bool) -> None:
-        self._board.set_lag(seconds, grows=grows, heard_at=self._reader.heard_at)
+        self._publisher.set_lag(seconds, grows=grows, heard_at=self._reader.heard_at)
 
     def _lag_of(self, source_time: int) -> float | None:
         """Return the lag if the next change to apply has this time of the primary, in seconds.
@@ -378,7 +378,7 @@ class Streaming:
         log, or the time of the last change before a quiet night. But changes that came after the last idle moment have
         waited no longer than since that moment.
         """
-        age = self._board.clock.age(source_time)
+        age = self._publisher.clock.age(source_time)
         if self._idle_at is None:
             return age
         waited = time.monotonic() - self._idle_at
@@ -413,10 +413,10 @@ class Streaming:
             log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
         self._file = file
         self._row_log.take(stats, self._applier.position)
-        self._board.set(
+        self._publisher.set(
             phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined(), message=""
         )
-        self._board.count(
+        self._publisher.count(
             sum(stats.rows.values()), stats.transactions, sum(stats.skipped_rows.values()),
             uncommitted=self._applier.uncommitted_rows,
         )  # fmt: skip

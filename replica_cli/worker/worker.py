@@ -1,7 +1,7 @@
 """Copy and stream for one secondary, recover from errors, and end for errors after which going on would be wrong.
 
-All of it runs in the main thread of the worker process. Other threads call only `take`, `abort`, `doubt` and
-`check_state`.
+All of it runs in the main thread of the worker process. Other threads call only `take`, `abort`,
+`request_position_check` and `request_state_check`.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ from replica_cli.error_policy import (
     action_for,
 )
 from replica_cli.logs import Tag, log
-from replica_cli.resync.copying import (
+from replica_cli.retry import delay_after, reconnect_delay, repeating
+from replica_cli.runtime.broken_state import explained, position_row_lost
+from replica_cli.runtime.copying import (
     ask_for_copies,
     can_be_resynced,
     check_saved,
     copy_what_is_missing,
     is_on_neither_side,
 )
-from replica_cli.retry import delay_after, reconnect_delay, repeating
-from replica_cli.runtime.broken_state import explained, position_row_lost
 from replica_cli.runtime.primary_session import PrimarySession
 from replica_cli.runtime.secondary_sessions import SecondarySessions
 from replica_cli.runtime.start_checks import check_before_start
@@ -103,21 +103,21 @@ class Worker:
         server: Server,
         *,
         server_id: int,
-        board: StatusPublisher,
+        publisher: StatusPublisher,
         stop: StopToken,
     ) -> None:
         self._settings = settings
         self._request = request
         self._server = server
         self._server_id = server_id
-        self._board = board
+        self._publisher = publisher
         self._stop = stop
         self._altered = AlteredTables()
         self._patience = LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2)
         self._is_checked = False
         self._must_be_exact = False
         self._must_copy_first = False
-        self._is_doubted = self._must_check_state = False
+        self._must_check_position = self._must_check_state = False
         self._former: FormerWriter | None = None
         self._token: int | None = None
         self._advice = ""
@@ -146,7 +146,7 @@ class Worker:
         """Wait before the next attempt. Return True if a stop was requested."""
         is_stopped = self._stop.wait(seconds)
         if seconds:
-            self._board.set(message="")  # it said what the worker waits for
+            self._publisher.set(message="")  # it said what the worker waits for
         return is_stopped
 
     def _explain(self, error: Exception) -> ReplicaError:
@@ -156,14 +156,14 @@ class Worker:
         """
         if not isinstance(error, ReplicaError):
             return _bug(error)
-        if not self._board.has_used_state:
+        if not self._publisher.has_used_state:
             return error
         return explained(error, self._settings, self._server, self._last_position)
 
     @property
     def _last_position(self) -> Position | None:
         """Return the last position that the stream committed; None during a copy, which has no usable position."""
-        status = self._board.status
+        status = self._publisher.status
         return None if status.phase is Phase.TRANSFERRING else status.position
 
     def _open(self) -> SecondarySessions:
@@ -184,11 +184,11 @@ class Worker:
 
     def _connect_and_run(self) -> None:
         if self._must_stand_by():
-            stand_by(self._settings, self._server, self._board, self._stop)
+            stand_by(self._settings, self._server, self._publisher, self._stop)
             if self._stop.is_set:
                 return
         with self._open() as sessions, closing(PrimarySession(self._settings)) as primary:
-            self._board.has_held_lock = True
+            self._publisher.has_held_lock = True
             # `abort` cuts both sessions: on a half-open link the main thread may wait for an answer on either of them.
             self._sessions = (sessions.writer, sessions.catalog)
             beats = BeatStore(sessions.catalog, self._settings.state_schema, self._server.name)
@@ -199,8 +199,8 @@ class Worker:
                 # collector counts objects and is set to run rarely (`worker.process`), so it is called explicitly.
                 gc.collect()
                 self._take_settings(sessions)
-                hold(sessions, self._board, self._stop)
-                self._is_doubted = False  # a new `Streaming` checks the position
+                hold(sessions, self._publisher, self._stop)
+                self._must_check_position = False  # a new `Streaming` checks the position
                 saved = self._prepare(sessions)
                 streaming = Streaming(
                     self._settings,
@@ -210,7 +210,7 @@ class Worker:
                     server_id=self._server_id,
                     altered=self._altered,
                     asked_by=self._asked_by,
-                    board=self._board,
+                    publisher=self._publisher,
                     stop=self._stop,
                     patience=self._patience,
                     refusals=self._history.refusals,
@@ -239,12 +239,12 @@ class Worker:
         for session in self._sessions:
             session.abort()
 
-    def doubt(self) -> None:
+    def request_position_check(self) -> None:
         """Request a check of the saved position against the primary's log, between transactions. From any thread."""
-        self._is_doubted = True
+        self._must_check_position = True
         self._stop.wake()
 
-    def check_state(self) -> None:
+    def request_state_check(self) -> None:
         """Request a check of the writer's lock and of tables to copy, between transactions. From any thread."""
         self._must_check_state = True
         self._stop.wake()
@@ -254,7 +254,7 @@ class Worker:
         return must_check_state
 
     def _is_interrupted(self) -> bool:
-        return self._stop.is_paused or self._new_settings is not None or self._is_doubted
+        return self._stop.is_paused or self._new_settings is not None or self._must_check_position
 
     def _take_settings(self, sessions: SecondarySessions) -> None:
         settings = self._new_settings
@@ -305,7 +305,7 @@ class Worker:
             self._copy(sessions, TransferMode.RESUME)
             self._must_copy_first = False
         self._token = stores.positions.take_token()
-        self._board.has_used_state = True
+        self._publisher.has_used_state = True
         saved = stores.positions.load()
         if saved is None:
             raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
@@ -328,12 +328,12 @@ class Worker:
                 f"{self._server.name}: there is no saved position, and --no-transfer was given",
                 hint="run `replica transfer`",
             )
-        self._board.set(phase=Phase.TRANSFERRING)
+        self._publisher.set(phase=Phase.TRANSFERRING)
         tables = sessions.stores.tables
         while True:
             try:
                 copy_what_is_missing(
-                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._board.copying,
+                    self._settings, self._server, mode, store=tables, stop=self._stop, report=self._publisher.copying,
                     guard=sessions.guard(self._settings),
                 )  # fmt: skip
                 break
@@ -344,7 +344,7 @@ class Worker:
                 self._quarantine_uncopied(sessions, mode, error, failed, with_failure)
             if not any(r.state in UNFINISHED for r in tables.load().values()):
                 break
-        self._board.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
+        self._publisher.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
 
     @property
     def _must_stop_for_tables(self) -> bool:
@@ -420,7 +420,7 @@ class Worker:
         is_waiting = isinstance(error, LockWait) and not error.is_over
         if isinstance(error, ApplyRefused) and not isinstance(error, CorruptEvent) and not is_waiting:
             self._check_existence(error)
-        self._history = self._history.at(self._board.status.position).with_error(error, time.monotonic())
+        self._history = self._history.at(self._publisher.status.position).with_error(error, time.monotonic())
         retry, apply = self._settings.retry, self._settings.apply
         return action_for(
             error,
@@ -475,7 +475,7 @@ class Worker:
         log(
             logger, level, tag, "%d/%d %s%s", count, limit, error.message.removeprefix(f"{table}: "), where,
             instance=self._server.name, schema=table.schema if table else None, table=table.table if table else None,
-            position=self._board.status.position,
+            position=self._publisher.status.position,
         )  # fmt: skip
 
     def _final(self, error: ReplicaError) -> ReplicaError:
@@ -497,7 +497,7 @@ class Worker:
             schema=table.schema if table else None, table=table.table if table else None,
         )  # fmt: skip
         # The connection works, only the batch waits.
-        self._board.set(phase=Phase.STREAMING, message=error.message)
+        self._publisher.set(phase=Phase.STREAMING, message=error.message)
         return delay_after(self._patience.attempts, self._settings.retry)
 
     def _give_tables_up(self, error: ReplicaError, action: CopyAgain | Quarantine) -> None:
@@ -555,10 +555,10 @@ class Worker:
             logger, logging.WARNING, Tag.RETRY if action.clears else Tag.RECONNECT,
             "waits until the error clears, attempt %d in %.0f s: %s" if action.clears else "attempt %d in %.0f s: %s",
             action.attempt, seconds, error.message,
-            instance=self._server.name, position=self._board.status.position, subject=error.message,
+            instance=self._server.name, position=self._publisher.status.position, subject=error.message,
         )  # fmt: skip
-        self._board.set(
-            phase=Phase.RECONNECTING, message=error.message, reconnects=self._board.status.reconnects + 1,
+        self._publisher.set(
+            phase=Phase.RECONNECTING, message=error.message, reconnects=self._publisher.status.reconnects + 1,
             lag_seconds=None, rows_per_second=0.0, transactions_per_second=0.0,
         )  # fmt: skip
         return seconds
@@ -566,7 +566,7 @@ class Worker:
     def _log_rolled_back(self, error: ReplicaError) -> None:
         """Log what a stop rolled back: if a batch takes too long, the stop ends the connections."""
         logger.debug("the stop ended the batch", exc_info=error)
-        status = self._board.status
+        status = self._publisher.status
         log(
             logger, logging.INFO, Tag.INFO, "%s", rolled_back_text(status.rows_uncommitted),
             instance=self._server.name, position=status.position,
@@ -576,8 +576,8 @@ class Worker:
         is_finished = failure is None and self._request.until_caught_up and not self._stop.is_set
         phase = Phase.FAILED if failure else Phase.FINISHED if is_finished else Phase.STOPPED
         message = failure.message if failure else ""
-        self._board.set(phase=phase, message=message, rows_per_second=0.0, transactions_per_second=0.0)
-        status = self._board.status
+        self._publisher.set(phase=phase, message=message, rows_per_second=0.0, transactions_per_second=0.0)
+        status = self._publisher.status
         return WorkerReport(
             instance=self._server.name,
             phase=phase,

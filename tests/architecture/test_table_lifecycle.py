@@ -25,6 +25,6 @@ def test_only_the_transitions_make_records() -> None:
 
 def test_only_the_life_cycle_writes_the_table() -> None:
     named = {path for path, text in FILES.items() if re.search(r"\.table_state\b", text)}
-    # The migration fills it before any process can write, and `Looks` reads it together with the heartbeat.
-    assert named == {"checkpoint/table_lifecycle.py", "checkpoint/migration_3.py", "checkpoint/looks.py"}
-    assert not WRITES.search(FILES["checkpoint/looks.py"])
+    # The migration fills it before any process can write, and `StatusReader` reads it together with the heartbeat.
+    assert named == {"checkpoint/table_lifecycle.py", "checkpoint/migration_3.py", "checkpoint/status_reader.py"}
+    assert not WRITES.search(FILES["checkpoint/status_reader.py"])

@@ -5,10 +5,12 @@ The test of `test_generated.py` compares the documents with the same parts.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.config import variables_table
 from replica_cli.core.attempts import attempts_table
 from tests.docs.documents import DOCS, commands
@@ -32,9 +34,16 @@ def parts() -> Iterator[Part]:
     """Yield all generated parts with their current text."""
     yield Part(DOCS / "configuration.md", "variables", f"\n{variables_table()}\n")
     yield Part(DOCS / "how-it-works" / "errors.md", "attempts", f"\n{attempts_table()}\n")
+    yield Part(DOCS / "how-it-works" / "state.md", "transitions", f"\n{_transitions()}\n\n")
     for name, command in commands().items():
         yield Part(DOCS / "commands.md", f"help of replica {name}", f"\n```text\n{_help(name, command)}\n```\n\n")
     yield Part(coverage.DOCUMENT, coverage.PART, f"\n{coverage.tables()}\n")
+
+
+def _transitions() -> str:
+    """Return the table of the transitions, from the docstring of the class that has them."""
+    lines = inspect.cleandoc(TableLifecycle.__doc__ or "").splitlines()
+    return "\n".join(line for line in lines if line.startswith("|"))
 
 
 def _help(name: str, command: Any) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.status import CopyProgress
+    from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
 SIMPLE = "(id INT PRIMARY KEY, a INT, b VARCHAR(50))"
@@ -68,6 +69,7 @@ class Copier:
         stop: StopToken | None = None,
         report: Callable[[CopyProgress], None] | None = None,
         folder: Path | None = None,
+        guard: Callable[[Session], None] | None = None,
     ) -> CopyResult:
         """Carry out a plan; `report` hears of it from the first row that is committed."""
 
@@ -78,7 +80,7 @@ class Copier:
         return run_copy(
             plan, primary=self.primary.address(name="primary"), secondary=self.secondary.address(name="db2"),
             network=Network(), retry=Retry(), stop=stop or StopToken(), report=from_the_first_row,
-            progress_folder=folder,
+            progress_folder=folder, guard=guard,
         )  # fmt: skip
 
     def copy(self, mode: TransferMode = TransferMode.NEW, *tables: str) -> CopyResult:

@@ -45,15 +45,15 @@ def _often(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
 def _look(watched: Watched, is_enough: Callable[[WorkerStatus], bool], **changes: object) -> WorkerStatus:
     """Watch until a snapshot is enough, and beat it as the heartbeat does."""
     settings: Settings = replace(watched.settings, **changes)  # type: ignore[arg-type]
-    board = StatusPublisher("db1", lambda _: None)
-    board.set_lag(0.5, grows=False, heard_at=time.monotonic() - 2)
-    board.set(phase=Phase.STREAMING, position=Position("binlog.000001", 4))
+    publisher = StatusPublisher("db1", lambda _: None)
+    publisher.set_lag(0.5, grows=False, heard_at=time.monotonic() - 2)
+    publisher.set(phase=Phase.STREAMING, position=Position("binlog.000001", 4))
     deadline = time.monotonic() + 60
-    with health_monitor.HealthMonitor(settings, settings.secondaries[0], board):
-        while not is_enough(board.status):
-            assert time.monotonic() < deadline, board.status
-    watched.beat(Phase.CAUGHT_UP, findings=board.status.findings)
-    return board.status
+    with health_monitor.HealthMonitor(settings, settings.secondaries[0], publisher):
+        while not is_enough(publisher.status):
+            assert time.monotonic() < deadline, publisher.status
+    watched.beat(Phase.CAUGHT_UP, findings=publisher.status.findings)
+    return publisher.status
 
 
 def _told(caplog: pytest.LogCaptureFixture, said: str) -> logging.LogRecord:
@@ -74,10 +74,10 @@ def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytes
     _look(watched, lambda s: bool(s.findings), max_lag_seconds=0.1)
     assert _told(caplog, "caught up, lag 0.5s").levelno == logging.WARNING
     caplog.clear()
-    board = StatusPublisher("db1", lambda _: None)
-    board.set(phase=Phase.STREAMING)
+    publisher = StatusPublisher("db1", lambda _: None)
+    publisher.set(phase=Phase.STREAMING)
     deadline = time.monotonic() + 60
-    with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board):
+    with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], publisher):
         while not any("nothing moves" in record.getMessage() for record in caplog.records):
             assert time.monotonic() < deadline
     assert _told(caplog, "streaming, nothing moves").levelno == logging.WARNING
@@ -103,9 +103,9 @@ def test_a_health_check_of_a_copy_or_a_pause_says_what_it_does(  # noqa: PLR0917
     level: int,
 ) -> None:
     tables = tuple(TableProgress("shop.orders", 250, 1000, 0, TableState.COPYING, step, 9.0) for step in transfer or ())
-    board = StatusPublisher("db1", lambda _: None)
-    board.set(phase=phase, transfer=CopyProgress("db1", tables, 1.0, 10.0) if transfer else None)
-    watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board)
+    publisher = StatusPublisher("db1", lambda _: None)
+    publisher.set(phase=phase, transfer=CopyProgress("db1", tables, 1.0, 10.0) if transfer else None)
+    watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], publisher)
     for _ in range(2):
         watch._log_checks([])
     assert said in caplog.records[-1].getMessage()
@@ -153,9 +153,9 @@ def test_the_sessions_stay_open_from_look_to_look(
 
 
 def test_a_kept_session_that_was_lost_is_opened_again_and_no_finding(watched: Watched) -> None:
-    board = StatusPublisher("db1", lambda _: None)
-    board.set(phase=Phase.CAUGHT_UP, position=watched.end())
-    watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board)
+    publisher = StatusPublisher("db1", lambda _: None)
+    publisher.set(phase=Phase.CAUGHT_UP, position=watched.end())
+    watch = health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], publisher)
     try:
         for kept in ("_secondary", "_primary"):
             assert {c.name for c in watch._run_checks() if c} == {"position", "retention-left", "quarantined-tables"}
@@ -215,14 +215,14 @@ def _other_names(watched: Watched) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_other_names")
 def test_columns_renamed_while_no_process_ran_are_reported(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
-    board = StatusPublisher("db1", lambda _: None)
-    board.set(phase=Phase.CAUGHT_UP, position=watched.end())
+    publisher = StatusPublisher("db1", lambda _: None)
+    publisher.set(phase=Phase.CAUGHT_UP, position=watched.end())
     deadline = time.monotonic() + 60
-    with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], board):
-        while not any(name == "columns" for name, _, _ in board.status.findings):
-            assert time.monotonic() < deadline, board.status
+    with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], publisher):
+        while not any(name == "columns" for name, _, _ in publisher.status.findings):
+            assert time.monotonic() < deadline, publisher.status
     assert _told(caplog, f"adds them: {watched.schema}.u (b)").levelno == logging.WARNING
-    watched.beat(Phase.CAUGHT_UP, findings=board.status.findings)
+    watched.beat(Phase.CAUGHT_UP, findings=publisher.status.findings)
     assert watched.check("stream-watch").level is HealthLevel.WARNING
 
 
@@ -273,14 +273,14 @@ def test_the_heart_beats_while_the_look_at_locks_is_not_answered(
     monkeypatch.setattr(lock_watch, "what_blocks", slow)
     settings = watched.settings
     (server,) = settings.secondaries
-    board = StatusPublisher("db1", lambda _: None)
-    board.set_lag(0.0, grows=True, heard_at=time.monotonic())
-    board.has_held_lock = True
+    publisher = StatusPublisher("db1", lambda _: None)
+    publisher.set_lag(0.0, grows=True, heard_at=time.monotonic())
+    publisher.has_held_lock = True
     with connect(server, settings.network) as writer, connect(server, settings.network) as session:
         assert WriterLock(writer, settings.state_schema, "db1").try_acquire()
         beats = BeatStore(session, settings.state_schema, "db1")
         try:
-            with Heartbeat(settings, server, board, StopToken()):
+            with Heartbeat(settings, server, publisher, StopToken()):
                 assert is_asked.wait(60)
                 seen: set[str] = set()
                 deadline = time.monotonic() + 60
@@ -289,7 +289,7 @@ def test_the_heart_beats_while_the_look_at_locks_is_not_answered(
                     beat = beats.load()
                     seen |= {str(beat.beat_at)} if beat is not None else set()
                 has_answer.set()
-                while "for a row lock" not in board.status.message:
-                    assert time.monotonic() < deadline, board.status
+                while "for a row lock" not in publisher.status.message:
+                    assert time.monotonic() < deadline, publisher.status
         finally:
             has_answer.set()

@@ -9,8 +9,8 @@ import pytest
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
-from replica_cli.checkpoint.looks import Look, Looks, Sign
 from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.status_reader import LifeSign, Notices, StatusReader
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.selection import Selection
@@ -42,8 +42,10 @@ def session(secondary: SandboxServer, state_schema: str) -> Iterator[Session]:
 def test_one_query_reads_all_that_concerns_a_process(
     session: Session, secondary: SandboxServer, state_schema: str
 ) -> None:
-    looks = Looks(session, state_schema, "db1")
-    assert looks.look() == Look(None, has_standby=False, has_requests=False, is_pause_wanted=False, holder="")
+    status_reader = StatusReader(session, state_schema, "db1")
+    assert status_reader.read_notices() == Notices(
+        None, has_standby=False, has_requests=False, is_pause_wanted=False, holder=""
+    )
     store = BeatStore(session, state_schema, "db1")
     store.beat(WorkerStatus("db1"), holder="far:12")
     store.set_pause(True)
@@ -51,19 +53,21 @@ def test_one_query_reads_all_that_concerns_a_process(
     put(tables, TableRecord(TableName("shop", "orders"), TableState.PENDING))
     with secondary.session() as writer, secondary.session() as waiting:
         assert WriterLock(writer, state_schema, "db1").try_acquire()
-        standby = Looks(waiting, state_schema, "db1")
+        standby = StatusReader(waiting, state_schema, "db1")
         for _ in range(2):
-            sign = standby.stand()
-        assert looks.look() == Look(
+            sign = standby.announce_standby()
+        assert status_reader.read_notices() == Notices(
             writer.connection_id, has_standby=True, has_requests=True, is_pause_wanted=True, holder="far:12"
         )
         assert (sign.writer_id, sign.holder, sign.phase) == (writer.connection_id, "far:12", "starting")
         store.beat(WorkerStatus("db1"), holder="far:12")
-        assert standby.stand() != sign
+        assert standby.announce_standby() != sign
     put(tables, TableRecord(TableName("shop", "orders"), TableState.COPYING))
-    wait_until(lambda: not looks.look().has_standby, "the lock of a standby that went to be free")
-    assert looks.look() == Look(None, has_standby=False, has_requests=False, is_pause_wanted=True, holder="far:12")
-    assert Looks(session, state_schema, "db2").stand() == Sign(None, "", "", "")
+    wait_until(lambda: not status_reader.read_notices().has_standby, "the lock of a standby that went to be free")
+    assert status_reader.read_notices() == Notices(
+        None, has_standby=False, has_requests=False, is_pause_wanted=True, holder="far:12"
+    )
+    assert StatusReader(session, state_schema, "db2").announce_standby() == LifeSign(None, "", "", "")
 
 
 def test_a_beat_that_only_says_that_all_is_as_before_keeps_what_was_said(session: Session, state_schema: str) -> None:
@@ -100,11 +104,13 @@ class Beaten:
         self.settings = Settings(
             self.address, (self.address,), Selection((("shop", "shop"),)), state_schema=state_schema
         )
-        self.board = StatusPublisher("db1", lambda _: None)
+        self.publisher = StatusPublisher("db1", lambda _: None)
         self.stop = StopToken()
         self.doubts = 0
         self.store = BeatStore(session, state_schema, "db1")
-        self.heartbeat = Heartbeat(self.settings, self.address, self.board, self.stop, on_doubt=self._count)
+        self.heartbeat = Heartbeat(
+            self.settings, self.address, self.publisher, self.stop, request_state_check=self._count
+        )
 
     def _count(self) -> None:
         self.doubts += 1
@@ -118,15 +124,15 @@ class Beaten:
 def beaten(
     secondary: SandboxServer, state_schema: str, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Beaten]:
-    monkeypatch.setattr(heartbeat, "IDLE_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "IDLE_POLL_SECONDS", 0.05)
     monkeypatch.setattr(heartbeat, "_BEAT_SECONDS", 0.05)
     beaten = Beaten(secondary, state_schema, session)
     with connect(beaten.address, Network()) as writer:
         assert WriterLock(writer, state_schema, "db1").try_acquire()
-        beaten.board.set(phase=Phase.STREAMING)
-        beaten.board.set_lag(0.0, grows=False, heard_at=time.monotonic())
+        beaten.publisher.set(phase=Phase.STREAMING)
+        beaten.publisher.set_lag(0.0, grows=False, heard_at=time.monotonic())
         with beaten.heartbeat:
-            beaten.board.has_held_lock = True
+            beaten.publisher.has_held_lock = True
             wait_until(beaten.beat_at, "the first beat")
             yield beaten
 
@@ -147,7 +153,7 @@ def test_nothing_is_written_while_nothing_changes_and_at_once_when_something_doe
     before = beaten.beat_at()
     _wait_for_looks(session, 30)
     assert beaten.beat_at() == before
-    beaten.board.set(message="waits")
+    beaten.publisher.set(message="waits")
     wait_until(lambda: beaten.beat_at() != before, "a heartbeat with the change")
     beat = beaten.store.load()
     assert beat is not None
@@ -158,15 +164,15 @@ def test_a_standby_has_a_sign_of_life_with_each_look(
     beaten: Beaten, secondary: SandboxServer, state_schema: str
 ) -> None:
     with secondary.session() as waiting:
-        looks = Looks(waiting, state_schema, "db1")
-        signs: set[Sign] = set()
+        status_reader = StatusReader(waiting, state_schema, "db1")
+        signs: set[LifeSign] = set()
 
         def has_lived() -> bool:
-            signs.add(looks.stand())
+            signs.add(status_reader.announce_standby())
             return len(signs) > 5
 
         wait_until(has_lived, "five beats of which nothing changed")
-    assert beaten.board.status.phase is Phase.CAUGHT_UP
+    assert beaten.publisher.status.phase is Phase.CAUGHT_UP
 
 
 def test_a_pause_and_copies_are_passed_on(beaten: Beaten, session: Session, state_schema: str) -> None:
@@ -183,7 +189,7 @@ def test_a_pause_and_copies_are_passed_on(beaten: Beaten, session: Session, stat
 def test_the_worker_learns_that_its_lock_or_its_state_is_gone(
     beaten: Beaten, session: Session, state_schema: str
 ) -> None:
-    writer = Looks(session, state_schema, "db1").look().writer_id
+    writer = StatusReader(session, state_schema, "db1").read_notices().writer_id
     session.execute(f"KILL {writer}")
     wait_until(lambda: beaten.doubts, "a free lock to be reported")
     beaten.doubts = 0

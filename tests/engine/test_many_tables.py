@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import Settings, TransferSettings
-from replica_cli.resync import copying
+from replica_cli.runtime import copying
 from tests.engine.copier import SIMPLE, Copier
 from tests.support.command import wait_until
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.checkpoint.beats import BeatStore
-from replica_cli.checkpoint.lock import WriterLock
+from replica_cli.checkpoint.lock import WriterLock, work_of
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
@@ -18,6 +18,7 @@ from replica_cli.core.errors import (
     ExitCode,
     FiltersChanged,
     LockHeld,
+    NamedTwice,
     PositionLost,
     PositionMissing,
     PrimaryError,
@@ -342,6 +343,25 @@ def test_a_live_writer_is_not_reset_under_its_feet(pair: Pair) -> None:
         lock.release()
     run_reset(pair.settings, plans)
     assert pair.saved() is None
+
+
+def test_a_running_stream_keeps_its_position_if_the_server_is_reset_under_a_second_name(pair: Pair) -> None:
+    pair.save(pair.start)
+    second = replace(pair.db1, name="db1b")
+    settings = replace(pair.settings, secondaries=(pair.db1, second))
+    forget = plan_reset(settings, ResetRequest((second,), ResetKind.FORGET))
+    plans = plan_reset(settings, ResetRequest((second,), ResetKind.CURRENT))
+    with pair.secondary.session() as session:
+        work = work_of(settings.primary, settings.selection)
+        assert WriterLock(session, settings.state_schema, "db1", work=work).try_acquire()
+        with pytest.raises(NamedTwice, match="as another instance"):
+            run_reset(settings, plans)
+        assert PositionStore(session, settings.state_schema, "db1").load() is not None
+        run_reset(settings, forget)  # concerns the second name alone
+    run_reset(settings, plans)
+    with pair.secondary.session() as session:
+        assert PositionStore(session, settings.state_schema, "db1").load() is None
+        assert PositionStore(session, settings.state_schema, "db1b").load() is not None
 
 
 def test_reset_on_a_secondary_that_never_had_a_state(pair: Pair, schema: str) -> None:

@@ -16,7 +16,7 @@ from replica_cli.core.requests.transfer import TransferMode, TransferRequest
 from replica_cli.core.settings import Settings
 from replica_cli.core.status import TableState
 from replica_cli.core.table import TableName
-from replica_cli.resync import copying
+from replica_cli.runtime import copying
 from replica_cli.service import transfer
 from replica_cli.service.transfer import PlannedTransfer, plan_transfer, run_transfer
 from replica_cli.stop import StopToken

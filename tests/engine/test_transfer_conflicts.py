@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.core.errors import Fenced
+from replica_cli.core.errors import Fenced, LockLost
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
+from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.stop import StopToken
 from replica_cli.transfer import copy_worker
+from replica_cli.transfer import run as copy_run
 from tests.engine.copier import SIMPLE, Copier, numbers
 
 if TYPE_CHECKING:
@@ -124,3 +126,24 @@ def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_t
     result = copier.run(plan)
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
     assert copier.records()["t"].state is TableState.PENDING
+
+
+def test_a_copy_that_lost_the_lock_before_its_end_does_not_say_that_the_table_is_copied(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
+    is_lost = False
+
+    def read_end(session: Session, facts: ServerFacts) -> Position:
+        nonlocal is_lost
+        is_lost = True  # frozen while another process took the lock
+        return current_position(session, facts)
+
+    def guard(_: Session) -> None:
+        if is_lost:
+            raise LockLost("db2: the writer's lock was lost")
+
+    monkeypatch.setattr(copy_run, "current_position", read_end)
+    with pytest.raises(LockLost):
+        copier.run(copier.plan(), guard=guard)
+    assert copier.records()["t"].state is TableState.COPYING

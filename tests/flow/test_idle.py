@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.checkpoint.looks import Looks
+from replica_cli.checkpoint.status_reader import StatusReader
 from tests.support.command import wait_until
 
 if TYPE_CHECKING:
@@ -114,11 +114,11 @@ def test_an_idle_holder_lives_as_long_as_its_standby_waits(replica: Replica, idl
 
 def test_an_idle_stream_takes_its_lock_again_if_its_connection_was_lost(replica: Replica, idle: Running) -> None:
     with replica.secondaries["db1"].session() as session:
-        looks = Looks(session, replica.state_schema, "db1")
-        writer = looks.look().writer_id
+        status_reader = StatusReader(session, replica.state_schema, "db1")
+        writer = status_reader.read_notices().writer_id
         assert writer is not None
         session.execute(f"KILL {writer}")
-        wait_until(lambda: looks.look().writer_id not in {None, writer}, "the lock to be taken again")
+        wait_until(lambda: status_reader.read_notices().writer_id not in {None, writer}, "the lock to be taken again")
     idle.wait_for_log("streaming from", times=2)
     replica.wait_until_applied(idle)
     assert idle.end(signal.SIGTERM).code == 0

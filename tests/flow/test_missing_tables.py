@@ -94,8 +94,8 @@ def _catch_up_here(replica: Replica) -> WorkerReport:
     settings = load_settings(None, replica.environment(), replica.folder / "no.env")
     (server,) = settings.secondaries
     request = StreamRequest((server,), until_caught_up=True)
-    board = StatusPublisher(server.name, lambda _: None)
-    return Worker(settings, request, server, server_id=settings.server_id, board=board, stop=StopToken()).run()
+    publisher = StatusPublisher(server.name, lambda _: None)
+    return Worker(settings, request, server, server_id=settings.server_id, publisher=publisher, stop=StopToken()).run()
 
 
 def _after(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *actions: Callable[[], None]) -> None:

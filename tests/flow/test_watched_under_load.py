@@ -47,13 +47,13 @@ class Watched:
 
     primary: SandboxServer
     settings: Settings
-    board: StatusPublisher
+    publisher: StatusPublisher
     reports: list[WorkerReport]
     thread: threading.Thread
 
     def wait_for_the_end(self) -> WorkerReport:
         self.thread.join(30)
-        assert self.reports, self.board.status
+        assert self.reports, self.publisher.status
         return self.reports[0]
 
 
@@ -81,15 +81,18 @@ def settings(
 @contextmanager
 def streaming(primary: SandboxServer, settings: Settings) -> Iterator[Watched]:
     server = settings.secondaries[0]
-    board, stop = StatusPublisher("db1", lambda _: None), StopToken()
+    publisher, stop = StatusPublisher("db1", lambda _: None), StopToken()
     reports: list[WorkerReport] = []
     request = StreamRequest((server,))
-    worker = Worker(settings, request, server, server_id=settings.server_id, board=board, stop=stop)
+    worker = Worker(settings, request, server, server_id=settings.server_id, publisher=publisher, stop=stop)
     thread = threading.Thread(target=lambda: reports.append(worker.run()), daemon=True)
-    with Heartbeat(settings, server, board, stop), HealthMonitor(settings, server, board, worker.doubt):
+    with (
+        Heartbeat(settings, server, publisher, stop),
+        HealthMonitor(settings, server, publisher, worker.request_position_check),
+    ):
         thread.start()
         try:
-            yield Watched(primary, settings, board, reports, thread)
+            yield Watched(primary, settings, publisher, reports, thread)
         finally:
             stop.request()
             thread.join(30)
@@ -136,7 +139,7 @@ def test_nothing_is_called_lost_while_a_stream_follows_a_busy_primary(
     primary, made = settings
     request = HealthRequest(made.secondaries, 60.0)
     with streaming(primary, made) as watched:
-        wait_until(lambda: watched.board.status.phase is Phase.CAUGHT_UP or watched.reports, "the stream")
+        wait_until(lambda: watched.publisher.status.phase is Phase.CAUGHT_UP or watched.reports, "the stream")
         assert not watched.reports
         load = Load(primary, schema, Writing())
         for _ in range(_LOOKS):
@@ -148,7 +151,7 @@ def test_nothing_is_called_lost_while_a_stream_follows_a_busy_primary(
             assert "--restart" not in check.hint
             (shown,) = show_positions(made, made.secondaries)
             assert shown.lost is None
-            assert critical(watched.board.status) == []
+            assert critical(watched.publisher.status) == []
         assert load.rounds > 2
         load.stop()
         assert watched.thread.is_alive(), watched.reports
@@ -172,12 +175,12 @@ def test_a_log_that_is_reset_under_a_stream_ends_it(
         for _ in range(5):
             write(source)
         end = log_end(source)
-        wait_until(lambda: (p := watched.board.status.position) and p.order >= end.order, "the stream")
+        wait_until(lambda: (p := watched.publisher.status.position) and p.order >= end.order, "the stream")
         # No look falls into the moment in which the log is shorter.
         checks, is_closed = HealthMonitor._run_checks, threading.Event()
         monkeypatch.setattr(HealthMonitor, "_run_checks", lambda self: iter(()) if is_closed.is_set() else checks(self))
         is_closed.set()
-        wait_until(lambda: not watched.board.status.findings, "a look with closed eyes")
+        wait_until(lambda: not watched.publisher.status.findings, "a look with closed eyes")
         source.execute("RESET MASTER" if source.is_mariadb else "RESET BINARY LOGS AND GTIDS")
         if after != "nothing":
             while log_end(source).pos < end.pos + 1000:

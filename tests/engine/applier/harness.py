@@ -190,7 +190,7 @@ class Harness:
         """Make a stream with everything as the service makes it: its token is the newest."""
         settings = replace(self.settings, **changes)
         sessions.stores.positions.take_token()
-        board = StatusPublisher(INSTANCE, lambda _: None)
+        publisher = StatusPublisher(INSTANCE, lambda _: None)
         self._primaries.append(PrimarySession(settings))
         return Streaming(
             settings,
@@ -201,7 +201,7 @@ class Harness:
             altered=self.altered,
             asked_by={},
             refusals=refusals or {},
-            board=board,
+            publisher=publisher,
             stop=StopToken(),
             patience=LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2),
             is_diagnostic=is_diagnostic,
@@ -226,8 +226,8 @@ class Harness:
         """Let the service's worker stream to the primary's end of now, with copies: it outlives what it can."""
         settings = replace(self.settings, **changes)
         request = StreamRequest((self.target,), until_caught_up=True, may_transfer=may_transfer)
-        board = StatusPublisher(INSTANCE, lambda _: None)
-        return Worker(settings, request, self.target, server_id=4000, board=board, stop=StopToken()).run()
+        publisher = StatusPublisher(INSTANCE, lambda _: None)
+        return Worker(settings, request, self.target, server_id=4000, publisher=publisher, stop=StopToken()).run()
 
     def follow(self, *, may_transfer: bool = True, **changes: object) -> None:
         """Let the worker stream to the primary's end of now; fail where it does not get there with some table."""

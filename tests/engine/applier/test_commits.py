@@ -177,12 +177,12 @@ def test_nothing_that_has_come_yet_is_not_caught_up(harness: Harness) -> None:
         take, is_late = streaming._reader.take, iter((True, True))
 
         def look() -> bool:
-            seen.append((streaming._board.status.phase, streaming._board.status.position))
+            seen.append((streaming._publisher.status.phase, streaming._publisher.status.position))
             return False
 
         # What the primary has comes late twice, for this one reader.
         streaming._reader.take = lambda timeout: [] if next(is_late, False) else take(timeout)  # type: ignore[method-assign]
         streaming.run(until_caught_up=True, is_interrupted=look)
-        seen.append((streaming._board.status.phase, streaming._board.status.position))
+        seen.append((streaming._publisher.status.phase, streaming._publisher.status.position))
     assert (Phase.STREAMING, start) in seen
     assert (Phase.CAUGHT_UP, start) not in seen

@@ -11,7 +11,7 @@ from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.core.errors import ReplicaError, TableChangedInWindow
 from replica_cli.core.settings import EngineChoice
 from replica_cli.mysql.errnos import Remedy, ServerError
-from replica_cli.resync.copying import ask_for_copies
+from replica_cli.runtime.copying import ask_for_copies
 from replica_cli.worker import worker as worker_module
 from tests.engine.applier.killer import KilledError, Killer, die_behind
 

@@ -17,8 +17,8 @@ from replica_cli.core.position import Position
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
-from replica_cli.resync import copying
-from replica_cli.resync.copying import ask_for_copies
+from replica_cli.runtime import copying
+from replica_cli.runtime.copying import ask_for_copies
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.transfer import copy_worker
@@ -202,8 +202,8 @@ def test_filters_are_accepted_with_all_that_hangs_on_them(harness: Harness, monk
     before = harness.saved().filters
     settings = replace(harness.settings, selection=replace(harness.settings.selection, excluded_tables=("*.t",)))
     request = StreamRequest((harness.target,), until_caught_up=True)
-    board = StatusPublisher("db1", lambda _: None)
-    worker = Worker(harness.settings, request, harness.target, server_id=4000, board=board, stop=StopToken())
+    publisher = StatusPublisher("db1", lambda _: None)
+    worker = Worker(harness.settings, request, harness.target, server_id=4000, publisher=publisher, stop=StopToken())
     worker.take(settings)
     with monkeypatch.context() as patched:
         patched.setattr(TableLifecycle, "leave_out", killed)

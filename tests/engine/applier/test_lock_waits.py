@@ -127,9 +127,9 @@ def test_a_lock_that_is_given_back_lets_the_statement_run(
     phases: list[object] = []
     change = StatusPublisher.set
 
-    def noted(board: StatusPublisher, **changes: object) -> None:
+    def noted(publisher: StatusPublisher, **changes: object) -> None:
         phases.append(changes.get("phase"))
-        change(board, **changes)
+        change(publisher, **changes)
 
     monkeypatch.setattr(StatusPublisher, "set", noted)
     table.on_primary("ALTER TABLE t ADD n INT", "INSERT INTO t VALUES (2, 2)")

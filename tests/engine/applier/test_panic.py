@@ -46,8 +46,8 @@ def run(harness: Harness, policy: TableFailurePolicy = TableFailurePolicy.QUARAN
 
     settings = replace(harness.settings, apply=Apply(engine=EngineChoice.SQL, on_table_failure=policy))
     request = StreamRequest((harness.target,), may_transfer=False, until_caught_up=True)
-    board = StatusPublisher("db1", lambda _: None)
-    return Worker(settings, request, harness.target, server_id=4000, board=board, stop=StopToken()).run()
+    publisher = StatusPublisher("db1", lambda _: None)
+    return Worker(settings, request, harness.target, server_id=4000, publisher=publisher, stop=StopToken()).run()
 
 
 def test_its_table_is_set_aside_and_the_others_go_on(broken: Harness, caplog: pytest.LogCaptureFixture) -> None:

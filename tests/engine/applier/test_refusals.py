@@ -9,7 +9,7 @@ import pytest
 from replica_cli.core.attempts import REFUSALS_LIMIT
 from replica_cli.core.errors import RefusedInWindow
 from replica_cli.core.status import TableState
-from replica_cli.resync import copying
+from replica_cli.runtime import copying
 from replica_cli.transfer import copy_worker
 from replica_cli.transfer.rows.ranges import split
 from replica_cli.worker import worker

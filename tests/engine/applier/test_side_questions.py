@@ -133,12 +133,12 @@ def test_a_beat_that_fails_with_an_answer_is_no_dead_link(
 ) -> None:
     monkeypatch.setattr(heartbeat, "_BEAT_SECONDS", 0.05)
     settings = replace(table.settings, network=replace(table.settings.network, read_timeout=1.0))
-    board = StatusPublisher(INSTANCE, lambda _: None)
-    board.has_held_lock = True
+    publisher = StatusPublisher(INSTANCE, lambda _: None)
+    publisher.has_held_lock = True
     failing.words, failing.times = ("stream_status",), 1_000_000
     cuts: list[bool] = []
     begun_at = time.monotonic()
-    with heartbeat.Heartbeat(settings, table.target, board, StopToken(), cut=lambda: cuts.append(True)):
+    with heartbeat.Heartbeat(settings, table.target, publisher, StopToken(), cut=lambda: cuts.append(True)):
         # Longer than a link may be silent.
         wait_until(lambda: time.monotonic() - begun_at > 3.0)
     assert failing.times < 1_000_000

@@ -168,7 +168,7 @@ class Rig:
             steps=self.steps,
             isolator=FailureIsolator(self.steps, retry, StopToken(), instance="db1"),
             intent=self.intent,
-            ended_windows=EndedWindows(windows, nothing, engine, nothing),
+            ended_windows=EndedWindows(windows, nothing, engine, nothing, token=7),
             read_ahead=lambda _: None,
         )
 

@@ -73,8 +73,8 @@ TRANSITIONS: dict[str, tuple[Callable[[TableLifecycle], Any], tuple[TableState |
     "end_copies, passed": (
         lambda t: t.end_copies([EndedCopy(NAME, at(100), at(200), 5, must_catch_up=True)]), (COPYING,), CATCHING_UP
     ),
-    "hand_over": (lambda t: t.hand_over([NAME], at(200)), (CATCHING_UP,), LIVE),
-    "hand_over, open window": (lambda t: t.hand_over([NAME], at(199)), (CATCHING_UP,), COPIED),
+    "hand_over": (lambda t: t.hand_over([NAME], at(200), TOKEN), (CATCHING_UP,), LIVE),
+    "hand_over, open window": (lambda t: t.hand_over([NAME], at(199), TOKEN), (CATCHING_UP,), COPIED),
     "quarantine": (lambda t: t.quarantine([QuarantineCause(NAME, "why", at(150))]), ANY, QUARANTINED),
     "drop_on_primary": (lambda t: drop(t, must_catch_up=False), (PENDING, COPYING), COPIED),
     "drop_on_primary, unknown": (lambda t: drop(t, must_catch_up=True), (PENDING, COPYING), CATCHING_UP),
@@ -85,8 +85,8 @@ TRANSITIONS: dict[str, tuple[Callable[[TableLifecycle], Any], tuple[TableState |
 # In another state than these the record stays as it is: another process may have written it.
 CHECKED: dict[str, tuple[Callable[[TableLifecycle], Any], TableState, TableState | None]] = {
     "caught_up": (caught_up, CATCHING_UP, CATCHING_UP),
-    "hand_over": (lambda t: t.hand_over([NAME], at(200)), CATCHING_UP, LIVE),
-    "end_windows": (lambda t: t.end_windows([NAME]), COPIED, LIVE),
+    "hand_over": (lambda t: t.hand_over([NAME], at(200), TOKEN), CATCHING_UP, LIVE),
+    "end_windows": (lambda t: t.end_windows([NAME], TOKEN), COPIED, LIVE),
     "note_refusal": (lambda t: t.note_refusal(NAME, "no such engine"), QUARANTINED, QUARANTINED),
     "end_quarantine": (end_quarantine, QUARANTINED, LIVE),
 }
@@ -215,7 +215,7 @@ def test_the_window_of_a_hand_over(
 ) -> None:
     tables.end_copies([EndedCopy(NAME, at(100), at(window_end), must_catch_up=True)])
     tables.session.execute(tables.caught_up_statement([NAME], at(100), at(applied_to), TOKEN))
-    assert tables.hand_over([NAME, OTHER], at(position)) == [NAME]
+    assert tables.hand_over([NAME, OTHER], at(position), TOKEN) == [NAME]
     record = tables.load().get(NAME)
     if expected is None:
         assert record is None
@@ -224,6 +224,20 @@ def test_the_window_of_a_hand_over(
         assert record == TableRecord(
             NAME, COPIED, copy_start=at(100), applied_to=at(expected[0]), window_end=at(expected[1])
         )
+
+
+@pytest.mark.parametrize("position", [150, 200], ids=["the window is open", "the window is over"])
+def test_a_process_that_was_taken_over_hands_nothing_over(tables: TableLifecycle, position: int) -> None:
+    # The other process streams from its own position, and lets the table catch up with that.
+    before = given(tables, CATCHING_UP)
+    tables.hand_over([NAME], at(position), TOKEN - 1)
+    assert tables.load() == {NAME: before}
+
+
+def test_a_process_that_was_taken_over_ends_no_window(tables: TableLifecycle) -> None:
+    before = given(tables, COPIED)
+    tables.end_windows([NAME], TOKEN - 1)
+    assert tables.load() == {NAME: before}
 
 
 def test_a_table_that_is_dropped_on_the_primary_has_no_window(tables: TableLifecycle) -> None:

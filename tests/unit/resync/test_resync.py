@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from replica_cli.checkpoint.catchup_position import JoinLost
+from replica_cli.checkpoint.catchup_position import CatchupLost
 from replica_cli.checkpoint.table_records import QuarantineCause, TableRecord
 from replica_cli.core.attempts import REFUSALS_LIMIT
 from replica_cli.core.errors import (
@@ -69,7 +69,7 @@ class Scene:
         self.guard = Mock()
         self.resync = TableResync(
             settings, SECONDARY, names=frozenset({ITEMS}), asked_by={}, server_id=2, token=1, guard=self.guard,
-            primary_facts=Mock(), board=Mock(), stop=Mock(),
+            primary_facts=Mock(), publisher=Mock(), stop=Mock(),
             refusals=refusals or {},
         )  # fmt: skip
         patch.setattr(self.resync._end, "wait", self._wait)
@@ -169,7 +169,7 @@ def test_an_overlap_is_copied_again_by_the_stream(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_changed_record_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene(monkeypatch, [JoinLost("changed")])
+    scene = Scene(monkeypatch, [CatchupLost("changed")])
     assert (scene.run(), scene.waits) == (None, [1.0])
 
 

@@ -48,12 +48,12 @@ def test_lag_grows_only_while_something_waits(clock: list[float]) -> None:
 
 
 def test_what_a_stream_knew_as_it_ended_is_kept(clock: list[float]) -> None:
-    board = StatusPublisher("db1", lambda _: None)
-    board.set_lag(600.0, grows=True, heard_at=1000.0)
-    board.set(phase=Phase.STREAMING)
+    publisher = StatusPublisher("db1", lambda _: None)
+    publisher.set_lag(600.0, grows=True, heard_at=1000.0)
+    publisher.set(phase=Phase.STREAMING)
     clock[0] += 6
-    board.set(phase=Phase.STOPPED)
+    publisher.set(phase=Phase.STOPPED)
     clock[0] += 60
-    assert (board.status.phase, board.status.lag_seconds) == (Phase.STOPPED, 606.0)
-    board.set(phase=Phase.RECONNECTING, lag_seconds=None)
-    assert board.status.lag_seconds is None
+    assert (publisher.status.phase, publisher.status.lag_seconds) == (Phase.STOPPED, 606.0)
+    publisher.set(phase=Phase.RECONNECTING, lag_seconds=None)
+    assert publisher.status.lag_seconds is None

@@ -74,9 +74,9 @@ def test_the_status_of_a_copy_does_not_grow_with_the_number_of_tables(published:
         _work(_meter(count, published), count)
         assert len(published[-1].tables) == 100
         assert {t.state for t in published[-1].tables} == {TableState.COPYING}
-        board = StatusPublisher("db2", lambda _: None)
-        board.copying(published[-1])
-        sizes.append(len(json.dumps(_transfer_data(published[-1]))) + len(str(board.status.copied)))
+        publisher = StatusPublisher("db2", lambda _: None)
+        publisher.copying(published[-1])
+        sizes.append(len(json.dumps(_transfer_data(published[-1]))) + len(str(publisher.status.copied)))
     assert sizes[1] < sizes[0] * 1.05
     assert sizes[1] < 20_000
 
@@ -91,8 +91,8 @@ def test_a_heartbeat_is_read_as_it_was_written() -> None:
 
 
 def test_the_last_copied_tables_are_listed_for_a_minute() -> None:
-    board = StatusPublisher("db2", lambda _: None)
+    publisher = StatusPublisher("db2", lambda _: None)
     ended = tuple(CopiedTable(f"shop.t{n}", n, "now") for n in range(150))
     for end in range(10, 151, 10):
-        board.copying(CopyProgress("db2", ended=ended[max(0, end - 100) : end]))
-    assert [table.rows for table in board.status.copied] == list(range(50, 150))
+        publisher.copying(CopyProgress("db2", ended=ended[max(0, end - 100) : end]))
+    assert [table.rows for table in publisher.status.copied] == list(range(50, 150))

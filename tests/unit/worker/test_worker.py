@@ -55,13 +55,13 @@ class Failing(Worker):
             apply=Apply(on_table_failure=TableFailurePolicy.STOP),
         )  # fmt: skip
         self.waits = stop or Waits()
-        self.board = StatusPublisher("db2", self.seen.append)
+        self.publisher = StatusPublisher("db2", self.seen.append)
         super().__init__(
             settings,
             StreamRequest((SECONDARY,), may_transfer=False),
             SECONDARY,
             server_id=1,
-            board=self.board,
+            publisher=self.publisher,
             stop=self.waits,
         )
         self.errors = iter(errors)
@@ -80,10 +80,10 @@ def test_a_lost_server_is_connected_to_again_after_longer_and_longer_waits() -> 
     assert (report.phase, report.failure, worker.attempts) == (Phase.STOPPED, None, 4)
     assert isinstance(worker.waits, Waits)
     assert worker.waits.seconds == [1.0, 2.0, 3.0]
-    assert worker.board.status.reconnects == 3
+    assert worker.publisher.status.reconnects == 3
     waiting = [status for status in worker.seen if status.phase is Phase.RECONNECTING]
     assert LOST.message in {status.message for status in waiting}
-    assert worker.board.status.message == ""
+    assert worker.publisher.status.message == ""
 
 
 def test_the_attempts_to_connect_are_limited_by_the_settings() -> None:
@@ -112,7 +112,7 @@ def test_a_wait_ends_at_once_when_a_stop_comes() -> None:
     stop = StopToken()
     worker = Failing([LOST] * 3, stop, Retry(delay=60.0, delay_limit=60.0))
     began = time.monotonic()
-    worker.board.listen(lambda: stop.request() if worker.board.status.phase is Phase.RECONNECTING else None)
+    worker.publisher.listen(lambda: stop.request() if worker.publisher.status.phase is Phase.RECONNECTING else None)
     assert worker.run().phase is Phase.STOPPED
     assert time.monotonic() - began < 1.0
 
@@ -165,4 +165,4 @@ def test_a_diagnosis_and_a_lock_wait_are_only_for_the_next_attempt() -> None:
     assert worker.waits.seconds[0] == 0.0
     assert worker.waits.seconds[1] > 0.0
     assert error.message in {status.message for status in worker.seen}
-    assert worker.board.status.message == ""
+    assert worker.publisher.status.message == ""

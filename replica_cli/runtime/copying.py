@@ -314,9 +314,10 @@ def _noting_refusals(store: TableLifecycle) -> Iterator[None]:
 
 
 def ask_for_copies(settings: Settings, store: TableLifecycle, tables: Collection[TableName], reason: str) -> None:
-    """Record that tables, and their families, must be copied again. All are recorded together.
+    """Record that tables, with their cascade groups, must be copied again. All are recorded together.
 
-    The process that holds the lock copies them next, also after a restart. A part of a family is never recorded alone.
+    The process that holds the lock copies them next, also after a restart. A part of a cascade group is never recorded
+    alone.
     """
     from replica_cli.transfer.planning.cascade_groups import cascade_group  # noqa: PLC0415 - as above
 
@@ -366,6 +367,7 @@ def give_up_dropped_tables(
             if read_table(primary, record.name) is not None:
                 continue
             target = settings.selection.target(record.name)
+            guard.check(secondary)
             if target is not None:
                 secondary.execute("SET SESSION foreign_key_checks=0")
                 drop_table(secondary, record.name, target, waits)

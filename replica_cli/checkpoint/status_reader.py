@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 # How often a process looks if nothing changes. A request, such as a pause, is heard at most this late.
-IDLE_LOOK_SECONDS = 5.0
+IDLE_POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Notices:
     """What concerns an instance's process. `writer_id` is the connection that holds the lock, None if it is free.
 
     `has_requests`: tables wait for a copy. `holder` is the process that wrote the last heartbeat, "" if there is none.
@@ -35,7 +35,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class LifeSign:
     """What a standby sees of the process that it waits for. If two of them differ, the process is alive."""
 
     writer_id: int | None
@@ -44,7 +44,7 @@ class Sign:
     phase: str
 
 
-class Looks:
+class StatusReader:
     """Reads the state of one instance, on a session of its own."""
 
     def __init__(self, session: Session, state_schema: str, instance: str) -> None:
@@ -52,24 +52,26 @@ class Looks:
         lock, standby = lock_name(state_schema, instance), standby_lock_name(state_schema, instance)
         name, schema = session.escape(instance), quote(state_schema)
         beat = f"FROM (SELECT 1) AS one LEFT JOIN {schema}.stream_status AS beat ON beat.instance = {name}"
-        self._look_query = (
+        self._notices_query = (
             f"SELECT IS_USED_LOCK('{lock}'), IS_USED_LOCK('{standby}') IS NOT NULL, EXISTS (SELECT 1 FROM "
             f"{schema}.table_state WHERE instance = {name} AND state = '{TableState.PENDING}'), "
             f"beat.is_pause_wanted, beat.holder {beat}"
         )
-        self._stand_query = (
+        self._standby_query = (
             f"SELECT IF(IS_USED_LOCK('{standby}') <=> CONNECTION_ID(), 1, GET_LOCK('{standby}', 0)), "
             f"IS_USED_LOCK('{lock}'), beat.holder, beat.beat_at, beat.phase {beat}"
         )
 
-    def look(self) -> Look:
+    def read_notices(self) -> Notices:
         """Return what the process of the instance has to know. Raises ServerError."""
-        ((writer, standby, requests, pause, holder),) = self._session.rows(self._look_query)
-        return Look(
+        ((writer, standby, requests, pause, holder),) = self._session.rows(self._notices_query)
+        return Notices(
             None if writer is None else int(writer), bool(standby), bool(requests), bool(pause), str(holder or "")
         )
 
-    def stand(self) -> Sign:
+    def announce_standby(self) -> LifeSign:
         """Show that a standby waits, for as long as its session lasts, and return what it sees. Raises ServerError."""
-        ((_, writer, holder, beat_at, phase),) = self._session.rows(self._stand_query)
-        return Sign(None if writer is None else int(writer), str(holder or ""), str(beat_at or ""), str(phase or ""))
+        ((_, writer, holder, beat_at, phase),) = self._session.rows(self._standby_query)
+        return LifeSign(
+            None if writer is None else int(writer), str(holder or ""), str(beat_at or ""), str(phase or "")
+        )
