@@ -45,5 +45,5 @@ class CatchupPosition:
     def check_advanced(self, found_rows: int) -> None:
         """Raise CatchupLost unless the UPDATE matched every record."""
         if found_rows != len(self._names):
-            raise CatchupLost(f"{self._instance}: the records of the joining tables were changed")
+            raise CatchupLost(f"{self._instance}: the records of the tables that catch up were changed")
         self._saved = self._sent

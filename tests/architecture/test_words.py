@@ -29,7 +29,6 @@ def test_each_word_is_reported_with_its_line_and_the_word_to_use(word: str, inst
         "```sh\nset aside\n```",
         "[a page](master.md)",
         "rows that cannot be told apart",
-        "`db2` stands for the name",
         "master_host, slaves\\_running",
         "yours, hours, renewed, standing, understand",
     ],

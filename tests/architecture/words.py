@@ -70,8 +70,6 @@ HARMLESS = (
     "is told apart",
     "are told apart",
     "be told apart",
-    "stand for",
-    "stands for",
     "stand by",
 )
 

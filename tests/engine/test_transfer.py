@@ -409,7 +409,7 @@ def test_a_failing_table_does_not_stop_the_others(copier: Copier) -> None:
     )
     plan = copier.plan()
     bad = next(t for t in plan.tables if t.planned.name.table == "bad")
-    # A definition that cannot take the rows stands for any fatal refusal of the secondary.
+    # A definition that cannot take the rows is one of the fatal refusals of the secondary.
     broken = bad.definition.statements.create.replace("varchar(100)", "varchar(1)")
     object.__setattr__(bad.definition.statements, "create", broken)
     result = copier.run(plan)

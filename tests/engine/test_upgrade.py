@@ -119,7 +119,7 @@ def dump(*names: str) -> pytest.MarkDecorator:
 
 
 class KilledError(Exception):
-    """Stands for the end of the process between two statements."""
+    """Ends the migration between two statements, as the end of the process would."""
 
 
 @dump()

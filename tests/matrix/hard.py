@@ -22,7 +22,7 @@ _KEY_COLUMNS = 12
 
 @dataclass(frozen=True)
 class Table:
-    """One table; `{t}` stands for its quoted name, `{b}` for the phase's first number."""
+    """One table; `{t}` is replaced by its quoted name, `{b}` by the phase's first number."""
 
     name: str
     create: str

@@ -56,7 +56,7 @@ ROWS = (
 
 
 def _pattern(schema: str) -> str:
-    """Return a schema's name for a GRANT, in which an underscore alone stands for any character."""
+    """Return a schema's name for a GRANT, in which an underscore alone matches any character."""
     return "`" + schema.replace("_", "\\_") + "`"
 
 
