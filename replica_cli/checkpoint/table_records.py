@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Part of the reason of a quarantined table: it is the secondary's own table, which the primary's table must not replace
 # unless somebody requests it.
 OF_SECONDARY = "a table of its own has the name on the secondary"
-# The positions of a record. Each has three columns.
+# The fields of a record that are positions. Each has three columns.
 POSITIONS = ("copy_start", "applied_to", "window_end", "stopped_at", "failed_transaction")
 # The columns of a row of `record_of`, in its order.
 COLUMNS = (
@@ -164,9 +164,7 @@ def quarantined(cause: QuarantineCause) -> TableRecord:
 def row_of(record: TableRecord) -> list[str | int]:
     """Return the values of COLUMNS for a record."""
     row: list[str | int] = [record.name.schema, record.name.table, str(record.state)]
-    for position in (
-        record.copy_start, record.applied_to, record.window_end, record.stopped_at, record.failed_transaction
-    ):  # fmt: skip
+    for position in (getattr(record, name) for name in POSITIONS):
         row += (position.file, position.pos, position.gtid) if position is not None else ("", 0, "")
     return [*row, record.reason, record.row_count]
 
@@ -174,9 +172,9 @@ def row_of(record: TableRecord) -> list[str | int]:
 def record_of(row: Row) -> TableRecord:
     """Return the record of a row. Raises ValueError if it has content that this program never writes."""
     schema, table, state, *parts, reason, row_count = row
-    positions = (_position(*parts[first : first + 3]) for first in range(0, len(parts), 3))
+    positions = {name: _position(*parts[3 * n : 3 * n + 3]) for n, name in enumerate(POSITIONS)}
     return TableRecord(
-        TableName(str(schema), str(table)), TableState(str(state)), str(reason or ""), int(row_count), *positions
+        TableName(str(schema), str(table)), TableState(str(state)), str(reason or ""), int(row_count), **positions
     )
 
 
