@@ -83,13 +83,13 @@ class History:
     position: Position | None = None
     losses: int = 0
     unknown: int = 0
-    failures: Mapping[TableName | None, int] | None = None
+    failures: Mapping[TableName | None, int] = field(default_factory=dict)
     kicks: tuple[float, ...] = ()
     refusals: Mapping[TableName, int] = field(default_factory=dict)
 
     def count(self, table: TableName | None) -> int:
         """Return how many attempts at a table have failed."""
-        return (self.failures or {}).get(table, 0)
+        return self.failures.get(table, 0)
 
     def count_for(self, error: ApplyRefused) -> int:
         """Return how many attempts at the error's table have failed: of its windows, or at one position."""
@@ -120,11 +120,11 @@ class History:
 
     def without(self, table: TableName) -> History:
         """Return the history without the failures of a table that was quarantined."""
-        failures = {t: n for t, n in (self.failures or {}).items() if t != table}
+        failures = {t: n for t, n in self.failures.items() if t != table}
         return replace(self, failures=failures, refusals={t: n for t, n in self.refusals.items() if t != table})
 
     def _with_failure(self, table: TableName | None) -> History:
-        return replace(self, failures={**(self.failures or {}), table: self.count(table) + 1})
+        return replace(self, failures={**self.failures, table: self.count(table) + 1})
 
 
 @dataclass(frozen=True, slots=True)
