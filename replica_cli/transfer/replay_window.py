@@ -69,12 +69,12 @@ def begin_copy(
         start_statement = positions.start_statement(start, plan.source_identity, plan.origin.selection)
         first_statements = [start_statement, tables.forget_all_statement(), progress.forget_all_statement()]
     for table in fresh:
+        is_gone = table.name in gone
         # A table that is read whole starts at the position of its own snapshot, which is opened later.
-        table.start_at(None if table.reads_whole else start)
-        if table.name in gone:
+        table.start_at(None if table.reads_whole or is_gone else start)
+        if is_gone:
             # It was dropped or renamed before the position, so no later event in the log says that. It must be planned
             # again.
-            table.start_at(None)
             table.repeat_later()
     new = [NewCopy(name, "made while the copy was planned") for name in sorted(changes.added)]
     new += [NewCopy(table.name, table.reason, table.start) for table in fresh]
