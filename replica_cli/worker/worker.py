@@ -115,7 +115,7 @@ class Worker:
         self._altered = AlteredTables()
         self._patience = LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2)
         self._is_checked = False
-        self._must_be_exact = False
+        self._must_diagnose = False
         self._must_copy_first = False
         self._must_check_position = self._must_check_state = False
         self._former: FormerWriter | None = None
@@ -214,10 +214,10 @@ class Worker:
                     stop=self._stop,
                     patience=self._patience,
                     refusals=self._history.refusals,
-                    is_diagnostic=self._must_be_exact,
+                    is_diagnostic=self._must_diagnose,
                     until_caught_up=self._request.until_caught_up,
                 )
-                self._must_be_exact = False
+                self._must_diagnose = False
                 try:
                     is_over = streaming.run(
                         until_caught_up=self._request.until_caught_up,
@@ -399,7 +399,7 @@ class Worker:
         if isinstance(raised, Interrupted):
             raise raised
         error = self._explain(raised)
-        self._must_be_exact = False
+        self._must_diagnose = False
         while True:
             try:
                 action = self._action_for(error)
@@ -449,7 +449,7 @@ class Worker:
             case Repeat():
                 if isinstance(error, LockLost):
                     log(logger, logging.WARNING, Tag.RECONNECT, "%s", error.message, instance=self._server.name)
-                self._must_be_exact = action.diagnoses
+                self._must_diagnose = action.diagnoses
                 self._must_copy_first = self._must_copy_first or action.copies_first
             case Reconnect():
                 return self._reconnect(error, action)

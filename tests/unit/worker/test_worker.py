@@ -150,17 +150,17 @@ def test_a_bug_is_tried_once_more_and_then_ends_the_worker() -> None:
 
 
 def test_a_diagnosis_and_a_lock_wait_are_only_for_the_next_attempt() -> None:
-    exact = []
+    diagnosing = []
 
     class Noting(Failing):
         def _connect_and_run(self) -> None:
-            exact.append(self._must_be_exact)
+            diagnosing.append(self._must_diagnose)
             super()._connect_and_run()
 
     error = LockWait("waits", table=ITEMS)
     worker = Noting([NeedsDiagnosis("diagnose"), error])
     assert worker.run().failure is None
-    assert exact == [False, True, False]
+    assert diagnosing == [False, True, False]
     assert isinstance(worker.waits, Waits)
     assert worker.waits.seconds[0] == 0.0
     assert worker.waits.seconds[1] > 0.0
