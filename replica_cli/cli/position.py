@@ -114,8 +114,8 @@ def reset(
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
     run = invocation.load_context()
     with invocation.waiting(run):
-        from replica_cli.core.requests.reset import ResetRequest  # noqa: PLC0415 - as above
-        from replica_cli.service.reset import plan_reset, run_reset  # noqa: PLC0415 - as above
+        from replica_cli.core.requests.reset import ResetRequest  # noqa: PLC0415 - `--help` stays fast
+        from replica_cli.service.reset import plan_reset, run_reset  # noqa: PLC0415 - `--help` stays fast
 
         plans = plan_reset(run.settings, ResetRequest(run.secondaries, kind, position, accepts_filters=accept_filters))
     if dry_run and invocation.shows_text:

@@ -151,7 +151,7 @@ def carry_out(
         guard: checks that this process still holds the writer's lock.
 
     """
-    from replica_cli.transfer.run import run_copy  # noqa: PLC0415 - as above
+    from replica_cli.transfer.run import run_copy  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     log(logger, logging.INFO, Tag.TRANSFER, "%s to copy", counted(len(plan.tables), "table"), instance=server.name)
     for warning in plan.warnings:
@@ -269,8 +269,8 @@ def _plan_to_run(
     """Return the plan that was shown, or another one if it is not valid any more. Raises as `copy_to_the_end`."""
     if shown is None:
         return make_plan(settings, server, mode, tables)
-    from replica_cli.transfer.planning.plan import still_holds  # noqa: PLC0415 - as above
-    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.plan import still_holds  # noqa: PLC0415 - a stream that copies nothing starts sooner
+    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     if shown.is_new and still_holds(shown.plan, store.session):
         return shown.plan
@@ -292,8 +292,8 @@ def try_out(
         TablesRefused: it cannot.
 
     """
-    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - as above
-    from replica_cli.transfer.scratch_tables import try_definitions  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.plan_changes import check_plan_changes  # noqa: PLC0415 - a stream that copies nothing starts sooner
+    from replica_cli.transfer.scratch_tables import try_definitions  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     with _noting_refusals(store):
         plan = make_plan(settings, server, TransferMode.NEW, tables)
@@ -319,7 +319,7 @@ def ask_for_copies(settings: Settings, store: TableLifecycle, tables: Collection
     The process that holds the lock copies them next, also after a restart. A part of a cascade group is never recorded
     alone.
     """
-    from replica_cli.transfer.planning.cascade_groups import cascade_group  # noqa: PLC0415 - as above
+    from replica_cli.transfer.planning.cascade_groups import cascade_group  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     with connect(settings.primary, settings.network) as primary:
         definitions = read_catalog(primary, selected_schemas(primary, settings.selection), tables)
@@ -350,9 +350,9 @@ def give_up_dropped_tables(
         guard: checks that this process still holds the writer's lock.
 
     """
-    from replica_cli.transfer.connections import Endpoints  # noqa: PLC0415 - as above
-    from replica_cli.transfer.lock_waits import LockWaits  # noqa: PLC0415 - as above
-    from replica_cli.transfer.make_tables import drop_table  # noqa: PLC0415 - as above
+    from replica_cli.transfer.connections import Endpoints  # noqa: PLC0415 - a stream that copies nothing starts sooner
+    from replica_cli.transfer.lock_waits import LockWaits  # noqa: PLC0415 - a stream that copies nothing starts sooner
+    from replica_cli.transfer.make_tables import drop_table  # noqa: PLC0415 - a stream that copies nothing starts sooner
 
     endpoints = Endpoints(settings.primary, server, settings.network, 0, guard.check, settings.apply.ddl_lock_wait)
     waits = LockWaits(endpoints, lambda: stop.is_set)
