@@ -55,6 +55,16 @@ def has_told_rows(copying: Running) -> bool:
     return any(table["rows_copied"] for line in statuses for table in line["transfer"]["tables"])
 
 
+def copy_under_load(replica: Replica) -> tuple[Running, Load, Running]:
+    """Begin a copy of `large` beside a stream, while rows change; return the stream, the changes and the command."""
+    make_large(replica)
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    load = Load(replica.primary, replica.schema, work)
+    copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
+    return stream, load, copying
+
+
 def finish(replica: Replica, stream: Running) -> None:
     wait_until(lambda: not is_copying(replica), "the table to join")
     replica.wait_until_applied(stream)
@@ -95,11 +105,7 @@ def test_the_other_tables_stream_on_while_one_is_copied_again(replica: Replica) 
 
 @pytest.mark.parametrize("moment", ["copying", "joining"])
 def test_killed_during_a_re_sync(replica: Replica, moment: str) -> None:
-    make_large(replica)
-    stream = replica.stream()
-    replica.wait_until_applied(stream)
-    load = Load(replica.primary, replica.schema, work)
-    copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
+    stream, load, copying = copy_under_load(replica)
     wait_until(lambda: replica.state(f"SELECT 1 FROM table_state WHERE state = '{moment}'"), moment)
     stream.kill_all()
     replica.on_primary("UPDATE other SET n = n + 1")
@@ -110,11 +116,7 @@ def test_killed_during_a_re_sync(replica: Replica, moment: str) -> None:
 
 
 def test_a_table_altered_during_its_re_sync(replica: Replica) -> None:
-    make_large(replica)
-    stream = replica.stream()
-    replica.wait_until_applied(stream)
-    load = Load(replica.primary, replica.schema, work)
-    copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
+    stream, load, copying = copy_under_load(replica)
     replica.wait_until_copied("large")
     with replica.secondaries["db1"].session(database=replica.schema) as session:
         session.execute("LOCK TABLES large WRITE")
@@ -165,11 +167,7 @@ def test_a_prepared_transaction_makes_the_stream_wait_for_the_copy(replica: Repl
 
 
 def test_a_pause_during_a_re_sync(replica: Replica) -> None:
-    make_large(replica)
-    stream = replica.stream()
-    replica.wait_until_applied(stream)
-    load = Load(replica.primary, replica.schema, work)
-    copying = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.large", "--yes")
+    stream, load, copying = copy_under_load(replica)
     replica.wait_until_copied("large")
     replica.run("pause")
     before = replica.state("SELECT range_number, last_key FROM transfer_progress"), replica.saved()
