@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 _COLUMN = re.compile(r"[,\n]\s*(?P<name>[a-z_]+) (?P<type>[A-Z]+)(?:\((?P<length>\d+)\))?(?P<rest>[^,\n]*)")
 _KEY = re.compile(r"PRIMARY KEY \((?P<names>[^)]*)\)")
-_COLUMNS_QUERY = """SELECT t.table_name, t.engine, c.column_name, c.data_type, c.character_maximum_length, c.column_key,
- c.is_nullable = 'NO' AND c.column_default IS NULL AND c.extra = ''
- FROM information_schema.tables t JOIN information_schema.columns c
- ON c.table_schema = t.table_schema AND c.table_name = t.table_name WHERE t.table_schema = %s"""
+# Not a join: for that, MariaDB reads the definition files of every table on the server, in all schemas.
+_LAYOUT_QUERY = """SELECT table_name, engine, '' AS column_name, '' AS kind, 0 AS length, '' AS column_key,
+ 0 AS must_be_given FROM information_schema.tables WHERE table_schema = %s
+ UNION ALL SELECT table_name, '', column_name, data_type, character_maximum_length, column_key,
+ is_nullable = 'NO' AND column_default IS NULL AND extra = '' FROM information_schema.columns WHERE table_schema = %s"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +41,46 @@ class _Column:
     must_be_given: bool = False
 
 
-def read_columns(session: Session, state_schema: str) -> dict[str, list[Row]]:
-    """Return the columns of all tables in a schema, by the tables' names. Raises ServerError."""
+@dataclass(frozen=True, slots=True)
+class TableLayout:
+    """One table as the server has it: its engine, "" if unknown, and its columns as `_LAYOUT_QUERY` lists them."""
+
+    engine: str
+    columns: tuple[Row, ...]
+
+
+def read_layouts(session: Session, schema: str) -> dict[str, TableLayout]:
+    """Return how each table of a schema is made, by its name. Raises ServerError."""
+    engines: dict[str, str] = {}
     columns: dict[str, list[Row]] = {}
-    for row in session.rows(_COLUMNS_QUERY, state_schema):
-        columns.setdefault(str(row[0]), []).append(row)
-    return columns
+    for name, engine, *column in session.rows(_LAYOUT_QUERY, schema, schema):
+        if column[0]:
+            columns.setdefault(str(name), []).append(tuple(column))
+        else:
+            engines[str(name)] = str(engine or "")
+    # A table that was made or dropped between the two lists is in one of them.
+    return {name: TableLayout(engines[name], tuple(columns[name])) for name in engines.keys() & columns.keys()}
 
 
 def check_layout(
-    session: Session, state_schema: str, columns: Mapping[str, list[Row]], tables: Mapping[str, str]
+    session: Session, state_schema: str, layouts: Mapping[str, TableLayout], tables: Mapping[str, str]
 ) -> None:
     """Check the tables that exist.
 
     Args:
         session: a session to the secondary.
         state_schema: the name of the state schema.
-        columns: what `read_columns` returned.
+        layouts: what `read_layouts` returned.
         tables: the column lists of the tables' CREATE TABLE, by name.
 
     Raises:
         StateBroken: a table is not as this version makes it.
 
     """
-    existing = sorted(columns.keys() & tables.keys())
+    existing = sorted(layouts.keys() & tables.keys())
     for name in existing:
-        if fault := _fault(
-            str(columns[name][0][1] or "no engine"), _wanted_columns(tables[name]), _existing_columns(columns[name])
-        ):
+        layout = layouts[name]
+        if fault := _fault(layout.engine, _wanted_columns(tables[name]), _existing_columns(layout.columns)):
             raise StateBroken(
                 f"{session.server.name}: {quote(state_schema)}.{name} is not the table that this version of replica "
                 f"makes: {fault}",
@@ -118,7 +131,7 @@ def _wanted_columns(definition: str) -> dict[str, _Column]:
     return columns
 
 
-def _existing_columns(rows: list[Row]) -> dict[str, _Column]:
+def _existing_columns(rows: Iterable[Row]) -> dict[str, _Column]:
     return {
         str(name): _Column(
             str(kind).lower(),
@@ -126,13 +139,13 @@ def _existing_columns(rows: list[Row]) -> dict[str, _Column]:
             str(key) == "PRI",
             bool(must_be_given),
         )
-        for _, _, name, kind, length, key, must_be_given in rows
+        for name, kind, length, key, must_be_given in rows
     }
 
 
 def _fault(engine: str, wanted: dict[str, _Column], existing: dict[str, _Column]) -> str:
     if engine.upper() != "INNODB":
-        return f"its engine is {engine}, so that it would not commit with the rows"
+        return f"its engine is {engine or 'no engine'}, so that it would not commit with the rows"
     if missing := [n for n in wanted if n not in existing]:
         return f"it has no column {', '.join(missing)}"
     if unknown := [n for n, c in existing.items() if n not in wanted and c.must_be_given]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.layout import check_layout, instances_of, read_columns, set_aside_hint
+from replica_cli.checkpoint.layout import check_layout, instances_of, read_layouts, set_aside_hint
 from replica_cli.checkpoint.migration_3 import FORMER_COLUMNS, FORMER_TABLE, check_former_table
 from replica_cli.checkpoint.versions import STATE_VERSION, VERSION, migrate, read_version, version_statement
 from replica_cli.core.errors import StateBroken
@@ -181,16 +181,16 @@ def existing_state_tables(session: Session, state_schema: str) -> frozenset[str]
 
 
 def _existing(session: Session, state_schema: str) -> _Existing:
-    columns = read_columns(session, state_schema)
+    layouts = read_layouts(session, state_schema)
     # Before the layout: tables of a later version may have other columns.
-    version = read_version(session, state_schema) if "state_version" in columns else 1
-    has_former_table = FORMER_TABLE in columns
+    version = read_version(session, state_schema) if "state_version" in layouts else 1
+    has_former_table = FORMER_TABLE in layouts
     # A new schema has no version until all of its tables are made, and a migration makes the new table first.
-    uses_former_table = version < 3 and (has_former_table or "table_state" not in columns)
+    uses_former_table = version < 3 and (has_former_table or "table_state" not in layouts)
     states, unused = (FORMER_TABLE, "table_state") if uses_former_table else ("table_state", FORMER_TABLE)
     tables = {**_TABLES, FORMER_TABLE: FORMER_COLUMNS} if uses_former_table else _TABLES
-    check_layout(session, state_schema, columns, tables)
-    existing = frozenset(columns.keys() & tables.keys() - {unused})
+    check_layout(session, state_schema, layouts, tables)
+    existing = frozenset(layouts.keys() & tables.keys() - {unused})
     missing = sorted({*_FIRST_TABLES, states} - existing)
     if missing and "binlog_position" in existing and _has_positions(session, state_schema):
         raise StateBroken(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.core.settings import Apply, Batching, EngineChoice, TransferSettings
 from tests.bench.growth.counters import Counters
 from tests.bench.growth.series import growth
@@ -132,3 +133,27 @@ def test_a_statement_of_definition_costs_the_same_whatever_is_known(
     )
     for name in names:
         assert many[name] <= few[name] + STATEMENTS, f"{name} of {DDL} statements: {few[name]}, then {many[name]}"
+
+
+@pytest.mark.servers("mariadb")
+def test_a_look_at_the_state_costs_the_same_whatever_other_schemas_hold(
+    secondary: SandboxServer, schema: str, state_schema: str
+) -> None:
+    with secondary.session() as session:
+
+        def rows_listed() -> int:
+            create_state_schema(session, state_schema)
+            row = session.row("SHOW SESSION STATUS LIKE 'Handler_tmp_write'")
+            assert row is not None
+            return int(row[1])
+
+        def rows_of_a_look() -> int:
+            rows_until_now = rows_listed()
+            return rows_listed() - rows_until_now
+
+        create_state_schema(session, state_schema)
+        before = rows_of_a_look()
+        session.execute(f"CREATE DATABASE {schema}")
+        for number in range(MANY):
+            session.execute(f"CREATE TABLE {schema}.t{number} {SIMPLE}")
+        assert rows_of_a_look() == before > 0

@@ -9,7 +9,7 @@ import pytest
 
 from replica_cli.checkpoint import versions as module
 from replica_cli.checkpoint.beats import Beat, BeatStore
-from replica_cli.checkpoint.layout import check_layout, set_aside_hint
+from replica_cli.checkpoint.layout import TableLayout, check_layout, read_layouts, set_aside_hint
 from replica_cli.checkpoint.versions import VERSION, migrate, read_version
 from replica_cli.core.errors import StateBroken, StateTooNew
 from replica_cli.core.settings import Secret, Server
@@ -40,9 +40,8 @@ class Secondary:
         return [("db2", "x"), ("db3", "y")]
 
 
-def check(*columns: tuple[Any, ...], engine: str | None = "InnoDB") -> None:
-    rows: list[Row] = [("things", engine, *column) for column in columns]
-    check_layout(cast("Session", Secondary()), "replica", {"things": rows}, TABLES)
+def check(*columns: tuple[Any, ...], engine: str = "InnoDB") -> None:
+    check_layout(cast("Session", Secondary()), "replica", {"things": TableLayout(engine, columns)}, TABLES)
 
 
 def test_the_table_that_this_version_makes_is_well() -> None:
@@ -77,15 +76,24 @@ def test_what_would_lose_something_is_refused(columns: tuple[tuple[Any, ...], ..
         check(*columns)
 
 
-@pytest.mark.parametrize("engine", ["MyISAM", None])
-def test_an_engine_that_does_not_commit_with_the_rows_is_refused(engine: str | None) -> None:
+@pytest.mark.parametrize("engine", ["MyISAM", ""])
+def test_an_engine_that_does_not_commit_with_the_rows_is_refused(engine: str) -> None:
     with pytest.raises(StateBroken, match="its engine is"):
         check(INSTANCE, POS, NOTE, engine=engine)
 
 
 def test_a_table_that_is_not_made_yet_or_that_is_not_of_the_state_is_not_looked_at() -> None:
     check_layout(cast("Session", Secondary()), "replica", {}, TABLES)
-    check_layout(cast("Session", Secondary()), "replica", {"of_the_user": [("of_the_user", "MyISAM", *NOTE)]}, TABLES)
+    check_layout(cast("Session", Secondary()), "replica", {"of_the_user": TableLayout("MyISAM", (NOTE,))}, TABLES)
+
+
+def test_a_table_is_known_if_both_lists_of_the_server_have_it() -> None:
+    class Listing(Secondary):
+        def rows(self, _sql: str, *_: object) -> list[Row]:
+            made_between, dropped_between = ("new", "", *INSTANCE), ("gone", "InnoDB", "", "", 0, "", 0)
+            return [("things", None, "", "", 0, "", 0), dropped_between, ("things", "", *INSTANCE), made_between]
+
+    assert read_layouts(cast("Session", Listing()), "replica") == {"things": TableLayout("", (INSTANCE,))}
 
 
 def test_the_state_is_set_aside_as_a_whole_and_for_all_instances() -> None:
