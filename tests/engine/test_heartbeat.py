@@ -63,10 +63,9 @@ def test_one_query_reads_all_that_concerns_a_process(
         store.beat(WorkerStatus("db1"), holder="far:12")
         assert standby.announce_standby() != sign
     put(tables, TableRecord(TableName("shop", "orders"), TableState.COPYING))
-    wait_until(lambda: not status_reader.read_notices().has_standby, "the lock of a standby that went to be free")
-    assert status_reader.read_notices() == Notices(
-        None, has_standby=False, has_requests=False, is_pause_wanted=True, holder="far:12"
-    )
+    nobody = Notices(None, has_standby=False, has_requests=False, is_pause_wanted=True, holder="far:12")
+    # The server releases the locks of a closed connection a moment later, and each by itself.
+    wait_until(lambda: status_reader.read_notices() == nobody, "the locks of two connections that were closed")
     assert StatusReader(session, state_schema, "db2").announce_standby() == LifeSign(None, "", "", "")
 
 
