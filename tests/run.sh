@@ -10,6 +10,7 @@ usage() {
 tests/run.sh                     checks, then all tests, with this machine's MariaDB
 tests/run.sh --servers all       with MariaDB 11.8 and MySQL 9.7 too (root; fetched once into the cache folder)
 tests/run.sh --servers mysql     with servers named as in tests/support/servers.py
+tests/run.sh --everything        with all servers, and each test with each release of them: half as long again
 tests/run.sh checks              ruff, mypy, import-linter, the words, the build of docs/ only
 tests/run.sh unit                tests that need no server, in seconds
 tests/run.sh docs                write the generated parts of docs/, then build docs/ into site/
@@ -26,6 +27,7 @@ while [ $# -gt 0 ]; do
         export REPLICA_TEST_SERVERS=$2
         shift
         ;;
+    --everything) export REPLICA_TEST_SERVERS=all REPLICA_TEST_EVERYTHING=1 ;;
     checks | unit | docs) part=$1 ;;
     -h | --help) usage && exit 0 ;;
     *)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.every_release
+
 # Everything here is understood by both flavours; {ignored} is what each calls an index that is not used.
 HARD = """CREATE TABLE {s}.hard (
   id INT UNSIGNED NOT NULL AUTO_INCREMENT, a VARCHAR(20) NOT NULL DEFAULT 'it''s \\\\ x', b CHAR(5), c INT DEFAULT 5,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.binaries import ServerBinary
     from tests.support.servers import ServerFactory
 
+pytestmark = pytest.mark.every_release
+
 
 @pytest.mark.parametrize("tells_all", [True, False])
 def test_what_a_connection_waits_for(

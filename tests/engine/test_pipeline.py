@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
-pytestmark = pytest.mark.every_server
-
 LOAD = b"LOAD DATA LOCAL INFILE 'chunk' INTO TABLE t CHARACTER SET binary FIELDS TERMINATED BY ','"
 FIRST = b"START TRANSACTION"
 

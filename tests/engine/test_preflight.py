@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
     from tests.support.servers import ServerFactory
 
+pytestmark = pytest.mark.every_release
+
 SELECTION = Selection((("shop", "shop"),))
 
 

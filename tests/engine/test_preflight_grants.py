@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.health import Finding
     from replica_cli.sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.every_release
+
 MARIADB = [
     "GRANT `rr` TO `r`@`%`",
     "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `r`@`%` IDENTIFIED BY PASSWORD '*B69027D44F6E5EDC07F1AE'",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
     from tests.support.servers import ServerFactory
 
+pytestmark = pytest.mark.every_release
+
 NEED = SessionNeed(is_primary=False, least=4, most=20, workers=4, per_worker=3)
 OK, WARNING, CRITICAL = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL
 _PASSWORD = "a-Long-enough-1"

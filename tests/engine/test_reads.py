@@ -40,7 +40,6 @@ def test_a_row_is_read_about_once(primary: SandboxServer, secondary: SandboxServ
     copier.compare()
 
 
-@pytest.mark.every_server
 def test_a_row_without_a_key_is_read_once_and_no_table_is_made_for_that(
     primary: SandboxServer, secondary: SandboxServer, schema: str
 ) -> None:

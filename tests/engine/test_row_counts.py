@@ -148,7 +148,6 @@ def test_the_end_of_an_answer_may_be_lines_without_rows(
     assert sum(c.row_count for c in whole_table(reader, definition, packet_limit=1 << 20)) == ROWS
 
 
-@pytest.mark.every_server
 @pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
 def test_numbers_that_are_wider_than_their_columns_say(
     primary: SandboxServer, secondary: SandboxServer, schema: str, engine: str

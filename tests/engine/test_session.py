@@ -15,6 +15,8 @@ from replica_cli.mysql.session import connect
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.every_release
+
 
 @pytest.mark.parametrize("password", ["pässword", "пароль", "密码'\"\\ #%{}`,"])
 def test_a_password_of_any_letters_logs_in(primary: SandboxServer, schema: str, password: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server
     from replica_cli.sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.every_release
+
 PASSWORD = "A-long-enough-1"
 
 

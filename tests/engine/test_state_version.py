@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from replica_cli.sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.every_release
+
 
 @pytest.fixture
 def session(secondary: SandboxServer) -> Iterator[Session]:

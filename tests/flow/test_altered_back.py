@@ -97,7 +97,7 @@ def copy_and_alter(replica: Replica, before: list[str], behind: list[str], monke
     assert (result.errors, result.is_complete, is_first) == ((), True, False)
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.parametrize("state", ["copied", "joining"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_rows_for_the_definition_in_between_have_the_table_copied_again(

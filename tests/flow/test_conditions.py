@@ -84,7 +84,7 @@ def test_a_lock_wait_rolls_the_whole_batch_back_and_does_it_again(ledger: Replic
     finish(ledger, stream)
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_a_deadlock_rolls_the_whole_batch_back_and_does_it_again(ledger: Replica) -> None:
     stream = ledger.stream()
     ledger.wait_until_applied(stream)
@@ -102,7 +102,7 @@ def test_a_deadlock_rolls_the_whole_batch_back_and_does_it_again(ledger: Replica
     finish(ledger, stream)
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_a_secondary_that_is_read_only_is_waited_for(ordinary: Replica) -> None:
     stream = ordinary.stream()
     ordinary.wait_until_applied(stream)
@@ -113,7 +113,7 @@ def test_a_secondary_that_is_read_only_is_waited_for(ordinary: Replica) -> None:
 
 
 @pytest.mark.servers("mysql")
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_super_read_only_and_offline_mode_are_waited_for(ordinary: Replica) -> None:
     stream = ordinary.stream()
     ordinary.wait_until_applied(stream)

@@ -55,7 +55,7 @@ SHAPES = (
 BASE = ("CREATE TABLE base (id INT AUTO_INCREMENT PRIMARY KEY, n INT)", "INSERT INTO base (n) VALUES (1), (2), (3)")
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_every_kind_of_definition_is_followed_while_streaming(two_secondaries: Replica) -> None:
     replica = two_secondaries
     replica.on_primary(*BASE)

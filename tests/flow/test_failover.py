@@ -33,7 +33,7 @@ def follow(replica: SandboxServer, primary: SandboxServer) -> None:
         session.execute(start)
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_not(
     replica: Replica, server_factory: ServerFactory
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_
     assert again.end(signal.SIGTERM).code == 0
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_no_file_position_of_the_former_primary_counts_on_the_next_one(
     replica: Replica, server_factory: ServerFactory
 ) -> None:

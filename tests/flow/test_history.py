@@ -150,7 +150,7 @@ def assert_ends_that_cannot_be_rewritten_are_refused(replica: Replica) -> None:
     replica.catch_up()
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.servers("mariadb")
 @pytest.mark.covers("system-versioned tables: row versions, DELETE HISTORY, ADD and DROP (MariaDB)")
 def test_history_is_copied_and_followed_with_the_primarys_times(

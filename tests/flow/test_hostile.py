@@ -30,7 +30,7 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.parametrize("engine", ["auto", "sql"])
 def test_hostile_names_and_values_stay_what_they_are(replica: Replica, engine: str) -> None:
     replica.settings |= {"REPLICA_ENGINE": engine, "REPLICA_TABLE_FAILURES": "1"}

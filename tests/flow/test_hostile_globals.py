@@ -99,7 +99,7 @@ def hostile(
     return replica
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_all_hostile_globals_at_once(hostile: Replica, server_binary: ServerBinary) -> None:
     hostile.on_primary(
         "CREATE TABLE big (id INT PRIMARY KEY, ts TIMESTAMP NOT NULL, c CHAR(9) NOT NULL, d DATE, e ENUM('a','b'))",
@@ -146,7 +146,7 @@ def test_all_hostile_globals_at_once(hostile: Replica, server_binary: ServerBina
     assert stream.end(signal.SIGTERM).code == 0
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_rows_that_are_never_committed_are_not_copied(hostile: Replica, server_binary: ServerBinary) -> None:
     hostile.on_primary(
         "CREATE TABLE t (id INT PRIMARY KEY, v INT)",
@@ -169,7 +169,7 @@ def test_rows_that_are_never_committed_are_not_copied(hostile: Replica, server_b
 
 
 @pytest.mark.servers("mariadb")
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_a_snapshot_outlives_the_time_that_its_rows_wait_for_the_secondary(
     hostile: Replica, server_binary: ServerBinary
 ) -> None:
@@ -205,7 +205,7 @@ def test_a_snapshot_outlives_the_time_that_its_rows_wait_for_the_secondary(
     hostile.assert_equal()
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.servers("mysql")
 def test_a_table_that_the_secondary_makes_otherwise_is_refused_by_name(hostile: Replica) -> None:
     hostile.on_primary(

@@ -55,7 +55,7 @@ def counters(session: Session) -> tuple[int, int, int]:
     return int(found["Questions"]), int(found["Connections"]), int(log[1])
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_what_nothing_to_do_costs(replica: Replica, idle: Running) -> None:
     with replica.primary.session() as primary, replica.secondaries["db1"].session() as secondary:
         secondary_counts, primary_counts, waits = counters(secondary), counters(primary), wakeups(idle)

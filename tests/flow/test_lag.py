@@ -13,7 +13,7 @@ from tests.support.command import wait_until
 if TYPE_CHECKING:
     from tests.support.command import Replica
 
-pytestmark = pytest.mark.every_server
+pytestmark = pytest.mark.every_flavour
 # What somebody does on the secondary, what the primary changes then, and what is waited for.
 WAITS = {
     "row": ("SELECT * FROM t WHERE id = 1 FOR UPDATE", "UPDATE t SET v = 2 WHERE id = 1", "a row lock"),

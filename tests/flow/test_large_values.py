@@ -33,7 +33,7 @@ def roomy(replica: Replica) -> Iterator[Replica]:
 
 
 @pytest.mark.covers("rows above 16 MB, values of 64 MB")
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_values_of_64_megabytes_pass_in_bounded_memory(roomy: Replica) -> None:
     replica = roomy
     replica.on_primary(

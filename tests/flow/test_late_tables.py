@@ -54,7 +54,7 @@ CONVERTED = (
 )
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.parametrize("command", ["transfer", "stream"])
 def test_every_table_arrives(replica: Replica, command: str) -> None:
     replica.settings |= {"TRANSFER_BATCH_SIZE": "5", "REPLICA_TRANSFER_WORKERS": "1"}

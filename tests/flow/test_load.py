@@ -27,7 +27,7 @@ def load(replica: Replica, seed: int) -> ShopWriter:
     return ShopWriter(replica.primary.address(), replica.schema, seed=seed, pause_seconds=0.005)
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_two_secondaries_are_copied_and_streamed_under_load(two_secondaries: Replica) -> None:
     replica = two_secondaries
     writer = load(replica, seed=1)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.support.command import Replica
     from tests.support.servers import ServerFactory
 
-pytestmark = pytest.mark.every_server
+pytestmark = pytest.mark.every_flavour
 _TABLE = "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(8000) NOT NULL)"
 
 

@@ -41,7 +41,7 @@ def changes(first: int) -> tuple[str, ...]:
 
 
 @pytest.mark.servers("mysql", "9.7")
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.usefixtures("server_binary")
 def test_a_cascade_happens_once_on_whichever_side_it_runs_or_is_logged(
     server_factory: ServerFactory, schema: str, state_schema: str, tmp_path: Path

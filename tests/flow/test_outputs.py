@@ -68,7 +68,7 @@ def test_a_stream_goes_on_without_its_outputs_and_ends_when_stopped(replica: Rep
         process.wait()
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_a_hostile_name_is_safe_in_every_output_and_its_advice_works(replica: Replica) -> None:
     name = "a'\x1b[2J\x9b\u202e\n2026-01-01T00:00:00.000Z [ERROR] [db1] forged"
     raw = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]|\n2026-01-01T")

@@ -72,7 +72,7 @@ def assert_same_sequences(replica: Replica, *names: str) -> None:
         assert one == other
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.servers("mariadb")
 @pytest.mark.parametrize("engine", ["auto", "sql"])
 def test_sequences_are_copied_with_their_state_and_followed(replica: Replica, engine: str) -> None:
@@ -99,7 +99,7 @@ def test_sequences_are_copied_with_their_state_and_followed(replica: Replica, en
         assert given > max(row[0] for row in session.rows("SELECT id FROM a_table"))
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.servers("mariadb", "11.8")
 def test_sequences_of_other_types_than_bigint(replica: Replica) -> None:
     replica.on_primary("CREATE SEQUENCE small AS SMALLINT UNSIGNED START 3 CACHE 2", "DO NEXTVAL(small)")

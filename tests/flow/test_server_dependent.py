@@ -34,7 +34,7 @@ STATEMENTS = (
 )
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_tables_whose_rows_depend_on_the_server_are_copied_again_by_themselves(replica: Replica) -> None:
     replica.on_primary(*BASE)
     replica.run("transfer")
@@ -51,7 +51,7 @@ def test_tables_whose_rows_depend_on_the_server_are_copied_again_by_themselves(r
     assert "numbers the rows in the order" in stream.stderr
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_what_cannot_be_copied_again_is_set_aside_by_name_and_nothing_else(replica: Replica) -> None:
     with replica.primary.session() as session:
         is_mariadb = session.is_mariadb

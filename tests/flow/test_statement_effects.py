@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.support.command import Replica
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_tables_that_temporary_ones_hide_end_equal(replica: Replica) -> None:
     names = ("emptied", "altered", "indexed", "moved", "renamed", "model", "dropped", "kept")
     replica.on_primary(
@@ -85,7 +85,7 @@ def test_a_table_that_a_failed_statement_replaced_ends_as_on_the_primary(replica
     replica.assert_nothing_is_noted()
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_tables_of_engines_without_rows_of_their_own_are_set_aside_by_name(replica: Replica) -> None:
     replica.on_primary(
         *(f"CREATE TABLE {n} (id INT PRIMARY KEY, n INT)" for n in ("good", "thrown")),

@@ -41,7 +41,7 @@ def change(replica: Replica, setting: str, *statements: str) -> None:
             session.execute(statement)
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_a_time_zone_that_the_secondary_does_not_have(replica: Replica) -> None:
     replica.on_primary(*BASE)
     replica.run("transfer")

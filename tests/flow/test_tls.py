@@ -92,7 +92,7 @@ def ask(replica: Replica, mode: str, ca: Path | None = None) -> None:
             replica.settings[f"MARIA_{side}_TLS_CA"] = str(ca)
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 @pytest.mark.parametrize("mode", ["required", "verify-ca", "verify-identity"])
 def test_what_is_asked_for_is_given(encrypted: Replica, certificates: Certificates, mode: str) -> None:
     ask(encrypted, mode, None if mode == "required" else certificates.ca)
@@ -170,7 +170,7 @@ def test_ed25519_works_or_says_which_package_it_needs(replica: Replica) -> None:
 
 
 @pytest.mark.servers("mysql")
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_caching_sha2_password_without_tls(replica: Replica) -> None:
     for server in (replica.primary, replica.secondaries["db1"]):
         with server.session() as session:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
     from tests.support.servers import ServerFactory
 
-pytestmark = pytest.mark.every_server
+pytestmark = pytest.mark.every_flavour
 _LOOKS = 25
 
 

@@ -90,7 +90,7 @@ def branches(replica: Replica) -> Iterator[Branches]:
     made.complete_all()
 
 
-@pytest.mark.every_server
+@pytest.mark.every_flavour
 def test_killed_between_prepare_and_commit_nothing_is_lost(replica: Replica, branches: Branches) -> None:
     replica.run("transfer")
     load = Load(replica.primary, replica.schema, branches)

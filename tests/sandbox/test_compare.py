@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
     from tests.support.servers import ServerFactory
 
+pytestmark = pytest.mark.every_release
+
 _TABLE = """
     CREATE TABLE t (
         n INT UNSIGNED, word VARCHAR(20) COLLATE utf8mb4_unicode_ci, latin VARCHAR(20) CHARACTER SET latin1,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     MakeProxy = Callable[[int], Proxy]
 
+pytestmark = pytest.mark.every_release
+
 
 @pytest.fixture
 def echo_port() -> Iterator[int]:

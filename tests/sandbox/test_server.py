@@ -20,6 +20,8 @@ from replica_cli.stop import StopToken
 if TYPE_CHECKING:
     from replica_cli.sandbox.binaries import ServerBinary
 
+pytestmark = pytest.mark.every_release
+
 
 def test_it_starts_with_the_options_that_were_given(server_binary: ServerBinary) -> None:
     with Sandbox() as sandbox:

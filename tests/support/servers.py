@@ -2,7 +2,8 @@
 
 REPLICA_TEST_SERVERS names what is covered: `mariadb`, `mariadb:10.11`, `mysql:9.7`, the folder of another
 distribution's root, or `all`, with commas between; without it, this machine's MariaDB. A test that uses `primary` or
-`server_binary` runs once for each; `@pytest.mark.servers("mysql")` keeps those of one flavour.
+`server_binary` runs once for each flavour. `@pytest.mark.servers("mysql")` keeps those of one flavour. A test runs with
+every release that is covered if it is marked `every_release` or `covers`, or if REPLICA_TEST_EVERYTHING is set.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
 
 _VARIABLE = "REPLICA_TEST_SERVERS"
+_EVERYTHING = "REPLICA_TEST_EVERYTHING"
 _TESTS = Path(__file__).parents[1]
 
 
@@ -90,7 +92,8 @@ class ServerPool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "every_server: run a whole run on every covered server")
+    config.addinivalue_line("markers", "every_flavour: run a whole run with a server of each flavour")
+    config.addinivalue_line("markers", "every_release: run with every covered release of a flavour, not with one")
     config.addinivalue_line("markers", "servers(flavour, version=None): run with covered servers of this kind only")
 
 
@@ -102,19 +105,28 @@ def pytest_report_header() -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server_binary" not in metafunc.fixturenames:
         return
-    binaries = covered_binaries()
-    # Whole runs take long: they run on the first server, and on every one where they say so.
-    if metafunc.definition.path.relative_to(_TESTS).parts[0] in {
-        "flow",
-        "torture",
-    } and not metafunc.definition.get_closest_marker("every_server"):
-        binaries = binaries[:1]
-    if mark := metafunc.definition.get_closest_marker("servers"):
+    test, binaries = metafunc.definition, covered_binaries()
+    if mark := test.get_closest_marker("servers"):
         binaries = tuple(b for b in binaries if matches(b, *mark.args, **mark.kwargs))
+    if not _wants_every_release(test):
+        first = {b.flavour: b for b in reversed(binaries)}
+        binaries = tuple(b for b in binaries if b is first[b.flavour])
+    # Whole runs take long: they run with the first server, and with one of each flavour where they say so.
+    is_whole_run = test.path.relative_to(_TESTS).parts[0] in {"flow", "torture"}
+    if is_whole_run and not test.get_closest_marker("every_flavour"):
+        binaries = tuple(b for b in binaries if b in covered_binaries()[:1])
     if "engine_choice" in metafunc.fixturenames:
-        _parametrize_pairs(metafunc, binaries, across=metafunc.definition.get_closest_marker("covers") is not None)
+        _parametrize_pairs(metafunc, binaries, across=test.get_closest_marker("covers") is not None)
         return
     metafunc.parametrize("server_binary", binaries, ids=str, indirect=True, scope="session")
+
+
+def _wants_every_release(test: pytest.Function) -> bool:
+    """Return True if the releases of a flavour may differ in what the test is about, or if a run is to try them all."""
+    # A test that speaks for cells of the coverage table has to run on each of its pairs of servers.
+    marks = ("every_release", "covers")
+    is_everything = bool(os.environ.get(_EVERYTHING))  # noqa: TID251  a setting of the tests, not of replica
+    return is_everything or any(test.get_closest_marker(name) for name in marks)
 
 
 def _parametrize_pairs(metafunc: pytest.Metafunc, binaries: tuple[ServerBinary, ...], *, across: bool) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.support.servers import ServerPool
 
+pytestmark = pytest.mark.every_release
+
 # What the session is set to, and a statement whose outcome depends on it; then rows that show more of it.
 EFFECTS: dict[str, tuple[str, str | bytes]] = {
     "sql_mode ANSI_QUOTES": ("sql_mode = 'ANSI_QUOTES'", 'CREATE TABLE "q ""t" ("a b" INT DEFAULT 3)'),

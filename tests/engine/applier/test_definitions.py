@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Row
     from tests.engine.applier.harness import Harness
 
+pytestmark = pytest.mark.every_release
+
 HARMFUL = {
     "renamed": ("CHANGE v w INT", "column v is gone"),
     "another type": ("MODIFY v BIGINT", "column v is bigint"),

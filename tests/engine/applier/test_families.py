@@ -12,6 +12,8 @@ from replica_cli.transfer.planning.plan import plan_copy
 if TYPE_CHECKING:
     from tests.engine.applier.harness import Harness
 
+pytestmark = pytest.mark.every_release
+
 TABLES = (
     "CREATE TABLE a (id INT PRIMARY KEY)",
     "CREATE TABLE b (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES a (id) ON DELETE CASCADE)",

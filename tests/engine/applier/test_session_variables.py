@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from replica_cli.sqlbuilder.session_variables import LOGGED_VARIABLES, UNLOGGED_VARIABLES
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
+
+pytestmark = pytest.mark.every_release
 
 # Reviewed, and tried with statements of every kind: no definition and no value of a row depends on them. Limits and
 # timeouts end a statement with an error. `default_table_encryption`, `innodb_default_encryption_key_id` and the

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
     from tests.engine.applier.harness import Harness
 
+pytestmark = pytest.mark.every_release
+
 UTF8 = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8, w TEXT CHARSET utf8)"
 WIDE = f"CREATE TABLE t ({', '.join(f'c{n} CHAR(255) CHARACTER SET latin1' for n in range(40))}) ROW_FORMAT=FIXED"
 FAMILY = (

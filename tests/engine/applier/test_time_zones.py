@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from replica_cli.sandbox.server import SandboxServer
     from tests.support.servers import ServerFactory
 
+pytestmark = pytest.mark.every_release
+
 # As POSIX writes them: the servers need no files of zones.
 TOKYO, SUMMER_TIME = "JST-9", "CET-1CEST,M3.5.0,M10.5.0/3"
 TABLE = (

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from replica_cli.reader.reader import Reader
     from tests.support.proxy import Proxy
 
+pytestmark = pytest.mark.every_release
+
 
 @pytest.fixture
 def table(log: Log) -> Log:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.support.coverage import Refused
     from tests.support.servers import ServerFactory
 
+pytestmark = pytest.mark.every_release
+
 LIFE = (
     "INSERT INTO t VALUES (1, 'one'), (2, 'two')",
     "UPDATE t SET v = 'ONE' WHERE id = 1",

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tests.support.servers import ServerFactory
 
 NETWORK = Network(connect_timeout=5.0, heartbeat=0.3, read_timeout=5.0, query_timeout=30.0)
-pytestmark = pytest.mark.every_server
 
 
 @dataclass
