@@ -29,6 +29,7 @@ from replica_cli.mysql.session import closing_on_error, connect
 from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader
 from replica_cli.runtime.factory import make_applier
+from replica_cli.runtime.primary_access import PrimaryAccess
 from replica_cli.runtime.primary_session import PrimarySession
 from replica_cli.runtime.secondary_sessions import SecondarySessions, prepare_to_apply
 
@@ -218,13 +219,10 @@ class TableCatchup:
             sessions,
             saved,
             windows=Windows({r.name: r for r in self._group}, is_catch_up=True),
-            primary_facts=self._facts,
-            read_primary=primary.read,
-            ask_primary=primary.ask,
+            primary=PrimaryAccess(self._facts, primary.read, primary.ask, reader.format_event),
             # A catch-up runs no DDL statements.
             altered=AlteredTables(),
             patience=LockPatience(0.0, 1.0),
-            format_event=reader.format_event,
             stop=self._end,
             decisions_class=CatchupDdlPolicy,
             # One engine that names the row that fails, without measuring if another engine is faster.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.applier.engines.auto_engine import AutoEngine
@@ -25,7 +26,7 @@ from replica_cli.mysql.preflight.versioned_tables import may_replay
 from replica_cli.sqlbuilder.statements.system_versioning import last_year
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from replica_cli.applier.ddl.altered import AlteredTables
     from replica_cli.applier.engines.definitions import Definitions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Settings
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.runtime.primary_access import PrimaryAccess
     from replica_cli.runtime.secondary_sessions import SecondarySessions
 
 logger = logging.getLogger(__name__)
@@ -45,10 +47,8 @@ def make_engines(
     settings: Settings,
     sessions: SecondarySessions,
     definitions: Definitions,
-    primary_facts: ServerFacts,
+    primary: PrimaryAccess,
     *,
-    read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
-    format_event: Callable[[], bytes],
     altered: AlteredTables,
     prefers_sql: bool,
 ) -> Engines:
@@ -58,58 +58,82 @@ def make_engines(
         SecondaryError: the user asked for the row image engine, and the secondary cannot apply row images.
 
     """
-    limit = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
-    selection = settings.selection
-    references = References(sessions.catalog, selection)
-
-    def compaction(replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
-        if not settings.apply.compacts:
-            return None
-        return Compaction(definitions, selection, references, replaces=replaces)
-
-    def sql_engine(compactor: Compaction | None) -> SqlEngine:
-        # The queries that compare rows take time, and only the log at level DEBUG shows their results.
-        compares = logger.isEnabledFor(logging.DEBUG)
-        return SqlEngine(definitions, selection, statement_bytes=limit, compaction=compactor, compares=compares)
-
-    def doubt(name: TableName) -> None:
-        if name not in altered.before:
-            # Stored before the rows: if this process is killed after the rows, the next process still compares the
-            # table.
-            sessions.stores.uncompared.add((name,))
-        altered.doubt(name)
-
-    single, sql = sql_engine(None), sql_engine(compaction(lambda table: not can_join(table)))
-    replay = ReplayEngine(definitions, selection, statement_bytes=limit)
+    parts = _Parts(settings, sessions, definitions, primary.format_event)
+    single, sql = parts.sql_engine(None), parts.sql_engine(parts.compaction(lambda table: not can_join(table)))
     strict: RowEngine = sql
     diagnostic: RowEngine = single
-    if _can_take_images(settings, sessions, primary_facts):
-        counts = RowCounts(definitions, selection)
-        versions = _row_versions(definitions, selection, sessions, primary_facts)
-
-        def image_engine(compactor: Compaction | None) -> RowImageEngine:
-            return RowImageEngine(
-                sessions.writer, selection, counts, compactor, format_event=format_event, statement_bytes=limit
-            )
-
+    if _can_take_images(settings, sessions, primary.facts):
+        versions = _row_versions(definitions, settings.selection, sessions, primary.facts)
         strict = auto = AutoEngine(
-            image_engine(compaction(lambda _: False)),
+            parts.image_engine(parts.compaction(lambda _: False)),
             sql,
             definitions,
-            selection,
+            settings.selection,
             versions,
-            read_primary=read_primary,
-            doubt=doubt,
-            is_same_release=primary_facts.version[:2] == sessions.facts.version[:2],
+            read_primary=primary.read,
+            doubt=partial(_doubt, sessions, altered),
+            is_same_release=primary.facts.version[:2] == sessions.facts.version[:2],
             instance=sessions.writer.server.name,
         )
-        diagnostic = SqlPreferringEngine(single, image_engine(None), versions, check=auto.check)
+        diagnostic = SqlPreferringEngine(single, parts.image_engine(None), versions, check=auto.check)
         if prefers_sql:
-            strict = SqlPreferringEngine(sql, image_engine(None), versions, check=auto.check)
+            strict = SqlPreferringEngine(sql, parts.image_engine(None), versions, check=auto.check)
     if settings.apply.compacts:
-        is_mariadb = sessions.facts.is_mariadb
-        strict = KeylessEngine(strict, definitions, selection, statement_bytes=limit, is_mariadb=is_mariadb)
-    return Engines(strict, replay, diagnostic, references)
+        is_mariadb, limit = sessions.facts.is_mariadb, parts.statement_bytes
+        strict = KeylessEngine(strict, definitions, settings.selection, statement_bytes=limit, is_mariadb=is_mariadb)
+    replay = ReplayEngine(definitions, settings.selection, statement_bytes=parts.statement_bytes)
+    return Engines(strict, replay, diagnostic, parts.references)
+
+
+class _Parts:
+    """Makes the engines that write rows; they share one list of references and one counter of rows."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: SecondarySessions,
+        definitions: Definitions,
+        format_event: Callable[[], bytes],
+    ) -> None:
+        self._compacts = settings.apply.compacts
+        self._selection = settings.selection
+        self._writer = sessions.writer
+        self._definitions = definitions
+        self._format_event = format_event
+        self._counts = RowCounts(definitions, settings.selection)
+        self.references = References(sessions.catalog, settings.selection)
+        self.statement_bytes = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
+
+    def compaction(self, replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
+        if not self._compacts:
+            return None
+        return Compaction(self._definitions, self._selection, self.references, replaces=replaces)
+
+    def sql_engine(self, compaction: Compaction | None) -> SqlEngine:
+        # The queries that compare rows take time, and only the log at level DEBUG shows their results.
+        compares = logger.isEnabledFor(logging.DEBUG)
+        limit = self.statement_bytes
+        return SqlEngine(
+            self._definitions, self._selection, statement_bytes=limit, compaction=compaction, compares=compares
+        )
+
+    def image_engine(self, compaction: Compaction | None) -> RowImageEngine:
+        return RowImageEngine(
+            self._writer,
+            self._selection,
+            self._counts,
+            compaction,
+            format_event=self._format_event,
+            statement_bytes=self.statement_bytes,
+        )
+
+
+def _doubt(sessions: SecondarySessions, altered: AlteredTables, name: TableName) -> None:
+    """Let a table's definitions be compared, because its rows do not fit what is known of it."""
+    if name not in altered.before:
+        # Stored before the rows: if this process is killed after the rows, the next process still compares the table.
+        sessions.stores.uncompared.add((name,))
+    altered.doubt(name)
 
 
 def _row_versions(

@@ -31,20 +31,19 @@ from replica_cli.runtime.engine_factory import make_engines
 from replica_cli.runtime.statement_factory import make_statement_applier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from replica_cli.applier.ddl.altered import AlteredTables
     from replica_cli.applier.ddl.lock_waits import LockPatience
-    from replica_cli.applier.ddl.time_zones import Ask
     from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.events import Transaction
     from replica_cli.core.settings import Settings
-    from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
+    from replica_cli.runtime.primary_access import PrimaryAccess
     from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.stop import StopToken
 
@@ -60,10 +59,7 @@ def make_applier(
     saved: SavedPosition,
     *,
     windows: Windows,
-    primary_facts: ServerFacts,
-    read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
-    ask_primary: Ask,
-    format_event: Callable[[], bytes],
+    primary: PrimaryAccess,
     stop: StopToken,
     altered: AlteredTables,
     patience: LockPatience,
@@ -80,10 +76,7 @@ def make_applier(
         sessions: the sessions on the secondary.
         saved: the saved position.
         windows: the records of the tables.
-        primary_facts: version and variables of the primary.
-        read_primary: returns the primary's current definitions of tables.
-        ask_primary: runs a query on the primary.
-        format_event: returns the format description event of the log file that is read.
+        primary: the primary, and the log that is read.
         stop: ends or pauses the applier.
         altered: takes the tables that statements alter.
         patience: counts the waits of DDL statements for locks.
@@ -94,17 +87,8 @@ def make_applier(
         positions: what each commit advances, None for the position row of the stream.
 
     """
-    definitions = Definitions(sessions.catalog, settings.selection, from_mariadb=primary_facts.is_mariadb)
-    engines = make_engines(
-        settings,
-        sessions,
-        definitions,
-        primary_facts,
-        read_primary=read_primary,
-        format_event=format_event,
-        altered=altered,
-        prefers_sql=prefers_sql,
-    )
+    definitions = Definitions(sessions.catalog, settings.selection, from_mariadb=primary.facts.is_mariadb)
+    engines = make_engines(settings, sessions, definitions, primary, altered=altered, prefers_sql=prefers_sql)
     writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
     steps = StepBuilder(engines, windows, definitions, is_diagnostic=is_diagnostic)
     intent, round_trip_seconds = _load_intent(sessions, windows)
@@ -113,7 +97,7 @@ def make_applier(
         sessions.writer,
         writer,
         positions,
-        CommitTracker(saved, is_mariadb=primary_facts.is_mariadb),
+        CommitTracker(saved, is_mariadb=primary.facts.is_mariadb),
         token=saved.token,
         batch_size=AdaptiveBatchSize(settings.batching, round_trip_seconds),
         steps=steps,
@@ -132,9 +116,7 @@ def make_applier(
         definitions=definitions,
         engines=engines,
         intent=intent,
-        primary_facts=primary_facts,
-        read_primary=read_primary,
-        ask_primary=ask_primary,
+        primary=primary,
         altered=altered,
         patience=patience,
         decisions_class=decisions_class,
@@ -142,7 +124,7 @@ def make_applier(
     return Applier(
         TransactionRouter(settings.batching.size_bytes, stop),
         pipeline,
-        SerialTransactions(pipeline, writer, steps, statements, _prepared(settings, sessions, writer, primary_facts)),
+        SerialTransactions(pipeline, writer, steps, statements, _prepared(settings, sessions, writer, primary.facts)),
         writer=writer,
         engines=engines,
         definitions=definitions,

@@ -16,21 +16,17 @@ from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.mysql.catalog.collations import read_collations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from replica_cli.applier.ddl.altered import AlteredTables
     from replica_cli.applier.ddl.decisions import DdlDecisions
     from replica_cli.applier.ddl.lock_waits import LockPatience
     from replica_cli.applier.ddl.open_intent import OpenIntent
-    from replica_cli.applier.ddl.time_zones import Ask
     from replica_cli.applier.engines.definitions import Definitions
     from replica_cli.applier.engines.step_builder import Engines
     from replica_cli.applier.window import Windows
     from replica_cli.applier.writer import Writer
     from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.settings import Settings
-    from replica_cli.core.table import TableDefinition, TableName
-    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.runtime.primary_access import PrimaryAccess
     from replica_cli.runtime.secondary_sessions import SecondarySessions
 
 
@@ -45,9 +41,7 @@ def make_statement_applier(
     definitions: Definitions,
     engines: Engines,
     intent: OpenIntent,
-    primary_facts: ServerFacts,
-    read_primary: Callable[[Sequence[TableName]], Mapping[TableName, TableDefinition]],
-    ask_primary: Ask,
+    primary: PrimaryAccess,
     altered: AlteredTables,
     patience: LockPatience,
     decisions_class: type[DdlDecisions],
@@ -60,9 +54,9 @@ def make_statement_applier(
     selection = settings.selection
     names = SecondaryNames(sessions.catalog, selection)
     effects = StatementEffects(
-        sessions.catalog, selection, read_primary, altered.renames, renames_temporary=primary_facts.is_mariadb
+        sessions.catalog, selection, primary.read, altered.renames, renames_temporary=primary.facts.is_mariadb
     )
-    statement_session = _statement_session(sessions, primary_facts, ask_primary)
+    statement_session = _statement_session(sessions, primary)
     decisions = decisions_class(
         sessions.catalog,
         selection,
@@ -126,13 +120,13 @@ def _execution(
     )
 
 
-def _statement_session(sessions: SecondarySessions, primary_facts: ServerFacts, ask_primary: Ask) -> StatementSession:
+def _statement_session(sessions: SecondarySessions, primary: PrimaryAccess) -> StatementSession:
     own_variables = {str(name).lower(): str(value) for name, value in sessions.writer.texts("SHOW SESSION VARIABLES")}
     return StatementSession(
-        primary_facts,
+        primary.facts,
         sessions.facts,
         read_collations(sessions.catalog),
         own_variables,
-        ask_primary=ask_primary,
+        ask_primary=primary.ask,
         ask_secondary=sessions.catalog.rows,
     )

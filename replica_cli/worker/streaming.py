@@ -24,6 +24,7 @@ from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader
+from replica_cli.runtime.primary_access import PrimaryAccess
 from replica_cli.runtime.primary_session import read_clock
 from replica_cli.runtime.secondary_sessions import open_ahead
 from replica_cli.worker.definition_check import DefinitionCheck
@@ -128,30 +129,14 @@ class Streaming:
         self._refusals = _of_recorded(refusals, records)
         resyncing = frozenset(n for n, r in records.items() if r.state in NOT_STREAMED)
         self._resync = self._make_resync(resyncing, server_id, saved) if resyncing else None
-        self._reader = Reader(
-            settings.primary,
-            settings.network,
-            server_id=server_id,
-            start=start,
-            is_mariadb=self._primary_facts.is_mariadb,
-            wants=lambda name: settings.selection.target(name) is not None,
-            queue_bytes=settings.batching.queue_bytes,
-        )
+        self._reader = self._make_reader(server_id, start)
         self._prefetch: Prefetch | None = None
         self._applier = LazyApplier(
             lambda: self._make_applier(saved, altered=altered, patience=patience, is_diagnostic=is_diagnostic), saved
         )
         if records or not until_caught_up:
             self._applier.make()
-        self._check = DefinitionCheck(
-            altered,
-            settings.selection,
-            primary=primary,
-            primary_facts=self._primary_facts,
-            catalog=sessions.catalog,
-            store=sessions.stores.uncompared,
-            windows=self._windows,
-        )
+        self._check = self._make_check(altered)
         self._missing = MissingTables(settings, primary, self._primary_facts, sessions.catalog, sessions.stores.tables)
         self._worked_at = self._watched_at = time.monotonic()
         self._reached_at: float | None = None
@@ -161,6 +146,28 @@ class Streaming:
         self._row_log = RowLog(self._instance)
         # All changes that the primary had sent before this monotonic time were applied.
         self._idle_at: float | None = None
+
+    def _make_reader(self, server_id: int, start: Position) -> Reader:
+        return Reader(
+            self._settings.primary,
+            self._settings.network,
+            server_id=server_id,
+            start=start,
+            is_mariadb=self._primary_facts.is_mariadb,
+            wants=lambda name: self._settings.selection.target(name) is not None,
+            queue_bytes=self._settings.batching.queue_bytes,
+        )
+
+    def _make_check(self, altered: AlteredTables) -> DefinitionCheck:
+        return DefinitionCheck(
+            altered,
+            self._settings.selection,
+            primary=self._primary,
+            primary_facts=self._primary_facts,
+            catalog=self._sessions.catalog,
+            store=self._sessions.stores.uncompared,
+            windows=self._windows,
+        )
 
     def _make_applier(
         self, saved: SavedPosition, *, altered: AlteredTables, patience: LockPatience, is_diagnostic: bool
@@ -174,10 +181,9 @@ class Streaming:
             self._sessions,
             saved,
             windows=self._windows,
-            primary_facts=self._primary_facts,
-            read_primary=self._primary.read,
-            ask_primary=self._primary.ask,
-            format_event=self._reader.format_event,
+            primary=PrimaryAccess(
+                self._primary_facts, self._primary.read, self._primary.ask, self._reader.format_event
+            ),
             stop=self._stop,
             altered=altered,
             patience=patience,
