@@ -45,9 +45,12 @@ class Batch:
     | BUILT | The transactions are chosen. Some steps may be built; none is sent. | SENT or FAILED |
     | SENT | All steps, and the position if it is saved, are given to the writer. | FLUSHED or FAILED |
     | FLUSHED | Every result has come, and is right. | COMMITTING, or COMMITTED if no position is saved |
-    | COMMITTING | COMMIT is sent. It is not known whether it succeeds. | COMMITTED or FAILED |
+    | COMMITTING | COMMIT is sent. It is not known whether it succeeds. | COMMITTED; FAILED if it was awaited |
     | COMMITTED | COMMIT is acknowledged, or there was nothing to commit. | |
-    | FAILED | Nothing of the batch stays on the secondary. Another attempt is another `Batch`. | |
+    | FAILED | Nothing of it stays; after a connection that was lost at COMMIT, that is not known. | a new `Batch` |
+
+    If a COMMIT fails that was not awaited, its batch stays COMMITTING: the session ends, and the next one begins at the
+    saved position.
 
     An error while a batch is sent is kept in `failure`, and raised when its results are awaited: then a failure is
     handled in one place, and never before the commit of the batch before it is settled.

@@ -18,8 +18,9 @@ What may be in flight, and why nothing half done can be committed:
 - COMMIT of a batch is sent only when every result of it is known and right. The last result is that of the position
   row: it changes only if the process still has the fencing token.
 - At most one COMMIT is not answered. The statements of the next batch may follow it, but not the next COMMIT.
-- The session has autocommit off. If a COMMIT fails, what was sent after it is in a transaction that is never committed:
-  the writer then reports that the session cannot be used any more, and the applier begins again from the position row.
+- The session has autocommit off. If a COMMIT fails that was not awaited, what was sent after it is in a transaction
+  that is never committed. The writer reports that the session cannot be used any more, even if nothing was sent after
+  the COMMIT, and the applier begins again from the position row.
 - If a batch fails before its COMMIT, it is rolled back, and the batch after it is not sent yet, only built. The failure
   isolator repeats the failed batch, or finds the transaction that fails, and waits for each COMMIT. Then the next batch
   is sent.
@@ -270,11 +271,7 @@ class CommitPipeline:
 
     def _request_commit(self, batch: Batch, *, waits: bool) -> None:
         batch.mark_committing()
-        self._writer.commit(partial(self._note_committed, batch))
-        if waits:
-            # Nothing was sent after COMMIT, so the batch can be repeated if the server asks for that (Galera does, at
-            # COMMIT).
-            self._writer.flush()
+        self._writer.commit(partial(self._note_committed, batch), waits=waits)
         if self._intent.ends_with(batch.transactions):
             self._intent.close()
 

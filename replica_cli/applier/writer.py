@@ -40,14 +40,15 @@ class _Packet:
     Attributes:
         entries: the statements, each with its step, None for a statement without one.
         committed: for a COMMIT: called when the server has acknowledged it.
-        is_preparation: True if the session cannot be used without these statements.
+        must_succeed: True if the session cannot be used any more after an error: for a preparation, and for a COMMIT
+            that its batch does not wait for.
         answered: how many of them are answered.
 
     """
 
     entries: list[_Entry]
     committed: Callable[[], None] | None = None
-    is_preparation: bool = False
+    must_succeed: bool = False
     answered: int = 0
 
 
@@ -58,8 +59,9 @@ class Writer:
     known. Statements of the next transaction may be sent after a COMMIT before it is acknowledged, but the next COMMIT
     may not. So nothing that was sent after a failed COMMIT can be committed.
 
-    If a COMMIT fails and statements were sent after it, or if the preparation fails, the session cannot be used any
-    more: the error asks for a new connection instead of another attempt, and `discard` raises it.
+    If a COMMIT fails whose answer was not awaited, or if the preparation fails, the session cannot be used any more.
+    The error asks for a new connection instead of another attempt, and `discard` raises it. Otherwise the next batch
+    would be committed, with a position after the batch of the failed COMMIT.
     """
 
     def __init__(self, session: Session, *, max_packet: int) -> None:
@@ -72,7 +74,6 @@ class Writer:
         self._failure: ReplicaError | None = None
         self._fatal: ServerError | None = None
         self._is_preparing = False
-        self._is_querying = False
         self._count = 0
         self._checks: bool | None = None
         self._is_lenient: bool | None = None
@@ -111,11 +112,8 @@ class Writer:
 
     def _query(self, step: ApplyStep) -> list[Row]:
         """Return the rows of a query; it sees all changes that were added before it."""
-        self._is_begun = self._is_querying = True
-        try:
-            self.flush()
-        finally:
-            self._is_querying = False
+        self._is_begun = True
+        self.flush()
         try:
             return self._session.rows(step.statement.decode())
         except ServerError as error:
@@ -139,7 +137,7 @@ class Writer:
         self._is_preparing = True
         for packet in packets:
             self._session.send(packet)
-            self._sent.append(_Packet([(statement, None) for statement in packet], is_preparation=True))
+            self._sent.append(_Packet([(statement, None) for statement in packet], must_succeed=True))
 
     def flush(self) -> int:
         """Send all that was added, check every result, and return the number of rows that the last statement found.
@@ -177,14 +175,23 @@ class Writer:
                 self._failure = error
         return not self._sent or self._failure is not None
 
-    def commit(self, committed: Callable[[], None]) -> None:
+    def commit(self, committed: Callable[[], None], *, waits: bool) -> None:
         """Send the COMMIT of what was flushed.
 
-        `committed` is called when the server has acknowledged it; `flush` waits for that.
+        Args:
+            committed: called when the server has acknowledged it.
+            waits: wait for that. If the COMMIT fails then, nothing was sent after it: the batch can be repeated, as
+                Galera asks for. Without it, the answer is read with those of the next statements.
+
+        Raises:
+            ServerError: the COMMIT was awaited and failed.
+
         """
         self._session.send([_COMMIT[0]])
-        self._sent.append(_Packet([_COMMIT], committed))
+        self._sent.append(_Packet([_COMMIT], committed, must_succeed=not waits))
         self._is_begun = False
+        if waits:
+            self._receive_all()
 
     def discard(self) -> None:
         """Read the results that are still to come, and forget all statements and the settings of the session.
@@ -265,10 +272,9 @@ class Writer:
             self._sent.clear()
             self._session.abort()
             return
-        is_commit_with_more = packet.committed is not None and bool(self._sent or self._packet or self._is_querying)
-        if packet.is_preparation or is_commit_with_more:
-            # Statements of the next batch follow the failed COMMIT. They must not be committed, and the caller that
-            # sent them cannot repeat the batch of this COMMIT: the applier begins again with a new connection.
+        if packet.must_succeed:
+            # What follows a failed COMMIT must not be committed, and the batch of this COMMIT is not at hand to be
+            # repeated: the applier begins again with a new connection.
             self._fatal = error
             if error.remedy is Remedy.RETRY:
                 error.remedy = Remedy.RECONNECT

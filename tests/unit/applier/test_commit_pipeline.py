@@ -12,7 +12,7 @@ from replica_cli.core.events import RowKind
 from replica_cli.mysql.errnos import Remedy, ServerError
 from tests.unit.applier.rig import DEADLOCK, TABLE, Rig, transaction
 
-NO_ROW, LOST = 1032, 2013
+NO_ROW, LOST, DISK_FULL = 1032, 2013, 1026
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 # More rows than may be in flight: the answer to the first one is read while the others are sent.
 LARGE = ["r0", *(f"r{n}" + " " * 900_000 for n in range(1, 9))]
@@ -164,6 +164,32 @@ def test_a_refused_commit_takes_along_what_was_sent_after_it(rig: Rig) -> None:
     assert rig.log[-1] == "rollback"
     assert rig.durable == []
     assert rig.pipeline.position.pos == 4
+
+
+@pytest.mark.parametrize("errno", [DEADLOCK, DISK_FULL])
+def test_a_refused_commit_is_not_lost_if_the_next_batch_cannot_be_built(rig: Rig, errno: int) -> None:
+    rig.fail("COMMIT", errno)
+    submit(rig, "a")
+    # The answer to COMMIT is read when the next batch is rolled back.
+    with pytest.raises(ServerError) as raised:
+        rig.pipeline.submit([transaction(201, "b1"), transaction(202, "refused")])
+    assert raised.value.errno == errno
+    assert raised.value.remedy is not Remedy.RETRY
+    assert rig.durable == []
+
+
+@pytest.mark.parametrize("errno", [DEADLOCK, DISK_FULL])
+def test_a_refused_commit_is_not_lost_if_the_next_batch_sends_nothing(rig: Rig, errno: int) -> None:
+    rig.fail("COMMIT", errno)
+    submit(rig, "a")
+    rig.pipeline.submit([transaction(200)])
+    with pytest.raises(ServerError) as raised:
+        rig.pipeline.submit([transaction(201)])
+    assert raised.value.errno == errno
+    assert raised.value.remedy is not Remedy.RETRY
+    with pytest.raises(ServerError):
+        rig.pipeline.rollback()
+    assert rig.durable == []
 
 
 def test_a_refused_commit_after_which_nothing_was_sent_is_repeated(rig: Rig) -> None:
