@@ -69,6 +69,11 @@ def statements(state_schema: str) -> Sequence[str]:
     instances = " UNION ".join(
         f"SELECT instance FROM {schema}.{source}" for source in ("binlog_position", "stream_status", FORMER_TABLE)
     )
+    # Those that a migration left that was killed before it set the first mark: an older release may have run since.
+    emptied = (
+        f"DELETE FROM {schema}.table_state WHERE NOT EXISTS "
+        f"(SELECT 1 FROM {schema}.{FORMER_TABLE} WHERE state = {marked_state})"
+    )
     copied = (
         f"REPLACE INTO {schema}.table_state ({columns}) SELECT instance, {_selected()}, updated_at "
         f"FROM {schema}.{FORMER_TABLE} WHERE state <> {marked_state}"
@@ -77,7 +82,8 @@ def statements(state_schema: str) -> Sequence[str]:
         f"REPLACE INTO {schema}.{FORMER_TABLE} (instance, schema_name, table_name, state, updated_at) "
         f"SELECT instance, {name}, {table}, {marked_state}, UTC_TIMESTAMP(6) FROM ({instances}) AS instances"
     )
-    return copied, marked, f"UPDATE {schema}.{FORMER_TABLE} SET state = {marked_state} WHERE state <> {marked_state}"
+    rest = f"UPDATE {schema}.{FORMER_TABLE} SET state = {marked_state} WHERE state <> {marked_state}"
+    return emptied, copied, marked, rest
 
 
 def load_records(
@@ -96,9 +102,11 @@ def load_records(
     if FORMER_TABLE not in existing:
         return tables.load() if "table_state" in existing else {}
     former = f"{quote(state_schema)}.{FORMER_TABLE}"
-    rows = session.rows(
-        f"SELECT {_selected()} FROM {former} WHERE instance = {text_literal(instance)} ORDER BY schema_name, table_name"
-    )
+    of_instance = f"instance = {text_literal(instance)}"
+    if session.rows(f"SELECT 1 FROM {former} WHERE {of_instance} AND state = {text_literal(MARK)} LIMIT 1"):
+        # A migration was killed after it had copied all records, and before it wrote the version.
+        return tables.load()
+    rows = session.rows(f"SELECT {_selected()} FROM {former} WHERE {of_instance} ORDER BY schema_name, table_name")
     return tables.loaded(rows, table=former)
 
 

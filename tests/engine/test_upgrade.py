@@ -148,6 +148,8 @@ def test_every_record_is_kept_wherever_the_migration_is_killed(
                     create_state_schema(session, STATE_SCHEMA)
             # The lock of the migration ends with the process.
             session.row("SELECT RELEASE_ALL_LOCKS()")
+            existing = existing_state_tables(session, STATE_SCHEMA)
+            assert load_records(session, STATE_SCHEMA, INSTANCE, existing) == upgrade.expected()
             assert read_version(session, STATE_SCHEMA) < VERSION
             create_state_schema(session, STATE_SCHEMA)
             assert read_version(session, STATE_SCHEMA) == VERSION

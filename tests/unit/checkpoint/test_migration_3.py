@@ -66,10 +66,13 @@ def marked(memory: StateInMemory) -> dict[str, set[str]]:
     return states
 
 
-@pytest.mark.parametrize("killed_after", range(4))
+@pytest.mark.parametrize("killed_after", range(len(migration_3.statements("state")) + 1))
 def test_every_record_is_kept(memory: StateInMemory, killed_after: int) -> None:
     statements = migration_3.statements("state")
-    for statement in (*statements[:killed_after], *statements):
+    for statement in statements[:killed_after]:
+        memory.execute(statement)
+    assert migration_3.load_records(session_of(memory), "state", "db1", {"table_status"}) == EXPECTED
+    for statement in statements:
         memory.execute(statement)
     assert TableLifecycle(session_of(memory), "state", "db1").load() == EXPECTED
     assert marked(memory) == {instance: {migration_3.MARK} for instance in ("db1", "bin", "str")}
@@ -83,6 +86,17 @@ def test_a_command_that_only_reads_sees_the_same_before_and_after_it(memory: Sta
         memory.execute(statement)
     assert migration_3.load_records(session_of(memory), "state", "db1", {"table_state"}) == EXPECTED
     assert migration_3.load_records(session_of(memory), "state", "db1", set()) == {}
+
+
+def test_what_an_older_release_deletes_after_a_killed_migration_does_not_come_back(memory: StateInMemory) -> None:
+    emptied, copied, *_ = migration_3.statements("state")
+    memory.execute(emptied)
+    memory.execute(copied)
+    memory.execute("DELETE FROM `state`.table_status WHERE instance = 'db1' AND table_name = 'copied'")
+    for statement in migration_3.statements("state"):
+        memory.execute(statement)
+    expected = {name: record for name, record in EXPECTED.items() if name.table != "copied"}
+    assert TableLifecycle(session_of(memory), "state", "db1").load() == expected != EXPECTED
 
 
 def test_a_broken_record_is_named_with_its_table(memory: StateInMemory) -> None:
