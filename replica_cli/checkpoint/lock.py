@@ -62,7 +62,8 @@ class WriterLock:
 
     def __init__(self, session: Session, state_schema: str, instance: str, *, work: str = "") -> None:
         self._session = session
-        self._work = _hashed(f"{state_schema}\0work\0{work}") if work else ""
+        self._state_schema = state_schema
+        self._work = _work_name(state_schema, work) if work else ""
         self._instance = instance
         self._status = f"{quote(state_schema)}.stream_status"
         self._name = lock_name(state_schema, instance)
@@ -78,12 +79,29 @@ class WriterLock:
         # When a connection ends, the server frees its two locks one after another, with a moment between them.
         if self._work and not self._take(self._work, _POLL_SECONDS):
             self.release()
-            raise NamedTwice(
-                f"{self._instance}: another process writes the same tables on this server, as another instance",
-                hint="two of MARIA_SECONDARY_HOSTS lead to one server, or MARIA_SECONDARY_NAMES was changed while a "
-                "process runs with the former name: end that one, and give the server one name",
-            )
+            raise self._named_twice()
         return True
+
+    def change_work(self, work: str) -> None:
+        """Lock another work in place of the one before, as after a change of the filters; the caller holds the lock.
+
+        Raises:
+            NamedTwice: the writer of another instance does this work on this server.
+        """
+        former, name = self._work, _work_name(self._state_schema, work)
+        if name == former:
+            return
+        if not self._take(name, _POLL_SECONDS):
+            raise self._named_twice()
+        self._work = name
+        self._session.row("SELECT RELEASE_LOCK(%s)", former)
+
+    def _named_twice(self) -> NamedTwice:
+        return NamedTwice(
+            f"{self._instance}: another process writes the same tables on this server, as another instance",
+            hint="two of MARIA_SECONDARY_HOSTS lead to one server, or MARIA_SECONDARY_NAMES was changed while a "
+            "process runs with the former name: end that one, and give the server one name",
+        )
 
     def _take(self, name: str, timeout: float) -> bool:
         row = self._session.row("SELECT GET_LOCK(%s, %s)", name, timeout)
@@ -217,6 +235,10 @@ class LockGuard:
 def work_of(primary: Server, selection: Selection) -> str:
     """Return the work of a process as a text: primary and selection. It is the same for two names of a secondary."""
     return f"{primary.host}:{primary.port}\0{selection.fingerprint}"
+
+
+def _work_name(state_schema: str, work: str) -> str:
+    return _hashed(f"{state_schema}\0work\0{work}")
 
 
 def lock_name(state_schema: str, instance: str) -> str:

@@ -17,7 +17,7 @@ from replica_cli.applier.ddl.altered import AlteredTables
 from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
-from replica_cli.checkpoint.lock import FormerWriter
+from replica_cli.checkpoint.lock import FormerWriter, work_of
 from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.errors import (
     ApplyRefused,
@@ -261,6 +261,7 @@ class Worker:
         if settings is None:
             return
         if settings.selection.fingerprint != self._settings.selection.fingerprint:
+            sessions.lock.change_work(work_of(settings.primary, settings.selection))
             # In one transaction: otherwise a kill between the two leaves records of tables that the filters leave out.
             sessions.catalog.begin()
             accept_filters(sessions.stores, settings.selection)

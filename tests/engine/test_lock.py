@@ -12,7 +12,7 @@ import pytest
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.core.errors import Interrupted, LockHeld, LockLost, SecondaryError
+from replica_cli.core.errors import Interrupted, LockHeld, LockLost, NamedTwice, SecondaryError
 from replica_cli.core.status import WorkerStatus
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.stop import StopToken
@@ -51,6 +51,25 @@ def test_a_holder_that_is_silent_is_named_with_its_age_and_what_takes_over(
     ) as held:
         WriterLock(other, state_schema, "db1").acquire(0)
     assert held.value.hint == "`replica stream --standby` takes over from it"
+
+
+def test_a_change_of_the_work_locks_the_new_and_frees_the_former(
+    sessions: tuple[Session, Session], state_schema: str
+) -> None:
+    holder, other = sessions
+    first = WriterLock(holder, state_schema, "db1", work="all")
+    assert first.try_acquire()
+    first.change_work("some")
+    second = WriterLock(other, state_schema, "db2", work="some")
+    with pytest.raises(NamedTwice):
+        second.try_acquire()
+    assert WriterLock(other, state_schema, "db2", work="all").try_acquire()
+    with pytest.raises(NamedTwice):
+        first.change_work("all")
+    # Nothing changed: the work before is still the own one.
+    with pytest.raises(NamedTwice):
+        second.try_acquire()
+    first.change_work("some")
 
 
 def test_a_guard_lets_pass_only_while_the_lock_is_the_writers(

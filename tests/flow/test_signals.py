@@ -61,6 +61,11 @@ def test_sighup_takes_filters_that_only_shrink(copied: Replica) -> None:
     copied.on_primary("INSERT INTO other VALUES (1)", "INSERT INTO t VALUES (3, 3)")
     copied.wait_until_applied(stream)
     assert copied.on_secondary("SELECT COUNT(*) FROM other") == [(0,)]
+    # With the same filters, a second name for the server is refused from now on.
+    copied.settings["MARIA_SECONDARY_NAMES"] = "second"
+    refused = copied.run("transfer", "--restart", "--all", "--yes", code=15)
+    assert "second: another process writes the same tables on this server" in refused.stderr
+    del copied.settings["MARIA_SECONDARY_NAMES"]
     write_settings(copied)
     stream.process.send_signal(signal.SIGHUP)
     stream.wait_for_log("they select more tables")
