@@ -259,6 +259,7 @@ class TableResync:
                 return delay_after(action.count, self._settings.retry)
             case Quarantine():
                 with connect(self._server, self._settings.network) as session:
+                    self._guard.check(session)
                     store = TableLifecycle(session, self._settings.state_schema, self._server.name)
                     self._quarantine(store, action.tables, error.message)
                 self._history = self._history.without(table)

@@ -61,6 +61,8 @@ def begin_copy(
     if not plan.starts_position:
         _keep_reasons(plan, copies, tables.load())
     progress = ProgressStore(secondary, plan.state_schema, plan.instance)
+    # To wait for the primary and for locks may take long. Another process that writes by now has records of its own.
+    waits.endpoints.guard(secondary)
     secondary.begin()
     first_statements: list[bytes] = []
     if plan.starts_position and start is not None:

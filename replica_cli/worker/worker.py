@@ -305,6 +305,8 @@ class Worker:
         elif unfinished and (not self._request.may_transfer or self._needs_copy_first(saved, unfinished)):
             self._copy(sessions, TransferMode.RESUME)
             self._must_copy_first = False
+        # The copy may have taken hours. A process that lost the lock meanwhile must not stop the one that has it.
+        sessions.guard(self._settings).check(sessions.catalog)
         self._token = stores.positions.take_token()
         self._publisher.has_used_state = True
         saved = stores.positions.load()

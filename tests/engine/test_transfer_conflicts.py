@@ -13,7 +13,7 @@ from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.stop import StopToken
-from replica_cli.transfer import copy_worker
+from replica_cli.transfer import copy_worker, replay_window
 from replica_cli.transfer import run as copy_run
 from tests.engine.copier import SIMPLE, Copier, numbers
 
@@ -126,6 +126,27 @@ def test_a_table_that_goes_while_its_copy_begins_again_is_looked_at_in_another_t
     result = copier.run(plan)
     assert (result.errors, result.is_complete, result.must_repeat) == ((), False, True)
     assert copier.records()["t"].state is TableState.PENDING
+
+
+def test_a_copy_that_lost_the_lock_before_it_begins_writes_no_position(
+    copier: Copier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
+    is_lost = False
+
+    def read_start(session: Session, facts: ServerFacts, stop: StopToken) -> Position:
+        nonlocal is_lost
+        is_lost = True  # frozen while another process took the lock
+        return visible_position(session, facts, stop)
+
+    def guard(_: Session) -> None:
+        if is_lost:
+            raise LockLost("db2: the writer's lock was lost")
+
+    monkeypatch.setattr(replay_window, "visible_position", read_start)
+    with pytest.raises(LockLost):
+        copier.run(copier.plan(), guard=guard)
+    assert copier.records() == {}
 
 
 def test_a_copy_that_lost_the_lock_before_its_end_does_not_say_that_the_table_is_copied(

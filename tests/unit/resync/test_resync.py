@@ -181,6 +181,14 @@ def test_a_request_for_a_copy_that_fails_is_left_to_the_stream(monkeypatch: pyte
     assert scene.copied == []
 
 
+def test_a_process_that_lost_the_lock_quarantines_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, [Drift("missing", table=ITEMS)])
+    lost = LockLost("lost")
+    scene.guard.check.side_effect = lost
+    assert scene.run() is lost
+    assert scene.quarantined == []
+
+
 def test_a_bug_is_left_to_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     error = Scene(monkeypatch, [ZeroDivisionError()]).run()
     assert error is not None
