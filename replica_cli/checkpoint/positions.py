@@ -1,4 +1,7 @@
-"""Keep the position row: written in the transaction of the rows that it belongs to, and read back after every error."""
+"""Keep the position row: written in the transaction of the rows that it belongs to, and read when a stream begins.
+
+A stream begins again after an error that ends the attempt. A batch that is repeated or split goes on in its session.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 QUICK_ATTEMPTS = 5
 """Attempts to connect again with short waits, one second more each time, before the waits follow the settings."""
 UNKNOWN_ATTEMPTS = 6
-"""Errors with numbers that replica does not know, of queries beside the rows: they may go away, or may not."""
+"""Errors with numbers that replica does not know: they may go away, or may not.
+
+`DeferrableQueries` counts the attempts at one question, `error_policy` the connections that end with such an error.
+"""
 CORRUPT_ATTEMPTS = 2
 """Broken events: the second reading of the same bytes decides."""
 PANIC_ATTEMPTS = 2
@@ -53,6 +56,11 @@ _ROWS = (
         "the stream ends",
     ),
     (
+        "the same, at a chunk of a copy",
+        "`REPLICA_RECONNECT_ATTEMPTS`, with the waits of the settings from the first on",
+        "the copy ends",
+    ),
+    (
         "the server asks to repeat a batch or a chunk (a deadlock, a row lock that is waited for too long)",
         "`REPLICA_RETRY_ATTEMPTS`, with the waits of the settings",
         "the stream begins again at its saved position, as after a lost server; the copy of the table fails",
@@ -74,8 +82,8 @@ _ROWS = (
     ),
     (
         "a server answers a question beside the rows with an error that is not known",
-        f"{UNKNOWN_ATTEMPTS}, with the waits of the settings",
-        "the stream ends",
+        f"{UNKNOWN_ATTEMPTS}, with the waits of the settings, while the rows go on; then on a new connection",
+        f"if {UNKNOWN_ATTEMPTS} connections in a row end so, and nothing was applied meanwhile, the stream ends",
     ),
     (
         "another replica uses the same server id",
