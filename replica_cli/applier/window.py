@@ -29,7 +29,9 @@ class Mode(Enum):
 
 
 class Windows:
-    """The records of tables, by the primary's names. A table without a record is applied strictly.
+    """The records of all tables that have one, by the primary's names. A table without a record is applied strictly.
+
+    A record says that a table has a replay window, that it is quarantined, or that the stream does not apply it yet.
 
     `is_catch_up`: True for a catch-up, which applies the changes of tables whose copy is not part of the stream yet. No
     window expires in it: the records are deleted at the hand-over.

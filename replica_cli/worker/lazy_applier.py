@@ -1,4 +1,7 @@
-"""An applier that is created when the first transaction comes, for a stream that may end without one."""
+"""An applier that can be created late, when the first transaction comes, for a stream that may end without one.
+
+`Streaming` waits for that only with `--until-caught-up`, and if no table has a record.
+"""
 
 from __future__ import annotations
 
