@@ -1,7 +1,8 @@
 """Allow one writer for each instance: a named lock on the secondary, which the connection that writes holds.
 
-The lock ends with its connection, so the server frees it at once when a process is killed. The fencing token in the
-position row stops a process that was frozen and continues after another process took over.
+The lock ends with its connection. If a process is killed, the server frees the lock when it notices the end of the
+connection: after the statement that it runs, and after the rollback. The fencing token in the position row stops a
+process that was frozen and continues after another process took over.
 """
 
 from __future__ import annotations

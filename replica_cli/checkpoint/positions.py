@@ -155,7 +155,7 @@ class PositionStore:
         )  # fmt: skip
 
     def take_token(self) -> int:
-        """Raise the fencing token by one and return it: from then on every older writer's commit fails."""
+        """Raise the fencing token by one and return it: from then on every other writer's commit fails."""
         self._session.execute(f"UPDATE {self._table} SET token = token + 1 WHERE instance = %s", self._instance)
         saved = self.load()
         return saved.token if saved else 0
@@ -207,7 +207,7 @@ class PositionStore:
         ).encode()
 
     def touch_statement(self, token: int) -> bytes:
-        """Return the UPDATE that matches the row only while the token is valid, for transactions without rows."""
+        """Return the UPDATE that matches the row only while the token is valid, to be run before a DDL statement."""
         return (
             f"UPDATE {self._table} SET updated_at = UTC_TIMESTAMP(6) "
             f"WHERE instance = {text_literal(self._instance)} AND token = {token}"

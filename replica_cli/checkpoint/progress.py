@@ -175,7 +175,9 @@ class ProgressStore:
     def advance_statement(self, name: TableName, before: RangeProgress, after: RangeProgress) -> bytes:
         """Return the UPDATE that advances a range; it must match exactly one row.
 
-        It matches only `before`: a writer that was frozen while another one took over matches no row, and stops.
+        It matches only while the range has the values of `before`. So a writer that was frozen while another one went
+        on with the range matches no row, and stops. The values do not tell which process wrote them: a writer that
+        copies the table from its start passes the same ones.
         """
         return (
             f"UPDATE {self._table} SET last_key = {_literal(after.last_key)}, row_count = {after.row_count}, "
