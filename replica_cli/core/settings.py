@@ -231,7 +231,8 @@ class Settings:
         """Return how many connections to the primary are needed: docs/how-it-works/processes.md lists them.
 
         For each secondary at least the dump connection and one for questions. At most also: the health monitor, the
-        dump connection and the questions of a catch-up, a short one, and two for each copy worker.
+        dump connection and the questions of a catch-up, a short one, and two for each copy worker. The copy workers
+        have ended when a catch-up begins.
         """
         return self._sessions(is_primary=True, least=2, most=6, per_worker=2)
 
@@ -240,7 +241,8 @@ class Settings:
         """Return how many connections to a secondary are needed: docs/how-it-works/processes.md lists them.
 
         At least the writer, the catalog, the heartbeat and a short one. At most also: the health monitor, the locks,
-        the prefetch, the two of a catch-up, and three for each copy worker (writer, secondary, altering).
+        the prefetch, the re-sync's session for records, one that asks for the lock of a table, and three for each copy
+        worker (writer, secondary, altering). A catch-up has two of its own, but no copy worker runs then.
         """
         return self._sessions(is_primary=False, least=4, most=9, per_worker=3)
 
