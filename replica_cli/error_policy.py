@@ -51,7 +51,7 @@ class Limits:
 
     Attributes:
         reconnects: attempts to reach a lost server again; 0 for no limit.
-        table_failures: attempts at a table; 1 at least.
+        table_failures: attempts at a table; 1 at least, or 0 if not used (`copy_action_for` counts none).
         chunk_attempts: attempts at a chunk of a copy that the server asks to repeat; 1 at least.
 
     """

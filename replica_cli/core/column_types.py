@@ -1,7 +1,7 @@
 """Define the column types of MariaDB and MySQL: the codes in the protocol, and the names in the catalog.
 
-A new type gets one row in `TypeCode` (if it has a code of its own) and one in `_DATA_TYPES`. How its values are read
-and written then needs a function in decoder/storage.py, decoder/rendering.py and sqlbuilder/rows/chunks.py.
+A new type gets one row in `TypeCode` (if it has a code of its own) and one in `_DATA_TYPES`. CONTRIBUTING.md lists all
+other places that have to know it.
 """
 
 from __future__ import annotations
