@@ -116,7 +116,7 @@ _ROWS = (
         "the command reports the error of the last check",
     ),
     (
-        "a definition statement waits for a lock on the secondary",
+        "a DDL statement waits for a lock on the secondary",
         "`REPLICA_DDL_LOCK_WAIT`: 1, 2, 4 ... minutes",
         "the table is quarantined",
     ),

@@ -62,7 +62,7 @@ def open_ahead(settings: Settings, server: Server) -> Session:
 class SecondarySessions:
     """The two sessions of a stream or of a catch-up on the secondary, and the stores on them.
 
-    `writer` writes rows with their position, and runs the stream's definition statements. `catalog` reads definitions
+    `writer` writes rows with their position, and runs the stream's DDL statements. `catalog` reads definitions
     and uses the state schema; it returns text as str. One thread at a time uses a session. The stream's `writer` holds
     the writer's lock, which ends when it is closed; that of a catch-up does not, and its commits check the token.
     """

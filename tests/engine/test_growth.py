@@ -114,7 +114,7 @@ def test_a_statement_of_definition_costs_the_same_whatever_is_known(
 ) -> None:
     def cost(size: int, *, has_ddl: bool) -> dict[str, float]:
         harness = new_harness(size)
-        # As a statement of definition does, so that only what it makes the stream ask again is compared.
+        # As a DDL statement does, so that only what it makes the stream ask again is compared.
         harness.settings = replace(harness.settings, batching=Batching(transactions=1))
         touch_all(harness, size, 0)
         for number in range(DDL):

@@ -33,7 +33,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fault", action="append", default=[], choices=[f.name for f in FAULTS], metavar="NAME",
                         help="only faults of this name (repeatable)")  # fmt: skip
     parser.add_argument("--kinds", type=_kinds, default=tuple(k for k in KINDS if k.is_on), metavar="NAME,NAME",
-                        help="kinds of definition statements, all or none (default: those that are on)")  # fmt: skip
+                        help="kinds of DDL statements, all or none (default: those that are on)")  # fmt: skip
     parser.add_argument("--folder", type=Path, help="where the logs of failing rounds stay (default: a new one)")
     parser.add_argument("--stop", action="store_true", help="stop at the first failing round")
     return parser.parse_args(words)

@@ -35,7 +35,7 @@ _DISK_MEBIBYTES = {Flavour.MARIADB: 320, Flavour.MYSQL: 512}
 class Arena:
     """Running servers with the tables in place; `folder` gets the logs. `is_shared`: one supervisor feeds both.
 
-    `kinds` are those of the definition statements that its primary can run.
+    `kinds` are those of the DDL statements that its primary can run.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The definition statements that the writer mixes in: quick ones on live tables, and tables that come and go."""
+"""The DDL statements that the writer mixes in: quick ones on live tables, and tables that come and go."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SERIES = (
     Series(_PART, _DDL, "tables", flat=_FLAT),
     Series(_PART, _MIXED, "tables", linear=_COSTS, limits=(Limit("times_known", most=1.2),)),
 )
-# CPU that ten statements of definition may cost whatever the number of tables.
+# CPU that ten DDL statements may cost whatever the number of tables.
 _DDL_CPU = 0.3
 # Below this the batches alone are no measure.
 _LEAST_CPU = 0.5

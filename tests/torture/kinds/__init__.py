@@ -1,4 +1,4 @@
-"""The kinds of definition statements that the writer mixes in, by name."""
+"""The kinds of DDL statements that the writer mixes in, by name."""
 
 from __future__ import annotations
 

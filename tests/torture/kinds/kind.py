@@ -1,4 +1,4 @@
-"""The type of a kind of definition statement, and its arguments."""
+"""The type of a kind of DDL statement, and its arguments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def no_change(chance: Random, number: int) -> list[str]:  # noqa: ARG001 - one s
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of definition statement, with tables of its own.
+    """A kind of DDL statement, with tables of its own.
 
     `define` yields statements for a session that is used for nothing else; `change` returns statements that another
     session runs in a transaction at the same time, whatever the definition is at that moment. `setup` makes the tables
