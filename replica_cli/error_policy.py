@@ -71,7 +71,8 @@ class History:
         unknown: those of `losses` whose number replica does not know. They are counted apart, as a server that was away
             for long may answer with one at first.
         failures: attempts that failed, by table; those whose table is not known under None.
-        kicks: when another replica ended the dump connection, in monotonic seconds. They are kept when something is
+        kicks: when another replica ended the dump connection, in monotonic seconds. A kick is that another replica
+            connects with the same server id, so that the primary closes our connection. They are kept when something is
             applied: between two kicks the stream works.
         refusals: how many windows of a table have ended with a refused row, one after another. They are kept when
             something is applied: after a refusal the table is copied again, and its new window begins after the refused

@@ -95,6 +95,7 @@ class Applier:
             self._writer.prepare(self._engines.strict.preparation())
             self._is_prepared = True
         try:
+            # A portion is the transactions of one batch, or one transaction that shares no batch.
             for route, portion in self._router.routed(transactions, lambda: self._pipeline.batch_limit):
                 if route is Route.ROWS:
                     self._pipeline.submit(portion)

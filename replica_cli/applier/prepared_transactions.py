@@ -76,7 +76,7 @@ class PreparedTransactions:
             )  # fmt: skip
 
     def kept(self, transaction: Transaction, step: XaStep) -> Iterator[list[RowEvent | Statement]]:
-        """Yield the changes that were kept for an XA COMMIT, in portions.
+        """Yield the changes that were kept for an XA COMMIT, in portions: what ends in one chunk of the kept bytes.
 
         Raises:
             ApplyRefused: if none were kept, so that the changes of the transaction are unknown.

@@ -54,22 +54,23 @@ _DELETED_AT_ONCE = 200
 class TableLifecycle:
     """The records of one instance's tables, and the transitions between their states.
 
-    A table without a record is *live*: the stream applies its changes strictly.
+    A table without a record is *live*: the stream applies its changes strictly. The words are those that are stored;
+    *joining* is `TableState.CATCHING_UP`.
 
     | transition             | from                         | to                                       |
     |------------------------|------------------------------|------------------------------------------|
     | request_copies         | any, live too                | pending                                  |
     | begin_copies           | any, live too                | copying; pending if the start is unknown |
     | copy_started           | pending, copying             | copying                                  |
-    | end_copies             | copying                      | copied; catching up if the stream passed |
-    | caught_up              | catching up                  | catching up, at a later position         |
-    | hand_over              | catching up                  | live; copied if the window is still open |
+    | end_copies             | copying                      | copied; joining if the stream passed     |
+    | caught_up              | joining                      | joining, at a later position             |
+    | hand_over              | joining                      | live; copied if the window is still open |
     | end_windows            | copied                       | live                                     |
     | quarantine             | any, live too                | quarantined                              |
     | note_refusal           | quarantined                  | quarantined, with a longer reason        |
     | end_quarantine         | quarantined                  | live                                     |
-    | drop_on_primary        | pending, copying             | copied or catching up, with no window    |
-    | replace_primary        | pending, copying, catching up| pending                                  |
+    | drop_on_primary        | pending, copying             | copied or joining, with no window        |
+    | replace_primary        | pending, copying, joining    | pending                                  |
     | replace_primary        | copied                       | copied, with positions by GTID only      |
     | leave_out, forget_all  | any                          | live                                     |
 

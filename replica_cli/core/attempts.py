@@ -21,7 +21,7 @@ PANIC_ATTEMPTS = 2
 REFUSALS_LIMIT = 5
 """Windows of a table, one after another, in which a row is refused: after four copies the window is not the cause."""
 KICKS_LIMIT, KICK_SECONDS = 4, 300.0
-"""Dump connections that another replica with the same server id ended, within this time."""
+"""Kicks: dump connections that another replica with the same server id ended, within this time."""
 CHUNK_LOSSES_LIMIT = 10
 """Connections lost at one chunk of a copy: something between the servers may not pass its packet."""
 COPY_RESTARTS_LIMIT = 5

@@ -44,7 +44,8 @@ _MISSING_OBJECT = frozenset({ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES})
 def try_definitions(plan: CopyPlan, secondary: Server, network: Network, *, owner: str, stop: StopToken) -> None:
     """Raise TablesRefused if the secondary cannot make the tables that a plan would replace. Copy nothing.
 
-    `owner` is part of the names of the scratch tables, so that two processes can try the same table.
+    `owner` says for whom the tables are tried: for the copy of an instance, or for a request of such a copy. It is part
+    of the names of the scratch tables, so that two processes can try the same table.
     """
     copies = [TableCopy(t) for t in plan.tables]
     endpoints = Endpoints(secondary, secondary, network, plan.packet_limit, allow_writing)

@@ -97,7 +97,8 @@ class Streaming:
             saved: the saved position.
             server_id: the server id of the dump connection.
             altered: the tables that statements altered and that are not compared yet; it outlives this object.
-            asked_by: for each table that is copied again, the position of the transaction that caused it.
+            asked_by: for each table that is copied again, the position of the transaction that caused ("asked for") the
+                copy; None if no transaction did.
             publisher: takes the status.
             stop: ends the stream or pauses it.
             patience: counts the waits of DDL statements for locks; it outlives this object.

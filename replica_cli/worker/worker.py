@@ -124,7 +124,9 @@ class Worker:
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
         self._history = History()
-        self._asked_by: dict[TableName, Position | None] = {}  # the transactions that caused copies
+        # By table, the position of the transaction that caused ("asked for") its copy, for example with a statement
+        # that is not run. None if no transaction caused it.
+        self._asked_by: dict[TableName, Position | None] = {}
 
     def run(self) -> WorkerReport:
         """Copy and stream, and return how it ended. Never raises a ReplicaError: a failure is part of the report."""

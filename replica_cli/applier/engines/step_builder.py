@@ -107,6 +107,7 @@ class StepBuilder:
                 taken.append((mode is Mode.STRICT, event))
         strict = self._strict
         with self._definitions.expecting([event for _, event in taken]):
+            # A portion is consecutive events for one engine.
             for is_strict, portion in groupby(taken, itemgetter(0)):
                 engine = strict if is_strict else self._engines.replay
                 yield from self._counted(engine, [event for _, event in portion], stats)

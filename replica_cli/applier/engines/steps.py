@@ -117,7 +117,7 @@ def cuts(sizes: Iterable[int], limit_bytes: int, limit_rows: int = sys.maxsize) 
 def portions(
     rows: Sequence[Literals], limit_bytes: int, limit_rows: int = STATEMENT_ROWS
 ) -> Iterator[Sequence[Literals]]:
-    """Return the rows in lists, each of which fits one statement; limits as in `cuts`."""
+    """Return the rows in portions: lists of consecutive rows, each of which fits one statement; limits as in `cuts`."""
     # With a comma after each literal, two parentheses, and a comma after the row.
     sizes = (sum(map(len, row)) + len(row) + 3 for row in rows)
     return (rows[part] for part in cuts(sizes, limit_bytes, limit_rows))

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class TransferMode(StrEnum):
-    """What a transfer does about an earlier transfer that is not finished."""
+    """What a copy does about an earlier copy that is not finished.
+
+    NEW is also the mode of `--table`. RESUME is the mode of `--resume`, of every re-sync, and of a stream that finishes
+    a copy: it copies the tables whose records say that a copy is requested or not finished.
+    """
 
     NEW = "new"
     RESUME = "resume"
