@@ -258,10 +258,7 @@ class TableResync:
             case RetryTable():
                 return delay_after(action.count, self._settings.retry)
             case Quarantine():
-                with connect(self._server, self._settings.network) as session:
-                    self._guard.check(session)
-                    store = TableLifecycle(session, self._settings.state_schema, self._server.name)
-                    self._quarantine(store, action.tables, error.message)
+                self._quarantine(action.tables, error.message)
                 self._history = self._history.without(table)
                 return 0.0
             case Stop():
@@ -308,12 +305,12 @@ class TableResync:
             self._raise_if_fatal(error)
             # Other tables that wait are copied in the next turn.
             for name, reason in error.refused.items():
-                self._quarantine(store, [name], reason, with_refusal)
+                self._quarantine([name], reason, with_refusal)
             return
         except ApplyRefused as error:
             self._raise_if_fatal(error)
             unfinished = [r.name for r in self._records(store) if r.state in UNFINISHED]
-            self._quarantine(store, unfinished, error.message, with_failure)
+            self._quarantine(unfinished, error.message, with_failure)
             return
         finally:
             self._publisher.set(transfer=None)
@@ -322,7 +319,7 @@ class TableResync:
             self._raise_if_fatal(CopyIncomplete(self._server.name, failed))
         for record in self._records(store):
             if record.state in UNFINISHED and str(record.name) in failed:
-                self._quarantine(store, [record.name], failed[str(record.name)], with_failure)
+                self._quarantine([record.name], failed[str(record.name)], with_failure)
 
     def _raise_if_fatal(self, error: ApplyRefused) -> None:
         """Raise the error if the failure of a table ends the stream."""
@@ -352,27 +349,28 @@ class TableResync:
 
     def _quarantine(
         self,
-        store: TableLifecycle,
         names: Sequence[TableName],
         failure: str,
         explained_by: Callable[[str, str], str] = lambda _, failure: failure,
     ) -> None:
-        """Quarantine tables.
+        """Quarantine tables, on a connection that checks the writer's lock just before.
 
         Args:
-            store: the store of the records.
             names: the tables.
             failure: why their copy or their catch-up failed.
             explained_by: makes the new reason of a table from its reason for the copy and from `failure`.
 
         """
-        records = store.load()
-        causes = []
-        for name in names:
-            record, asked_by = records.get(name), self._asked_by.get(name)
-            reason, covered_to = (record.reason, record.covered_to) if record is not None else ("", None)
-            causes.append(QuarantineCause(name, explained_by(reason, failure), covered_to or asked_by, asked_by))
-        store.quarantine(causes)
+        with connect(self._server, self._settings.network) as session:
+            store = TableLifecycle(session, self._settings.state_schema, self._server.name)
+            records = store.load()
+            causes = []
+            for name in names:
+                record, asked_by = records.get(name), self._asked_by.get(name)
+                reason, covered_to = (record.reason, record.covered_to) if record is not None else ("", None)
+                causes.append(QuarantineCause(name, explained_by(reason, failure), covered_to or asked_by, asked_by))
+            self._guard.check(session)
+            store.quarantine(causes)
 
     def _request_copy(self, names: Sequence[TableName], reason: str) -> float:
         """Request a new copy of tables. Return the seconds to wait before it."""
