@@ -288,8 +288,12 @@ def _request_from_stream(
     tables = tuple(t.name for t in copy.shown)
     names = frozenset(tables)
     try_out(settings, server, tables, copy, store=store, stop=stop)
-    requested = RequestedCopies(BeatStore(session, settings.state_schema, server.name), names)
+    beats = BeatStore(session, settings.state_schema, server.name)
+    requested = RequestedCopies(beats, names)
     ask_for_copies(settings, store, names, "asked for by `transfer --table`")
+    if beats.is_pause_wanted():
+        resume = f"`replica resume --secondary {server.name}`"
+        reporter.on_note(server.name, f"the stream is paused: it copies the tables after {resume}")
     lock = WriterLock(session, settings.state_schema, server.name)
     held_at = time.monotonic()
     while True:

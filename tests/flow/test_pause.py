@@ -65,6 +65,20 @@ def test_a_pause_outlives_a_restart(replica: Replica, stream: Running) -> None:
     replica.assert_equal()
 
 
+def test_a_copy_that_a_paused_stream_is_asked_for_says_that_it_waits(replica: Replica, stream: Running) -> None:
+    replica.on_primary("INSERT INTO t VALUES (1)")
+    replica.wait_until_applied(stream)
+    replica.run("pause")
+    replica.on_secondary("DELETE FROM t")
+    copy = replica.start("transfer", "--table", f"{replica.schema}.t", "--yes")
+    copy.wait_for_log("the stream is paused: it copies the tables after `replica resume --secondary db1`")
+    assert count(replica) == 0
+    replica.run("resume")
+    assert copy.end().code == 0
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()
+
+
 def test_a_paused_stream_stops_at_a_signal(replica: Replica, stream: Running) -> None:
     replica.run("pause")
     assert stream.end(signal.SIGTERM).code == 0
