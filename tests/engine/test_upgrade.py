@@ -78,7 +78,7 @@ class Upgrade:
             named = {name: points[number] for name, number in positions.items()}
             if "failed_transaction" in positions:
                 # It begins at a position, and has a GTID of its own, with which the next position ends.
-                gtid = points[positions["failed_transaction"] + 1].gtid
+                gtid = self.dump.transaction_gtid(positions["failed_transaction"] + 1)
                 named["failed_transaction"] = replace(named["failed_transaction"], gtid=gtid)
             record = TableRecord(TableName(SCHEMA, table), state, reason, rows, **named)
             records[record.name] = record

@@ -3,7 +3,8 @@
 A file has parts, each begun by a line `-- part: NAME`: what was run on the primary before the release was stopped
 (`primary`), the secondary's tables then (`secondary`), the state schema then (`state`), and what happens on the primary
 afterwards (`later`). Positions depend on the server, so the dumps hold names for them: `@p3.file@`, `@p3.pos@` and
-`@p3.gtid@` are the position after the statement with the number 3 of `primary`.
+`@p3.gtid@` are the position after the statement with the number 3 of `primary`, and `@t3.gtid@` is the GTID of its
+transaction.
 """
 
 from __future__ import annotations
@@ -67,7 +68,14 @@ class Dump:
                 for statement in self.parts[part]:
                     session.execute(self._filled(statement).replace("@identity@", identity))
 
+    def transaction_gtid(self, number: int) -> str:
+        """Return the GTID of a statement's own transaction. The set may hold more: those of other domains."""
+        before, after = (set(self.points[n].gtid.split(",")) for n in (number - 1, number))
+        (gtid,) = after - before
+        return gtid
+
     def _filled(self, text: str) -> str:
+        text = re.sub(r"@t(\d+)\.gtid@", lambda m: self.transaction_gtid(int(m[1])), text)
         return re.sub(r"@p(\d+)\.(\w+)@", lambda m: str(getattr(self.points[int(m[1])], m[2])), text)
 
 

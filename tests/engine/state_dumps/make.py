@@ -264,6 +264,12 @@ def _named(maker: Maker, statement: str) -> str:
         place = re.compile(rf"(\w*)file='{re.escape(point.file)}', (\w*)pos={point.pos}\b")
         statement = place.sub(rf"\1file='@p{number}.file@', \2pos=@p{number}.pos@", statement)
         statement = re.sub(rf"gtid='{re.escape(point.gtid)}'", f"gtid='@p{number}.gtid@'", statement)
+    # What names a transaction has the position where it begins and, in place of a GTID set, the transaction's own GTID.
+    statement = re.sub(
+        r"(pos=@p(\d+)\.pos@, \w*gtid=')@p(\d+)(?=\.gtid@)",
+        lambda m: m[0] if m[2] == m[3] else f"{m[1]}@t{m[3]}",
+        statement,
+    )
     unnamed = re.findall(r"\w*file='[^@'][^']*'|\w*gtid='[^@'][^']*'", statement)
     assert not unnamed, (unnamed, statement, maker.points)
     return statement

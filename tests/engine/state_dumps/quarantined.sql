@@ -84,7 +84,7 @@ CREATE TABLE `table_status` (
   `updated_at` datetime(6) NOT NULL,
   PRIMARY KEY (`instance`,`schema_name`,`table_name`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-INSERT INTO table_status SET instance='db1', schema_name='upgraded', table_name='u', state='quarantined', start_file='@p7.file@', start_pos=@p7.pos@, start_gtid='@p7.gtid@', end_file='@p7.file@', end_pos=@p7.pos@, end_gtid='@p8.gtid@', reason='upgraded.u: UPDATE: 1 row not found (compared by its key, id), in the transaction at binlog.000001:1928', row_count=0, updated_at='2026-11-29 21:45:15.855746';
+INSERT INTO table_status SET instance='db1', schema_name='upgraded', table_name='u', state='quarantined', start_file='@p7.file@', start_pos=@p7.pos@, start_gtid='@p7.gtid@', end_file='@p7.file@', end_pos=@p7.pos@, end_gtid='@t8.gtid@', reason='upgraded.u: UPDATE: 1 row not found (compared by its key, id), in the transaction at binlog.000001:1928', row_count=0, updated_at='2026-11-29 21:45:15.855746';
 CREATE TABLE `transfer_progress` (
   `instance` varchar(191) NOT NULL,
   `schema_name` varchar(64) NOT NULL,

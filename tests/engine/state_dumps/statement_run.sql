@@ -55,7 +55,7 @@ CREATE TABLE `ddl_intent` (
   `started_at` datetime(6) NOT NULL,
   PRIMARY KEY (`instance`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-INSERT INTO ddl_intent SET instance='db1', file='@p6.file@', pos=@p6.pos@, gtid='@p7.gtid@', statement_hash='36ecc61ef25f53d06a726d1590ad42765b2c801a9b06d6895ce81a1eef677143', before_hash='e72f84c18abda92fe9ad196d3004165851bece651bccefda7a782dcaa8cd712c', statement='ALTER TABLE t ADD COLUMN w INT NOT NULL DEFAULT 5', started_at='2026-11-29 21:45:48.348683';
+INSERT INTO ddl_intent SET instance='db1', file='@p6.file@', pos=@p6.pos@, gtid='@t7.gtid@', statement_hash='36ecc61ef25f53d06a726d1590ad42765b2c801a9b06d6895ce81a1eef677143', before_hash='e72f84c18abda92fe9ad196d3004165851bece651bccefda7a782dcaa8cd712c', statement='ALTER TABLE t ADD COLUMN w INT NOT NULL DEFAULT 5', started_at='2026-11-29 21:45:48.348683';
 CREATE TABLE `stream_status` (
   `instance` varchar(191) NOT NULL,
   `holder` varchar(255) NOT NULL,
