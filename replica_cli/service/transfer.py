@@ -315,7 +315,8 @@ def _request_from_stream(
             # Only a stream can let tables catch up that were copied while it ran.
             command = "stream" if all(r.state is TableState.CATCHING_UP for r in waiting) else "transfer --resume"
             raise LockHeld(
-                f"{server.name}: the stream ended before the copy was done", hint=f"`replica {command}` goes on with it"
+                f"{server.name}: the process that writes to it ended before the copy was done",
+                hint=f"`replica {command}` goes on with it",
             )
     failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
     reasons = "; ".join(f"{r.name}: {short_reason(r.reason, r.name)}" for r in failed)
