@@ -70,7 +70,7 @@ def test_a_copy_that_a_paused_stream_is_asked_for_says_that_it_waits(replica: Re
     replica.wait_until_applied(stream)
     replica.run("pause")
     replica.on_secondary("DELETE FROM t")
-    copy = replica.start("transfer", "--table", f"{replica.schema}.t", "--yes")
+    copy = replica.start("transfer", "--secondary", "db1", "--table", f"{replica.schema}.t", "--yes")
     copy.wait_for_log("the stream is paused: it copies the tables after `replica resume --secondary db1`")
     assert count(replica) == 0
     replica.run("resume")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.engine.applier.harness import Harness
 
 
-def killed(*_: object) -> None:
+def killed(*_: object, **__: object) -> None:
     raise KilledError("killed")
 
 
