@@ -244,6 +244,7 @@ def test_a_table_requested_during_another_re_sync_is_copied_too(replica: Replica
 
 
 @pytest.mark.servers("mysql")
+@pytest.mark.every_flavour
 @pytest.mark.parametrize("is_busy", [False, True])
 def test_a_copy_whose_position_is_only_a_gtid_set_is_handed_over(replica: Replica, *, is_busy: bool) -> None:
     # The grants of docs/accounts.md have no BACKUP_ADMIN: MySQL does not say which position of its log is visible.

@@ -75,7 +75,8 @@ def test_what_has_no_equal_here_is_refused_by_name(server_factory: ServerFactory
     harness.close()
 
 
-@pytest.mark.servers("mariadb", version=">=10.10")
+@pytest.mark.servers("mariadb")
+@pytest.mark.every_release
 def test_the_numbers_of_collations_that_one_flavour_has(primary: SandboxServer) -> None:
     with primary.session() as session:
         known = {number: name for number, (name, _) in read_collations(session).items()}
