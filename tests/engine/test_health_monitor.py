@@ -24,6 +24,7 @@ from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker import health_monitor
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,10 +49,8 @@ def _look(watched: Watched, is_enough: Callable[[WorkerStatus], bool], **changes
     publisher = StatusPublisher("db1", lambda _: None)
     publisher.set_lag(0.5, grows=False, heard_at=time.monotonic() - 2)
     publisher.set(phase=Phase.STREAMING, position=Position("binlog.000001", 4))
-    deadline = time.monotonic() + 60
     with health_monitor.HealthMonitor(settings, settings.secondaries[0], publisher):
-        while not is_enough(publisher.status):
-            assert time.monotonic() < deadline, publisher.status
+        wait_until(lambda: is_enough(publisher.status), "what the monitor reports")
     watched.beat(Phase.CAUGHT_UP, findings=publisher.status.findings)
     return publisher.status
 
@@ -76,10 +75,8 @@ def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytes
     caplog.clear()
     publisher = StatusPublisher("db1", lambda _: None)
     publisher.set(phase=Phase.STREAMING)
-    deadline = time.monotonic() + 60
     with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], publisher):
-        while not any("nothing moves" in record.getMessage() for record in caplog.records):
-            assert time.monotonic() < deadline
+        wait_until(lambda: any("nothing moves" in r.getMessage() for r in caplog.records), "a report of a stall")
     assert _told(caplog, "streaming, nothing moves").levelno == logging.WARNING
 
 
@@ -217,10 +214,8 @@ def _other_names(watched: Watched) -> Iterator[None]:
 def test_columns_renamed_while_no_process_ran_are_reported(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     publisher = StatusPublisher("db1", lambda _: None)
     publisher.set(phase=Phase.CAUGHT_UP, position=watched.end())
-    deadline = time.monotonic() + 60
     with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], publisher):
-        while not any(name == "columns" for name, _, _ in publisher.status.findings):
-            assert time.monotonic() < deadline, publisher.status
+        wait_until(lambda: any(name == "columns" for name, _, _ in publisher.status.findings), "a report of columns")
     assert _told(caplog, f"adds them: {watched.schema}.u (b)").levelno == logging.WARNING
     watched.beat(Phase.CAUGHT_UP, findings=publisher.status.findings)
     assert watched.check("stream-watch").level is HealthLevel.WARNING
@@ -283,13 +278,14 @@ def test_the_heart_beats_while_the_look_at_locks_is_not_answered(
             with Heartbeat(settings, server, publisher, StopToken()):
                 assert is_asked.wait(60)
                 seen: set[str] = set()
-                deadline = time.monotonic() + 60
-                while len(seen) < 3:
-                    assert time.monotonic() < deadline, seen
+
+                def has_beaten_on() -> bool:
                     beat = beats.load()
-                    seen |= {str(beat.beat_at)} if beat is not None else set()
+                    seen.update({str(beat.beat_at)} if beat is not None else set())
+                    return len(seen) >= 3
+
+                wait_until(has_beaten_on, "beats while the answer is awaited")
                 has_answer.set()
-                while "for a row lock" not in publisher.status.message:
-                    assert time.monotonic() < deadline, publisher.status
+                wait_until(lambda: "for a row lock" in publisher.status.message, "the answer in the status")
         finally:
             has_answer.set()

@@ -57,12 +57,19 @@ def covered_binaries() -> tuple[ServerBinary, ...]:
     return tuple(found)
 
 
+def is_everything() -> bool:
+    """Return True if the run is to do what takes long and seldom finds more."""
+    return bool(os.environ.get(_EVERYTHING))  # noqa: TID251  a setting of the tests, not of replica
+
+
 class ServerPool:
     """Servers shared by the tests of a run, started when a test needs them, started again when a test broke one."""
 
     def __init__(self) -> None:
         self._sandbox = Sandbox()
         self._servers: dict[tuple[ServerBinary, str], SandboxServer] = {}
+        # Since the last drop: a session on each of many servers after each test costs more than many a test.
+        self._used: set[SandboxServer] = set()
 
     def get(self, binary: ServerBinary, role: str) -> SandboxServer:
         server = self._servers.get((binary, role))
@@ -72,11 +79,13 @@ class ServerPool:
             self._servers[binary, role] = server
         if not server.is_running:
             server.start()
+        self._used.add(server)
         return server
 
     def drop(self, prefix: str) -> None:
-        """Drop every schema whose name begins with `prefix` on every running server."""
-        for server in self._servers.values():
+        """Drop each schema whose name begins with `prefix`, on the servers that were used since the last drop."""
+        used, self._used = self._used, set()
+        for server in used:
             if server.is_running:
                 with server.session() as session:
                     found = session.rows(
@@ -125,8 +134,7 @@ def _wants_every_release(test: pytest.Function) -> bool:
     """Return True if the releases of a flavour may differ in what the test is about, or if a run is to try them all."""
     # A test that speaks for cells of the coverage table has to run on each of its pairs of servers.
     marks = ("every_release", "covers")
-    is_everything = bool(os.environ.get(_EVERYTHING))  # noqa: TID251  a setting of the tests, not of replica
-    return is_everything or any(test.get_closest_marker(name) for name in marks)
+    return is_everything() or any(test.get_closest_marker(name) for name in marks)
 
 
 def _parametrize_pairs(metafunc: pytest.Metafunc, binaries: tuple[ServerBinary, ...], *, across: bool) -> None:
