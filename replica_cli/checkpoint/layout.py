@@ -145,7 +145,7 @@ def _existing_columns(rows: Iterable[Row]) -> dict[str, _Column]:
 
 def _fault(engine: str, wanted: dict[str, _Column], existing: dict[str, _Column]) -> str:
     if engine.upper() != "INNODB":
-        return f"its engine is {engine or 'no engine'}, so that it would not commit with the rows"
+        return f"its engine is {engine or 'unknown'}, so that it would not commit with the rows"
     if missing := [n for n in wanted if n not in existing]:
         return f"it has no column {', '.join(missing)}"
     if unknown := [n for n, c in existing.items() if n not in wanted and c.must_be_given]:
