@@ -206,7 +206,6 @@ _REMEDIES: dict[int, Remedy] = {
 # and may contain anything.
 _NUMBER_OF_FILE, _NUMBER_OF_ENGINE = re.compile(r"\berrno:? (\d+)"), re.compile(r"\b(\d+)\b")
 _NAME_OF_OPTION = re.compile(r"--([\w-]+)")
-_HAS_CAUSE = {3: _NUMBER_OF_FILE, 1026: _NUMBER_OF_FILE, 1030: _NUMBER_OF_ENGINE, 1290: _NAME_OF_OPTION}
 # Linux (errno.h): interrupted, I/O error, again, no memory, busy, too many files, no space, read-only file system, and
 # quota. A file that is too large (27) is not in this set: it belongs to one table.
 _CLEARING_OF_SYSTEM = frozenset({"4", "5", "11", "12", "16", "23", "24", "28", "30", "122"})
@@ -217,24 +216,32 @@ _CLEARING_OF_ENGINES = frozenset({n for n in _CLEARING_OF_SYSTEM if int(n) < 120
     "128", "135", "136", "146", "147", "149", "177", "187", "189", "190",
 }  # fmt: skip
 _CLEARING_OPTIONS = frozenset({"read-only", "super-read-only", "innodb-read-only", "transaction-read-only"})
-_CLEARING = {
-    _NUMBER_OF_FILE: _CLEARING_OF_SYSTEM, _NUMBER_OF_ENGINE: _CLEARING_OF_ENGINES, _NAME_OF_OPTION: _CLEARING_OPTIONS,
-}  # fmt: skip
+# By error number: where the message has its cause, and the causes that go away. 1005 is a table that cannot be made,
+# 1025 one that cannot be renamed or altered: most of their causes do not go away.
+_HAS_CAUSE = {
+    3: (_NUMBER_OF_FILE, _CLEARING_OF_SYSTEM),
+    1005: (_NUMBER_OF_FILE, _CLEARING_OF_ENGINES),
+    1025: (_NUMBER_OF_FILE, _CLEARING_OF_ENGINES),
+    1026: (_NUMBER_OF_FILE, _CLEARING_OF_SYSTEM),
+    1030: (_NUMBER_OF_ENGINE, _CLEARING_OF_ENGINES),
+    1290: (_NAME_OF_OPTION, _CLEARING_OPTIONS),
+}
 
 
 def remedy_of(errno: int, text: str = "") -> Remedy:
     """Return what to do about an error number; FATAL for a number that is not in the table.
 
-    `text` is the server's message, which names the cause if an error number has several. Without a cause in it, the
-    process waits.
+    `text` is the server's message, which names the cause if an error number has several.
     """
     remedy = _REMEDIES.get(errno, Remedy.FATAL)
-    pattern = _HAS_CAUSE.get(errno)
-    causes = pattern.findall(text) if pattern is not None else []
-    if pattern is None or not causes:
+    if errno not in _HAS_CAUSE:
+        return remedy
+    pattern, clearing = _HAS_CAUSE[errno]
+    causes = pattern.findall(text)
+    if not causes:
         return remedy
     cause = causes[-1] if pattern is _NUMBER_OF_FILE else causes[0]
-    return remedy if cause.replace("_", "-") in _CLEARING[pattern] else Remedy.FATAL
+    return Remedy.WAIT if cause.replace("_", "-") in clearing else Remedy.FATAL
 
 
 def is_of_table(error: ServerError) -> bool:
