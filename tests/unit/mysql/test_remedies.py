@@ -41,7 +41,7 @@ def test_every_condition_has_its_class(remedy: Remedy, numbers: tuple[int, ...])
         (1026, "Error writing file './errno 7/t9.ibd' (errno: 28 \"No space left on device\")", Remedy.WAIT),
         (1026, "Error writing file './errno 28/t9.MYD' (OS errno 27 - File too large)", Remedy.FATAL),
         # Most tables that cannot be made are the statement's fault.
-        (1005, "Can't create table `d`.`t` (errno: 135 \"No more room in record file\")", Remedy.WAIT),
+        (1005, 'Can\'t create table `d`.`t` (errno: 135 "No more room in record file")', Remedy.WAIT),
         (1005, "Can't create table 'd.t' (errno: 28 - No space left on device)", Remedy.WAIT),
         (1005, 'Can\'t create table `d`.`t` (errno: 150 "Foreign key constraint is incorrectly formed")', Remedy.FATAL),
         (1005, "Can't create table 'd.t' (errno: 140 - Wrong create options)", Remedy.FATAL),
