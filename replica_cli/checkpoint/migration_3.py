@@ -69,9 +69,10 @@ def statements(state_schema: str) -> Sequence[str]:
     instances = " UNION ".join(
         f"SELECT instance FROM {schema}.{source}" for source in ("binlog_position", "stream_status", FORMER_TABLE)
     )
-    # Those that a migration left that was killed before it set the first mark: an older release may have run since.
+    # A migration that was killed before its first mark left records, and an older release may have changed the former
+    # table since. If that table is empty, the records are this release's own, and only the version was lost.
     emptied = (
-        f"DELETE FROM {schema}.table_state WHERE NOT EXISTS "
+        f"DELETE FROM {schema}.table_state WHERE EXISTS (SELECT 1 FROM {schema}.{FORMER_TABLE}) AND NOT EXISTS "
         f"(SELECT 1 FROM {schema}.{FORMER_TABLE} WHERE state = {marked_state})"
     )
     copied = (

@@ -99,6 +99,15 @@ def test_what_an_older_release_deletes_after_a_killed_migration_does_not_come_ba
     assert TableLifecycle(session_of(memory), "state", "db1").load() == expected != EXPECTED
 
 
+def test_records_of_this_release_stay_if_the_former_table_was_always_empty(memory: StateInMemory) -> None:
+    for statement in migration_3.statements("state"):
+        memory.execute(statement)
+    memory.execute("DELETE FROM `state`.table_status")
+    for statement in migration_3.statements("state"):
+        memory.execute(statement)
+    assert TableLifecycle(session_of(memory), "state", "db1").load() == EXPECTED
+
+
 def test_a_broken_record_is_named_with_its_table(memory: StateInMemory) -> None:
     memory.execute("UPDATE `state`.table_status SET state = 'asleep' WHERE table_name = 'copied'")
     with pytest.raises(StateBroken, match=r"table_status has a record of shop\.copied") as broken:
