@@ -221,6 +221,14 @@ class Site:
         )
         return [(str(table), str(state), str(reason)) for table, state, reason in found]
 
+    def catches_up_before(self, file: str) -> bool:
+        """Return True if a table that is copied again still has to catch up from a position before a log file."""
+        starts = " OR ".join(f"({p}_file <> '' AND {p}_file < '{file}')" for p in ("copy_start", "applied_to"))
+        return bool(self.rows(
+            f"SELECT 1 FROM {STATE_SCHEMA}.table_state WHERE instance = '{self.name}' "
+            f"AND state IN ('copying', 'joining') AND ({starts})"
+        ))  # fmt: skip
+
     def has_moved(self, before: tuple[str, int, str]) -> bool:
         """Return True if the position moved; False also if the server is down."""
         try:
