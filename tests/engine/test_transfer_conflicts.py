@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 UNIQUE = "CREATE TABLE t (id INT PRIMARY KEY, u VARCHAR(20) COLLATE utf8mb4_bin UNIQUE, b VARCHAR(50))"
 
 
+class Lock:
+    """The writer's lock, which another process takes when `is_lost` is set, as if this process was frozen then."""
+
+    is_lost = False
+
+    def guard(self, _: Session) -> None:
+        if self.is_lost:
+            raise LockLost("db2: the writer's lock was lost")
+
+
 @pytest.fixture
 def copier(primary: SandboxServer, secondary: SandboxServer, schema: str) -> Copier:
     return Copier(primary, secondary, schema, settings=TransferSettings(chunk_rows=20, workers=1))
@@ -132,20 +142,15 @@ def test_a_copy_that_lost_the_lock_before_it_begins_writes_no_position(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
-    is_lost = False
+    lock = Lock()
 
     def read_start(session: Session, facts: ServerFacts, stop: StopToken) -> Position:
-        nonlocal is_lost
-        is_lost = True  # frozen while another process took the lock
+        lock.is_lost = True
         return visible_position(session, facts, stop)
-
-    def guard(_: Session) -> None:
-        if is_lost:
-            raise LockLost("db2: the writer's lock was lost")
 
     monkeypatch.setattr(replay_window, "visible_position", read_start)
     with pytest.raises(LockLost):
-        copier.run(copier.plan(), guard=guard)
+        copier.run(copier.plan(), guard=lock.guard)
     assert copier.records() == {}
 
 
@@ -153,18 +158,13 @@ def test_a_copy_that_lost_the_lock_before_its_end_does_not_say_that_the_table_is
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", numbers("t", 100))
-    is_lost = False
+    lock = Lock()
 
     def read_end(session: Session, facts: ServerFacts) -> Position:
-        nonlocal is_lost
-        is_lost = True  # frozen while another process took the lock
+        lock.is_lost = True
         return current_position(session, facts)
-
-    def guard(_: Session) -> None:
-        if is_lost:
-            raise LockLost("db2: the writer's lock was lost")
 
     monkeypatch.setattr(copy_run, "current_position", read_end)
     with pytest.raises(LockLost):
-        copier.run(copier.plan(), guard=guard)
+        copier.run(copier.plan(), guard=lock.guard)
     assert copier.records()["t"].state is TableState.COPYING
