@@ -62,11 +62,13 @@ def open_snapshot(session: Session) -> Snapshot:
     """
     # The server stores the position only for a snapshot that this statement opens, not for one that a first query
     # opens.
-    opening = (_PREPARED, _XA_COMMITS, _CHECKSUM, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-    prepared, commits, ((checksum,),), _, *answers = session.rows_of_each([*opening, *_POSITION_QUERIES])
+    opening = (_XA_COMMITS, _PREPARED, _CHECKSUM, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    commits, prepared, ((checksum,),), _, *answers = session.rows_of_each([*opening, *_POSITION_QUERIES])
     position, commits_since = _snapshot_position(session, answers)
-    # An XA COMMIT that runs while the snapshot is opened shows in one of two ways. If it began before the queries
-    # above, its transaction is among the prepared ones. If it began after them, the number of commits has grown.
+    # An XA COMMIT that runs while the snapshot is opened shows in one of two ways. If it began before the commits were
+    # counted, its transaction is among the prepared ones, which are asked for after that. If it began later, the number
+    # of commits has grown. With the two queries in the other order, one that is prepared and committed between them
+    # shows in neither.
     shows_xa = not prepared and commits == commits_since
     return Snapshot(position, shows_xa and _shows_all_before(session, position, str(checksum)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -108,3 +109,44 @@ def test_the_name_of_the_file_before_may_be_shorter(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("prepared", "commits"), [(["left"], [3, 3]), ([], [3, 4])])
 def test_it_is_not_settled_while_there_are_xa_transactions(prepared: list[str], commits: list[int]) -> None:
     assert not opened(Primary([OURS], prepared=prepared, commits=commits)).is_settled
+
+
+class PrimaryWithXa(Primary):
+    """A primary on which one XA transaction is prepared, logged and made visible before the queries of given numbers.
+
+    From the moment that its XA COMMIT begins, it is counted and in the log; until it is visible, XA RECOVER shows it.
+    """
+
+    def __init__(self, moments: tuple[int, int, int]) -> None:
+        super().__init__([OURS])
+        self._prepared_at, self._logged_at, self._visible_at = moments
+        self._asked = 0
+        self.snapshot_at = 0
+
+    def rows_of_each(self, queries: Sequence[str]) -> list[list[Row]]:
+        answers = []
+        for query in queries:
+            is_prepared = self._prepared_at <= self._asked < self._visible_at
+            self.prepared = ["x"] if is_prepared else []
+            self.commits = [int(self._asked >= self._logged_at)]
+            if query.startswith("START TRANSACTION"):
+                self.snapshot_at = self._asked
+            answers.append(self.rows(query))
+            self._asked += 1
+        return answers
+
+    @property
+    def shows_what_is_logged(self) -> bool:
+        return not self._logged_at <= self.snapshot_at < self._visible_at
+
+
+QUERIES = range(11)
+
+
+def test_it_is_settled_at_no_moment_of_an_xa_commit() -> None:
+    wrong = []
+    for moments in itertools.combinations_with_replacement(QUERIES, 3):
+        primary = PrimaryWithXa(moments)
+        if opened(primary).is_settled and not primary.shows_what_is_logged:
+            wrong.append(moments)
+    assert wrong == []
