@@ -9,12 +9,13 @@ from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
-from replica_cli.checkpoint.table_records import EndedCopy, NewCopy, TableRecord
+from replica_cli.checkpoint.table_records import OF_SECONDARY, EndedCopy, NewCopy, QuarantineCause, TableRecord
 from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.side_by_side import side_by_side
 from replica_cli.transfer.make_tables import drop_table
 from replica_cli.transfer.planning.schema_changes import SchemaChanges, find_schema_changes, gone_since
+from replica_cli.transfer.planning.secondary_state import find_existing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from replica_cli.transfer.lock_waits import LockWaits
     from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.table_copy import TableCopy
+
+_MADE_LATE = "made while the copy was planned"
 
 
 def begin_copy(
@@ -41,7 +44,8 @@ def begin_copy(
 ) -> tuple[Position | None, frozenset[TableName]]:
     """Save the start of the copy: the position and the state of each table.
 
-    Tables that were added or dropped while the copy was planned leave `copies`.
+    Tables that were added or dropped while the copy was planned leave `copies`. An added table whose name a table of
+    the secondary's own has, with rows, is quarantined: the plan did not say that these rows go.
 
     Returns:
         The start position, None if no table is copied from its beginning, and the tables that another plan must copy.
@@ -55,6 +59,8 @@ def begin_copy(
         return start, SchemaChanges(), gone_since(primary, [table.name for table in copies if table.copies_from_start])
 
     (start, changes, gone), _ = side_by_side(read_start, partial(_make_schemas, secondary, plan))
+    kept = _kept_on_secondary(secondary, plan, changes.added)
+    added = changes.added - kept
     _apply_schema_changes(secondary, plan, copies, changes, waits)
     fresh = [table for table in copies if table.copies_from_start]
     tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
@@ -78,12 +84,21 @@ def begin_copy(
             # It was dropped or renamed before the position, so no later event in the log says that. It must be planned
             # again.
             table.repeat_later()
-    new = [NewCopy(name, "made while the copy was planned") for name in sorted(changes.added)]
+    new = [NewCopy(name, _MADE_LATE) for name in sorted(added)]
     new += [NewCopy(table.name, table.reason, table.start) for table in fresh]
     if not plan.starts_position:
         progress.forget(*(copy.name for copy in new))
-    tables.begin_copies(new, first_statements)
-    return start, changes.added
+    refused = [QuarantineCause(name, f"{_MADE_LATE}; {OF_SECONDARY}", stopped_at=start) for name in sorted(kept)]
+    tables.begin_copies(new, first_statements, refused=refused)
+    return start, added
+
+
+def _kept_on_secondary(secondary: Session, plan: CopyPlan, added: frozenset[TableName]) -> frozenset[TableName]:
+    """Return the added tables that the secondary has already, with rows that the plan did not mean to replace."""
+    unplanned = added - plan.vanished - {table.planned.name for table in plan.tables}
+    selection = plan.origin.selection
+    targets = find_existing(secondary, selection, unplanned) if unplanned else {}
+    return frozenset(name for name in unplanned if (target := selection.target(name)) and targets.get(target))
 
 
 def _make_schemas(secondary: Session, plan: CopyPlan) -> None:

@@ -183,6 +183,40 @@ def test_a_table_of_the_secondary_alone_stays_if_a_first_copy_cannot_know_it(
     assert copier.count(copier.secondary, "goes") == 1
 
 
+@pytest.mark.parametrize("mode", [TransferMode.NEW, TransferMode.RESTART])
+def test_rows_of_the_secondary_alone_stay_if_the_primary_makes_a_table_of_that_name_after_the_plan(
+    copier: Copier, mode: TransferMode
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", "INSERT INTO t VALUES (1, 1, 1)")
+    if mode is TransferMode.RESTART:
+        copier.copy()
+    with copier.secondary.session() as session:
+        session.execute(f"CREATE DATABASE IF NOT EXISTS {copier.schema}")
+        for table in ("own", "bare"):
+            session.execute(f"CREATE TABLE {copier.schema}.{table} {SIMPLE}")
+        session.execute(f"INSERT INTO {copier.schema}.own VALUES (7, 7, 7)")
+    plan = copier.plan(mode)
+    assert f"{copier.schema}.own: not on the primary, it stays on db2 as it is" in plan.warnings
+    copier.on_primary(
+        f"CREATE TABLE own {SIMPLE}", f"CREATE TABLE bare {SIMPLE}",
+        "INSERT INTO own VALUES (1, 1, 1), (2, 2, 2)", "INSERT INTO bare VALUES (1, 1, 1), (2, 2, 2)",
+    )  # fmt: skip
+    result = copier.run(plan)
+    assert result.must_repeat
+    record = copier.records()["own"]
+    assert (record.state, record.stopped_at) == (TableState.QUARANTINED, result.start)
+    assert record.reason == "made while the copy was planned; a table of its own has the name on the secondary"
+    assert record.is_of_secondary
+    # The other one has no rows to lose.
+    assert copier.records()["bare"].state is TableState.PENDING
+    copier.copy(TransferMode.RESUME)
+    assert copier.count(copier.secondary, "bare") == 2
+    assert copier.count(copier.secondary, "own") == 1
+    # The advised command replaces it.
+    copier.copy(TransferMode.NEW, "own")
+    copier.compare()
+
+
 def test_a_table_that_goes_while_the_copy_is_planned_is_no_fault(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

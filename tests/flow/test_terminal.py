@@ -44,6 +44,10 @@ class OnTerminal:
         screen.feed(self.text)
         return code, screen.lines
 
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._master, f"{text}\n".encode())
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -90,3 +94,30 @@ def test_a_terminal_shows_a_lasting_error_once(replica: Replica) -> None:
     finally:
         shown.close()
     assert "\n".join(lines).count("[RECONNECT]") == 1
+
+
+def test_a_confirmed_copy_keeps_the_rows_that_the_plan_keeps_whatever_the_primary_makes_meanwhile(
+    replica: Replica,
+) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)")
+    replica.catch_up()
+    replica.on_secondary("CREATE TABLE own (id INT PRIMARY KEY)")
+    replica.on_secondary("INSERT INTO own VALUES (7)")
+    shown = OnTerminal(replica, "transfer", "--restart")
+    try:
+        wait_until(lambda: "[y/N]" in shown.text or shown.process.poll() is not None, "the question")
+        assert f"{replica.schema}.own: not on the primary, it stays" in shown.text.replace("\r\n", " ")
+        replica.on_primary("CREATE TABLE own (id INT PRIMARY KEY)", "INSERT INTO own VALUES (1), (2)")
+        shown.type("y")
+        code = shown.process.wait(60)
+    finally:
+        shown.close()
+    assert code == 1, shown.text
+    assert replica.on_secondary("SELECT id FROM own") == [(7,)]
+    stored = replica.state("SELECT state, reason FROM table_state WHERE table_name = 'own'")
+    assert stored == [
+        ("quarantined", "made while the copy was planned; a table of its own has the name on the secondary")
+    ]
+    replica.run("transfer", "--table", f"{replica.schema}.own", "--secondary", "db1", "--yes")
+    replica.catch_up()
+    replica.assert_equal()

@@ -103,17 +103,17 @@ def is_unchanged(
     )
 
 
-def find_existing(
-    secondary: Session, selection: Selection, definitions: Mapping[TableName, TableDefinition]
-) -> dict[TableName, bool]:
-    """Return the tables of the copy that exist on the secondary, each with True if it holds rows.
+def find_existing(secondary: Session, selection: Selection, names: Collection[TableName]) -> dict[TableName, bool]:
+    """Return which of the tables exist on the secondary, each with True if it holds rows.
+
+    `names` are the primary's names, the results are the secondary's.
 
     Raises:
         ApplyRefused: two tables have the same name on the secondary.
         ServerError: the secondary refuses a query or does not answer.
     """
-    targets = {t for n in definitions if (t := selection.target(n))}
-    if len(targets) != len(definitions):
+    targets = {t for n in names if (t := selection.target(n))}
+    if len(targets) != len(names):
         raise ApplyRefused(
             "two tables of the primary get the same name on the secondary", hint="change REPLICA_SCHEMAS"
         )
