@@ -6,12 +6,12 @@ import signal
 from typing import TYPE_CHECKING
 
 from replica_cli.mysql.errnos import ServerError
-from tests.torture.command import Command, tail
 from tests.torture.faults.fault import Fault, Scene
 from tests.torture.tables import PLAIN, SCHEMA
-from tests.torture.waiting import Failed, wait_until
+from tests.torture.waiting import wait_until
 
 if TYPE_CHECKING:
+    from tests.torture.command import Command
     from tests.torture.site import Site
 
 _BEHIND = {
@@ -106,8 +106,7 @@ def _copy(site: Site, table: str) -> None:
 def _has_begun_and_lasts(scene: Scene, copying: Command) -> bool:
     wait_until(lambda: not copying.is_running or bool(_states(scene)), "the copy to begin", 60)
     scene.linger(0, 3)
-    if copying.code:
-        raise Failed(f"{scene.site}: the copy exited {copying.code}:\n{tail(copying.text)}")
+    scene.site.check_copy(copying)
     return copying.is_running
 
 
